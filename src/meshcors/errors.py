@@ -1,0 +1,58 @@
+"""What is wrong with a policy, all of it at once: data for programs, a line each for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with a policy.
+
+    `code` is stable and for programs (``origin_trailing_slash``), `field` is the option at fault in
+    the spelling of its source (``allow_origins``, ``--allow-origin``), `value` is the offending
+    value as text (never a key's value), and `hint` is the mend.
+    """
+
+    code: str
+    field: str
+    value: str
+    hint: str
+
+    def __str__(self) -> str:
+        shown = f" {self.value}" if self.value else ""
+        return f"{self.field}:{shown}: {self.hint} [{self.code}]"
+
+
+class PolicyError(ValueError):
+    """A policy that does not start.
+
+    `problems` (a tuple of `Problem`, never empty) lists everything that is wrong. The text of the
+    exception is one line when there is one problem, else a line for each.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        if len(self.problems) == 1:
+            return str(self.problems[0])
+        return "\n".join(
+            [f"{len(self.problems)} problems", *(f"  {problem}" for problem in self.problems)]
+        )
+
+
+class PolicyWarning(UserWarning):
+    """Something in a policy that has no effect; the policy starts all the same."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint for the unknown `name`: the nearest of the `known` names, or all of them."""
+    known = sorted(known)
+    near = get_close_matches(name, known, n=1)
+    if near:
+        return f"unknown; did you mean {near[0]}?"
+    return f"unknown; known are {', '.join(known)}"

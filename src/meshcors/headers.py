@@ -1,0 +1,183 @@
+"""Field names, list values, Vary and the tables of the Fetch standard: pure functions, no policy.
+
+Names are compared in lower case. `bytes` and `str` appear where ASGI and WSGI carry fields.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Generic, TypeVar, cast
+
+Wire = TypeVar("Wire", bytes, str)
+
+# RFC 9110 5.6.2
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+# Fetch 2.2.1, "CORS-safelisted method": these need no permission.
+SAFELISTED_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+# Fetch 2.2.1, "forbidden method": fetch() refuses them.
+FORBIDDEN_METHODS: Final = frozenset({"CONNECT", "TRACE", "TRACK"})
+# Fetch 2.2.1, "normalize a method": browsers send these in upper case however they were written.
+NORMALIZED_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"})
+# Standard methods that browsers send as written: a lower-case spelling can only be a mistake.
+STANDARD_METHODS: Final = NORMALIZED_METHODS | FORBIDDEN_METHODS | {"PATCH", "QUERY"}
+
+# Fetch 2.2.2, "CORS-safelisted request-header": announced only when the value is not a safe one.
+SAFELISTED_REQUEST_HEADERS: Final = (
+    "accept",
+    "accept-language",
+    "content-language",
+    "content-type",
+    "range",
+)
+
+# Fetch 2.2.2, "forbidden request-header": a page's script cannot set them.
+FORBIDDEN_REQUEST_HEADERS: Final = frozenset(
+    {
+        "accept-charset",
+        "accept-encoding",
+        "access-control-request-headers",
+        "access-control-request-method",
+        "access-control-request-private-network",
+        "connection",
+        "content-length",
+        "cookie",
+        "cookie2",
+        "date",
+        "dnt",
+        "expect",
+        "host",
+        "keep-alive",
+        "origin",
+        "referer",
+        "set-cookie",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+    }
+)
+_FORBIDDEN_PREFIXES: Final = ("proxy-", "sec-")
+
+# Fetch 2.2.2, "forbidden response-header name": never shown to a script, exposed or not.
+FORBIDDEN_RESPONSE_HEADERS: Final = frozenset({"set-cookie", "set-cookie2"})
+
+# The response fields of the CORS protocol (Fetch 3.3.3), and Private Network Access's own.
+CORS_RESPONSE_HEADERS: Final = (
+    "access-control-allow-origin",
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-private-network",
+    "access-control-expose-headers",
+    "access-control-max-age",
+)
+
+
+def is_token(text: str) -> bool:
+    """Tell whether `text` is a token (RFC 9110 5.6.2), as methods and field names are."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def is_forbidden_request_header(name: str) -> bool:
+    """Tell whether a page's script cannot set the request header `name` (lower case).
+
+    Fetch 2.2.2, "forbidden request-header". The three method-override names are left out: they are
+    forbidden only with some values.
+    """
+    return name in FORBIDDEN_REQUEST_HEADERS or name.startswith(_FORBIDDEN_PREFIXES)
+
+
+def list_elements(value: Wire) -> Iterator[Wire]:
+    """Yield the elements of a comma-separated list (RFC 9110 5.6.1), trimmed, empty ones left out.
+
+    Elements are tokens: no quoted strings.
+    """
+    if isinstance(value, bytes):
+        separator, blank = cast("Wire", b","), cast("Wire", b" \t")
+    else:
+        separator, blank = cast("Wire", ","), cast("Wire", " \t")
+    for element in value.split(separator):
+        trimmed = element.strip(blank)
+        if trimmed:
+            yield trimmed
+
+
+def collect(
+    headers: Iterable[tuple[bytes, bytes]], wanted: frozenset[bytes], limit: int
+) -> dict[bytes, bytes]:
+    """Return the `wanted` fields of a request, each once, in one pass over its header lines.
+
+    `headers` are pairs with lower-case names, as ASGI has them. Several lines of one field are
+    joined with a comma (RFC 9110 5.3). A value that is longer than `limit` bytes already is not
+    made longer still, so that hostile repetition costs no more than its own length.
+    """
+    found: dict[bytes, bytes] = {}
+    for name, value in headers:
+        if name in wanted:
+            if name not in found:
+                found[name] = value
+            elif len(found[name]) <= limit:
+                found[name] = found[name] + b"," + value
+    return found
+
+
+class Merge(Generic[Wire]):
+    """What turns an app's response fields into those that leave the process.
+
+    The app's own CORS fields are dropped, in any letter case; `vary` names are merged into its
+    Vary, once each; `own` fields are appended. All else stays as it was, objects and order
+    included, and the app's list is never changed. Calling it with an iterable of (name, value)
+    pairs, all `bytes` (ASGI) or all `str` (WSGI), returns a new list.
+    """
+
+    __slots__ = ("_encode", "_own", "_special", "_vary_line", "_vary_name", "_vary_names")
+
+    def __init__(
+        self,
+        own: Iterable[tuple[str, str]],
+        vary: Iterable[str],
+        encode: Callable[[str], Wire],
+    ) -> None:
+        vary = tuple(vary)
+        self._encode = encode
+        self._own = [(encode(name), encode(value)) for name, value in own]
+        self._vary_name = encode("vary")
+        self._vary_names = vary
+        self._vary_line = [(self._vary_name, encode(", ".join(vary)))] if vary else []
+        # With nothing to merge, the app's Vary is a field like any other.
+        special = (*CORS_RESPONSE_HEADERS, "vary") if vary else CORS_RESPONSE_HEADERS
+        self._special = frozenset(encode(name) for name in special)
+
+    def __call__(self, headers: Iterable[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
+        """Return the fields to send for an answer whose app sent `headers`."""
+        merged: list[tuple[Wire, Wire]] = []
+        vary: list[tuple[Wire, Wire]] = []
+        place = 0
+        for field in headers:
+            name = field[0].lower()
+            if name not in self._special:
+                merged.append(field)
+            elif name == self._vary_name:
+                place = place if vary else len(merged)
+                vary.append(field)
+        if vary:
+            merged[place:place] = self._merge_vary(vary)
+        else:
+            merged += self._vary_line
+        merged += self._own
+        return merged
+
+    def _merge_vary(self, fields: list[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
+        present = [element for _, value in fields for element in list_elements(value)]
+        if self._encode("*") in present:
+            return fields
+        lowered = {element.lower() for element in present}
+        missing = [
+            name for name in map(self._encode, self._vary_names) if name.lower() not in lowered
+        ]
+        if not missing:
+            return fields
+        return [(fields[0][0], self._encode(", ").join([*present, *missing]))]
