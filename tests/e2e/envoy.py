@@ -81,8 +81,8 @@ def running_envoy(
     """Start Envoy with ``bootstrap``, yield it once it serves, stop it at the end.
 
     Every listener of ``bootstrap`` is moved to a free port of 127.0.0.1 and must have a name; an
-    ``admin`` section is replaced. ``EnvoyRefusedError`` is raised with Envoy's own words when it does
-    not accept the configuration.
+    ``admin`` section is replaced. ``EnvoyRefusedError`` carries Envoy's own words when it does not
+    accept the configuration.
     """
     binary = envoy_binary()
     with tempfile.TemporaryDirectory(prefix="envoy-") as directory:
