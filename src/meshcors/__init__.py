@@ -1,1 +1,20 @@
-"""One CORS policy for services that share a URL and are picked by a request header."""
+"""One CORS policy for services that share a URL and are picked by a request header.
+
+Answered the same way in the app, in the preflight pod and in the mesh.
+"""
+
+from meshcors.app import create_app, create_wsgi_app
+from meshcors.asgi import MeshCORS
+from meshcors.errors import PolicyError, PolicyWarning, Problem
+from meshcors.policy import HeaderKey, Policy
+
+__all__ = [
+    "HeaderKey",
+    "MeshCORS",
+    "Policy",
+    "PolicyError",
+    "PolicyWarning",
+    "Problem",
+    "create_app",
+    "create_wsgi_app",
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from reprlib import Repr
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class Problem:
     hint: str
 
     def __str__(self) -> str:
-        shown = f" {self.value}" if self.value else ""
-        return f"{self.field}:{shown}: {self.hint} [{self.code}]"
+        parts = [part for part in (self.field, self.value, self.hint) if part]
+        return f"{': '.join(parts)} [{self.code}]"
 
 
 class PolicyError(ValueError):
@@ -56,3 +57,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if near:
         return f"unknown; did you mean {near[0]}?"
     return f"unknown; known are {', '.join(known)}"
+
+
+def shown(value: object) -> str:
+    """Return `value` as Python writes it, cut to a line's length: it may be anything."""
+    return _REPR.repr(value)
+
+
+_REPR = Repr()
+_REPR.maxstring = _REPR.maxother = 120

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar
 
 Wire = TypeVar("Wire", bytes, str)
 
@@ -90,19 +90,28 @@ def is_forbidden_request_header(name: str) -> bool:
     return name in FORBIDDEN_REQUEST_HEADERS or name.startswith(_FORBIDDEN_PREFIXES)
 
 
-def list_elements(value: Wire) -> Iterator[Wire]:
+def list_elements(value: str) -> Iterator[str]:
     """Yield the elements of a comma-separated list (RFC 9110 5.6.1), trimmed, empty ones left out.
 
     Elements are tokens: no quoted strings.
     """
-    if isinstance(value, bytes):
-        separator, blank = cast("Wire", b","), cast("Wire", b" \t")
-    else:
-        separator, blank = cast("Wire", ","), cast("Wire", " \t")
-    for element in value.split(separator):
-        trimmed = element.strip(blank)
+    for element in value.split(","):
+        trimmed = element.strip(" \t")
         if trimmed:
             yield trimmed
+
+
+def merge_vary(values: Iterable[str], names: Iterable[str]) -> str | None:
+    """Return one Vary value (RFC 9110 12.5.5) that has all of `values` and each of `names` once.
+
+    None where `values` say it all already, as ``*`` does.
+    """
+    present = [element for value in values for element in list_elements(value)]
+    lowered = {element.lower() for element in present}
+    missing = [name for name in names if name.lower() not in lowered]
+    if not missing or "*" in lowered:
+        return None
+    return ", ".join([*present, *missing])
 
 
 def collect(
@@ -127,32 +136,36 @@ def collect(
 class Merge(Generic[Wire]):
     """What turns an app's response fields into those that leave the process.
 
-    The app's own CORS fields are dropped, in any letter case; `vary` names are merged into its
-    Vary, once each; `own` fields are appended. All else stays as it was, objects and order
-    included, and the app's list is never changed. Calling it with an iterable of (name, value)
-    pairs, all `bytes` (ASGI) or all `str` (WSGI), returns a new list.
+    The app's own CORS fields are dropped, in any letter case; the names `vary` are merged into its
+    Vary; the fields `own` are appended. All else stays as it was, objects and order included, and
+    the app's list is never changed. `encode` and `decode` are the way to and from the text of a
+    field: identity for WSGI, latin-1 for ASGI.
     """
 
-    __slots__ = ("_encode", "_own", "_special", "_vary_line", "_vary_name", "_vary_names")
+    __slots__ = ("_decode", "_encode", "_own", "_special", "_vary", "_vary_field", "_vary_name")
 
     def __init__(
         self,
         own: Iterable[tuple[str, str]],
         vary: Iterable[str],
         encode: Callable[[str], Wire],
+        decode: Callable[[Wire], str],
     ) -> None:
-        vary = tuple(vary)
-        self._encode = encode
-        self._own = [(encode(name), encode(value)) for name, value in own]
-        self._vary_name = encode("vary")
-        self._vary_names = vary
-        self._vary_line = [(self._vary_name, encode(", ".join(vary)))] if vary else []
+        self._encode: Callable[[str], Wire] = encode
+        self._decode: Callable[[Wire], str] = decode
+        self._own: list[tuple[Wire, Wire]] = [(encode(name), encode(value)) for name, value in own]
+        self._vary = tuple(vary)
+        self._vary_name: Wire = encode("vary")
+        alone = merge_vary((), self._vary)
+        self._vary_field: list[tuple[Wire, Wire]] = (
+            [] if alone is None else [(self._vary_name, encode(alone))]
+        )
         # With nothing to merge, the app's Vary is a field like any other.
-        special = (*CORS_RESPONSE_HEADERS, "vary") if vary else CORS_RESPONSE_HEADERS
-        self._special = frozenset(encode(name) for name in special)
+        special = (*CORS_RESPONSE_HEADERS, "vary") if self._vary else CORS_RESPONSE_HEADERS
+        self._special: frozenset[Wire] = frozenset(encode(name) for name in special)
 
     def __call__(self, headers: Iterable[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
-        """Return the fields to send for an answer whose app sent `headers`."""
+        """Return the fields to send where the app sent `headers`, pairs of name and value."""
         merged: list[tuple[Wire, Wire]] = []
         vary: list[tuple[Wire, Wire]] = []
         place = 0
@@ -166,18 +179,10 @@ class Merge(Generic[Wire]):
         if vary:
             merged[place:place] = self._merge_vary(vary)
         else:
-            merged += self._vary_line
+            merged += self._vary_field
         merged += self._own
         return merged
 
     def _merge_vary(self, fields: list[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
-        present = [element for _, value in fields for element in list_elements(value)]
-        if self._encode("*") in present:
-            return fields
-        lowered = {element.lower() for element in present}
-        missing = [
-            name for name in map(self._encode, self._vary_names) if name.lower() not in lowered
-        ]
-        if not missing:
-            return fields
-        return [(fields[0][0], self._encode(", ").join([*present, *missing]))]
+        value = merge_vary((self._decode(value) for _, value in fields), self._vary)
+        return fields if value is None else [(fields[0][0], self._encode(value))]

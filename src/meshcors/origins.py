@@ -98,6 +98,8 @@ class OriginPattern:
 
         `str` of the result is `text` again. Raises `OriginError`.
         """
+        if len(text) > MAX_ORIGIN_BYTES:
+            raise OriginError("origin_too_long", f"an origin has at most {MAX_ORIGIN_BYTES} bytes")
         if not text.isascii():
             raise OriginError(
                 "origin_not_ascii", "write the host as browsers send it, in Punycode (xn--...)"
@@ -159,6 +161,7 @@ class OriginSet:
         self._regexes: list[CompiledRegex] = []
         for item in allowed:
             self._add(item)
+        self._has_patterns = bool(self._any_port or self._subdomains or self._regexes)
 
     def _add(self, item: AllowedOrigin) -> None:
         if isinstance(item, Regex):
@@ -182,9 +185,7 @@ class OriginSet:
         """Tell whether the origin that a request sent, `text`, is matched by a pattern."""
         if self.any or text in self._exact:
             return True
-        if not (self._subdomains or self._any_port or self._regexes):
-            return False
-        if len(text) > MAX_ORIGIN_BYTES:
+        if not self._has_patterns:
             return False
         try:
             origin = Origin.parse(text)

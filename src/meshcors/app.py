@@ -1,0 +1,51 @@
+"""Ready-made apps: they answer preflights, and tell a real request readably why nobody serves it.
+
+The whole of it is the middleware around an app that serves nothing. Frameworks are imported when an
+app is made, never when this module is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcors import asgi, wsgi
+from meshcors.config import from_environment
+from meshcors.engine import NO_ROUTE
+from meshcors.policy import Policy
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+    from starlette.applications import Starlette
+
+
+def create_app(policy: Policy | None = None) -> Starlette:
+    """Return a Starlette app that answers preflights by `policy`.
+
+    A real request gets 401 ``key_missing`` or 404 ``no_route``, both readable by the page that sent
+    it. The key is checked for presence only: which values are right is what the services know.
+    Routes of your own may be added. Without a policy it is read from the ``MESHCORS_*``
+    environment. Raises `PolicyError`.
+    """
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+
+    app = Starlette(middleware=[Middleware(asgi.MeshCORS, policy=_settle(policy))])
+    app.router.default = no_route
+    return app
+
+
+def create_wsgi_app(policy: Policy | None = None) -> WSGIApplication:
+    """Return the WSGI app, on Werkzeug, that answers as `create_app` does. Raises `PolicyError`."""
+    from werkzeug.wrappers import Response
+
+    no_service = Response(NO_ROUTE.body, NO_ROUTE.status, list(NO_ROUTE.headers))
+    return wsgi.MeshCORS(no_service, _settle(policy))
+
+
+async def no_route(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+    """Answer 404 ``no_route`` to whatever arrives: the ASGI app that serves nothing."""
+    await asgi.send_answer(NO_ROUTE, scope, receive, send)
+
+
+def _settle(policy: Policy | None) -> Policy:
+    return (from_environment() if policy is None else policy).without_key_values()

@@ -1,0 +1,156 @@
+"""The ASGI adapter: it turns a request into facts and an answer into messages, and decides nothing.
+
+It imports no framework. Names are those of the ASGI specification 3.0.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any, TypeAlias
+
+from typing_extensions import Unpack
+
+from meshcors.config import resolve_policy
+from meshcors.engine import INTERNAL_SERVER_ERROR, MAX_LIST_BYTES, Answer, Engine, Proceed
+from meshcors.headers import collect
+from meshcors.policy import Policy, PolicyOptions
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# RFC 6455 7.4.1: "policy violation".
+_POLICY_VIOLATION = 1008
+
+
+class MeshCORS:
+    """ASGI middleware: one CORS policy, and the check of the header key, for the `app` below it.
+
+    Pass a `Policy`, or its options as keywords, or neither: then the policy is read from the
+    ``MESHCORS_*`` environment. Raises `PolicyError` for a policy that does not start.
+
+    ``app.add_middleware(MeshCORS, policy=policy)`` under FastAPI and Starlette,
+    ``MeshCORS(app, policy)`` elsewhere.
+    """
+
+    def __init__(
+        self, app: ASGIApp, policy: Policy | None = None, **options: Unpack[PolicyOptions]
+    ) -> None:
+        self.app = app
+        self._engine = Engine(resolve_policy(policy, options))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection (ASGI 3.0); lifespan and unknown kinds pass untouched."""
+        if scope["type"] == "http":
+            scope, fields = _read(scope, self._engine.reads)
+            decision = self._engine.decide(scope["method"], scope["path"], fields)
+            if isinstance(decision, Answer):
+                await send_answer(decision, scope, receive, send)
+            else:
+                await self._proceed(decision, scope, receive, send)
+        elif scope["type"] == "websocket":
+            scope, fields = _read(scope, self._engine.reads_websocket)
+            refusal = self._engine.decide_websocket(scope["path"], fields)
+            if refusal is None:
+                await self.app(scope, receive, send)
+            else:
+                await send_answer(refusal, scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _proceed(self, decision: Proceed, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        # No coroutine of its own: most messages only pass through.
+        def send_merged(message: Message) -> Awaitable[None]:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                # A new message: the app's own belongs to the app.
+                message = {**message, "headers": decision.merge_raw(message.get("headers", ()))}
+            return send(message)
+
+        try:
+            await self.app(scope, receive, send_merged)
+        except Exception as error:
+            # Sent from here because the layer that would send it lies outside of us, where its
+            # answer gets no CORS fields. It sees that an answer has started and only logs.
+            if not started and not _shows_tracebacks(scope):
+                await _answer_error(error, scope, receive, send_merged)
+            raise
+
+
+def _read(scope: Scope, wanted: frozenset[bytes]) -> tuple[Scope, Mapping[bytes, bytes]]:
+    """Return the wanted request fields, and the scope with its headers still to be read."""
+    headers: Iterable[tuple[bytes, bytes]] = scope.get("headers", ())
+    if not isinstance(headers, list | tuple):
+        # ASGI allows any iterable; one that is read once must still be there for the app.
+        headers = list(headers)
+        scope = {**scope, "headers": headers}
+    return scope, collect(headers, wanted, MAX_LIST_BYTES)
+
+
+async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send `answer`; a HEAD request gets the same fields and no body (RFC 9110 9.3.2).
+
+    A WebSocket handshake is refused with it: as an HTTP answer where the server can (ASGI's
+    "websocket denial response" extension), else by closing with code 1008.
+    """
+    kind = "http.response"
+    if scope["type"] == "websocket":
+        await receive()  # websocket.connect
+        if "websocket.http.response" not in (scope.get("extensions") or {}):
+            reason = answer.reason
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": reason})
+            return
+        kind = "websocket.http.response"
+    await send(
+        {
+            "type": f"{kind}.start",
+            "status": answer.status,
+            "headers": list(answer.raw_headers),
+        }
+    )
+    body = b"" if scope.get("method") == "HEAD" else answer.body
+    await send({"type": f"{kind}.body", "body": body})
+
+
+async def _answer_error(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send the 500 for an unhandled `error`: the app's own where it has a handler for it."""
+    app = _starlette_app(scope)
+    if app is None:
+        await send_answer(INTERNAL_SERVER_ERROR, scope, receive, send)
+        return
+
+    async def fail(*_: object) -> None:
+        raise error
+
+    # Starlette's own layer makes the body, handler and thread pool included, and raises again.
+    layer = sys.modules["starlette.middleware.errors"].ServerErrorMiddleware
+    handlers = app.exception_handlers
+    traceback = error.__traceback__
+    try:
+        await layer(fail, handler=handlers.get(500) or handlers.get(Exception))(
+            scope, receive, send
+        )
+    except Exception as raised:
+        if raised is not error:
+            raise
+        error.__traceback__ = traceback
+
+
+def _shows_tracebacks(scope: Scope) -> bool:
+    """Tell whether the framework is in debug mode, where its error page is left alone."""
+    app = _starlette_app(scope)
+    return app is not None and app.debug
+
+
+def _starlette_app(scope: Scope) -> Any:
+    """Return the Starlette (or FastAPI) app that serves this scope, or None."""
+    # Looked up, not imported: without that module no app is one of its.
+    module = sys.modules.get("starlette.applications")
+    app = scope.get("app")
+    return app if module is not None and isinstance(app, module.Starlette) else None

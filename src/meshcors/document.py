@@ -1,0 +1,103 @@
+"""A YAML, JSON or TOML file as plain data, or one clear line that says what is wrong with it.
+
+YAML is read without tags and without aliases: a configuration needs neither.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from meshcors.errors import PolicyError, Problem
+
+MAX_FILE_BYTES: Final = 1 << 20
+
+
+def read_document(path: str | Path) -> object:
+    """Return what the file at `path` holds: mappings, lists, texts, numbers, booleans and None.
+
+    ``.json`` and ``.toml`` by their suffix, all else as YAML, which needs the extra ``dummy`` or
+    ``cli``. Raises `PolicyError` for a file that is missing, unreadable, larger than 1 MiB, not
+    UTF-8, or malformed.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise _wrong(path, "file_too_large", "at most 1 MiB")
+        text = content.decode()
+    except OSError as error:
+        raise _wrong(path, "file_unreadable", error.strerror or "unreadable") from None
+    except UnicodeDecodeError:
+        raise _wrong(path, "file_not_utf8", "write UTF-8 text") from None
+    read = {".json": _read_json, ".toml": _read_toml}.get(path.suffix.lower(), _read_yaml)
+    return read(path, text)
+
+
+def _wrong(path: Path, code: str, hint: str) -> PolicyError:
+    return PolicyError([Problem(code, str(path), "", hint)])
+
+
+def _read_json(path: Path, text: str) -> object:
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise _wrong(path, "file_duplicate_key", f"{name} stands twice")
+        return dict(pairs)
+
+    try:
+        return json.loads(text, object_pairs_hook=once)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise _wrong(path, "file_malformed", f"{place}: {error.msg}") from None
+    except RecursionError:
+        raise _wrong(path, "file_malformed", "nested too deeply") from None
+
+
+def _read_toml(path: Path, text: str) -> object:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _wrong(path, "file_malformed", str(error)) from None
+    except RecursionError:
+        raise _wrong(path, "file_malformed", "nested too deeply") from None
+
+
+def _read_yaml(path: Path, text: str) -> object:
+    try:
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    except ModuleNotFoundError:
+        hint = "YAML needs ruamel.yaml: python -m pip install 'meshcors[dummy]', or write JSON"
+        raise _wrong(path, "yaml_missing", hint) from None
+
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        _refuse_aliases(path, yaml.parse, text)
+        return yaml.load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
+        reason = (error.problem or error.context or "malformed").splitlines()[0]
+        raise _wrong(path, "file_malformed", f"{place}{reason}") from None
+    except (YAMLError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise _wrong(path, "file_malformed", reason) from None
+    except RecursionError:
+        raise _wrong(path, "file_malformed", "nested too deeply") from None
+
+
+def _refuse_aliases(path: Path, parse: Callable[[str], Any], text: str) -> None:
+    """Refuse aliases: a few nested ones stand for any number of values."""
+    from ruamel.yaml.events import AliasEvent
+
+    for event in parse(text):
+        if isinstance(event, AliasEvent):
+            mark = event.start_mark
+            place = f"line {mark.line + 1} column {mark.column + 1}"
+            raise _wrong(path, "file_alias", f"{place}: write the value out: no aliases here")

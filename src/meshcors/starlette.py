@@ -1,0 +1,39 @@
+"""Starlette and FastAPI: the policy around the whole app, error and limit layers included.
+
+``app.add_middleware(MeshCORS, ...)`` reaches what lies inside the user's middleware; `init_app`
+reaches every answer of the app.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from typing_extensions import Unpack
+
+from meshcors.asgi import MeshCORS
+from meshcors.config import resolve_policy
+from meshcors.policy import Policy, PolicyOptions
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
+
+
+def init_app(
+    app: Starlette, policy: Policy | None = None, **options: Unpack[PolicyOptions]
+) -> None:
+    """Put the policy around everything that `app` answers, whatever is added to it later.
+
+    Takes a `Policy`, its options as keywords, or neither (then the environment is read). Raises
+    `PolicyError`, and `RuntimeError` when the app has served already.
+    """
+    if app.middleware_stack is not None:
+        raise RuntimeError("init_app comes before the first request: the app has started")
+    settled = resolve_policy(policy, options)
+    build = app.build_middleware_stack
+
+    def build_inside() -> ASGIApp:
+        return MeshCORS(build(), settled)
+
+    # The one place where Starlette makes its outermost layer.
+    app.build_middleware_stack = build_inside  # type: ignore[method-assign]

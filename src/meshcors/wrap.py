@@ -1,0 +1,70 @@
+"""Somebody else's app, wrapped without touching its code: the app and its policy by environment.
+
+``MESHCORS_APP=pkg.mod:obj`` names the app, the other ``MESHCORS_*`` variables its policy::
+
+    uvicorn --factory meshcors.wrap:asgi
+    gunicorn "meshcors.wrap:wsgi()"
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from meshcors import asgi as asgi_adapter
+from meshcors import wsgi as wsgi_adapter
+from meshcors.config import from_environment
+from meshcors.errors import PolicyError
+from meshcors.spelling import APP_VARIABLE
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+    from meshcors.policy import Policy
+
+
+def asgi() -> asgi_adapter.ASGIApp:
+    """Return the ASGI app that ``MESHCORS_APP`` names, inside the environment's policy.
+
+    A mistake in either ends the process with exit code 2 and one line on stderr for each.
+    """
+    return asgi_adapter.MeshCORS(_named_app(), _policy())
+
+
+def wsgi() -> WSGIApplication:
+    """Return the WSGI app that ``MESHCORS_APP`` names; see `asgi`."""
+    return wsgi_adapter.MeshCORS(_named_app(), _policy())
+
+
+def _policy() -> Policy:
+    try:
+        return from_environment()
+    except PolicyError as error:
+        _refuse(str(error))
+
+
+def _named_app() -> Any:
+    name = os.environ.get(APP_VARIABLE, "")
+    module_name, _, attributes = name.partition(":")
+    if not module_name or not attributes:
+        _refuse(f"{APP_VARIABLE}: write pkg.mod:obj, the app to wrap, not {name!r}")
+    try:
+        found: Any = import_module(module_name)
+    except ModuleNotFoundError as error:
+        # A module that the app itself fails to import is the app's own traceback to show.
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise
+        _refuse(f"{APP_VARIABLE}: there is no module {error.name}")
+    for attribute in attributes.split("."):
+        found = getattr(found, attribute, None)
+        if found is None:
+            _refuse(f"{APP_VARIABLE}: {module_name} has no {attributes}")
+    return found
+
+
+def _refuse(message: str) -> NoReturn:
+    # Servers call this at start: an exception would reach the user as their traceback.
+    print(f"meshcors: {message}", file=sys.stderr)
+    raise SystemExit(2)

@@ -1,0 +1,108 @@
+"""The WSGI adapter: it turns an environ into facts and an answer into an iterable; decides nothing.
+
+It imports no framework. Names are those of PEP 3333.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from typing_extensions import Unpack
+
+from meshcors.config import resolve_policy
+from meshcors.engine import INTERNAL_SERVER_ERROR, Answer, Engine, Proceed
+from meshcors.policy import Policy, PolicyOptions
+
+if TYPE_CHECKING:
+    from _typeshed import OptExcInfo
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+
+class MeshCORS:
+    """WSGI middleware: one CORS policy, and the check of the header key, for the `app` below it.
+
+    Pass a `Policy`, or its options as keywords, or neither: then the policy is read from the
+    ``MESHCORS_*`` environment. Raises `PolicyError` for a policy that does not start.
+
+    ``flask_app.wsgi_app = MeshCORS(flask_app.wsgi_app, policy)``
+    """
+
+    def __init__(
+        self, app: WSGIApplication, policy: Policy | None = None, **options: Unpack[PolicyOptions]
+    ) -> None:
+        self.app = app
+        self._engine = Engine(resolve_policy(policy, options))
+        self._reads = tuple((_environ_key(name), name) for name in sorted(self._engine.reads))
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request (PEP 3333); the app's iterable is returned as it came."""
+        fields = {
+            name: environ[key].encode("latin-1") for key, name in self._reads if key in environ
+        }
+        decision = self._engine.decide(environ["REQUEST_METHOD"], _path(environ), fields)
+        if isinstance(decision, Answer):
+            return answer_wsgi(decision, environ, start_response)
+        return self._proceed(decision, environ, start_response)
+
+    def _proceed(
+        self, decision: Proceed, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        started = False
+
+        def start_merged(
+            status: str,
+            headers: list[tuple[str, str]],
+            exc_info: OptExcInfo | None = None,
+            /,
+        ) -> Callable[[bytes], object]:
+            nonlocal started
+            started = True
+            merged = decision.merge(headers)
+            if exc_info is None:
+                return start_response(status, merged)
+            return start_response(status, merged, exc_info)
+
+        try:
+            return self.app(environ, start_merged)
+        except Exception:
+            if not started and not _shows_tracebacks(environ):
+                # Written at once, so that the server, which logs the exception, finds an answer
+                # that has started and adds none of its own without CORS fields.
+                answer = INTERNAL_SERVER_ERROR
+                write = start_merged(_status_line(answer), list(answer.headers), sys.exc_info())
+                write(_body(answer, environ))
+            raise
+
+
+def answer_wsgi(
+    answer: Answer, environ: WSGIEnvironment, start_response: StartResponse
+) -> Iterable[bytes]:
+    """Give `answer`; a HEAD request gets the same fields and no body (RFC 9110 9.3.2)."""
+    start_response(_status_line(answer), list(answer.headers))
+    return [_body(answer, environ)]
+
+
+def _status_line(answer: Answer) -> str:
+    return f"{answer.status} {HTTPStatus(answer.status).phrase}"
+
+
+def _body(answer: Answer, environ: WSGIEnvironment) -> bytes:
+    return b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body
+
+
+def _environ_key(name: bytes) -> str:
+    return f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"
+
+
+def _path(environ: WSGIEnvironment) -> str:
+    """Return the whole path as text: PEP 3333 carries its UTF-8 bytes as latin-1."""
+    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
+
+
+def _shows_tracebacks(environ: WSGIEnvironment) -> bool:
+    """Tell whether Werkzeug's debugger is above, whose error page is left alone."""
+    return "werkzeug.debug.preserve_context" in environ
