@@ -44,7 +44,10 @@ def create_wsgi_app(policy: Policy | None = None) -> WSGIApplication:
 
 async def no_route(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
     """Answer 404 ``no_route`` to whatever arrives: the ASGI app that serves nothing."""
-    await asgi.send_answer(NO_ROUTE, scope, receive, send)
+    if scope["type"] == "websocket":
+        await asgi.refuse_websocket(NO_ROUTE, scope, receive, send)
+    else:
+        await asgi.send_answer(NO_ROUTE, scope, send)
 
 
 def _settle(policy: Policy | None) -> Policy:

@@ -48,7 +48,7 @@ class MeshCORS:
             scope, fields = _read(scope, self._engine.reads)
             decision = self._engine.decide(scope["method"], scope["path"], fields)
             if isinstance(decision, Answer):
-                await send_answer(decision, scope, receive, send)
+                await send_answer(decision, scope, send)
             else:
                 await self._proceed(decision, scope, receive, send)
         elif scope["type"] == "websocket":
@@ -57,7 +57,7 @@ class MeshCORS:
             if refusal is None:
                 await self.app(scope, receive, send)
             else:
-                await send_answer(refusal, scope, receive, send)
+                await refuse_websocket(refusal, scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
@@ -84,7 +84,7 @@ class MeshCORS:
 
 
 def _read(scope: Scope, wanted: frozenset[bytes]) -> tuple[Scope, Mapping[bytes, bytes]]:
-    """Return the wanted request fields, and the scope with its headers still to be read."""
+    """Return the scope, its headers still to be read, and the wanted request fields."""
     headers: Iterable[tuple[bytes, bytes]] = scope.get("headers", ())
     if not isinstance(headers, list | tuple):
         # ASGI allows any iterable; one that is read once must still be there for the app.
@@ -93,36 +93,44 @@ def _read(scope: Scope, wanted: frozenset[bytes]) -> tuple[Scope, Mapping[bytes,
     return scope, collect(headers, wanted, MAX_LIST_BYTES)
 
 
-async def send_answer(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send `answer`; a HEAD request gets the same fields and no body (RFC 9110 9.3.2).
-
-    A WebSocket handshake is refused with it: as an HTTP answer where the server can (ASGI's
-    "websocket denial response" extension), else by closing with code 1008.
-    """
-    kind = "http.response"
-    if scope["type"] == "websocket":
-        await receive()  # websocket.connect
-        if "websocket.http.response" not in (scope.get("extensions") or {}):
-            reason = answer.reason
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": reason})
-            return
-        kind = "websocket.http.response"
+async def send_answer(answer: Answer, scope: Scope, send: Send) -> None:
+    """Send `answer`; a HEAD request gets the same fields and no body (RFC 9110 9.3.2)."""
     await send(
         {
-            "type": f"{kind}.start",
+            "type": "http.response.start",
             "status": answer.status,
             "headers": list(answer.raw_headers),
         }
     )
-    body = b"" if scope.get("method") == "HEAD" else answer.body
-    await send({"type": f"{kind}.body", "body": body})
+    body = b"" if scope["method"] == "HEAD" else answer.body
+    await send({"type": "http.response.body", "body": body})
+
+
+async def refuse_websocket(answer: Answer, scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a WebSocket handshake with `answer`.
+
+    As an HTTP answer where the server can (ASGI's "websocket denial response" extension), else by
+    closing with code 1008.
+    """
+    await receive()  # websocket.connect
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": answer.reason})
+        return
+    await send(
+        {
+            "type": "websocket.http.response.start",
+            "status": answer.status,
+            "headers": list(answer.raw_headers),
+        }
+    )
+    await send({"type": "websocket.http.response.body", "body": answer.body})
 
 
 async def _answer_error(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
     """Send the 500 for an unhandled `error`: the app's own where it has a handler for it."""
     app = _starlette_app(scope)
     if app is None:
-        await send_answer(INTERNAL_SERVER_ERROR, scope, receive, send)
+        await send_answer(INTERNAL_SERVER_ERROR, scope, send)
         return
 
     async def fail(*_: object) -> None:

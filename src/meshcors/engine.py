@@ -163,14 +163,14 @@ class Engine:
         """Decide an HTTP request: answer it here, or let the app answer.
 
         `method` with case, `path` decoded once, `fields` the request's values by lower-case name
-        (those that `reads` names and the request has; several lines joined with a comma).
+        (at least those that `reads` names and the request has; several lines joined with a comma).
         """
-        origin = fields.get(_ORIGIN, b"").strip(_BLANK)
-        ready = self._ready(origin)
-        if origin and method == "OPTIONS":
+        origin = fields.get(_ORIGIN)
+        ready = self._no_origin if origin is None else self._ready(origin)
+        if method == "OPTIONS" and ready is not self._no_origin:
             requested = fields.get(_REQUEST_METHOD, b"").strip(_BLANK)
             if requested:
-                return self._answer_preflight(ready, origin, requested, fields)
+                return self._answer_preflight(ready, requested, fields)
         if self._key is not None:
             refused = self._key.refuse(path, fields)
             if refused is not None:
@@ -184,7 +184,7 @@ class Engine:
         10.2): it must be allowed by the policy or be the service's own. `fields` as for `decide`,
         with those that `reads_websocket` names.
         """
-        origin = fields.get(_ORIGIN, b"").strip(_BLANK)
+        origin = fields.get(_ORIGIN, b"")
         ready = self._ready(origin)
         if self._key is not None:
             refused = self._key.refuse(path, fields)
@@ -195,32 +195,33 @@ class Engine:
         return None
 
     def _ready(self, origin: bytes) -> _Ready:
-        if not origin:
+        if len(origin) <= MAX_ORIGIN_BYTES:
+            return self._look_up(origin)
+        # Too long to be kept; blanks apart, also too long to be an origin.
+        return self._look_up_origin(origin)
+
+    def _look_up_origin(self, origin: bytes) -> _Ready:
+        text = _text(origin.strip(_BLANK))
+        if not text:
             return self._no_origin
         if self._origins.any:
             return self._anyone
-        if len(origin) > MAX_ORIGIN_BYTES:
-            return self._refused
-        return self._look_up(origin)
-
-    def _look_up_origin(self, origin: bytes) -> _Ready:
-        text = _text(origin)
         return self._compile("allowed", text) if text in self._origins else self._refused
 
     def _answer_preflight(
-        self, ready: _Ready, origin: bytes, method: bytes, fields: Mapping[bytes, bytes]
+        self, ready: _Ready, method: bytes, fields: Mapping[bytes, bytes]
     ) -> Answer:
         """Fetch 4.8, CORS-preflight fetch, as the server's half of it."""
         if ready is self._refused:
             return ready.refusals["origin_not_allowed"]
         names = fields.get(_REQUEST_HEADERS, b"")
-        private = fields.get(_REQUEST_PRIVATE_NETWORK, b"").strip(_BLANK) == b"true"
+        private = fields.get(_REQUEST_PRIVATE_NETWORK)
         reason = self._preflight.reason(method, names)
-        if self._preflight.mirrors:
-            return Answer(
-                204, reason, self._preflight.fields(ready.cors, method, names, private), b""
-            )
-        return ready.preflights[private, reason]
+        if private is None and not self._preflight.mirrors:
+            return ready.preflights[reason]
+        asks_private = private is not None and private.strip(_BLANK) == b"true"
+        own = self._preflight.fields(ready.cors, method, names, asks_private)
+        return Answer(204, reason, own, b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,7 @@ class _Ready:
 
     cors: Fields
     proceed: Proceed
-    preflights: Mapping[tuple[bool, Reason], Answer]
+    preflights: Mapping[Reason, Answer]
     refusals: Mapping[Reason, Answer]
 
 
@@ -241,33 +242,33 @@ def _compile(
     allow_origin: str | None,
 ) -> _Ready:
     """Make ready what an origin gets; `allow_origin` is None for one that is refused."""
-    cors: list[tuple[str, str]] = []
+    cors: Fields = ()
     if allow_origin is not None:
-        cors.append(("access-control-allow-origin", allow_origin))
-        if policy.allow_credentials:
-            cors.append(("access-control-allow-credentials", "true"))
+        credentials = ("true",) if policy.allow_credentials else ()
+        cors = (
+            ("access-control-allow-origin", allow_origin),
+            *_field("access-control-allow-credentials", credentials),
+        )
     expose = _field("access-control-expose-headers", policy.expose_headers if cors else ())
     vary = origin_vary if policy.key is None else (*origin_vary, policy.key.name)
     own = (*cors, *expose)
     proceed = Proceed(reason, Merge(own, vary, str, str), Merge(own, vary, _latin1, _text))
-    readable: dict[Reason, Answer] = {
-        name: Answer(made.status, name, tuple(proceed.merge(made.headers)), made.body)
-        for name, made in _KEY_REFUSALS.items()
-    }
-    refusal = problem_answer(
-        "origin_not_allowed",
-        ("x-content-type-options", "nosniff"),
-        *_field("vary", origin_vary),
-    )
-    preflights: dict[tuple[bool, Reason], Answer] = {
-        (private, verdict): Answer(
-            204, verdict, preflight.fields(tuple(cors), b"", b"", private), b""
+    refusals: dict[Reason, Answer] = {
+        "origin_not_allowed": problem_answer(
+            "origin_not_allowed",
+            ("x-content-type-options", "nosniff"),
+            *_field("vary", origin_vary),
         )
-        for private in (False, True)
-        for verdict in _PREFLIGHT_REASONS
-        if cors and not preflight.mirrors
     }
-    return _Ready(tuple(cors), proceed, preflights, {**readable, "origin_not_allowed": refusal})
+    if policy.key is not None:
+        for name, made in _KEY_REFUSALS.items():
+            readable = tuple(proceed.merge(made.headers))
+            refusals[name] = Answer(made.status, name, readable, made.body)
+    fields = preflight.fields(cors, b"", b"", private=False)
+    preflights: dict[Reason, Answer] = {
+        verdict: Answer(204, verdict, fields, b"") for verdict in _PREFLIGHT_REASONS
+    }
+    return _Ready(cors, proceed, preflights, refusals)
 
 
 class _Preflight:

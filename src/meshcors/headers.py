@@ -6,7 +6,7 @@ Names are compared in lower case. `bytes` and `str` appear where ASGI and WSGI c
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
 Wire = TypeVar("Wire", bytes, str)
@@ -115,14 +115,17 @@ def merge_vary(values: Iterable[str], names: Iterable[str]) -> str | None:
 
 
 def collect(
-    headers: Iterable[tuple[bytes, bytes]], wanted: frozenset[bytes], limit: int
-) -> dict[bytes, bytes]:
-    """Return the `wanted` fields of a request, each once, in one pass over its header lines.
+    headers: Sequence[tuple[bytes, bytes]], wanted: frozenset[bytes], limit: int
+) -> Mapping[bytes, bytes]:
+    """Return the fields of a request by name, at least the `wanted` ones, each once.
 
     `headers` are pairs with lower-case names, as ASGI has them. Several lines of one field are
     joined with a comma (RFC 9110 5.3). A value that is longer than `limit` bytes already is not
     made longer still, so that hostile repetition costs no more than its own length.
     """
+    single = dict(headers)
+    if len(single) == len(headers):
+        return single
     found: dict[bytes, bytes] = {}
     for name, value in headers:
         if name in wanted:
@@ -142,7 +145,7 @@ class Merge(Generic[Wire]):
     field: identity for WSGI, latin-1 for ASGI.
     """
 
-    __slots__ = ("_decode", "_encode", "_own", "_special", "_vary", "_vary_field", "_vary_name")
+    __slots__ = ("_decode", "_encode", "_own", "_special", "_tail", "_vary", "_vary_name")
 
     def __init__(
         self,
@@ -157,29 +160,29 @@ class Merge(Generic[Wire]):
         self._vary = tuple(vary)
         self._vary_name: Wire = encode("vary")
         alone = merge_vary((), self._vary)
-        self._vary_field: list[tuple[Wire, Wire]] = (
-            [] if alone is None else [(self._vary_name, encode(alone))]
-        )
+        vary_field = [] if alone is None else [(self._vary_name, encode(alone))]
+        self._tail: list[tuple[Wire, Wire]] = vary_field + self._own
         # With nothing to merge, the app's Vary is a field like any other.
         special = (*CORS_RESPONSE_HEADERS, "vary") if self._vary else CORS_RESPONSE_HEADERS
         self._special: frozenset[Wire] = frozenset(encode(name) for name in special)
 
     def __call__(self, headers: Iterable[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
         """Return the fields to send where the app sent `headers`, pairs of name and value."""
+        special = self._special
         merged: list[tuple[Wire, Wire]] = []
         vary: list[tuple[Wire, Wire]] = []
         place = 0
         for field in headers:
             name = field[0].lower()
-            if name not in self._special:
+            if name not in special:
                 merged.append(field)
             elif name == self._vary_name:
                 place = place if vary else len(merged)
                 vary.append(field)
-        if vary:
-            merged[place:place] = self._merge_vary(vary)
-        else:
-            merged += self._vary_field
+        if not vary:
+            merged += self._tail
+            return merged
+        merged[place:place] = self._merge_vary(vary)
         merged += self._own
         return merged
 
