@@ -65,7 +65,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Policy:
     file (see `from_file`) whose options the other variables beat. Raises `PolicyError`, also for
     unknown ``MESHCORS_*`` names.
     """
-    return load({}, environ)
+    return load(None, environ)
 
 
 def from_file(path: str | Path) -> Policy:
@@ -81,23 +81,23 @@ def from_file(path: str | Path) -> Policy:
 
 
 def load(
-    flags: Mapping[str, object],
+    flags: Mapping[str, object] | None,
     environ: Mapping[str, str] = os.environ,
     *,
     config: str | Path | None = None,
 ) -> Policy:
     """Return the policy of all sources: `flags` beat `environ`, which beats the file.
 
-    `flags` are values by option name (``allow_origins``, ``key.name``); the file is `config`, or
-    what ``MESHCORS_CONFIG`` names. Raises `PolicyError`.
+    `flags` are values by option name (``allow_origins``, ``key.name``), or None where there is no
+    command line; the file is `config`, or what ``MESHCORS_CONFIG`` names. Raises `PolicyError`.
     """
     problems: list[Problem] = []
     path = config or environ.get(CONFIG_VARIABLE)
     settings = _read_file(problems, path) if path else {}
     settings |= _read_environment(problems, environ)
-    settings |= _read_flags(problems, flags)
+    settings |= _read_flags(problems, flags or {})
     labels = {option.name: option.variable for option in reversed(OPTIONS)}
-    if flags:
+    if flags is not None:
         labels |= {
             option.name: f"{option.flag} or {option.variable}" for option in OPTIONS if option.flag
         }

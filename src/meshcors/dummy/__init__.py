@@ -1,0 +1,1 @@
+"""The preflight pod: ``python -m meshcors.dummy`` answers preflights for all services of a URL."""

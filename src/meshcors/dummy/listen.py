@@ -1,0 +1,72 @@
+"""Sockets to listen on: all interfaces in both families, one host, or a port the system chooses."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from contextlib import ExitStack
+
+
+class ListenError(Exception):
+    """An address that cannot be listened on; its text is one line for people."""
+
+
+def listen(host: str | None, port: int, flag: str) -> list[socket.socket]:
+    """Return sockets bound to `port` of `host`, or of every interface where `host` is None.
+
+    Port 0 is one that the system chooses, the same for all sockets. `flag` is the option that chose
+    the port: it is named in the `ListenError` raised when an address cannot be had.
+    """
+    try:
+        if host is None:
+            return [_bind_all(port)]
+        found = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_ADDRCONFIG
+        )
+        with ExitStack() as opened:
+            bound: list[socket.socket] = []
+            for family, address in dict.fromkeys((info[0], info[4]) for info in found):
+                port = port or (bound[0].getsockname()[1] if bound else 0)
+                listener = opened.enter_context(socket.socket(family, socket.SOCK_STREAM))
+                if family == socket.AF_INET6:
+                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                _bind(listener, (address[0], port, *address[2:]))
+                bound.append(listener)
+            opened.pop_all()
+            return bound
+    except socket.gaierror as error:
+        raise ListenError(f"--host: {host}: {error.strerror}") from None
+    except OverflowError:
+        raise ListenError(f"{flag}: {port}: a port is 0 to 65535") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            hint = f"port {port} is taken: free it, or choose another"
+            raise ListenError(f"{flag}: {hint}") from None
+        raise ListenError(f"{flag}: port {port}: {error.strerror}") from None
+
+
+def _bind_all(port: int) -> socket.socket:
+    """Bind every interface: one socket for both families where the machine has IPv6."""
+    if socket.has_dualstack_ipv6():
+        return _bind(_dual_stack(), ("::", port))
+    return _bind(socket.socket(socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", port))  # noqa: S104 - asked for
+
+
+def _dual_stack() -> socket.socket:
+    listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    return listener
+
+
+def _bind(listener: socket.socket, address: tuple[object, ...]) -> socket.socket:
+    try:
+        if os.name != "nt":
+            # A port whose last connections are still winding down is free; on Windows the option
+            # means sharing a port that is in use.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
