@@ -6,13 +6,13 @@ It imports no framework. Names are those of the ASGI specification 3.0.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, TypeAlias
 
 from typing_extensions import Unpack
 
 from meshcors.config import resolve_policy
-from meshcors.engine import INTERNAL_SERVER_ERROR, MAX_LIST_BYTES, Answer, Engine, Proceed
+from meshcors.engine import INTERNAL_SERVER_ERROR, MAX_LIST_BYTES, Answer, Engine
 from meshcors.headers import collect
 from meshcors.policy import Policy, PolicyOptions
 
@@ -44,24 +44,16 @@ class MeshCORS:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3.0); lifespan and unknown kinds pass untouched."""
-        if scope["type"] == "http":
-            scope, fields = _read(scope, self._engine.reads)
-            decision = self._engine.decide(scope["method"], scope["path"], fields)
-            if isinstance(decision, Answer):
-                await send_answer(decision, scope, send)
-            else:
-                await self._proceed(decision, scope, receive, send)
-        elif scope["type"] == "websocket":
-            scope, fields = _read(scope, self._engine.reads_websocket)
-            refusal = self._engine.decide_websocket(scope["path"], fields)
-            if refusal is None:
-                await self.app(scope, receive, send)
-            else:
-                await refuse_websocket(refusal, scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
-    async def _proceed(self, decision: Proceed, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._serve_other(scope, receive, send)
+            return
+        engine = self._engine
+        scope = _with_headers(scope)
+        fields = collect(scope["headers"], engine.reads, MAX_LIST_BYTES)
+        decision = engine.decide(scope["method"], scope["path"], fields)
+        if isinstance(decision, Answer):
+            await send_answer(decision, scope, send)
+            return
         started = False
 
         # No coroutine of its own: most messages only pass through.
@@ -82,15 +74,22 @@ class MeshCORS:
                 await _answer_error(error, scope, receive, send_merged)
             raise
 
+    async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            engine = self._engine
+            scope = _with_headers(scope)
+            fields = collect(scope["headers"], engine.reads_websocket, MAX_LIST_BYTES)
+            refusal = engine.decide_websocket(scope["path"], fields)
+            if refusal is not None:
+                await refuse_websocket(refusal, scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
-def _read(scope: Scope, wanted: frozenset[bytes]) -> tuple[Scope, Mapping[bytes, bytes]]:
-    """Return the scope, its headers still to be read, and the wanted request fields."""
+
+def _with_headers(scope: Scope) -> Scope:
+    """Return a scope whose headers can be read twice: ASGI allows any iterable, or none."""
     headers: Iterable[tuple[bytes, bytes]] = scope.get("headers", ())
-    if not isinstance(headers, list | tuple):
-        # ASGI allows any iterable; one that is read once must still be there for the app.
-        headers = list(headers)
-        scope = {**scope, "headers": headers}
-    return scope, collect(headers, wanted, MAX_LIST_BYTES)
+    return scope if isinstance(headers, list) else {**scope, "headers": list(headers)}
 
 
 async def send_answer(answer: Answer, scope: Scope, send: Send) -> None:

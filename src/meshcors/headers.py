@@ -6,7 +6,7 @@ Names are compared in lower case. `bytes` and `str` appear where ASGI and WSGI c
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, Generic, TypeVar
 
 Wire = TypeVar("Wire", bytes, str)
@@ -115,17 +115,14 @@ def merge_vary(values: Iterable[str], names: Iterable[str]) -> str | None:
 
 
 def collect(
-    headers: Sequence[tuple[bytes, bytes]], wanted: frozenset[bytes], limit: int
-) -> Mapping[bytes, bytes]:
-    """Return the fields of a request by name, at least the `wanted` ones, each once.
+    headers: Iterable[tuple[bytes, bytes]], wanted: frozenset[bytes], limit: int
+) -> dict[bytes, bytes]:
+    """Return the `wanted` fields of a request, each once, in one pass over its header lines.
 
     `headers` are pairs with lower-case names, as ASGI has them. Several lines of one field are
     joined with a comma (RFC 9110 5.3). A value that is longer than `limit` bytes already is not
     made longer still, so that hostile repetition costs no more than its own length.
     """
-    single = dict(headers)
-    if len(single) == len(headers):
-        return single
     found: dict[bytes, bytes] = {}
     for name, value in headers:
         if name in wanted:
