@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from hmac import compare_digest
 from typing import Final, Literal, TypeAlias
 
 from meshcors.headers import (
+    BYTES,
     SAFELISTED_METHODS,
     SAFELISTED_REQUEST_HEADERS,
+    TEXT,
     Merge,
     is_token,
+    latin1,
     list_elements,
+    text,
 )
 from meshcors.origins import MAX_ORIGIN_BYTES, OriginSet
 from meshcors.policy import HeaderKey, Policy, is_plain_path
@@ -66,8 +71,14 @@ class Answer:
         self.status = status
         self.reason: Reason = reason
         self.headers = headers
-        self.raw_headers = tuple((_latin1(name), _latin1(value)) for name, value in headers)
+        self.raw_headers = tuple(BYTES.fields(headers))
         self.body = body
+
+    def because(self, reason: Reason) -> Answer:
+        """Return the same answer, given for another `reason`."""
+        answer = copy(self)
+        answer.reason = reason
+        return answer
 
     def __repr__(self) -> str:
         return f"Answer({self.status}, {self.reason!r})"
@@ -150,10 +161,8 @@ class Engine:
         )
         self.reads_websocket: frozenset[bytes] = self.reads | {_HOST}
 
-        vary = () if self._origins.any else ("Origin",)
-        anyone = "*" if self._origins.any else None
-        self._compile = partial(_compile, policy, self._preflight, vary)
-        self._no_origin = self._compile("no_origin", anyone)
+        self._compile = partial(_compile, policy, self._preflight)
+        self._no_origin = self._compile("no_origin", "*" if self._origins.any else None)
         self._anyone = self._compile("allowed", "*")
         self._refused = self._compile("origin_not_allowed", None)
         # By origin, and bounded: origins are whatever clients send.
@@ -201,12 +210,12 @@ class Engine:
         return self._look_up_origin(origin)
 
     def _look_up_origin(self, origin: bytes) -> _Ready:
-        text = _text(origin.strip(_BLANK))
-        if not text:
+        sent = text(origin.strip(_BLANK))
+        if not sent:
             return self._no_origin
         if self._origins.any:
             return self._anyone
-        return self._compile("allowed", text) if text in self._origins else self._refused
+        return self._compile("allowed", sent) if sent in self._origins else self._refused
 
     def _answer_preflight(
         self, ready: _Ready, method: bytes, fields: Mapping[bytes, bytes]
@@ -235,11 +244,7 @@ class _Ready:
 
 
 def _compile(
-    policy: Policy,
-    preflight: _Preflight,
-    origin_vary: tuple[str, ...],
-    reason: Reason,
-    allow_origin: str | None,
+    policy: Policy, preflight: _Preflight, reason: Reason, allow_origin: str | None
 ) -> _Ready:
     """Make ready what an origin gets; `allow_origin` is None for one that is refused."""
     cors: Fields = ()
@@ -249,26 +254,26 @@ def _compile(
             ("access-control-allow-origin", allow_origin),
             *_field("access-control-allow-credentials", credentials),
         )
-    expose = _field("access-control-expose-headers", policy.expose_headers if cors else ())
-    vary = origin_vary if policy.key is None else (*origin_vary, policy.key.name)
-    own = (*cors, *expose)
-    proceed = Proceed(reason, Merge(own, vary, str, str), Merge(own, vary, _latin1, _text))
-    refusals: dict[Reason, Answer] = {
-        "origin_not_allowed": problem_answer(
-            "origin_not_allowed",
-            ("x-content-type-options", "nosniff"),
-            *_field("vary", origin_vary),
-        )
-    }
+    own = (*cors, *_field("access-control-expose-headers", policy.expose_headers if cors else ()))
+    vary = _origin_vary(policy)
+    refusals: dict[Reason, Answer] = {"origin_not_allowed": _ORIGIN_REFUSALS[vary]}
+    if policy.key is not None:
+        vary = (*vary, policy.key.name)
+    proceed = Proceed(reason, Merge(own, vary, TEXT), Merge(own, vary, BYTES))
     if policy.key is not None:
         for name, made in _KEY_REFUSALS.items():
             readable = tuple(proceed.merge(made.headers))
             refusals[name] = Answer(made.status, name, readable, made.body)
-    fields = preflight.fields(cors, b"", b"", private=False)
+    answer = Answer(204, "allowed", preflight.fields(cors, b"", b"", private=False), b"")
     preflights: dict[Reason, Answer] = {
-        verdict: Answer(204, verdict, fields, b"") for verdict in _PREFLIGHT_REASONS
+        verdict: answer.because(verdict) for verdict in _PREFLIGHT_REASONS
     }
     return _Ready(cors, proceed, preflights, refusals)
+
+
+def _origin_vary(policy: Policy) -> tuple[str, ...]:
+    """Return what every answer depends on: the Origin, unless all are allowed alike."""
+    return () if "*" in policy.allow_origins else ("Origin",)
 
 
 class _Preflight:
@@ -293,8 +298,8 @@ class _Preflight:
         if not any_header:
             listed += SAFELISTED_REQUEST_HEADERS
         listed = tuple(dict.fromkeys(listed))
-        self._methods = {*map(_latin1, policy.allow_methods), *map(_latin1, SAFELISTED_METHODS)}
-        self._names = {_latin1(name) for name in listed}
+        self._methods = {*map(latin1, policy.allow_methods), *map(latin1, SAFELISTED_METHODS)}
+        self._names = {latin1(name) for name in listed}
         self._allow_methods = _field(
             "access-control-allow-methods", ("*",) if any_method else policy.allow_methods
         )
@@ -304,7 +309,7 @@ class _Preflight:
         self._vary = _field(
             "vary",
             (
-                *([] if "*" in policy.allow_origins else ["Origin"]),
+                *_origin_vary(policy),
                 *(["Access-Control-Request-Method"] if self._mirrors_method else []),
                 *(["Access-Control-Request-Headers"] if self._mirrors_headers else []),
                 *(["Access-Control-Request-Private-Network"] if self._private_network else []),
@@ -332,7 +337,7 @@ class _Preflight:
         # As browsers write it: sorted, lower case, bare commas.
         if self._names.issuperset(names.split(b",")):
             return True
-        requested = (_latin1(name) for name in list_elements(_text(names.lower())))
+        requested = (latin1(name) for name in list_elements(text(names.lower())))
         if self._any_header:
             return all(name != b"authorization" or name in self._names for name in requested)
         return all(name in self._names for name in requested)
@@ -358,15 +363,15 @@ class _Preflight:
 
 def _mirrored_method(method: bytes) -> str | None:
     """Return the requested method if it may be repeated in an answer."""
-    text = _text(method)
-    return text if len(text) <= MAX_MIRRORED_METHOD_BYTES and is_token(text) else None
+    sent = text(method)
+    return sent if len(sent) <= MAX_MIRRORED_METHOD_BYTES and is_token(sent) else None
 
 
 def _mirrored_names(names: bytes) -> list[str] | None:
     """Return the requested names, each once, if they may be repeated in an answer."""
     if len(names) > MAX_LIST_BYTES:
         return None
-    requested = dict.fromkeys(list_elements(_text(names.lower())))
+    requested = dict.fromkeys(list_elements(text(names.lower())))
     if len(requested) > MAX_MIRRORED_NAMES or not all(map(is_token, requested)):
         return None
     return list(requested)
@@ -376,8 +381,8 @@ class _KeyCheck:
     """The header key: there or not, and right or not, whatever its path is not exempt."""
 
     def __init__(self, key: HeaderKey) -> None:
-        self.field = _latin1(key.name)
-        self._values = None if key.values is None else [_latin1(value) for value in key.values]
+        self.field = latin1(key.name)
+        self._values = None if key.values is None else [latin1(value) for value in key.values]
         self._exempt = frozenset(path for path in key.exempt_paths if not path.endswith("/*"))
         self._exempt_below = tuple(
             path.removesuffix("*") for path in key.exempt_paths if path.endswith("/*")
@@ -421,14 +426,6 @@ def _field(name: str, values: Iterable[str]) -> Fields:
     return ((name, value),) if value else ()
 
 
-def _latin1(text: str) -> bytes:
-    return text.encode("latin-1")
-
-
-def _text(value: bytes) -> str:
-    return value.decode("latin-1")
-
-
 # What the ready-made apps answer to a real request.
 NO_ROUTE: Final = problem_answer("no_route")
 # The answer to an exception that nothing below has answered, in Starlette's words.
@@ -444,6 +441,12 @@ _PREFLIGHT_REASONS: Final[tuple[Reason, ...]] = (
     "method_not_allowed",
     "header_not_allowed",
 )
+_ORIGIN_REFUSALS: Final[dict[tuple[str, ...], Answer]] = {
+    vary: problem_answer(
+        "origin_not_allowed", ("x-content-type-options", "nosniff"), *_field("vary", vary)
+    )
+    for vary in ((), ("Origin",))
+}
 _KEY_REFUSALS: Final[dict[Reason, Answer]] = {
     "key_missing": problem_answer("key_missing", ("www-authenticate", "APIKey")),
     "key_unknown": problem_answer("key_unknown"),

@@ -6,7 +6,7 @@ Names are compared in lower case. `bytes` and `str` appear where ASGI and WSGI c
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Generic, TypeVar
 
 Wire = TypeVar("Wire", bytes, str)
@@ -133,35 +133,57 @@ def collect(
     return found
 
 
+class WireForm(Generic[Wire]):
+    """How fields are carried: as `str` in WSGI, as latin-1 `bytes` in ASGI."""
+
+    __slots__ = ("cors", "cors_and_vary", "decode", "encode", "vary")
+
+    def __init__(self, encode: Callable[[str], Wire], decode: Callable[[Wire], str]) -> None:
+        self.encode: Callable[[str], Wire] = encode
+        self.decode: Callable[[Wire], str] = decode
+        self.vary: Wire = encode("vary")
+        self.cors: frozenset[Wire] = frozenset(encode(name) for name in CORS_RESPONSE_HEADERS)
+        self.cors_and_vary: frozenset[Wire] = self.cors | {self.vary}
+
+    def fields(self, fields: Iterable[tuple[str, str]]) -> list[tuple[Wire, Wire]]:
+        """Return `fields` in this form."""
+        return [(self.encode(name), self.encode(value)) for name, value in fields]
+
+
+def latin1(text: str) -> bytes:
+    """Return the bytes that carry `text` in a field (RFC 9110 5.5, obs-text included)."""
+    return text.encode("latin-1")
+
+
+def text(value: bytes) -> str:
+    """Return the text of a field's value: `latin1` turned round."""
+    return value.decode("latin-1")
+
+
+TEXT: Final = WireForm[str](str, str)
+BYTES: Final = WireForm[bytes](latin1, text)
+
+
 class Merge(Generic[Wire]):
     """What turns an app's response fields into those that leave the process.
 
     The app's own CORS fields are dropped, in any letter case; the names `vary` are merged into its
     Vary; the fields `own` are appended. All else stays as it was, objects and order included, and
-    the app's list is never changed. `encode` and `decode` are the way to and from the text of a
-    field: identity for WSGI, latin-1 for ASGI.
+    the app's list is never changed.
     """
 
-    __slots__ = ("_decode", "_encode", "_own", "_special", "_tail", "_vary", "_vary_name")
+    __slots__ = ("_own", "_special", "_tail", "_vary", "_wire")
 
     def __init__(
-        self,
-        own: Iterable[tuple[str, str]],
-        vary: Iterable[str],
-        encode: Callable[[str], Wire],
-        decode: Callable[[Wire], str],
+        self, own: Iterable[tuple[str, str]], vary: Sequence[str], wire: WireForm[Wire]
     ) -> None:
-        self._encode: Callable[[str], Wire] = encode
-        self._decode: Callable[[Wire], str] = decode
-        self._own: list[tuple[Wire, Wire]] = [(encode(name), encode(value)) for name, value in own]
-        self._vary = tuple(vary)
-        self._vary_name: Wire = encode("vary")
-        alone = merge_vary((), self._vary)
-        vary_field = [] if alone is None else [(self._vary_name, encode(alone))]
-        self._tail: list[tuple[Wire, Wire]] = vary_field + self._own
+        self._wire: WireForm[Wire] = wire
+        self._vary = vary
+        self._own: list[tuple[Wire, Wire]] = wire.fields(own)
+        line = [("vary", ", ".join(vary))] if vary else []
+        self._tail: list[tuple[Wire, Wire]] = wire.fields(line) + self._own
         # With nothing to merge, the app's Vary is a field like any other.
-        special = (*CORS_RESPONSE_HEADERS, "vary") if self._vary else CORS_RESPONSE_HEADERS
-        self._special: frozenset[Wire] = frozenset(encode(name) for name in special)
+        self._special: frozenset[Wire] = wire.cors_and_vary if vary else wire.cors
 
     def __call__(self, headers: Iterable[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
         """Return the fields to send where the app sent `headers`, pairs of name and value."""
@@ -173,7 +195,7 @@ class Merge(Generic[Wire]):
             name = field[0].lower()
             if name not in special:
                 merged.append(field)
-            elif name == self._vary_name:
+            elif name == self._wire.vary:
                 place = place if vary else len(merged)
                 vary.append(field)
         if not vary:
@@ -184,5 +206,6 @@ class Merge(Generic[Wire]):
         return merged
 
     def _merge_vary(self, fields: list[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
-        value = merge_vary((self._decode(value) for _, value in fields), self._vary)
-        return fields if value is None else [(fields[0][0], self._encode(value))]
+        wire = self._wire
+        value = merge_vary((wire.decode(value) for _, value in fields), self._vary)
+        return fields if value is None else [(fields[0][0], wire.encode(value))]
