@@ -23,7 +23,7 @@ class Problem:
     hint: str
 
     def __str__(self) -> str:
-        parts = [part for part in (self.field, self.value, self.hint) if part]
+        parts = [_one_line(part) for part in (self.field, self.value, self.hint) if part]
         return f"{': '.join(parts)} [{self.code}]"
 
 
@@ -61,8 +61,20 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def shown(value: object) -> str:
     """Return `value` as Python writes it, cut to a line's length: it may be anything."""
-    return _REPR.repr(value)
+    try:
+        return _REPR.repr(value)
+    except ValueError:
+        # Python prints no whole numbers of more than some thousand digits.
+        return f"a {type(value).__name__} too long to print"
 
 
+def _one_line(text: str) -> str:
+    """Return `text` without what would end the line or steer a terminal, and not too long."""
+    if len(text) > _LONGEST_PART:
+        text = text[:_LONGEST_PART] + "..."
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+_LONGEST_PART = 400
 _REPR = Repr()
 _REPR.maxstring = _REPR.maxother = 120

@@ -40,10 +40,15 @@ class Regex:
     """Origins as an RE2 regular expression, matched against the whole origin.
 
     `pattern` is RE2's syntax, at most 1024 characters, as in Istio's ``allowOrigins: [{regex:
-    ...}]``. It needs the extra ``regex``.
+    ...}]``. It needs the extra ``regex``. Raises `OriginError` for a pattern that is no text.
     """
 
     pattern: str
+
+    def __post_init__(self) -> None:
+        given: object = self.pattern
+        if not isinstance(given, str):
+            raise OriginError("origin_regex_not_text", f"a regex is a str, not {type(given).__name__}")
 
     def __str__(self) -> str:
         return f"regex:{self.pattern}"
@@ -227,9 +232,11 @@ class CompiledRegex:
         try:
             self._compiled = re2.compile(regex.pattern, options)
         except re2.error as error:
-            reason = error.args[0] if error.args else ""
+            reason = error.args[0]
             shown = reason.decode() if isinstance(reason, bytes) else reason
             raise OriginError("origin_regex_invalid", f"RE2 refuses it: {shown}") from None
+        except UnicodeEncodeError:
+            raise OriginError("origin_regex_invalid", "RE2 reads UTF-8: no lone surrogates") from None
 
     def fullmatch(self, text: str) -> bool:
         """Tell whether the whole of `text` matches."""
