@@ -7,38 +7,29 @@ is named as its source spells it, all of it at once.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias, cast
+from typing import Any
 
 from meshcors.document import read_document
-from meshcors.errors import PolicyError, Problem, did_you_mean, shown
-from meshcors.policy import HeaderKey, Policy, PolicyOptions
+from meshcors.errors import PolicyError, Problem
+from meshcors.policy import Policy, PolicyOptions
+from meshcors.settings import (
+    Place,
+    make_policy,
+    read_environment,
+    read_fields,
+    read_flags,
+    read_policy,
+)
 from meshcors.spelling import (
-    APP_VARIABLE,
     CONFIG_VARIABLE,
     KEY_FILE,
     OPTIONS,
-    ORIGINS,
     Option,
     SpellingError,
     option_value,
-    read_origin,
 )
-
-# Kubernetes tells every pod of the services in its namespace: one that is called "meshcors"
-# appears as MESHCORS_SERVICE_HOST, MESHCORS_PORT and their like.
-_SERVICE_LINK: Final = re.compile(
-    r"MESHCORS_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
-)
-# Fields of Istio's corsPolicy that say what the mesh does, which a policy has no part in.
-_MESH_ONLY: Final = frozenset({"unmatchedPreflights"})
-
-# Option name -> its value, and the spelling under which a source gave it.
-Settings: TypeAlias = dict[str, tuple[object, str]]
 
 
 def resolve_policy(policy: Policy | None, options: PolicyOptions) -> Policy:
@@ -74,10 +65,7 @@ def from_file(path: str | Path) -> Policy:
     The file holds ``corsPolicy`` and, optionally, ``key``; or the fields of the corsPolicy beside
     ``key``. Raises `PolicyError`.
     """
-    problems: list[Problem] = []
-    settings = _read_file(problems, path)
-    labels = {option.name: f"{path}: {option.file_label}" for option in OPTIONS if option.file}
-    return _assemble(problems, settings, labels)
+    return read_policy([], read_document(path), Place(path))
 
 
 def load(
@@ -93,15 +81,15 @@ def load(
     """
     problems: list[Problem] = []
     path = config or environ.get(CONFIG_VARIABLE)
-    settings = _read_file(problems, path) if path else {}
-    settings |= _read_environment(problems, environ)
-    settings |= _read_flags(problems, flags or {})
+    settings = read_fields(problems, read_document(path), Place(path)) if path else {}
+    settings |= read_environment(problems, environ)
+    settings |= read_flags(problems, flags or {})
     labels = {option.name: option.variable for option in reversed(OPTIONS)}
     if flags is not None:
         labels |= {
             option.name: f"{option.flag} or {option.variable}" for option in OPTIONS if option.flag
         }
-    return _assemble(problems, settings, labels)
+    return make_policy(problems, settings, labels)
 
 
 def to_environment(policy: Policy) -> dict[str, str]:
@@ -153,136 +141,3 @@ def _settled(policy: Policy) -> Iterator[tuple[Option, object]]:
 def _raise_if_wrong(problems: list[Problem]) -> None:
     if problems:
         raise PolicyError(problems)
-
-
-def _assemble(problems: list[Problem], settings: Settings, labels: Mapping[str, str]) -> Policy:
-    """Make the policy; its problems are named by `labels`, or as the source spelled the option."""
-    spelled = {**labels, **{name: label for name, (_, label) in settings.items()}}
-    values = {name: value for name, (value, _) in settings.items()}
-    found: list[Problem] = []
-    key = None
-    key_values = {name: values.pop(name) for name in list(values) if name.startswith("key.")}
-    if key_values:
-        try:
-            key = _make_key(key_values)
-        except PolicyError as error:
-            found += error.problems
-    policy = None
-    try:
-        policy = Policy(**cast("PolicyOptions", {**values, "key": key}))
-    except PolicyError as error:
-        found += error.problems
-    problems += [replace(each, field=spelled.get(each.field, each.field)) for each in found]
-    if policy is None or problems:
-        raise PolicyError(dict.fromkeys(problems))
-    return policy
-
-
-def _make_key(values: Mapping[str, object]) -> HeaderKey:
-    if "key.name" not in values:
-        hint = "name the header that carries the key"
-        raise PolicyError([Problem("key_name_missing", "key.name", "", hint)])
-    options = {name.removeprefix("key."): value for name, value in values.items()}
-    return HeaderKey(**cast("dict[str, Any]", options))
-
-
-def _read_environment(problems: list[Problem], environ: Mapping[str, str]) -> Settings:
-    settings: Settings = {}
-    known = {option.variable: option for option in OPTIONS}
-    for variable, text in sorted(environ.items()):
-        option = known.get(variable)
-        if option is not None:
-            # An empty secret must not become "any key will do".
-            if text.strip() or option.name == "key.values":
-                _keep(problems, settings, option, variable, partial(option.kind.read_text, text))
-        elif (
-            variable.startswith("MESHCORS_")
-            and variable not in (CONFIG_VARIABLE, APP_VARIABLE)
-            and not _SERVICE_LINK.fullmatch(variable)
-        ):
-            hint = did_you_mean(variable, [*known, CONFIG_VARIABLE, APP_VARIABLE])
-            problems.append(Problem("unknown_variable", variable, "", hint))
-    return settings
-
-
-def _read_flags(problems: list[Problem], flags: Mapping[str, object]) -> Settings:
-    settings: Settings = {}
-    for option in OPTIONS:
-        if option.flag and option.name in flags:
-            value = flags[option.name]
-            if option.kind is ORIGINS:
-                value = [read_origin(text) for text in cast("Iterable[str]", value)]
-            _keep(problems, settings, option, option.flag, partial(option.kind.read_data, value))
-    return settings
-
-
-def _read_file(problems: list[Problem], path: str | Path) -> Settings:
-    document = read_document(path)
-    settings: Settings = {}
-    for keys, value in _file_items(problems, path, document):
-        label = f"{path}: {'.'.join(keys)}"
-        option = _FILE_OPTIONS.get(keys)
-        if option is None:
-            if keys[-1] not in _MESH_ONLY:
-                near = [".".join(known) for known in _FILE_OPTIONS if len(known) == len(keys)]
-                hint = did_you_mean(".".join(keys), near)
-                problems.append(Problem("unknown_field", label, "", hint))
-        elif value is not None:
-            if option.kind is KEY_FILE and isinstance(value, str):
-                value = str(Path(path).parent / value)
-            _keep(problems, settings, option, label, partial(option.kind.read_data, value))
-    return settings
-
-
-def _file_items(
-    problems: list[Problem], path: str | Path, document: object
-) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Yield the fields of a file with their keys; `corsPolicy` may be written out or left out."""
-    top = _mapping(problems, str(path), document)
-    key = top.pop("key", None)
-    if "corsPolicy" in top:
-        body = _mapping(problems, f"{path}: corsPolicy", top.pop("corsPolicy"))
-        for name in top:
-            hint = did_you_mean(name, ["corsPolicy", "key"])
-            problems.append(Problem("unknown_field", f"{path}: {name}", "", hint))
-    else:
-        body = top
-    for name, value in body.items():
-        yield (name,), value
-    for name, value in _mapping(problems, f"{path}: key", key).items():
-        yield ("key", name), value
-
-
-def _mapping(problems: list[Problem], label: str, value: object) -> dict[str, object]:
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        problems.append(Problem("not_a_mapping", label, "", "write fields: name: value"))
-        return {}
-    return {
-        name if isinstance(name, str) else shown(name): item
-        for name, item in cast("Mapping[object, object]", value).items()
-    }
-
-
-def _keep(
-    problems: list[Problem],
-    settings: Settings,
-    option: Option,
-    label: str,
-    read: Callable[[], object],
-) -> None:
-    """Read one value into `settings`, or say what is wrong with it."""
-    if option.name in settings:
-        hint = f"{settings[option.name][1]} says it already: leave one out"
-        problems.append(Problem("given_twice", label, "", hint))
-        return
-    try:
-        settings[option.name] = (read(), label)
-    except SpellingError as error:
-        problems.append(Problem(error.code, label, "", error.hint))
-    except PolicyError as error:
-        problems += [replace(each, field=label) for each in error.problems]
-
-
-_FILE_OPTIONS: Final = {option.file: option for option in OPTIONS if option.file}

@@ -78,7 +78,7 @@ class HeaderKey:
         *,
         exempt_paths: Iterable[str] = (),
     ) -> None:
-        found = _Findings()
+        found = Findings()
         kept_name = _key_name(found, name)
         kept_values = None if values is None else _key_values(found, values)
         kept_paths = found.texts("key.exempt_paths", exempt_paths)
@@ -143,7 +143,7 @@ class Policy:
     dangerously_allow_public_suffixes: bool
 
     def __init__(self, **options: Unpack[PolicyOptions]) -> None:
-        found = _Findings()
+        found = Findings()
         for name in options.keys() - PolicyOptions.__annotations__.keys():
             found.add("unknown_option", name, "", did_you_mean(name, PolicyOptions.__annotations__))
         settled = {name: settle(found, name, options.get(name)) for name, settle in _SETTLE.items()}
@@ -166,16 +166,18 @@ class Policy:
         return policy
 
 
-class _Findings:
+class Findings:
     """The problems found so far, and how single values are read."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
     def add(self, code: str, field: str, value: str, hint: str) -> None:
+        """Note a problem; see `Problem`."""
         self.problems.append(Problem(code, field, value, hint))
 
     def raise_if_wrong(self) -> None:
+        """Raise `PolicyError` if there is a problem."""
         if self.problems:
             raise PolicyError(sorted(self.problems, key=lambda found: found.field))
 
@@ -196,10 +198,11 @@ class _Findings:
         return list(kept)
 
     def texts(self, field: str, value: object) -> tuple[str, ...]:
+        """Read a list of strings, each once, in order."""
         return cast("tuple[str, ...]", tuple(self.items(field, value, (str,), "not a string")))
 
 
-def _origins(found: _Findings, field: str, value: object) -> tuple[AllowedOrigin, ...]:
+def _origins(found: Findings, field: str, value: object) -> tuple[AllowedOrigin, ...]:
     hint = "an origin is a string or a meshcors.origins.Regex"
     problems_before = len(found.problems)
     origins = found.items(field, () if value is None else value, (str, Regex), hint)
@@ -208,7 +211,7 @@ def _origins(found: _Findings, field: str, value: object) -> tuple[AllowedOrigin
     return cast("tuple[AllowedOrigin, ...]", tuple(origins))
 
 
-def _methods(found: _Findings, field: str, value: object) -> tuple[str, ...]:
+def _methods(found: Findings, field: str, value: object) -> tuple[str, ...]:
     methods = found.texts(field, () if value is None else value)
     for method in methods:
         if not is_token(method):
@@ -218,7 +221,7 @@ def _methods(found: _Findings, field: str, value: object) -> tuple[str, ...]:
     return methods
 
 
-def _header_names(found: _Findings, field: str, value: object) -> tuple[str, ...]:
+def _header_names(found: Findings, field: str, value: object) -> tuple[str, ...]:
     names = tuple(
         dict.fromkeys(n.lower() for n in found.texts(field, () if value is None else value))
     )
@@ -228,7 +231,7 @@ def _header_names(found: _Findings, field: str, value: object) -> tuple[str, ...
     return names
 
 
-def _request_header_names(found: _Findings, field: str, value: object) -> tuple[str, ...]:
+def _request_header_names(found: Findings, field: str, value: object) -> tuple[str, ...]:
     names = _header_names(found, field, value)
     for name in names:
         if name.startswith("access-control-"):
@@ -238,14 +241,14 @@ def _request_header_names(found: _Findings, field: str, value: object) -> tuple[
     return names
 
 
-def _flag(found: _Findings, field: str, value: object) -> bool:
+def _flag(found: Findings, field: str, value: object) -> bool:
     if value is None or isinstance(value, bool):
         return bool(value)
     found.add("not_a_bool", field, shown(value), "write True or False")
     return False
 
 
-def _max_age(found: _Findings, field: str, value: object) -> int | None:
+def _max_age(found: Findings, field: str, value: object) -> int | None:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if seconds is None:
         return None
@@ -258,7 +261,7 @@ def _max_age(found: _Findings, field: str, value: object) -> int | None:
     return int(seconds)
 
 
-def _key(found: _Findings, field: str, value: object) -> HeaderKey | None:
+def _key(found: Findings, field: str, value: object) -> HeaderKey | None:
     if value is None or isinstance(value, HeaderKey):
         return value
     # Not shown: whatever it is, it may hold key values.
@@ -267,7 +270,7 @@ def _key(found: _Findings, field: str, value: object) -> HeaderKey | None:
 
 
 # How each option is read; a policy is these, in this order.
-_SETTLE: Final[dict[str, Callable[[_Findings, str, object], object]]] = {
+_SETTLE: Final[dict[str, Callable[[Findings, str, object], object]]] = {
     "allow_origins": _origins,
     "allow_methods": _methods,
     "allow_headers": _request_header_names,
@@ -282,7 +285,7 @@ _SETTLE: Final[dict[str, Callable[[_Findings, str, object], object]]] = {
 }
 
 
-def _check_origins(found: _Findings, policy: Policy) -> None:
+def _check_origins(found: Findings, policy: Policy) -> None:
     field = "allow_origins"
     for item in policy.allow_origins:
         if isinstance(item, Regex):
@@ -309,7 +312,7 @@ def _check_origins(found: _Findings, policy: Policy) -> None:
                     _check_credentialed(found, policy, pattern)
 
 
-def _check_credentialed(found: _Findings, policy: Policy, pattern: OriginPattern) -> None:
+def _check_credentialed(found: Findings, policy: Policy, pattern: OriginPattern) -> None:
     if (
         pattern.scheme == "http"
         and not pattern.is_loopback
@@ -344,7 +347,7 @@ def _is_public_suffix(host: str) -> bool:
     return bool(PublicSuffixList().is_public(host))
 
 
-def _check_wildcards(found: _Findings, policy: Policy) -> None:
+def _check_wildcards(found: Findings, policy: Policy) -> None:
     if "*" in policy.allow_origins:
         if len(policy.allow_origins) > 1:
             found.add(
@@ -369,7 +372,7 @@ def _check_wildcards(found: _Findings, policy: Policy) -> None:
         )
 
 
-def _key_name(found: _Findings, name: object) -> str:
+def _key_name(found: Findings, name: object) -> str:
     field = "key.name"
     if not isinstance(name, str):
         found.add("wrong_type", field, shown(name), "a header name is a string")
@@ -407,7 +410,7 @@ def read_key_values(path: str | Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _key_values(found: _Findings, values: object) -> tuple[str, ...]:
+def _key_values(found: Findings, values: object) -> tuple[str, ...]:
     """Read key values; no problem ever shows one."""
     field = "key.values"
     if isinstance(values, str) or not isinstance(values, Iterable):
@@ -438,7 +441,7 @@ def _key_values(found: _Findings, values: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for value in kept if isinstance(value, str)))
 
 
-def _check_exempt_path(found: _Findings, path: str) -> None:
+def _check_exempt_path(found: Findings, path: str) -> None:
     field = "key.exempt_paths"
     stem = path.removesuffix("/*")
     if not path.startswith("/"):
