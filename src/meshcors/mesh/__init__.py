@@ -1,0 +1,23 @@
+"""The mesh as a pure model: what an Istio gateway does with a request, and why.
+
+``Gateway.from_yaml`` reads VirtualServices and HTTPRoutes, ``Gateway.handle`` answers a `Request`
+as Envoy 1.40 would; a differential test against a real Envoy holds the two together.
+"""
+
+from meshcors.mesh.gateway import Answer, Gateway, Step
+from meshcors.mesh.matching import Mismatch
+from meshcors.mesh.problems import DocumentError, Place, Problem
+from meshcors.mesh.reading import read_documents
+from meshcors.mesh.request import Request
+
+__all__ = [
+    "Answer",
+    "DocumentError",
+    "Gateway",
+    "Mismatch",
+    "Place",
+    "Problem",
+    "Request",
+    "Step",
+    "read_documents",
+]

@@ -1,0 +1,74 @@
+"""A file's text to its VirtualServices and HTTPRoutes; documents of other kinds are passed over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from meshcors.mesh.cursor import Cursor, Report
+from meshcors.mesh.httproute import read_http_route
+from meshcors.mesh.problems import DocumentError
+from meshcors.mesh.source import duplicate_keys, parse
+from meshcors.mesh.virtualservice import read_virtual_service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from meshcors.mesh.documents import VirtualService
+
+_KINDS: Final[dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Cursor], VirtualService]]]] = {
+    ("networking.istio.io", "VirtualService"): (
+        ("v1", "v1beta1", "v1alpha3"),
+        read_virtual_service,
+    ),
+    ("gateway.networking.k8s.io", "HTTPRoute"): (("v1", "v1beta1"), read_http_route),
+}
+
+
+def read_documents(text: str, file: str = "<text>") -> tuple[VirtualService, ...]:
+    """Read every VirtualService and HTTPRoute of a YAML text, in the order of the text.
+
+    ``file`` is the name that places bear. ``DocumentError`` lists all that Kubernetes, Istio or
+    Envoy would refuse.
+    """
+    report = Report(file)
+    found: list[VirtualService] = []
+    for root in parse(text, file):
+        for cursor in _objects(Cursor(root, "", report)):
+            read = _reader(cursor)
+            if read is not None:
+                report.problems.extend(duplicate_keys(cursor.node, file))
+                found.append(read(cursor))
+    if report.problems:
+        raise DocumentError(report.problems)
+    return tuple(found)
+
+
+def _objects(cursor: Cursor) -> Iterator[Cursor]:
+    """Yield the document, or the items of a ``List`` as ``kubectl get -o yaml`` prints it."""
+    if cursor.node.id != "mapping":
+        message = "a document that is no Kubernetes object"
+        cursor.problem("type", message, "it begins with apiVersion and kind")
+        return
+    entries = cursor.entries()
+    if "kind" in entries and entries["kind"].node.value == "List" and "items" in entries:
+        for item in entries["items"].items():
+            yield from _objects(item)
+    else:
+        yield cursor
+
+
+def _reader(cursor: Cursor) -> Callable[[Cursor], VirtualService] | None:
+    entries = cursor.entries()
+    if not {"apiVersion", "kind"} <= entries.keys():
+        message = "a document without apiVersion and kind"
+        cursor.problem("type", message, "write what it is, or pass another file")
+        return None
+    group, _, version = entries["apiVersion"].string().rpartition("/")
+    known = _KINDS.get((group, entries["kind"].string()))
+    if known is None:
+        return None
+    versions, read = known
+    if version not in versions:
+        message = f"{group} has no version {version!r}"
+        entries["apiVersion"].problem("api_version", message, f"use {', '.join(versions)}")
+    return read
