@@ -1,0 +1,43 @@
+"""The Fetch standard's CORS protocol as a function: what a browser makes of a server's answers.
+
+    request = Request("https://ui.example", "https://api.example/v1", method="PUT")
+    verdict = judge(request, preflight=Response(404), response=None)
+    verdict.code                  # "acao_missing"
+    verdict.messages["chromium"]  # the line in the console
+
+It follows the standard (https://fetch.spec.whatwg.org/) and nothing but the standard; where an
+engine departs from it, docs/browser.md says so. The mode is always ``cors``: a ``no-cors`` call
+never shows its answer to a script and is out of scope. So is all that is decided elsewhere: mixed
+content, Private Network Access, HTTP caching.
+
+No I/O, no clock. `Request` refuses what ``new Request()`` refuses; judging never raises, whatever
+the answers hold.
+"""
+
+from meshcors.browser.cache import MAX_AGE_CAPS, PreflightCache
+from meshcors.browser.consoles import Code, Step
+from meshcors.browser.judgement import (
+    Verdict,
+    follow,
+    judge,
+    judge_preflight,
+    judge_response,
+)
+from meshcors.browser.messages import Credentials, HeaderLines, Request, Response, preflight_for
+
+__all__ = [
+    "MAX_AGE_CAPS",
+    "Code",
+    "Credentials",
+    "HeaderLines",
+    "PreflightCache",
+    "Request",
+    "Response",
+    "Step",
+    "Verdict",
+    "follow",
+    "judge",
+    "judge_preflight",
+    "judge_response",
+    "preflight_for",
+]

@@ -1,0 +1,98 @@
+"""Real browsers behind one small protocol: open a page, run a script in it, read its console.
+
+    with launch("firefox") as browser:
+        page = browser.open("http://127.0.0.1:8000/")
+        page.run("async (url) => (await fetch(url)).status", "http://127.0.0.1:9000/v1")
+        page.console()
+
+Everything is synchronous, one thread drives one browser, and a browser is started once for many
+pages. Each engine is driven in its own tongue (DevTools protocol, WebDriver BiDi, WebDriver), so
+that nothing but a WebSocket client is needed and no second browser is downloaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import shutil
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# engine: the programs it needs, and the line that installs them
+ENGINES = {
+    "chromium": (("chromium",), "apt-get install chromium"),
+    "firefox": (("firefox-esr",), "apt-get install firefox-esr"),
+    "webkit": (("WebKitWebDriver", "Xvfb"), "apt-get install webkit2gtk-driver xvfb"),
+}
+
+
+class Page(Protocol):
+    """One open tab."""
+
+    def run(self, function: str, *arguments: Any) -> Any:
+        """Call ``function``, the source of a JavaScript function, and wait for its promise.
+
+        Arguments and result travel as JSON. A script that throws raises ``ScriptError``.
+        """
+        ...
+
+    def console(self) -> list[str]:
+        """Every line of the console since the page was opened, the browser's own included.
+
+        Always empty in WebKit, whose driver does not hand it out. Lines may arrive after the script that caused them is done: see ``await_console``.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close the tab."""
+        ...
+
+
+class Browser(Protocol):
+    """A running browser."""
+
+    name: str
+    version: str
+
+    def open(self, url: str) -> Page:
+        """Open ``url`` in a new tab and wait until it is loaded."""
+        ...
+
+
+class ScriptError(AssertionError):
+    """A script threw in the page; the message is the browser's."""
+
+
+@contextlib.contextmanager
+def launch(engine: str) -> Iterator[Browser]:
+    """Start ``engine`` (a key of ``ENGINES``) with an empty profile; stop it at the end.
+
+    A missing program skips the test with the line that installs it, and fails it if ``CI=true``.
+    """
+    programs, install = ENGINES[engine]
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        message = f"{' and '.join(missing)} missing: {install}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    # each engine is loaded only when it is asked for
+    module = importlib.import_module(f"{__name__}.{engine}")
+    with module.start() as browser:
+        yield browser
+
+
+def await_console(
+    page: Page, found: Callable[[list[str]], bool], timeout: float = 10.0
+) -> list[str]:
+    """Read the console until ``found`` says that it is complete, or ``timeout`` seconds passed."""
+    deadline = time.monotonic() + timeout
+    while not found(lines := page.console()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return lines
