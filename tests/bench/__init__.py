@@ -1,0 +1,1 @@
+"""Benchmarks, each a script of its own; `test_bench_scripts` runs each once, without timing it."""
