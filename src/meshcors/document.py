@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
 from meshcors.errors import PolicyError, Problem
 
 MAX_FILE_BYTES: Final = 1 << 20
+
+# The one thing that Python's parsers of JSON and TOML refuse without a place.
+_LONG_NUMBER: Final = "a number of too many digits"
 
 
 def read_document(path: str | Path) -> object:
@@ -23,40 +26,48 @@ def read_document(path: str | Path) -> object:
     ``cli``. Raises `PolicyError` for a file that is missing, unreadable, larger than 1 MiB, not
     UTF-8, or malformed.
     """
-    path = Path(path)
     try:
+        path = Path(path)
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
-        if len(content) > MAX_FILE_BYTES:
-            raise _wrong(path, "file_too_large", "at most 1 MiB")
+    except (OSError, TypeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no path"
+        raise _wrong(path, "file_unreadable", reason) from None
+    if len(content) > MAX_FILE_BYTES:
+        raise _wrong(path, "file_too_large", "at most 1 MiB")
+    try:
         text = content.decode()
-    except OSError as error:
-        raise _wrong(path, "file_unreadable", error.strerror or "unreadable") from None
     except UnicodeDecodeError:
         raise _wrong(path, "file_not_utf8", "write UTF-8 text") from None
     read = {".json": _read_json, ".toml": _read_toml}.get(path.suffix.lower(), _read_yaml)
-    return read(path, text)
+    try:
+        return read(path, text)
+    except RecursionError:
+        raise _wrong(path, "file_malformed", "nested too deeply") from None
 
 
-def _wrong(path: Path, code: str, hint: str) -> PolicyError:
+def _wrong(path: str | Path, code: str, hint: str) -> PolicyError:
     return PolicyError([Problem(code, str(path), "", hint)])
 
 
 def _read_json(path: Path, text: str) -> object:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        for name in names:
-            if names.count(name) > 1:
+        found: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in found:
                 raise _wrong(path, "file_duplicate_key", f"{name} stands twice")
-        return dict(pairs)
+            found[name] = value
+        return found
 
     try:
         return json.loads(text, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         raise _wrong(path, "file_malformed", f"{place}: {error.msg}") from None
-    except RecursionError:
-        raise _wrong(path, "file_malformed", "nested too deeply") from None
+    except PolicyError:
+        raise
+    except ValueError:
+        raise _wrong(path, "file_malformed", _LONG_NUMBER) from None
 
 
 def _read_toml(path: Path, text: str) -> object:
@@ -64,8 +75,8 @@ def _read_toml(path: Path, text: str) -> object:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise _wrong(path, "file_malformed", str(error)) from None
-    except RecursionError:
-        raise _wrong(path, "file_malformed", "nested too deeply") from None
+    except ValueError:
+        raise _wrong(path, "file_malformed", _LONG_NUMBER) from None
 
 
 def _read_yaml(path: Path, text: str) -> object:
@@ -78,26 +89,26 @@ def _read_yaml(path: Path, text: str) -> object:
 
     yaml = YAML(typ="safe", pure=True)
     try:
-        _refuse_aliases(path, yaml.parse, text)
+        _refuse_tags_and_aliases(yaml.parse(text))
         return yaml.load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
-        reason = (error.problem or error.context or "malformed").splitlines()[0]
+        # Of a duplicate key it would also tell the values.
+        reason = (error.problem or error.context or "malformed").partition(" with value ")[0]
         raise _wrong(path, "file_malformed", f"{place}{reason}") from None
     except (YAMLError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise _wrong(path, "file_malformed", reason) from None
-    except RecursionError:
-        raise _wrong(path, "file_malformed", "nested too deeply") from None
+        raise _wrong(path, "file_malformed", str(error).partition("\n")[0]) from None
 
 
-def _refuse_aliases(path: Path, parse: Callable[[str], Any], text: str) -> None:
-    """Refuse aliases: a few nested ones stand for any number of values."""
+def _refuse_tags_and_aliases(events: Iterable[Any]) -> None:
+    """Refuse what a configuration needs not: nested aliases stand for any number of values."""
+    from ruamel.yaml.composer import ComposerError
     from ruamel.yaml.events import AliasEvent
 
-    for event in parse(text):
+    for event in events:
         if isinstance(event, AliasEvent):
-            mark = event.start_mark
-            place = f"line {mark.line + 1} column {mark.column + 1}"
-            raise _wrong(path, "file_alias", f"{place}: write the value out: no aliases here")
+            hint = "write the value out: no aliases here"
+            raise ComposerError(None, None, hint, event.start_mark)
+        if getattr(event, "tag", None) is not None:
+            raise ComposerError(None, None, "no tags here", event.start_mark)

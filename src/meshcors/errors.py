@@ -65,7 +65,7 @@ def shown(value: object) -> str:
         return _REPR.repr(value)
     except ValueError:
         # Python prints no whole numbers of more than some thousand digits.
-        return f"a {type(value).__name__} too long to print"
+        return f"<{type(value).__name__} too long to print>"
 
 
 def _one_line(text: str) -> str:

@@ -48,7 +48,9 @@ class Regex:
     def __post_init__(self) -> None:
         given: object = self.pattern
         if not isinstance(given, str):
-            raise OriginError("origin_regex_not_text", f"a regex is a str, not {type(given).__name__}")
+            raise OriginError(
+                "origin_regex_not_text", f"a regex is a str, not {type(given).__name__}"
+            )
 
     def __str__(self) -> str:
         return f"regex:{self.pattern}"
@@ -236,7 +238,9 @@ class CompiledRegex:
             shown = reason.decode() if isinstance(reason, bytes) else reason
             raise OriginError("origin_regex_invalid", f"RE2 refuses it: {shown}") from None
         except UnicodeEncodeError:
-            raise OriginError("origin_regex_invalid", "RE2 reads UTF-8: no lone surrogates") from None
+            raise OriginError(
+                "origin_regex_invalid", "RE2 reads UTF-8: no lone surrogates"
+            ) from None
 
     def fullmatch(self, text: str) -> bool:
         """Tell whether the whole of `text` matches."""

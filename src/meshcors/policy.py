@@ -7,7 +7,7 @@ warning (`meshcors.PolicyWarning`).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -37,6 +37,9 @@ from meshcors.origins import (
 
 # Chromium keeps a preflight's answer for at most two hours; WebKit 600 s, Firefox a day.
 LARGEST_USEFUL_MAX_AGE: Final = 7200
+# RFC 9111 1.2.2: recipients may read a larger number as anything.
+_LARGEST_AGE: Final = 2**31 - 1
+_MAX_KEY_FILE_BYTES: Final = 1 << 20
 
 
 class PolicyOptions(TypedDict, total=False):
@@ -186,13 +189,16 @@ class Findings:
         if isinstance(value, str):
             self.add("not_a_list", field, shown(value), f"write a list: [{shown(value)}]")
             return []
-        if not isinstance(value, Iterable):
+        if not _is_list(value):
             self.add("not_a_list", field, shown(value), "write a list")
             return []
         kept: dict[object, None] = {}
         for item in cast("Iterable[object]", value):
             if isinstance(item, kinds):
                 kept[item] = None
+            elif isinstance(item, OriginError):
+                # A source that could not read this item hands on why.
+                self.add(item.code, field, "", item.hint)
             else:
                 self.add("wrong_type", field, shown(item), hint)
         return list(kept)
@@ -200,6 +206,11 @@ class Findings:
     def texts(self, field: str, value: object) -> tuple[str, ...]:
         """Read a list of strings, each once, in order."""
         return cast("tuple[str, ...]", tuple(self.items(field, value, (str,), "not a string")))
+
+
+def _is_list(value: object) -> bool:
+    """Tell whether `value` has items that can be meant as a list's."""
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
 
 
 def _origins(found: Findings, field: str, value: object) -> tuple[AllowedOrigin, ...]:
@@ -222,13 +233,11 @@ def _methods(found: Findings, field: str, value: object) -> tuple[str, ...]:
 
 
 def _header_names(found: Findings, field: str, value: object) -> tuple[str, ...]:
-    names = tuple(
-        dict.fromkeys(n.lower() for n in found.texts(field, () if value is None else value))
-    )
+    names = found.texts(field, () if value is None else value)
     for name in names:
         if not is_token(name):
             found.add("header_not_token", field, shown(name), "a header name is a token")
-    return names
+    return tuple(dict.fromkeys(map(str.lower, names)))
 
 
 def _request_header_names(found: Findings, field: str, value: object) -> tuple[str, ...]:
@@ -258,6 +267,9 @@ def _max_age(found: Findings, field: str, value: object) -> int | None:
     if seconds < 0:
         found.add("max_age_negative", field, shown(value), "write 0 to forbid caching")
         return None
+    if seconds > _LARGEST_AGE:
+        found.add("max_age_too_large", field, shown(value), f"at most {_LARGEST_AGE} seconds")
+        return None
     return int(seconds)
 
 
@@ -285,14 +297,26 @@ _SETTLE: Final[dict[str, Callable[[Findings, str, object], object]]] = {
 }
 
 
+# Origins that nobody can own (RFC 6761 6.4): a regex that lets them in lets in anyone.
+_STRANGERS: Final = ("https://stranger.invalid", "http://stranger.invalid")
+
+
 def _check_origins(found: Findings, policy: Policy) -> None:
     field = "allow_origins"
     for item in policy.allow_origins:
         if isinstance(item, Regex):
             try:
-                CompiledRegex(item)
+                compiled = CompiledRegex(item)
             except OriginError as error:
                 found.problems.append(problem(error, field, item.pattern))
+            else:
+                if policy.allow_credentials and any(map(compiled.fullmatch, _STRANGERS)):
+                    found.add(
+                        "origin_regex_open",
+                        field,
+                        item.pattern,
+                        "with credentials any site could act as the user: name the domain",
+                    )
         elif item == "null":
             if not policy.dangerously_allow_null_origin:
                 found.add(
@@ -375,7 +399,8 @@ def _check_wildcards(found: Findings, policy: Policy) -> None:
 def _key_name(found: Findings, name: object) -> str:
     field = "key.name"
     if not isinstance(name, str):
-        found.add("wrong_type", field, shown(name), "a header name is a string")
+        # Not shown: with name and values exchanged it would be the values.
+        found.add("wrong_type", field, type(name).__name__, "a header name is a string")
         return ""
     lowered = name.lower()
     if not is_token(name):
@@ -399,21 +424,26 @@ def read_key_values(path: str | Path) -> list[str]:
     """Read a key's values from the UTF-8 file at `path`, one a line; see `HeaderKey.from_file`."""
     field = "key.values_file"
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        with Path(path).open("rb") as file:
+            content = file.read(_MAX_KEY_FILE_BYTES + 1)
+    except (OSError, TypeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no path"
+        raise PolicyError([Problem("key_file_unreadable", field, str(path), reason)]) from None
+    if len(content) > _MAX_KEY_FILE_BYTES:
+        raise PolicyError([Problem("key_file_too_large", field, str(path), "at most 1 MiB")])
+    try:
+        lines = content.decode().splitlines()
     except UnicodeDecodeError:
         raise PolicyError(
             [Problem("key_file_not_utf8", field, str(path), "write UTF-8 text")]
         ) from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no path"
-        raise PolicyError([Problem("key_file_unreadable", field, str(path), reason)]) from None
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _key_values(found: Findings, values: object) -> tuple[str, ...]:
     """Read key values; no problem ever shows one."""
     field = "key.values"
-    if isinstance(values, str) or not isinstance(values, Iterable):
+    if not _is_list(values):
         found.add("not_a_list", field, "", "write a list of strings")
         return ()
     kept = list(cast("Iterable[object]", values))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from meshcors.errors import shown
-from meshcors.origins import AllowedOrigin, Regex
+from meshcors.origins import AllowedOrigin, OriginError, Regex
 from meshcors.policy import Policy, read_key_values
 
 _TRUE: Final = frozenset({"1", "on", "true", "yes"})
@@ -50,9 +50,10 @@ def _split(text: str) -> list[str]:
 def _join(values: object) -> str:
     texts = [str(value) for value in cast("tuple[object, ...]", values)]
     for text in texts:
-        if "," in text:
+        if [text] != _split(text):
             raise SpellingError(
-                "comma_in_list", f"{text}: the environment separates lists by commas: use a file"
+                "comma_in_list",
+                f"{shown(text)}: the environment separates lists by commas and blanks: use a file",
             )
     return ",".join(texts)
 
@@ -76,18 +77,19 @@ def _origins_from_data(data: object) -> object:
 def _origin_from_data(item: object) -> object:
     if not isinstance(item, Mapping):
         return item
-    match = cast("Mapping[object, object]", item)
-    if set(match) == {"prefix"}:
-        prefix = match["prefix"]
-        raise SpellingError(
-            "origin_prefix",
-            f"the prefix {shown(prefix)} also allows {prefix}.evil.example: write {{exact: ...}},"
-            " or https://*.example.com",
-        )
-    (key, value), *more = match.items() or [(None, None)]
-    if more or key not in {"exact", "regex"} or not isinstance(value, str):
-        raise SpellingError("origin_match", "write a text, {exact: ...} or {regex: ...}")
-    return Regex(value) if key == "regex" else value
+    match cast("Mapping[object, object]", item):
+        case {"exact": str(origin), **more} if not more:
+            return origin
+        case {"regex": str(pattern), **more} if not more:
+            return Regex(pattern)
+        case {"prefix": str(prefix), **more} if not more:
+            return OriginError(
+                "origin_prefix",
+                f"the prefix {prefix} also allows {prefix}.evil.example: write {{exact: ...}}, or"
+                " https://*.example.com",
+            )
+        case _:
+            return OriginError("origin_match", "write a text, {exact: ...} or {regex: ...}")
 
 
 def _origins_to_data(values: object) -> object:
