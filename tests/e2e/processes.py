@@ -1,4 +1,4 @@
-"""Servers as a user starts them: a command line, waited for until it listens, stopped at the end."""
+"""Servers as a user starts them: a command line, awaited until it listens, stopped at the end."""
 
 from __future__ import annotations
 
