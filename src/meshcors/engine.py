@@ -38,6 +38,7 @@ Reason: TypeAlias = Literal[
     "key_missing",
     "key_unknown",
     "no_route",
+    "no_rule",
     "app_failed",
 ]
 
@@ -54,7 +55,7 @@ _ORIGIN: Final = b"origin"
 _REQUEST_METHOD: Final = b"access-control-request-method"
 _REQUEST_HEADERS: Final = b"access-control-request-headers"
 _REQUEST_PRIVATE_NETWORK: Final = b"access-control-request-private-network"
-_HOST: Final = b"host"
+HOST: Final = b"host"
 _BLANK: Final = b" \t"
 
 
@@ -136,6 +137,7 @@ _PROBLEMS: Final[dict[str, tuple[int, str, str]]] = {
         "The key in the request's header is not one of this service's.",
     ),
     "no_route": (404, "No route", "No service is routed for this request."),
+    "no_rule": (404, "No rule", "No rule covers this host and path."),
 }
 
 
@@ -143,10 +145,10 @@ class Engine:
     """A compiled policy.
 
     `reads` are the request fields (lower-case names) that `decide` looks at, `reads_websocket`
-    those of `decide_websocket`.
+    those of `decide_websocket`. For `ready_origins` origins at most, answers are kept ready.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, ready_origins: int = READY_ORIGINS) -> None:
         self._origins = OriginSet(policy.allow_origins)
         self._preflight = _Preflight(policy)
         self._key = None if policy.key is None else _KeyCheck(policy.key)
@@ -159,14 +161,14 @@ class Engine:
                 *([] if self._key is None else [self._key.field]),
             }
         )
-        self.reads_websocket: frozenset[bytes] = self.reads | {_HOST}
+        self.reads_websocket: frozenset[bytes] = self.reads | {HOST}
 
         self._compile = partial(_compile, policy, self._preflight)
         self._no_origin = self._compile("no_origin", "*" if self._origins.any else None)
         self._anyone = self._compile("allowed", "*")
         self._refused = self._compile("origin_not_allowed", None)
         # By origin, and bounded: origins are whatever clients send.
-        self._look_up = lru_cache(READY_ORIGINS)(self._look_up_origin)
+        self._look_up = lru_cache(ready_origins)(self._look_up_origin)
 
     def decide(self, method: str, path: str, fields: Mapping[bytes, bytes]) -> Answer | Proceed:
         """Decide an HTTP request: answer it here, or let the app answer.
@@ -199,7 +201,7 @@ class Engine:
             refused = self._key.refuse(path, fields)
             if refused is not None:
                 return ready.refusals[refused]
-        if ready is self._refused and not _is_own(origin, fields.get(_HOST, b"")):
+        if ready is self._refused and not _is_own(origin, fields.get(HOST, b"")):
             return ready.refusals["origin_not_allowed"]
         return None
 

@@ -489,7 +489,10 @@ def _check_exempt_path(found: Findings, path: str) -> None:
 
 def is_plain_path(path: str) -> bool:
     """Tell whether `path` has no ``.`` and no ``..`` segment and no empty one before its end."""
-    return "//" not in path and not {".", ".."} & set(path.split("/"))
+    if "//" in path:
+        return False
+    # Few paths have a segment that even begins with a dot.
+    return "/." not in f"/{path}" or {".", ".."}.isdisjoint(path.split("/"))
 
 
 def _warnings(policy: Policy) -> Sequence[str]:

@@ -1,0 +1,269 @@
+"""Several policies by host and path: the first rule that covers a URL decides.
+
+One URL, one policy: browsers cache preflights by URL and header name, never by a header's value, so
+nothing here depends on a key's value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Generic, TypeVar, cast
+
+from meshcors.errors import shown
+from meshcors.origins import OriginError, OriginPattern
+from meshcors.policy import Findings, Policy, is_plain_path
+
+T = TypeVar("T")
+
+# What a refusal says where one URL would need two answers.
+ONE_URL_ONE_POLICY: Final = (
+    "browsers cache preflights by URL and header name, never by value: one URL has one policy"
+)
+# How many hosts' rules are kept ready, and how long a Host field may be to be kept: both are
+# whatever clients send.
+READY_HOSTS: Final = 1024
+MAX_HOST_BYTES: Final = 320
+
+_EVERY_HOST: Final = ""
+_WHOLE: Final = "/"
+# RFC 9110 7.2: the Host field. A name of plain labels, or an IPv6 address, and any port.
+_HOST: Final = re.compile(r"([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::[0-9]*)?")
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Rule:
+    """A policy, and the URLs that it covers.
+
+    `hosts` are names (``api.example.com``), addresses, or all names below a domain
+    (``*.example.com``: one label or more before it), compared without case and port; None covers
+    every host. `path_prefix` covers itself and all below it, by whole segments and with case:
+    ``/v1`` covers ``/v1`` and ``/v1/x``, never ``/v1x``. It is compared with the path as decoded
+    once, and never covers a path with ``.`` or ``..`` segments or ``//``.
+
+    Raises `PolicyError`.
+    """
+
+    policy: Policy
+    hosts: tuple[str, ...]
+    path_prefix: str
+
+    def __init__(
+        self, policy: Policy, *, hosts: Iterable[str] | None = None, path_prefix: str = _WHOLE
+    ) -> None:
+        found = Findings()
+        if not isinstance(policy, Policy):
+            hint = "pass a meshcors.Policy"
+            found.add("not_a_policy", "policy", type(policy).__name__, hint)
+        kept_hosts = () if hosts is None else _hosts(found, hosts)
+        kept_prefix = _prefix(found, path_prefix)
+        found.raise_if_wrong()
+        object.__setattr__(self, "policy", policy)
+        object.__setattr__(self, "hosts", kept_hosts)
+        object.__setattr__(self, "path_prefix", kept_prefix)
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class RuleSet:
+    """Rules in order: the first that covers a URL decides.
+
+    A rule that no URL reaches is refused, and so are two rules for the same host and path.
+    Raises `PolicyError`.
+    """
+
+    rules: tuple[Rule, ...]
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        found = Findings()
+        kept = _rules(found, rules)
+        _check_reached(found, kept)
+        found.raise_if_wrong()
+        object.__setattr__(self, "rules", kept)
+
+    def without_key_values(self) -> RuleSet:
+        """Return the same rules with keys checked for presence only, as the pod checks them."""
+        return RuleSet(
+            Rule(
+                rule.policy.without_key_values(),
+                hosts=rule.hosts or None,
+                path_prefix=rule.path_prefix,
+            )
+            for rule in self.rules
+        )
+
+
+class RuleMap(Generic[T]):
+    """Rules compiled: a look-up takes the same time whatever their number.
+
+    `values` are what to find for each of the rules, `outside` what to find for a URL that none
+    covers. `uncertain` stands for a path with ``.`` or ``..`` segments or ``//`` on a host where
+    the path decides: the app may take it for another path, one under another rule.
+    """
+
+    def __init__(self, rules: RuleSet, values: Sequence[T], outside: T, uncertain: T) -> None:
+        self._values = (*values, outside)
+        self._uncertain = uncertain
+        self._none = len(rules.rules)
+        self._by_host: dict[str, _Prefixes] = {}
+        for index, rule in enumerate(rules.rules):
+            for host in rule.hosts or (_EVERY_HOST,):
+                self._by_host.setdefault(host, _Prefixes()).add(rule.path_prefix, index)
+        self._any_host = self._reach(_EVERY_HOST)
+        self._look_up = lru_cache(READY_HOSTS)(self._look_up_host)
+
+    def find(self, host: bytes, path: str) -> T:
+        """Return the value for a request: its `host` field, and its `path` decoded once."""
+        reach = self._look_up(host) if len(host) <= MAX_HOST_BYTES else self._any_host
+        if not reach.by_path:
+            return self._values[reach.whole]
+        if not is_plain_path(path):
+            return self._uncertain
+        return self._values[min(prefixes.first(path, reach.whole) for prefixes in reach.by_path)]
+
+    def _look_up_host(self, host: bytes) -> _Reach:
+        named = _HOST.fullmatch(host.decode("latin-1").strip(" \t").lower())
+        return self._any_host if named is None else self._reach(named[1])
+
+    def _reach(self, host: str) -> _Reach:
+        found = [self._by_host[name] for name in _covering(host) if name in self._by_host]
+        whole = min((prefixes.whole(self._none) for prefixes in found), default=self._none)
+        return _Reach(whole, tuple(p for p in found if p.begins_before(whole)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """What a host reaches: its first rule for all paths, and the prefixes that come before it."""
+
+    whole: int
+    by_path: tuple[_Prefixes, ...]
+
+
+class _Prefixes:
+    """The rules that name the same host, by path prefix.
+
+    Where two cover a path, the longer prefix comes first: a `RuleSet` has no other order.
+    """
+
+    def __init__(self) -> None:
+        self._by_prefix: dict[str, int] = {}
+        self._longest = 0
+        self._begin: int | None = None
+        self._whole: int | None = None
+
+    def add(self, prefix: str, index: int) -> None:
+        if prefix == _WHOLE:
+            self._whole = index
+        else:
+            self._by_prefix[prefix] = index
+            self._begin = index if self._begin is None else min(index, self._begin)
+            self._longest = max(self._longest, len(prefix))
+
+    def whole(self, otherwise: int) -> int:
+        return otherwise if self._whole is None else self._whole
+
+    def begins_before(self, index: int) -> bool:
+        return self._begin is not None and self._begin < index
+
+    def first(self, path: str, otherwise: int) -> int:
+        """Return the first rule that covers `path`, or `otherwise` if that comes before it."""
+        index = self._by_prefix.get(path)
+        end = path.rfind("/", 0, self._longest + 1)
+        while index is None and end > 0:
+            index = self._by_prefix.get(path[:end])
+            end = path.rfind("/", 0, end)
+        return otherwise if index is None else min(index, otherwise)
+
+
+def _covering(host: str) -> Iterator[str]:
+    """Yield what covers a host or a pattern: itself, the patterns of its parents, every host."""
+    yield host
+    parent = host
+    while parent := parent.partition(".")[2]:
+        yield f"*.{parent}"
+    yield _EVERY_HOST
+
+
+def _rules(found: Findings, rules: object) -> tuple[Rule, ...]:
+    if not isinstance(rules, Iterable):
+        found.add("not_a_list", "rules", shown(rules), "write a list of meshcors.Rule")
+        return ()
+    kept = tuple(cast("Iterable[object]", rules))
+    if not kept:
+        found.add("no_rules", "rules", "", "write at least one rule")
+    for index, rule in enumerate(kept):
+        if not isinstance(rule, Rule):
+            found.add("wrong_type", f"rules[{index}]", type(rule).__name__, "write a meshcors.Rule")
+    return tuple(rule for rule in kept if isinstance(rule, Rule))
+
+
+def _check_reached(found: Findings, rules: tuple[Rule, ...]) -> None:
+    """Find the rules that earlier ones keep from ever being reached.
+
+    Nothing but a single rule can cover all of another's host and prefix: hosts and paths that are
+    named nowhere always remain.
+    """
+    seen: dict[tuple[str, str], int] = {}
+    for index, rule in enumerate(rules):
+        urls = [(host, rule.path_prefix) for host in rule.hosts or (_EVERY_HOST,)]
+        for host, prefix in urls:
+            field, value = f"rules[{index}]", f"{host}{prefix}"
+            earlier = seen.get((host, prefix))
+            if earlier is not None:
+                hint = f"rules[{earlier}] covers the same URLs: {ONE_URL_ONE_POLICY}"
+                found.add("rule_second_policy", field, value, hint)
+                continue
+            over = (
+                (pattern, path) for pattern in _covering(host) for path in _self_and_parents(prefix)
+            )
+            earlier = min((seen[url] for url in over if url in seen), default=None)
+            if earlier is not None:
+                hint = f"never reached: rules[{earlier}] covers it; put this one before that"
+                found.add("rule_unreachable", field, value, hint)
+        seen |= {url: index for url in urls if url not in seen}
+
+
+def _self_and_parents(prefix: str) -> Iterator[str]:
+    while prefix and prefix != _WHOLE:
+        yield prefix
+        prefix = prefix.rpartition("/")[0]
+    yield _WHOLE
+
+
+def _hosts(found: Findings, hosts: object) -> tuple[str, ...]:
+    problems_before = len(found.problems)
+    given = found.texts("hosts", hosts)
+    if not given and len(found.problems) == problems_before:
+        found.add("hosts_empty", "hosts", "", "leave hosts out to cover every host")
+    for host in given:
+        if host == "*":
+            found.add("host_wildcard", "hosts", host, "leave hosts out to cover every host")
+        elif not _is_host(host):
+            hint = "a host is as api.example.com or *.example.com: no scheme, no port, no path"
+            found.add("host_malformed", "hosts", shown(host), hint)
+    return tuple(dict.fromkeys(host.lower() for host in given))
+
+
+def _is_host(host: str) -> bool:
+    """Tell whether an origin can have the `host`, letter case apart."""
+    try:
+        return host.isascii() and OriginPattern.parse(f"https://{host.lower()}").port is None
+    except OriginError:
+        return False
+
+
+def _prefix(found: Findings, path: object) -> str:
+    field = "path_prefix"
+    if not isinstance(path, str):
+        found.add("wrong_type", field, shown(path), "a path is a string")
+        return _WHOLE
+    if not path.startswith("/"):
+        found.add("path_not_absolute", field, shown(path), f"a path begins with /: /{path}")
+    elif "*" in path:
+        found.add("path_wildcard", field, shown(path), "a prefix covers all below it: leave out *")
+    elif not {"%", "?", "#"}.isdisjoint(path):
+        found.add("path_encoded", field, shown(path), "write the path decoded, without its query")
+    elif not is_plain_path(path):
+        found.add("path_never_matches", field, shown(path), "no . or .. segments and no //")
+    return path.removesuffix("/") or _WHOLE
