@@ -6,7 +6,7 @@ It imports no framework. Names are those of the ASGI specification 3.0.
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
 from typing_extensions import Unpack
@@ -54,6 +54,8 @@ class MeshCORS:
         if isinstance(decision, Answer):
             await send_answer(decision, scope, send)
             return
+        # Read now: an app that is mounted below leaves its own here.
+        served_by = scope.get("app")
         started = False
 
         # No coroutine of its own: most messages only pass through.
@@ -70,8 +72,8 @@ class MeshCORS:
         except Exception as error:
             # Sent from here because the layer that would send it lies outside of us, where its
             # answer gets no CORS fields. It sees that an answer has started and only logs.
-            if not started and not _shows_tracebacks(scope):
-                await _answer_error(error, scope, receive, send_merged)
+            if not started:
+                await _answer_error(error, served_by, scope, receive, send_merged)
             raise
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -125,39 +127,44 @@ async def refuse_websocket(answer: Answer, scope: Scope, receive: Receive, send:
     await send({"type": "websocket.http.response.body", "body": answer.body})
 
 
-async def _answer_error(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-    """Send the 500 for an unhandled `error`: the app's own where it has a handler for it."""
-    app = _starlette_app(scope)
-    if app is None:
+async def _answer_error(
+    error: Exception, served_by: object, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Send the 500 for an unhandled `error`: the app's own where it has a handler for it.
+
+    Raises what that handler raises. In debug mode the framework's error page is left alone.
+    """
+    # Looked up, not imported: without that module no app is one of its.
+    module = sys.modules.get("starlette.applications")
+    if module is None or not isinstance(served_by, module.Starlette):
         await send_answer(INTERNAL_SERVER_ERROR, scope, send)
-        return
+    elif not served_by.debug:
+        await _answer_as_starlette(error, served_by.exception_handlers, scope, receive, send)
+
+
+async def _answer_as_starlette(
+    error: Exception, handlers: Mapping[Any, Any], scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Let Starlette's own layer make the 500, handler and thread pool included."""
+    layer = sys.modules["starlette.middleware.errors"].ServerErrorMiddleware
+    # Of several that stand for any error Starlette takes the last.
+    handler = next((handlers[key] for key in reversed(handlers) if key in (500, Exception)), None)
+    traceback = error.__traceback__
+    started = False
 
     async def fail(*_: object) -> None:
         raise error
 
-    # Starlette's own layer makes the body, handler and thread pool included, and raises again.
-    layer = sys.modules["starlette.middleware.errors"].ServerErrorMiddleware
-    handlers = app.exception_handlers
-    traceback = error.__traceback__
+    async def send_noted(message: Message) -> None:
+        nonlocal started
+        started = True
+        await send(message)
+
     try:
-        await layer(fail, handler=handlers.get(500) or handlers.get(Exception))(
-            scope, receive, send
-        )
+        await layer(fail, handler=handler)(scope, receive, send_noted)
     except Exception as raised:
         if raised is not error:
+            if not started:
+                await send_answer(INTERNAL_SERVER_ERROR, scope, send)
             raise
         error.__traceback__ = traceback
-
-
-def _shows_tracebacks(scope: Scope) -> bool:
-    """Tell whether the framework is in debug mode, where its error page is left alone."""
-    app = _starlette_app(scope)
-    return app is not None and app.debug
-
-
-def _starlette_app(scope: Scope) -> Any:
-    """Return the Starlette (or FastAPI) app that serves this scope, or None."""
-    # Looked up, not imported: without that module no app is one of its.
-    module = sys.modules.get("starlette.applications")
-    app = scope.get("app")
-    return app if module is not None and isinstance(app, module.Starlette) else None

@@ -28,14 +28,17 @@ if TYPE_CHECKING:
 def asgi() -> asgi_adapter.ASGIApp:
     """Return the ASGI app that ``MESHCORS_APP`` names, inside the environment's policy.
 
-    A mistake in either ends the process with exit code 2 and one line on stderr for each.
+    A mistake in either ends the process with one line on stderr for each, and exit code 2, or
+    gunicorn's own for an app that does not load.
     """
-    return asgi_adapter.MeshCORS(_named_app(), _policy())
+    policy = _policy()
+    return asgi_adapter.MeshCORS(_named_app(), policy)
 
 
 def wsgi() -> WSGIApplication:
     """Return the WSGI app that ``MESHCORS_APP`` names; see `asgi`."""
-    return wsgi_adapter.MeshCORS(_named_app(), _policy())
+    policy = _policy()
+    return wsgi_adapter.MeshCORS(_named_app(), policy)
 
 
 def _policy() -> Policy:
@@ -48,7 +51,7 @@ def _policy() -> Policy:
 def _named_app() -> Any:
     name = os.environ.get(APP_VARIABLE, "")
     module_name, _, attributes = name.partition(":")
-    if not module_name or not attributes:
+    if not attributes or not all(module_name.split(".")):
         _refuse(f"{APP_VARIABLE}: write pkg.mod:obj, the app to wrap, not {name!r}")
     try:
         found: Any = import_module(module_name)
@@ -61,10 +64,14 @@ def _named_app() -> Any:
         found = getattr(found, attribute, None)
         if found is None:
             _refuse(f"{APP_VARIABLE}: {module_name} has no {attributes}")
+    if not callable(found):
+        _refuse(f"{APP_VARIABLE}: {name} is no app: it cannot be called")
     return found
 
 
 def _refuse(message: str) -> NoReturn:
     # Servers call this at start: an exception would reach the user as their traceback.
-    print(f"meshcors: {message}", file=sys.stderr)
-    raise SystemExit(2)
+    print(f"meshcors: {message}", file=sys.stderr, flush=True)
+    # For any other code gunicorn starts its workers anew, for ever.
+    gunicorn = sys.modules.get("gunicorn.arbiter")
+    raise SystemExit(2 if gunicorn is None else gunicorn.Arbiter.APP_LOAD_ERROR)
