@@ -141,7 +141,8 @@ def read_fields(problems: list[Problem], data: object, place: Place) -> Settings
                 near = [".".join(known) for known in _FILE_OPTIONS if len(known) == len(keys)]
                 hint = did_you_mean(".".join(keys), near)
                 problems.append(Problem("unknown_field", label, "", hint))
-        elif value is not None:
+        elif value is not None or option.kind is KEY_FILE:
+            # Nothing where a secret is to be must not become "any key will do" either.
             if option.kind is KEY_FILE and isinstance(value, str):
                 value = str(Path(place.file).parent / value)
             _keep(problems, settings, option, label, partial(option.kind.read_data, value))

@@ -133,7 +133,7 @@ SECONDS: Final = Kind(
     _same,
 )
 TEXT: Final = Kind(str.strip, _same, str, _same)
-KEY_FILE: Final = Kind(read_key_values, lambda data: read_key_values(str(data)), str, _same)
+KEY_FILE: Final = Kind(read_key_values, lambda data: read_key_values(cast("str", data)), str, _same)
 
 
 @dataclass(frozen=True, slots=True)
