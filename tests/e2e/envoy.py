@@ -91,6 +91,8 @@ def running_envoy(
         config.write_text(json.dumps(_on_free_ports(bootstrap)), encoding="utf-8")
         command = [str(binary), "-c", str(config), "-l", level, "--concurrency", "1"]
         command += ["--use-dynamic-base-id", "--admin-address-path", str(address)]
+        # access logs reach `log` at once, not after Envoy's ten seconds
+        command += ["--file-flush-interval-msec", "50"]
         with log.open("wb") as sink:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, cwd=home

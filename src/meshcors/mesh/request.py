@@ -75,7 +75,7 @@ class Request:
         for name, value in self.headers:
             found.setdefault(name.lower(), []).append(value.strip(" \t"))
         joined = {
-            name: (",".join(values),) if name in JOINED_HEADERS else tuple(values)
+            name: (join(values),) if name in JOINED_HEADERS else tuple(values)
             for name, values in found.items()
             if name not in HIDDEN_HEADERS
         }
@@ -86,7 +86,7 @@ class Request:
             ":scheme": (self.scheme,),
             ":path": (self.target,),
             "x-forwarded-proto": (self.scheme,),
-            "x-forwarded-for": (",".join(addresses),),
+            "x-forwarded-for": (join(addresses),),
             "x-request-id": (SOME_REQUEST_ID,),
         }
 
@@ -113,6 +113,11 @@ class Request:
             name, _, value = part.partition("=")
             found.setdefault(name, value)
         return found
+
+
+def join(values: Iterable[str]) -> str:
+    """Join lines of one header as Envoy's header map does: empty ones leave no comma."""
+    return ",".join(value for value in values if value)
 
 
 def normalized(path: str) -> str:

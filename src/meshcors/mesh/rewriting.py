@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from meshcors.mesh.cors_filter import Fields
+from meshcors.mesh.request import join
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from meshcors.mesh.request import Request
     from meshcors.mesh.routes import PathCondition, Route
 
-# The cors filter registers these with Envoy's header map: several lines become one.
-_JOINED: Final = re.compile("access-control-(allow|expose)-|access-control-max-age")
+# Envoy's filters register these with its header map: several lines become one.
+_JOINED: Final = re.compile("access-control-(allow|expose)-|access-control-max-age|vary")
 
 
 def rewritten_path(route: Route, request: Request) -> str:
@@ -53,11 +54,8 @@ def _prefix_replaced(condition: PathCondition, path: str, new: str) -> str:
 def rewritten_authority(route: Route, destination: Destination, request: Request) -> str:
     """Return the host a service sees; the rule's own setting beats the destination's."""
     rewrite = route.source.rewrite
-    weighted = len(route.source.route) > 1
-    own = rewrite.authority if rewrite else ""
-    own = own or _authority(route.source.headers.request)
-    theirs = _authority(destination.headers.request)
-    return (theirs or own if weighted else own or theirs) or request.host
+    own = (rewrite.authority if rewrite else "") or _authority(route.source.headers.request)
+    return own or _authority(destination.headers.request) or request.host
 
 
 def _authority(operations: HeaderOperations) -> str:
@@ -119,7 +117,7 @@ def joined(fields: Iterable[tuple[str, str]]) -> Fields:
     for name, value in fields:
         key = name.lower()
         if _JOINED.match(key) and key in at:
-            result[at[key]] = (key, f"{result[at[key]][1]},{value}")
+            result[at[key]] = (key, join((result[at[key]][1], value)))
             continue
         at.setdefault(key, len(result))
         result.append((name, value))
@@ -127,14 +125,11 @@ def joined(fields: Iterable[tuple[str, str]]) -> Fields:
 
 
 def _operated(fields: Fields, operations: list[HeaderOperations]) -> Fields:
-    """Remove, then set and add in order; ``%%`` is a percent sign, formats stay as written."""
+    """Remove all, set all, add all; ``%%`` is a percent sign, formats stay as written."""
     removed = {name.lower() for each in operations for name in each.remove}
     result = [(name, value) for name, value in fields if name.lower() not in removed]
-    for each in operations:
-        for name, value in each.set:
-            result = [pair for pair in result if pair[0].lower() != name.lower()]
-            result.append((name.lower(), value.replace("%%", "%")))
-        for name, value in each.add:
-            result.append((name.lower(), value.replace("%%", "%")))
-            result = joined(result)
-    return result
+    for name, value in (pair for each in operations for pair in each.set):
+        result = [pair for pair in result if pair[0].lower() != name.lower()]
+        result.append((name.lower(), value.replace("%%", "%")))
+    added = [pair for each in operations for pair in each.add]
+    return joined([*result, *((name.lower(), value.replace("%%", "%")) for name, value in added)])
