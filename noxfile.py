@@ -1,0 +1,105 @@
+"""Everything that is run on this project; `nox` alone runs what a change must pass.
+
+Tests import the wheel that a user would install, never the tree.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "tests", "minimal"]
+nox.options.download_python = "never"
+# An interpreter of the matrix that is not here is skipped, with nox's own message.
+nox.options.error_on_missing_interpreters = False
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+# The interpreter that runs nox comes first, be it in the project's matrix or not.
+PYTHONS = list(dict.fromkeys([RUNNING, *nox.project.python_versions(PYPROJECT)]))
+
+# Every branch of these is run by the tests; of the whole package, nearly every one.
+COVERED_WHOLLY = ("engine", "policy", "origins", "headers", "asgi", "wsgi")
+COVERED_OVERALL = 95
+# What a plain install, without any extra, must pass.
+CORE_TESTS = ("tests/test_imports.py",)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, layers and types."""
+    session.install(".[all]", *group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("lint-imports")
+    session.run("mypy", "src", "examples", "noxfile.py")
+    session.run("pyright", "src", "examples")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests; those with an Envoy or a browser on the interpreter that runs nox alone."""
+    install_wheel(session, "[all]", *group("test"))
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+    elif session.python != RUNNING:
+        session.run("pytest", "--ignore=tests/e2e")
+    else:
+        session.run("coverage", "erase")
+        session.run("coverage", "run", "-m", "pytest")
+        session.run("coverage", "combine", "--quiet")
+        session.run("coverage", "report", f"--fail-under={COVERED_OVERALL}")
+        wholly = ",".join(f"*/meshcors/{module}.py" for module in COVERED_WHOLLY)
+        session.run("coverage", "report", f"--include={wholly}", "--fail-under=100")
+
+
+@nox.session
+def minimal(session: nox.Session) -> None:
+    """Run what needs no extra on a plain install."""
+    install_wheel(session, "", *group("minimal"))
+    session.run("python", "-m", "meshcors.dummy", "--help", silent=True)
+    session.run("pytest", *CORE_TESTS)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Print the benchmarks' tables."""
+    install_wheel(session, "[all]", *group("test"))
+    for script in sorted(Path("tests/bench").glob("bench_*.py")):
+        session.run("python", "-m", f"tests.bench.{script.stem}", *session.posargs)
+
+
+@nox.session
+def load(session: nox.Session) -> None:
+    """Run the tests that put the pod under load."""
+    install_wheel(session, "[all]", *group("test"))
+    session.run("pytest", "-m", "load", *session.posargs)
+
+
+def group(name: str) -> tuple[str, ...]:
+    """Return what a dependency group of pyproject.toml asks for."""
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+def install_wheel(session: nox.Session, extras: str, *requirements: str) -> None:
+    """Build the wheel and install it, so that nothing is found that is not in it."""
+    dist = Path(session.virtualenv.location, "dist")
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run_install("pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={dist}", ".")
+    (wheel,) = dist.glob("meshcors-*.whl")
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.install(f"{wheel}{extras}", *requirements)
+    session.run("python", "-c", IS_INSTALLED)
+
+
+IS_INSTALLED = """
+import sysconfig
+from pathlib import Path
+import meshcors
+installed = Path(sysconfig.get_path("purelib"), "meshcors", "__init__.py")
+assert Path(meshcors.__file__).samefile(installed), f"the tests would import {meshcors.__file__}"
+"""
