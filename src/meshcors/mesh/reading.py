@@ -30,17 +30,27 @@ def read_documents(text: str, file: str = "<text>") -> tuple[VirtualService, ...
     ``file`` is the name that places bear. ``DocumentError`` lists all that Kubernetes, Istio or
     Envoy would refuse.
     """
+    return read_objects(text, file)[0]
+
+
+def read_objects(
+    text: str, file: str = "<text>"
+) -> tuple[tuple[VirtualService, ...], tuple[Cursor, ...]]:
+    """Read as `read_documents` does, and return the objects of other kinds beside, unread."""
     report = Report(file)
     found: list[VirtualService] = []
+    others: list[Cursor] = []
     for root in parse(text, file):
         for cursor in _objects(Cursor(root, "", report)):
             read = _reader(cursor)
             if read is not None:
                 report.problems.extend(duplicate_keys(cursor.node, file))
                 found.append(read(cursor))
+            else:
+                others.append(cursor)
     if report.problems:
         raise DocumentError(report.problems)
-    return tuple(found)
+    return tuple(found), tuple(others)
 
 
 def _objects(cursor: Cursor) -> Iterator[Cursor]:
