@@ -1,0 +1,473 @@
+"""One driver a surface, all of one signature: a policy, a call and an app in, an outcome out.
+
+What a surface cannot do is left out as data, with its reason. What a server or a framework itself
+adds or alters is evened out in its driver, with a comment that says why; never in an expectation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import io
+import os
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Final
+from urllib.parse import quote
+from wsgiref.validate import WSGIWarning, validator
+
+import a2wsgi
+
+import meshcors
+import meshcors.flask
+import meshcors.starlette
+from meshcors import HeaderKey, Policy
+from meshcors.asgi import MeshCORS
+from meshcors.config import to_environment
+from meshcors.engine import Answer, Engine
+from meshcors.origins import Regex
+from meshcors.wsgi import MeshCORS as WSGIMeshCORS
+from tests.apps import AppError, TestApp
+from tests.vectors import POLICIES, Call, Fields, Vector
+
+# What FastAPI's route takes; the others take any.
+METHODS: Final = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY"]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What left the process, and how the app was used.
+
+    `fields` have lower-case names, in order; `chunks` no empty ones. `reason` only where a surface
+    tells it. `raised`: the app's exception reached the server.
+    """
+
+    status: int
+    fields: Fields
+    chunks: tuple[bytes, ...]
+    called: bool
+    closed: bool
+    reason: str | None = None
+    raised: bool = False
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.chunks)
+
+
+Run = Callable[[Policy, Call, str | None], Outcome]
+
+
+def make_policy(options: Mapping[str, Any]) -> Policy:
+    """Return the policy of plain data."""
+    made = dict(options)
+    made["allow_origins"] = [
+        Regex(origin["regex"]) if isinstance(origin, dict) else origin
+        for origin in options["allow_origins"]
+    ]
+    if key := options.get("key"):
+        made["key"] = HeaderKey(
+            key["name"], key.get("values"), exempt_paths=key.get("exempt_paths", ())
+        )
+    return Policy(**made)
+
+
+@cache
+def named_policy(name: str) -> Policy:
+    return make_policy(POLICIES[name])
+
+
+# --- the engine alone
+
+
+def run_engine(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    """Give the engine the facts, as an adapter would, and its answer to nobody."""
+    engine = Engine(policy)
+    fields: dict[bytes, bytes] = {}
+    for name, value in call.headers:
+        raw_name, raw = name.encode("latin-1"), value.encode("latin-1")
+        fields[raw_name] = fields[raw_name] + b"," + raw if raw_name in fields else raw
+    if call.websocket:
+        refusal = engine.decide_websocket(call.path, fields)
+        if refusal is None:
+            return Outcome(101, (), (), called=True, closed=True, reason="allowed")
+        if not call.denial:
+            return Outcome(1008, (), (), called=False, closed=False, reason=refusal.reason)
+        decision: Any = refusal
+    else:
+        decision = engine.decide(call.method, call.path, fields)
+    if isinstance(decision, Answer):
+        body = () if call.method == "HEAD" or not decision.body else (decision.body,)
+        return Outcome(decision.status, decision.headers, body, False, False, decision.reason)
+    assert behaviour is not None
+    app = TestApp(behaviour)
+    try:
+        chunks = app.chunks(call.method)
+    except AppError:
+        chunks = app._chunks
+    merged = decision.merge(app.fields)
+    raw = decision.merge_raw((n.encode("latin-1"), v.encode()) for n, v in app.fields)
+    assert [(n.decode(), v.decode("latin-1")) for n, v in raw] == merged
+    return Outcome(
+        app.status, _lowered(merged), chunks, True, True, decision.reason, raised=app.fails
+    )
+
+
+def _lowered(fields: Iterable[tuple[str, str]]) -> Fields:
+    return tuple((name.lower(), value) for name, value in fields)
+
+
+# --- ASGI
+
+ASGIApp = Callable[..., Any]
+
+
+def _serve_asgi(app: ASGIApp, call: Call, used: TestApp | None) -> Outcome:
+    """Play an ASGI server for one connection."""
+    scope: dict[str, Any] = {
+        "type": "websocket" if call.websocket else "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": call.method,
+        "scheme": "ws" if call.websocket else "http",
+        "path": call.path,
+        "raw_path": call.path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(n.encode("latin-1"), v.encode("latin-1")) for n, v in call.headers],
+        "server": ("api.example", 80),
+    }
+    if call.websocket:
+        del scope["method"]
+        scope["subprotocols"] = []
+        scope["extensions"] = {"websocket.http.response": {}} if call.denial else {}
+    sent_headers = list(scope["headers"])
+    messages: list[dict[str, Any]] = []
+    asked = [
+        {"type": "websocket.connect"}
+        if call.websocket
+        else {"type": "http.request", "body": b"", "more_body": False}
+    ]
+
+    async def receive() -> dict[str, Any]:
+        if asked:
+            return asked.pop()
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    async def send(message: dict[str, Any]) -> None:
+        # As a server does: the bytes leave now, whatever becomes of the message later.
+        messages.append(dict(message))
+
+    raised = False
+    try:
+        asyncio.run(app(scope, receive, send))
+    except AppError:
+        raised = True
+    assert scope["headers"] == sent_headers, "the request belongs to the app"
+    called, closed = (used.calls == 1, used.closed) if used else (False, False)
+    first = messages[0]
+    if first["type"] == "websocket.accept":
+        return Outcome(101, (), (), called, closed)
+    if first["type"] == "websocket.close":
+        return Outcome(first["code"], (), (), called, closed, reason=first["reason"])
+    prefix = "websocket.http.response" if call.websocket else "http.response"
+    assert first["type"] == f"{prefix}.start"
+    assert {message["type"] for message in messages[1:]} == {f"{prefix}.body"}
+    # After an exception the server itself ends the answer, or the connection.
+    assert raised or not messages[-1].get("more_body", False)
+    return Outcome(
+        first["status"],
+        _lowered((n.decode("latin-1"), v.decode("latin-1")) for n, v in first["headers"]),
+        tuple(m["body"] for m in messages[1:] if m.get("body")),
+        called,
+        closed,
+        raised=raised,
+    )
+
+
+def run_asgi(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    assert behaviour is not None
+    used = TestApp(behaviour)
+    return _serve_asgi(MeshCORS(used.asgi, policy), call, used)
+
+
+def run_starlette(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    assert behaviour is not None
+    used = TestApp(behaviour)
+    app = used.starlette()
+    app.add_middleware(MeshCORS, policy=policy)
+    return _serve_asgi(app, call, used)
+
+
+def run_starlette_init(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    assert behaviour is not None
+    used = TestApp(behaviour)
+    app = used.starlette()
+    meshcors.starlette.init_app(app, policy)
+    return _serve_asgi(app, call, used)
+
+
+def run_fastapi(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    assert behaviour is not None
+    used = TestApp(behaviour)
+    app = used.fastapi(METHODS)
+    app.add_middleware(MeshCORS, policy=policy)
+    return _serve_asgi(app, call, used)
+
+
+def run_fastapi_init(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    assert behaviour is not None
+    used = TestApp(behaviour)
+    app = used.fastapi(METHODS)
+    meshcors.starlette.init_app(app, policy)
+    return _serve_asgi(app, call, used)
+
+
+def run_create_app(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    return _serve_asgi(meshcors.create_app(policy), call, None)
+
+
+# --- WSGI
+
+WSGIApp = Callable[..., Iterable[bytes]]
+
+
+def make_environ(call: Call) -> dict[str, Any]:
+    """Return the environ of a WSGI server for `call`."""
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": call.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": call.path.encode().decode("latin-1"),
+        "QUERY_STRING": "",
+        "SERVER_NAME": "api.example",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in call.headers:
+        # As gunicorn and Werkzeug's server do: the environ could not tell X_Key from X-Key.
+        if "_" not in name:
+            variable = f"HTTP_{name.upper().replace('-', '_')}"
+            before = environ.get(variable)
+            environ[variable] = value if before is None else f"{before},{value}"
+    return environ
+
+
+def _serve_wsgi(app: WSGIApp, call: Call, used: TestApp | None) -> Outcome:
+    """Play a WSGI server for one request, with the standard library's validator between."""
+    starts: list[tuple[str, list[tuple[str, str]]]] = []
+    chunks: list[bytes] = []
+
+    def start_response(status: str, headers: Any, exc_info: Any = None) -> Callable[..., Any]:
+        assert exc_info or not starts, "start_response comes once"
+        starts[:] = [(status, list(headers))]
+        return chunks.append
+
+    raised = False
+    try:
+        with warnings.catch_warnings():
+            # Any token is a method (RFC 9110 9.1); the validator knows some.
+            warnings.filterwarnings("ignore", "Unknown REQUEST_METHOD", WSGIWarning)
+            iterable = validator(app)(make_environ(call), start_response)
+        try:
+            chunks += iterable
+        finally:
+            iterable.close()
+    except AppError:
+        raised = True
+    status, headers = starts[0]
+    called, closed = (used.calls == 1, used.closed) if used else (False, False)
+    return Outcome(
+        int(status[:3]),
+        _lowered(headers),
+        tuple(chunk for chunk in chunks if chunk),
+        called,
+        closed,
+        raised=raised,
+    )
+
+
+def run_wsgi(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    assert behaviour is not None
+    used = TestApp(behaviour)
+    # The validator below as well: the middleware is a server to the app.
+    return _serve_wsgi(WSGIMeshCORS(validator(used.wsgi), policy), call, used)
+
+
+def run_flask(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    assert behaviour is not None
+    used = TestApp(behaviour)
+    app = used.flask()
+    meshcors.flask.init_app(app, policy)
+    return _serve_wsgi(app, call, used)
+
+
+def run_create_wsgi_app(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    return _serve_wsgi(meshcors.create_wsgi_app(policy), call, None)
+
+
+# --- the bridges of a2wsgi
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Return the loop of all ASGI apps that run under WSGI, in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    return loop
+
+
+def run_asgi_under_wsgi(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    assert behaviour is not None
+    used = TestApp(behaviour)
+    app = a2wsgi.ASGIMiddleware(MeshCORS(used.asgi, policy), loop=_loop())
+    return _serve_wsgi(app, call, used)
+
+
+def run_wsgi_under_asgi(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    assert behaviour is not None
+    used = TestApp(behaviour)
+    app = a2wsgi.WSGIMiddleware(WSGIMeshCORS(used.wsgi, policy))
+    # As uvicorn and gunicorn do; the bridge would make X-Key of X_Key.
+    headers = tuple(line for line in call.headers if "_" not in line[0])
+    try:
+        return _serve_asgi(app, replace(call, headers=headers), used)
+    finally:
+        app.executor.shutdown()
+
+
+# --- the pod, over a socket
+
+
+@dataclass(slots=True)
+class _Pod:
+    """A process that answers for one policy, and a connection to it."""
+
+    process: subprocess.Popen[str]
+    connection: http.client.HTTPConnection | None = None
+
+    def connect(self) -> http.client.HTTPConnection:
+        if self.connection is None:
+            assert self.process.stdout is not None
+            line = self.process.stdout.readline()
+            assert line.startswith("port "), f"the pod said {line!r}"
+            self.connection = http.client.HTTPConnection("127.0.0.1", int(line[5:]), timeout=20)
+            for _ in range(200):
+                try:
+                    self.connection.connect()
+                    break
+                except ConnectionRefusedError:
+                    time.sleep(0.05)
+        return self.connection
+
+    def stop(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        self.process.kill()
+        self.process.communicate()
+
+
+_pods: dict[Policy, _Pod] = {}
+
+
+def _start_pod(policy: Policy) -> _Pod:
+    # The pod's own flags and files have their own tests: here the environment says it all.
+    told = to_environment(policy.without_key_values())
+    environ = {name: text for name, text in os.environ.items() if "MESHCORS" not in name}
+    command = [sys.executable, "-m", "meshcors.dummy", "--host", "127.0.0.1", "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--log-level", "error"],
+        env={**environ, **told},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return _Pod(process)
+
+
+def stop_pods() -> None:
+    """End every pod that a test has started."""
+    while _pods:
+        _pods.popitem()[1].stop()
+
+
+def run_pod(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    if not _pods:
+        # All at once: they start side by side.
+        _pods.update({made: _start_pod(made) for made in map(named_policy, POLICIES)})
+    connection = _pods[policy].connect()
+    connection.putrequest(call.method, quote(call.path, safe="/"), skip_accept_encoding=True)
+    for name, value in call.headers:
+        connection.putheader(name, value.encode("latin-1"))
+    connection.endheaders()
+    response = connection.getresponse()
+    body = response.read()
+    # The server's own field, on every answer (RFC 9110 6.6.1).
+    fields = tuple((n.lower(), v) for n, v in response.getheaders() if n.lower() != "date")
+    return Outcome(response.status, fields, (body,) if body else (), called=False, closed=False)
+
+
+# --- which driver runs what
+
+_NO_APP_BELOW: Final = "no app lies below a ready-made one: it calls none"
+_NOT_READY_MADE: Final = "an app lies below: nobody to say that nobody serves"
+_NO_WEBSOCKET: Final = "WSGI has no WebSockets"
+_PRESENCE: Final = "a ready-made app knows no key's values: any will do"
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """How a surface is run, and the traits of the vectors it leaves out, with the reasons.
+
+    `raises`: the app's exception reaches the server.
+    """
+
+    run: Run
+    leaves_out: Mapping[str, str]
+    raises: bool = True
+
+    def runs(self, vector: Vector) -> bool:
+        return not vector.traits & self.leaves_out.keys()
+
+
+_ASGI: Final = {"ready-made": _NOT_READY_MADE}
+_FASTAPI: Final = {**_ASGI, "lower-case-method": "FastAPI's routes know methods in upper case"}
+_WSGI: Final = {"ready-made": _NOT_READY_MADE, "websocket": _NO_WEBSOCKET}
+_READY_MADE: Final = {"app-called": _NO_APP_BELOW, "key-values": _PRESENCE}
+
+DRIVERS: Final[Mapping[str, Driver]] = {
+    "engine": Driver(run_engine, _ASGI),
+    "asgi": Driver(run_asgi, _ASGI),
+    "wsgi": Driver(run_wsgi, _WSGI),
+    "starlette": Driver(run_starlette, _ASGI),
+    "starlette-init_app": Driver(run_starlette_init, _ASGI),
+    "fastapi": Driver(run_fastapi, _FASTAPI),
+    "fastapi-init_app": Driver(run_fastapi_init, _FASTAPI),
+    # Flask logs the exception itself and answers.
+    "flask": Driver(run_flask, _WSGI, raises=False),
+    # The bridge takes the answer that has been sent for the end.
+    "asgi-under-wsgi": Driver(run_asgi_under_wsgi, _WSGI, raises=False),
+    "wsgi-under-asgi": Driver(run_wsgi_under_asgi, _WSGI),
+    "create_app": Driver(run_create_app, _READY_MADE),
+    "create_wsgi_app": Driver(run_create_wsgi_app, {**_READY_MADE, "websocket": _NO_WEBSOCKET}),
+    "pod": Driver(
+        run_pod,
+        {
+            **_READY_MADE,
+            "websocket": "the pod answers preflights: WebSockets send none",
+            "control-bytes": "the server's parser refuses the request",
+        },
+    ),
+}

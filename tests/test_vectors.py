@@ -1,0 +1,127 @@
+"""Every vector through every driver: one answer, whatever serves it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.drivers import DRIVERS, Outcome, named_policy, stop_pods
+from tests.vectors import APPS, EXACT, POLICIES, VECTORS, Fields, Vector
+
+# Their values are lists of names: neither order nor blanks nor, for names, case matters.
+LISTS = {
+    "vary": str.lower,
+    "access-control-allow-headers": str.lower,
+    "access-control-expose-headers": str.lower,
+    "access-control-allow-methods": str,
+}
+
+# How many vectors each driver runs: a change here is a change of what is covered.
+RAN = {
+    "engine": 884,
+    "asgi": 884,
+    "wsgi": 849,
+    "starlette": 884,
+    "starlette-init_app": 884,
+    "fastapi": 881,
+    "fastapi-init_app": 881,
+    "flask": 849,
+    "asgi-under-wsgi": 849,
+    "wsgi-under-asgi": 849,
+    "create_app": 453,
+    "create_wsgi_app": 431,
+    "pod": 428,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _pods() -> Iterator[None]:
+    yield
+    stop_pods()
+
+
+def comparable(fields: Fields) -> list[tuple[str, object]]:
+    """Return `fields` without order, and the names in lists without order either."""
+    made: list[tuple[str, object]] = [(n, v) for n, v in fields if n not in LISTS]
+    for name, fold in LISTS.items():
+        lines = [value for found, value in fields if found == name]
+        if lines:
+            names = [fold(element.strip()) for element in ",".join(lines).split(",")]
+            made.append((name, sorted(names)))
+    return sorted(made, key=repr)
+
+
+def assert_answer(vector: Vector, outcome: Outcome) -> None:
+    assert outcome.status == vector.status
+    expected = vector.fields
+    if ("content-length", EXACT) in expected:
+        length = dict(outcome.fields)["content-length"]
+        if vector.call.method == "HEAD":
+            assert int(length) > 0
+        else:
+            assert int(length) == len(outcome.body)
+        expected = tuple((name, length if value == EXACT else value) for name, value in expected)
+    assert comparable(outcome.fields) == comparable(expected)
+    names = Counter(name for name, _ in outcome.fields)
+    assert [n for n in names if n.startswith("access-control-") and names[n] > 1] == []
+    cookies = [value for name, value in outcome.fields if name == "set-cookie"]
+    assert cookies == [value for name, value in expected if name == "set-cookie"]
+    assert_body(vector, outcome)
+
+
+def assert_body(vector: Vector, outcome: Outcome) -> None:
+    if vector.body == "none":
+        assert outcome.body == b""
+    elif vector.body == "app":
+        assert vector.app is not None
+        # One by one, as the app made them: nothing is gathered on the way.
+        assert outcome.chunks == APPS[vector.app][2]
+    else:
+        problem = json.loads(outcome.body)
+        assert problem.keys() == {"type", "title", "status", "detail", "reason"}
+        assert problem["type"] == f"urn:meshcors:problem:{vector.body.replace('_', '-')}"
+        assert problem["status"] == vector.status
+        assert problem["reason"] == vector.body
+        assert problem["title"]
+        assert problem["detail"]
+        told = problem["title"] + problem["detail"]
+        secrets = [value for _, value in vector.call.headers if len(value.strip(" \t,")) > 1]
+        assert not any(value in told for value in secrets)
+
+
+@pytest.mark.parametrize(
+    ("name", "vector"),
+    [
+        pytest.param(name, vector, id=f"{name}-{vector.id}")
+        for name, driver in DRIVERS.items()
+        for vector in VECTORS
+        if driver.runs(vector)
+    ],
+)
+def test_answer(name: str, vector: Vector) -> None:
+    driver = DRIVERS[name]
+    outcome = driver.run(named_policy(vector.policy), vector.call, vector.app)
+    assert_answer(vector, outcome)
+    assert outcome.called == vector.called
+    assert outcome.closed == vector.called
+    assert outcome.raised == (vector.app == "fails" and vector.called and driver.raises)
+    assert outcome.reason in (None, vector.reason)
+    if name == "engine":
+        assert outcome.reason == vector.reason
+
+
+def test_no_vector_is_left_out_silently(capsys: pytest.CaptureFixture[str]) -> None:
+    ran = {name: sum(driver.runs(vector) for vector in VECTORS) for name, driver in DRIVERS.items()}
+    with capsys.disabled():
+        print(f"\n{len(VECTORS)} vectors; by driver: {ran}")
+    traits = {trait for vector in VECTORS for trait in vector.traits}
+    for driver in DRIVERS.values():
+        assert driver.leaves_out.keys() <= traits
+        assert all(driver.leaves_out.values()), "each with its reason"
+    assert len({vector.id for vector in VECTORS}) == len(VECTORS)
+    assert {vector.policy for vector in VECTORS} == POLICIES.keys()
+    assert {vector.app for vector in VECTORS if vector.called} == APPS.keys()
+    assert ran == RAN
