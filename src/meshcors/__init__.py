@@ -7,6 +7,7 @@ from meshcors.app import create_app, create_wsgi_app
 from meshcors.asgi import MeshCORS
 from meshcors.errors import PolicyError, PolicyWarning, Problem
 from meshcors.policy import HeaderKey, Policy
+from meshcors.rules import Rule, RuleSet
 
 __all__ = [
     "HeaderKey",
@@ -15,6 +16,8 @@ __all__ = [
     "PolicyError",
     "PolicyWarning",
     "Problem",
+    "Rule",
+    "RuleSet",
     "create_app",
     "create_wsgi_app",
 ]

@@ -6,40 +6,55 @@ app is made, never when this module is.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from meshcors import asgi, wsgi
-from meshcors.config import from_environment
-from meshcors.engine import NO_ROUTE
+from meshcors.config import argument, resolve
+from meshcors.engine import NO_ROUTE, Answer
 from meshcors.policy import Policy
+from meshcors.rule_engine import NO_RULE
+from meshcors.rules import Rule, RuleSet
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from starlette.applications import Starlette
 
 
-def create_app(policy: Policy | None = None) -> Starlette:
-    """Return a Starlette app that answers preflights by `policy`.
+class _ASGIOnly(asgi.MeshCORS):
+    _uncovered: ClassVar[Answer | None] = NO_RULE
+
+
+class _WSGIOnly(wsgi.MeshCORS):
+    _uncovered: ClassVar[Answer | None] = NO_RULE
+
+
+def create_app(
+    policy: Policy | None = None, *, rules: RuleSet | Iterable[Rule] | None = None
+) -> Starlette:
+    """Return a Starlette app that answers preflights by `policy`, or by `rules`.
 
     A real request gets 401 ``key_missing`` or 404 ``no_route``, both readable by the page that sent
     it. The key is checked for presence only: which values are right is what the services know.
-    Routes of your own may be added. Without a policy it is read from the ``MESHCORS_*``
-    environment. Raises `PolicyError`.
+    A URL that no rule covers gets 404 ``no_rule``, without CORS. Routes of your own may be added.
+    Without a policy and rules the ``MESHCORS_*`` environment is read. Raises `PolicyError`.
     """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
 
-    app = Starlette(middleware=[Middleware(asgi.MeshCORS, policy=_settle(policy))])
+    app = Starlette(middleware=[Middleware(_ASGIOnly, **_settle(policy, rules))])
     app.router.default = no_route
     return app
 
 
-def create_wsgi_app(policy: Policy | None = None) -> WSGIApplication:
+def create_wsgi_app(
+    policy: Policy | None = None, *, rules: RuleSet | Iterable[Rule] | None = None
+) -> WSGIApplication:
     """Return the WSGI app, on Werkzeug, that answers as `create_app` does. Raises `PolicyError`."""
     from werkzeug.wrappers import Response
 
     no_service = Response(NO_ROUTE.body, NO_ROUTE.status, list(NO_ROUTE.headers))
-    return wsgi.MeshCORS(no_service, _settle(policy))
+    return _WSGIOnly(no_service, **_settle(policy, rules))
 
 
 async def no_route(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -50,5 +65,5 @@ async def no_route(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) ->
         await asgi.send_answer(NO_ROUTE, scope, send)
 
 
-def _settle(policy: Policy | None) -> Policy:
-    return (from_environment() if policy is None else policy).without_key_values()
+def _settle(policy: Policy | None, rules: RuleSet | Iterable[Rule] | None) -> dict[str, Any]:
+    return argument(resolve(policy, rules, {}).without_key_values())

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from typing_extensions import Unpack
 
-from meshcors.config import resolve_policy
-from meshcors.engine import INTERNAL_SERVER_ERROR, MAX_LIST_BYTES, Answer, Engine
+from meshcors.config import resolve
+from meshcors.engine import INTERNAL_SERVER_ERROR, MAX_LIST_BYTES, Answer
 from meshcors.headers import collect
 from meshcors.policy import Policy, PolicyOptions
+from meshcors.rule_engine import compile_engine
+from meshcors.rules import Rule, RuleSet
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -29,18 +31,27 @@ _POLICY_VIOLATION = 1008
 class MeshCORS:
     """ASGI middleware: one CORS policy, and the check of the header key, for the `app` below it.
 
-    Pass a `Policy`, or its options as keywords, or neither: then the policy is read from the
-    ``MESHCORS_*`` environment. Raises `PolicyError` for a policy that does not start.
+    Pass a `Policy`, or its options as keywords, or `rules` for several policies by host and path,
+    or nothing: then the ``MESHCORS_*`` environment is read. A URL that no rule covers is the app's
+    alone, as if this were not there. Raises `PolicyError` for a policy that does not start.
 
     ``app.add_middleware(MeshCORS, policy=policy)`` under FastAPI and Starlette,
     ``MeshCORS(app, policy)`` elsewhere.
     """
 
+    # The answer to a URL that no rule covers; None lets the app answer.
+    _uncovered: ClassVar[Answer | None] = None
+
     def __init__(
-        self, app: ASGIApp, policy: Policy | None = None, **options: Unpack[PolicyOptions]
+        self,
+        app: ASGIApp,
+        policy: Policy | None = None,
+        *,
+        rules: RuleSet | Iterable[Rule] | None = None,
+        **options: Unpack[PolicyOptions],
     ) -> None:
         self.app = app
-        self._engine = Engine(resolve_policy(policy, options))
+        self._engine = compile_engine(resolve(policy, rules, options), self._uncovered)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3.0); lifespan and unknown kinds pass untouched."""
@@ -53,6 +64,9 @@ class MeshCORS:
         decision = engine.decide(scope["method"], scope["path"], fields)
         if isinstance(decision, Answer):
             await send_answer(decision, scope, send)
+            return
+        if decision is None:
+            await self.app(scope, receive, send)
             return
         # Read now: an app that is mounted below leaves its own here.
         served_by = scope.get("app")

@@ -7,13 +7,15 @@ is named as its source spells it, all of it at once.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from meshcors.document import read_document
+from meshcors.document import only_document, read_documents
 from meshcors.errors import PolicyError, Problem
 from meshcors.policy import Policy, PolicyOptions
+from meshcors.rulefile import holds_rules, read_rules
+from meshcors.rules import Rule, RuleSet
 from meshcors.settings import (
     Place,
     make_policy,
@@ -32,21 +34,34 @@ from meshcors.spelling import (
 )
 
 
-def resolve_policy(policy: Policy | None, options: PolicyOptions) -> Policy:
-    """Return the policy a middleware was given: itself, its options, or the environment's.
+def resolve(
+    policy: Policy | None, rules: RuleSet | Iterable[Rule] | None, options: PolicyOptions
+) -> Policy | RuleSet:
+    """Return what a middleware was given: a policy, rules, options, or the environment's.
 
     Raises `PolicyError`.
     """
-    if policy is None:
-        return Policy(**options) if options else from_environment()
     given: object = policy
-    if not isinstance(given, Policy):
+    if given is not None and not isinstance(given, Policy):
         hint = "pass a meshcors.Policy, or its options as keywords"
         raise PolicyError([Problem("not_a_policy", "policy", type(given).__name__, hint)])
+    if rules is not None:
+        beside = [*([] if policy is None else ["policy"]), *options]
+        if beside:
+            hint = "each rule has a policy of its own: pass rules alone"
+            raise PolicyError([Problem("rules_and_options", ", ".join(beside), "", hint)])
+        return rules if isinstance(rules, RuleSet) else RuleSet(rules)
+    if policy is None:
+        return Policy(**options) if options else load(None)
     if options:
         hint = "pass a policy or options, not both"
         raise PolicyError([Problem("policy_and_options", ", ".join(options), "", hint)])
     return policy
+
+
+def argument(source: Policy | RuleSet) -> dict[str, Any]:
+    """Return `source` as the keyword argument under which a middleware takes it."""
+    return {"policy" if isinstance(source, Policy) else "rules": source}
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Policy:
@@ -54,18 +69,38 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Policy:
 
     Lists are separated by commas, an empty variable is as good as none. ``MESHCORS_CONFIG`` names a
     file (see `from_file`) whose options the other variables beat. Raises `PolicyError`, also for
-    unknown ``MESHCORS_*`` names.
+    unknown ``MESHCORS_*`` names, and for a file of rules.
     """
-    return load(None, environ)
+    loaded = load(None, environ)
+    if isinstance(loaded, RuleSet):
+        raise _not_one_policy(environ[CONFIG_VARIABLE])
+    return loaded
 
 
 def from_file(path: str | Path) -> Policy:
     """Return the policy in the file at `path`: YAML, JSON or TOML, as Istio writes a corsPolicy.
 
     The file holds ``corsPolicy`` and, optionally, ``key``; or the fields of the corsPolicy beside
-    ``key``. Raises `PolicyError`.
+    ``key``. Raises `PolicyError`, for a file of rules too (see `rules_from_file`).
     """
-    return read_policy([], read_document(path), Place(path))
+    documents = read_documents(path)
+    if holds_rules(documents):
+        raise _not_one_policy(path)
+    return read_policy([], only_document(path, documents), Place(path))
+
+
+def rules_from_file(path: str | Path) -> RuleSet:
+    """Return the rules in the file at `path`: YAML, JSON or TOML.
+
+    The file holds a list ``rules``, each with ``corsPolicy``, ``key``, ``hosts`` and
+    ``pathPrefix``; or VirtualServices, whose hosts, ``uri.prefix`` and ``corsPolicy`` are taken (a
+    `PolicyWarning` says what is not); or a single policy (see `from_file`), for every URL. Raises
+    `PolicyError`.
+    """
+    documents = read_documents(path)
+    if holds_rules(documents):
+        return read_rules([], documents, Place(path))
+    return RuleSet([Rule(read_policy([], only_document(path, documents), Place(path)))])
 
 
 def load(
@@ -73,15 +108,22 @@ def load(
     environ: Mapping[str, str] = os.environ,
     *,
     config: str | Path | None = None,
-) -> Policy:
+) -> Policy | RuleSet:
     """Return the policy of all sources: `flags` beat `environ`, which beats the file.
 
     `flags` are values by option name (``allow_origins``, ``key.name``), or None where there is no
-    command line; the file is `config`, or what ``MESHCORS_CONFIG`` names. Raises `PolicyError`.
+    command line; the file is `config`, or what ``MESHCORS_CONFIG`` names. If it holds rules, these
+    are returned, and options beside it are refused. Raises `PolicyError`.
     """
     problems: list[Problem] = []
     path = config or environ.get(CONFIG_VARIABLE)
-    settings = read_fields(problems, read_document(path), Place(path)) if path else {}
+    documents = read_documents(path) if path else []
+    if path and holds_rules(documents):
+        beside = read_environment(problems, environ) | read_flags(problems, flags or {})
+        hint = f"{path} holds rules, each with a policy of its own: leave this out"
+        problems += [Problem("rules_and_options", label, "", hint) for _, label in beside.values()]
+        return read_rules(problems, documents, Place(path))
+    settings = read_fields(problems, only_document(path, documents), Place(path)) if path else {}
     settings |= read_environment(problems, environ)
     settings |= read_flags(problems, flags or {})
     labels = {option.name: option.variable for option in reversed(OPTIONS)}
@@ -110,12 +152,17 @@ def to_environment(policy: Policy) -> dict[str, str]:
     return variables
 
 
-def to_document(policy: Policy, *, key_values_file: str | Path | None = None) -> dict[str, Any]:
+def to_document(
+    policy: Policy | RuleSet, *, key_values_file: str | Path | None = None
+) -> dict[str, Any]:
     """Return the plain data of a file that describes `policy`: `from_file` turned round.
 
-    A file never holds the key's values: for a policy that has some, `key_values_file` is the path
-    under which they will be found, one a line. Raises `PolicyError` where it is missing.
+    Of rules it is the file that `rules_from_file` reads. A file never holds the key's values: for a
+    policy that has some, `key_values_file` is the path under which they will be found, one a line.
+    Raises `PolicyError` where it is missing.
     """
+    if isinstance(policy, RuleSet):
+        return {"rules": [_rule_document(rule, key_values_file) for rule in policy.rules]}
     document: dict[str, Any] = {"corsPolicy": {}}
     for option, value in _settled(policy):
         if option.kind is KEY_FILE and key_values_file is None:
@@ -128,6 +175,17 @@ def to_document(policy: Policy, *, key_values_file: str | Path | None = None) ->
                 str(key_values_file) if option.kind is KEY_FILE else option.kind.print_data(value)
             )
     return document
+
+
+def _rule_document(rule: Rule, key_values_file: str | Path | None) -> dict[str, Any]:
+    hosts = {"hosts": list(rule.hosts)} if rule.hosts else {}
+    prefix = {} if rule.path_prefix == "/" else {"pathPrefix": rule.path_prefix}
+    return {**hosts, **prefix, **to_document(rule.policy, key_values_file=key_values_file)}
+
+
+def _not_one_policy(path: str | Path) -> PolicyError:
+    hint = "it holds rules: read it with meshcors.config.rules_from_file, pass it as rules="
+    return PolicyError([Problem("file_of_rules", str(path), "", hint)])
 
 
 def _settled(policy: Policy) -> Iterator[tuple[Option, object]]:

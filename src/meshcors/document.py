@@ -19,12 +19,12 @@ MAX_FILE_BYTES: Final = 1 << 20
 _LONG_NUMBER: Final = "a number of too many digits"
 
 
-def read_document(path: str | Path) -> object:
+def read_documents(path: str | Path) -> list[object]:
     """Return what the file at `path` holds: mappings, lists, texts, numbers, booleans and None.
 
-    ``.json`` and ``.toml`` by their suffix, all else as YAML, which needs the extra ``dummy`` or
-    ``cli``. Raises `PolicyError` for a file that is missing, unreadable, larger than 1 MiB, not
-    UTF-8, or malformed.
+    ``.json`` and ``.toml`` by their suffix are one document, all else is YAML, of any number, which
+    needs the extra ``dummy`` or ``cli``. Raises `PolicyError` for a file that is missing,
+    unreadable, larger than 1 MiB, not UTF-8, or malformed.
     """
     try:
         path = Path(path)
@@ -46,11 +46,18 @@ def read_document(path: str | Path) -> object:
         raise _wrong(path, "file_malformed", "nested too deeply") from None
 
 
+def only_document(path: str | Path, documents: list[object]) -> object:
+    """Return the one document of the file at `path`, None for none; several are refused."""
+    if len(documents) > 1:
+        raise _wrong(path, "file_malformed", "one document is read here, not several")
+    return documents[0] if documents else None
+
+
 def _wrong(path: str | Path, code: str, hint: str) -> PolicyError:
     return PolicyError([Problem(code, str(path), "", hint)])
 
 
-def _read_json(path: Path, text: str) -> object:
+def _read_json(path: Path, text: str) -> list[object]:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, value in pairs:
@@ -60,7 +67,7 @@ def _read_json(path: Path, text: str) -> object:
         return found
 
     try:
-        return json.loads(text, object_pairs_hook=once)
+        return [json.loads(text, object_pairs_hook=once)]
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         raise _wrong(path, "file_malformed", f"{place}: {error.msg}") from None
@@ -70,16 +77,16 @@ def _read_json(path: Path, text: str) -> object:
         raise _wrong(path, "file_malformed", _LONG_NUMBER) from None
 
 
-def _read_toml(path: Path, text: str) -> object:
+def _read_toml(path: Path, text: str) -> list[object]:
     try:
-        return tomllib.loads(text)
+        return [tomllib.loads(text)]
     except tomllib.TOMLDecodeError as error:
         raise _wrong(path, "file_malformed", str(error)) from None
     except ValueError:
         raise _wrong(path, "file_malformed", _LONG_NUMBER) from None
 
 
-def _read_yaml(path: Path, text: str) -> object:
+def _read_yaml(path: Path, text: str) -> list[object]:
     try:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -90,7 +97,7 @@ def _read_yaml(path: Path, text: str) -> object:
     yaml = YAML(typ="safe", pure=True)
     try:
         _refuse_tags_and_aliases(yaml.parse(text))
-        return yaml.load(text)
+        return [document for document in yaml.load_all(text) if document is not None]
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from typing_extensions import Unpack
 
 from meshcors.policy import Policy, PolicyOptions
+from meshcors.rules import Rule, RuleSet
 from meshcors.wsgi import MeshCORS
 
 if TYPE_CHECKING:
     from flask import Flask
 
 
-def init_app(app: Flask, policy: Policy | None = None, **options: Unpack[PolicyOptions]) -> None:
+def init_app(
+    app: Flask,
+    policy: Policy | None = None,
+    *,
+    rules: RuleSet | Iterable[Rule] | None = None,
+    **options: Unpack[PolicyOptions],
+) -> None:
     """Put the policy around everything that `app` answers.
 
-    Takes a `Policy`, its options as keywords, or neither (then the environment is read). Raises
-    `PolicyError`.
+    Takes what `MeshCORS` takes: a `Policy`, its options as keywords, `rules`, or nothing (then the
+    environment is read). Raises `PolicyError`.
     """
     # The place that Flask documents for WSGI middleware; to type checkers it is a method.
-    app.wsgi_app = MeshCORS(app.wsgi_app, policy, **options)  # type: ignore[method-assign]
+    app.wsgi_app = MeshCORS(app.wsgi_app, policy, rules=rules, **options)  # type: ignore[method-assign]

@@ -27,7 +27,7 @@ ONE_URL_ONE_POLICY: Final = (
 READY_HOSTS: Final = 1024
 MAX_HOST_BYTES: Final = 320
 
-_EVERY_HOST: Final = ""
+EVERY_HOST: Final = ""
 _WHOLE: Final = "/"
 # RFC 9110 7.2: the Host field. A name of plain labels, or an IPv6 address, and any port.
 _HOST: Final = re.compile(r"([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::[0-9]*)?")
@@ -108,9 +108,9 @@ class RuleMap(Generic[T]):
         self._none = len(rules.rules)
         self._by_host: dict[str, _Prefixes] = {}
         for index, rule in enumerate(rules.rules):
-            for host in rule.hosts or (_EVERY_HOST,):
+            for host in rule.hosts or (EVERY_HOST,):
                 self._by_host.setdefault(host, _Prefixes()).add(rule.path_prefix, index)
-        self._any_host = self._reach(_EVERY_HOST)
+        self._any_host = self._reach(EVERY_HOST)
         self._look_up = lru_cache(READY_HOSTS)(self._look_up_host)
 
     def find(self, host: bytes, path: str) -> T:
@@ -182,7 +182,7 @@ def _covering(host: str) -> Iterator[str]:
     parent = host
     while parent := parent.partition(".")[2]:
         yield f"*.{parent}"
-    yield _EVERY_HOST
+    yield EVERY_HOST
 
 
 def _rules(found: Findings, rules: object) -> tuple[Rule, ...]:
@@ -198,30 +198,43 @@ def _rules(found: Findings, rules: object) -> tuple[Rule, ...]:
     return tuple(rule for rule in kept if isinstance(rule, Rule))
 
 
-def _check_reached(found: Findings, rules: tuple[Rule, ...]) -> None:
-    """Find the rules that earlier ones keep from ever being reached.
+class Coverage:
+    """Which rule covers all of a host, or pattern of hosts, and a path prefix.
 
-    Nothing but a single rule can cover all of another's host and prefix: hosts and paths that are
-    named nowhere always remain.
+    Nothing but a single rule can: hosts and paths that are named nowhere always remain.
     """
-    seen: dict[tuple[str, str], int] = {}
+
+    def __init__(self) -> None:
+        self._added: dict[tuple[str, str], int] = {}
+
+    def add(self, rule: Rule, index: int) -> None:
+        """Add the rule that is number `index`."""
+        for host in rule.hosts or (EVERY_HOST,):
+            self._added.setdefault((host, rule.path_prefix), index)
+
+    def earliest(self, host: str, prefix: str) -> int | None:
+        """Return the first rule, of those added, that covers `prefix` on `host`."""
+        urls = ((name, path) for name in _covering(host) for path in _self_and_parents(prefix))
+        return min((self._added[url] for url in urls if url in self._added), default=None)
+
+
+def _check_reached(found: Findings, rules: tuple[Rule, ...]) -> None:
+    """Find the rules that earlier ones keep from ever being reached."""
+    coverage = Coverage()
     for index, rule in enumerate(rules):
-        urls = [(host, rule.path_prefix) for host in rule.hosts or (_EVERY_HOST,)]
-        for host, prefix in urls:
-            field, value = f"rules[{index}]", f"{host}{prefix}"
-            earlier = seen.get((host, prefix))
-            if earlier is not None:
+        for host in rule.hosts or (EVERY_HOST,):
+            earlier = coverage.earliest(host, rule.path_prefix)
+            if earlier is None:
+                continue
+            field, value = f"rules[{index}]", f"{host}{rule.path_prefix}"
+            first = rules[earlier]
+            if rule.path_prefix == first.path_prefix and host in (first.hosts or (EVERY_HOST,)):
                 hint = f"rules[{earlier}] covers the same URLs: {ONE_URL_ONE_POLICY}"
                 found.add("rule_second_policy", field, value, hint)
-                continue
-            over = (
-                (pattern, path) for pattern in _covering(host) for path in _self_and_parents(prefix)
-            )
-            earlier = min((seen[url] for url in over if url in seen), default=None)
-            if earlier is not None:
+            else:
                 hint = f"never reached: rules[{earlier}] covers it; put this one before that"
                 found.add("rule_unreachable", field, value, hint)
-        seen |= {url: index for url in urls if url not in seen}
+        coverage.add(rule, index)
 
 
 def _self_and_parents(prefix: str) -> Iterator[str]:

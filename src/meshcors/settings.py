@@ -206,3 +206,5 @@ def _keep(
 
 
 _FILE_OPTIONS: Final = {option.file: option for option in OPTIONS if option.file}
+# The fields of a corsPolicy in a file.
+POLICY_FIELDS: Final = tuple(keys[0] for keys in _FILE_OPTIONS if len(keys) == 1)

@@ -6,13 +6,14 @@ reaches every answer of the app.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from typing_extensions import Unpack
 
 from meshcors.asgi import MeshCORS
-from meshcors.config import resolve_policy
 from meshcors.policy import Policy, PolicyOptions
+from meshcors.rules import Rule, RuleSet
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -20,20 +21,26 @@ if TYPE_CHECKING:
 
 
 def init_app(
-    app: Starlette, policy: Policy | None = None, **options: Unpack[PolicyOptions]
+    app: Starlette,
+    policy: Policy | None = None,
+    *,
+    rules: RuleSet | Iterable[Rule] | None = None,
+    **options: Unpack[PolicyOptions],
 ) -> None:
     """Put the policy around everything that `app` answers, whatever is added to it later.
 
-    Takes a `Policy`, its options as keywords, or neither (then the environment is read). Raises
-    `PolicyError`, and `RuntimeError` when the app has served already.
+    Takes what `MeshCORS` takes: a `Policy`, its options as keywords, `rules`, or nothing (then the
+    environment is read). Raises `PolicyError`, and `RuntimeError` when the app has served already.
     """
     if app.middleware_stack is not None:
         raise RuntimeError("init_app comes before the first request: the app has started")
-    settled = resolve_policy(policy, options)
+    # What it stands before is made with the first request.
+    outermost = MeshCORS(app.router, policy, rules=rules, **options)
     build = app.build_middleware_stack
 
     def build_inside() -> ASGIApp:
-        return MeshCORS(build(), settled)
+        outermost.app = build()
+        return outermost
 
     # The one place where Starlette makes its outermost layer.
     app.build_middleware_stack = build_inside  # type: ignore[method-assign]

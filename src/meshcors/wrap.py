@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from meshcors import asgi as asgi_adapter
 from meshcors import wsgi as wsgi_adapter
-from meshcors.config import from_environment
+from meshcors.config import argument, load
 from meshcors.errors import PolicyError
 from meshcors.spelling import APP_VARIABLE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
-
-    from meshcors.policy import Policy
 
 
 def asgi() -> asgi_adapter.ASGIApp:
@@ -32,18 +30,18 @@ def asgi() -> asgi_adapter.ASGIApp:
     gunicorn's own for an app that does not load.
     """
     policy = _policy()
-    return asgi_adapter.MeshCORS(_named_app(), policy)
+    return asgi_adapter.MeshCORS(_named_app(), **policy)
 
 
 def wsgi() -> WSGIApplication:
     """Return the WSGI app that ``MESHCORS_APP`` names; see `asgi`."""
     policy = _policy()
-    return wsgi_adapter.MeshCORS(_named_app(), policy)
+    return wsgi_adapter.MeshCORS(_named_app(), **policy)
 
 
-def _policy() -> Policy:
+def _policy() -> dict[str, Any]:
     try:
-        return from_environment()
+        return argument(load(None))
     except PolicyError as error:
         _refuse(str(error))
 

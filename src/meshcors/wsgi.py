@@ -8,13 +8,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import Unpack
 
-from meshcors.config import resolve_policy
-from meshcors.engine import INTERNAL_SERVER_ERROR, Answer, Engine, Proceed
+from meshcors.config import resolve
+from meshcors.engine import INTERNAL_SERVER_ERROR, Answer, Proceed
 from meshcors.policy import Policy, PolicyOptions
+from meshcors.rule_engine import compile_engine
+from meshcors.rules import Rule, RuleSet
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -24,17 +26,26 @@ if TYPE_CHECKING:
 class MeshCORS:
     """WSGI middleware: one CORS policy, and the check of the header key, for the `app` below it.
 
-    Pass a `Policy`, or its options as keywords, or neither: then the policy is read from the
-    ``MESHCORS_*`` environment. Raises `PolicyError` for a policy that does not start.
+    Pass a `Policy`, or its options as keywords, or `rules` for several policies by host and path,
+    or nothing: then the ``MESHCORS_*`` environment is read. A URL that no rule covers is the app's
+    alone, as if this were not there. Raises `PolicyError` for a policy that does not start.
 
     ``flask_app.wsgi_app = MeshCORS(flask_app.wsgi_app, policy)``
     """
 
+    # The answer to a URL that no rule covers; None lets the app answer.
+    _uncovered: ClassVar[Answer | None] = None
+
     def __init__(
-        self, app: WSGIApplication, policy: Policy | None = None, **options: Unpack[PolicyOptions]
+        self,
+        app: WSGIApplication,
+        policy: Policy | None = None,
+        *,
+        rules: RuleSet | Iterable[Rule] | None = None,
+        **options: Unpack[PolicyOptions],
     ) -> None:
         self.app = app
-        self._engine = Engine(resolve_policy(policy, options))
+        self._engine = compile_engine(resolve(policy, rules, options), self._uncovered)
         self._reads = tuple((_environ_key(name), name) for name in sorted(self._engine.reads))
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -45,6 +56,8 @@ class MeshCORS:
         decision = self._engine.decide(environ["REQUEST_METHOD"], _path(environ), fields)
         if isinstance(decision, Answer):
             return answer_wsgi(decision, environ, start_response)
+        if decision is None:
+            return self.app(environ, start_response)
         return self._proceed(decision, environ, start_response)
 
     def _proceed(
