@@ -53,7 +53,7 @@ class PolicyWarning(UserWarning):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint for the unknown `name`: the nearest of the `known` names, or all of them."""
     known = sorted(known)
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
     if near:
         return f"unknown; did you mean {near[0]}?"
     return f"unknown; known are {', '.join(known)}"
