@@ -1,0 +1,89 @@
+"""What importing costs: no framework, no server; and that it is the installed package we test."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+import meshcors
+
+FRAMEWORKS = {"click", "fastapi", "flask", "httpx", "litestar", "starlette", "werkzeug"}
+SERVERS = {"gunicorn", "httptools", "uvicorn", "uvloop", "wsgiref.simple_server"}
+# Read where they are needed, by whoever has the extra that brings them.
+EXTRAS = {"envoy", "prometheus_client", "publicsuffixlist", "re2", "ruamel.yaml"}
+
+ALL_MODULES = """
+import importlib, pkgutil, meshcors
+for module in pkgutil.walk_packages(meshcors.__path__, "meshcors."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
+
+
+def python(code: str) -> str:
+    """What a new interpreter prints for `code`, with warnings as errors."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert not done.returncode, done.stderr
+    return done.stdout
+
+
+def imported_by(module: str) -> set[str]:
+    return set(json.loads(python(f"import json, sys, {module}; print(json.dumps([*sys.modules]))")))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "meshcors",
+        "meshcors.asgi",
+        "meshcors.wsgi",
+        "meshcors.starlette",
+        "meshcors.flask",
+        "meshcors.wrap",
+        "meshcors.rules",
+        "meshcors.browser",
+        "meshcors.mesh",
+    ],
+)
+def test_importing_it_imports_no_framework_no_server_and_nothing_of_an_extra(module: str) -> None:
+    assert imported_by(module) & (FRAMEWORKS | SERVERS | EXTRAS) == set()
+
+
+def test_a_framework_that_is_imported_is_seen_by_these_tests() -> None:
+    assert imported_by("starlette.applications") & FRAMEWORKS == {"starlette"}
+
+
+def test_importing_the_package_imports_neither_of_its_models() -> None:
+    loaded = imported_by("meshcors")
+    assert not any(name.startswith(("meshcors.browser", "meshcors.mesh")) for name in loaded)
+
+
+def test_every_module_can_be_imported_on_a_plain_install() -> None:
+    python(ALL_MODULES)
+
+
+def test_every_public_name_is_there_and_says_what_it_is() -> None:
+    for name in meshcors.__all__:
+        assert getattr(meshcors, name).__doc__
+
+
+def test_what_is_tested_is_what_is_installed() -> None:
+    installed = distribution("meshcors")
+    origin = json.loads(installed.read_text("direct_url.json") or "{}")
+    if origin.get("dir_info", {}).get("editable"):
+        expected = Path(__file__).parent.parent / "src"
+    else:
+        expected = Path(sysconfig.get_path("purelib"))
+    assert Path(meshcors.__file__).samefile(expected / "meshcors" / "__init__.py")
+
+
+def test_type_checkers_are_told_that_the_package_is_typed() -> None:
+    assert Path(meshcors.__file__).with_name("py.typed").is_file()
