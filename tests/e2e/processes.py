@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,16 +24,29 @@ def free_port() -> int:
         return port
 
 
+@dataclass(frozen=True)
+class Running:
+    """A process that serves."""
+
+    process: subprocess.Popen[bytes]
+    _output: Path
+
+    @property
+    def output(self) -> str:
+        """What it printed so far, on stdout and stderr."""
+        return self._output.read_text(encoding="utf-8", errors="replace")
+
+
 @contextmanager
 def running(
     command: Sequence[str], port: int, *, env: Mapping[str, str] | None = None, timeout: float = 30
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> Iterator[Running]:
     """Start ``command``, yield once something listens on ``port``, terminate it at the end.
 
     ``env`` is added to this process's environment. What the command printed is in the error when
     it ends early or does not listen in time.
     """
-    with tempfile.TemporaryFile() as output:
+    with tempfile.NamedTemporaryFile() as output:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -39,13 +54,13 @@ def running(
             stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})},
         )
+        server = Running(process, Path(output.name))
         try:
             _await_listening(process, port, timeout)
         except AssertionError as error:
-            output.seek(0)
-            raise AssertionError(f"{command}: {error}\n{output.read().decode()}") from None
+            raise AssertionError(f"{command}: {error}\n{server.output}") from None
         else:
-            yield process
+            yield server
         finally:
             process.terminate()
             try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,16 +17,12 @@ import pytest
 from meshcors.mesh import Gateway
 from meshcors.mesh.envoy import bootstrap
 from tests.e2e.envoy import running_envoy
-from tests.e2e.processes import free_port, running
-from tests.e2e.services import KEY_HEADER, ORIGIN
+from tests.e2e.services import KEY_HEADER, ORIGIN, Services, running_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DATA = Path(__file__).parent.parent / "data"
-XYZ_SERVICE = "model-deploy-01j46dj4ah5abd1zz8pc21vkg9:8000"
-ABC_SERVICE = "model-deploy-01k7q2m9c4h8w5t3e6r1y0zxva:8000"
-POD = "meshcors-dummy:8080"
 
 PREFLIGHT = (
     "OPTIONS",
@@ -87,14 +82,14 @@ THROUGH_THE_MESH = {
 }
 # service -> request -> outcome, without a mesh
 STRAIGHT = {
-    "fastapi_app": {
+    "fastapi": {
         "preflight": PREFLIGHT_OK,
         "xyz": MODEL_XYZ,
         "abc": KEY_UNKNOWN,
         "wrong": KEY_UNKNOWN,
         "missing": KEY_MISSING,
     },
-    "flask_app": {
+    "flask": {
         "preflight": PREFLIGHT_OK,
         "xyz": KEY_UNKNOWN,
         "abc": MODEL_ABC,
@@ -120,38 +115,20 @@ def call(port: int, name: str) -> Outcome:
 
 
 @pytest.fixture(scope="module")
-def services() -> Iterator[dict[str, int]]:
-    """The ports of the services and the pod, each started as a user starts it."""
-    python = sys.executable
-    ports = {name: free_port() for name in ("bare_app", "fastapi_app", "flask_app", "pod")}
-    with ExitStack() as started:
-        for name in ("bare_app", "fastapi_app"):
-            app = f"tests.e2e.services:{name}"
-            command = [python, "-m", "uvicorn", app, "--port", str(ports[name])]
-            started.enter_context(running(command, ports[name]))
-        flask = ["-m", "gunicorn", "tests.e2e.services:flask_app", "-b"]
-        flask_command = [python, *flask, f"127.0.0.1:{ports['flask_app']}"]
-        started.enter_context(running(flask_command, ports["flask_app"]))
-        pod = ["-m", "meshcors.dummy", "--port", str(ports["pod"]), "--max-age", "600"]
-        policy = ["--allow-origin", ORIGIN, "--key-header", KEY_HEADER]
-        started.enter_context(running([python, *pod, *policy], ports["pod"]))
-        yield ports
+def services() -> Iterator[Services]:
+    with running_services() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
-def gateway_ports(services: dict[str, int]) -> Iterator[dict[str, int]]:
+def gateway_ports(services: Services) -> Iterator[dict[str, int]]:
     """The port of a real Envoy for each of the three VirtualServices."""
     with ExitStack() as started:
         ports = {}
         for name in THROUGH_THE_MESH:
             text = (DATA / f"virtualservice_{name}.yaml").read_text()
-            model = "fastapi_app" if name == "with_pod" else "bare_app"
-            upstreams = {
-                XYZ_SERVICE: services[model],
-                ABC_SERVICE: services["flask_app"],
-                POD: services["pod"],
-            }
-            config = bootstrap({name: Gateway.from_yaml(text)}, upstreams)
+            xyz = services.fastapi if name == "with_pod" else services.bare
+            config = bootstrap({name: Gateway.from_yaml(text)}, services.upstreams(xyz=xyz))
             ports[name] = started.enter_context(running_envoy(config)).port
         yield ports
 
@@ -179,12 +156,12 @@ def test_through_a_real_envoy(
     ],
 )
 def test_straight_to_a_service(
-    services: dict[str, int], service: str, request_name: str, outcome: Outcome
+    services: Services, service: str, request_name: str, outcome: Outcome
 ) -> None:
-    assert call(services[service], request_name) == outcome
+    assert call(getattr(services, service), request_name) == outcome
 
 
-def test_the_pod_and_the_services_answer_a_preflight_alike(services: dict[str, int]) -> None:
+def test_the_pod_and_the_services_answer_a_preflight_alike(services: Services) -> None:
     def fields(port: int) -> set[tuple[str, str]]:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
         try:
@@ -195,7 +172,7 @@ def test_the_pod_and_the_services_answer_a_preflight_alike(services: dict[str, i
             connection.close()
         return {(name.lower(), value) for name, value in sent} - _of_the_server(sent)
 
-    answers = [fields(services[name]) for name in ("pod", "fastapi_app", "flask_app")]
+    answers = [fields(port) for port in (services.pod, services.fastapi, services.flask)]
     assert answers[0] == answers[1] == answers[2]
     assert ("access-control-allow-origin", ORIGIN) in answers[0]
 
