@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from meshcors.browser import Credentials, Request, Response, judge_preflight, judge_response
 from tests.drivers import DRIVERS, Outcome, named_policy, stop_pods
 from tests.vectors import APPS, EXACT, POLICIES, VECTORS, Fields, Vector
 
@@ -92,6 +93,39 @@ def assert_body(vector: Vector, outcome: Outcome) -> None:
         assert not any(value in told for value in secrets)
 
 
+def page_request(vector: Vector, credentials: Credentials) -> Request:
+    """Return the call of a page that makes a browser send the vector's request."""
+    fields = [(name, value.strip(" \t")) for name, value in vector.call.headers]
+    method = dict(fields).get("access-control-request-method")
+    lists = [value for name, value in fields if name == "access-control-request-headers"]
+    names = [each.strip(" \t") for each in ",".join(lists).split(",") if each.strip(" \t")]
+    return Request(
+        dict(fields)["origin"],
+        "https://api.example/v1/predict",
+        method if is_preflight(vector) and method else vector.call.method,
+        # A value that is safe in no header: all are announced.
+        [(name, '"') for name in names],
+        credentials,
+    )
+
+
+def is_preflight(vector: Vector) -> bool:
+    asked = dict(vector.call.headers).get("access-control-request-method", "")
+    return vector.call.method == "OPTIONS" and asked.strip() != ""
+
+
+def assert_verdicts(vector: Vector, outcome: Outcome) -> None:
+    """A browser makes of the answer what the vector says, in both credentials modes."""
+    if vector.verdicts is None:
+        return
+    answer = Response(outcome.status, outcome.fields)
+    judge = judge_preflight if is_preflight(vector) else judge_response
+    modes: tuple[Credentials, ...] = ("omit", "include")
+    assert vector.verdicts == tuple(
+        judge(page_request(vector, mode), answer).code for mode in modes
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "vector"),
     [
@@ -105,6 +139,7 @@ def test_answer(name: str, vector: Vector) -> None:
     driver = DRIVERS[name]
     outcome = driver.run(named_policy(vector.policy), vector.call, vector.app)
     assert_answer(vector, outcome)
+    assert_verdicts(vector, outcome)
     assert outcome.called == vector.called
     assert outcome.closed == vector.called
     assert outcome.raised == (vector.app == "fails" and vector.called and driver.raises)
