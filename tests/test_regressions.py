@@ -582,7 +582,7 @@ def keyed(**more: Any) -> Policy:
 
 @pytest.mark.parametrize("client", ["httpx-like", "gunicorn"])
 def test_underscore_twin_of_the_key_is_no_key(client: str) -> None:
-    """ASGI tells X_Key from X-Key; on WSGI the server drops it, or joins both: then none is right."""
+    """ASGI tells the two apart; a WSGI server drops X_Key or joins both, and none is right."""
     twin = [("origin", UI), ("x_key", "right")]
     assert ASGI.serve(keyed(), headers=twin).status == 401
     beside = [*twin, ("x-key", "wrong")]

@@ -1,0 +1,288 @@
+"""Origins and their patterns: read strictly, printed back, matched whole."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from meshcors.origins import (
+    CompiledRegex,
+    Origin,
+    OriginError,
+    OriginPattern,
+    OriginSet,
+    Regex,
+)
+
+IPV6 = "[2001:db8::1]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://ui.example",
+        "https://ui.example:8443",
+        "http://localhost:*",
+        "https://*.example.com",
+        "https://*.example.com:8443",
+        "http://[::1]:3000",
+        "http://[::]",
+        "http://[1::]",
+        "http://[1:0:0:2::]",
+        "http://[1::2:0:0:3:4]",
+        "http://[::ffff:102:304]",
+        "http://[1:2:3:4:5:6:7:8]",
+        "http://[1:0:2:3:4:5:6:7]",
+        f"http://{IPV6}:*",
+        "http://127.0.0.1:8000",
+        "https://xn--bcher-kva.example",
+        "https://a_b.example",
+        "chrome-extension://abcdefghijklmnop",
+        "https://" + ".".join(["a" * 63] * 3) + ".example:65535",
+    ],
+)
+def test_pattern_is_printed_as_it_was_read(text: str) -> None:
+    assert str(OriginPattern.parse(text)) == text
+
+
+WRONG = [
+    ("https://a.example/", "origin_trailing_slash", "trailing slash"),
+    ("https://a.example/x", "origin_path", "path"),
+    ("https://a.example//", "origin_path", "two slashes"),
+    ("https://a.example?x", "origin_query", "query"),
+    ("https://a.example#x", "origin_fragment", "fragment"),
+    ("https://u@a.example", "origin_user_info", "user info"),
+    ("https://A.example", "origin_upper_case", "upper-case host"),
+    ("HTTPS://a.example", "origin_upper_case", "upper-case scheme"),
+    ("https://a.example:443", "origin_default_port", "default port of https"),
+    ("http://a.example:80", "origin_default_port", "default port of http"),
+    ("ftp://a.example:21", "origin_default_port", "default port of ftp"),
+    ("https://*.a.example:443", "origin_default_port", "default port below a domain"),
+    ("https://b\xfccher.example", "origin_not_ascii", "non-ASCII"),
+    ("https://\ud800.example", "origin_not_ascii", "lone surrogate"),
+    ("https://a.example:0", "origin_port", "port 0"),
+    ("https://a.example:00", "origin_port", "port 00"),
+    ("https://a.example:08443", "origin_port", "leading zero"),
+    ("https://a.example:65536", "origin_port", "port too large"),
+    ("https://a.example:", "origin_port", "port missing"),
+    ("https://a.example:x", "origin_port", "port no number"),
+    ("https://a.example:8*", "origin_port", "port with a wildcard in it"),
+    ("https://a.example:1:2", "origin_port", "two ports"),
+    ("https://a.example:123456", "origin_port", "port of six digits"),
+    ("http://1.2.3", "origin_ip_address", "three numbers"),
+    ("http://1.2.3.4.5", "origin_ip_address", "five numbers"),
+    ("http://01.2.3.4", "origin_ip_address", "octal"),
+    ("http://0x7f.1", "origin_ip_address", "hexadecimal"),
+    ("http://a.1", "origin_ip_address", "last label a number"),
+    ("http://256.1.1.1", "origin_ip_address", "number too large"),
+    ("http://2130706433", "origin_ip_address", "one number"),
+    ("http://[::1", "origin_ip_address", "bracket missing"),
+    ("http://[]", "origin_ip_address", "brackets alone"),
+    ("http://[0:0:0:0:0:0:0:1]", "origin_ip_address", "IPv6 written out"),
+    ("http://[1:0:0:2:0:0:0:3]", "origin_ip_address", "IPv6 not compressed"),
+    ("http://[1::2:0:0:0:3]", "origin_ip_address", "IPv6 the longest run, not the first"),
+    ("http://[1::2:3:4:5:6:7]", "origin_ip_address", "IPv6 a run of one"),
+    ("http://[::01]", "origin_ip_address", "IPv6 leading zero"),
+    ("http://[::1.2.3.4]", "origin_ip_address", "IPv6 with dots"),
+    ("http://[fe80::1%25eth0]", "origin_ip_address", "IPv6 zone"),
+    ("http://[::1]x", "origin_ip_address", "after the bracket"),
+    ("http://::1", "origin_host", "IPv6 without brackets"),
+    ("file://", "origin_file", "file"),
+    ("file:///x", "origin_file", "file with a path"),
+    ("https://a.*.example", "origin_wildcard", "wildcard inside"),
+    ("https://*", "origin_wildcard", "wildcard alone"),
+    ("https://*a.example", "origin_wildcard", "wildcard in a label"),
+    ("https://a*.example", "origin_wildcard", "wildcard at a label's end"),
+    ("https://a.example*", "origin_wildcard", "wildcard at the end"),
+    ("https://*.*.example", "origin_wildcard", "two wildcards"),
+    ("https://*.example.com:*", "origin_wildcards", "subdomain and port"),
+    ("https://*.127.0.0.1", "origin_wildcard", "wildcard before IPv4"),
+    ("https://*.[::1]", "origin_wildcard", "wildcard before IPv6"),
+    ("https://*.", "origin_host", "wildcard before nothing"),
+    ("*.example.com", "origin_scheme_missing", "wildcard and no scheme"),
+    ("*://a.example", "origin_scheme", "wildcard for the scheme"),
+    ("a.example", "origin_scheme_missing", "no scheme"),
+    ("//a.example", "origin_scheme_missing", "no scheme but slashes"),
+    ("https:/a.example", "origin_scheme_missing", "one slash"),
+    ("", "origin_scheme_missing", "empty"),
+    ("://a.example", "origin_scheme", "empty scheme"),
+    ("1http://a.example", "origin_scheme", "scheme begins with a digit"),
+    ("h ttp://a.example", "origin_scheme", "blank in the scheme"),
+    ("https://", "origin_host", "no host"),
+    ("https://:8443", "origin_host", "no host but a port"),
+    ("https://a..example", "origin_host", "empty label"),
+    ("https://.example", "origin_host", "empty first label"),
+    ("https://a.example.", "origin_host", "trailing dot"),
+    ("https://a b.example", "origin_host", "blank"),
+    (" https://a.example", "origin_scheme", "blank before"),
+    ("https://a.example ", "origin_host", "blank after"),
+    ("https://a.example\n", "origin_host", "newline after"),
+    ("https://a\x00.example", "origin_host", "NUL"),
+    ("https://a%41.example", "origin_host", "percent"),
+    ("https://a,b.example", "origin_host", "comma"),
+    ("https://a\\b.example", "origin_host", "backslash"),
+    ("https://" + "a" * 64 + ".example", "origin_host", "label of 64"),
+    ("https://" + ".".join(["a" * 63] * 4), "origin_host", "host of 255"),
+    ("https://" + "a." * 200 + "example", "origin_too_long", "321 bytes and more"),
+]
+
+
+@pytest.mark.parametrize(("text", "code"), [pytest.param(t, c, id=name) for t, c, name in WRONG])
+def test_wrong_pattern(text: str, code: str) -> None:
+    with pytest.raises(OriginError) as caught:
+        OriginPattern.parse(text)
+    assert caught.value.code == code
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["https://*.example.com", "http://localhost:*"])
+def test_origin_has_no_wildcard(text: str) -> None:
+    with pytest.raises(OriginError, match="no wildcard"):
+        Origin.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "origin", "matches"),
+    [
+        ("https://a.example", "https://a.example", True),
+        ("https://a.example", "http://a.example", False),
+        ("https://a.example", "https://a.example:8443", False),
+        ("https://a.example:8443", "https://a.example:8443", True),
+        ("https://*.a.example", "https://b.a.example", True),
+        ("https://*.a.example", "https://c.b.a.example", True),
+        ("https://*.a.example", "https://a.example", False),
+        ("https://*.a.example", "https://ba.example", False),
+        ("https://*.a.example", "https://b.a.example:8443", False),
+        ("https://*.a.example:8443", "https://b.a.example:8443", True),
+        ("https://*.a.example", "http://b.a.example", False),
+        ("http://localhost:*", "http://localhost", True),
+        ("http://localhost:*", "http://localhost:1", True),
+        ("http://localhost:*", "https://localhost:1", False),
+        ("http://localhost:*", "http://a.localhost:1", False),
+        ("http://[::1]:*", "http://[::1]:3000", True),
+    ],
+)
+def test_pattern_and_set_agree(pattern: str, origin: str, matches: bool) -> None:
+    assert OriginPattern.parse(pattern).matches(Origin.parse(origin)) is matches
+    assert (origin in OriginSet([pattern])) is matches
+
+
+@pytest.mark.parametrize(
+    ("text", "loopback"),
+    [
+        ("http://localhost", True),
+        ("http://a.localhost", True),
+        ("http://127.0.0.1", True),
+        ("http://127.255.0.9", True),
+        ("http://[::1]", True),
+        ("http://127.example", False),
+        ("http://xlocalhost", False),
+        ("http://128.0.0.1", False),
+        ("http://[::2]", False),
+    ],
+)
+def test_loopback(text: str, loopback: bool) -> None:
+    assert Origin.parse(text).is_loopback is loopback
+    assert OriginPattern.parse(text).is_loopback is loopback
+    assert str(Origin.parse(text)) == text
+
+
+def test_origin_prints_its_port() -> None:
+    assert str(Origin.parse("http://[::1]:3000")) == "http://[::1]:3000"
+
+
+ALLOWED: list[str | Regex] = [
+    "https://ui.example",
+    "https://*.example.com",
+    "https://*.example.org:8443",
+    "http://localhost:*",
+    "null",
+    Regex(r"https://[a-z]+\.test"),
+]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://ui.example",
+        "https://a.example.com",
+        "https://b.a.example.com",
+        "https://a.example.org:8443",
+        "http://localhost:5173",
+        "null",
+        "https://ab.test",
+    ],
+)
+def test_set_has(origin: str) -> None:
+    assert origin in OriginSet(ALLOWED)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "",
+        "*",
+        "NULL",
+        "https://ui.example.",
+        "https://example.com",
+        "https://*.example.com",
+        "http://localhost:*",
+        "https://a.example.org",
+        "https://ab.test.evil.example",
+        "https://ab.test/x",
+        "https://AB.test",
+        "https://a.example.com" + "x" * 400,
+    ],
+)
+def test_set_has_not(origin: str) -> None:
+    assert origin not in OriginSet(ALLOWED)
+
+
+def test_set_of_exact_origins_reads_nothing() -> None:
+    assert "not an origin" not in OriginSet(["https://ui.example"])
+
+
+@pytest.mark.parametrize("origin", ["https://any.example", "null", "x", ""])
+def test_star_has_all(origin: str) -> None:
+    everyone = OriginSet(["*"])
+    assert everyone.any
+    assert origin in everyone
+
+
+def test_set_is_built_of_right_patterns_only() -> None:
+    with pytest.raises(OriginError):
+        OriginSet(["https://a.example/"])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "code"),
+    [
+        pytest.param("(", "origin_regex_invalid", id="malformed"),
+        pytest.param(r"(a)\1", "origin_regex_invalid", id="back-reference"),
+        pytest.param("(?=a)", "origin_regex_invalid", id="look-ahead"),
+        pytest.param("\ud800", "origin_regex_invalid", id="lone surrogate"),
+        pytest.param("a" * 1025, "origin_regex_too_long", id="1025 characters"),
+    ],
+)
+def test_wrong_regex(pattern: str, code: str) -> None:
+    with pytest.raises(OriginError) as caught:
+        CompiledRegex(Regex(pattern))
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("pattern", [5, None, b"https://a", ["a"]])
+def test_regex_is_a_text(pattern: object) -> None:
+    with pytest.raises(OriginError, match="a regex is a str"):
+        Regex(pattern)  # type: ignore[arg-type]  # what an untyped caller may pass
+
+
+def test_regex_prints_as_the_environment_spells_it() -> None:
+    assert str(Regex("https://a")) == "regex:https://a"
+
+
+def test_regex_without_its_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "re2", None)
+    with pytest.raises(OriginError, match=r"pip install 'meshcors\[regex\]'") as caught:
+        CompiledRegex(Regex("a"))
+    assert caught.value.code == "origin_regex_engine_missing"

@@ -1,0 +1,443 @@
+"""Policies and keys that start, and those that do not: with all that is wrong with them."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import warnings
+from dataclasses import FrozenInstanceError, replace
+from datetime import timedelta
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meshcors import HeaderKey, Policy, PolicyError, PolicyWarning
+from meshcors.origins import Regex
+from meshcors.policy import read_key_values
+
+UI = "https://ui.example"
+
+
+def codes(**options: Any) -> list[str]:
+    with pytest.raises(PolicyError) as caught:
+        Policy(**options)
+    for problem in caught.value.problems:
+        assert problem.hint
+        assert str(problem).isprintable()
+    return [problem.code for problem in caught.value.problems]
+
+
+class Odd:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+def with_origin(*origins: Any, **more: Any) -> dict[str, Any]:
+    return {"allow_origins": list(origins), **more}
+
+
+CREDENTIALS = {"allow_credentials": True}
+
+ERRORS: list[tuple[str, dict[str, Any], list[str]]] = [
+    # origins
+    ("no options", {}, ["no_origins"]),
+    ("no origins", {"allow_origins": []}, ["no_origins"]),
+    ("origins None", {"allow_origins": None}, ["no_origins"]),
+    ("origins a string", {"allow_origins": UI}, ["not_a_list"]),
+    ("origins bytes", {"allow_origins": UI.encode()}, ["not_a_list"]),
+    ("origins a mapping", {"allow_origins": {UI: True}}, ["not_a_list"]),
+    ("origins a number", {"allow_origins": 5}, ["not_a_list"]),
+    ("an origin of bytes", with_origin(UI.encode()), ["wrong_type"]),
+    ("an origin unhashable", with_origin([UI], {}), ["wrong_type", "wrong_type"]),
+    ("an origin without repr", with_origin(Odd()), ["wrong_type"]),
+    ("path", with_origin(UI + "/x"), ["origin_path"]),
+    ("trailing slash", with_origin(UI + "/"), ["origin_trailing_slash"]),
+    ("query", with_origin(UI + "?x"), ["origin_query"]),
+    ("fragment", with_origin(UI + "#x"), ["origin_fragment"]),
+    ("user info", with_origin("https://u:p@ui.example"), ["origin_user_info"]),
+    ("upper case", with_origin("https://UI.example"), ["origin_upper_case"]),
+    ("default port", with_origin(UI + ":443"), ["origin_default_port"]),
+    ("non-ASCII", with_origin("https://b\xfccher.example"), ["origin_not_ascii"]),
+    ("lone surrogate", with_origin("https://\ud800"), ["origin_not_ascii"]),
+    ("control characters", with_origin("https://a\r\nb\x1b"), ["origin_host"]),
+    ("port 0", with_origin(UI + ":0"), ["origin_port"]),
+    ("port 65536", with_origin(UI + ":65536"), ["origin_port"]),
+    ("IP not canonical", with_origin("http://127.1"), ["origin_ip_address"]),
+    ("IPv6 not canonical", with_origin("http://[0::1]"), ["origin_ip_address"]),
+    ("file", with_origin("file://"), ["origin_file"]),
+    ("wildcard inside", with_origin("https://a.*.example"), ["origin_wildcard"]),
+    ("several wildcards", with_origin("https://*.example.com:*"), ["origin_wildcards"]),
+    ("no scheme", with_origin("ui.example"), ["origin_scheme_missing"]),
+    ("over-long", with_origin("https://" + "a." * 10**5), ["origin_too_long"]),
+    ("* beside others", with_origin("*", UI), ["origin_wildcard_beside_others"]),
+    ("* with credentials", with_origin("*", **CREDENTIALS), ["origin_wildcard_with_credentials"]),
+    ("null", with_origin("null"), ["origin_null"]),
+    ("http with credentials", with_origin("http://a.example", **CREDENTIALS), ["origin_insecure"]),
+    (
+        "http subdomains with credentials",
+        with_origin("http://*.a.example", **CREDENTIALS),
+        ["origin_insecure"],
+    ),
+    (
+        "public suffix with credentials",
+        with_origin("https://*.github.io", **CREDENTIALS),
+        ["origin_public_suffix"],
+    ),
+    (
+        "top level with credentials",
+        with_origin("https://*.com", **CREDENTIALS),
+        ["origin_public_suffix"],
+    ),
+    (
+        "http public suffix with credentials",
+        with_origin("http://*.github.io", **CREDENTIALS),
+        ["origin_insecure", "origin_public_suffix"],
+    ),
+    (
+        "expose * with credentials",
+        with_origin(UI, expose_headers=["*"], **CREDENTIALS),
+        ["expose_wildcard_with_credentials"],
+    ),
+    ("regex malformed", with_origin(Regex("(")), ["origin_regex_invalid"]),
+    ("regex too long", with_origin(Regex("a" * 2000)), ["origin_regex_too_long"]),
+    (
+        "regex for any with credentials",
+        with_origin(Regex("https://.*"), **CREDENTIALS),
+        ["origin_regex_open"],
+    ),
+    # lists of names
+    ("methods a string", with_origin(UI, allow_methods="PUT"), ["not_a_list"]),
+    ("headers a string", with_origin(UI, allow_headers="x-a"), ["not_a_list"]),
+    ("exposed a string", with_origin(UI, expose_headers="x-a"), ["not_a_list"]),
+    ("methods a boolean", with_origin(UI, allow_methods=True), ["not_a_list"]),
+    ("a method no token", with_origin(UI, allow_methods=["P UT"]), ["method_not_token"]),
+    ("a method empty", with_origin(UI, allow_methods=[""]), ["method_not_token"]),
+    ("a method lower case", with_origin(UI, allow_methods=["put"]), ["method_case"]),
+    ("a method mixed case", with_origin(UI, allow_methods=["Patch"]), ["method_case"]),
+    ("a method no text", with_origin(UI, allow_methods=[5]), ["wrong_type"]),
+    ("a header no token", with_origin(UI, allow_headers=["x a"]), ["header_not_token"]),
+    ("a header with a colon", with_origin(UI, allow_headers=["x-a:"]), ["header_not_token"]),
+    (
+        "a header not ASCII",
+        with_origin(UI, allow_headers=["\u212aey"]),
+        ["header_not_token"],
+    ),
+    ("a header no text", with_origin(UI, allow_headers=[None]), ["wrong_type"]),
+    ("exposed no token", with_origin(UI, expose_headers=["x\n"]), ["header_not_token"]),
+    (
+        "access-control as request header",
+        with_origin(UI, allow_headers=["Access-Control-Request-Method"]),
+        ["header_access_control"],
+    ),
+    # single values
+    ("max_age negative", with_origin(UI, max_age=-1), ["max_age_negative"]),
+    ("max_age a fraction", with_origin(UI, max_age=1.5), ["max_age_not_seconds"]),
+    ("max_age a Fraction", with_origin(UI, max_age=Fraction(5)), ["max_age_not_seconds"]),
+    ("max_age a text", with_origin(UI, max_age="600"), ["max_age_not_seconds"]),
+    ("max_age a boolean", with_origin(UI, max_age=True), ["max_age_not_seconds"]),
+    ("max_age NaN", with_origin(UI, max_age=math.nan), ["max_age_not_seconds"]),
+    ("max_age infinite", with_origin(UI, max_age=math.inf), ["max_age_not_seconds"]),
+    ("max_age huge", with_origin(UI, max_age=10**5000), ["max_age_too_large"]),
+    ("max_age hugely negative", with_origin(UI, max_age=-(10**5000)), ["max_age_negative"]),
+    ("max_age above 31 bits", with_origin(UI, max_age=2**31), ["max_age_too_large"]),
+    (
+        "max_age milliseconds",
+        with_origin(UI, max_age=timedelta(milliseconds=1500)),
+        ["max_age_not_seconds"],
+    ),
+    ("a flag 1", with_origin(UI, allow_credentials=1), ["not_a_bool"]),
+    ("a flag a text", with_origin(UI, allow_private_network="false"), ["not_a_bool"]),
+    ("a key no key", with_origin(UI, key="model-api-key"), ["not_a_key"]),
+    # unknown options
+    ("an unknown option", with_origin(UI, allow_orgins=[UI]), ["unknown_option"]),
+    ("an unknown option of odd name", with_origin(UI, **{"a\nb": 1}), ["unknown_option"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"), [pytest.param(o, c, id=name) for name, o, c in ERRORS]
+)
+def test_policy_that_does_not_start(options: dict[str, Any], expected: list[str]) -> None:
+    assert codes(**options) == expected
+
+
+def test_all_problems_at_once() -> None:
+    found = codes(
+        allow_origins=[UI + "/", "null", "ui.example"],
+        allow_methods=["put", "a b"],
+        allow_headers=["x y"],
+        max_age=-1,
+        allow_credentials="yes",
+        key=5,
+        orgin=[UI],
+    )
+    assert sorted(found) == [
+        "header_not_token",
+        "max_age_negative",
+        "method_case",
+        "method_not_token",
+        "not_a_bool",
+        "not_a_key",
+        "origin_null",
+        "origin_scheme_missing",
+        "origin_trailing_slash",
+        "unknown_option",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "mend"),
+    [
+        pytest.param({"orgin": 1}, "did you mean allow_origins?", id="option"),
+        pytest.param({"allow_method": 1}, "did you mean allow_methods?", id="singular"),
+        pytest.param({"credentials": 1}, "did you mean allow_credentials?", id="short"),
+        pytest.param({"allow_origins": "x"}, "write a list: ['x']", id="string"),
+        pytest.param({"allow_origins": ["a.example"]}, "https://a.example", id="scheme"),
+        pytest.param({"allow_methods": ["put"]}, "PUT", id="method"),
+        pytest.param({"allow_origins": ["https://A.example"]}, "https://a.example", id="case"),
+        pytest.param(
+            {"allow_origins": ["https://a.example:443"]}, ": https://a.example [", id="port"
+        ),
+        pytest.param({"allow_origins": ["null"]}, "dangerously_allow_null_origin", id="null"),
+    ],
+)
+def test_hint_names_the_mend(options: dict[str, Any], mend: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        Policy(**options)
+    assert mend in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(with_origin("null", dangerously_allow_null_origin=True), id="null"),
+        pytest.param(
+            with_origin("http://a.example", dangerously_allow_insecure_origins=True, **CREDENTIALS),
+            id="insecure",
+        ),
+        pytest.param(
+            with_origin(
+                "https://*.github.io", dangerously_allow_public_suffixes=True, **CREDENTIALS
+            ),
+            id="public suffix",
+        ),
+        pytest.param(with_origin("http://localhost:*", **CREDENTIALS), id="loopback"),
+        pytest.param(with_origin("http://*.localhost", **CREDENTIALS), id="below loopback"),
+        pytest.param(with_origin("http://[::1]:3000", **CREDENTIALS), id="IPv6 loopback"),
+        pytest.param(with_origin("https://*.example.com", **CREDENTIALS), id="below a domain"),
+        pytest.param(with_origin("https://*.github.io"), id="public suffix, no credentials"),
+        pytest.param(with_origin("http://a.example"), id="http, no credentials"),
+        pytest.param(with_origin(Regex("https://.*")), id="open regex, no credentials"),
+        pytest.param(
+            with_origin(Regex(r"https://[a-z]+\.example\.com"), **CREDENTIALS), id="closed regex"
+        ),
+        pytest.param(with_origin(UI, expose_headers=["*"]), id="expose *, no credentials"),
+        pytest.param(with_origin(UI, max_age=0), id="max_age 0"),
+        pytest.param(with_origin(UI, max_age=600.0), id="max_age a whole float"),
+        pytest.param(with_origin(UI, max_age=None, key=None, allow_methods=None), id="None"),
+        pytest.param({"allow_origins": (o for o in [UI])}, id="a generator"),
+        pytest.param({"allow_origins": {UI}}, id="a set"),
+        pytest.param(with_origin(UI, allow_methods=["purge", "QUERY"]), id="methods of its own"),
+    ],
+)
+def test_policy_that_starts(options: dict[str, Any]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Policy(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "texts"),
+    [
+        ({"allow_methods": ["OPTIONS"]}, ["allow_methods: OPTIONS"]),
+        ({"allow_methods": ["CONNECT", "TRACE"]}, ["CONNECT", "TRACE"]),
+        ({"allow_methods": ["TRACK"]}, ["TRACK"]),
+        ({"allow_methods": ["GET", "HEAD", "POST", "PUT"]}, ["GET", "HEAD", "POST"]),
+        ({"allow_headers": ["Cookie", "sec-x"]}, ["cookie", "sec-x"]),
+        ({"expose_headers": ["set-cookie"]}, ["expose_headers: set-cookie"]),
+        ({"max_age": 7201}, ["max_age: 7201 seconds"]),
+        ({"max_age": timedelta(days=1)}, ["max_age: 86400 seconds"]),
+        ({"max_age": 2**31 - 1}, ["max_age: 2147483647 seconds"]),
+        (
+            {"allow_headers": ["X-Key"], "key": HeaderKey("x-key")},
+            ["allow_headers: x-key: the key is always allowed"],
+        ),
+        ({"max_age": 7200, "allow_headers": ["content-type"]}, []),
+    ],
+    ids=lambda value: ",".join(map(str, value)) if isinstance(value, dict) else "",
+)
+def test_what_has_no_effect_is_a_warning(options: dict[str, Any], texts: list[str]) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Policy(allow_origins=[UI], **options)
+    assert len(caught) == len(texts)
+    for warning, text in zip(caught, texts, strict=True):
+        assert warning.category is PolicyWarning
+        assert text in str(warning.message)
+        # It points at the line that made the policy.
+        assert warning.filename == __file__
+
+
+def test_policy_is_a_value() -> None:
+    options: dict[str, Any] = {
+        "allow_origins": [UI, UI, "https://*.example.com"],
+        "allow_methods": ["PUT"],
+        "allow_headers": ["X-A", "x-a", "Authorization"],
+        "expose_headers": ["X-B"],
+        "allow_credentials": True,
+        "max_age": timedelta(minutes=10),
+        "key": HeaderKey("Model-API-Key", ["xyz"], exempt_paths=["/healthz"]),
+    }
+    policy = Policy(**options)
+    assert policy.allow_origins == (UI, "https://*.example.com")
+    assert policy.allow_headers == ("x-a", "authorization")
+    assert policy.max_age == 600
+    assert policy == Policy(**options)
+    assert hash(policy) == hash(Policy(**options))
+    assert policy != replace(policy, max_age=601)
+    assert len({policy, Policy(**options)}) == 1
+    for again in (copy.copy(policy), copy.deepcopy(policy), pickle.loads(pickle.dumps(policy))):
+        assert again == policy
+    with pytest.raises(FrozenInstanceError):
+        policy.max_age = 5  # type: ignore[misc]  # frozen: that is the point
+    assert not hasattr(policy, "__dict__")
+    assert eval(repr(Policy(allow_origins=[UI, Regex("a")]))) == Policy(
+        allow_origins=[UI, Regex("a")]
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "kept"),
+    [
+        (HeaderKey("x-key", ["a"], exempt_paths=["/h"]), HeaderKey("x-key", exempt_paths=["/h"])),
+        (HeaderKey("x-key"), HeaderKey("x-key")),
+        (None, None),
+    ],
+    ids=["values", "presence", "no key"],
+)
+def test_policy_without_key_values(key: HeaderKey | None, kept: HeaderKey | None) -> None:
+    policy = Policy(allow_origins=[UI], max_age=5, key=key)
+    assert policy.without_key_values() == Policy(allow_origins=[UI], max_age=5, key=kept)
+    assert policy.key is key
+
+
+# --- keys -------------------------------------------------------------------------------------
+
+KEY_ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any], list[str]]] = [
+    ("name no token", ("x key",), {}, ["header_not_token"]),
+    ("name empty", ("",), {}, ["header_not_token"]),
+    ("name with underscore", ("x_key",), {}, ["key_underscore"]),
+    ("name not ASCII", ("\u212aey",), {}, ["header_not_token"]),
+    ("name no text", (5,), {}, ["wrong_type"]),
+    ("name of bytes", (b"x-key",), {}, ["wrong_type"]),
+    ("name forbidden", ("Cookie",), {}, ["key_forbidden"]),
+    ("name with sec-", ("Sec-Key",), {}, ["key_forbidden"]),
+    ("name access-control-", ("access-control-x",), {}, ["key_forbidden"]),
+    ("name safelisted", ("Content-Type",), {}, ["key_safelisted"]),
+    ("values empty", ("x-key", []), {}, ["key_values_empty"]),
+    ("values a string", ("x-key", "xyz"), {}, ["not_a_list"]),
+    ("values bytes", ("x-key", b"xyz"), {}, ["not_a_list"]),
+    ("values a mapping", ("x-key", {"xyz": 1}), {}, ["not_a_list"]),
+    ("values a number", ("x-key", 5), {}, ["not_a_list"]),
+    ("a value empty", ("x-key", ["a", ""]), {}, ["key_value_empty"]),
+    ("a value with a newline", ("x-key", ["a\n"]), {}, ["key_value_not_printable"]),
+    ("a value with NUL", ("x-key", ["a\x00"]), {}, ["key_value_not_printable"]),
+    ("a value not ASCII", ("x-key", ["\xe4"]), {}, ["key_value_not_printable"]),
+    ("a value of a lone surrogate", ("x-key", ["\udcff"]), {}, ["key_value_not_printable"]),
+    ("a value with a blank before", ("x-key", [" a"]), {}, ["key_value_blank"]),
+    ("a value with a comma", ("x-key", ["a,b"]), {}, ["key_value_comma"]),
+    ("a value of bytes", ("x-key", [b"a"]), {}, ["wrong_type"]),
+    ("a value unhashable", ("x-key", [["a"]]), {}, ["wrong_type"]),
+    ("paths a string", ("x-key",), {"exempt_paths": "/a"}, ["not_a_list"]),
+    ("a path not absolute", ("x-key",), {"exempt_paths": ["a"]}, ["path_not_absolute"]),
+    ("a path empty", ("x-key",), {"exempt_paths": [""]}, ["path_not_absolute"]),
+    ("a path with a wildcard", ("x-key",), {"exempt_paths": ["/a/*/b"]}, ["path_wildcard"]),
+    ("a path ending in a*", ("x-key",), {"exempt_paths": ["/a*"]}, ["path_wildcard"]),
+    ("a path with //", ("x-key",), {"exempt_paths": ["//a"]}, ["path_never_matches"]),
+    ("a path with ..", ("x-key",), {"exempt_paths": ["/a/../b"]}, ["path_never_matches"]),
+    ("a path with .", ("x-key",), {"exempt_paths": ["/./*"]}, ["path_never_matches"]),
+    ("a path no text", ("x-key",), {"exempt_paths": [Path("/a")]}, ["wrong_type"]),
+    ("name and values exchanged", (["xyz"], "x-key"), {}, ["wrong_type", "not_a_list"]),
+    (
+        "all at once",
+        ("x_key", ["", "a,b"]),
+        {"exempt_paths": ["a"]},
+        ["path_not_absolute", "key_underscore", "key_value_empty", "key_value_comma"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("args", "more", "expected"), [pytest.param(a, m, c, id=name) for name, a, m, c in KEY_ERRORS]
+)
+def test_key_that_does_not_start(
+    args: tuple[Any, ...], more: dict[str, Any], expected: list[str]
+) -> None:
+    with pytest.raises(PolicyError) as caught:
+        HeaderKey(*args, **more)
+    assert [problem.code for problem in caught.value.problems] == expected
+    assert "xyz" not in str(caught.value)
+
+
+def test_key_is_a_value_and_keeps_its_secret() -> None:
+    key = HeaderKey("X-Key", ["s3cret", "s3cret", "other"], exempt_paths=["/*", "/a b"])
+    assert (key.name, key.values) == ("x-key", ("s3cret", "other"))
+    assert repr(key) == "HeaderKey('x-key', values=<2 hidden>, exempt_paths=('/*', '/a b'))"
+    assert repr(HeaderKey("x-key")) == "HeaderKey('x-key')"
+    assert key == HeaderKey("x-key", ["s3cret", "other"], exempt_paths=["/*", "/a b"])
+    assert key != HeaderKey("x-key", ["other", "s3cret"], exempt_paths=["/*", "/a b"])
+    assert hash(key) == hash(replace(key))
+
+
+# --- key files --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"one\ntwo\n", b"one\r\ntwo", b"\n\n  one \n\ttwo\n\n", b"one\rtwo"],
+    ids=["lines", "CRLF, no last", "blanks and empty lines", "CR"],
+)
+def test_key_from_file(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_bytes(content)
+    key = HeaderKey.from_file("x-key", path, exempt_paths=["/healthz"])
+    assert key == HeaderKey("x-key", ["one", "two"], exempt_paths=["/healthz"])
+    assert read_key_values(str(path)) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        pytest.param(b"", "key_values_empty", id="empty"),
+        pytest.param(b"\n \n", "key_values_empty", id="only blanks"),
+        pytest.param(b"\xff\xfes", "key_file_not_utf8", id="UTF-16"),
+        pytest.param(b"\xef\xbb\xbfsecret", "key_value_not_printable", id="byte order mark"),
+        pytest.param(b"s\n" * 600_000, "key_file_too_large", id="more than 1 MiB"),
+        pytest.param(b"a,b", "key_value_comma", id="comma"),
+    ],
+)
+def test_wrong_key_file(content: bytes, code: str, tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_bytes(content)
+    with pytest.raises(PolicyError) as caught:
+        HeaderKey.from_file("x-key", path)
+    assert [problem.code for problem in caught.value.problems] == [code]
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["missing", ".", "a\0b", "\ud800", "", None, 5, b"x", "x" * 5000],
+    ids=["missing", "folder", "NUL", "surrogate", "empty", "None", "number", "bytes", "too long"],
+)
+def test_unreadable_key_file(path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PolicyError) as caught:
+        HeaderKey.from_file("x-key", path)
+    (problem,) = caught.value.problems
+    assert problem.code == "key_file_unreadable"
+    assert problem.field == "key.values_file"
+    assert len(str(caught.value).splitlines()) == 1
