@@ -1,170 +1,141 @@
-"""``python -m meshcors.dummy``: flags to a policy, a policy to a running pod.
+"""``python -m meshcors.dummy``: a command line becomes a running pod, or says why not.
 
-The policy's flags are read off the one table of spellings. A mistake ends the process with exit
-code 2 and a line for each problem.
+A mistake ends the process with exit code 2 and a line on stderr for each problem.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-import warnings
-from collections.abc import Callable
+import socket
+import sys
+from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from meshcors.config import load
-from meshcors.dummy.listen import ListenError, listen
-from meshcors.dummy.pod import Pod
-from meshcors.engine import Engine
-from meshcors.errors import PolicyError, PolicyWarning
-from meshcors.policy import Policy
-from meshcors.spelling import CONFIG_VARIABLE, FLAG, NAMES, OPTIONS, ORIGINS, Option
-
-_log = logging.getLogger("meshcors.dummy")
-
-_HELP = {
-    "allow_origins": "An origin whose pages may call, as https://ui.example,"
-    " https://*.example.com, http://localhost:* or regex:EXPRESSION; repeat it for more.",
-    "allow_methods": "A method beside GET, HEAD and POST; repeat it for more.",
-    "allow_headers": "A request header beside the safelisted ones and the key; repeat it for more.",
-    "expose_headers": "A response header that scripts may read; repeat it for more.",
-    "allow_credentials": "Whether cookies and HTTP authentication are used.",
-    "max_age": "For how long browsers keep an answer: seconds, or as 10m or 24h.",
-    "allow_private_network": "Whether public pages may reach this private service.",
-    "key.name": "The request header by which a service is picked, as model-api-key.",
-}
-
-
-def policy_flags(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add a flag for every option of a policy that has one."""
-    for option in reversed(OPTIONS):
-        if option.flag is not None:
-            command = _flag(option.flag, option)(command)
-    return command
-
-
-def _flag(flag: str, option: Option) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    attributes: dict[str, Any] = {"metavar": "TEXT"}
-    declaration = flag
-    if option.kind in (ORIGINS, NAMES):
-        attributes = {"multiple": True, "metavar": "ORIGIN" if option.kind is ORIGINS else "NAME"}
-    elif option.kind is FLAG:
-        declaration = f"{flag}/--no-{flag.removeprefix('--')}"
-        attributes = {"default": None}
-    help_text = f"{_HELP[option.name]} [{option.variable}]"
-    return click.option(declaration, _parameter(option), help=help_text, **attributes)
-
-
-def _parameter(option: Option) -> str:
-    return option.name.replace(".", "_")
+from meshcors.dummy.configuration import Configuration, read
+from meshcors.dummy.flags import DEFAULT_ADMIN_PORT, add_flags, policy_values
+from meshcors.dummy.listen import ListenError, listen, listen_unix
+from meshcors.dummy.logs import log, set_up
+from meshcors.dummy.reload import content_of
+from meshcors.errors import PolicyError
+from meshcors.spelling import CONFIG_VARIABLE
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@policy_flags
-@click.option("--config", metavar="FILE", help=f"A file with the policy. [{CONFIG_VARIABLE}]")
-@click.option("--host", metavar="HOST", help="Where to listen; without it, on every interface.")
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8080,
-    show_default=True,
-    help="The port to listen on; 0 is any free one, which is printed.",
-)
-@click.option(
-    "--drain",
-    type=click.FloatRange(0),
-    default=5.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long to go on answering after SIGTERM.",
-)
-@click.option(
-    "--log-level",
-    type=click.Choice(["debug", "info", "warning", "error"]),
-    default="info",
-    show_default=True,
-    help="The least severe lines to log.",
-)
-def main(
-    config: str | None, host: str | None, port: int, drain: float, log_level: str, **options: object
-) -> None:
+@add_flags
+def main(**parameters: Any) -> None:
     """Answer CORS preflights for every service behind one URL.
 
     Real requests that arrive here found no service: they get 401 or 404, readable by the page that
     sent them. A flag beats its environment variable, which beats the file.
     """
-    logging.basicConfig(level=log_level.upper(), format="%(levelname)s %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    read_all = partial(read, policy_values(parameters), parameters["config"])
+    named = parameters["config"] or os.environ.get(CONFIG_VARIABLE)
+    path = Path(named) if named else None
+    taken = content_of(path) if path else None
     try:
-        policy = read_policy(options, config)
-        sockets = listen(host, port, "--port")
+        configuration = read_all()
     except PolicyError as error:
-        refuse(*map(str, error.problems))
+        _refuse(*map(str, error.problems))
+    if parameters["check"]:
+        _check(configuration)
+        return
+
+    set_up(parameters["log_format"], parameters["log_level"])
+    for warning in configuration.warnings:
+        log(logging.WARNING, warning)
+    try:
+        sockets, address = _open(parameters)
+        admin_sockets = _open_admin(parameters)
     except ListenError as error:
-        refuse(str(error))
-    from meshcors.dummy.serve import run
+        _refuse(str(error))
 
-    bound_port = sockets[0].getsockname()[1]
+    # The server is imported only now: a mistake is told without waiting for it.
+    from meshcors.dummy.launch import Launch
+
+    def introduce() -> None:
+        log(logging.INFO, f"listening on {address}")
+        if admin_sockets:
+            log(logging.INFO, f"admin page on {_url(admin_sockets[0])}")
+        for line in configuration.introduction(_curl_address(parameters, sockets)):
+            log(logging.INFO, line)
+
+    launch = Launch(
+        configuration,
+        sockets,
+        admin_sockets,
+        parameters["drain"],
+        parameters["keep_alive"],
+        parameters["access_log"],
+        path,
+        taken,
+        read_all,
+    )
+    try:
+        if parameters["workers"] == 1:
+            launch.alone(introduce)
+        else:
+            launch.workers(parameters["workers"], introduce)
+    finally:
+        if parameters["uds"]:
+            Path(parameters["uds"]).unlink(missing_ok=True)
+
+
+def _check(configuration: Configuration) -> None:
+    """Print what a configuration comes to, as a file could say it; warnings go to stderr."""
+    for warning in configuration.warnings:
+        click.echo(f"meshcors.dummy: warning: {warning}", err=True)
+    click.echo(json.dumps(configuration.document(), indent=2))
+
+
+def _open(parameters: dict[str, Any]) -> tuple[list[socket.socket], str]:
+    """Return the pod's sockets and their address for people; a port that was chosen is printed."""
+    if parameters["uds"]:
+        return [listen_unix(parameters["uds"])], f"the Unix socket {parameters['uds']}"
+    sockets = listen(parameters["host"], parameters["port"], "--host", "--port")
+    if parameters["port"] == 0:
+        click.echo(f"port {sockets[0].getsockname()[1]}")
+    return sockets, ", ".join(map(_url, sockets))
+
+
+def _open_admin(parameters: dict[str, Any]) -> list[socket.socket]:
+    """Return the admin port's sockets: none where the default port is taken."""
+    host, host_flag = parameters["admin_host"], "--admin-host"
+    if host is None:
+        host, host_flag = parameters["host"], "--host"
+    port = parameters["admin_port"]
+    try:
+        sockets = listen(
+            host, DEFAULT_ADMIN_PORT if port is None else port, host_flag, "--admin-port"
+        )
+    except ListenError as error:
+        if port is not None:
+            raise
+        log(logging.WARNING, f"no admin page, probes or metrics: {error}")
+        return []
     if port == 0:
-        click.echo(f"port {bound_port}")
-
-    def when_serving() -> None:
-        _log.info("listening on %s port %d", host or "every interface", bound_port)
-        for line in introduction(policy, bound_port):
-            _log.info("%s", line)
-
-    run(Pod(Engine(policy)), sockets, drain, when_serving)
+        click.echo(f"admin-port {sockets[0].getsockname()[1]}")
+    return sockets
 
 
-def read_policy(options: dict[str, object], config: str | None) -> Policy:
-    """Return the policy of flags, environment and file; its warnings become log lines.
-
-    `options` are the policy's flags by parameter; those not given are None or empty. Raises
-    `PolicyError`.
-    """
-    given = {
-        option.name: options[_parameter(option)]
-        for option in OPTIONS
-        if option.flag and options[_parameter(option)] not in (None, ())
-    }
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", PolicyWarning)
-        policy = load(given, os.environ, config=config)
-    for warning in caught:
-        _log.warning("%s", warning.message)
-    return policy.without_key_values()
+def _url(bound: socket.socket) -> str:
+    host, port = bound.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def introduction(policy: Policy, port: int) -> list[str]:
-    """Return what a pod says on start: what it allows, and a line to try."""
-    key = policy.key.name if policy.key else None
-    allowed = [f"origins {', '.join(map(str, policy.allow_origins))}"]
-    allowed.append(
-        f"methods {', '.join(dict.fromkeys(['GET', 'HEAD', 'POST', *policy.allow_methods]))}"
-    )
-    if policy.allow_headers:
-        allowed.append(f"headers {', '.join(policy.allow_headers)}")
-    if key:
-        allowed.append(f"key header {key}")
-    if policy.allow_credentials:
-        allowed.append("credentials")
-    origin = next(
-        (o for o in policy.allow_origins if isinstance(o, str) and "*" not in o),
-        "https://ui.example",
-    )
-    curl = (
-        f"curl -i -X OPTIONS http://localhost:{port}/ -H 'Origin: {origin}'"
-        " -H 'Access-Control-Request-Method: POST'"
-    )
-    if key:
-        curl += f" -H 'Access-Control-Request-Headers: {key}'"
-    return [f"allows {'; '.join(allowed)}", f"try: {curl}"]
+def _curl_address(parameters: dict[str, Any], sockets: list[socket.socket]) -> str:
+    if parameters["uds"]:
+        return f"--unix-socket {parameters['uds']} http://localhost/"
+    if parameters["host"]:
+        return f"{_url(sockets[0])}/"
+    return f"http://localhost:{sockets[0].getsockname()[1]}/"
 
 
-def refuse(*lines: str) -> NoReturn:
-    """End the process with exit code 2, the `lines` on stderr."""
+def _refuse(*lines: str) -> NoReturn:
     for line in lines:
         click.echo(f"meshcors.dummy: {line}", err=True)
-    raise SystemExit(2)
+    sys.exit(2)

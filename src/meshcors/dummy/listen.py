@@ -5,18 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 from contextlib import ExitStack
+from pathlib import Path
 
 
 class ListenError(Exception):
     """An address that cannot be listened on; its text is one line for people."""
 
 
-def listen(host: str | None, port: int, flag: str) -> list[socket.socket]:
+def listen(host: str | None, port: int, host_flag: str, port_flag: str) -> list[socket.socket]:
     """Return sockets bound to `port` of `host`, or of every interface where `host` is None.
 
-    Port 0 is one that the system chooses, the same for all sockets. `flag` is the option that chose
-    the port: it is named in the `ListenError` raised when an address cannot be had.
+    Port 0 is one that the system chooses, the same for all sockets. The flags are the options that
+    chose them, named in the `ListenError` that is raised when an address cannot be had.
     """
     try:
         if host is None:
@@ -36,14 +38,42 @@ def listen(host: str | None, port: int, flag: str) -> list[socket.socket]:
             opened.pop_all()
             return bound
     except socket.gaierror as error:
-        raise ListenError(f"--host: {host}: {error.strerror}") from None
-    except OverflowError:
-        raise ListenError(f"{flag}: {port}: a port is 0 to 65535") from None
+        raise ListenError(f"{host_flag}: {host}: {error.strerror}") from None
+    except UnicodeError:
+        raise ListenError(f"{host_flag}: {host}: no host name") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             hint = f"port {port} is taken: free it, or choose another"
-            raise ListenError(f"{flag}: {hint}") from None
-        raise ListenError(f"{flag}: port {port}: {error.strerror}") from None
+            raise ListenError(f"{port_flag}: {hint}") from None
+        where = f"{host_flag}: {host}" if host else f"{port_flag}: {port}"
+        raise ListenError(f"{where}: {error.strerror}") from None
+
+
+def listen_unix(path: str) -> socket.socket:
+    """Return a Unix socket bound to `path`; one that nobody listens on any more is replaced.
+
+    Raises `ListenError`.
+    """
+    try:
+        if stat.S_ISSOCK(Path(path).stat().st_mode) and not _is_answered(path):
+            Path(path).unlink()
+    except (OSError, ValueError):
+        pass  # binding says what is wrong
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(path)
+        # For a gateway that runs as another user; the directory says who may come.
+        Path(path).chmod(0o666)
+    except (OSError, ValueError) as error:
+        listener.close()
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ListenError(f"--uds: {path}: {reason}") from None
+    return listener
+
+
+def _is_answered(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        return client.connect_ex(path) == 0
 
 
 def _bind_all(port: int) -> socket.socket:

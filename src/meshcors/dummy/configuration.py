@@ -1,0 +1,103 @@
+"""What the pod is configured with: read from all sources, checked, compiled, and told to people.
+
+The pod holds no secret: a key is checked for presence only, and its values are let go.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from meshcors.config import load, to_document
+from meshcors.dummy.pod import Decider
+from meshcors.errors import PolicyWarning
+from meshcors.policy import Policy
+from meshcors.rule_engine import NO_RULE, compile_engine
+from meshcors.rules import Rule, RuleSet
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A policy or rules that may serve.
+
+    `source` has no key values; `engine` is compiled from it; `warnings` are what was said when it
+    was read.
+    """
+
+    source: Policy | RuleSet
+    engine: Decider
+    warnings: tuple[str, ...]
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in order; a lone policy is one that covers everything."""
+        return (Rule(self.source),) if isinstance(self.source, Policy) else self.source.rules
+
+    def document(self) -> dict[str, Any]:
+        """Return what a file would have to hold to say the same."""
+        if isinstance(self.source, Policy):
+            return to_document(self.source)
+        return {"rules": [_rule_document(rule) for rule in self.source.rules]}
+
+    def fingerprint(self) -> str:
+        """Return twelve hexadecimal digits that two pods share if they answer alike."""
+        text = json.dumps(self.document(), sort_keys=True)
+        return sha256(text.encode()).hexdigest()[:12]
+
+    def introduction(self, address: str) -> Iterator[str]:
+        """Yield what a pod says on start: what it allows, and a line to try it at `address`.
+
+        `address` is what stands between ``curl -i -X OPTIONS `` and the headers.
+        """
+        for rule in self.rules:
+            yield f"allows {describe(rule)}"
+        rule = self.rules[0]
+        origins = [str(origin) for origin in rule.policy.allow_origins]
+        origin = next((each for each in origins if "*" not in each and "regex:" not in each), None)
+        line = f"try: curl -i -X OPTIONS {address} -H 'Origin: {origin or 'https://ui.example'}'"
+        if rule.hosts:
+            line += f" -H 'Host: {rule.hosts[0].replace('*', 'any')}'"
+        line += " -H 'Access-Control-Request-Method: POST'"
+        if rule.policy.key:
+            line += f" -H 'Access-Control-Request-Headers: {rule.policy.key.name}'"
+        yield line
+
+
+def read(flags: Mapping[str, object], config: str | Path | None) -> Configuration:
+    """Return the configuration of `flags`, the environment and the file; see `config.load`.
+
+    Raises `PolicyError`.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PolicyWarning)
+        source = load(flags, os.environ, config=config).without_key_values()
+    said = tuple(dict.fromkeys(str(each.message) for each in caught))
+    return Configuration(source, compile_engine(source, NO_RULE), said)
+
+
+def describe(rule: Rule) -> str:
+    """Return what a rule allows, in a line for people."""
+    policy = rule.policy
+    parts = [f"origins {', '.join(map(str, policy.allow_origins))}"]
+    methods = dict.fromkeys(["GET", "HEAD", "POST", *policy.allow_methods])
+    parts.append(f"methods {', '.join(methods)}")
+    if policy.allow_headers:
+        parts.append(f"headers {', '.join(policy.allow_headers)}")
+    if policy.key:
+        parts.append(f"key header {policy.key.name}")
+    if policy.allow_credentials:
+        parts.append("with credentials")
+    where = f"{', '.join(rule.hosts)}{rule.path_prefix if rule.path_prefix != '/' else ''}"
+    return f"{where}: {'; '.join(parts)}" if where else "; ".join(parts)
+
+
+def _rule_document(rule: Rule) -> dict[str, Any]:
+    hosts = {"hosts": list(rule.hosts)} if rule.hosts else {}
+    prefix = {"pathPrefix": rule.path_prefix} if rule.path_prefix != "/" else {}
+    return {**hosts, **prefix, **to_document(rule.policy)}

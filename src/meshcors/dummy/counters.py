@@ -1,0 +1,53 @@
+"""What a pod counts: integers in memory that its worker processes share, one row for each.
+
+Counting is an increment of one integer; sums are made when somebody asks.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import Final
+
+PREFLIGHT_REASONS: Final = (
+    "allowed",
+    "origin_not_allowed",
+    "method_not_allowed",
+    "header_not_allowed",
+    "no_rule",
+)
+REQUEST_REASONS: Final = ("key_missing", "no_route", "no_rule")
+RELOAD_RESULTS: Final = ("ok", "failed")
+
+# A preflight is in bucket n if the number of nanoseconds it took has n bits.
+BUCKETS: Final = 64
+
+# Where in a row each number is.
+PREFLIGHTS: Final = {reason: slot for slot, reason in enumerate(PREFLIGHT_REASONS)}
+REQUESTS: Final = {reason: len(PREFLIGHTS) + n for n, reason in enumerate(REQUEST_REASONS)}
+_AFTER_REASONS: Final = len(PREFLIGHTS) + len(REQUESTS)
+RELOADS: Final = {result: _AFTER_REASONS + n for n, result in enumerate(RELOAD_RESULTS)}
+NANOSECONDS: Final = _AFTER_REASONS + len(RELOADS)
+LEFT_OUT: Final = NANOSECONDS + 1
+SERVING: Final = LEFT_OUT + 1
+HISTOGRAM: Final = SERVING + 1
+_WIDTH: Final = HISTOGRAM + BUCKETS
+
+
+class Board:
+    """The numbers of a pod: a row for each of its processes, seen by all that fork after this."""
+
+    def __init__(self, rows: int) -> None:
+        # Anonymous and shared: it is gone when the last process is.
+        self._memory = memoryview(mmap.mmap(-1, rows * _WIDTH * 8)).cast("Q")
+
+    def row(self, number: int) -> memoryview:
+        """Return the row of one process, to increment in place."""
+        return self._memory[number * _WIDTH : (number + 1) * _WIDTH]
+
+    def total(self, slot: int) -> int:
+        """Return the sum over all processes."""
+        return sum(self._memory[slot::_WIDTH])
+
+    def totals(self, slots: dict[str, int]) -> dict[str, int]:
+        """Return the sums by name."""
+        return {name: self.total(slot) for name, slot in slots.items()}

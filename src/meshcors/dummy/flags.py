@@ -1,0 +1,132 @@
+"""The pod's command line: the policy's flags, off the table of spellings, and the pod's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import click
+
+from meshcors.spelling import CONFIG_VARIABLE, FLAG, NAMES, OPTIONS, ORIGINS, Option
+
+Command: TypeAlias = Callable[..., Any]
+
+_HELP: Final = {
+    "allow_origins": "An origin whose pages may call, as https://ui.example,"
+    " https://*.example.com, http://localhost:* or regex:EXPRESSION. Repeat it for more.",
+    "allow_methods": "A method beside GET, HEAD and POST. Repeat it for more.",
+    "allow_headers": "A request header beside the safelisted ones and the key. Repeat it for more.",
+    "expose_headers": "A response header that scripts may read. Repeat it for more.",
+    "allow_credentials": "Whether cookies and HTTP authentication are used.",
+    "max_age": "For how long browsers keep an answer: seconds, or as 10m or 24h.",
+    "allow_private_network": "Whether public pages may reach this private service.",
+    "key.name": "The request header by which a service is picked, as model-api-key.",
+}
+_METAVARS: Final = {ORIGINS: "ORIGIN", NAMES: "NAME"}
+# A day; longer drains and pauses are mistakes.
+_SECONDS: Final = click.FloatRange(0, 86400)
+_PORT: Final = click.IntRange(0, 65535)
+
+DEFAULT_ADMIN_PORT: Final = 9090
+
+_POD_FLAGS: Final = (
+    click.option(
+        "--config",
+        metavar="FILE",
+        help="A file with the policy or rules: YAML, JSON or TOML; an Istio VirtualService too."
+        f" It is watched, and reloaded when it changes. [{CONFIG_VARIABLE}]",
+    ),
+    click.option(
+        "--check", is_flag=True, help="Check the configuration, print what it comes to, and end."
+    ),
+    click.option("--host", metavar="HOST", help="Where to listen; without it, on every interface."),
+    click.option(
+        "--port",
+        type=_PORT,
+        default=8080,
+        show_default=True,
+        help="The port to listen on; 0 is any free one, which is printed.",
+    ),
+    click.option(
+        "--uds", metavar="PATH", help="A Unix socket to listen on, instead of host and port."
+    ),
+    click.option(
+        "--admin-host", metavar="HOST", help="Where the admin port listens; without it, as --host."
+    ),
+    click.option(
+        "--admin-port",
+        type=_PORT,
+        help="The port for probes, metrics and the page for people; 0 is any free one, which is"
+        f" printed. Without it {DEFAULT_ADMIN_PORT}, or none where that is taken.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(1, 256),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Processes that answer; with more than one, another oversees them.",
+    ),
+    click.option(
+        "--drain",
+        type=_SECONDS,
+        default=5.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to go on answering after SIGTERM.",
+    ),
+    click.option(
+        "--keep-alive",
+        type=_SECONDS,
+        default=75.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long a connection may stay open between requests.",
+    ),
+    click.option("--access-log", is_flag=True, help="Log every answer, not only refusals."),
+    click.option(
+        "--log-format",
+        type=click.Choice(["auto", "json", "text"]),
+        default="auto",
+        show_default=True,
+        help="auto is text on a terminal and JSON elsewhere.",
+    ),
+    click.option(
+        "--log-level",
+        type=click.Choice(["debug", "info", "warning", "error"]),
+        default="info",
+        show_default=True,
+        help="The least severe lines to log.",
+    ),
+)
+
+
+def add_flags(command: Command) -> Command:
+    """Add all flags to a command's function; the policy's come first."""
+    for flag in reversed(_POD_FLAGS):
+        command = flag(command)
+    for option in reversed(OPTIONS):
+        if option.flag is not None:
+            command = _policy_flag(option, option.flag)(command)
+    return command
+
+
+def policy_values(parameters: dict[str, Any]) -> dict[str, object]:
+    """Take the policy's flags out of a command's `parameters`: those given, by option name."""
+    values = {option.name: parameters.pop(_parameter(option)) for option in OPTIONS if option.flag}
+    return {name: value for name, value in values.items() if value not in (None, ())}
+
+
+def _policy_flag(option: Option, flag: str) -> Callable[[Command], Command]:
+    declaration = flag
+    attributes: dict[str, Any] = {"metavar": "TEXT"}
+    if option.kind in _METAVARS:
+        attributes = {"multiple": True, "metavar": _METAVARS[option.kind]}
+    elif option.kind is FLAG:
+        declaration, attributes = f"{flag}/--no-{flag.removeprefix('--')}", {"default": None}
+    help_text = f"{_HELP[option.name]} [{option.variable}]"
+    return click.option(declaration, _parameter(option), help=help_text, **attributes)
+
+
+def _parameter(option: Option) -> str:
+    return option.name.replace(".", "_")

@@ -1,0 +1,83 @@
+"""Log lines: JSON for machines, text for people, on stderr; no line ever has a control character.
+
+A record's own fields are in its attribute ``fields``, a mapping of names to plain values.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+LOGGER: Final = logging.getLogger("meshcors.dummy")
+
+Format = Literal["auto", "json", "text"]
+
+
+def log(level: int, message: str, **fields: object) -> None:
+    """Log `message` with `fields` beside it."""
+    LOGGER.log(level, "%s", message, extra={"fields": fields})
+
+
+def set_up(form: Format, level: str) -> None:
+    """Send the pod's log lines, and the server's errors, to stderr.
+
+    ``auto`` is text on a terminal and JSON elsewhere; `level` is a name of `logging`'s.
+    """
+    as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    handler = logging.StreamHandler()
+    handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+    # Its lines on malformed requests and on its own start say nothing that ours do not.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, ASCII only."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as a line."""
+        line: dict[str, object] = {
+            "time": _time(record),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+class TextFormatter(logging.Formatter):
+    """Time, level and message, then ``name=value`` for each field."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as a line, or several where it has a traceback."""
+        parts = [_time(record), record.levelname, printable(record.getMessage())]
+        parts += [f"{name}={_quoted(str(value))}" for name, value in _fields(record).items()]
+        line = " ".join(parts)
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def printable(text: str) -> str:
+    """Return `text` with everything that is not printable ASCII escaped."""
+    if text.isascii() and text.isprintable():
+        return text
+    return text.encode("unicode_escape").decode()
+
+
+def _quoted(text: str) -> str:
+    text = printable(text)
+    return json.dumps(text) if not text or any(mark in text for mark in ' "=') else text
+
+
+def _fields(record: logging.LogRecord) -> Mapping[str, object]:
+    return getattr(record, "fields", {})
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
