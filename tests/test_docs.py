@@ -1,0 +1,44 @@
+"""The docs name what the code has: every option's spelling, every code of a problem, every link."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from meshcors import spelling
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+POLICY_PAGE = (DOCS / "policy.md").read_text(encoding="utf-8")
+SOURCES = ROOT / "src" / "meshcors"
+CODE = re.compile(
+    r"""(?:OriginError|SpellingError|Problem|\badd|_wrong)\(\s*(?:path,\s*)?"(\w+)","""
+)
+
+
+@pytest.mark.parametrize(
+    "option", spelling.OPTIONS, ids=[option.variable for option in spelling.OPTIONS]
+)
+def test_the_policy_page_spells_every_option(option: spelling.Option) -> None:
+    spellings = [option.variable, option.file_label, option.flag]
+    assert [text for text in spellings if text and f"`{text}`" not in POLICY_PAGE] == []
+
+
+def test_the_policy_page_explains_every_code() -> None:
+    modules = ("policy", "origins", "config", "settings", "spelling", "document")
+    code = "".join((SOURCES / f"{name}.py").read_text(encoding="utf-8") for name in modules)
+    codes = set(CODE.findall(code))
+    assert len(codes) > 40
+    assert sorted(each for each in codes if f"`{each}`" not in POLICY_PAGE) == []
+    errors = POLICY_PAGE.partition("## Errors")[2].partition("## Warnings")[0]
+    rows = re.findall(r"^\| (`.*?) \|", errors, re.MULTILINE)
+    explained = {each for row in rows for each in re.findall(r"`(\w+)`", row)}
+    assert sorted(each for each in explained if f'"{each}"' not in code) == []
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_links_of_a_page_lead_to_files(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
