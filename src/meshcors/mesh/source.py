@@ -6,6 +6,7 @@ weighs; whoever walks the nodes counts them (`cursor`).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors.mesh.problems import DocumentError, Place, Problem
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 # etcd takes no object above 1.5 MiB, and istiod no larger one.
 MAX_CHARACTERS: Final = 2 * 1024 * 1024
+_LINE_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 INSTALL: Final = "python -m pip install 'meshcors[cli]'"
 
 
@@ -49,6 +51,11 @@ def parse(text: str, file: str) -> list[Any]:
         raise _syntax(place, error.problem or error.context or "broken") from None
     except YAMLError as error:
         raise _syntax(Place(file, 1, 1), str(error)) from None
+
+
+def lines_of(text: str) -> list[str]:
+    """Split a text where places count a new line; the line breaks are left out."""
+    return _LINE_BREAK.split(text)
 
 
 def place_of(node: Any, file: str) -> Place:

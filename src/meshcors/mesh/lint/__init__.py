@@ -1,0 +1,84 @@
+"""What is wrong with CORS in a mesh's documents: a table of rules over documents and model.
+
+`lint` is pure: texts in, findings out. `meshcors.mesh.lint.formats` prints them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from meshcors.mesh.lint.finding import Finding, Rule
+from meshcors.mesh.lint.rules import BAD_REGEX, RULES, WOULD_NOT_LOAD
+from meshcors.mesh.lint.subject import Subject
+from meshcors.mesh.problems import DocumentError
+from meshcors.mesh.reading import read_objects
+from meshcors.mesh.source import lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from meshcors.mesh.cursor import Cursor
+    from meshcors.mesh.documents import VirtualService
+    from meshcors.mesh.problems import Problem
+
+__all__ = ["RULES", "Finding", "Rule", "lint"]
+
+# Faults of the file itself, which no rule is about: nothing of such a file is read.
+UNREADABLE: Final = frozenset(
+    {"yaml", "yaml_missing", "too_large", "too_deep", "alias_bomb", "duplicate_key"}
+)
+_IGNORE: Final = re.compile(r"(?:^|\s)#\s*meshcors:\s*ignore\s+(MC\d{3}(?:[\s,]+MC\d{3})*)")
+
+
+def lint(texts: Mapping[str, str], rules: Iterable[Rule] = RULES) -> list[Finding]:
+    """Return what ``rules`` find in all files together, in the order of their places.
+
+    ``texts`` maps a file's name to its content. A document that would not load is a finding and
+    is left out of the model. ``DocumentError`` is raised for a file that is no readable YAML.
+    ``# meshcors: ignore MC014`` on a line, or on a line of its own above, silences rules there.
+    """
+    chosen = {rule.id: rule for rule in rules}
+    documents: list[VirtualService] = []
+    others: list[Cursor] = []
+    found: set[Finding] = set()
+    for file, text in texts.items():
+        try:
+            read, unread = read_objects(text, file)
+        except DocumentError as error:
+            if any(problem.code in UNREADABLE for problem in error.problems):
+                raise
+            found.update(_refused(problem) for problem in error.problems)
+        else:
+            documents += read
+            others += unread
+    subject = Subject(tuple(documents), tuple(others), dict(texts))
+    for rule in chosen.values():
+        hits = rule.check(subject) if rule.check else ()
+        found.update(Finding(rule, hit.place, hit.reason, hit.mend) for hit in hits)
+    ignored = {file: _ignored(text) for file, text in texts.items()}
+    kept = (
+        finding
+        for finding in found
+        if finding.rule.id in chosen
+        and finding.rule.id not in ignored[finding.place.file].get(finding.place.line, ())
+    )
+    return sorted(kept, key=lambda finding: (finding.place, finding.rule.id, finding.reason))
+
+
+def _refused(problem: Problem) -> Finding:
+    rule = BAD_REGEX if problem.code == "regex" else WOULD_NOT_LOAD
+    where = f"{problem.path}: " if problem.path else ""
+    return Finding(rule, problem.place, where + problem.message, problem.mend)
+
+
+def _ignored(text: str) -> dict[int, set[str]]:
+    """Return the ids that comments silence, by line."""
+    found: dict[int, set[str]] = {}
+    for number, line in enumerate(lines_of(text), start=1):
+        comment = _IGNORE.search(line)
+        if comment is not None:
+            ids = set(re.findall(r"MC\d{3}", comment[1]))
+            alone = line.lstrip().startswith("#")
+            found.setdefault(number + alone, set()).update(ids)
+    return found

@@ -1,0 +1,144 @@
+"""Rules about what stands around a corsPolicy: authorization, inference pools, owners."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from meshcors.mesh.cursor import Cursor, Report
+from meshcors.mesh.lint.authorization import fate_of_preflights
+from meshcors.mesh.lint.finding import Hit
+from meshcors.mesh.lint.lenient import at, fields_of, group_and_kind, items_of, text_of
+from meshcors.mesh.lint.subject import is_preflight_rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshcors.mesh.documents import VirtualService
+    from meshcors.mesh.lint.subject import Subject
+
+_ASKS: Final = {
+    "ALLOW": "no rule of it lets an OPTIONS request without credentials in",
+    "DENY": "this rule denies an OPTIONS request without credentials",
+    "CUSTOM": "its provider is asked about preflights, which carry no credentials",
+}
+# Labels and annotations that controllers put on what they own.
+_MARKS: Final = {
+    "serving.kserve.io/": "KServe",
+    "serving.knative.dev/": "Knative",
+    "networking.internal.knative.dev/": "Knative",
+    "rollouts.argoproj.io/": "Argo Rollouts",
+}
+_OWNERS: Final = {
+    "InferenceService": "KServe",
+    "InferenceGraph": "KServe",
+    "LLMInferenceService": "KServe",
+    "Ingress": "Knative",
+    "Rollout": "Argo Rollouts",
+}
+_KEEP_APART: Final = "keep it in a VirtualService of its own: meshcors fix --separate"
+_EXT_AUTHZ: Final = "ext_authz"
+# What Istio calls the service it makes for an InferencePool: its name, -ip- and a hash.
+_POOL_SERVICE: Final = "-ip-"
+
+
+def authorization_in_front(subject: Subject) -> Iterator[Hit]:
+    """Find authorization that denies preflights: it comes before Envoy's cors filter."""
+    if not _answers_preflights(subject):
+        return
+    for other in subject.others:
+        group, kind = group_and_kind(other)
+        if (group, kind) == ("security.istio.io", "AuthorizationPolicy"):
+            found = fate_of_preflights(at(other, "spec"))
+            if found is not None:
+                action, cursor = found
+                mend = "let OPTIONS with access-control-request-method pass"
+                reason = f"authorization comes before CORS, and {_ASKS[action]}"
+                yield Hit(cursor.place, reason, mend)
+        elif kind == "EnvoyFilter":
+            for patch in items_of(at(other, "spec", "configPatches")):
+                value = at(patch, "patch", "value")
+                named = text_of(at(value, "name")), text_of(at(value, "typed_config", "@type"))
+                if any(_EXT_AUTHZ in text for text in named):
+                    reason = f"authorization comes before CORS, and {_ASKS['CUSTOM']}"
+                    mend = "match preflights and disable ext_authz for them"
+                    yield Hit(patch.place, reason, mend)
+
+
+def pool_with_policy(subject: Subject) -> Iterator[Hit]:
+    """Find a corsPolicy on a rule to an InferencePool."""
+    for policy in subject.policies:
+        document = policy.document
+        pools = {text for text in _backend_kinds(document) if text}
+        to_pool = any(to.host.split(".")[0] in pools for to in policy.rule.route)
+        if to_pool or any(_POOL_SERVICE in to.host for to in policy.rule.route):
+            reason = "on a rule to an InferencePool it displaces the endpoint picker's own settings"
+            yield Hit(policy.place(), reason, "answer preflights on a rule of their own")
+
+
+def owned_by_a_controller(subject: Subject) -> Iterator[Hit]:
+    """Find CORS in a VirtualService that a controller writes."""
+    managed = _managed_by_rollouts(subject)
+    for document in subject.documents:
+        own = [each for each in subject.policies if each.document is document]
+        if not own and not _has_preflight_rule(subject, document):
+            continue
+        owner = _owner(document) or managed.get(document.label, "")
+        if owner:
+            place = own[0].place() if own else document.place
+            reason = f"{owner} writes {document.label}, and this is lost when it does"
+            yield Hit(place, reason, _KEEP_APART)
+
+
+def _answers_preflights(subject: Subject) -> bool:
+    rules = any(_has_preflight_rule(subject, document) for document in subject.documents)
+    return bool(subject.policies) or rules
+
+
+def _has_preflight_rule(subject: Subject, document: VirtualService) -> bool:
+    return any(
+        route.document is document and is_preflight_rule(route)
+        for _, _, host in subject.hosts
+        for route in host.routes
+    )
+
+
+def _root(document: VirtualService) -> Cursor:
+    return Cursor(document.node, "", Report(document.place.file))
+
+
+def _backend_kinds(document: VirtualService) -> Iterator[str]:
+    """Yield the names of the InferencePools that an HTTPRoute sends to."""
+    for rule in items_of(at(_root(document), "spec", "rules")):
+        for backend in items_of(at(rule, "backendRefs")):
+            if text_of(at(backend, "kind")) == "InferencePool":
+                yield text_of(at(backend, "name"))
+
+
+def _owner(document: VirtualService) -> str:
+    metadata = at(_root(document), "metadata")
+    for reference in items_of(at(metadata, "ownerReferences")):
+        kind, group = text_of(at(reference, "kind")), text_of(at(reference, "apiVersion"))
+        if kind in _OWNERS and not group.startswith("networking.k8s.io/"):
+            return f"{_OWNERS[kind]} ({kind} {text_of(at(reference, 'name'))})"
+    for field in ("labels", "annotations"):
+        for name in fields_of(at(metadata, field)):
+            for mark, owner in _MARKS.items():
+                if name.startswith(mark):
+                    return owner
+    return ""
+
+
+def _managed_by_rollouts(subject: Subject) -> dict[str, str]:
+    """Return the VirtualServices, by label, that a Rollout shifts traffic with."""
+    managed: dict[str, str] = {}
+    for other in subject.others:
+        if group_and_kind(other) != ("argoproj.io", "Rollout"):
+            continue
+        namespace = text_of(at(other, "metadata", "namespace")) or "default"
+        owner = f"Argo Rollouts (Rollout {text_of(at(other, 'metadata', 'name'))})"
+        istio = at(other, "spec", "strategy", "canary", "trafficRouting", "istio")
+        one = at(istio, "virtualService")
+        for entry in [*([one] if one else []), *items_of(at(istio, "virtualServices"))]:
+            name, _, elsewhere = text_of(at(entry, "name")).partition(".")
+            managed[f"{elsewhere or namespace}/{name}"] = owner
+    return managed

@@ -1,0 +1,166 @@
+"""Rules about the origins of a corsPolicy."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from meshcors.mesh.lint.example import example_of
+from meshcors.mesh.lint.finding import Hit
+from meshcors.mesh.matching import compiled
+from meshcors.origins import OriginError, OriginPattern
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshcors.mesh.documents import StringMatch
+    from meshcors.mesh.lint.subject import PolicyAt, Subject
+
+# Nobody can own these (RFC 6761 6.4): a policy that lets them in lets in anyone.
+STRANGERS: Final = ("https://stranger.invalid", "http://stranger.invalid")
+_BARE_DOT: Final = re.compile(r"(?<=[A-Za-z0-9])\.(?=[A-Za-z0-9])")
+_ESCAPED: Final = re.compile(r"\\.|\[\^?\]?[^\]]*\]")
+
+
+def star_with_credentials(subject: Subject) -> Iterator[Hit]:
+    """Find a policy that lets any site act as the user."""
+    for at, origin in _origins(subject):
+        if at.policy.allow_credentials and is_open(origin):
+            reason = (
+                "with allowCredentials Envoy echoes whatever origin asks: any site may act as the"
+                " user"
+            )
+            yield Hit(origin.place, reason, "name the origins: meshcors fix --allow-origin ...")
+
+
+def never_sent(subject: Subject) -> Iterator[Hit]:
+    """Find an exact origin that no browser sends."""
+    for _, origin in _origins(subject):
+        if origin.kind != "exact" or origin.value in {"*", "null"}:
+            continue
+        mend = _why_never_sent(origin.value)
+        if mend:
+            reason = f"no browser sends the origin {origin.value}, and exact means exact"
+            yield Hit(origin.place, reason, mend)
+
+
+def bare_dots(subject: Subject) -> Iterator[Hit]:
+    """Find a regex in which a dot of a host name stands for any character."""
+    for _, origin in _origins(subject):
+        if origin.kind != "regex":
+            continue
+        blanked = _ESCAPED.sub(lambda found: "_" * len(found[0]), origin.value)
+        if _BARE_DOT.search(blanked):
+            other = example_of(origin.value, dot="-")
+            also = f", so {other} is allowed as well" if other else ""
+            yield Hit(origin.place, f"a dot stands for any character{also}", "write \\.")
+
+
+def partial_regexes(subject: Subject) -> Iterator[Hit]:
+    """Find a regex written as if it searched: it has to match the whole origin, and cannot."""
+    for _, origin in _origins(subject):
+        if origin.kind == "regex":
+            text = example_of(origin.value)
+            if text is None or text == "null" or is_open(origin) or "://" in text:
+                continue
+            # what stands before and after a part of an origin
+            longer = (f"https://{text}", f"https://ui{text}", f"https://{text}.example", "https://")
+            if not any(compiled(origin.value).fullmatch(each) for each in longer):
+                reason = "it has to match the whole origin, scheme included, and never does"
+                yield Hit(origin.place, reason, "begin it with https://")
+
+
+def stranger_regexes(subject: Subject) -> Iterator[Hit]:
+    """Find a regex that also matches origins of strangers."""
+    for at, origin in _origins(subject):
+        if origin.kind != "regex" or is_open(origin):
+            continue
+        stranger = _stranger(origin.value, credentials=bool(at.policy.allow_credentials))
+        if stranger:
+            reason = f"it also allows {stranger}"
+            mend = (
+                "end the host name and begin it with \\. or ://, as https://(.+\\.)?example\\.com"
+            )
+            yield Hit(origin.place, reason, mend)
+
+
+def prefixes(subject: Subject) -> Iterator[Hit]:
+    """Find a prefix of origins that a stranger's host name can go on from."""
+    for _, origin in _origins(subject):
+        # behind a port's colon only digits can follow
+        if origin.kind == "prefix" and not re.search(r"://[^/]+:[0-9]*$", origin.value):
+            whole = "://" in origin.value and not origin.value.endswith("//")
+            stranger = f"{origin.value}.stranger.invalid" if whole else STRANGERS[0]
+            yield Hit(origin.place, f"it also allows {stranger}", "write exact, or a regex")
+
+
+def null_origin(subject: Subject) -> Iterator[Hit]:
+    """Find a policy that allows the origin of every sandboxed frame."""
+    for at in subject.policies:
+        if not any(is_open(origin) for origin in at.policy.allow_origins):
+            for origin in at.policy.allow_origins:
+                if origin.kind == "exact" and origin.value == "null":
+                    reason = "null is the origin of every sandboxed frame, on any site"
+                    yield Hit(origin.place, reason, "remove it, and serve the page from an origin")
+
+
+def insecure_origins(subject: Subject) -> Iterator[Hit]:
+    """Find an http origin that is allowed credentials."""
+    for at, origin in _origins(subject):
+        if origin.kind != "exact" or not at.policy.allow_credentials:
+            continue
+        try:
+            pattern = OriginPattern.parse(origin.value)
+        except OriginError:
+            continue
+        if pattern.scheme == "http" and not pattern.is_loopback:
+            reason = "anyone on the network can speak for an http page, with the user's cookies"
+            yield Hit(origin.place, reason, "use https")
+
+
+def no_origins(subject: Subject) -> Iterator[Hit]:
+    """Find a policy without origins: it refuses every page."""
+    for at in subject.policies:
+        if not at.policy.allow_origins:
+            yield Hit(at.place(), "it allows no origin", "name them under allowOrigins")
+
+
+def is_open(origin: StringMatch) -> bool:
+    """Tell whether an entry lets anyone in: ``*``, or a regex or prefix as good as one."""
+    if origin.kind == "exact":
+        return origin.value == "*"
+    if origin.kind == "prefix":
+        return any(stranger.startswith(origin.value) for stranger in STRANGERS)
+    return any(map(compiled(origin.value).fullmatch, ("*", *STRANGERS)))
+
+
+def _origins(subject: Subject) -> Iterator[tuple[PolicyAt, StringMatch]]:
+    return ((at, origin) for at in subject.policies for origin in at.policy.allow_origins)
+
+
+def _why_never_sent(text: str) -> str:
+    try:
+        pattern = OriginPattern.parse(text)
+    except OriginError as error:
+        return error.hint
+    wildcard = pattern.subdomains or pattern.port == "*"
+    return "only a regex has wildcards" if wildcard else ""
+
+
+def _stranger(pattern: str, *, credentials: bool) -> str:
+    """Return an origin of somebody else that ``pattern`` matches, made from one it is meant for."""
+    text = example_of(pattern)
+    scheme, separator, rest = (text or "").partition("://")
+    host = rest.partition(":")[0]
+    if not separator or "." not in host.strip("."):
+        return ""
+    domain = ".".join(host.split(".")[-2:])
+    tries = [f"{scheme}://{host.lstrip('.')}.stranger.invalid", f"{scheme}://stranger-{domain}"]
+    found = next((each for each in tries if compiled(pattern).fullmatch(each)), "")
+    below = f"{scheme}://stranger.{domain}"
+    if not found and credentials and compiled(pattern).fullmatch(below):
+        # Imported late: reading the list takes some 30 ms, and few policies ask.
+        from publicsuffixlist import PublicSuffixList
+
+        found = below if PublicSuffixList().is_public(domain) else ""
+    return found
