@@ -128,8 +128,9 @@ def call_asgi(
         return next(inbox, {"type": "http.disconnect"})
 
     async def send(message: dict[str, Any]) -> None:
-        started = any(each["type"].endswith(".start") for each in answered.messages)
-        assert message["type"].endswith(".start") is not started, "start once, and first"
+        if message["type"] != "websocket.close":
+            started = any(each["type"].endswith(".start") for each in answered.messages)
+            assert message["type"].endswith(".start") is not started, "start once, and first"
         answered.messages.append(message)
         if message["type"].endswith("response.start"):
             answered.status = message["status"]
@@ -143,6 +144,8 @@ def call_asgi(
     async def run() -> None:
         try:
             await app(scope or http_scope(method, path, headers), receive, send)
+        except AssertionError:
+            raise
         except Exception as error:
             answered.raised = error
 
