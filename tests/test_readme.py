@@ -88,7 +88,8 @@ def test_the_pod_of_the_readme_runs() -> None:
         answer = subprocess.run(
             [
                 *("curl", "-si", "-X", "OPTIONS", f"http://localhost:{port}/"),
-                *("-H", "Origin: http://localhost:3000", "-H", "Access-Control-Request-Method: PUT"),
+                *("-H", "Origin: http://localhost:3000"),
+                *("-H", "Access-Control-Request-Method: PUT"),
             ],
             capture_output=True,
             text=True,
