@@ -120,7 +120,10 @@ class RuleMap(Generic[T]):
             return self._values[reach.whole]
         if not is_plain_path(path):
             return self._uncertain
-        return self._values[min(prefixes.first(path, reach.whole) for prefixes in reach.by_path)]
+        first = reach.whole
+        for prefixes in reach.by_path:
+            first = prefixes.first(path, first)
+        return self._values[first]
 
     def _look_up_host(self, host: bytes) -> _Reach:
         named = _HOST.fullmatch(host.decode("latin-1").strip(" \t").lower())
@@ -169,11 +172,13 @@ class _Prefixes:
     def first(self, path: str, otherwise: int) -> int:
         """Return the first rule that covers `path`, or `otherwise` if that comes before it."""
         index = self._by_prefix.get(path)
-        end = path.rfind("/", 0, self._longest + 1)
-        while index is None and end > 0:
-            index = self._by_prefix.get(path[:end])
+        end = self._longest + 1
+        while index is None:
             end = path.rfind("/", 0, end)
-        return otherwise if index is None else min(index, otherwise)
+            if end <= 0:
+                return otherwise
+            index = self._by_prefix.get(path[:end])
+        return min(index, otherwise)
 
 
 def _covering(host: str) -> Iterator[str]:
