@@ -14,6 +14,8 @@ from typing import Any, Final
 from meshcors.errors import PolicyError, Problem
 
 MAX_FILE_BYTES: Final = 1 << 20
+# The YAML reader takes quadratic time in the depth.
+_MAX_DEPTH: Final = 64
 
 # The one thing that Python's parsers of JSON and TOML refuse without a place.
 _LONG_NUMBER: Final = "a number of too many digits"
@@ -96,7 +98,7 @@ def _read_yaml(path: Path, text: str) -> list[object]:
 
     yaml = YAML(typ="safe", pure=True)
     try:
-        _refuse_tags_and_aliases(yaml.parse(text))
+        _refuse_what_is_not_needed(yaml.parse(text))
         return [document for document in yaml.load_all(text) if document is not None]
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -108,12 +110,16 @@ def _read_yaml(path: Path, text: str) -> list[object]:
         raise _wrong(path, "file_malformed", str(error).partition("\n")[0]) from None
 
 
-def _refuse_tags_and_aliases(events: Iterable[Any]) -> None:
-    """Refuse what a configuration needs not: nested aliases stand for any number of values."""
+def _refuse_what_is_not_needed(events: Iterable[Any]) -> None:
+    """Refuse tags, aliases (nested, they stand for any number of values) and deep nesting."""
     from ruamel.yaml.composer import ComposerError
-    from ruamel.yaml.events import AliasEvent
+    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
+    depth = 0
     for event in events:
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise ComposerError(None, None, "nested too deeply", event.start_mark)
         if isinstance(event, AliasEvent):
             hint = "write the value out: no aliases here"
             raise ComposerError(None, None, hint, event.start_mark)
