@@ -45,7 +45,8 @@ class Page(Protocol):
     def console(self) -> list[str]:
         """Every line of the console since the page was opened, the browser's own included.
 
-        Always empty in WebKit, whose driver does not hand it out. Lines may arrive after the script that caused them is done: see ``await_console``.
+        Always empty in WebKit, whose driver does not hand it out. Lines may arrive after the
+        script that caused them is done: see ``await_console``.
         """
         ...
 

@@ -95,8 +95,11 @@ class Chromium:
             page.command(f"{domain}.enable")
         page.command("Page.navigate", url=url)
         while not page.loaded:  # each command takes in the events that came before its answer
-            page.command("Runtime.evaluate", expression="new Promise(r => setTimeout(r, 20))",
-                         awaitPromise=True)
+            page.command(
+                "Runtime.evaluate",
+                expression="new Promise(r => setTimeout(r, 20))",
+                awaitPromise=True,
+            )
         return page
 
     def _dispatch(self, event: dict[str, Any]) -> None:
@@ -111,5 +114,6 @@ def start() -> Iterator[Chromium]:
         log = profile / "log"
         command = ["chromium", *FLAGS, f"--user-data-dir={profile / 'profile'}", "about:blank"]
         with started(command, log) as process:
-            with connected(await_line(process, log, r"DevTools listening on (\S+)")) as wire:
+            url = await_line(process, log, r"DevTools listening on (\S+)")
+            with connected(url) as wire:
                 yield Chromium(wire)

@@ -1,4 +1,4 @@
-"""Start a browser's process, wait for the line that says where it listens, stop what was started."""
+"""A browser's process: started, awaited by the line that says where it listens, ended."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def home() -> Iterator[Path]:
 def started(
     command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``command`` in a process group of its own, stdout and stderr in ``log``; end the group."""
+    """Run ``command`` in a process group of its own, its output in ``log``; end the group."""
     with log.open("wb") as sink:
         process = subprocess.Popen(
             command,

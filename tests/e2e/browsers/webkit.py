@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import time
 import urllib.error
@@ -17,6 +16,7 @@ import pytest
 
 from tests.e2e.browsers import ENGINES, ScriptError
 from tests.e2e.browsers.processes import await_line, home, started
+from tests.e2e.processes import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +113,7 @@ def start() -> Iterator[WebKit]:
         log = directory / "log"
         environment = {"DISPLAY": display, "HOME": str(directory), "LIBGL_ALWAYS_SOFTWARE": "1"}
         environment |= {"GDK_BACKEND": "x11", "NO_AT_BRIDGE": "1"}
-        port = _free_port()
+        port = free_port()
         command = ["WebKitWebDriver", "--host=127.0.0.1", f"--port={port}"]
         with started(command, log, environment) as process:
             session = Session(f"http://127.0.0.1:{port}")
@@ -143,13 +143,6 @@ def _display(directory: Path) -> Iterator[str]:
     command = ["Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"]
     with started(command, log) as process:
         yield ":" + await_line(process, log, r"(?m)^(\d+)$")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _await_driver(process: subprocess.Popen[bytes], session: Session) -> None:
