@@ -54,6 +54,8 @@ def request(rng: random.Random) -> dict[str, Any]:
     method = rng.choice(METHODS)
     if rng.random() < 0.75:
         headers.append(("origin", rng.choice(ORIGINS)))
+        if rng.random() < 0.05:
+            headers.append(("Origin", rng.choice(ORIGINS)))
     if rng.random() < 0.4:
         method = "OPTIONS"
         headers.append(("access-control-request-method", rng.choice(["POST", "GET", "PURGE", ""])))
@@ -71,10 +73,18 @@ def request(rng: random.Random) -> dict[str, Any]:
     return {
         "method": method,
         "host": rng.choice(REQUEST_HOSTS),
-        "path": rng.choice(PATHS),
+        "path": _path(rng) if rng.random() < 0.15 else rng.choice(PATHS),
         "headers": tuple(headers),
         "answer": tuple(answer),
     }
+
+
+def _path(rng: random.Random) -> str:
+    """Make a path that Envoy normalizes."""
+    pieces = ["a", "A", "%61", ".", "..", "%2e", "%2E", ";x", "", "\\", "/", "%2f", "%2F", "~"]
+    pieces += ["%7e", "|", "%7C", "v1", "%5c", "%", "%zz", "'", "^"]
+    parts = ("".join(rng.choices(pieces, k=rng.choice([1, 1, 2, 3]))) for _ in range(4))
+    return "/" + "/".join(parts) + rng.choice(["", "/", "?", "?q=%31&..=/../"])
 
 
 def virtual_service(rng: random.Random, number: int) -> dict[str, Any]:
@@ -105,6 +115,9 @@ def _rule(rng: random.Random) -> dict[str, Any]:
     kind = rng.random()
     if kind < 0.1:
         rule["redirect"] = _redirect(rng)
+        uris = [match["uri"] for match in rule.get("match", ()) if "uri" in match]
+        if "uri" not in rule["redirect"] and all("prefix" in uri for uri in uris):
+            rule["redirect"]["prefixRewrite"] = rng.choice(["/new", "/"])
     elif kind < 0.2:
         rule["directResponse"] = {"status": rng.choice([200, 204, 403, 404, 503])}
         if rng.random() < 0.5:
@@ -277,8 +290,14 @@ def _route_rule(rng: random.Random) -> dict[str, Any]:
         )
     kind = rng.random()
     if kind < 0.15:
+        path = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/new"}
         redirect = rng.choice(
-            [{"hostname": "new.test"}, {"scheme": "https", "statusCode": 301}, {"port": 8443}]
+            [
+                {"hostname": "new.test"},
+                {"scheme": "https", "statusCode": 301},
+                {"port": 8443},
+                {"path": path},
+            ]
         )
         rule["filters"].append({"type": "RequestRedirect", "requestRedirect": redirect})
     elif kind < 0.9:

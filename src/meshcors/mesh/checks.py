@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Final
 
@@ -19,7 +20,6 @@ _WILDCARD_LABEL: Final = re.compile(r"\*|(\*-?)?[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a
 _OBJECT_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _LABEL_VALUE: Final = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?")
 _HEADER_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
-_IPV4: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}")
 
 
 def label(text: str) -> str:
@@ -62,7 +62,11 @@ def wildcard_domain(text: str) -> str:
 
 def is_ip(text: str) -> bool:
     """Tell whether a host is an IP address, which Istio takes where it takes a name."""
-    return _IPV4.fullmatch(text) is not None or ":" in text
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def gateway_name(text: str) -> str:

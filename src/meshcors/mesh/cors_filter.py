@@ -83,16 +83,4 @@ def response_fields(
         ours[ALLOW_CREDENTIALS] = "true"
     if exposed := ",".join(policy.expose_headers):
         ours[EXPOSE_HEADERS] = exposed
-    return replaced(fields, ours)
-
-
-def replaced(fields: Iterable[tuple[str, str]], ours: dict[str, str]) -> Fields:
-    """Set fields in place of all of their name; new ones come last."""
-    left = dict(ours)
-    result: Fields = []
-    for name, value in fields:
-        if name.lower() not in ours:
-            result.append((name, value))
-        elif name.lower() in left:
-            result.append((name.lower(), left.pop(name.lower())))
-    return result + list(left.items())
+    return [pair for pair in fields if pair[0].lower() not in ours] + list(ours.items())

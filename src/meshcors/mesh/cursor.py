@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # What a file may come to once its aliases are followed; the largest real ones have some thousands.
-MAX_NODES: Final = 500_000
+MAX_NODES: Final = 300_000
 MAX_DEPTH: Final = 64
 
 _TAGS: Final = "tag:yaml.org,2002:"
@@ -70,7 +70,10 @@ class Cursor:
         return self.node.id == "scalar" and self._plain(_NULL)
 
     def problem(self, code: str, message: str, mend: str) -> None:
-        """Report a fault of this node."""
+        """Report a fault of this node; what follows from a wrong type is not said again."""
+        last = self.report.problems[-1:]
+        if any((it.code, it.place, it.path) == ("type", self.place, self.path) for it in last):
+            return
         self.report.problems.append(Problem(self.place, code, self.path, message, mend))
 
     def fields(self, known: Iterable[str]) -> dict[str, Cursor]:
@@ -90,6 +93,9 @@ class Cursor:
         if self.node.id != "mapping":
             self._wrong_type("a mapping (name: value)")
             return {}
+        if self.depth >= MAX_DEPTH:
+            self.problem("too_deep", "nested too deep", "check for an alias inside its own anchor")
+            return {}
         merged: dict[str, Cursor] = {}
         own: dict[str, Cursor] = {}
         for key, value in self.node.value:
@@ -97,8 +103,6 @@ class Cursor:
                 self.problem("type", "a key that is a list or a mapping", "use a plain name")
                 continue
             inner = self._child(value, f"{self.path}.{key.value}" if self.path else key.value)
-            if inner is None:
-                continue
             if key.value == "<<" and key.style is None:
                 sources = inner.items() if inner.node.id == "sequence" else [inner]
                 for source in reversed(sources):
@@ -112,17 +116,14 @@ class Cursor:
         if self.node.id != "sequence":
             self._wrong_type("a list (- item)")
             return []
-        children = (
-            self._child(item, f"{self.path}[{at}]") for at, item in enumerate(self.node.value)
-        )
-        return [child for child in children if child is not None]
+        return [self._child(item, f"{self.path}[{at}]") for at, item in enumerate(self.node.value)]
 
     def string(self) -> str:
         """Read a text; for Kubernetes a bare ``8000`` or ``yes`` is none."""
         if self.node.id != "scalar":
             self._wrong_type("a text")
             return ""
-        if self.node.style is None and self._kind() != "text":
+        if not self._is_text:
             value = self.node.value
             message = f"must be a text, and {value or 'nothing'} is read as {self._kind()}"
             self.problem("type", message, f'write "{value}"')
@@ -169,21 +170,24 @@ class Cursor:
     def seconds(self) -> float:
         """Read a duration such as ``24h``, ``1m30s`` or ``1.5s``, in seconds."""
         text = self.string()
+        if not self._is_text:
+            return 1.0
         parts = _DURATION_PART.findall(text)
         if not parts or "".join(number + unit for number, unit in parts) != text:
             self.problem("duration", f"{text!r} is no duration", "write it as 24h, 10m or 600s")
             return 1.0
         return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
 
-    def _child(self, node: Any, path: str) -> Cursor | None:
+    def _child(self, node: Any, path: str) -> Cursor:
         self.report.count(node)
-        if self.depth >= MAX_DEPTH:
-            self.problem("too_deep", "nested too deep", "check for an alias inside its own anchor")
-            return None
         return Cursor(node, path, self.report, self.depth + 1)
 
     def _plain(self, pattern: re.Pattern[str]) -> bool:
         return self.node.style is None and pattern.fullmatch(self.node.value) is not None
+
+    @property
+    def _is_text(self) -> bool:
+        return self.node.id == "scalar" and (self.node.style is not None or self._kind() == "text")
 
     def _kind(self) -> str:
         if self.node.tag == _TAGS + "str" and not (self._plain(_TRUE) or self._plain(_FALSE)):

@@ -78,8 +78,6 @@ def read_http_route(cursor: Cursor) -> VirtualService:
 
 def precedence(rule: HttpRule) -> tuple[int, int, bool, int, int]:
     """Rank a rule of one match entry; the higher rank is tried first, equal ones in order."""
-    if not rule.match:
-        return (-2, 0, False, 0, 0)
     match = rule.match[0]
     kinds = {"exact": 3, "prefix": 2, "regex": 1}
     path = match.uri or StringMatch("prefix", "/", match.place)

@@ -55,14 +55,15 @@ def read_objects(
 
 def _objects(cursor: Cursor) -> Iterator[Cursor]:
     """Yield the document, or the items of a ``List`` as ``kubectl get -o yaml`` prints it."""
+    if cursor.is_null:
+        return  # nothing between two ---
     if cursor.node.id != "mapping":
         message = "a document that is no Kubernetes object"
         cursor.problem("type", message, "it begins with apiVersion and kind")
         return
     entries = cursor.entries()
     if "kind" in entries and entries["kind"].node.value == "List" and "items" in entries:
-        for item in entries["items"].items():
-            yield from _objects(item)
+        yield from (item for item in entries["items"].items() if item.node.id == "mapping")
     else:
         yield cursor
 

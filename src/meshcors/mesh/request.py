@@ -37,6 +37,7 @@ SOME_REQUEST_ID: Final = "00000000-0000-4000-8000-000000000000"
 SOME_ADDRESS: Final = "192.0.2.1"
 
 _PATH: Final = re.compile(r"/[!-\"$-~]*")
+_DOT_PARAMETERS: Final = re.compile(r"(?<=/)(\.\.?);[^/]*")
 _ESCAPED: Final = re.compile("%([0-9a-fA-F]{2})")
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _ENCODED: Final = str.maketrans({char: f"%{ord(char):02X}" for char in '"<>^`{|}'})
@@ -124,9 +125,11 @@ def normalized(path: str) -> str:
     """Normalize a path as Envoy does with ``normalize_path`` (googleurl's canonicalization).
 
     Unreserved characters are decoded and ``"<>^`{|}`` encoded, a backslash is a slash, ``.`` and
-    ``..`` are resolved (RFC 3986 5.2.4), several slashes at the beginning are one.
+    ``..`` are resolved (RFC 3986 5.2.4), with ``;parameters`` as well where they are not escaped.
+    Several slashes stay several.
     """
-    decoded = _ESCAPED.sub(_decoded, path.replace("\\", "/")).translate(_ENCODED)
+    bare = _DOT_PARAMETERS.sub(r"\1", path.replace("\\", "/"))
+    decoded = _ESCAPED.sub(_decoded, bare).translate(_ENCODED)
     segments: list[str] = []
     parts = decoded.split("/")[1:]
     for at, part in enumerate(parts):
@@ -137,7 +140,7 @@ def normalized(path: str) -> str:
             continue
         if at == len(parts) - 1:
             segments.append("")
-    return "/" + "/".join(segments).lstrip("/")
+    return "/" + "/".join(segments)
 
 
 def _decoded(found: re.Match[str]) -> str:

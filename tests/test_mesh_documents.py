@@ -1,0 +1,556 @@
+"""Documents that would not load: each says the place, the reason and the mend, and never raises."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshcors.mesh import DocumentError, Place, read_documents
+from meshcors.mesh.problems import SHOWN_PROBLEMS
+from meshcors.mesh.source import MAX_CHARACTERS
+from tests.mesh_cases import ORIGINAL, route, to, vs
+
+ONE = to()
+
+
+def problems(text: str) -> list[tuple[str, str]]:
+    with pytest.raises(DocumentError) as caught:
+        read_documents(text, "mesh.yaml")
+    return [(problem.code, problem.path) for problem in caught.value.problems]
+
+
+# one rule in flow style: what is wrong with it, and where
+RULES = [
+    ("no_action", "{match: [{uri: {prefix: /}}]}", "action", ""),
+    ("empty_route", "{route: []}", "action", ""),
+    ("two_actions", f"{{{ONE}, redirect: {{uri: /}}}}", "action", ".redirect"),
+    (
+        "fault_with_redirect",
+        "{redirect: {uri: /}, fault: {abort: {httpStatus: 500}}}",
+        "action",
+        ".fault",
+    ),
+    (
+        "rewrite_with_direct",
+        "{directResponse: {status: 200}, rewrite: {uri: /}}",
+        "action",
+        ".rewrite",
+    ),
+    ("delegate", "{delegate: {name: other}}", "delegate", ".delegate"),
+    ("unknown_field", f"{{{ONE}, corsPolicies: {{}}}}", "unknown_field", ".corsPolicies"),
+    ("unknown_match", f"{{{ONE}, match: [{{path: /}}]}}", "unknown_field", ".match[0].path"),
+    ("wrong_type", f"{{{ONE}, match: {{}}}}", "type", ".match"),
+    ("scalar_for_mapping", f"{{{ONE}, match: [x]}}", "type", ".match[0]"),
+    (
+        "two_kinds",
+        f"{{{ONE}, match: [{{uri: {{exact: /, prefix: /}}}}]}}",
+        "match",
+        ".match[0].uri",
+    ),
+    ("empty_regex", f"{{{ONE}, match: [{{uri: {{regex: ''}}}}]}}", "match", ".match[0].uri.regex"),
+    (
+        "empty_prefix",
+        f"{{{ONE}, match: [{{method: {{prefix: ''}}}}]}}",
+        "match",
+        ".match[0].method.prefix",
+    ),
+    (
+        "broken_regex",
+        f"{{{ONE}, match: [{{uri: {{regex: '('}}}}]}}",
+        "regex",
+        ".match[0].uri.regex",
+    ),
+    (
+        "star_regex_in_uri",
+        f"{{{ONE}, match: [{{uri: {{regex: '*'}}}}]}}",
+        "regex",
+        ".match[0].uri.regex",
+    ),
+    (
+        "look_ahead",
+        f"{{{ONE}, match: [{{uri: {{regex: '(?=a)'}}}}]}}",
+        "regex",
+        ".match[0].uri.regex",
+    ),
+    (
+        "long_regex",
+        f"{{{ONE}, match: [{{uri: {{regex: '{'a' * 1025}'}}}}]}}",
+        "regex",
+        ".match[0].uri.regex",
+    ),
+    (
+        "header_name",
+        f"{{{ONE}, match: [{{headers: {{'a b': {{}}}}}}]}}",
+        "header",
+        ".match[0].headers.a b",
+    ),
+    ("port", f"{{{ONE}, match: [{{port: 70000}}]}}", "range", ".match[0].port"),
+    ("port_text", f"{{{ONE}, match: [{{port: '80'}}]}}", "type", ".match[0].port"),
+    (
+        "ignore_case",
+        f"{{{ONE}, match: [{{ignoreUriCase: maybe}}]}}",
+        "type",
+        ".match[0].ignoreUriCase",
+    ),
+    (
+        "gateway_name",
+        f"{{{ONE}, match: [{{gateways: [a/b/c]}}]}}",
+        "gateway",
+        ".match[0].gateways[0]",
+    ),
+    (
+        "label",
+        f"{{{ONE}, match: [{{sourceLabels: {{app: 'a b'}}}}]}}",
+        "label",
+        ".match[0].sourceLabels.app",
+    ),
+    (
+        "namespace",
+        f"{{{ONE}, match: [{{sourceNamespace: a_b}}]}}",
+        "namespace",
+        ".match[0].sourceNamespace",
+    ),
+    (
+        "origin_missing",
+        f"{{{ONE}, corsPolicy: {{allowOrigins: [{{}}]}}}}",
+        "required",
+        ".corsPolicy.allowOrigins[0]",
+    ),
+    (
+        "origin_star_regex",
+        f"{{{ONE}, corsPolicy: {{allowOrigins: [{{regex: '*'}}]}}}}",
+        "regex",
+        ".corsPolicy.allowOrigins[0].regex",
+    ),
+    (
+        "origin_text",
+        f"{{{ONE}, corsPolicy: {{allowOrigins: ['*']}}}}",
+        "type",
+        ".corsPolicy.allowOrigins[0]",
+    ),
+    (
+        "custom_method",
+        f"{{{ONE}, corsPolicy: {{allowMethods: [PURGE]}}}}",
+        "name",
+        ".corsPolicy.allowMethods[0]",
+    ),
+    (
+        "cors_header",
+        f"{{{ONE}, corsPolicy: {{allowHeaders: ['a,b']}}}}",
+        "name",
+        ".corsPolicy.allowHeaders[0]",
+    ),
+    ("half_second", f"{{{ONE}, corsPolicy: {{maxAge: 1.5s}}}}", "duration", ".corsPolicy.maxAge"),
+    ("zero_seconds", f"{{{ONE}, corsPolicy: {{maxAge: 0s}}}}", "duration", ".corsPolicy.maxAge"),
+    ("bare_seconds", f"{{{ONE}, corsPolicy: {{maxAge: 600}}}}", "type", ".corsPolicy.maxAge"),
+    (
+        "unmatched",
+        f"{{{ONE}, corsPolicy: {{unmatchedPreflights: DROP}}}}",
+        "choice",
+        ".corsPolicy.unmatchedPreflights",
+    ),
+    ("no_destination", "{route: [{weight: 1}]}", "required", ".route[0]"),
+    ("no_host", "{route: [{destination: {}}]}", "required", ".route[0].destination"),
+    ("star_host", "{route: [{destination: {host: '*'}}]}", "host", ".route[0].destination.host"),
+    (
+        "subset",
+        "{route: [{destination: {host: a, subset: a_b}}]}",
+        "subset",
+        ".route[0].destination.subset",
+    ),
+    (
+        "port_number",
+        "{route: [{destination: {host: a, port: {}}}]}",
+        "required",
+        ".route[0].destination.port",
+    ),
+    (
+        "no_weight",
+        "{route: [{destination: {host: a}}, {destination: {host: b}}]}",
+        "weight",
+        ".route",
+    ),
+    (
+        "host_response",
+        f"{{{ONE}, headers: {{response: {{set: {{host: a}}}}}}}}",
+        "header",
+        ".headers.response.set.host",
+    ),
+    (
+        "remove_pseudo",
+        f"{{{ONE}, headers: {{request: {{remove: [':path']}}}}}}",
+        "header",
+        ".headers.request.remove[0]",
+    ),
+    (
+        "empty_name",
+        f"{{{ONE}, headers: {{request: {{set: {{'': a}}}}}}}}",
+        "header",
+        ".headers.request.set.",
+    ),
+    (
+        "percent",
+        f"{{{ONE}, headers: {{response: {{add: {{a: 50%}}}}}}}}",
+        "header",
+        ".headers.response.add.a",
+    ),
+    (
+        "control",
+        f'{{{ONE}, headers: {{response: {{add: {{a: "\\n"}}}}}}}}',
+        "header",
+        ".headers.response.add.a",
+    ),
+    (
+        "two_hosts",
+        f"{{{ONE}, rewrite: {{authority: a}}, headers: {{request: {{set: {{host: b}}}}}}}}",
+        "authority",
+        "",
+    ),
+    ("redirect_nothing", "{redirect: {redirectCode: 302}}", "redirect", ".redirect"),
+    (
+        "redirect_code",
+        "{redirect: {uri: /, redirectCode: 304}}",
+        "redirect",
+        ".redirect.redirectCode",
+    ),
+    ("redirect_scheme", "{redirect: {scheme: ftp}}", "redirect", ".redirect.scheme"),
+    ("redirect_paths", "{redirect: {uri: /, prefixRewrite: /}}", "redirect", ".redirect"),
+    (
+        "redirect_ports",
+        "{redirect: {port: 80, derivePort: FROM_REQUEST_PORT}}",
+        "redirect",
+        ".redirect",
+    ),
+    (
+        "redirect_prefix",
+        "{match: [{uri: {exact: /}}], redirect: {prefixRewrite: /}}",
+        "redirect",
+        ".redirect",
+    ),
+    ("direct_status", "{directResponse: {}}", "required", ".directResponse"),
+    ("direct_range", "{directResponse: {status: 100}}", "range", ".directResponse.status"),
+    (
+        "direct_bodies",
+        "{directResponse: {status: 200, body: {string: a, bytes: YQ==}}}",
+        "body",
+        ".directResponse.body",
+    ),
+    (
+        "direct_base64",
+        "{directResponse: {status: 200, body: {bytes: '!'}}}",
+        "body",
+        ".directResponse.body.bytes",
+    ),
+    ("rewrite_nothing", f"{{{ONE}, rewrite: {{}}}}", "rewrite", ".rewrite"),
+    (
+        "rewrite_both",
+        f"{{{ONE}, rewrite: {{uri: /, uriRegexRewrite: {{match: a, rewrite: b}}}}}}",
+        "rewrite",
+        ".rewrite",
+    ),
+    (
+        "rewrite_half",
+        f"{{{ONE}, rewrite: {{uriRegexRewrite: {{match: a}}}}}}",
+        "required",
+        ".rewrite.uriRegexRewrite",
+    ),
+    (
+        "rewrite_regex",
+        f"{{{ONE}, rewrite: {{uriRegexRewrite: {{match: '[', rewrite: b}}}}}}",
+        "regex",
+        ".rewrite.uriRegexRewrite.match",
+    ),
+    ("timeout", f"{{{ONE}, timeout: 0s}}", "duration", ".timeout"),
+    ("timeout_words", f"{{{ONE}, timeout: soon}}", "duration", ".timeout"),
+    ("retries", f"{{{ONE}, retries: {{perTryTimeout: 1s}}}}", "retries", ".retries"),
+    ("fault_empty", f"{{{ONE}, fault: {{}}}}", "required", ".fault"),
+    (
+        "fault_percentage",
+        f"{{{ONE}, fault: {{abort: {{httpStatus: 500, percentage: {{value: 101}}}}}}}}",
+        "range",
+        ".fault.abort.percentage",
+    ),
+    (
+        "fault_http2",
+        f"{{{ONE}, fault: {{abort: {{http2Error: x}}}}}}",
+        "fault",
+        ".fault.abort.http2Error",
+    ),
+    (
+        "fault_exponential",
+        f"{{{ONE}, fault: {{delay: {{exponentialDelay: 1s}}}}}}",
+        "fault",
+        ".fault.delay.exponentialDelay",
+    ),
+    (
+        "fault_words",
+        f"{{{ONE}, fault: {{delay: {{fixedDelay: 1s, percentage: {{value: all}}}}}}}}",
+        "type",
+        ".fault.delay.percentage.value",
+    ),
+    (
+        "big_body",
+        "{directResponse: {status: 200, body: {string: '" + "x" * 1048577 + "'}}}",
+        "body",
+        ".directResponse.body",
+    ),
+    ("mirrors", f"{{{ONE}, mirror: {{host: a}}, mirrors: []}}", "mirror", ".mirrors"),
+    ("mirror_destination", f"{{{ONE}, mirrors: [{{}}]}}", "required", ".mirrors[0]"),
+    ("mirror_percent", f"{{{ONE}, mirrorPercent: 101}}", "range", ".mirrorPercent"),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "path"), [pytest.param(*row[1:], id=row[0]) for row in RULES]
+)
+def test_rule_istio_refuses(rule: str, code: str, path: str) -> None:
+    assert problems(vs(rule)) == [(code, f"spec.http[0]{path}")]
+
+
+HTTP = f"{{{ONE}}}"
+HEADS = [
+    ("two_hosts_overlap", vs(HTTP, hosts="['*.a.test', b.a.test]"), "duplicate_host"),
+    ("two_wildcards", vs(HTTP, hosts="['*.a.test', '*.test']"), "duplicate_host"),
+    ("same_host", vs(HTTP, hosts="[a.test, a.test]"), "duplicate_host"),
+    ("exact_then_wildcard", vs(HTTP, hosts="[b.a.test, '*.a.test']"), "duplicate_host"),
+    ("host_name", vs(HTTP, hosts="[a_b.test]"), "host"),
+    ("host_url", vs(HTTP, hosts="['https://a.test']"), "host"),
+    ("host_ends_in_number", vs(HTTP, hosts="[a.1]"), "host"),
+    ("host_empty", vs(HTTP, hosts="['']"), "host"),
+    ("wildcard_inside", vs(HTTP, hosts="[a.*.test]"), "host"),
+    ("no_hosts", vs(HTTP, hosts="[]"), "delegate"),
+    ("star_in_mesh", vs(HTTP).replace("  gateways: [gate]\n", ""), "host"),
+    ("gateway_empty", vs(HTTP).replace("[gate]", "['']"), "gateway"),
+    ("gateway", vs(HTTP).replace("[gate]", "[a b]"), "gateway"),
+    (
+        "no_rules",
+        vs(HTTP).replace("  http:\n", "  exportTo:\n").replace("  - {", "  - a  # {"),
+        "required",
+    ),
+    ("no_name", vs(HTTP).replace("name: a,", ""), "required"),
+    ("bad_name", vs(HTTP).replace("name: a,", "name: A_b,"), "name"),
+    ("version", vs(HTTP).replace("istio.io/v1", "istio.io/v2"), "api_version"),
+    ("no_kind", vs(HTTP).replace("kind", "kin"), "type"),
+    ("duplicate_key", vs(HTTP) + "  hosts: [x.test]\n", "duplicate_key"),
+    ("boolean_for_text", vs(HTTP).replace("name: a,", "name: yes,"), "type"),
+    ("number_for_text", vs(HTTP).replace("name: a,", "name: 7,"), "type"),
+    ("null_for_text", vs(HTTP, hosts="[~]"), "type"),
+    ("list_for_text", vs(HTTP, hosts="[[]]"), "type"),
+    ("text_for_list", vs(HTTP, hosts="a.test"), "type"),
+    ("list_as_key", vs(HTTP).replace("{name: a,", "{? [x] : y, name: a,"), "type"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [pytest.param(text, code, id=name) for name, text, code in HEADS]
+)
+def test_document_istio_refuses(text: str, code: str) -> None:
+    assert code in [found for found, _ in problems(text)]
+
+
+ROUTES = [
+    ("filter", "{filters: [{type: Other}]}", "filter"),
+    ("filter_body", "{filters: [{type: CORS}]}", "filter"),
+    ("extension", "{filters: [{type: ExtensionRef, extensionRef: {}}]}", "filter"),
+    ("method", "{matches: [{method: get}]}", "choice"),
+    ("path", "{matches: [{path: {value: a}}]}", "path"),
+    ("regex", "{matches: [{path: {type: RegularExpression, value: '('}}]}", "regex"),
+    ("header", "{matches: [{headers: [{name: a}]}]}", "required"),
+    ("query_name", "{matches: [{queryParams: [{value: a}]}]}", "required"),
+    (
+        "header_regex",
+        "{matches: [{headers: [{name: a, type: RegularExpression, value: '('}]}]}",
+        "regex",
+    ),
+    ("backend", "{backendRefs: [{port: 80}]}", "required"),
+    ("modifier", "{filters: [{type: URLRewrite, urlRewrite: {path: {}}}]}", "required"),
+    (
+        "operation",
+        "{filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{value: x}]}}]}",
+        "header",
+    ),
+    (
+        "redirect",
+        "{filters: [{type: RequestRedirect, requestRedirect: {statusCode: 305}}]}",
+        "redirect",
+    ),
+    ("max_age", "{filters: [{type: CORS, cors: {maxAge: 0}}]}", "range"),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"), [pytest.param(rule, code, id=name) for name, rule, code in ROUTES]
+)
+def test_http_route_the_api_refuses(rule: str, code: str) -> None:
+    assert [found for found, _ in problems(route(rule))] == [code]
+
+
+def test_http_route_hostnames_and_parents() -> None:
+    text = route("{}", hostnames="['*', a_b.test]").replace("{name: gate}", "{namespace: b}")
+    assert [code for code, _ in problems(text)] == ["required", "host", "host"]
+
+
+BROKEN = [
+    (
+        "list_for_kind",
+        "apiVersion: v1\nkind: []",
+        "mesh.yaml:2:7: kind: must be a text, not a list",
+    ),
+    ("unfinished", "a: [", "mesh.yaml:1:5: not YAML"),
+    (
+        "tab",
+        "a:\n\tb: 1",
+        "mesh.yaml:2:1: not YAML: a tab where YAML wants spaces; indent with spaces",
+    ),
+    ("control", "a: \x00", "mesh.yaml:1:1: not YAML: unacceptable character"),
+    ("colon", "a: b: c", "mesh.yaml:1:5: not YAML: mapping values are not allowed here"),
+    ("unknown_alias", "a: *b", "mesh.yaml:1:4: not YAML: found undefined alias"),
+    ("text", "hello", "mesh.yaml:1:1: a document that is no Kubernetes object"),
+    ("list", "- a", "mesh.yaml:1:1: a document that is no Kubernetes object"),
+    ("deep", "[" * 20_000, "mesh.yaml:1:1: lists and mappings are nested too deep"),
+    ("large", "#" * (5 * 1024 * 1024), "mesh.yaml:1:1: the file has 5.0 MiB, more than the 2 MiB"),
+    ("self", vs(f"{{match: [&m {{<<: *m, port: 80}}], {ONE}}}"), "nested too deep"),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [pytest.param(text, line, id=name) for name, text, line in BROKEN]
+)
+def test_broken_text_is_one_clear_line(text: str, line: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        read_documents(text, "mesh.yaml")
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_alias_bomb_is_defused() -> None:
+    many = ", ".join(["*m"] * 999)
+    bomb = vs(f"&r {{match: [&m {{}}, {many}], {ONE}}}") + "  - *r\n" * 999
+    assert len(bomb) < 20_000 < 999**2
+    ((code, _),) = problems(bomb)
+    assert code == "alias_bomb"
+
+
+def test_places_are_those_of_an_editor() -> None:
+    text = ORIGINAL.replace("24h", "24x").replace("hosts", "host").replace("number: 8000", "nr: 1")
+    with pytest.raises(DocumentError) as caught:
+        read_documents(text, "mesh.yaml")
+    lines = str(caught.value).splitlines()
+    assert [line.split(" ")[0] for line in lines] == [
+        "mesh.yaml:5:3:",
+        "mesh.yaml:6:9:",
+        "mesh.yaml:13:15:",
+        "mesh.yaml:15:81:",
+        "mesh.yaml:15:86:",
+    ]
+    assert lines[1].endswith("no field 'host' here; did you mean hosts?")
+
+
+def test_a_hundred_faults_are_not_a_hundred_lines() -> None:
+    text = vs("\n".join(["{}"] * 100))
+    with pytest.raises(DocumentError) as caught:
+        read_documents(text)
+    assert len(caught.value.problems) == 100
+    assert len(str(caught.value).splitlines()) == SHOWN_PROBLEMS + 1
+
+
+def test_other_kinds_are_passed_over_and_lists_opened() -> None:
+    itself = "&a {apiVersion: networking.istio.io/v1, kind: List, items: [*a]}"
+    assert read_documents(itself) == ()
+    text = (
+        "---\n# nothing\n---\napiVersion: v1\nkind: Service\nmetadata: {anything: goes}\n---\n"
+        + "apiVersion: networking.istio.io/v1beta1\nkind: Gateway\n---\n"
+        + "apiVersion: gateway.solo.io/v1\nkind: VirtualService\n---\n"
+        + "apiVersion: v1\nkind: List\nitems:\n"
+        + "".join(
+            f"- {line}\n" if at == 0 else f"  {line}\n"
+            for at, line in enumerate(vs(HTTP).splitlines())
+        )
+        + "---\n"
+    )
+    (document,) = read_documents(text)
+    assert document.label == "ns/a"
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1", "v1alpha3"])
+def test_every_version_is_read(version: str) -> None:
+    (document,) = read_documents(vs(HTTP).replace("istio.io/v1", f"istio.io/{version}"))
+    assert document.hosts == ("*",)
+
+
+def test_anchors_and_merge_keys_are_followed() -> None:
+    text = vs(
+        f"{{match: [&m {{method: {{exact: OPTIONS}}}}], {ONE}}}\n"
+        "{<<: [{route: []}, {name: x}], match: [{<<: *m, port: 80}], route: ~, "
+        "directResponse: {status: 200, body: {}}}"
+    )
+    (document,) = read_documents(text)
+    merged = document.http[1]
+    assert merged.name == "x"
+    assert str(merged.match[0].method) == 'exact "OPTIONS"'
+    assert merged.match[0].port == 80
+
+
+def test_everything_the_model_leaves_aside_is_read() -> None:
+    text = vs(
+        f"{{name: x, {ONE}, timeout: 5s, corsPolicy: {{allowCredentials: off}}, "
+        "retries: {attempts: 2, perTryTimeout: 1s, backoff: 25ms}, "
+        "fault: {abort: {grpcStatus: INTERNAL, percentage: {value: 0.5}}, "
+        "delay: {fixedDelay: 1m}}, "
+        "mirrors: [{destination: {host: b, subset: v1}, percentage: {value: 10}}], "
+        "match: [{name: m, statPrefix: s, sourceLabels: {a: b}, sourceNamespace: x}]}\n"
+        f"{{{ONE}, mirror: {{host: b}}, mirrorPercent: 5, mirrorPercentage: {{value: 5}}}}",
+        hosts="[10.0.0.1, 'a.test.', '::1']",
+    )
+    (document,) = read_documents(text)
+    assert document.http[0].has_fault
+    assert document.http[0].match[0].source_labels == (("a", "b"),)
+
+
+def test_place_at_names_any_field() -> None:
+    (document,) = read_documents(ORIGINAL, "mesh.yaml")
+    headers = ("spec", "http", 0, "corsPolicy", "allowHeaders")
+    assert document.place_at(*headers) == Place("mesh.yaml", 10, 7)
+    assert document.place_at(*headers, 1) == Place("mesh.yaml", 10, 37)
+    assert document.place_at(*headers, 99) == document.place_at(*headers)
+    assert document.place_at("spec", "nothing", "here") == document.place_at("spec")
+    assert document.place_at("apiVersion", "x") == Place("mesh.yaml", 1, 1)
+
+
+def test_missing_parts_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "re2", None)
+    found = vs(f"{{match: [{{uri: {{regex: /a}}}}], {ONE}}}")
+    with pytest.raises(DocumentError, match=r"pip install 'meshcors\[regex\]'"):
+        read_documents(found)
+    monkeypatch.setitem(__import__("sys").modules, "ruamel.yaml", None)
+    with pytest.raises(DocumentError, match=r"pip install 'meshcors\[cli\]'"):
+        read_documents(found)
+
+
+def test_size_is_bounded_by_characters() -> None:
+    assert read_documents("#" * MAX_CHARACTERS) == ()
+
+
+LINES = st.sampled_from(
+    [
+        *ORIGINAL.splitlines(),
+        *vs(HTTP).splitlines(),
+        "---",
+        "  - ",
+        "\t",
+        "{",
+        "&a",
+        "*a",
+        "<<: *a",
+        "? b",
+    ]
+)
+
+
+@given(st.lists(LINES, max_size=25), st.text(max_size=20))
+def test_no_text_makes_it_raise_anything_else(lines: list[str], rest: str) -> None:
+    with contextlib.suppress(DocumentError):
+        read_documents("\n".join([*lines, rest]))
