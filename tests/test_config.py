@@ -1,0 +1,739 @@
+"""A policy from the environment, a file and flags: read, printed back, refused by name."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from meshcors import HeaderKey, Policy, PolicyError
+from meshcors.config import from_environment, from_file, load, to_document, to_environment
+from meshcors.origins import Regex
+from meshcors.spelling import OPTIONS
+
+UI = "https://ui.example"
+
+
+def environment(**variables: str) -> dict[str, str]:
+    return {f"MESHCORS_{name}": text for name, text in variables.items()}
+
+
+def problems(read: Any, *args: Any, **more: Any) -> list[tuple[str, str]]:
+    """The fields and codes for which nothing is read."""
+    with pytest.raises(PolicyError) as caught:
+        read(*args, **more)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == (1 if len(lines) == 1 else len(caught.value.problems) + 1)
+    assert all(line.isprintable() for line in lines)
+    return [(problem.field, problem.code) for problem in caught.value.problems]
+
+
+def write(path: Path, content: str | bytes) -> Path:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+# --- every source says the same ---------------------------------------------------------------
+
+FULL = Policy(
+    allow_origins=[UI, "https://*.example.com", Regex(r"https://[a-z]+\.example\.net"), "null"],
+    allow_methods=["PUT", "DELETE"],
+    allow_headers=["authorization"],
+    expose_headers=["x-request-id"],
+    allow_credentials=True,
+    max_age=600,
+    allow_private_network=True,
+    key=HeaderKey("model-api-key", ["one", "two"], exempt_paths=["/healthz", "/open/*"]),
+    dangerously_allow_null_origin=True,
+    dangerously_allow_insecure_origins=True,
+    dangerously_allow_public_suffixes=True,
+)
+
+FULL_ENVIRONMENT = environment(
+    ALLOW_ORIGINS=rf" {UI}, https://*.example.com,regex:https://[a-z]+\.example\.net ,null,",
+    ALLOW_METHODS="PUT,DELETE",
+    ALLOW_HEADERS="Authorization",
+    EXPOSE_HEADERS="X-Request-ID",
+    ALLOW_CREDENTIALS="true",
+    MAX_AGE="10m",
+    ALLOW_PRIVATE_NETWORK="1",
+    KEY_HEADER=" Model-API-Key ",
+    KEY_VALUES="one, two",
+    KEY_EXEMPT_PATHS="/healthz,/open/*",
+    DANGEROUSLY_ALLOW_NULL_ORIGIN="yes",
+    DANGEROUSLY_ALLOW_INSECURE_ORIGINS="on",
+    DANGEROUSLY_ALLOW_PUBLIC_SUFFIXES="TRUE",
+)
+
+FULL_DOCUMENT = {
+    "corsPolicy": {
+        "allowOrigins": [
+            {"exact": UI},
+            "https://*.example.com",
+            {"regex": r"https://[a-z]+\.example\.net"},
+            "null",
+        ],
+        "allowMethods": ["PUT", "DELETE"],
+        "allowHeaders": ["authorization"],
+        "exposeHeaders": ["x-request-id"],
+        "allowCredentials": True,
+        "maxAge": "10m",
+        "allowPrivateNetwork": True,
+        "dangerouslyAllowNullOrigin": True,
+        "dangerouslyAllowInsecureOrigins": True,
+        "dangerouslyAllowPublicSuffixes": True,
+    },
+    "key": {
+        "header": "Model-API-Key",
+        "valuesFile": "keys.txt",
+        "exemptPaths": ["/healthz", "/open/*"],
+    },
+}
+
+
+def as_yaml(data: Any, path: Path) -> None:
+    YAML(typ="safe", pure=True).dump(data, path)
+
+
+def as_json(data: Any, path: Path) -> None:
+    path.write_text(json.dumps(data))
+
+
+def as_toml(data: Any, path: Path) -> None:
+    # JSON's strings, lists and booleans are TOML's.
+    lines = []
+    for table, fields in data.items():
+        lines.append(f"[{table}]")
+        for name, value in fields.items():
+            plain = (
+                [
+                    item.get("exact", item) if isinstance(item, dict) and "exact" in item else item
+                    for item in value
+                ]
+                if isinstance(value, list)
+                else value
+            )
+            text = json.dumps(plain).replace('{"regex": ', "{regex = ")
+            lines.append(f"{name} = {text}")
+    path.write_text("\n".join(lines))
+
+
+def test_environment() -> None:
+    assert from_environment(FULL_ENVIRONMENT) == FULL
+    assert from_environment(to_environment(FULL)) == FULL
+
+
+@pytest.mark.parametrize(
+    ("suffix", "dump"),
+    [
+        (".yaml", as_yaml),
+        (".yml", as_yaml),
+        (".json", as_json),
+        (".JSON", as_json),
+        (".toml", as_toml),
+        ("", as_yaml),
+    ],
+)
+def test_file(suffix: str, dump: Any, tmp_path: Path) -> None:
+    path = tmp_path / f"policy{suffix}"
+    # Beside the file, wherever the process runs.
+    (tmp_path / "keys.txt").write_text("one\ntwo\n")
+    dump(FULL_DOCUMENT, path)
+    assert from_file(path) == FULL
+    assert from_file(str(path)) == FULL
+    dump(to_document(FULL, key_values_file="keys.txt"), path)
+    assert from_file(path) == FULL
+
+
+def test_flags() -> None:
+    flags = {
+        "allow_origins": (UI, "https://*.example.com", r"regex:https://[a-z]+\.example\.net"),
+        "allow_methods": ("PUT", "DELETE"),
+        "allow_headers": ("authorization",),
+        "expose_headers": ("x-request-id",),
+        "allow_credentials": True,
+        "max_age": "10m",
+        "allow_private_network": True,
+        "key.name": "model-api-key",
+    }
+    expected = Policy(
+        allow_origins=FULL.allow_origins[:3],
+        allow_methods=FULL.allow_methods,
+        allow_headers=FULL.allow_headers,
+        expose_headers=FULL.expose_headers,
+        allow_credentials=True,
+        max_age=600,
+        allow_private_network=True,
+        key=HeaderKey("model-api-key"),
+    )
+    assert load(flags, {}) == expected
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param({"allowOrigins": [UI], "maxAge": 5}, id="fields alone"),
+        pytest.param({"allowOrigins": [UI], "maxAge": 5, "key": None}, id="key nothing"),
+        pytest.param({"allowOrigins": [UI], "maxAge": 5, "allowMethods": None}, id="field nothing"),
+        pytest.param(
+            {"allowOrigins": [UI], "maxAge": 5, "unmatchedPreflights": "FORWARD"}, id="Istio's own"
+        ),
+        pytest.param(
+            {"corsPolicy": {"allowOrigins": [{"exact": UI}], "maxAge": "5s"}}, id="written out"
+        ),
+    ],
+)
+def test_file_of_one_policy(document: Any, tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    as_json(document, path)
+    assert from_file(path) == Policy(allow_origins=[UI], max_age=5)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        (0, 0),
+        (600, 600),
+        ("600", 600),
+        ("10m", 600),
+        ("1h", 3600),
+        ("1h30m5s", 5405),
+        ("0s", 0),
+        (" 5 ", 5),
+        ("24h", 86400),
+        (600.0, 600),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::meshcors.PolicyWarning")
+def test_max_age(written: Any, seconds: int, tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    as_json({"allowOrigins": [UI], "maxAge": written}, path)
+    assert from_file(path).max_age == seconds
+    if isinstance(written, str):
+        found = from_environment(environment(ALLOW_ORIGINS=UI, MAX_AGE=written))
+        assert found.max_age == seconds
+
+
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        ("", None),
+        ("ten", "max_age_not_seconds"),
+        ("-5", "max_age_not_seconds"),
+        ("1.5s", "max_age_not_seconds"),
+        ("500ms", "max_age_not_seconds"),
+        ("5m1h", "max_age_not_seconds"),
+        ("h", "max_age_not_seconds"),
+        ("\u0665", "max_age_not_seconds"),
+        ("9" * 5000, "max_age_not_seconds"),
+        ("9" * 30 + "s", "max_age_not_seconds"),
+        ("999999999h", "max_age_too_large"),
+    ],
+)
+def test_wrong_max_age_of_the_environment(written: str, code: str | None) -> None:
+    variables = environment(ALLOW_ORIGINS=UI, MAX_AGE=written)
+    if code is None:
+        assert from_environment(variables).max_age is None
+    else:
+        assert problems(from_environment, variables) == [("MESHCORS_MAX_AGE", code)]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("true", True),
+        ("TRUE", True),
+        ("1", True),
+        ("yes", True),
+        ("on", True),
+        (" true ", True),
+        ("false", False),
+        ("0", False),
+        ("no", False),
+        ("off", False),
+        ("", False),
+    ],
+)
+def test_flag_of_the_environment(text: str, value: bool) -> None:
+    variables = environment(ALLOW_ORIGINS=UI, ALLOW_CREDENTIALS=text)
+    assert from_environment(variables).allow_credentials is value
+
+
+# --- what beats what --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "keys.txt").write_text("of-file\n")
+    return write(
+        tmp_path / "policy.json",
+        json.dumps(
+            {
+                "corsPolicy": {
+                    "allowOrigins": ["https://file.example"],
+                    "maxAge": 1,
+                    "allowCredentials": True,
+                    "allowHeaders": ["x-listed"],
+                },
+                "key": {"header": "x-file", "valuesFile": "keys.txt", "exemptPaths": ["/file"]},
+            }
+        ),
+    )
+
+
+def test_environment_beats_the_file_option_by_option(config: Path) -> None:
+    found = from_environment(
+        environment(CONFIG=str(config), MAX_AGE="2", ALLOW_CREDENTIALS="false", KEY_VALUES="of-env")
+    )
+    assert found == Policy(
+        allow_origins=["https://file.example"],
+        allow_headers=["x-listed"],
+        max_age=2,
+        key=HeaderKey("x-file", ["of-env"], exempt_paths=["/file"]),
+    )
+
+
+def test_key_file_of_the_environment_beats_that_of_the_file(config: Path, tmp_path: Path) -> None:
+    other = write(tmp_path / "other", "of-env-file")
+    variables = environment(CONFIG=str(config), KEY_VALUES_FILE=str(other))
+    found = from_environment(variables)
+    assert found.key is not None
+    assert found.key.values == ("of-env-file",)
+
+
+def test_flag_beats_the_environment_and_the_file(config: Path) -> None:
+    variables = environment(ALLOW_ORIGINS="https://env.example", MAX_AGE="2", KEY_HEADER="x-env")
+    found = load(
+        {"allow_origins": ["https://flag.example"], "key.name": "x-flag"}, variables, config=config
+    )
+    assert isinstance(found, Policy)
+    assert found.allow_origins == ("https://flag.example",)
+    assert found.max_age == 2
+    assert found.key is not None
+    assert found.key.name == "x-flag"
+
+
+def test_file_of_the_command_line_beats_that_of_the_environment(
+    config: Path, tmp_path: Path
+) -> None:
+    other = write(tmp_path / "other.json", json.dumps({"allowOrigins": [UI]}))
+    assert load({}, environment(CONFIG=str(config)), config=other) == Policy(allow_origins=[UI])
+
+
+def test_an_empty_variable_is_as_good_as_none(config: Path) -> None:
+    variables = environment(CONFIG=str(config), MAX_AGE="", ALLOW_ORIGINS=" ", KEY_HEADER="")
+    assert from_environment(variables) == from_file(config)
+    assert from_environment(environment(CONFIG="", ALLOW_ORIGINS=UI)) == Policy(allow_origins=[UI])
+
+
+# --- secrets that are not there ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["KEY_VALUES", "KEY_VALUES_FILE"])
+@pytest.mark.parametrize("text", ["", " ", ",", " , "])
+@pytest.mark.parametrize("with_file", [False, True])
+def test_an_empty_secret_never_lets_any_key_through(
+    name: str, text: str, with_file: bool, config: Path
+) -> None:
+    variables = environment(ALLOW_ORIGINS=UI, KEY_HEADER="x-key", **{name: text})
+    if with_file:
+        variables |= environment(CONFIG=str(config))
+    ((field, code),) = problems(from_environment, variables)
+    assert field == f"MESHCORS_{name}"
+    assert code in {"key_values_empty", "key_file_unreadable"}
+
+
+@pytest.mark.parametrize("value", [None, "", 5, ["keys.txt"], {}, True, "a\0b"], ids=repr)
+def test_a_missing_values_file_never_lets_any_key_through(value: Any, tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    as_json({"allowOrigins": [UI], "key": {"header": "x-key", "valuesFile": value}}, path)
+    assert problems(from_file, path) == [(f"{path}: key.valuesFile", "key_file_unreadable")]
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        environment(KEY_VALUES="s"),
+        environment(KEY_VALUES="s", KEY_HEADER=""),
+        environment(KEY_EXEMPT_PATHS="/a"),
+    ],
+)
+def test_key_without_its_header(variables: dict[str, str]) -> None:
+    found = problems(from_environment, {**environment(ALLOW_ORIGINS=UI), **variables})
+    assert found == [("MESHCORS_KEY_HEADER", "key_name_missing")]
+
+
+# --- what is refused, by the name it has there ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        pytest.param({}, [("MESHCORS_ALLOW_ORIGINS", "no_origins")], id="nothing"),
+        pytest.param(
+            environment(ALLOW_ORIGINS="https://a.example/,null"),
+            [
+                ("MESHCORS_ALLOW_ORIGINS", "origin_trailing_slash"),
+                ("MESHCORS_ALLOW_ORIGINS", "origin_null"),
+            ],
+            id="origins",
+        ),
+        pytest.param(
+            environment(ALLOW_ORIGINS="https://\udcff.example"),
+            [("MESHCORS_ALLOW_ORIGINS", "origin_not_ascii")],
+            id="bytes that are no UTF-8",
+        ),
+        pytest.param(
+            environment(ALLOW_ORIGIN=UI, ALLOW_ORIGINS=UI),
+            [("MESHCORS_ALLOW_ORIGIN", "unknown_variable")],
+            id="unknown",
+        ),
+        pytest.param(
+            environment(ALLOW_ORIGINS=UI, KEY_VALUES="a", KEY_VALUES_FILE="b", KEY_HEADER="k"),
+            [("MESHCORS_KEY_VALUES_FILE", "given_twice")],
+            id="values twice",
+        ),
+        pytest.param(
+            environment(
+                ALLOW_ORIGINS=UI,
+                ALLOW_METHODS="put",
+                ALLOW_HEADERS="a b",
+                MAX_AGE="x",
+                ALLOW_CREDENTIALS="maybe",
+                KEY_HEADER="a_b",
+                KEY_VALUES="\xe4",
+                KEY_EXEMPT_PATHS="a",
+                ORIGINS="x",
+            ),
+            [
+                ("MESHCORS_ALLOW_CREDENTIALS", "not_a_bool"),
+                ("MESHCORS_MAX_AGE", "max_age_not_seconds"),
+                ("MESHCORS_ORIGINS", "unknown_variable"),
+                ("MESHCORS_KEY_EXEMPT_PATHS", "path_not_absolute"),
+                ("MESHCORS_KEY_HEADER", "key_underscore"),
+                ("MESHCORS_KEY_VALUES", "key_value_not_printable"),
+                ("MESHCORS_ALLOW_HEADERS", "header_not_token"),
+                ("MESHCORS_ALLOW_METHODS", "method_case"),
+            ],
+            id="all at once",
+        ),
+        pytest.param(
+            environment(ALLOW_ORIGINS=UI, KEY_HEADER="k", KEY_VALUES_FILE="/no/such"),
+            [("MESHCORS_KEY_VALUES_FILE", "key_file_unreadable")],
+            id="key file",
+        ),
+        pytest.param(environment(CONFIG="/no/such"), [("/no/such", "file_unreadable")], id="file"),
+    ],
+)
+def test_wrong_environment(variables: dict[str, str], expected: list[tuple[str, str]]) -> None:
+    assert problems(from_environment, variables) == expected
+
+
+def test_unknown_variable_names_the_nearest() -> None:
+    with pytest.raises(PolicyError, match="did you mean MESHCORS_KEY_HEADER"):
+        from_environment(environment(ALLOW_ORIGINS=UI, KEY_HEADERS="x"))
+
+
+def test_flags_and_variables_are_both_named_where_there_are_both() -> None:
+    assert problems(load, {}, {}) == [("--allow-origin or MESHCORS_ALLOW_ORIGINS", "no_origins")]
+    wrong = {"max_age": "x", "allow_origins": ["x"]}
+    assert problems(load, wrong, {}) == [
+        ("--max-age", "max_age_not_seconds"),
+        ("--allow-origin", "origin_scheme_missing"),
+    ]
+
+
+KUBERNETES = {
+    "MESHCORS_SERVICE_HOST": "10.0.0.1",
+    "MESHCORS_SERVICE_PORT": "80",
+    "MESHCORS_SERVICE_PORT_HTTP": "80",
+    "MESHCORS_PORT": "tcp://10.0.0.1:80",
+    "MESHCORS_PORT_80_TCP": "tcp://10.0.0.1:80",
+    "MESHCORS_PORT_80_TCP_PROTO": "tcp",
+    "MESHCORS_PORT_80_TCP_PORT": "80",
+    "MESHCORS_PORT_80_TCP_ADDR": "10.0.0.1",
+    "MESHCORS_PORT_53_UDP_ADDR": "10.0.0.1",
+    "MESHCORS_DUMMY_SERVICE_HOST": "10.0.0.2",
+    "MESHCORS_DUMMY_PORT_8080_TCP_ADDR": "10.0.0.2",
+}
+
+
+@pytest.mark.parametrize("variable", KUBERNETES)
+def test_variables_of_kubernetes_services_are_no_options(variable: str) -> None:
+    variables = {**environment(ALLOW_ORIGINS=UI), variable: KUBERNETES[variable]}
+    assert from_environment(variables) == Policy(allow_origins=[UI])
+
+
+@pytest.mark.parametrize("variable", ["MESHCORS_PORTS", "MESHCORS_PORT_", "MESHCORS_SERVICE"])
+def test_variables_that_only_look_like_them_are_refused(variable: str) -> None:
+    variables = {**environment(ALLOW_ORIGINS=UI), variable: "x"}
+    assert problems(from_environment, variables) == [(variable, "unknown_variable")]
+
+
+def test_other_variables_are_nobodys_business() -> None:
+    variables = {**environment(ALLOW_ORIGINS=UI, APP="a:b"), "MESHCORSX": "1", "PATH": "x"}
+    assert from_environment(variables) == Policy(allow_origins=[UI])
+
+
+# --- files ------------------------------------------------------------------------------------
+
+WRONG_DOCUMENTS: list[tuple[str, Any, list[tuple[str, str]]]] = [
+    ("a list", [1], [("", "not_a_mapping"), ("allowOrigins", "no_origins")]),
+    ("a number", 5, [("", "not_a_mapping"), ("allowOrigins", "no_origins")]),
+    ("nothing", None, [("allowOrigins", "no_origins")]),
+    (
+        "unknown fields",
+        {"allowOrigins": [UI], "allowOrigin": 1, "a\nb": 1, "\ud800": 1},
+        [("allowOrigin", "unknown_field"), ("a\nb", "unknown_field"), ("\ud800", "unknown_field")],
+    ),
+    (
+        "unknown fields of the key",
+        {"allowOrigins": [UI], "key": {"header": "k", "values": ["s"]}},
+        [("key.values", "unknown_field")],
+    ),
+    (
+        "unknown fields at the top",
+        {"corsPolicy": {"allowOrigins": [UI]}, "maxAge": 5},
+        [("maxAge", "unknown_field")],
+    ),
+    (
+        "no mappings",
+        {"corsPolicy": "x", "key": "y"},
+        [("corsPolicy", "not_a_mapping"), ("key", "not_a_mapping"), ("allowOrigins", "no_origins")],
+    ),
+    ("a string for a list", {"allowOrigins": UI}, [("allowOrigins", "not_a_list")]),
+    ("a match for a list", {"allowOrigins": {"exact": UI}}, [("allowOrigins", "not_a_list")]),
+    (
+        "prefixes, and what else is wrong",
+        {"allowOrigins": [{"prefix": "https://a"}, {"prefix": "https://b"}, UI + "/"]},
+        [("allowOrigins", "origin_prefix")] * 2 + [("allowOrigins", "origin_trailing_slash")],
+    ),
+    (
+        "matches of no known form",
+        {"allowOrigins": [{}, {"exact": 5}, {"exact": UI, "regex": "x"}, {"suffix": "x"}]},
+        [("allowOrigins", "origin_match")],
+    ),
+    ("a prefix of no text", {"allowOrigins": [{"prefix": 5}]}, [("allowOrigins", "origin_match")]),
+    ("an origin of no text", {"allowOrigins": [5, None]}, [("allowOrigins", "wrong_type")] * 2),
+    (
+        "a flag as text",
+        {"allowOrigins": [UI], "allowCredentials": "true"},
+        [("allowCredentials", "not_a_bool")],
+    ),
+    (
+        "a max age of a boolean",
+        {"allowOrigins": [UI], "maxAge": True},
+        [("maxAge", "max_age_not_seconds")],
+    ),
+    (
+        "a max age of NaN",
+        {"allowOrigins": [UI], "maxAge": float("nan")},
+        [("maxAge", "max_age_not_seconds")],
+    ),
+    (
+        "a header of a number",
+        {"allowOrigins": [UI], "key": {"header": 5}},
+        [("key.header", "wrong_type")],
+    ),
+    (
+        "a key without its header",
+        {"allowOrigins": [UI], "key": {"exemptPaths": []}},
+        [("key.header", "key_name_missing")],
+    ),
+    (
+        "a regex that is none",
+        {"allowOrigins": [{"regex": "("}]},
+        [("allowOrigins", "origin_regex_invalid")],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"), [pytest.param(d, e, id=name) for name, d, e in WRONG_DOCUMENTS]
+)
+def test_wrong_document(document: Any, expected: list[tuple[str, str]], tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    as_json(document, path)
+    labelled = [(f"{path}: {field}" if field else str(path), code) for field, code in expected]
+    found = problems(from_file, path)
+    assert [(f, c) for f, c in found] == labelled
+
+
+def test_prefix_is_refused_with_its_danger(tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    as_json({"allowOrigins": [{"prefix": "https://app"}]}, path)
+    with pytest.raises(PolicyError, match=r"https://app\.evil\.example"):
+        from_file(path)
+
+
+UNREADABLE: list[tuple[str, str, str | bytes, str, str]] = [
+    # YAML
+    ("tab", "p.yaml", "a:\tb", "file_malformed", "line 1 column 3"),
+    ("unclosed", "p.yaml", "[", "file_malformed", "line 1 column 2"),
+    ("NUL", "p.yaml", "a: \0", "file_malformed", "#x0000"),
+    ("alias", "p.yaml", "a: &x b\nc: *x", "file_malformed", "line 2 column 4: write the value out"),
+    (
+        "billion laughs",
+        "p.yaml",
+        "a: &a [x]\nb: &b [*a,*a]\nc: [*b,*b]",
+        "file_malformed",
+        "aliases",
+    ),
+    ("tag", "p.yaml", "a: !!python/object:os.system x", "file_malformed", "no tags here"),
+    ("tag of a boolean", "p.yaml", "a: !!bool x", "file_malformed", "no tags here"),
+    ("tag of a number", "p.yaml", "a: !!int ''", "file_malformed", "no tags here"),
+    ("tag of a mapping", "p.yaml", "!!map {a: b}", "file_malformed", "no tags here"),
+    ("bad date", "p.yaml", "maxAge: 2020-99-99", "file_malformed", "month"),
+    ("long number", "p.yaml", "maxAge: " + "1" * 5000, "file_malformed", "digits"),
+    ("key twice", "p.yaml", "a: s3cret\na: s3cret", "file_malformed", 'duplicate key "a"'),
+    ("unhashable key", "p.yaml", "? {a: b}\n: c", "file_malformed", "unhashable"),
+    ("several documents", "p.yaml", "a: 1\n---\na: 2", "file_malformed", "one document"),
+    ("other version", "p.yaml", "%YAML 9.9\n---\na: b", "file_malformed", "version"),
+    ("no constructor", "p.yaml", "a: =", "file_malformed", "line 1 column 4"),
+    ("deep", "p.yaml", "[" * 5000 + "]" * 5000, "file_malformed", "deep"),
+    # JSON
+    ("empty JSON", "p.json", "", "file_malformed", "line 1 column 1"),
+    ("broken JSON", "p.json", '{"a": 1,\n}', "file_malformed", "line 2 column 1"),
+    (
+        "key twice in JSON",
+        "p.json",
+        '{"a": "s3cret", "a": "s3cret"}',
+        "file_duplicate_key",
+        "a stands twice",
+    ),
+    ("long number in JSON", "p.json", "1" * 5000, "file_malformed", "too many digits"),
+    ("deep JSON", "p.json", "[" * 200_000, "file_malformed", "deep"),
+    ("byte order mark", "p.json", b"\xef\xbb\xbf{}", "file_malformed", "BOM"),
+    # TOML
+    ("broken TOML", "p.toml", "a", "file_malformed", "Expected '='"),
+    ("long number in TOML", "p.toml", "a = " + "1" * 5000, "file_malformed", "too many digits"),
+    ("deep TOML", "p.toml", "a = " + "[" * 200_000, "file_malformed", "deep"),
+    ("key twice in TOML", "p.toml", "a = 1\na = 2", "file_malformed", "overwrite"),
+    # any
+    ("UTF-16", "p.yaml", "a: b".encode("utf-16"), "file_not_utf8", "UTF-8"),
+    ("too large", "p.json", "x" * ((1 << 20) + 1), "file_too_large", "1 MiB"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code", "said"),
+    [pytest.param(n, c, code, said, id=i) for i, n, c, code, said in UNREADABLE],
+)
+def test_unreadable_file(
+    name: str, content: str | bytes, code: str, said: str, tmp_path: Path
+) -> None:
+    path = write(tmp_path / name, content)
+    with pytest.raises(PolicyError) as caught:
+        from_file(path)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.field) == (code, str(path))
+    line = str(caught.value)
+    assert said in line
+    assert line.isprintable()
+    assert "s3cret" not in line
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["missing.yaml", ".", "a\0b", "\ud800", "", None, 5, b"x", "x" * 5000],
+    ids=["missing", "folder", "NUL", "surrogate", "empty", "None", "number", "bytes", "too long"],
+)
+def test_no_file(path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    ((_, code),) = problems(from_file, path)
+    assert code == "file_unreadable"
+
+
+@pytest.mark.parametrize(
+    ("content", "field"),
+    [("1: 2", "1"), ("null: 2", "None"), ("? [a]\n: b", "('a',)"), ("true: 2", "True")],
+)
+def test_keys_that_are_no_text(content: str, field: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "p.yaml", f"allowOrigins: [{UI}]\n{content}")
+    assert problems(from_file, path) == [(f"{path}: {field}", "unknown_field")]
+
+
+def test_hexadecimal_number_of_any_length(tmp_path: Path) -> None:
+    path = write(tmp_path / "p.yaml", f"allowOrigins: [{UI}]\nmaxAge: 0x{'f' * 5000}")
+    assert problems(from_file, path) == [(f"{path}: maxAge", "max_age_too_large")]
+
+
+def test_many_keys_of_json_are_read_in_one_pass(tmp_path: Path) -> None:
+    names = {f"k{n}": n for n in range(50_000)}
+    path = tmp_path / "p.json"
+    as_json({"allowOrigins": [UI], "key": {"header": "k", "x": names}}, path)
+    assert problems(from_file, path) == [(f"{path}: key.x", "unknown_field")]
+
+
+def test_yaml_without_its_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
+    path = write(tmp_path / "p.yaml", "a: b")
+    with pytest.raises(PolicyError, match=r"pip install 'meshcors\[dummy\]', or write JSON"):
+        from_file(path)
+
+
+# --- printed back -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        pytest.param(Policy(allow_origins=[Regex("https://(a|b){1,2}")]), id="comma in a regex"),
+        pytest.param(Policy(allow_origins=[Regex("https://a ")]), id="blank after a regex"),
+        pytest.param(
+            Policy(allow_origins=[UI], key=HeaderKey("k", exempt_paths=["/a,b"])), id="path"
+        ),
+        pytest.param(
+            Policy(allow_origins=[UI], key=HeaderKey("k", exempt_paths=["/a "])), id="blank"
+        ),
+    ],
+)
+def test_what_the_environment_cannot_say(policy: Policy, tmp_path: Path) -> None:
+    ((_, code),) = problems(to_environment, policy)
+    assert code == "comma_in_list"
+    path = tmp_path / "p.json"
+    as_json(to_document(policy), path)
+    assert from_file(path) == policy
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Policy(allow_origins=["*"]),
+        Policy(allow_origins=[UI], max_age=0),
+        Policy(allow_origins=[UI], key=HeaderKey("k")),
+    ],
+    ids=["any", "age 0", "key for presence"],
+)
+def test_round_trip(policy: Policy, tmp_path: Path) -> None:
+    assert from_environment(to_environment(policy)) == policy
+    path = tmp_path / "p.json"
+    as_json(to_document(policy), path)
+    assert from_file(path) == policy
+
+
+def test_a_file_never_holds_key_values() -> None:
+    policy = Policy(allow_origins=[UI], key=HeaderKey("k", ["s3cret"]))
+    assert problems(to_document, policy) == [("key.values", "key_values_need_file")]
+    document = to_document(policy, key_values_file="/run/keys")
+    assert document["key"] == {"header": "k", "valuesFile": "/run/keys"}
+    assert "s3cret" not in repr(document)
+
+
+# --- the table of spellings -------------------------------------------------------------------
+
+
+def test_every_option_of_a_policy_has_a_spelling() -> None:
+    own = {name for name in Policy.__slots__ if name != "key"}
+    of_key = {f"key.{name}" for name in HeaderKey.__slots__}
+    assert {option.name for option in OPTIONS} == own | of_key
+
+
+def test_spellings_are_told_apart() -> None:
+    for spelling in ("variable", "file", "flag"):
+        said = [getattr(option, spelling) for option in OPTIONS if getattr(option, spelling)]
+        assert len(said) == len(set(said))
