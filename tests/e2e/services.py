@@ -53,6 +53,7 @@ fastapi_app.add_middleware(MeshCORS, policy=policy("xyz"))
 
 @bare_app.post("/v1/predict")
 @fastapi_app.post("/v1/predict")
+@fastapi_app.post("/v1/predict/{caller}")
 def predict(request: fastapi.Request, response: fastapi.Response) -> dict[str, str]:
     response.set_cookie("session", "remembered")
     return {"model": "xyz", "session": request.cookies.get("session", "")}
