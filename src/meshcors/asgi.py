@@ -59,8 +59,11 @@ class MeshCORS:
             await self._serve_other(scope, receive, send)
             return
         engine = self._engine
-        scope = _with_headers(scope)
-        fields = collect(scope["headers"], engine.reads, MAX_LIST_BYTES)
+        headers: Iterable[tuple[bytes, bytes]] = scope.get("headers", ())
+        if not isinstance(headers, list):
+            headers = list(headers)
+            scope = {**scope, "headers": headers}
+        fields = collect(headers, engine.reads, MAX_LIST_BYTES)
         decision = engine.decide(scope["method"], scope["path"], fields)
         if isinstance(decision, Answer):
             await send_answer(decision, scope, send)

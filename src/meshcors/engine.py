@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from hmac import compare_digest
@@ -48,6 +47,8 @@ MAX_MIRRORED_NAMES: Final = 64
 MAX_MIRRORED_METHOD_BYTES: Final = 64
 # How many origins' answers are kept ready; a policy of patterns may match any number of them.
 READY_ORIGINS: Final = 1024
+# A preflight whose fields are longer is answered, but not kept ready.
+MAX_READY_PREFLIGHT_BYTES: Final = 1024
 
 Fields: TypeAlias = "tuple[tuple[str, str], ...]"
 
@@ -74,12 +75,6 @@ class Answer:
         self.headers = headers
         self.raw_headers = tuple(BYTES.fields(headers))
         self.body = body
-
-    def because(self, reason: Reason) -> Answer:
-        """Return the same answer, given for another `reason`."""
-        answer = copy(self)
-        answer.reason = reason
-        return answer
 
     def __repr__(self) -> str:
         return f"Answer({self.status}, {self.reason!r})"
@@ -163,12 +158,13 @@ class Engine:
         )
         self.reads_websocket: frozenset[bytes] = self.reads | {HOST}
 
-        self._compile = partial(_compile, policy, self._preflight)
+        self._compile = partial(_compile, policy)
         self._no_origin = self._compile("no_origin", "*" if self._origins.any else None)
         self._anyone = self._compile("allowed", "*")
         self._refused = self._compile("origin_not_allowed", None)
-        # By origin, and bounded: origins are whatever clients send.
+        # Bounded in number and in size: what is looked up is whatever clients send.
         self._look_up = lru_cache(ready_origins)(self._look_up_origin)
+        self._ready_preflight = lru_cache(ready_origins)(self._answer_preflight)
 
     def decide(self, method: str, path: str, fields: Mapping[bytes, bytes]) -> Answer | Proceed:
         """Decide an HTTP request: answer it here, or let the app answer.
@@ -176,12 +172,18 @@ class Engine:
         `method` with case, `path` decoded once, `fields` the request's values by lower-case name
         (at least those that `reads` names and the request has; several lines joined with a comma).
         """
-        origin = fields.get(_ORIGIN)
-        ready = self._no_origin if origin is None else self._ready(origin)
-        if method == "OPTIONS" and ready is not self._no_origin:
-            requested = fields.get(_REQUEST_METHOD, b"").strip(_BLANK)
-            if requested:
-                return self._answer_preflight(ready, requested, fields)
+        origin = fields.get(_ORIGIN, b"")
+        if method == "OPTIONS":
+            requested = fields.get(_REQUEST_METHOD, b"")
+            names = fields.get(_REQUEST_HEADERS, b"")
+            private = fields.get(_REQUEST_PRIVATE_NETWORK, b"")
+            bytes_to_keep = len(origin) + len(requested) + len(names) + len(private)
+            keep = bytes_to_keep <= MAX_READY_PREFLIGHT_BYTES
+            answer_preflight = self._ready_preflight if keep else self._answer_preflight
+            answer = answer_preflight(origin, requested, names, private)
+            if answer is not None:
+                return answer
+        ready = self._ready(origin)
         if self._key is not None:
             refused = self._key.refuse(path, fields)
             if refused is not None:
@@ -220,19 +222,19 @@ class Engine:
         return self._compile("allowed", sent) if sent in self._origins else self._refused
 
     def _answer_preflight(
-        self, ready: _Ready, method: bytes, fields: Mapping[bytes, bytes]
-    ) -> Answer:
-        """Fetch 4.8, CORS-preflight fetch, as the server's half of it."""
+        self, origin: bytes, method: bytes, names: bytes, private: bytes
+    ) -> Answer | None:
+        """Fetch 4.8, CORS-preflight fetch, as the server's half of it; None for a real request."""
+        ready = self._ready(origin)
+        method = method.strip(_BLANK)
+        if ready is self._no_origin or not method:
+            return None
         if ready is self._refused:
             return ready.refusals["origin_not_allowed"]
-        names = fields.get(_REQUEST_HEADERS, b"")
-        private = fields.get(_REQUEST_PRIVATE_NETWORK)
         reason = self._preflight.reason(method, names)
-        if private is None and not self._preflight.mirrors:
-            return ready.preflights[reason]
-        asks_private = private is not None and private.strip(_BLANK) == b"true"
-        own = self._preflight.fields(ready.cors, method, names, asks_private)
-        return Answer(204, reason, own, b"")
+        asks_private = private.strip(_BLANK) == b"true"
+        fields = self._preflight.fields(ready.cors, method, names, private=asks_private)
+        return Answer(204, reason, fields, b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,13 +243,10 @@ class _Ready:
 
     cors: Fields
     proceed: Proceed
-    preflights: Mapping[Reason, Answer]
     refusals: Mapping[Reason, Answer]
 
 
-def _compile(
-    policy: Policy, preflight: _Preflight, reason: Reason, allow_origin: str | None
-) -> _Ready:
+def _compile(policy: Policy, reason: Reason, allow_origin: str | None) -> _Ready:
     """Make ready what an origin gets; `allow_origin` is None for one that is refused."""
     cors: Fields = ()
     if allow_origin is not None:
@@ -266,11 +265,7 @@ def _compile(
         for name, made in _KEY_REFUSALS.items():
             readable = tuple(proceed.merge(made.headers))
             refusals[name] = Answer(made.status, name, readable, made.body)
-    answer = Answer(204, "allowed", preflight.fields(cors, b"", b"", private=False), b"")
-    preflights: dict[Reason, Answer] = {
-        verdict: answer.because(verdict) for verdict in _PREFLIGHT_REASONS
-    }
-    return _Ready(cors, proceed, preflights, refusals)
+    return _Ready(cors, proceed, refusals)
 
 
 def _origin_vary(policy: Policy) -> tuple[str, ...]:
@@ -281,8 +276,7 @@ def _origin_vary(policy: Policy) -> tuple[str, ...]:
 class _Preflight:
     """What a preflight of an allowed origin is answered, and what a browser makes of it.
 
-    `mirrors`: with credentials ``*`` has no meaning to a browser, so the answer repeats what was
-    requested and cannot be ready-made.
+    With credentials ``*`` has no meaning to a browser, so the answer repeats what was requested.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -290,7 +284,6 @@ class _Preflight:
         any_header = "*" in policy.allow_headers
         self._mirrors_method = any_method and policy.allow_credentials
         self._mirrors_headers = any_header and policy.allow_credentials
-        self.mirrors = self._mirrors_method or self._mirrors_headers
         self._any_method = any_method and not policy.allow_credentials
         self._any_header = any_header and not policy.allow_credentials
         self._private_network = policy.allow_private_network
@@ -330,15 +323,10 @@ class _Preflight:
         return self._mirrors_method and _mirrored_method(method) is not None
 
     def _allows_headers(self, names: bytes) -> bool:
-        if not names:
-            return True
         if len(names) > MAX_LIST_BYTES:
             return False
         if self._mirrors_headers:
             return _mirrored_names(names) is not None
-        # As browsers write it: sorted, lower case, bare commas.
-        if self._names.issuperset(names.split(b",")):
-            return True
         requested = (latin1(name) for name in list_elements(text(names.lower())))
         if self._any_header:
             return all(name != b"authorization" or name in self._names for name in requested)
@@ -393,20 +381,18 @@ class _KeyCheck:
     def refuse(self, path: str, fields: Mapping[bytes, bytes]) -> Reason | None:
         """Return why the request is refused, or None."""
         given = fields.get(self.field, b"").strip(_BLANK)
-        if given and self._is_right(given):
-            return None
+        if given:
+            if self._values is None:
+                return None
+            right = False
+            # No early exit: the time does not tell which value matched.
+            for value in self._values:
+                right |= compare_digest(value, given)
+            if right:
+                return None
         if self._is_exempt(path):
             return None
         return "key_unknown" if given else "key_missing"
-
-    def _is_right(self, given: bytes) -> bool:
-        if self._values is None:
-            return True
-        right = False
-        # No early exit: the time does not tell which value matched.
-        for value in self._values:
-            right |= compare_digest(value, given)
-        return right
 
     def _is_exempt(self, path: str) -> bool:
         if path not in self._exempt and not path.startswith(self._exempt_below):
@@ -438,11 +424,6 @@ INTERNAL_SERVER_ERROR: Final = Answer(
     b"Internal Server Error",
 )
 
-_PREFLIGHT_REASONS: Final[tuple[Reason, ...]] = (
-    "allowed",
-    "method_not_allowed",
-    "header_not_allowed",
-)
 _ORIGIN_REFUSALS: Final[dict[tuple[str, ...], Answer]] = {
     vary: problem_answer(
         "origin_not_allowed", ("x-content-type-options", "nosniff"), *_field("vary", vary)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import Unpack
 
 from meshcors.config import resolve
-from meshcors.engine import INTERNAL_SERVER_ERROR, Answer, Proceed
+from meshcors.engine import INTERNAL_SERVER_ERROR, Answer
 from meshcors.policy import Policy, PolicyOptions
 from meshcors.rule_engine import compile_engine
 from meshcors.rules import Rule, RuleSet
@@ -50,19 +50,15 @@ class MeshCORS:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333); the app's iterable is returned as it came."""
-        fields = {
-            name: environ[key].encode("latin-1") for key, name in self._reads if key in environ
-        }
+        fields: dict[bytes, bytes] = {}
+        for key, name in self._reads:
+            if key in environ:
+                fields[name] = environ[key].encode("latin-1")
         decision = self._engine.decide(environ["REQUEST_METHOD"], _path(environ), fields)
         if isinstance(decision, Answer):
             return answer_wsgi(decision, environ, start_response)
         if decision is None:
             return self.app(environ, start_response)
-        return self._proceed(decision, environ, start_response)
-
-    def _proceed(
-        self, decision: Proceed, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
         started = False
 
         def start_merged(
