@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import stat
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -38,3 +42,45 @@ def decoded(name: str, content: bytes) -> str:
         column = error.start - content.rfind(b"\n", 0, error.start)
         where = f"{name}:{line}:{column}"
         raise click.ClickException(f"{where}: not UTF-8; save the file as UTF-8") from None
+
+
+def write(name: str, content: bytes, *, before: bytes | None, like: str) -> None:
+    """Replace a file's content at once: a reader sees the old or the new, a crash loses neither.
+
+    ``before`` is what was read; a file that says something else by now is left alone. None makes a
+    new file, which must not be there. The mode is that of the file ``like``, symbolic links are
+    followed. ``click.ClickException`` says why nothing is written.
+    """
+    target = Path(name).resolve()
+    try:
+        mode = stat.S_IMODE(Path(like).stat().st_mode)
+        handle, made = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fchmod(file.fileno(), mode)
+                os.fsync(file.fileno())
+            if before is None:
+                # fails where the file is there by now
+                os.link(made, target)
+                Path(made).unlink()
+            elif target.read_bytes() != before:
+                raise click.ClickException(f"{name}: changed meanwhile; run it again")
+            else:
+                Path(made).replace(target)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                Path(made).unlink()
+            raise
+        _sync_directory(target.parent)
+    except OSError as error:
+        raise click.ClickException(f"{name}: {error.strerror}; nothing is written") from None
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,169 @@
+"""``meshcors fix FILE``: a VirtualService mended, as a diff or in its file."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from meshcors.cli.files import decoded, read_bytes, write
+from meshcors.cli.printing import printable
+from meshcors.mesh.checks import domain
+from meshcors.mesh.fix import Mended, Way, Wish, fix, separate
+from meshcors.mesh.fix.origins import origin_match
+from meshcors.mesh.fix.preflight import pod_command
+from meshcors.mesh.lint import lint
+from meshcors.origins import OriginError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshcors.mesh.fix import OriginMatch
+
+_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
+_LACKS: Final = (
+    "without a pod Envoy checks no method and no header of a preflight, says no Vary, and a"
+    " missing or unknown key still gets a bare 404 that pages cannot read"
+)
+
+
+def _origins(
+    _: click.Context, __: click.Parameter, given: tuple[str, ...]
+) -> tuple[OriginMatch, ...]:
+    found: list[OriginMatch] = []
+    for text in given:
+        try:
+            found.append(origin_match(text))
+        except OriginError as error:
+            raise click.BadParameter(f"{text}: {error.hint}") from None
+    return tuple(found)
+
+
+def _host_and_port(_: click.Context, __: click.Parameter, given: str) -> tuple[str, int]:
+    host, _colon, port = given.rpartition(":")
+    if not re.fullmatch("[1-9][0-9]{0,4}", port) or int(port) > 65535 or domain(host):
+        raise click.BadParameter(f"{given}: write host:port, as meshcors-dummy:8080")
+    return host, int(port)
+
+
+@click.command("fix")
+@click.argument("file")
+@click.option(
+    "--with",
+    "way",
+    type=click.Choice(["pod", "mesh", "both"]),
+    default="pod",
+    show_default=True,
+    help="Who answers preflights: the preflight pod, Envoy itself, or Envoy and behind it the pod.",
+)
+@click.option(
+    "--pod",
+    callback=_host_and_port,
+    metavar="HOST:PORT",
+    default="meshcors-dummy:8080",
+    show_default=True,
+    help="The pod's service.",
+)
+@click.option(
+    "--separate",
+    "apart",
+    is_flag=True,
+    help="Leave FILE alone, which another controller writes: make a second VirtualService.",
+)
+@click.option(
+    "--allow-origin",
+    "origins",
+    callback=_origins,
+    multiple=True,
+    metavar="ORIGIN",
+    help="A page's origin, where the file says * or none; repeat it for more.",
+)
+@click.option("--write", "writing", is_flag=True, help="Change the file, and print no diff.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How it is reported.",
+)
+def command(
+    file: str,
+    way: Way,
+    pod: tuple[str, int],
+    apart: bool,
+    origins: tuple[OriginMatch, ...],
+    writing: bool,
+    form: str,
+) -> int:
+    """Mend the VirtualServices of FILE so that browsers' preflights are answered.
+
+    Prints a diff; with --write it changes the file and nothing else in it: comments, order and
+    style stay. A file that is right already stays as it is.
+    """
+    content = read_bytes(file)
+    text = decoded(file, content)
+    wish = Wish(way, pod, origins)
+    if apart:
+        mended = separate(text, file, wish)
+        target, before = _second_file(file)
+        changed = bool(mended.needs) and mended.text != before
+        if changed and before is not None and writing:
+            raise click.ClickException(f"{target}: is there already; move it away")
+    else:
+        mended = fix(text, file, wish)
+        target, before, changed = file, text, mended.text != text
+    diff = "".join(_diff(target, before, mended.text)) if changed else ""
+    if changed and writing:
+        write(target, mended.text.encode(), before=None if apart else content, like=file)
+    notes = list(_notes(mended, wish, text, file, apart=apart))
+    if form == "json":
+        report = {"file": target, "changed": changed, "written": changed and writing}
+        click.echo(json.dumps(report | {"diff": diff, "notes": notes}, indent=2))
+        return 0
+    if not changed:
+        click.echo(f"{printable(target if mended.needs else file)}: nothing to mend")
+    elif writing:
+        click.echo(f"{printable(target)}: written")
+    else:
+        # as bytes: the diff is to fit the file whatever the terminal's encoding is
+        click.echo(diff.encode(), nl=False)
+    for note in notes:
+        click.echo(f"note: {printable(note)}", err=True)
+    return 0
+
+
+def _second_file(file: str) -> tuple[str, str | None]:
+    """Return the name for a second file beside ``file``, and its text if it is there."""
+    path = Path(file)
+    target = path.with_name(f"{path.stem}-preflight{path.suffix}")
+    if not target.exists():
+        return str(target), None
+    return str(target), decoded(str(target), read_bytes(str(target)))
+
+
+def _diff(name: str, before: str | None, after: str) -> Iterator[str]:
+    """Yield a unified diff that ``patch`` applies, whatever the line breaks are."""
+    old, new = (_LINE.findall(text or "") for text in (before, after))
+    for line in difflib.unified_diff(old, new, name if before is not None else "/dev/null", name):
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+def _notes(mended: Mended, wish: Wish, text: str, file: str, *, apart: bool) -> Iterator[str]:
+    if mended.needs and wish.way == "mesh":
+        yield _LACKS
+    if wish.way != "mesh":
+        for need in mended.needs:
+            yield f"the pod behind {':'.join(map(str, wish.pod))}: {pod_command(need, wish)}"
+    for need in mended.needs:
+        if any(each.route.source.cors_policy is None for each in need.journeys):
+            yield f"{need.service.label}: rules without corsPolicy leave CORS of calls to the service"
+    after = {f"{file} (second)": mended.text, file: text} if apart else {file: mended.text}
+    findings = lint({name: each for name, each in after.items() if each})
+    left = sum(finding.rule.severity == "error" for finding in findings)
+    if left:
+        yield f"{left} error{'s' * (left > 1)} left that only you can mend: meshcors lint {file}"

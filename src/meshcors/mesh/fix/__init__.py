@@ -1,0 +1,206 @@
+"""A VirtualService mended so that browsers get in: a rule for preflights, and no ``*`` as a user.
+
+`fix` is pure: a text in, a text out. ruamel.yaml reads the file and says where everything stands;
+the changes are spliced in there, so that all else stays byte for byte. The result is read again,
+compared with what was meant, and routed again: a preflight that still gets lost is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from meshcors.mesh.documents import StringMatch, VirtualService
+from meshcors.mesh.fix.edits import Edit, apply, insert_rule, replace_origin, replaced_nodes
+from meshcors.mesh.fix.nodes import child, compose, plain, same
+from meshcors.mesh.fix.preflight import Need, OriginMatch, Way, Wish, asking, needs, preflight_rule
+from meshcors.mesh.fix.writing import Style, block, flow
+from meshcors.mesh.lint.origins import is_open
+from meshcors.mesh.lint.subject import Subject
+from meshcors.mesh.problems import DocumentError, Place, Problem
+from meshcors.mesh.reading import read_objects
+from meshcors.mesh.source import parse
+from meshcors.mesh.virtualservice import MESH
+
+__all__ = ["Mended", "OriginMatch", "Way", "Wish", "fix", "separate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """The text after, and which VirtualServices got a rule for preflights."""
+
+    text: str
+    needs: tuple[Need, ...]
+
+
+def fix(text: str, file: str, wish: Wish) -> Mended:
+    """Return ``text`` with every VirtualService in it mended; unchanged where nothing is wrong.
+
+    Each VirtualService whose calls a browser cannot make gets a first rule for preflights. Where
+    any origin is allowed with credentials, the origins of ``wish`` take its place.
+
+    ``DocumentError`` is raised for a file that would not load or holds no VirtualService, where
+    origins are to be named, and for a file that cannot be changed without touching the rest.
+    """
+    subject = _read(text, file)
+    _refuse_star(subject, wish)
+    wanting = needs(subject)
+    roots = parse(text, file)
+    edits: list[Edit] = []
+    for at, origins, number in _open_origins(subject, roots):
+        if not wish.origins:
+            raise asking(at, "* with credentials lets any site act as the user")
+        there = plain(origins)
+        more = [
+            (kind, value)
+            for kind, value in wish.origins[1:]
+            if {kind: value} not in there and value not in there
+        ]
+        wanted = (wish.origins[0], *more)
+        edits += replace_origin(text, origins, number, wanted)
+        replaced_nodes(origins, number, wanted)
+    choices: list[list[Edit]] = []
+    for need in wanting:
+        spec = child(_twin(need.service, roots), "spec")
+        rule = preflight_rule(need, wish)
+        if not any(key.value == "http" for key, _ in spec.value):
+            raise _cannot(need.service.place_at("spec"), "its http rules are merged in by an alias")
+        choices.append(list(insert_rule(text, spec, rule, _comment(need))))
+        child(spec, "http").value.insert(0, compose(flow(rule)))
+    for ways in _ways(choices):
+        made = apply(text, [*edits, *ways])
+        if _says(made, file, roots):
+            _check(made, file)
+            return Mended(made, tuple(wanting))
+    raise _cannot(Place(file, 1, 1), "it cannot be changed without touching the rest")
+
+
+def separate(text: str, file: str, wish: Wish) -> Mended:
+    """Return a second file that takes the preflights for the VirtualServices of the first.
+
+    It is for VirtualServices that a controller writes over. Raises as `fix` does, and where the
+    first file's rules would come before it.
+    """
+    subject = _read(text, file)
+    _refuse_star(subject, wish)
+    wanting = needs(subject)
+    made = "---\n".join(_second(need, wish) for need in wanting)
+    if wanting:
+        second = read_objects(made, file)[0]
+        left = needs(Subject((*subject.documents, *second), (), {}))
+        if left:
+            journey = left[0].journeys[0]
+            taker = journey.answer.rule or "no rule"
+            reason = f"{taker} takes preflights before another VirtualService can"
+            raise _cannot(journey.route.place, reason)
+    return Mended(made, tuple(wanting))
+
+
+def _read(text: str, file: str) -> Subject:
+    documents, _ = read_objects(text, file)
+    if not any(document.kind == "VirtualService" for document in documents):
+        message = "no VirtualService in this file"
+        if documents:
+            message += "; HTTPRoutes are read by lint and explain alone"
+        raise DocumentError(
+            [Problem(Place(file, 1, 1), "no_routes", "", message, "pass the file that has it")]
+        )
+    return Subject(documents, (), {})
+
+
+def _refuse_star(subject: Subject, wish: Wish) -> None:
+    """Refuse ``--allow-origin '*'`` where a rule allows credentials."""
+    for at in subject.policies:
+        for kind, value in wish.origins:
+            match = StringMatch("regex" if kind == "regex" else "exact", value, at.place())
+            if at.policy.allow_credentials and is_open(match):
+                raise asking(at.place("allowCredentials"), f"{value} does not go with credentials")
+
+
+def _open_origins(subject: Subject, roots: list[Any]) -> Iterator[tuple[Place, Any, int]]:
+    """Yield the place, the list's node and the number of each ``*`` with credentials."""
+    seen: set[int] = set()
+    for at in subject.policies:
+        if at.document.kind != "VirtualService" or not at.policy.allow_credentials:
+            continue
+        policy = child(_twin(at.document, roots), *at.path)
+        origins = child(policy, "allowOrigins") or child(policy, "allowOrigin")
+        for number, origin in enumerate(at.policy.allow_origins):
+            # an anchored list is read once for each alias, and changed once
+            if is_open(origin) and id(origins.value[number]) not in seen:
+                seen.add(id(origins.value[number]))
+                yield origin.place, origins, number
+
+
+def _twin(service: VirtualService, roots: list[Any]) -> Any:
+    """Return the node in ``roots`` that stands where the document's own node does."""
+    start = service.node.start_mark.index
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node.id == "mapping" and node.start_mark.index == start:
+            return node
+        items = child(node, "items") if node.id == "mapping" else None
+        stack += items.value if items is not None and items.id == "sequence" else ()
+    raise AssertionError("the same text has the same nodes")
+
+
+def _ways(choices: list[list[Edit]]) -> Iterator[list[Edit]]:
+    """Yield the first choice of each, then the second of each."""
+    if all(choices):
+        yield [ways[0] for ways in choices]
+        yield [ways[-1] for ways in choices]
+
+
+def _says(text: str, file: str, meant: list[Any]) -> bool:
+    """Tell whether ``text`` says what is meant, all documents of it."""
+    try:
+        roots = parse(text, file)
+    except DocumentError:
+        return False
+    return len(roots) == len(meant) and all(map(same, roots, meant))
+
+
+def _check(text: str, file: str) -> None:
+    left = needs(_read(text, file))
+    if left:
+        journey = left[0].journeys[0]
+        raise _cannot(journey.route.place, "its preflights would still not arrive")
+
+
+def _cannot(place: Place, message: str) -> DocumentError:
+    mend = "write the rule for preflights by hand"
+    return DocumentError([Problem(place, "cannot_mend", "", message, mend)])
+
+
+def _comment(need: Need) -> str:
+    if not need.names:
+        return "Browsers' preflights, which the rules below do not take."
+    them = "them" if len(need.names) > 1 else "it"
+    return f"A browser's preflight names {', '.join(need.names)} and never carries {them}."
+
+
+def _second(need: Need, wish: Wish) -> str:
+    """Return the document of the second VirtualService."""
+    service = need.service
+    if MESH in service.gateways and len(service.gateways) == 1:
+        raise _cannot(service.place, "sidecars do not merge the VirtualServices of one host")
+    metadata = {"name": f"{service.name}-preflight"}
+    namespace = child(service.node, "metadata", "namespace")
+    if namespace is not None:
+        metadata["namespace"] = service.namespace
+    gateways = plain(child(service.node, "spec", "gateways"))
+    data = {
+        "apiVersion": plain(child(service.node, "apiVersion")),
+        "kind": "VirtualService",
+        "metadata": metadata,
+        "spec": {
+            "gateways": [name for name in gateways if name != MESH],
+            "hosts": plain(child(service.node, "spec", "hosts")),
+            "http": [preflight_rule(need, wish)],
+        },
+    }
+    lines = [f"# {_comment(need)} {service.label} is left as it is."]
+    style = Style(flow=False)
+    return "\n".join([*lines, *block(data, 0, style)]) + "\n"

@@ -1,0 +1,90 @@
+"""Plain data as YAML text, in the style of the file around it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+# What YAML 1.1 and 1.2 both read as a text, also inside [] and {}.
+_PLAIN: Final = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*|[0-9]+[hms]")
+_NO_TEXT: Final = re.compile(r"(?i)y|yes|n|no|on|off|true|false|null|\.?(nan|inf)|[0-9.]*e[0-9]*")
+_LONGEST_LINE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How a file is written.
+
+    ``step`` is how far a mapping is indented below its key, ``dash`` how far a list's dashes are,
+    ``item`` how far an item's content is behind its dash; ``flow`` prefers ``{}`` and ``[]`` below
+    a rule's own keys, ``json`` quotes everything.
+    """
+
+    step: int = 2
+    dash: int = 0
+    item: int = 2
+    flow: bool = True
+    json: bool = False
+
+
+def flow(data: Any, *, json_style: bool = False) -> str:
+    """Return ``data`` in one line."""
+    if isinstance(data, Mapping):
+        pairs = ", ".join(
+            f"{_scalar(key, json_style)}: {flow(value, json_style=json_style)}"
+            for key, value in data.items()
+        )
+        return "{" + pairs + "}"
+    if isinstance(data, list):
+        return "[" + ", ".join(flow(item, json_style=json_style) for item in data) + "]"
+    return _scalar(data, json_style)
+
+
+def block_item(data: Mapping[str, Any], column: int, style: Style) -> list[str]:
+    """Return the lines of a list's item whose dash stands in ``column`` (from 0)."""
+    lines = block(data, column + style.item, style)
+    return [" " * column + "-" + " " * (style.item - 1) + lines[0].lstrip(), *lines[1:]]
+
+
+def block(data: Mapping[str, Any], column: int, style: Style) -> list[str]:
+    """Return the lines of a mapping whose keys stand in ``column``."""
+    lines: list[str] = []
+    for key, value in data.items():
+        head = " " * column + f"{_scalar(key, style.json)}:"
+        short = f"{head} {flow(value, json_style=style.json)}"
+        if not isinstance(value, dict | list) or not value or _fits(value, short, style):
+            lines.append(short)
+        elif isinstance(value, dict):
+            lines += [head, *block(value, column + style.step, style)]
+        else:
+            lines.append(head)
+            for item in value:
+                lines += _item(item, column + style.dash, style)
+    return lines
+
+
+def _item(item: Any, column: int, style: Style) -> list[str]:
+    if isinstance(item, dict) and item and not style.flow:
+        return block_item(item, column, style)
+    return [" " * column + "-" + " " * (style.item - 1) + flow(item, json_style=style.json)]
+
+
+def _fits(value: Any, line: str, style: Style) -> bool:
+    if not style.flow or len(line) > _LONGEST_LINE:
+        return False
+    if isinstance(value, dict):  # a mapping of lists reads better in lines
+        return not any(isinstance(inner, list) for inner in value.values())
+    return True
+
+
+def _scalar(value: Any, json_style: bool) -> str:
+    if isinstance(value, str) and not json_style and _is_plain(value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _is_plain(text: str) -> bool:
+    return bool(_PLAIN.fullmatch(text)) and not _NO_TEXT.fullmatch(text)
