@@ -161,11 +161,11 @@ def environ_of(method: str = "GET", path: str = "/", headers: Fields = ()) -> di
         "SCRIPT_NAME": "",
         "QUERY_STRING": "",
     }
-    setup_testing_defaults(environ)
     for name, value in headers:
         key = name.upper().replace("-", "_")
         key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
         environ[key] = f"{environ[key]},{value}" if key in environ else value
+    setup_testing_defaults(environ)
     return environ
 
 
