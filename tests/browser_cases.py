@@ -641,21 +641,36 @@ CASES: tuple[Case, ...] = tuple(
 )
 
 
-def play(case: Case) -> tuple[Verdict, list[tuple[str, str, str]]]:
-    """The model's verdict on a case, redirects followed, and the preflights it sends on the way.
+@dataclass
+class Played:
+    """What the model does with a case: its verdict, and what it sends on the way to it.
 
-    A preflight is its method, its names and its origin.
+    A preflight is its method, its names and its origin; a request its method and its origin, which
+    is None where CORS has no say.
     """
-    request, preflights = case.request, []
+
+    verdict: Verdict
+    preflights: list[tuple[str, str, str]]
+    requests: list[tuple[str, str | None]]
+
+
+def play(case: Case) -> Played:
+    """Let the model judge a case, redirects followed."""
+    request = case.request
+    preflights: list[tuple[str, str, str]] = []
+    requests: list[tuple[str, str | None]] = []
     for answers in case.answers:
         if (fields := preflight_for(request)) is not None:
             sent = dict(fields)
             names = sent.get("access-control-request-headers", "")
             preflights.append((sent["access-control-request-method"], names, sent["origin"]))
         verdict = judge(request, preflight=answers.preflight, response=answers.response)
+        if verdict.step == "preflight":
+            return Played(verdict, preflights, requests)
+        requests.append((request.method, None if request.is_same_origin else request.origin))
         redirected = follow(request, answers.response) if verdict.allowed else None
         if redirected is None:
-            return verdict, preflights
+            return Played(verdict, preflights, requests)
         request = redirected
     raise AssertionError(f"{case.id} redirects once too often")
 
@@ -665,7 +680,7 @@ def play(case: Case) -> tuple[Verdict, list[tuple[str, str, str]]]:
 
 @dataclass(frozen=True)
 class CacheCase:
-    """Two requests to one URL, both allowed; ``covered``: the second needs no preflight."""
+    """Two requests to one URL, the first allowed; ``covered``: the second needs no preflight."""
 
     id: str
     first: Request

@@ -63,7 +63,7 @@ CODES = {
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in CASES])
 def test_a_row_has_its_verdict(case: Case) -> None:
-    verdict, _ = play(case)
+    verdict = play(case).verdict
     assert (verdict.code, verdict.step, verdict.field) == (case.code, case.step, case.field)
     assert verdict.allowed is (case.code == "allowed")
     assert bool(verdict.messages["chromium"]) is not verdict.allowed
@@ -395,7 +395,7 @@ def test_the_docs_name_every_code_once() -> None:
 
 def test_the_docs_quote_the_consoles() -> None:
     for code, _, chromium, firefox, _ in rows("The codes"):
-        cases = [play(case)[0] for case in CASES if case.code == code.strip("`")]
+        cases = [play(case).verdict for case in CASES if case.code == code.strip("`")]
         for engine, words in (("chromium", chromium), ("firefox", firefox)):
             assert any(words in verdict.messages[engine] for verdict in cases), (code, engine)
             # an empty cell is in every message: only the code that prints nothing may have one

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from meshcors.browser import judge_preflight
 from tests.browser_cases import (
     ACAM,
     ACAO,
@@ -29,12 +30,13 @@ from tests.browser_cases import (
 )
 from tests.browser_departures import DEPARTURES, Departure
 from tests.e2e.browsers import ENGINES, await_console, launch
-from tests.e2e.browsers.server import Received, message, serving
+from tests.e2e.browsers.server import Answering, Received, message, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from meshcors.browser import Request
+    from tests.e2e.browsers import Browser
 
 # A few calls at a time: more than a browser has connections would only wait for each other. A call
 # is one request or several in a row; the last one's outcome is that of the call.
@@ -56,7 +58,7 @@ FETCH_ALL = """async (calls) => {
     await Promise.all(Array.from({length: 6}, worker));
     return outcomes;
 }"""
-PREFLIGHT_FIELDS = ("access-control-request-method", "access-control-request-headers", "origin")
+ACRM, ACRH = "access-control-request-method", "access-control-request-headers"
 NOTHING = Departure("")
 
 
@@ -78,41 +80,25 @@ class Observed:
     def preflights(self, case_id: str) -> list[tuple[str, str, str]]:
         """Method, names and origin of each preflight sent, in order."""
         sent = []
-        for request in self.received[case_id]:
-            fields = dict(request.lines("accept", *PREFLIGHT_FIELDS))
-            if request.method == "OPTIONS" and PREFLIGHT_FIELDS[0] in fields:
-                assert fields["accept"] == "*/*"
-                sent.append(
-                    (
-                        fields[PREFLIGHT_FIELDS[0]],
-                        fields.get(PREFLIGHT_FIELDS[1], ""),
-                        fields[PREFLIGHT_FIELDS[2]],
-                    )
-                )
+        for request in filter(_is_preflight, self.received[case_id]):
+            fields = dict(request.headers)
+            assert fields["accept"] == "*/*"
+            assert {name for name in fields if name.startswith("access-control-")} <= {ACRM, ACRH}
+            sent.append((fields[ACRM], fields.get(ACRH, ""), fields["origin"]))
         return sent
+
+    def requests(self, case_id: str) -> list[tuple[str, str | None]]:
+        """Method and origin of each request that is no preflight, in order."""
+        received = (one for one in self.received[case_id] if not _is_preflight(one))
+        return [(request.method, dict(request.headers).get("origin")) for request in received]
 
 
 @pytest.fixture(scope="module", params=ENGINES)
 def observed(request: pytest.FixtureRequest) -> Observed:
+    engine: str = request.param
     cases: dict[str, Case] = {}
     cache_cases: dict[str, CacheCase] = {}
-
-    def answer(received: Received) -> bytes | None:
-        name, _, hop = received.target.strip("/").partition("?")[0].partition("/")
-        if name in ("page", "sandbox"):
-            policy = [("content-security-policy", "sandbox allow-scripts")] * (name == "sandbox")
-            return message(200, [("content-type", "text/html"), *policy], b"<!doctype html>")
-        is_preflight = received.lines(PREFLIGHT_FIELDS[0]) and received.method == "OPTIONS"
-        if name in cache_cases:
-            preflight = cache_cases[name].preflight
-            return message(preflight.status, list(preflight.headers))
-        if name not in cases:
-            return message(204, [(ACAO, "*"), (ACAM, "PUT"), (ACMA, "600")])
-        answers = cases[name].answers[int(hop or 0)]
-        said = answers.preflight if is_preflight else answers.response
-        return None if said is None else message(said.status, list(said.headers))
-
-    with serving(answer, ports=3) as server:
+    with serving(_answering(cases, cache_cases), ports=3) as server:
         page, api, other = server.ports
         # two hosts, so that the page is not only another port of the API
         origins = {
@@ -120,52 +106,72 @@ def observed(request: pytest.FixtureRequest) -> Observed:
             API: f"http://127.0.0.1:{api}",
             OTHER: f"http://127.0.0.1:{other}",
         }
+        move = moving(origins)
         cases.update({case.id: case.at(origins) for case in CASES})
         cache_cases.update({case.id: case.at(origins) for case in CACHE_CASES})
-        outcomes: dict[str, str] = {}
-        lines: list[str] = []
-        with launch(request.param) as browser:
-            for path, calls in _calls(cases, cache_cases).items():
-                tab = browser.open(f"{origins[PAGE]}/{path}")
-                if path == "page?cache":
-                    first = {"url": f"{origins[API]}/first", "method": "PUT"}
-                    tab.run(FETCH_ALL, [{"id": "first", "requests": [first] * 3}])
-                outcomes |= tab.run(FETCH_ALL, calls)
-                expected = [
-                    play(cases[call["id"]])[0].messages.get(request.param)
-                    for call in calls
-                    if call["id"] in cases
-                ]
-                wanted = [m for m in expected if m and not m.endswith("…")]
-                lines += await_console(tab, lambda seen, w=wanted: set(w) <= set(seen), 5)
-                tab.close()
+        lines = {_console_line(engine, case, move) for case in cases.values()}
+        with launch(engine) as browser:
+            outcomes, console = _fetch_all(browser, origins, cases, cache_cases, lines)
     received = defaultdict(list)
     for one in server.received:
         received[re.split("[/?]", one.target)[1]].append(one)
-    console = defaultdict(list)
-    for line in lines:
-        # the case's id is the first segment of the URL's path
-        for found in re.findall(r"[a-z]+://[^/]+/([A-Za-z0-9-]+)", line)[:1]:
-            console[found].append(line)
-    return Observed(request.param, moving(origins), cases, cache_cases, outcomes, received, console)
+    return Observed(engine, move, cases, cache_cases, outcomes, received, console)
 
 
-def _calls(
-    cases: dict[str, Case], cache_cases: dict[str, CacheCase]
-) -> dict[str, list[dict[str, Any]]]:
-    """The calls of each page: those of an opaque origin are made from a sandboxed one.
+def _answering(cases: dict[str, Case], cache_cases: dict[str, CacheCase]) -> Answering:
+    def answer(request: Received) -> bytes | None:
+        name, _, hop = request.target.strip("/").partition("?")[0].partition("/")
+        if name in ("page", "sandbox"):
+            policy = [("content-security-policy", "sandbox allow-scripts")] * (name == "sandbox")
+            return message(200, [("content-type", "text/html"), *policy], b"<!doctype html>")
+        if name in cache_cases:
+            preflight = cache_cases[name].preflight
+            return message(preflight.status, list(preflight.headers))
+        if name not in cases:
+            return message(204, [(ACAO, "*"), (ACAM, "PUT"), (ACMA, "600")])
+        answers = cases[name].answers[int(hop or 0)]
+        said = answers.preflight if _is_preflight(request) else answers.response
+        return None if said is None else message(said.status, list(said.headers))
 
-    The cache is tried last and apart, after a call that does not count: Firefox does not always
-    remember the preflight of a new page's first call.
+    return answer
+
+
+def _is_preflight(request: Received) -> bool:
+    return request.method == "OPTIONS" and bool(request.lines(ACRM))
+
+
+def _fetch_all(
+    browser: Browser,
+    origins: Mapping[str, str],
+    cases: Mapping[str, Case],
+    cache_cases: Mapping[str, CacheCase],
+    lines: set[str],
+) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Make all calls, and return their outcomes and the console's lines by case.
+
+    Those of an opaque origin are made from a sandboxed page. The cache is tried last, after a call
+    that does not count: Firefox remembers none of its first answers that have a max-age.
     """
     calls: dict[str, list[dict[str, Any]]] = {"page": [], "sandbox": [], "page?cache": []}
     for case in cases.values():
         path = "sandbox" if case.request.origin == "null" else "page"
         calls[path].append({"id": case.id, "requests": [_init(case.request)]})
-    for case in cache_cases.values():
-        requests = [_init(case.first), _init(case.second)]
-        calls["page?cache"].append({"id": case.id, "requests": requests})
-    return calls
+    for cached in cache_cases.values():
+        requests = [_init(cached.first), _init(cached.second)]
+        calls["page?cache"].append({"id": cached.id, "requests": requests})
+    outcomes: dict[str, str] = {}
+    console: dict[str, list[str]] = defaultdict(list)
+    for path, wanted in calls.items():
+        tab = browser.open(f"{origins[PAGE]}/{path}")
+        if path == "page?cache":
+            first = {"url": f"{origins[API]}/first", "method": "PUT"}
+            tab.run(FETCH_ALL, [{"id": "first", "requests": [first] * 3}])
+        outcomes |= tab.run(FETCH_ALL, wanted)
+        expected = {line for line in lines if {_case_of(line)} & {call["id"] for call in wanted}}
+        for line in await_console(tab, lambda seen, all_=expected: all_ <= set(seen)):
+            console[_case_of(line)].append(line)
+        tab.close()
+    return outcomes, console
 
 
 def _init(request: Request) -> dict[str, Any]:
@@ -177,7 +183,24 @@ def _init(request: Request) -> dict[str, Any]:
     }
 
 
-def _report(wrong: dict[str, Any]) -> str:
+def _case_of(line: str) -> str:
+    """The case that a line of the console is about: the first segment of its first URL's path."""
+    found = re.search(r"[a-z]+://[^/]+/([A-Za-z0-9-]+)", line)
+    return found[1] if found else ""
+
+
+def _console_line(engine: str, case: Case, move: Callable[[str], str]) -> str:
+    """The line that ``engine`` must print for a case; empty if none, or if it names no URL."""
+    departure = DEPARTURES.get((case.id, engine), NOTHING)
+    line = play(case).verdict.messages.get(engine, "")
+    if departure.allowed or line.endswith("…"):
+        return ""
+    if departure.message is not None:
+        return f"{line.partition(' at http')[0]} at {move(departure.message)}"
+    return line
+
+
+def _report(wrong: Mapping[str, object]) -> str:
     return "\n".join(f"{case}: {details}" for case, details in wrong.items())
 
 
@@ -185,7 +208,7 @@ def test_the_verdicts_are_the_engines(observed: Observed) -> None:
     wrong = {}
     for case in observed.cases.values():
         departure = observed.departure(case.id).allowed
-        allowed = play(case)[0].allowed if departure is None else departure
+        allowed = play(case).verdict.allowed if departure is None else departure
         outcome = observed.outcomes[case.id]
         # a call that only ran out of time is no verdict
         if (outcome == "allowed") is not allowed or "TimeoutError" in outcome:
@@ -197,8 +220,7 @@ def test_the_preflights_are_the_engines(observed: Observed) -> None:
     wrong = {}
     for case in observed.cases.values():
         departure = observed.departure(case.id).preflights
-        sent = observed.preflights(case.id)
-        expected = play(case)[1]
+        sent, expected = observed.preflights(case.id), play(case).preflights
         if departure is not None:
             expected = [(how, names, observed.move(origin)) for how, names, origin in departure]
         if any(answers.preflight is None for answers in case.answers):
@@ -209,20 +231,36 @@ def test_the_preflights_are_the_engines(observed: Observed) -> None:
     assert not wrong, _report(wrong)
 
 
+def test_the_requests_are_the_engines(observed: Observed) -> None:
+    wrong = {}
+    for case in observed.cases.values():
+        sent, expected = observed.requests(case.id), play(case).requests
+        if observed.departure(case.id).allowed:
+            expected = [(case.request.method, case.request.origin)]
+        if any(answers.response is None for answers in case.answers):
+            sent = list(dict.fromkeys(sent))
+        # where CORS has no say, an Origin may be there or not
+        said = [
+            (how, origin) for (how, origin), (_, must) in zip(sent, expected, strict=False) if must
+        ]
+        if len(sent) != len(expected) or said != [one for one in expected if one[1]]:
+            wrong[case.id] = (sent, expected)
+    assert not wrong, _report(wrong)
+
+
 @pytest.mark.parametrize("observed", ["chromium"], indirect=True)
 def test_chromium_prints_the_messages(observed: Observed) -> None:
     wrong = {}
     for case in observed.cases.values():
-        verdict = play(case)[0]
-        expected = verdict.messages["chromium"]
+        verdict = play(case).verdict
+        expected = _console_line("chromium", case, observed.move)
         lines = observed.console[case.id]
-        printed = [line for line in lines if "has been blocked by CORS policy" in line]
         if verdict.code == "network_error":
-            right = any(line.startswith(expected.removesuffix("…")) for line in lines)
-        elif verdict.allowed or observed.departure(case.id).allowed:
-            right = printed == []
+            prefix = verdict.messages["chromium"].removesuffix("…")
+            right = any(line.startswith(prefix) for line in lines)
         else:
-            right = printed == [expected]
+            printed = [line for line in lines if "has been blocked by CORS policy" in line]
+            right = printed == ([expected] if expected else [])
         if not right:
             wrong[case.id] = (lines, expected)
     assert not wrong, _report(wrong)
@@ -232,13 +270,7 @@ def test_chromium_prints_the_messages(observed: Observed) -> None:
 def test_firefox_prints_the_messages(observed: Observed) -> None:
     wrong = {}
     for case in observed.cases.values():
-        departure = observed.departure(case.id)
-        expected = play(case)[0].messages["firefox"]
-        if departure.allowed:
-            expected = ""
-        elif departure.message is not None:
-            prefix = expected.partition(" at http")[0]
-            expected = f"{prefix} at {observed.move(departure.message)}"
+        expected = _console_line("firefox", case, observed.move)
         # the reason comes first; after a preflight, that the request did not succeed either
         first = next(iter(observed.console[case.id]), "")
         if first != expected:
@@ -251,7 +283,8 @@ def test_the_preflight_caches_are_the_engines(observed: Observed) -> None:
     for case in observed.cache_cases.values():
         departure = observed.departure(case.id).covered
         covered = case.covered if departure is None else departure
-        sent = observed.preflights(case.id)
-        if len(sent) != (1 if covered else 2) or observed.outcomes[case.id] == "TimeoutError":
-            wrong[case.id] = (sent, observed.outcomes[case.id], covered)
+        sent, outcome = observed.preflights(case.id), observed.outcomes[case.id]
+        allowed = covered or judge_preflight(case.second, case.preflight).allowed
+        if len(sent) != (1 if covered else 2) or (outcome == "allowed") is not allowed:
+            wrong[case.id] = (sent, outcome, covered)
     assert not wrong, _report(wrong)
