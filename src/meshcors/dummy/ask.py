@@ -82,7 +82,10 @@ def _request(question: Question) -> Request:
 
 def _answer(engine: Decider, method: str, path: str, fields: dict[str, str]) -> Response:
     """Return the engine's answer; where it lets a service answer, that answers 200."""
-    wire = {name.encode("latin-1"): value.encode("latin-1") for name, value in fields.items()}
+    wire = {
+        name.encode("latin-1", "replace"): value.encode("latin-1", "replace")
+        for name, value in fields.items()
+    }
     decision = engine.decide(method, path, wire)
     if isinstance(decision, Answer):
         return Response(decision.status, decision.headers)

@@ -25,25 +25,22 @@ class Sweep:
     def __init__(self, connections: Iterable[Any], keep_alive: float) -> None:
         self._connections = connections
         self._keep_alive = keep_alive
-        # By connection: what it was at, and since when.
-        self._seen: dict[Any, tuple[object, float]] = {}
+        # By connection: its last request, whether the next one's head has begun, and since when.
+        self._seen: dict[Any, tuple[object, bool, float]] = {}
 
     def __call__(self, now: float) -> None:
         """Look at all connections; `now` is in seconds, of any clock that never goes back."""
-        seen: dict[Any, tuple[object, float]] = {}
+        seen: dict[Any, tuple[object, bool, float]] = {}
         for connection in list(self._connections):
-            at = connection.cycle
-            limit = self._keep_alive
-            if _in_head(connection):
-                at = (at, "head")
-                limit = min(limit, HEAD_SECONDS)
-            before, since = self._seen.get(connection, (at, now))
-            if before != at:
+            last, in_head = connection.cycle, _in_head(connection)
+            limit = min(self._keep_alive, HEAD_SECONDS) if in_head else self._keep_alive
+            last_before, in_head_before, since = self._seen.get(connection, (last, in_head, now))
+            if last is not last_before or in_head != in_head_before:
                 since = now
             if now - since >= limit:
                 connection.transport.close()
             else:
-                seen[connection] = (at, since)
+                seen[connection] = (last, in_head, since)
         self._seen = seen
 
 

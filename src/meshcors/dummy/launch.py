@@ -99,6 +99,7 @@ class Launch:
             board.row(number)[SERVING] = 0
 
         run_processes([*map(work, range(count)), oversee], when_gone)
+        relay.close()
 
     def _live(self, board: Board, number: int, relay: Relay | None = None) -> Live:
         numbers = board.row(number)

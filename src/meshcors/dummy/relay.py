@@ -26,6 +26,11 @@ class Relay:
         with suppress(OSError):
             self._sender.send(json.dumps(refusal.fields()).encode())
 
+    def close(self) -> None:
+        """Close both ends."""
+        self._receiver.close()
+        self._sender.close()
+
     def fileno(self) -> int:
         """Return the file descriptor that can be read when a refusal has come."""
         return self._receiver.fileno()

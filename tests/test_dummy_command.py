@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shlex
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.dummy_process import (
+    INSTALLED,
+    KEY,
+    PLAIN,
+    POLICY_FLAGS,
+    UI,
+    preflight_fields,
+    request,
+    run,
+    running,
+)
+
+VIRTUAL_SERVICE = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: models}
+spec:
+  hosts: [models.example]
+  gateways: [public]
+  http:
+  - match: [{headers: {model-api-key: {exact: xyz}}}]
+    corsPolicy:
+      allowOrigins: [{exact: https://ui.example}]
+      allowHeaders: [model-api-key]
+      maxAge: 10m
+    route: [{destination: {host: one}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "lines"),
+    [
+        pytest.param(
+            (),
+            {},
+            ["--allow-origin or MESHCORS_ALLOW_ORIGINS: name the pages' origins"],
+            id="no origins",
+        ),
+        pytest.param(
+            ("--allow-origin", "https://ui.example/", "--max-age", "soon"),
+            {},
+            ["--max-age: write whole seconds", "--allow-origin: https://ui.example/: "],
+            id="two mistakes, two lines",
+        ),
+        pytest.param(
+            POLICY_FLAGS,
+            {"MESHCORS_ALLOW_ORIGIN": "x"},
+            ["MESHCORS_ALLOW_ORIGIN: unknown; did you mean MESHCORS_ALLOW_ORIGINS?"],
+            id="unknown variable",
+        ),
+        pytest.param(
+            ("--config", "/nowhere/policy.yaml"),
+            {},
+            ["/nowhere/policy.yaml: No such file or directory"],
+            id="no such file",
+        ),
+        pytest.param(
+            (*POLICY_FLAGS, "--host", "no such host"),
+            {},
+            ["--host: no such host: "],
+            id="no such host",
+        ),
+        pytest.param(
+            (*POLICY_FLAGS, "--host", "192.0.2.1"),
+            {},
+            ["--host: 192.0.2.1: Cannot assign requested address"],
+            id="another machine's address",
+        ),
+        pytest.param(
+            (*POLICY_FLAGS, "--uds", "/nowhere/pod.sock", "--admin-port", "0"),
+            {},
+            ["--uds: /nowhere/pod.sock: No such file or directory"],
+            id="no place for the Unix socket",
+        ),
+    ],
+)
+def test_mistake_is_told_in_a_line_each_and_ends_it_with_2(flags, env, lines):
+    ended = run(*flags, env=env)
+    assert ended.returncode == 2
+    said = ended.stderr.splitlines()
+    assert len(said) == len(lines)
+    for line, expected in zip(sorted(said), sorted(lines), strict=True):
+        assert line.startswith(f"meshcors.dummy: {expected}")
+    assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("flag", ["--port", "--admin-port"])
+def test_port_that_was_asked_for_and_is_taken_ends_it_with_2(flag):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = run(*POLICY_FLAGS, "--host", "127.0.0.1", "--port", "0", flag, port)
+    assert ended.returncode == 2
+    last = ended.stderr.splitlines()[-1]
+    assert last == f"meshcors.dummy: {flag}: port {port} is taken: free it, or choose another"
+
+
+def test_unknown_flag_is_answered_with_the_nearest():
+    ended = run("--alow-origin", UI)
+    assert ended.returncode == 2
+    assert "--allow-origin" in ended.stderr
+
+
+@pytest.mark.parametrize("start", [INSTALLED, PLAIN], ids=["extra", "plain install"])
+def test_start_says_what_it_allows_and_a_line_to_try(start):
+    with running(start=start) as pod:
+        messages = [line["message"] for line in pod.log()]
+        assert f"listening on http://127.0.0.1:{pod.port}" in messages
+        assert f"allows origins {UI}; methods GET, HEAD, POST; key header {KEY}" in messages
+        (line,) = [message for message in messages if message.startswith("try: ")]
+        tried = subprocess.run(
+            shlex.split(line.removeprefix("try: ")), capture_output=True, text=True, check=True
+        )
+        assert tried.stdout.startswith("HTTP/1.1 204 ")
+        assert f"access-control-allow-origin: {UI}" in tried.stdout
+
+
+@pytest.mark.parametrize("start", [INSTALLED, PLAIN], ids=["extra", "plain install"])
+def test_answers_are_the_same_with_and_without_the_extra(start):
+    with running(start=start) as pod:
+        allowed = pod.preflight()
+        assert allowed.status == 204
+        assert allowed.body == b""
+        assert allowed.headers["access-control-allow-origin"] == UI
+        assert KEY in allowed.headers["access-control-allow-headers"].split(", ")
+        assert pod.preflight(origin="https://evil.example").status == 403
+        missing = pod.ask("GET", "/v1", {"Origin": UI})
+        assert (missing.status, json.loads(missing.body)["reason"]) == (401, "key_missing")
+        assert missing.headers["access-control-allow-origin"] == UI
+        unrouted = pod.ask("POST", "/v1", {"Origin": UI, KEY: "abc"}, "{}")
+        assert (unrouted.status, json.loads(unrouted.body)["reason"]) == (404, "no_route")
+        head = pod.ask("HEAD", "/v1", {KEY: "abc"})
+        assert (head.status, head.body) == (404, b"")
+
+
+def test_it_listens_on_every_interface_in_both_families_unless_told_a_host():
+    with running(host=None) as pod:
+        for host in ("127.0.0.1", "::1"):
+            answer = request((host, pod.port), "OPTIONS", "/", preflight_fields())
+            assert answer.status == 204
+
+
+@pytest.mark.parametrize(
+    ("host", "there", "elsewhere"),
+    [("::1", "::1", "127.0.0.1"), ("localhost", "127.0.0.1", "127.0.0.2")],
+)
+def test_it_listens_on_the_host_it_is_told_and_nowhere_else(host, there, elsewhere):
+    with running(host=host) as pod:
+        assert request((there, pod.port), "OPTIONS", "/", preflight_fields()).status == 204
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((elsewhere, pod.port))
+
+
+def test_unix_socket_is_listened_on_replaced_when_stale_and_removed_at_the_end(tmp_path):
+    path = str(tmp_path / "pod.sock")
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(path)
+    with running("--uds", path) as pod:
+        assert request(path, "OPTIONS", "/", preflight_fields()).status == 204
+        second = run(*POLICY_FLAGS, "--uds", path, "--admin-port", "0")
+        assert second.returncode == 2
+        assert f"--uds: {path}: Address already in use" in second.stderr
+        (line,) = re.findall(r"curl -i [^\"]*", pod.stderr())
+        tried = subprocess.run(shlex.split(line), capture_output=True, text=True, check=True)
+        assert tried.stdout.startswith("HTTP/1.1 204 ")
+        pod.signal(15)
+        assert pod.wait() == 0
+    assert not Path(path).exists()
+
+
+def test_default_admin_port_that_is_taken_is_done_without():
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):  # taken already, by another pod
+            held.enter_context(socket.create_server(("127.0.0.1", 9090)))
+        with running(admin=False) as pod:
+            assert pod.preflight().status == 204
+            (warning,) = [line for line in pod.log() if line["level"] == "warning"]
+    assert warning["message"].startswith("no admin page, probes or metrics: --admin-port: port")
+
+
+def test_flag_beats_variable_beats_file(tmp_path):
+    path = tmp_path / "policy.json"
+    path.write_text(
+        json.dumps({"allowOrigins": ["https://file.example"], "maxAge": 1, "allowMethods": ["PUT"]})
+    )
+    ended = run(
+        *("--check", "--config", str(path), "--allow-origin", "https://flag.example"),
+        env={"MESHCORS_ALLOW_ORIGINS": "https://variable.example", "MESHCORS_MAX_AGE": "2"},
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert json.loads(ended.stdout)["corsPolicy"] == {
+        "allowOrigins": [{"exact": "https://flag.example"}],
+        "allowMethods": ["PUT"],
+        "maxAge": 2,
+    }
+
+
+def test_check_prints_what_a_file_could_say_without_secrets(tmp_path):
+    flags = ("--check", *POLICY_FLAGS, "--allow-header", "x-one", "--max-age", "10m")
+    env = {"MESHCORS_KEY_VALUES": "s3cret,0ther"}
+    printed = run(*flags, env=env)
+    assert printed.returncode == 0
+    assert "s3cret" not in printed.stdout + printed.stderr
+    path = tmp_path / "policy.json"
+    path.write_text(printed.stdout)
+    again = run("--check", "--config", str(path))
+    assert again.stdout == printed.stdout
+
+
+def test_check_of_a_wrong_policy_ends_with_2():
+    ended = run("--check", "--allow-origin", "ui.example")
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert "origin_scheme_missing" in ended.stderr
+
+
+def test_virtual_service_is_taken_for_its_cors_parts_and_what_is_ignored_is_said(tmp_path):
+    path = tmp_path / "vs.yaml"
+    path.write_text(VIRTUAL_SERVICE)
+    ended = run("--check", "--config", str(path))
+    assert ended.returncode == 0
+    (rule,) = json.loads(ended.stdout)["rules"]
+    assert rule["hosts"] == ["models.example"]
+    assert rule["corsPolicy"]["allowOrigins"] == [{"exact": UI}]
+    assert "ignored: " in ended.stderr
+    assert "gateways" in ended.stderr
+
+
+def test_warnings_are_log_lines(tmp_path):
+    with running("--allow-method", "OPTIONS") as pod:
+        (warning,) = [line for line in pod.log() if line["level"] == "warning"]
+        assert "OPTIONS" in warning["message"]
+
+
+def test_no_key_value_is_ever_shown(tmp_path):
+    secret = "s3cret-of-the-service"
+    env = {"MESHCORS_KEY_VALUES": secret}
+    with running("--access-log", "--log-level", "debug", env=env) as pod:
+        pod.ask("GET", "/v1", {"Origin": UI, KEY: secret})
+        pod.ask("GET", "/v1", {"Origin": "https://evil.example", KEY: secret})
+        pod.preflight()
+        shown = [pod.admin(path).text for path in ("/", "/policy", "/metrics")]
+        pod.await_(lambda: pod.stderr().count('"answered"') == 3)
+        assert secret not in pod.stderr() + "".join(shown)

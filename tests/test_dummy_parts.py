@@ -1,0 +1,405 @@
+"""The pod's parts, each by itself: what counts, what logs, what closes idle connections."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshcors import HeaderKey, Policy
+from meshcors.dummy.ask import Question, ask
+from meshcors.dummy.configuration import Configuration, describe
+from meshcors.dummy.counters import (
+    HISTOGRAM,
+    LEFT_OUT,
+    NANOSECONDS,
+    PREFLIGHTS,
+    REQUESTS,
+    Board,
+)
+from meshcors.dummy.idle import HEAD_SECONDS, Sweep
+from meshcors.dummy.logs import JsonFormatter, TextFormatter
+from meshcors.dummy.pod import Pod
+from meshcors.dummy.protocol import _Begun, _finish
+from meshcors.dummy.refusals import BURST, KEPT, MAX_TEXT, RATE, Refusal, Refusals
+from meshcors.dummy.relay import Relay
+from meshcors.engine import Engine
+from meshcors.rule_engine import NO_RULE, compile_engine
+from meshcors.rules import Rule, RuleSet
+
+UI = "https://ui.example"
+KEY = "model-api-key"
+POLICY = Policy(allow_origins=[UI], key=HeaderKey(KEY))
+RULES = RuleSet([Rule(POLICY, hosts=["models.example"], path_prefix="/v1")])
+
+ORIGIN = (b"origin", UI.encode())
+POST = (b"access-control-request-method", b"POST")
+
+
+def scope(method="OPTIONS", path="/", headers=(ORIGIN, POST)):
+    return {"type": "http", "method": method, "path": path, "headers": list(headers)}
+
+
+def answer(pod, asked):
+    """Run one request; no task is needed, since nothing in the pod ever waits."""
+    messages = []
+
+    async def send(message):
+        messages.append(message)
+
+    running = pod(asked, None, send)
+    with pytest.raises(StopIteration):
+        running.send(None)
+    return messages
+
+
+@pytest.mark.parametrize(
+    ("engine", "asked", "counted", "slot"),
+    [
+        pytest.param(Engine(POLICY), scope(), True, PREFLIGHTS["allowed"], id="allowed"),
+        pytest.param(
+            Engine(POLICY),
+            scope(headers=[(b"origin", b"https://evil.example"), POST]),
+            True,
+            PREFLIGHTS["origin_not_allowed"],
+            id="origin",
+        ),
+        pytest.param(
+            Engine(POLICY),
+            scope(headers=[ORIGIN, (b"access-control-request-method", b"PUT")]),
+            True,
+            PREFLIGHTS["method_not_allowed"],
+            id="method",
+        ),
+        pytest.param(
+            Engine(POLICY),
+            scope(headers=[ORIGIN, POST, (b"access-control-request-headers", b"x-a")]),
+            True,
+            PREFLIGHTS["header_not_allowed"],
+            id="header",
+        ),
+        pytest.param(
+            Engine(POLICY), scope("GET"), False, REQUESTS["key_missing"], id="key missing"
+        ),
+        pytest.param(
+            Engine(POLICY),
+            scope("GET", headers=[(KEY.encode(), b"abc")]),
+            False,
+            REQUESTS["no_route"],
+            id="no route",
+        ),
+        pytest.param(
+            compile_engine(RULES, NO_RULE), scope(), True, PREFLIGHTS["no_rule"], id="uncovered"
+        ),
+        pytest.param(
+            compile_engine(RULES, NO_RULE),
+            scope(headers=[ORIGIN, (b"access-control-request-method", b" ")]),
+            False,
+            REQUESTS["no_rule"],
+            id="uncovered, no preflight",
+        ),
+    ],
+)
+def test_answer_is_counted_once_by_its_reason(engine, asked, counted, slot):
+    numbers = Board(1).row(0)
+    refused = []
+    answer(Pod(engine, numbers, lambda *told: refused.append(told)), asked)
+    assert numbers[slot] == 1
+    assert sum(numbers[: len(PREFLIGHTS) + len(REQUESTS)]) == 1
+    assert sum(numbers[HISTOGRAM:]) == (numbers[NANOSECONDS] > 0) == counted
+    assert [reason for _, _, reason in refused] == [
+        reason
+        for slots in (PREFLIGHTS, REQUESTS)
+        for reason, place in slots.items()
+        if place == slot and reason != "allowed"
+    ]
+
+
+def test_draining_pod_closes_every_connection_with_its_answer():
+    pod = Pod(Engine(POLICY), Board(1).row(0), lambda *_: None)
+    close = (b"connection", b"close")
+    assert close not in answer(pod, scope())[0]["headers"]
+    pod.draining = True
+    for asked in (scope(), scope("GET"), scope("GET", headers=[(KEY.encode(), b"abc")])):
+        assert close in answer(pod, asked)[0]["headers"]
+
+
+def test_rows_of_a_board_are_summed():
+    board = Board(3)
+    for number in range(3):
+        board.row(number)[PREFLIGHTS["allowed"]] += number + 1
+        board.row(number)[HISTOGRAM] += 10
+    assert board.total(PREFLIGHTS["allowed"]) == 6
+    assert board.totals(PREFLIGHTS)["origin_not_allowed"] == 0
+    assert board.total(HISTOGRAM) == 30
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_refusals_are_logged_at_a_rate_and_what_is_left_out_is_counted(caplog):
+    clock, numbers = Clock(), Board(1).row(0)
+    refusals = Refusals(numbers, clock=clock)
+    for _ in range(int(BURST) + 30):
+        refusals(scope(), 403, "origin_not_allowed")
+    assert len(caplog.records) == BURST
+    assert numbers[LEFT_OUT] == 30
+    caplog.clear()
+    clock.now += 2 / RATE
+    for _ in range(5):
+        refusals(scope(), 403, "origin_not_allowed")
+    first, *others = caplog.records
+    assert (first.message, first.fields) == ("refusals left out of the log", {"count": 30})
+    assert [record.message for record in others] == ["refused", "refused"]
+    caplog.clear()
+    refusals.say_left_out()
+    refusals.say_left_out()
+    assert [record.fields for record in caplog.records] == [{"count": 3}]
+
+
+def test_only_the_last_refusals_are_kept():
+    refusals = Refusals(Board(1).row(0), clock=(clock := Clock()))
+    for number in range(2 * KEPT):
+        clock.now += 1
+        refusals(scope(path=f"/{number}"), 403, "origin_not_allowed")
+    assert [refusal.path for refusal in refusals.last] == [f"/{n}" for n in range(KEPT, 2 * KEPT)]
+
+
+def test_what_is_remembered_of_a_request_is_bounded_and_never_its_key():
+    long = b"x" * 100_000
+    headers = [(name, long) for name in (b"origin", b"host", KEY.encode(), b"x-request-id")]
+    refusal = Refusal.of(scope("M" * 1000, "/" * 1000, headers * 3), 403, "origin_not_allowed")
+    assert all(len(text) <= MAX_TEXT for text in refusal.fields().values() if text != 403)
+    assert KEY not in refusal.fields()
+
+
+def test_split_lines_of_a_request_are_remembered_joined():
+    name = b"access-control-request-headers"
+    refusal = Refusal.of(scope(headers=[(name, b"x-a"), (name, b"x-b")]), 204, "header_not_allowed")
+    assert refusal.requested_headers == "x-a,x-b"
+
+
+def test_relay_carries_refusals_and_drops_what_nobody_fetches(request):
+    relay = Relay()
+    request.addfinalizer(relay.close)
+    sent = Refusal(403, "origin_not_allowed", "OPTIONS", "/\x00é", origin=UI)
+    relay.send(sent)
+    assert list(relay.receive()) == [sent]
+    for _ in range(3000):
+        relay.send(sent)  # would block, if it could
+    received = list(relay.receive())
+    assert 0 < len(received) < 3000
+    assert set(received) == {sent}
+
+
+def record(message, **fields):
+    made = logging.LogRecord("x", logging.WARNING, __file__, 1, "%s", (message,), None)
+    made.fields = fields
+    return made
+
+
+@given(st.text(), st.text())
+def test_no_text_of_a_request_forges_a_log_line(message, value):
+    for formatter in (JsonFormatter(), TextFormatter()):
+        line = formatter.format(record(message, origin=value))
+        assert line.isascii()
+        assert line.isprintable()
+    assert json.loads(JsonFormatter().format(record(message, origin=value)))["origin"] == value
+
+
+def test_text_lines_quote_what_could_be_mistaken():
+    line = TextFormatter().format(record("refused", origin="a b=c", path="/x", empty=""))
+    assert line.endswith('WARNING refused origin="a b=c" path=/x empty=""')
+
+
+@pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
+def test_traceback_of_a_fault_is_logged(formatter):
+    made = record("failed")
+    try:
+        raise RuntimeError("why")
+    except RuntimeError as error:
+        made.exc_info = (type(error), error, error.__traceback__)
+    assert "RuntimeError: why" in formatter.format(made)
+
+
+class Connection:
+    """As uvicorn's httptools protocol looks from outside."""
+
+    def __init__(self):
+        self.closed = False
+        self.cycle = None
+        self.scope = None
+        self.transport = SimpleNamespace(close=self.close)
+
+    def close(self):
+        self.closed = True
+
+    def begin(self):
+        self.scope = {}
+
+    def answer(self):
+        self.begin()
+        self.cycle = SimpleNamespace(scope=self.scope)
+
+
+def test_connection_that_says_nothing_is_closed_after_keep_alive():
+    connection = Connection()
+    sweep = Sweep([connection], keep_alive=30)
+    for now in (0, 10, 29):
+        sweep(now)
+    assert not connection.closed
+    sweep(30)
+    assert connection.closed
+
+
+def test_connection_that_asks_now_and_then_stays_open():
+    connection = Connection()
+    sweep = Sweep([connection], keep_alive=30)
+    for now in range(0, 300, 20):
+        connection.answer()
+        sweep(now)
+    assert not connection.closed
+
+
+def test_head_that_does_not_end_is_closed_sooner():
+    connection = Connection()
+    sweep = Sweep([connection], keep_alive=300)
+    connection.answer()
+    sweep(0)
+    sweep(100)
+    connection.begin()
+    sweep(101)
+    sweep(101 + HEAD_SECONDS - 1)
+    assert not connection.closed
+    sweep(101 + HEAD_SECONDS)
+    assert connection.closed
+
+
+def test_heads_that_end_in_time_are_no_head_that_does_not_end():
+    connection = Connection()
+    sweep = Sweep([connection], keep_alive=300)
+    for now in range(100):
+        connection.begin()
+        sweep(now)
+        connection.answer()
+    assert not connection.closed
+
+
+async def _interrupted(log, gate):
+    log.append("begun")
+    try:
+        log.append(await gate.wait())
+        await asyncio.sleep(0)
+        await asyncio.sleep(3600)
+    except asyncio.CancelledError:
+        log.append("cancelled")
+        raise
+
+
+def test_coroutine_that_has_to_wait_goes_on_as_a_task():
+    async def scenario():
+        log, gate = [], asyncio.Event()
+        running = _interrupted(log, gate)
+        task = asyncio.ensure_future(_finish(_Begun(running, running.send(None))))
+        await asyncio.sleep(0)
+        assert log == ["begun"]
+        gate.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert log == ["begun", True]
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert log == ["begun", True, "cancelled"]
+
+    asyncio.run(scenario())
+
+
+def test_error_in_such_a_coroutine_is_the_tasks():
+    async def fails():
+        await asyncio.sleep(0)
+        raise RuntimeError("why")
+
+    async def scenario():
+        running = fails()
+        with pytest.raises(RuntimeError, match="why"):
+            await _finish(_Begun(running, running.send(None)))
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("question", "code"),
+    [
+        pytest.param(Question(UI, "https://models.example/v1"), "allowed", id="simple"),
+        pytest.param(
+            Question(UI, "https://models.example/v1", "POST", f"content-type, {KEY}"),
+            "allowed",
+            id="with the key",
+        ),
+        pytest.param(Question(UI, "https://x.example/", "PUT"), "method_not_allowed", id="method"),
+        pytest.param(
+            Question(UI, "https://x.example/", "POST", "x-a"), "header_not_allowed", id="header"
+        ),
+        pytest.param(
+            Question("https://evil.example", "https://x.example/", "PUT"), "acao_missing", id="evil"
+        ),
+        pytest.param(
+            Question(UI, "https://x.example/", "POST", KEY, True), "acac_not_true", id="credentials"
+        ),
+        pytest.param(Question(), "no_such_call", id="nothing filled in"),
+        pytest.param(Question(UI, "https://x.example/", "TRACE"), "no_such_call", id="forbidden"),
+        pytest.param(Question(UI, "https://x.example/ü", "P P"), "no_such_call", id="no method"),
+        pytest.param(Question(UI, "https://[x/", "PUT"), "no_such_call", id="no URL"),
+    ],
+)
+def test_question_is_answered_as_a_browser_would(question, code):
+    verdict = ask(Engine(POLICY), question)
+    assert verdict.code == code
+    assert verdict.allowed == (code == "allowed")
+
+
+@given(st.text(), st.text(), st.text(), st.text(), st.booleans())
+def test_no_question_raises(origin, url, method, headers, credentials):
+    asked = Question(origin, f"https://x.example/{url}", method or "PUT", headers, credentials)
+    ask(Engine(POLICY), asked)
+    ask(Engine(POLICY), Question(UI, url, method, headers, credentials))
+    ask(Engine(POLICY), Question(UI, f"https://{url}", "PUT", headers, credentials))
+
+
+def test_question_about_a_url_that_no_rule_covers():
+    verdict = ask(compile_engine(RULES, NO_RULE), Question(UI, "https://x.example/", "PUT"))
+    assert verdict.code == "acao_missing"
+    assert verdict.answer[0] == "404"
+
+
+def test_configurations_that_answer_alike_share_a_fingerprint():
+    def made(source):
+        return Configuration(source, compile_engine(source, NO_RULE), ())
+
+    assert (
+        made(POLICY).fingerprint() == made(Policy(allow_origins=[UI], key=POLICY.key)).fingerprint()
+    )
+    assert made(POLICY).fingerprint() != made(RULES).fingerprint()
+    assert made(RULES).document()["rules"][0]["pathPrefix"] == "/v1"
+    assert "-H 'Host: models.example'" in list(made(RULES).introduction("http://localhost/"))[-1]
+
+
+def test_rule_is_described_with_where_it_holds():
+    policy = Policy(
+        allow_origins=[UI], allow_methods=["PUT"], allow_headers=["x-a"], allow_credentials=True
+    )
+    described = describe(Rule(policy, hosts=["a.example", "*.b.example"], path_prefix="/v1"))
+    assert described == (
+        f"a.example, *.b.example/v1: origins {UI}; methods GET, HEAD, POST, PUT; headers x-a;"
+        " with credentials"
+    )

@@ -1,0 +1,196 @@
+"""A changed file becomes the policy, or changes nothing, however it is changed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from meshcors import Policy
+from meshcors.dummy import reload
+from meshcors.dummy.configuration import Configuration
+from meshcors.dummy.counters import Board
+from meshcors.dummy.live import Live
+from meshcors.dummy.refusals import Refusals
+from meshcors.dummy.reload import Reloader
+from meshcors.engine import Engine
+from tests.dummy_process import UI, running
+
+OTHER = "https://other.example"
+POLICY = Policy(allow_origins=[UI])
+
+
+def policy(*origins, **more):
+    return json.dumps({"corsPolicy": {"allowOrigins": list(origins), **more}})
+
+
+def yaml(*origins):
+    items = "".join(f"  - {origin}\n" for origin in origins)
+    return f"corsPolicy:\n  maxAge: 600\n  allowOrigins:\n{items}"
+
+
+@pytest.fixture
+def watched(tmp_path):
+    """A pod and the file that it watches, mounted as Kubernetes mounts a ConfigMap."""
+    data = tmp_path / "..data"
+    (tmp_path / "..2026_1").mkdir()
+    data.symlink_to("..2026_1")
+    path = tmp_path / "policy.yaml"
+    path.symlink_to("..data/policy.yaml")
+    path.write_text(yaml(UI))
+    with running(policy=("--config", str(path))) as pod:
+        yield pod, path
+
+
+def allows(pod, origin):
+    return pod.preflight(origin=origin, names="").status == 204
+
+
+def reloads(pod, result):
+    return pod.metric(f'meshcors_config_reloads_total{{result="{result}"}}')
+
+
+def test_symlinks_that_are_swapped_are_a_change(watched):
+    pod, path = watched
+    mount = path.parent
+    (mount / "..2026_2").mkdir()
+    (mount / "..2026_2" / "policy.yaml").write_text(yaml(OTHER))
+    (mount / "..data_tmp").symlink_to("..2026_2")
+    (mount / "..data_tmp").replace(mount / "..data")
+    pod.await_(lambda: allows(pod, OTHER))
+    assert not allows(pod, UI)
+    assert reloads(pod, "ok") == 1
+    (line,) = [line for line in pod.log() if line["message"] == "configuration reloaded"]
+    assert line["hash"] == json.loads(pod.admin("/policy").body)["hash"]
+
+
+def test_file_written_in_place_or_renamed_is_a_change(watched):
+    pod, path = watched
+    path.write_text(yaml(OTHER))
+    pod.await_(lambda: allows(pod, OTHER))
+    path.with_name("new").write_text(yaml(UI))
+    path.with_name("new").replace(path)
+    pod.await_(lambda: allows(pod, UI))
+
+
+def remove(path):
+    path.unlink()
+
+
+def deny(path):
+    path.unlink()
+    path.mkdir()  # root reads files whatever their mode
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        pytest.param(remove, "No such file or directory", id="removed"),
+        pytest.param(deny, "Is a directory", id="made unreadable"),
+        pytest.param(lambda path: path.write_text(""), "no_origins", id="emptied"),
+        pytest.param(lambda path: path.write_bytes(b"\xff\xfe"), "write UTF-8 text", id="binary"),
+        pytest.param(lambda path: path.write_text("a: [b"), "line 1 column", id="half-written"),
+        pytest.param(
+            lambda path: path.write_text(yaml("https://ui.example/")),
+            "origin_trailing_slash",
+            id="wrong",
+        ),
+    ],
+)
+def test_bad_file_keeps_the_last_good_policy(watched, spoil, said):
+    pod, path = watched
+    before = pod.admin("/policy").text
+    spoil(path)
+    pod.await_(lambda: reloads(pod, "failed") == 1)
+    assert allows(pod, UI)
+    assert pod.admin("/readyz").status == 200
+    lines = [line for line in pod.log() if line["message"] == "configuration not reloaded"]
+    assert [line["level"] for line in lines] == ["error"]
+    assert said in lines[0]["problem"]
+    assert said in pod.admin("/").text
+    shown = json.loads(pod.admin("/policy").body)
+    assert said in shown.pop("problems")[0]
+    assert shown == {k: v for k, v in json.loads(before).items() if k != "problems"}
+
+    # And when it is good again, all is well, also if it is what it was.
+    if path.is_dir():
+        path.rmdir()
+    path.write_text(yaml(UI))
+    pod.await_(lambda: reloads(pod, "ok") == 1)
+    assert json.loads(pod.admin("/policy").body)["problems"] == []
+    assert reloads(pod, "failed") == 1
+
+
+def test_emptied_file_is_no_policy_even_where_flags_would_make_one(tmp_path):
+    path = tmp_path / "policy.json"
+    path.write_text(policy(UI, allowMethods=["PUT"]))
+    with running(policy=("--config", str(path), "--allow-origin", UI)) as pod:
+        path.write_text(" \n")
+        pod.await_(lambda: reloads(pod, "failed") == 1)
+        assert pod.preflight(method="PUT", names="").headers["access-control-allow-methods"]
+
+
+def test_content_is_taken_only_once_it_is_the_same_at_two_looks(monkeypatch):
+    looks = iter([b"1", b"12", b"123", b"1234", b"1234"])
+    seen = [b"old"]
+
+    def content_of(path):
+        return seen[-1]
+
+    async def sleep(seconds):
+        if (content := next(looks, None)) is None:
+            raise asyncio.CancelledError
+        seen.append(content)
+
+    def read():
+        taken.append(list(seen))
+        return Configuration(POLICY, Engine(POLICY), ())
+
+    taken = []
+    monkeypatch.setattr(reload, "content_of", content_of)
+    monkeypatch.setattr(reload.asyncio, "sleep", sleep)
+    board = Board(1)
+    live = Live(read(), board, board.row(0), Refusals(board.row(0)))
+    taken.clear()
+    reloader = Reloader(live, Path("policy.yaml"), b"old", read, speaks=False)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(reloader.watch())
+    assert taken == [[b"old", b"1", b"12", b"123", b"1234", b"1234"]]
+
+
+def test_fault_while_reading_is_no_end_of_watching():
+    def read():
+        raise RuntimeError("why")
+
+    board = Board(1)
+    live = Live(
+        Configuration(POLICY, Engine(POLICY), ()), board, board.row(0), Refusals(board.row(0))
+    )
+    asyncio.run(Reloader(live, Path("/nowhere"), b"old", read, speaks=True).reload())
+    assert live.problems == ("RuntimeError: why",)
+
+
+def test_hangup_reloads_at_once_and_without_a_file_changes_nothing(watched):
+    pod, path = watched
+    pod.signal(signal.SIGHUP)
+    pod.await_(lambda: reloads(pod, "ok") == 1)
+    path.write_text("nonsense: 1")
+    pod.signal(signal.SIGHUP)
+    pod.await_(lambda: reloads(pod, "failed") == 1)
+    assert allows(pod, UI)
+    with running() as without:
+        without.signal(signal.SIGHUP)
+        assert without.preflight().status == 204
+
+
+def test_workers_all_take_the_change(tmp_path):
+    path = tmp_path / "policy.json"
+    path.write_text(policy(UI))
+    with running("--workers", "2", policy=("--config", str(path))) as pod:
+        Path(path).write_text(policy(OTHER))
+        pod.await_(lambda: all(allows(pod, OTHER) for _ in range(20)))
+        messages = [line["message"] for line in pod.log()]
+        assert messages.count("configuration reloaded") == 1
