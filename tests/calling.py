@@ -125,7 +125,10 @@ def call_asgi(
     inbox = iter(received)
 
     async def receive() -> dict[str, Any]:
-        return next(inbox, {"type": "http.disconnect"})
+        for message in inbox:
+            return message
+        # A client that stays; the end of the call ends the waiting.
+        return await asyncio.get_running_loop().create_future()
 
     async def send(message: dict[str, Any]) -> None:
         if message["type"] != "websocket.close":
