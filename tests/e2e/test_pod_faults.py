@@ -1,0 +1,188 @@
+"""What no browser sends: a 4xx or a closed connection, never a 5xx, and the pod goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+
+import pytest
+
+from tests.dummy_process import INSTALLED, PLAIN, running
+
+PREFLIGHT = (
+    b"OPTIONS /v1 HTTP/1.1\r\nHost: x\r\nOrigin: https://ui.example\r\n"
+    b"Access-Control-Request-Method: POST\r\n"
+)
+
+
+@pytest.fixture(scope="module", params=[INSTALLED, PLAIN], ids=["extra", "plain install"])
+def pod(request):
+    with running(start=request.param) as started:
+        yield started
+
+
+def exchange(pod, data):
+    """Send bytes and the end, and return all that comes back until the pod closes."""
+    received = b""
+    with socket.create_connection(("127.0.0.1", pod.port), timeout=20) as client:
+        # A pod that has seen enough closes while there is still something on its way.
+        with contextlib.suppress(OSError):
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+        client.settimeout(2)
+        with contextlib.suppress(OSError):
+            while part := client.recv(65536):
+                received += part
+    return received
+
+
+def statuses(received):
+    return [int(part.split(b" ", 1)[0]) for part in received.split(b"HTTP/1.1 ")[1:]]
+
+
+def head(*lines):
+    return PREFLIGHT + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", id="TLS"),
+        pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="HTTP/2 with prior knowledge"),
+        pytest.param(bytes(range(256)) * 40, id="garbage"),
+        pytest.param(b"\x00" * 5000, id="zeros"),
+        pytest.param(b"GET\r\n\r\n", id="no target"),
+        pytest.param(b"GET / HTTP/9.9\r\n\r\n", id="unknown version"),
+        pytest.param(
+            b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com\r\n\r\n", id="CONNECT"
+        ),
+        pytest.param(b"OPTIONS /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n", id="bytes in the target"),
+        pytest.param(head(b"Bad Name: x"), id="space in a name"),
+        pytest.param(head(b"X-A: a\x00b"), id="zero in a value"),
+        pytest.param(head(b"X-A: " + b"a" * 1_000_000), id="1 MB header line"),
+        pytest.param(head(b"A" * 1_000_000 + b": a"), id="1 MB header name"),
+        pytest.param(head(*(b"X-%d: a" % n for n in range(50_000))), id="50,000 header lines"),
+        pytest.param(b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\n\r\n", id="1 MB target"),
+        pytest.param(
+            head(b"Content-Length: 5", b"Transfer-Encoding: chunked") + b"0\r\n\r\n", id="CL.TE"
+        ),
+        pytest.param(head(b"Content-Length: 5", b"Content-Length: 6") + b"aaaaa", id="two lengths"),
+        pytest.param(head(b"Content-Length: -1"), id="negative length"),
+        pytest.param(head(b"Content-Length: 9" + b"9" * 40), id="enormous length"),
+        pytest.param(head(b"Transfer-Encoding: chunked, identity"), id="identity last"),
+        pytest.param(head(b"Transfer-Encoding:\x0bchunked") + b"0\r\n\r\n", id="smuggled TE"),
+        pytest.param(b"OPTIONS / HTTP/1.1\nHost: x\n Origin: folded\n\n", id="folded line"),
+    ],
+)
+def test_malformed_is_a_4xx_or_a_closed_connection(pod, data):
+    received = exchange(pod, data)
+    assert all(400 <= status < 500 or status == 204 for status in statuses(received)), received
+    # What may be read as a request may be answered as one, but nothing after it.
+    assert len(statuses(received)) <= 2
+    assert pod.preflight().status == 204
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\n\r\n", id="target"),
+        pytest.param(head(b"X-A: " + b"a" * 1_000_000), id="line"),
+        pytest.param(head(*(b"X-%d: a" % n for n in range(50_000))), id="lines"),
+    ],
+)
+def test_large_head_is_never_answered_as_a_request(pod, data):
+    assert all(400 <= status < 500 for status in statuses(exchange(pod, data)))
+
+
+def test_head_of_64_kilobytes_is_answered(pod):
+    received = exchange(pod, head(*(b"X-%d: %s" % (n, b"a" * 1000) for n in range(55))))
+    assert statuses(received) == [204]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        pytest.param(
+            PREFLIGHT.replace(b" /v1 ", b" http://other.example/v1 ") + b"\r\n", 204, id="absolute"
+        ),
+        pytest.param(PREFLIGHT.replace(b" /v1 ", b" * ") + b"\r\n", 204, id="asterisk"),
+        pytest.param(PREFLIGHT.replace(b" /v1 ", b" /%FF%FE%00 ") + b"\r\n", 204, id="bad UTF-8"),
+        pytest.param(PREFLIGHT.replace(b"1.1", b"1.0") + b"\r\n", 204, id="HTTP/1.0"),
+        pytest.param(
+            head(b"Expect: 100-continue", b"Content-Length: 5") + b"aaaaa", 204, id="expect"
+        ),
+        pytest.param(head(b"Connection: Upgrade", b"Upgrade: h2c"), 204, id="h2c is not taken up"),
+        pytest.param(head(b"Connection: Upgrade", b"Upgrade: websocket"), 204, id="WebSocket"),
+        pytest.param(head(b"Content-Length: 500000") + b"a" * 500_000, 204, id="body"),
+        pytest.param(
+            head(b"Transfer-Encoding: chunked") + b"5\r\naaaaa\r\n0\r\n\r\n", 204, id="chunks"
+        ),
+        pytest.param(
+            PREFLIGHT.replace(b"https://ui.example", b"\xff\xfe\xe9") + b"\r\n", 403, id="origin"
+        ),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: x\r\nmodel-api-key: \xff\xfe\r\n\r\n", 404, id="key's bytes"
+        ),
+    ],
+)
+def test_odd_but_well_formed_is_answered(pod, data, expected):
+    received = exchange(pod, data)
+    assert [status for status in statuses(received) if status != 100] == [expected], received
+
+
+def test_pipelined_requests_are_answered_in_order(pod):
+    one, other = PREFLIGHT + b"\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    received = exchange(pod, (one + other) * 500)
+    assert statuses(received) == [204, 401] * 500
+
+
+def test_pipelining_without_reading_waits_for_the_reader(pod):
+    count = 10_000
+    with socket.socket() as client:
+        # Little room on the way, so that the pod soon cannot write.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        client.connect(("127.0.0.1", pod.port))
+        client.setblocking(False)
+        left = memoryview((PREFLIGHT + b"\r\n") * count)
+        received = bytearray()
+        deadline = time.monotonic() + 60
+        stalled = False
+        while received.count(b"HTTP/1.1 204 ") < count:
+            assert time.monotonic() < deadline
+            try:
+                left = left[client.send(left[: 1 << 16]) :] if left else left
+            except BlockingIOError:
+                stalled = True
+                # Only now is anything read: the pod could not write, and so stopped reading.
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        received += client.recv(1 << 16)
+            if not left:
+                time.sleep(0.01)
+                with contextlib.suppress(BlockingIOError):
+                    received += client.recv(1 << 20)
+        assert received.count(b"HTTP/1.1 ") == count
+        assert stalled
+    assert pod.preflight().status == 204
+
+
+def test_slow_connections_hold_nobody_up(pod):
+    slow = [socket.create_connection(("127.0.0.1", pod.port), timeout=20) for _ in range(100)]
+    try:
+        for sent in range(3):
+            for client in slow:
+                client.sendall(PREFLIGHT[sent : sent + 1])
+            for _ in range(20):
+                assert pod.preflight().status == 204
+    finally:
+        for client in slow:
+            client.close()
+
+
+def test_nothing_of_this_was_a_fault_of_the_pod(pod):
+    exchange(pod, b"garbage\r\n\r\n")
+    assert "Traceback" not in pod.stderr()
+    assert "exception" not in pod.stderr()
+    assert pod.admin("/healthz").status == 200
