@@ -32,6 +32,7 @@ class Verb(NamedTuple):
 # A row here is all that a new verb needs.
 VERBS: Final = {
     "dummy": Verb("meshcors.dummy.command", "main", "Run the preflight pod."),
+    "explain": Verb("meshcors.cli.explain", "command", "Follow a page's call through the mesh."),
     "fix": Verb("meshcors.cli.fix", "command", "Mend a VirtualService so that browsers get in."),
     "lint": Verb("meshcors.cli.lint", "command", "Find what is wrong with CORS in the mesh."),
 }

@@ -166,7 +166,21 @@ class Gateway:
         ``name`` picks the gateway (``namespace/name``, or ``mesh``); by default it is the first
         one a document binds to. ``DocumentError`` says what would not load and where.
         """
-        documents = read_documents(text, file)
+        return cls.of(
+            read_documents(text, file), file=file, name=name, labels=labels, namespace=namespace
+        )
+
+    @classmethod
+    def of(
+        cls,
+        documents: tuple[VirtualService, ...],
+        *,
+        file: str = "<text>",
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        namespace: str = "",
+    ) -> Gateway:
+        """Bind documents that are read already; the options are those of `from_yaml`."""
         names = gateway_names(documents)
         if not documents or (name is not None and name not in names):
             wanted = f"bound to {name}" if name and documents else "in this file"

@@ -1,0 +1,219 @@
+"""``meshcors explain``: the journey, the verdict and the mend, for a table of calls."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from meshcors import browser
+from meshcors.cli import run
+from meshcors.mesh import Gateway
+from meshcors.mesh.journey import travel
+
+DATA = Path(__file__).parent / "data"
+ORIGINAL = DATA / "virtualservice_original.yaml"
+WITH_POD = DATA / "virtualservice_with_pod.yaml"
+ORIGIN = ("--origin", "https://ui.example")
+KEY = ("--header", "model-api-key: xyz")
+POST = ("--method", "POST")
+
+MESH_ONLY = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: mesh-only}
+spec:
+  hosts: ["*.example.com"]
+  gateways: [public]
+  http:
+  - name: preflight
+    match: [{method: {exact: OPTIONS}, headers: {access-control-request-method: {}}}]
+    corsPolicy:
+      allowOrigins: [{exact: "https://ui.example"}]
+      allowMethods: [PUT]
+      allowHeaders: [model-api-key]
+      exposeHeaders: [x-request-id]
+      unmatchedPreflights: IGNORE
+    route: [{destination: {host: model, port: {number: 8000}}}]
+  - match: [{uri: {exact: /moved}}]
+    redirect: {uri: /v2}
+  - match: [{uri: {exact: /fixed}}]
+    directResponse: {status: 200}
+    corsPolicy: {allowOrigins: [{exact: "https://ui.example"}]}
+  - match: [{headers: {model-api-key: {exact: xyz}}}]
+    corsPolicy: {allowOrigins: [{exact: "https://ui.example"}], allowCredentials: true}
+    route: [{destination: {host: model, port: {number: 8000}}}]
+"""
+REDIRECTS = MESH_ONLY.replace("http:\n", "http:\n  - redirect: {authority: elsewhere.example}\n", 1)
+POLICY = {
+    "corsPolicy": {"allowOrigins": ["https://ui.example"]},
+    "key": {"header": "model-api-key"},
+}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    texts = {"mesh": MESH_ONLY, "policy": json.dumps(POLICY)}
+    texts["redirects"] = REDIRECTS
+    paths = {"original": str(ORIGINAL), "with_pod": str(WITH_POD)}
+    for name, text in texts.items():
+        path = tmp_path / f"{name}.{'json' if name == 'policy' else 'yaml'}"
+        path.write_text(text)
+        paths[name] = str(path)
+    return paths
+
+
+# file, flags, exit code, verdict, code, step, what the mend says
+CASES = [
+    pytest.param(
+        *("original", (*POST, *KEY), 1, "blocked", "acao_missing", "preflight"),
+        "a preflight names model-api-key and never carries it",
+        id="the-case-it-began-with",
+    ),
+    pytest.param(
+        *("original", (*POST, *KEY), 1, "blocked", "acao_missing", "preflight"),
+        "--allow-origin https://ui.example",
+        id="fix-would-ask-for-the-origins",
+    ),
+    pytest.param(
+        *("original", ("--header", "x-other: 1"), 1, "blocked", "acao_missing", "preflight"),
+        "no rule takes this host and path at all",
+        id="no-rule-for-the-call-either",
+    ),
+    pytest.param(
+        *("original", (), 1, "blocked", "acao_missing", "response"),
+        "as the last rule",
+        id="no-preflight-and-no-rule",
+    ),
+    pytest.param(
+        *("with_pod", (*POST, *KEY), 0, "depends", "acao_missing", "preflight"),
+        "meshcors-dummy:8080 must answer the OPTIONS request itself",
+        id="it-depends-on-the-pod",
+    ),
+    pytest.param(
+        *("with_pod", (*POST,), 0, "depends", "acao_missing", "response"),
+        "meshcors-dummy:8080 must say access-control-allow-origin",
+        id="it-depends-on-the-answer",
+    ),
+    pytest.param(
+        *("with_pod", (*POST, *KEY, "--config", "POLICY"), 0, "allowed", "allowed", "response"),
+        "",
+        id="a-policy-tells-what-pod-and-services-answer",
+    ),
+    pytest.param(
+        *("with_pod", (*POST, *KEY, "--header", "x-more: 1", "--config", "POLICY")),
+        *(1, "blocked", "header_not_allowed", "preflight"),
+        "must answer",
+        id="a-policy-that-lacks-a-header",
+    ),
+    pytest.param(
+        *("mesh", (*KEY,), 0, "allowed", "allowed", "response"), "", id="the-mesh-answers-itself"
+    ),
+    pytest.param(
+        *("mesh", (*KEY, "--header", "x-more: 1"), 1, "blocked", "header_not_allowed"),
+        *("preflight", "add x-more to allowHeaders"),
+        id="corsPolicy-lacks-a-header",
+    ),
+    pytest.param(
+        *("mesh", (*KEY, "--method", "DELETE"), 1, "blocked", "method_not_allowed"),
+        *("preflight", "add DELETE to allowMethods"),
+        id="corsPolicy-lacks-a-method",
+    ),
+    pytest.param(
+        *("mesh", (*KEY, "--credentials"), 1, "blocked", "acac_not_true", "preflight"),
+        "set allowCredentials: true",
+        id="corsPolicy-lacks-credentials",
+    ),
+    pytest.param(
+        *("mesh", (*KEY, "--origin", "https://other.example"), 1, "blocked", "acao_missing"),
+        *("preflight", "add {exact: https://other.example} to allowOrigins"),
+        id="corsPolicy-lacks-the-origin",
+    ),
+    pytest.param(
+        *("mesh", ("--path", "/fixed"), 1, "blocked", "acao_missing", "response"),
+        "the page cannot read this answer",
+        id="corsPolicy-beside-directResponse-does-nothing",
+    ),
+    pytest.param(
+        *("redirects", (*KEY,), 1, "blocked", "preflight_redirect", "preflight"),
+        "put a rule that takes preflights before this one",
+        id="a-preflight-is-redirected",
+    ),
+    pytest.param(
+        *("original", ("--origin", "https://api.example"), 0, "allowed", "allowed", "response"),
+        "",
+        id="the-page's-own-origin",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "flags", "exit_code", "verdict", "code", "step", "mend"), CASES)
+def test_verdict_and_mend(
+    file: str,
+    flags: tuple[str, ...],
+    exit_code: int,
+    verdict: str,
+    code: str,
+    step: str,
+    mend: str,
+    files: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flags = tuple(files["policy"] if flag == "POLICY" else flag for flag in flags)
+    arguments = ("explain", files[file], *ORIGIN, *flags)
+    assert run([*arguments, "--format", "json"]) == exit_code
+    told = json.loads(capsys.readouterr().out)
+    assert (told["verdict"], told["code"], told["step"]) == (verdict, code, step)
+    assert mend in " ".join(told["mend"])
+    assert bool(told["mend"]) == bool(mend)
+
+    assert run(arguments) == exit_code
+    text = capsys.readouterr().out
+    assert all(line in text for line in told["mend"])
+    assert all(line in text for line in told["messages"].values())
+    assert ("The script may read the answer." in text) == (verdict == "allowed")
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        pytest.param(("--header", "nameless"), "--header nameless: write NAME:VALUE", id="header"),
+        pytest.param(("--method", "TRACE"), "TRACE", id="forbidden-method"),
+        pytest.param(("--path", "no-slash"), "no-slash", id="path"),
+        pytest.param(("--gateway", "else/where"), "name one of", id="gateway"),
+        pytest.param(("--config", "missing.json"), "missing.json", id="policy-file"),
+        pytest.param(("--scheme", "ftp"), "ftp", id="scheme"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    flags: tuple[str, ...], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["explain", str(ORIGINAL), *ORIGIN, *flags]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert line in said.err
+
+
+def test_the_host_is_one_that_the_documents_stand_for(
+    files: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["explain", files["mesh"], *ORIGIN, *KEY])
+    assert "GET https://api.example.com/" in capsys.readouterr().out
+
+
+def test_a_document_of_several_files(
+    files: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [files["with_pod"], files["mesh"], *ORIGIN, *KEY, "--host", "x.example.com"]
+    assert run(["explain", *arguments, "--gateway", "default/public"]) in (0, 1)
+    assert "mesh-only http[0]" in capsys.readouterr().out
+
+
+def test_no_origin_is_sent_where_a_browser_sends_none() -> None:
+    call = browser.Request("https://api.example", "https://api.example/x?y=1")
+    journey = travel(Gateway.from_yaml(ORIGINAL.read_text()), call)
+    assert journey.preflight is None
+    assert journey.request.sent.headers == ()
+    assert journey.request.sent.path == "/x?y=1"
