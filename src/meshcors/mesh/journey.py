@@ -57,7 +57,7 @@ class Journey:
 
     @property
     def decisive(self) -> Leg:
-        """The leg that decides: the first with the journey's outcome; the last, if it is allowed."""
+        """The leg that decides: the first with the journey's outcome, the last if allowed."""
         if self.outcome == "allowed":
             return self.request
         return next(leg for leg in self.legs if leg.outcome == self.outcome)
