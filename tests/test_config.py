@@ -597,7 +597,7 @@ UNREADABLE: list[tuple[str, str, str | bytes, str, str]] = [
     ("deep", "p.yaml", "[" * 5000 + "]" * 5000, "file_malformed", "deep"),
     # JSON
     ("empty JSON", "p.json", "", "file_malformed", "line 1 column 1"),
-    ("broken JSON", "p.json", '{"a": 1,\n}', "file_malformed", "line 2 column 1"),
+    ("broken JSON", "p.json", '{"a": 1\n "b"}', "file_malformed", "line 2 column 2"),
     (
         "key twice in JSON",
         "p.json",
