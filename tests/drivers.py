@@ -23,6 +23,7 @@ from urllib.parse import quote
 from wsgiref.validate import WSGIWarning, validator
 
 import a2wsgi
+import pytest
 
 import meshcors
 import meshcors.flask
@@ -30,11 +31,11 @@ import meshcors.starlette
 from meshcors import HeaderKey, Policy
 from meshcors.asgi import MeshCORS
 from meshcors.config import to_environment
-from meshcors.engine import Answer, Engine
+from meshcors.engine import NO_ROUTE, Answer, Engine
 from meshcors.origins import Regex
 from meshcors.wsgi import MeshCORS as WSGIMeshCORS
 from tests.apps import AppError, TestApp
-from tests.vectors import POLICIES, Call, Fields, Vector
+from tests.vectors import APPS, POLICIES, Call, Fields, Vector
 
 # What FastAPI's route takes; the others take any.
 METHODS: Final = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY"]
@@ -59,6 +60,26 @@ class Outcome:
     @property
     def body(self) -> bytes:
         return b"".join(self.chunks)
+
+
+# Their values are lists of names: neither order nor blanks nor, for names, case matters.
+LISTS: Final = {
+    "vary": str.lower,
+    "access-control-allow-headers": str.lower,
+    "access-control-expose-headers": str.lower,
+    "access-control-allow-methods": str,
+}
+
+
+def comparable(fields: Fields) -> list[tuple[str, object]]:
+    """Return `fields` without order, and the names in lists without order either."""
+    made: list[tuple[str, object]] = [(n, v) for n, v in fields if n not in LISTS]
+    for name, fold in LISTS.items():
+        lines = [value for found, value in fields if found == name]
+        if lines:
+            names = [fold(element.strip()) for element in ",".join(lines).split(",")]
+            made.append((name, sorted(names)))
+    return sorted(made, key=repr)
 
 
 Run = Callable[[Policy, Call, str | None], Outcome]
@@ -88,7 +109,8 @@ def named_policy(name: str) -> Policy:
 
 def run_engine(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
     """Give the engine the facts, as an adapter would, and its answer to nobody."""
-    engine = Engine(policy)
+    # Without an app below, as the ready-made apps do: any key will do, and nobody serves.
+    engine = Engine(policy if behaviour else policy.without_key_values())
     fields: dict[bytes, bytes] = {}
     for name, value in call.headers:
         raw_name, raw = name.encode("latin-1"), value.encode("latin-1")
@@ -105,12 +127,15 @@ def run_engine(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
     if isinstance(decision, Answer):
         body = () if call.method == "HEAD" or not decision.body else (decision.body,)
         return Outcome(decision.status, decision.headers, body, False, False, decision.reason)
-    assert behaviour is not None
+    if behaviour is None:
+        body = () if call.method == "HEAD" else (NO_ROUTE.body,)
+        nobody = _lowered(decision.merge(NO_ROUTE.headers))
+        return Outcome(NO_ROUTE.status, nobody, body, False, False, NO_ROUTE.reason)
     app = TestApp(behaviour)
     try:
         chunks = app.chunks(call.method)
     except AppError:
-        chunks = app._chunks
+        chunks = () if call.method == "HEAD" else APPS["fails"][2]
     merged = decision.merge(app.fields)
     raw = decision.merge_raw((n.encode("latin-1"), v.encode()) for n, v in app.fields)
     assert [(n.decode(), v.decode("latin-1")) for n, v in raw] == merged
@@ -128,7 +153,7 @@ def _lowered(fields: Iterable[tuple[str, str]]) -> Fields:
 ASGIApp = Callable[..., Any]
 
 
-def _serve_asgi(app: ASGIApp, call: Call, used: TestApp | None) -> Outcome:
+def serve_asgi(app: ASGIApp, call: Call, used: TestApp | None = None) -> Outcome:
     """Play an ASGI server for one connection."""
     scope: dict[str, Any] = {
         "type": "websocket" if call.websocket else "http",
@@ -195,7 +220,15 @@ def _serve_asgi(app: ASGIApp, call: Call, used: TestApp | None) -> Outcome:
 def run_asgi(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
     assert behaviour is not None
     used = TestApp(behaviour)
-    return _serve_asgi(MeshCORS(used.asgi, policy), call, used)
+    return serve_asgi(MeshCORS(used.asgi, policy), call, used)
+
+
+def _serve_starlette(app: ASGIApp, call: Call, used: TestApp) -> Outcome:
+    outcome = serve_asgi(app, call, used)
+    if call.method == "HEAD" and outcome.raised:
+        # Starlette's answer to an exception has a body for HEAD too: servers do not send it.
+        outcome.chunks = ()
+    return outcome
 
 
 def run_starlette(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
@@ -203,7 +236,7 @@ def run_starlette(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
     used = TestApp(behaviour)
     app = used.starlette()
     app.add_middleware(MeshCORS, policy=policy)
-    return _serve_asgi(app, call, used)
+    return _serve_starlette(app, call, used)
 
 
 def run_starlette_init(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
@@ -211,7 +244,7 @@ def run_starlette_init(policy: Policy, call: Call, behaviour: str | None) -> Out
     used = TestApp(behaviour)
     app = used.starlette()
     meshcors.starlette.init_app(app, policy)
-    return _serve_asgi(app, call, used)
+    return _serve_starlette(app, call, used)
 
 
 def run_fastapi(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
@@ -219,7 +252,7 @@ def run_fastapi(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
     used = TestApp(behaviour)
     app = used.fastapi(METHODS)
     app.add_middleware(MeshCORS, policy=policy)
-    return _serve_asgi(app, call, used)
+    return _serve_starlette(app, call, used)
 
 
 def run_fastapi_init(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
@@ -227,11 +260,11 @@ def run_fastapi_init(policy: Policy, call: Call, behaviour: str | None) -> Outco
     used = TestApp(behaviour)
     app = used.fastapi(METHODS)
     meshcors.starlette.init_app(app, policy)
-    return _serve_asgi(app, call, used)
+    return _serve_starlette(app, call, used)
 
 
 def run_create_app(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
-    return _serve_asgi(meshcors.create_app(policy), call, None)
+    return serve_asgi(meshcors.create_app(policy), call)
 
 
 # --- WSGI
@@ -260,13 +293,15 @@ def make_environ(call: Call) -> dict[str, Any]:
     for name, value in call.headers:
         # As gunicorn and Werkzeug's server do: the environ could not tell X_Key from X-Key.
         if "_" not in name:
-            variable = f"HTTP_{name.upper().replace('-', '_')}"
+            variable = name.upper().replace("-", "_")
+            if variable not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+                variable = f"HTTP_{variable}"
             before = environ.get(variable)
             environ[variable] = value if before is None else f"{before},{value}"
     return environ
 
 
-def _serve_wsgi(app: WSGIApp, call: Call, used: TestApp | None) -> Outcome:
+def serve_wsgi(app: WSGIApp, call: Call, used: TestApp | None = None) -> Outcome:
     """Play a WSGI server for one request, with the standard library's validator between."""
     starts: list[tuple[str, list[tuple[str, str]]]] = []
     chunks: list[bytes] = []
@@ -304,7 +339,7 @@ def run_wsgi(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
     assert behaviour is not None
     used = TestApp(behaviour)
     # The validator below as well: the middleware is a server to the app.
-    return _serve_wsgi(WSGIMeshCORS(validator(used.wsgi), policy), call, used)
+    return serve_wsgi(WSGIMeshCORS(validator(used.wsgi), policy), call, used)
 
 
 def run_flask(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
@@ -312,11 +347,11 @@ def run_flask(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
     used = TestApp(behaviour)
     app = used.flask()
     meshcors.flask.init_app(app, policy)
-    return _serve_wsgi(app, call, used)
+    return serve_wsgi(app, call, used)
 
 
 def run_create_wsgi_app(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
-    return _serve_wsgi(meshcors.create_wsgi_app(policy), call, None)
+    return serve_wsgi(meshcors.create_wsgi_app(policy), call)
 
 
 # --- the bridges of a2wsgi
@@ -334,7 +369,7 @@ def run_asgi_under_wsgi(policy: Policy, call: Call, behaviour: str | None) -> Ou
     assert behaviour is not None
     used = TestApp(behaviour)
     app = a2wsgi.ASGIMiddleware(MeshCORS(used.asgi, policy), loop=_loop())
-    return _serve_wsgi(app, call, used)
+    return serve_wsgi(app, call, used)
 
 
 def run_wsgi_under_asgi(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
@@ -344,7 +379,7 @@ def run_wsgi_under_asgi(policy: Policy, call: Call, behaviour: str | None) -> Ou
     # As uvicorn and gunicorn do; the bridge would make X-Key of X_Key.
     headers = tuple(line for line in call.headers if "_" not in line[0])
     try:
-        return _serve_asgi(app, replace(call, headers=headers), used)
+        return serve_asgi(app, replace(call, headers=headers), used)
     finally:
         app.executor.shutdown()
 
@@ -408,15 +443,26 @@ def run_pod(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
         # All at once: they start side by side.
         _pods.update({made: _start_pod(made) for made in map(named_policy, POLICIES)})
     connection = _pods[policy].connect()
+    try:
+        response, body = _exchange(connection, call)
+    except (http.client.RemoteDisconnected, ConnectionError):
+        # The pod ends idle connections, and a client tries once more (RFC 9110 9.2.2).
+        connection.close()
+        response, body = _exchange(connection, call)
+    # The server's own field, on every answer (RFC 9110 6.6.1).
+    fields = tuple((n.lower(), v) for n, v in response.getheaders() if n.lower() != "date")
+    return Outcome(response.status, fields, (body,) if body else (), called=False, closed=False)
+
+
+def _exchange(
+    connection: http.client.HTTPConnection, call: Call
+) -> tuple[http.client.HTTPResponse, bytes]:
     connection.putrequest(call.method, quote(call.path, safe="/"), skip_accept_encoding=True)
     for name, value in call.headers:
         connection.putheader(name, value.encode("latin-1"))
     connection.endheaders()
     response = connection.getresponse()
-    body = response.read()
-    # The server's own field, on every answer (RFC 9110 6.6.1).
-    fields = tuple((n.lower(), v) for n, v in response.getheaders() if n.lower() != "date")
-    return Outcome(response.status, fields, (body,) if body else (), called=False, closed=False)
+    return response, response.read()
 
 
 # --- which driver runs what
@@ -471,3 +517,17 @@ DRIVERS: Final[Mapping[str, Driver]] = {
         },
     ),
 }
+
+# One answers in another process, and one is what the others are compared with.
+IN_PROCESS: Final = {name: made for name, made in DRIVERS.items() if name not in ("engine", "pod")}
+
+
+def each_driver(test: Callable[..., None]) -> Callable[..., None]:
+    """Run `test` with every `driver` of this process."""
+    cases = [pytest.param(driver, id=name) for name, driver in IN_PROCESS.items()]
+    return pytest.mark.parametrize("driver", cases)(test)
+
+
+def behaviour_below(driver: Driver, behaviour: str) -> str | None:
+    """Return the app that `driver` runs: none below a ready-made one."""
+    return behaviour if "ready-made" in driver.leaves_out else None

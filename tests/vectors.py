@@ -631,7 +631,7 @@ def _app_vectors() -> Iterator[Vector]:
         key = (("model-api-key", "xyz"),) if policy.startswith("keyed") else ()
         for caller, headers, origin, reason in _CALLERS:
             for app, kept, vary in _KEPT:
-                for method in ("GET", "POST", "HEAD") if app == "ok" else ("GET",):
+                for method in ("GET", "POST", "HEAD") if app in ("ok", "fails") else ("GET",):
                     yield Vector(
                         f"{method.lower()}-app-{app}-{caller}-{policy}",
                         policy,
