@@ -8,7 +8,7 @@ a refusal is always readable by the page that may read it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from hmac import compare_digest
@@ -89,8 +89,8 @@ class Proceed:
     """
 
     reason: Reason
-    merge: Merge[str]
-    merge_raw: Merge[bytes]
+    merge: Callable[[Iterable[tuple[str, str]]], list[tuple[str, str]]]
+    merge_raw: Callable[[Iterable[tuple[bytes, bytes]]], list[tuple[bytes, bytes]]]
 
 
 def problem_answer(reason: Reason, *headers: tuple[str, str]) -> Answer:
@@ -139,23 +139,22 @@ _PROBLEMS: Final[dict[str, tuple[int, str, str]]] = {
 class Engine:
     """A compiled policy.
 
-    `reads` are the request fields (lower-case names) that `decide` looks at, `reads_websocket`
-    those of `decide_websocket`. For `ready_origins` origins at most, answers are kept ready.
+    `reads` are the request fields (lower-case names) that `decide` looks at, for any method but
+    OPTIONS `reads_unless_options` alone, `reads_websocket` those of `decide_websocket`. For
+    `ready_origins` origins at most, answers are kept ready.
     """
 
     def __init__(self, policy: Policy, *, ready_origins: int = READY_ORIGINS) -> None:
         self._origins = OriginSet(policy.allow_origins)
         self._preflight = _Preflight(policy)
         self._key = None if policy.key is None else _KeyCheck(policy.key)
-        self.reads: frozenset[bytes] = frozenset(
-            {
-                _ORIGIN,
-                _REQUEST_METHOD,
-                _REQUEST_HEADERS,
-                _REQUEST_PRIVATE_NETWORK,
-                *([] if self._key is None else [self._key.field]),
-            }
-        )
+        key = () if self._key is None else (self._key.field,)
+        self.reads_unless_options: frozenset[bytes] = frozenset({_ORIGIN, *key})
+        self.reads: frozenset[bytes] = self.reads_unless_options | {
+            _REQUEST_METHOD,
+            _REQUEST_HEADERS,
+            _REQUEST_PRIVATE_NETWORK,
+        }
         self.reads_websocket: frozenset[bytes] = self.reads | {HOST}
 
         self._compile = partial(_compile, policy)
@@ -260,7 +259,9 @@ def _compile(policy: Policy, reason: Reason, allow_origin: str | None) -> _Ready
     refusals: dict[Reason, Answer] = {"origin_not_allowed": _ORIGIN_REFUSALS[vary]}
     if policy.key is not None:
         vary = (*vary, policy.key.name)
-    proceed = Proceed(reason, Merge(own, vary, TEXT), Merge(own, vary, BYTES))
+    # Bound methods: called at once, where an object that can be called takes two steps.
+    merge, merge_raw = Merge(own, vary, TEXT).__call__, Merge(own, vary, BYTES).__call__
+    proceed = Proceed(reason, merge, merge_raw)
     if policy.key is not None:
         for name, made in _KEY_REFUSALS.items():
             readable = tuple(proceed.merge(made.headers))

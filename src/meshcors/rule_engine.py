@@ -42,6 +42,8 @@ class RuleEngine(Generic[Uncovered]):
         reads = (engine.reads_websocket for engine in engines.values())
         self.reads: frozenset[bytes] = frozenset({HOST}).union(*reads)
         self.reads_websocket: frozenset[bytes] = self.reads
+        reads = (engine.reads_unless_options for engine in engines.values())
+        self.reads_unless_options: frozenset[bytes] = frozenset({HOST}).union(*reads)
 
     def decide(
         self, method: str, path: str, fields: Mapping[bytes, bytes]

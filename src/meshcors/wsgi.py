@@ -46,15 +46,17 @@ class MeshCORS:
     ) -> None:
         self.app = app
         self._engine = compile_engine(resolve(policy, rules, options), self._uncovered)
-        self._reads = tuple((_environ_key(name), name) for name in sorted(self._engine.reads))
+        self._reads = _environ_keys(self._engine.reads_unless_options)
+        self._reads_of_options = _environ_keys(self._engine.reads)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333); the app's iterable is returned as it came."""
         fields: dict[bytes, bytes] = {}
-        for key, name in self._reads:
+        method = environ["REQUEST_METHOD"]
+        for key, name in self._reads_of_options if method == "OPTIONS" else self._reads:
             if key in environ:
                 fields[name] = environ[key].encode("latin-1")
-        decision = self._engine.decide(environ["REQUEST_METHOD"], _path(environ), fields)
+        decision = self._engine.decide(method, _path(environ), fields)
         if isinstance(decision, Answer):
             return answer_wsgi(decision, environ, start_response)
         if decision is None:
@@ -102,8 +104,11 @@ def _body(answer: Answer, environ: WSGIEnvironment) -> bytes:
     return b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body
 
 
-def _environ_key(name: bytes) -> str:
-    return f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"
+def _environ_keys(names: Iterable[bytes]) -> tuple[tuple[str, bytes], ...]:
+    """Return each request field's key in an environ, beside its name."""
+    return tuple(
+        (f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}", name) for name in sorted(names)
+    )
 
 
 def _path(environ: WSGIEnvironment) -> str:
