@@ -604,4 +604,20 @@ CASES: tuple[MeshCase, ...] = (
         403,
         kind="direct_response",
     ),
+    MeshCase(
+        "without_headers_fails_on_one_value_of_several",
+        vs(f"{{match: [{{withoutHeaders: {{x-tenant: {{exact: xyz}}}}}}], {to()}}}"),
+        None,
+        404,
+        headers=(("x-tenant", "abc"), ("x-tenant", "xyz")),
+        kind="no_route",
+    ),
+    MeshCase(
+        "regex_keeps_the_case_of_the_path",
+        vs(f"{{match: [{{uri: {{regex: '/A+'}}}}], {to()}}}"),
+        "ns/a http[0] match[0]",
+        200,
+        path="/AA",
+        destination="one:80",
+    ),
 )

@@ -53,7 +53,7 @@ def request(rng: random.Random) -> dict[str, Any]:
     headers: list[tuple[str, str]] = []
     method = rng.choice(METHODS)
     if rng.random() < 0.75:
-        headers.append(("origin", rng.choice(ORIGINS)))
+        headers.append(("origin", ORIGINS[0] if rng.random() < 0.5 else rng.choice(ORIGINS)))
         if rng.random() < 0.05:
             headers.append(("Origin", rng.choice(ORIGINS)))
     if rng.random() < 0.4:
@@ -72,7 +72,7 @@ def request(rng: random.Random) -> dict[str, Any]:
     ]
     return {
         "method": method,
-        "host": rng.choice(REQUEST_HOSTS),
+        "host": REQUEST_HOSTS[0] if rng.random() < 0.6 else rng.choice(REQUEST_HOSTS),
         "path": _path(rng) if rng.random() < 0.15 else rng.choice(PATHS),
         "headers": tuple(headers),
         "answer": tuple(answer),
@@ -89,7 +89,7 @@ def _path(rng: random.Random) -> str:
 
 def virtual_service(rng: random.Random, number: int) -> dict[str, Any]:
     """Make a VirtualService that Istio accepts."""
-    hosts = ["*"] if rng.random() < 0.5 else [rng.choice(HOSTS)]
+    hosts = ["*"] if rng.random() < 0.7 else [rng.choice(HOSTS)]
     return {
         "apiVersion": f"networking.istio.io/{rng.choice(['v1', 'v1beta1', 'v1alpha3'])}",
         "kind": "VirtualService",

@@ -356,6 +356,13 @@ def test_tables_of_many_ports_are_not_kept() -> None:
     assert len(gateway._tables) < 20
 
 
+def test_http_routes_of_a_service_are_no_gateways() -> None:
+    text = route("{}").replace("{name: gate}", "{kind: Service, group: '', name: a}")
+    gateway = Gateway.from_yaml(text)
+    assert gateway.names == ()
+    assert gateway.handle(Request("GET", "a", "/")).kind == "no_route"
+
+
 def test_http_route_redirects() -> None:
     text = route(
         "{matches: [{path: {type: RegularExpression, value: '/a.*'}}], filters: [{type: "

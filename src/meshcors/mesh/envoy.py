@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from meshcors.mesh.documents import (
         CorsPolicy,
         Destination,
+        DirectResponse,
         HeaderOperations,
         Headers,
         Redirect,
@@ -138,10 +139,7 @@ def _route(route: Route) -> Json:
     if rule.redirect is not None:
         made["redirect"] = _redirect(rule.redirect, route.port)
     elif rule.direct_response is not None:
-        made["direct_response"] = {"status": rule.direct_response.status}
-        if rule.direct_response.body:
-            body = base64.b64encode(rule.direct_response.body).decode()
-            made["direct_response"]["body"] = {"inline_bytes": body}
+        made["direct_response"] = _direct(rule.direct_response)
     else:
         made["route"] = _action(route)
     if rule.cors_policy is not None:
@@ -238,6 +236,13 @@ def _weighted(destination: Destination, route: Route) -> Json:
     if authority := _authority(destination.headers):
         made["host_rewrite_literal"] = authority
     return made
+
+
+def _direct(direct: DirectResponse) -> Json:
+    if not direct.body:
+        return {"status": direct.status}
+    body = base64.b64encode(direct.body).decode()
+    return {"status": direct.status, "body": {"inline_bytes": body}}
 
 
 def _redirect(redirect: Redirect, port: int) -> Json:

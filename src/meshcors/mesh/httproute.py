@@ -69,7 +69,7 @@ def read_http_route(cursor: Cursor) -> VirtualService:
         namespace=namespace,
         name=name,
         hosts=tuple(hosts) or ("*",),
-        gateways=tuple(_parent(parent, namespace) for parent in parents),
+        gateways=tuple(name for name in (_parent(each, namespace) for each in parents) if name),
         http=tuple(rules),
         created=created,
         node=cursor.node,
@@ -97,6 +97,8 @@ def _parent(cursor: Cursor, namespace: str) -> str:
     if "name" not in fields:
         cursor.problem("required", "a parentRef needs a name", "name the Gateway")
         return ""
+    if "kind" in fields and fields["kind"].string() != "Gateway":
+        return ""  # a route for sidecars, by Service
     place = fields["namespace"].string() if "namespace" in fields else namespace
     return f"{place}/{fields['name'].string()}"
 

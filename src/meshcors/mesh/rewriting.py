@@ -101,7 +101,7 @@ def with_operations(
 ) -> Fields:
     """Return a response's headers after ``headers.response`` of the rule and the destination."""
     own = route.source.headers.response
-    result = joined(fields)
+    result = list(fields)
     if to is None:
         return _operated(result, [own])
     if len(route.source.route) > 1:

@@ -202,7 +202,7 @@ def _translate(entries: Iterable[_Entry], proxy: Proxy) -> tuple[list[Route], li
             continue
         condition = _condition(document, match)
         routes.append(Route(label, place, condition, document, rule, proxy.port))
-        if match is None or condition.is_catch_all:
+        if condition.is_catch_all:
             end[owner] = label
     return routes, dropped
 
