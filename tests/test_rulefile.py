@@ -191,8 +191,9 @@ def test_options_beside_rules_are_refused_all_at_once(file: Any) -> None:
     path = file({"rules": [{"allowOrigins": ["x"]}]})
     environ = {"MESHCORS_CONFIG": str(path), "MESHCORS_MAX_AGE": "3", "MESHCORS_ALLOW_HEADERS": ""}
     with pytest.raises(PolicyError) as error:
-        config.load({"allow_origins": [UI]}, environ)
+        config.load({"allow_origins": [UI]}, {**environ, "MESHCORS_MAXAGE": "3"})
     assert problems(error) == [
+        ("unknown_variable", "MESHCORS_MAXAGE"),
         ("rules_and_options", "MESHCORS_MAX_AGE"),
         ("rules_and_options", "--allow-origin"),
         ("origin_scheme_missing", "rules[0].allowOrigins"),

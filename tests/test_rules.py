@@ -167,6 +167,18 @@ def test_two_policies_for_one_url_are_refused_with_the_reason() -> None:
     assert "by URL and header name, never by value" in ONE_URL_ONE_POLICY
 
 
+def test_the_first_rule_that_stands_before_is_named() -> None:
+    with pytest.raises(PolicyError, match=r"rules\[1\] covers it"):
+        RuleSet(
+            [
+                rule(["b.example"]),
+                rule(None, "/v1"),
+                rule(["a.example"]),
+                rule(["a.example"], "/v1"),
+            ]
+        )
+
+
 def test_rules_that_only_overlap_are_kept() -> None:
     overlapping = [
         rule(["a.example"], "/v1/models"),
@@ -418,17 +430,23 @@ def test_one_policy_has_an_engine_of_its_own_kind() -> None:
     assert isinstance(compile_engine(RULES, None), RuleEngine)
 
 
-def test_ready_origins_are_shared_among_many_rules() -> None:
-    many = RuleSet(
-        Rule(Policy(allow_origins=["http://localhost:*"], max_age=n), hosts=[f"h{n}.example"])
-        for n in range(2000)
-    )
-    engine = RuleEngine(many, None)
-    for port in range(3000, 3100):
-        fields = {b"host": b"h7.example", b"origin": f"http://localhost:{port}".encode()}
-        decided = engine.decide("GET", "/", fields)
-        assert isinstance(decided, Proceed)
-        assert decided.reason == "allowed"
+@pytest.mark.parametrize(("count", "each"), [(1, 1024), (4, 256), (2000, 16)])
+def test_ready_origins_are_shared_among_the_policies(
+    monkeypatch: pytest.MonkeyPatch, count: int, each: int
+) -> None:
+    kept: list[int] = []
+
+    class Spy(Engine):
+        def __init__(self, policy: Policy, *, ready_origins: int) -> None:
+            kept.append(ready_origins)
+            super().__init__(policy, ready_origins=ready_origins)
+
+    monkeypatch.setattr("meshcors.rule_engine.Engine", Spy)
+    policies = [Policy(allow_origins=[UI], max_age=number) for number in range(count)]
+    rules = [Rule(policy, hosts=[f"h{n}.example"]) for n, policy in enumerate(policies)]
+    # A policy of several rules has one engine.
+    RuleEngine(RuleSet([*rules, Rule(policies[0])]), None)
+    assert kept == [each] * count
 
 
 # --- middleware and ready-made apps
