@@ -145,7 +145,7 @@ async def refuse_websocket(answer: Answer, scope: Scope, receive: Receive, send:
 
 
 async def _answer_error(
-    error: Exception, served_by: object, scope: Scope, receive: Receive, send: Send
+    error: Exception, served_by: Any, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Send the 500 for an unhandled `error`: the app's own where it has a handler for it.
 
