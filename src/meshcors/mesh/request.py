@@ -38,7 +38,8 @@ SOME_ADDRESS: Final = "192.0.2.1"
 
 _PATH: Final = re.compile(r"/[!-\"$-~]*")
 _DOT_PARAMETERS: Final = re.compile(r"(?<=/)(\.\.?);[^/]*")
-_ESCAPED: Final = re.compile("%([0-9a-fA-F]{2})")
+_CHARACTER: Final = re.compile("%[0-9a-fA-F]{2}|.")
+_HEX: Final = re.compile("[0-9a-fA-F]{2}")
 _UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _ENCODED: Final = str.maketrans({char: f"%{ord(char):02X}" for char in '"<>^`{|}'})
 
@@ -128,8 +129,8 @@ def normalized(path: str) -> str:
     ``..`` are resolved (RFC 3986 5.2.4), with ``;parameters`` as well where they are not escaped.
     Several slashes stay several.
     """
-    bare = _DOT_PARAMETERS.sub(r"\1", path.replace("\\", "/"))
-    decoded = _ESCAPED.sub(_decoded, bare).translate(_ENCODED)
+    bare = _DOT_PARAMETERS.sub(r"\1", path).replace("\\", "/")
+    decoded = _unescaped(bare).translate(_ENCODED)
     segments: list[str] = []
     parts = decoded.split("/")[1:]
     for at, part in enumerate(parts):
@@ -143,6 +144,15 @@ def normalized(path: str) -> str:
     return "/" + "/".join(segments)
 
 
-def _decoded(found: re.Match[str]) -> str:
-    char = chr(int(found[1], 16))
-    return char if char in _UNRESERVED else found[0]
+def _unescaped(path: str) -> str:
+    """Decode unreserved characters; a stray ``%`` that would then begin an escape is ``%25``."""
+    found = [_decoded(char) for char in _CHARACTER.findall(path)]
+    for at, char in enumerate(found):
+        if char == "%" and _HEX.fullmatch("".join(found[at + 1 : at + 3])):
+            found[at] = "%25"
+    return "".join(found)
+
+
+def _decoded(char: str) -> str:
+    plain = chr(int(char[1:], 16)) if len(char) == 3 else ""
+    return plain if plain in _UNRESERVED else char
