@@ -159,9 +159,12 @@ def _notes(mended: Mended, wish: Wish, text: str, file: str, *, apart: bool) -> 
     if wish.way != "mesh":
         for need in mended.needs:
             yield f"the pod behind {':'.join(map(str, wish.pod))}: {pod_command(need, wish)}"
+    named = any(need.policies for need in mended.needs)
+    if named and wish.origins and not any(value in mended.text for _, value in wish.origins):
+        yield f"{file} says already which origins it allows: --allow-origin changes nothing"
     for need in mended.needs:
         if any(each.route.source.cors_policy is None for each in need.journeys):
-            yield f"{need.service.label}: rules without corsPolicy leave CORS of calls to the service"
+            yield f"{need.service.label}: without corsPolicy a rule leaves CORS to its service"
     after = {f"{file} (second)": mended.text, file: text} if apart else {file: mended.text}
     findings = lint({name: each for name, each in after.items() if each})
     left = sum(finding.rule.severity == "error" for finding in findings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from meshcors.mesh.cursor import Cursor, Report
 from meshcors.mesh.httproute import read_http_route
@@ -11,7 +11,7 @@ from meshcors.mesh.source import duplicate_keys, parse
 from meshcors.mesh.virtualservice import read_virtual_service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from meshcors.mesh.documents import VirtualService
 
@@ -37,10 +37,17 @@ def read_objects(
     text: str, file: str = "<text>"
 ) -> tuple[tuple[VirtualService, ...], tuple[Cursor, ...]]:
     """Read as `read_documents` does, and return the objects of other kinds beside, unread."""
+    return read_roots(parse(text, file), file)
+
+
+def read_roots(
+    roots: Iterable[Any], file: str
+) -> tuple[tuple[VirtualService, ...], tuple[Cursor, ...]]:
+    """Read what `source.parse` has made of a text; see `read_objects`."""
     report = Report(file)
     found: list[VirtualService] = []
     others: list[Cursor] = []
-    for root in parse(text, file):
+    for root in roots:
         for cursor in _objects(Cursor(root, "", report)):
             read = _reader(cursor)
             if read is not None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from meshcors.mesh.documents import StringMatch, VirtualService
+from meshcors.mesh.documents import StringMatch
 from meshcors.mesh.fix.edits import Edit, apply, insert_rule, replace_origin, replaced_nodes
 from meshcors.mesh.fix.nodes import child, compose, plain, same
 from meshcors.mesh.fix.preflight import Need, OriginMatch, Way, Wish, asking, needs, preflight_rule
@@ -19,7 +19,7 @@ from meshcors.mesh.fix.writing import Style, block, flow
 from meshcors.mesh.lint.origins import is_open
 from meshcors.mesh.lint.subject import Subject
 from meshcors.mesh.problems import DocumentError, Place, Problem
-from meshcors.mesh.reading import read_objects
+from meshcors.mesh.reading import read_objects, read_roots
 from meshcors.mesh.source import parse
 from meshcors.mesh.virtualservice import MESH
 
@@ -43,27 +43,22 @@ def fix(text: str, file: str, wish: Wish) -> Mended:
     ``DocumentError`` is raised for a file that would not load or holds no VirtualService, where
     origins are to be named, and for a file that cannot be changed without touching the rest.
     """
-    subject = _read(text, file)
+    roots = parse(text, file)
+    subject = _subject(roots, file)
     _refuse_star(subject, wish)
     wanting = needs(subject)
-    roots = parse(text, file)
+    rules = [preflight_rule(need, wish) for need in wanting]
     edits: list[Edit] = []
-    for at, origins, number in _open_origins(subject, roots):
+    for place, origins, number in list(_open_origins(subject)):
         if not wish.origins:
-            raise asking(at, "* with credentials lets any site act as the user")
-        there = plain(origins)
-        more = [
-            (kind, value)
-            for kind, value in wish.origins[1:]
-            if {kind: value} not in there and value not in there
-        ]
-        wanted = (wish.origins[0], *more)
+            raise asking(place, "* with credentials lets any site act as the user")
+        wanted = (wish.origins[0], *_missing(wish.origins[1:], plain(origins)))
         edits += replace_origin(text, origins, number, wanted)
+        # the nodes become what the text is to say
         replaced_nodes(origins, number, wanted)
     choices: list[list[Edit]] = []
-    for need in wanting:
-        spec = child(_twin(need.service, roots), "spec")
-        rule = preflight_rule(need, wish)
+    for need, rule in zip(wanting, rules, strict=True):
+        spec = child(need.service.node, "spec")
         if not any(key.value == "http" for key, _ in spec.value):
             raise _cannot(need.service.place_at("spec"), "its http rules are merged in by an alias")
         choices.append(list(insert_rule(text, spec, rule, _comment(need))))
@@ -71,7 +66,6 @@ def fix(text: str, file: str, wish: Wish) -> Mended:
     for ways in _ways(choices):
         made = apply(text, [*edits, *ways])
         if _says(made, file, roots):
-            _check(made, file)
             return Mended(made, tuple(wanting))
     raise _cannot(Place(file, 1, 1), "it cannot be changed without touching the rest")
 
@@ -82,7 +76,7 @@ def separate(text: str, file: str, wish: Wish) -> Mended:
     It is for VirtualServices that a controller writes over. Raises as `fix` does, and where the
     first file's rules would come before it.
     """
-    subject = _read(text, file)
+    subject = _subject(parse(text, file), file)
     _refuse_star(subject, wish)
     wanting = needs(subject)
     made = "---\n".join(_second(need, wish) for need in wanting)
@@ -97,8 +91,8 @@ def separate(text: str, file: str, wish: Wish) -> Mended:
     return Mended(made, tuple(wanting))
 
 
-def _read(text: str, file: str) -> Subject:
-    documents, _ = read_objects(text, file)
+def _subject(roots: list[Any], file: str) -> Subject:
+    documents, _ = read_roots(roots, file)
     if not any(document.kind == "VirtualService" for document in documents):
         message = "no VirtualService in this file"
         if documents:
@@ -118,32 +112,26 @@ def _refuse_star(subject: Subject, wish: Wish) -> None:
                 raise asking(at.place("allowCredentials"), f"{value} does not go with credentials")
 
 
-def _open_origins(subject: Subject, roots: list[Any]) -> Iterator[tuple[Place, Any, int]]:
-    """Yield the place, the list's node and the number of each ``*`` with credentials."""
+def _open_origins(subject: Subject) -> Iterator[tuple[Place, Any, int]]:
+    """Yield the place, the list's node and the number of each ``*`` with credentials.
+
+    From the last to the first of a list: one that is replaced by several moves those behind it.
+    """
     seen: set[int] = set()
     for at in subject.policies:
         if at.document.kind != "VirtualService" or not at.policy.allow_credentials:
             continue
-        policy = child(_twin(at.document, roots), *at.path)
+        policy = child(at.document.node, *at.path)
         origins = child(policy, "allowOrigins") or child(policy, "allowOrigin")
-        for number, origin in enumerate(at.policy.allow_origins):
+        for number, origin in reversed(list(enumerate(at.policy.allow_origins))):
             # an anchored list is read once for each alias, and changed once
             if is_open(origin) and id(origins.value[number]) not in seen:
                 seen.add(id(origins.value[number]))
                 yield origin.place, origins, number
 
 
-def _twin(service: VirtualService, roots: list[Any]) -> Any:
-    """Return the node in ``roots`` that stands where the document's own node does."""
-    start = service.node.start_mark.index
-    stack = list(roots)
-    while stack:
-        node = stack.pop()
-        if node.id == "mapping" and node.start_mark.index == start:
-            return node
-        items = child(node, "items") if node.id == "mapping" else None
-        stack += items.value if items is not None and items.id == "sequence" else ()
-    raise AssertionError("the same text has the same nodes")
+def _missing(origins: tuple[OriginMatch, ...], there: list[Any]) -> Iterator[OriginMatch]:
+    return (each for each in origins if dict([each]) not in there and each[1] not in there)
 
 
 def _ways(choices: list[list[Edit]]) -> Iterator[list[Edit]]:
@@ -154,19 +142,18 @@ def _ways(choices: list[list[Edit]]) -> Iterator[list[Edit]]:
 
 
 def _says(text: str, file: str, meant: list[Any]) -> bool:
-    """Tell whether ``text`` says what is meant, all documents of it."""
+    """Tell whether ``text`` says what is meant, all documents of it, and loses no preflight."""
     try:
         roots = parse(text, file)
     except DocumentError:
         return False
-    return len(roots) == len(meant) and all(map(same, roots, meant))
-
-
-def _check(text: str, file: str) -> None:
-    left = needs(_read(text, file))
+    if len(roots) != len(meant) or not all(map(same, roots, meant)):
+        return False
+    left = needs(_subject(roots, file))
     if left:
         journey = left[0].journeys[0]
         raise _cannot(journey.route.place, "its preflights would still not arrive")
+    return True
 
 
 def _cannot(place: Place, message: str) -> DocumentError:

@@ -29,9 +29,12 @@ class Edit:
 
 def apply(text: str, edits: Iterable[Edit]) -> str:
     """Return ``text`` with all edits made; they do not overlap."""
-    for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
-        text = text[: edit.start] + edit.text + text[edit.end :]
-    return text
+    parts: list[str] = []
+    at = 0
+    for edit in sorted(edits, key=lambda edit: edit.start):
+        parts += [text[at : edit.start], edit.text]
+        at = edit.end
+    return "".join([*parts, text[at:]])
 
 
 def insert_rule(text: str, spec: Any, rule: dict[str, Any], comment: str) -> Iterator[Edit]:

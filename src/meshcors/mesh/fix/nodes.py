@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 from meshcors.mesh.source import parse
@@ -13,8 +14,9 @@ _NULL: Final = "tag:yaml.org,2002:null"
 _DECIMAL: Final = re.compile("[1-9][0-9]{0,17}|0")
 
 
+@lru_cache(maxsize=16)
 def compose(text: str) -> Any:
-    """Return the node of one YAML value."""
+    """Return the node of one YAML value; equal texts share it, so it is not to be changed."""
     return parse(text, "<made>")[0]
 
 

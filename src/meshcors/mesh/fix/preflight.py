@@ -150,23 +150,29 @@ def pod_command(need: Need, wish: Wish) -> str:
 
 
 def _origins(need: Need, wish: Wish) -> tuple[OriginMatch, ...]:
+    """Return the origins that the calls' own rules allow; those of ``wish`` fill what is open."""
+    sets = {_resolved(policy, wish): policy for policy in need.policies}
+    if len(sets) == 1 and all(sets):
+        return next(iter(sets))
     if wish.origins:
         return wish.origins
-    sets = {
-        tuple((origin.kind, origin.value) for origin in policy.allow_origins): policy
-        for policy in need.policies
-    }
     if not sets or not all(sets):
         place = need.service.place_at("spec", "http")
         raise asking(place, "no corsPolicy says which pages may call")
-    if len(sets) > 1:
-        place = list(sets.values())[1].place
-        raise asking(place, "rules of one URL allow different origins, and share one preflight")
-    credentials = any(policy.allow_credentials for policy in need.policies)
-    for origin in need.policies[0].allow_origins:
-        if credentials and is_open(origin):
-            raise asking(origin.place, "* with credentials lets any site act as the user")
-    return tuple((str(kind), value) for kind, value in next(iter(sets)))
+    place = list(sets.values())[1].place
+    raise asking(place, "rules of one URL allow different origins, and share one preflight")
+
+
+def _resolved(policy: CorsPolicy, wish: Wish) -> tuple[OriginMatch, ...]:
+    found: dict[OriginMatch, None] = {}
+    for origin in policy.allow_origins:
+        if policy.allow_credentials and is_open(origin):
+            if not wish.origins:
+                raise asking(origin.place, "* with credentials lets any site act as the user")
+            found.update(dict.fromkeys(wish.origins))
+        else:
+            found[origin.kind, origin.value] = None
+    return tuple(found)
 
 
 def asking(place: Place, message: str) -> DocumentError:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Nobody can own these (RFC 6761 6.4): a policy that lets them in lets in anyone.
 STRANGERS: Final = ("https://stranger.invalid", "http://stranger.invalid")
-_BARE_DOT: Final = re.compile(r"(?<=[A-Za-z0-9])\.(?=[A-Za-z0-9])")
+_BARE_DOT: Final = re.compile(r"(?<=[A-Za-z0-9_+*?)}])\.(?=[A-Za-z0-9])")
 _ESCAPED: Final = re.compile(r"\\.|\[\^?\]?[^\]]*\]")
 
 

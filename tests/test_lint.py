@@ -1,0 +1,203 @@
+"""Lint: every rule on a file that has the fault and on one that has not, and what is printed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshcors.mesh import DocumentError, Gateway, Request
+from meshcors.mesh.lint import RULES, lint
+from meshcors.mesh.lint.example import example_of
+from meshcors.mesh.lint.formats import FORMATS
+from meshcors.mesh.lint.rules import WOULD_NOT_LOAD
+from meshcors.mesh.matching import compiled
+
+if TYPE_CHECKING:
+    from meshcors.mesh.lint import Rule
+
+DATA = Path(__file__).parent / "data"
+ORIGINAL = DATA / "virtualservice_original.yaml"
+SAMPLES = sorted((DATA / "istio-samples").glob("*.yaml"))
+RULE = pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.id}-{rule.name}")
+
+
+def found(path: Path) -> list[tuple[str, int]]:
+    findings = lint({path.name: path.read_text()})
+    return [(finding.rule.id, finding.place.line) for finding in findings]
+
+
+@RULE
+def test_a_rule_finds_the_marked_lines_and_no_others(rule: Rule) -> None:
+    path = DATA / "lint" / f"{rule.id.lower()}_found.yaml"
+    lines = path.read_text().splitlines()
+    marked = [at for at, line in enumerate(lines, start=1) if f"# {rule.id}" in line]
+    assert [line for name, line in found(path) if name == rule.id] == marked
+    assert marked
+
+
+@RULE
+def test_a_rule_is_silent_where_nothing_is_wrong(rule: Rule) -> None:
+    assert found(DATA / "lint" / f"{rule.id.lower()}_clean.yaml") == []
+
+
+def test_the_original_file_has_what_made_it_fail() -> None:
+    assert found(ORIGINAL) == [
+        ("MC001", 8), ("MC011", 8), ("MC014", 10), ("MC014", 11), ("MC004", 12), ("MC015", 13),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_samples_of_istio_have_no_fault(path: Path) -> None:
+    assert found(path) == []
+
+
+def test_ids_are_in_order_and_each_is_there_once() -> None:
+    assert [rule.id for rule in RULES] == [f"MC{number:03}" for number in range(len(RULES))]
+
+
+def test_files_are_one_mesh() -> None:
+    original = ORIGINAL.read_text()
+    preflights = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: preflights, namespace: cheetah}
+spec:
+  gateways: [model-deployment-gateway]
+  hosts: ["*"]
+  http:
+  - match: [{method: {exact: OPTIONS}, headers: {access-control-request-method: {}}}]
+    route: [{destination: {host: meshcors-dummy}}]
+"""
+    ids = {finding.rule.id for finding in lint({"a.yaml": original, "b.yaml": preflights})}
+    assert ids == {"MC004"}
+
+
+@pytest.mark.parametrize(
+    ("comment", "silenced"),
+    [
+        pytest.param("# meshcors: ignore MC015", True, id="its id"),
+        pytest.param("#meshcors:ignore MC001, MC015", True, id="among others, no blanks"),
+        pytest.param("# meshcors: ignore MC014", False, id="another id"),
+        pytest.param("# meshcors: ignore", False, id="no id"),
+        pytest.param("# ignore MC015", False, id="not addressed"),
+    ],
+)
+def test_comments_silence_a_rule(comment: str, silenced: bool) -> None:
+    lines = ORIGINAL.read_text().splitlines()
+    at = next(at for at, line in enumerate(lines) if "maxAge" in line)
+    same_line = [*lines[:at], f"{lines[at]} {comment}", *lines[at + 1 :]]
+    line_above = [*lines[:at], f"      {comment}", *lines[at:]]
+    far_above = [*lines[: at - 1], f"      {comment}", *lines[at - 1 :]]
+    for text, expected in ((same_line, silenced), (line_above, silenced), (far_above, False)):
+        ids = [finding.rule.id for finding in lint({"a.yaml": "\n".join(text)})]
+        assert ("MC015" not in ids) == expected
+
+
+def test_a_document_that_would_not_load_is_a_finding_and_the_others_are_read() -> None:
+    broken = (DATA / "lint" / "mc000_found.yaml").read_text()
+    findings = lint({"broken.yaml": broken, "model.yaml": ORIGINAL.read_text()})
+    assert findings[0].rule is WOULD_NOT_LOAD
+    assert "prefix" in findings[0].mend
+    assert "MC001" in {finding.rule.id for finding in findings}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("a: [", id="unclosed"),
+        pytest.param("apiVersion: v1\n\tkind: List\n", id="tab"),
+        pytest.param("a: &a [*a, *b]\n", id="unknown alias"),
+        pytest.param("[" * 5000, id="deep"),
+        pytest.param(f"a: {'x' * 3_000_000}\n", id="large"),
+        pytest.param(ORIGINAL.read_text() + "  http: []\n", id="duplicate key"),
+        pytest.param("a: \x07\n", id="control character"),
+    ],
+)
+def test_a_file_that_is_no_yaml_is_refused_with_its_place(text: str) -> None:
+    with pytest.raises(DocumentError, match=r"^bad\.yaml:\d+:\d+: .+; .+$"):
+        lint({"good.yaml": ORIGINAL.read_text(), "bad.yaml": text})
+
+
+def findings() -> list[Any]:
+    return lint({"a,b:c%.yaml": ORIGINAL.read_text()})
+
+
+def test_json_has_every_part() -> None:
+    first = json.loads(FORMATS["json"](findings()))["findings"][0]
+    assert (first["id"], first["severity"], first["line"], first["column"]) == (
+        "MC001",
+        "error",
+        8,
+        5,
+    )
+    assert first["docs"] == "docs/lint.md#mc001"
+    assert first["reason"]
+    assert first["mend"]
+
+
+def test_github_commands_are_escaped() -> None:
+    lines = FORMATS["github"](findings()).splitlines()
+    assert len(lines) == len(findings())
+    head = "::error file=a%2Cb%3Ac%25.yaml,line=8,col=5,title=MC001 lost-preflight::"
+    assert lines[0].startswith(head)
+    assert {line.split(" ")[0] for line in lines} == {"::error", "::warning", "::notice"}
+    assert FORMATS["github"]([]) == ""
+
+
+def test_sarif_refers_to_its_rules() -> None:
+    log = json.loads(FORMATS["sarif"](findings()))
+    (run,) = log["runs"]
+    assert log["version"] == "2.1.0"
+    assert len(run["results"]) == len(findings())
+    for result in run["results"]:
+        rule = run["tool"]["driver"]["rules"][result["ruleIndex"]]
+        assert rule["id"] == result["ruleId"]
+        assert rule["defaultConfiguration"]["level"] == result["level"]
+        place = result["locations"][0]["physicalLocation"]
+        assert place["artifactLocation"]["uri"] == "a%2Cb%3Ac%25.yaml"
+        assert place["region"]["startLine"] > 0
+
+
+def test_text_counts_what_was_found() -> None:
+    assert FORMATS["text"](findings()).splitlines()[-1] == "2 errors, 1 warning, 3 notes"
+    assert FORMATS["text"]([]) == "nothing found"
+
+
+@given(
+    st.from_regex(
+        r"https://[a-z]{1,5}(\\\.[a-z]{1,5}|\.\*|[a-c]|\[0-9\]\+|\(x\|y\)\??){1,4}", fullmatch=True
+    )
+)
+def test_an_example_is_matched_by_its_regex(pattern: str) -> None:
+    example = example_of(pattern)
+    assert example is not None
+    assert compiled(pattern).fullmatch(example)
+
+
+@given(st.text(alphabet=r"ab.\*+?()[]{}|^$-0d,", max_size=20))
+def test_no_regex_makes_the_search_for_an_example_fail(pattern: str) -> None:
+    try:
+        compiled(pattern)
+    except ValueError:
+        return
+    example = example_of(pattern)
+    assert example is None or compiled(pattern).fullmatch(example)
+
+
+def test_what_lint_says_of_a_preflight_is_what_the_gateway_does() -> None:
+    """MC001 on a rule is the model's 404 for the preflight that a browser sends."""
+    gateway = Gateway.from_yaml(ORIGINAL.read_text())
+    headers = [
+        ("origin", "https://ui.example"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "model-api-key"),
+    ]
+    assert gateway.handle(Request("OPTIONS", "any.example", "/", headers)).kind == "no_route"
+    (finding,) = (each for each in lint({"a": ORIGINAL.read_text()}) if each.rule.id == "MC001")
+    assert re.search(r"names model-api-key .* 404", finding.reason)
