@@ -1,0 +1,175 @@
+"""The command line: exit codes, one line for a mistake, nothing imported that is not used."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshcors import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DATA = Path(__file__).parent / "data"
+ORIGINAL = str(DATA / "virtualservice_original.yaml")
+FIXED = str(DATA / "virtualservice_with_pod.yaml")
+
+
+def meshcors(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "meshcors", *args]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        pytest.param(["--help"], 0, id="help"),
+        pytest.param(["--version"], 0, id="version"),
+        pytest.param(["lint", "--help"], 0, id="help of a verb"),
+        pytest.param(["dummy", "--help"], 0, id="help of the pod"),
+        pytest.param(["lint", FIXED], 0, id="nothing found"),
+        pytest.param(["lint", ORIGINAL], 1, id="something found"),
+        pytest.param(["lint", ORIGINAL, "--select", "mc002,MC003"], 0, id="nothing selected found"),
+        pytest.param(["lint", ORIGINAL, "--select", "MC001", "--ignore", "MC001"], 0, id="ignored"),
+        pytest.param(["fix", FIXED], 0, id="nothing to mend"),
+        pytest.param(["fix", ORIGINAL, "--allow-origin", "https://ui.example"], 0, id="a diff"),
+    ],
+)
+def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(args) == code
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        pytest.param([], "name a verb: ", id="no verb"),
+        pytest.param(["lnit"], "lnit: unknown; did you mean lint?", id="misspelled verb"),
+        pytest.param(["--frobnicate"], "No such option", id="unknown option"),
+        pytest.param(["lint"], "Missing argument", id="no file"),
+        pytest.param(["lint", "nix.yaml"], "nix.yaml: No such file", id="no such file"),
+        pytest.param(["lint", "."], ".: Is a directory", id="a directory"),
+        pytest.param(["lint", "a\0b"], "a\\x00b: ", id="no file name"),
+        pytest.param(["lint", ORIGINAL, "--select", "MC999"], "MC999: unknown", id="no rule"),
+        pytest.param(["lint", ORIGINAL, "--format", "xml"], "'xml'", id="no format"),
+        pytest.param(["fix", ORIGINAL], "12:30: * with credentials", id="what is not guessed"),
+        pytest.param(["fix", ORIGINAL, "--pod", "pod"], "write host:port", id="pod, no port"),
+        pytest.param(["fix", ORIGINAL, "--pod", "a_b:80"], "write host:port", id="pod, no host"),
+        pytest.param(["fix", ORIGINAL, "--pod", "pod:0"], "write host:port", id="pod, port 0"),
+        pytest.param(
+            ["fix", ORIGINAL, "--allow-origin", "ui.example"], "write a scheme", id="no scheme"
+        ),
+        pytest.param(
+            ["fix", ORIGINAL, "--allow-origin", "*"], "does not go with credentials", id="star"
+        ),
+        pytest.param(["dummy", "--port", "x"], "not a valid integer", id="a flag of the pod"),
+    ],
+)
+def test_a_mistake_is_one_line_on_stderr(
+    args: Sequence[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(args) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("meshcors: ")
+    assert printed.err.count("\n") == 1
+    assert line in printed.err
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        pytest.param(b"a: [", ":1:5: not YAML", id="unclosed"),
+        pytest.param(b"a:\n\tb: 1\n", ":2:1: not YAML: a tab", id="tab"),
+        pytest.param(b"a: 1\nb: \xff\n", ":2:4: not UTF-8", id="bytes"),
+        pytest.param(b"\xff\xfea\0", ":1:1: not UTF-8", id="UTF-16"),
+        pytest.param(b"a: *b\n", ":1:4: not YAML", id="alias"),
+        pytest.param(b"a: " + b"x" * 5_000_000, ":1:1: the file has", id="5 MB"),
+        pytest.param(b"a: " + b"x" * 9_000_000, "larger than 8 MiB", id="9 MB"),
+        pytest.param(b"- 1\n", "document", id="no object"),
+        pytest.param(b"", "no VirtualService", id="empty"),
+        pytest.param(b"apiVersion: v1\nkind: Service\n", "no VirtualService", id="other kinds"),
+        pytest.param(b"%YAML 9.9\n---\na: 1\n", "", id="version"),
+    ],
+)
+def test_a_file_that_cannot_be_mended_is_one_line_and_stays(
+    content: bytes, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_bytes(content)
+    assert cli.run(["fix", str(path), "--write"]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"meshcors: {path}:")
+    assert printed.err.count("\n") == 1
+    assert line in printed.err
+    assert path.read_bytes() == content
+    assert [each.name for each in tmp_path.iterdir()] == ["bad.yaml"]
+
+
+def test_lint_imports_no_server() -> None:
+    script = (
+        "import sys; from meshcors import cli; cli.run(['lint', sys.argv[1]]);"
+        "print(sorted({'uvicorn', 'starlette', 'werkzeug', 'httpx'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, ORIGINAL], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_imports_no_verb() -> None:
+    script = (
+        "import sys; from meshcors import cli; cli.run(['--help']);"
+        "print([name for name in sys.modules if name in ('meshcors.dummy', 'meshcors.mesh.lint')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("name", sorted(cli.VERBS))
+def test_every_verb_is_there(name: str) -> None:
+    done = meshcors(name, "--help")
+    assert done.returncode == 0
+    assert "Usage: " in done.stdout
+
+
+def test_without_its_extra_a_verb_says_what_to_install() -> None:
+    script = (
+        "import sys; sys.modules['ruamel'] = sys.modules['ruamel.yaml'] = None;"
+        "from meshcors import cli; raise SystemExit(cli.run(sys.argv[1:]))"
+    )
+    for verb in ("lint", "fix"):
+        done = subprocess.run(
+            [sys.executable, "-c", script, verb, ORIGINAL], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.count("\n") == 1
+        assert "pip install 'meshcors[cli]'" in done.stderr
+
+
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    command = f"{sys.executable} -m meshcors lint {ORIGINAL} | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.returncode in {0, 1}
+
+
+@pytest.mark.parametrize("form", ["json", "sarif"])
+def test_a_format_for_programs_is_all_there_is_on_stdout(form: str) -> None:
+    done = meshcors("lint", "--format", form, ORIGINAL)
+    assert done.stderr == ""
+    assert json.loads(done.stdout)
+
+
+def test_a_file_name_steers_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a\x1b[2Jb.yaml"
+    path.write_bytes(Path(ORIGINAL).read_bytes())
+    assert cli.run(["lint", str(path)]) == 1
+    assert "\x1b" not in capsys.readouterr().out
