@@ -134,6 +134,53 @@ def test_the_words_for_a_star_with_credentials() -> None:
     )
 
 
+def test_the_words_for_an_error_page_without_headers() -> None:
+    verdict = judge(Request(PAGE, f"{API}/v1"), response=Response(500))
+    assert verdict.messages == {
+        "chromium": f"{FETCH}No 'Access-Control-Allow-Origin' header is present on the "
+        "requested resource.",
+        "firefox": f"{BLOCKED}{API}/v1. (Reason: CORS header \u2018Access-Control-Allow-Origin"
+        "\u2019 missing). Status code: 500.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        pytest.param("null", "has a value 'null'", id="null"),
+        pytest.param(f"{PAGE}/", f"has a value '{PAGE}/'", id="slash"),
+        pytest.param("localhost:3000", "has a value 'localhost:3000'", id="reads as a scheme"),
+        pytest.param("ui.example", "contains the invalid value 'ui.example'", id="no scheme"),
+        pytest.param("", "contains the invalid value ''", id="empty"),
+        pytest.param("https://", "contains the invalid value 'https://'", id="no host"),
+        pytest.param("https://a:b", "contains the invalid value 'https://a:b'", id="port"),
+        pytest.param("https://<a>", "contains the invalid value 'https://<a>'", id="no host name"),
+        pytest.param(f"{PAGE} x", f"contains multiple values '{PAGE} x'", id="space"),
+        pytest.param(f"{PAGE},x", f"contains multiple values '{PAGE},x'", id="comma"),
+    ],
+)
+def test_chromium_tells_wrong_values_apart(value: str, words: str) -> None:
+    verdict = judge(Request(PAGE, f"{API}/v1"), response=Response(200, {ACAO: value}))
+    assert verdict.messages["chromium"].startswith(
+        f"{FETCH}The 'Access-Control-Allow-Origin' header {words}"
+    )
+
+
+def test_after_a_redirect_chromium_names_the_page_and_the_first_url() -> None:
+    request = Request(PAGE, f"{API}/v1")
+    moved = follow(request, Response(307, {ACAO: "*", "location": f"{OTHER}/v2"}))
+    assert moved is not None
+    verdict = judge(moved, response=Response(200))
+    assert verdict.messages["chromium"].startswith(
+        f"Access to fetch at '{OTHER}/v2' (redirected from '{API}/v1') from origin '{PAGE}' has"
+    )
+
+
+def test_no_answer_at_the_pages_own_origin_is_nothing_to_firefox() -> None:
+    verdict = judge(Request(PAGE, f"{PAGE}/v1"))
+    assert verdict.messages == {"chromium": "Failed to load resource: net::ERR_…", "firefox": ""}
+
+
 def test_firefox_names_the_redirect_of_a_preflight_only_if_the_origin_is_right() -> None:
     request = Request(PAGE, f"{API}/v1", "PUT")
     bare, granting = (
@@ -165,6 +212,13 @@ def test_the_preflight_of_the_first_example() -> None:
         ("access-control-request-method", "POST"),
         ("origin", "https://ui.example"),
     )
+
+
+def test_announced_names_are_sorted_unique_and_joined_by_bare_commas() -> None:
+    headers = [(f"X-{letter}", "1") for letter in "qwertyuiopasdfghjklzxcvbnmqwerty"]
+    fields = dict(preflight_for(Request(PAGE, API, headers=headers)) or ())
+    expected = ",".join(f"x-{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
+    assert fields["access-control-request-headers"] == expected
 
 
 def test_a_request_is_kept_normalized() -> None:
@@ -218,6 +272,26 @@ def test_a_redirect_taints_the_origin_and_leaves_authorization_behind() -> None:
     again = follow(moved, Response(307, {"location": "v3"}))
     assert again is not None
     assert (again.origin, again.url, again.redirected_from) == ("null", f"{OTHER}/v3", request)
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "becomes"),
+    [
+        *((status, method, method) for status in (307, 308) for method in ("HEAD", "POST", "PUT")),
+        *((status, "POST", "GET") for status in (301, 302, 303)),
+        *((status, "PUT", "PUT") for status in (301, 302)),
+        *((status, "HEAD", "HEAD") for status in (301, 302, 303)),
+        (303, "PUT", "GET"),
+    ],
+)
+def test_a_redirect_keeps_the_method_or_makes_it_get(
+    status: int, method: str, becomes: str
+) -> None:
+    headers = {"content-type": "text/html", "x-a": "1"}
+    moved = follow(Request(PAGE, API, method, headers), Response(status, {"location": "/"}))
+    assert moved is not None
+    assert moved.method == becomes
+    assert dict(moved.headers) == (headers if becomes == method else {"x-a": "1"})
 
 
 def test_a_page_may_be_redirected_to_its_own_origin_with_user_info() -> None:

@@ -17,7 +17,7 @@ import importlib
 import os
 import shutil
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import pytest
 
@@ -77,16 +77,21 @@ def launch(engine: str) -> Iterator[Browser]:
     A missing program skips the test with the line that installs it, and fails it if ``CI=true``.
     """
     programs, install = ENGINES[engine]
-    missing = [program for program in programs if shutil.which(program) is None]
-    if missing:
-        message = f"{' and '.join(missing)} missing: {install}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+    absent = [program for program in programs if shutil.which(program) is None]
+    if absent:
+        missing(" and ".join(absent), install)
     # each engine is loaded only when it is asked for
     module = importlib.import_module(f"{__name__}.{engine}")
     with module.start() as browser:
         yield browser
+
+
+def missing(part: str, install: str) -> NoReturn:
+    """Skip the test for want of ``part``, with the line that installs it; fail it if CI=true."""
+    message = f"{part} missing: {install}"
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def await_console(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import time
 import urllib.error
@@ -12,9 +11,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from tests.e2e.browsers import ENGINES, ScriptError
+from tests.e2e.browsers import ENGINES, ScriptError, missing
 from tests.e2e.browsers.processes import await_line, home, started
 from tests.e2e.processes import free_port
 
@@ -128,12 +125,10 @@ def start() -> Iterator[WebKit]:
 
 def _mini_browser() -> Path:
     """MiniBrowser is in no PATH: it lies beside the library, in a folder of the architecture."""
-    for found in sorted(Path("/usr").glob("lib*/*/webkit2gtk-4.1/MiniBrowser")):
-        return found
-    message = f"webkit2gtk-4.1/MiniBrowser missing: {ENGINES['webkit'][1]}"
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
+    found = next(iter(sorted(Path("/usr").glob("lib*/*/webkit2gtk-4.1/MiniBrowser"))), None)
+    if found is None:
+        missing("webkit2gtk-4.1/MiniBrowser", ENGINES["webkit"][1])
+    return found
 
 
 @contextlib.contextmanager
