@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
+from meshcors.browser import Request
 from tests.drivers import METHODS
 from tests.vectors import APPS, Call
 
@@ -121,11 +122,28 @@ def _lines(name: str, values: st.SearchStrategy[str], most: int) -> st.SearchStr
     return st.lists(st.tuples(st.just(name), values | _hostile), max_size=most)
 
 
+def matched_by(options: Mapping[str, Any]) -> list[str]:
+    """Return origins that the policy allows: at least one."""
+    matched: list[str] = []
+    for pattern in options["allow_origins"]:
+        text = f"regex:{pattern['regex']}" if isinstance(pattern, dict) else pattern
+        generated = text.replace("://*.", "://a.").replace(":*", ":8081")
+        matched += ["https://any.example"] if text == "*" else MATCHES.get(text, (generated,))
+    return matched
+
+
 @st.composite
-def calls(draw: st.DrawFn, *, websocket: bool = False) -> Call:
-    """A request: a preflight as often as not, well-formed as often as not."""
-    matched = [origin for origins in MATCHES.values() for origin in origins]
-    origin = st.sampled_from([*matched, *NEVER_MATCHED, "https://ui.example "])
+def situations(draw: st.DrawFn, *, websocket: bool = False) -> tuple[dict[str, Any], Call]:
+    """A policy and a request, which it allows or not."""
+    options = draw(policies())
+    return options, draw(calls(matched_by(options), websocket=websocket))
+
+
+@st.composite
+def calls(draw: st.DrawFn, matched: list[str], *, websocket: bool = False) -> Call:
+    """A request: a preflight as often as not, from one of the `matched` origins as often as not."""
+    others = [*(origin for origins in MATCHES.values() for origin in origins), *NEVER_MATCHED]
+    origin = st.sampled_from(matched) | st.sampled_from([*others, f" {matched[0]}"])
     long = st.integers(0, 6000).map(lambda size: ("x-a," * size)[:size])
     key = st.sampled_from([*KEY_VALUES, "abc", ""])
     lines = [
@@ -169,3 +187,42 @@ def visits(draw: st.DrawFn) -> list[Call]:
 
 
 behaviours: Final = st.sampled_from(list(APPS))
+
+
+_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
+    "x-a": ("1",),
+    "x-b": ("1",),
+    "x-other": ("1",),
+    "authorization": ("Bearer t",),
+    "content-type": ("application/json", "text/plain"),
+    "accept": ('"', "*/*"),
+    "range": ("bytes=-1", "bytes=0-1"),
+    "model-api-key": ("xyz", "abc"),
+}
+
+
+@st.composite
+def pages(draw: st.DrawFn, *, url: str) -> tuple[dict[str, Any], Request]:
+    """A policy, and a call of a page's script that it allows as often as not."""
+    options = draw(policies(generated_origins=False))
+    known = {name.lower() for name in options["allow_headers"]} & _VALUES.keys()
+    likely = ["accept", "content-type", "range", "authorization"]
+    names = draw(
+        st.lists(st.sampled_from([*sorted(known), *likely]), unique=True, max_size=3)
+        | st.lists(st.sampled_from(list(_VALUES)), unique=True, max_size=3)
+    )
+    listed = [method for method in options["allow_methods"] if method != "*"]
+    origin = st.sampled_from(matched_by(options)) | st.sampled_from(NEVER_MATCHED)
+    others = [origin for origins in MATCHES.values() for origin in origins]
+    credentials = ["omit", "include"] if options["allow_credentials"] else ["omit", "omit"]
+    page = Request(
+        draw(origin | origin | st.sampled_from(others)),
+        url,
+        draw(
+            st.sampled_from(["GET", "HEAD", "POST", *listed])
+            | st.sampled_from(["PUT", "DELETE", "PATCH", "QUERY", "patch", "REPORT"])
+        ),
+        [(name, draw(st.sampled_from(_VALUES[name]))) for name in names],
+        draw(st.sampled_from([*credentials, "include"])),
+    )
+    return options, page

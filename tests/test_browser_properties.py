@@ -20,35 +20,10 @@ from tests.drivers import (
     run_engine,
     serve_asgi,
 )
-from tests.strategies import MATCHES, NEVER_MATCHED, policies, visits
+from tests.strategies import MATCHES, pages, policies, visits
 from tests.vectors import Call, Fields
 
 _URL = "https://api.example/v1/predict"
-
-
-@st.composite
-def pages(draw: st.DrawFn) -> Request:
-    """A call of a page's script."""
-    origins = [*NEVER_MATCHED, *(origin for matched in MATCHES.values() for origin in matched)]
-    values = {
-        "x-a": ["1"],
-        "x-b": ["1"],
-        "x-other": ["1"],
-        "authorization": ["Bearer t"],
-        "content-type": ["application/json", "text/plain"],
-        "accept": ["*/*", '"'],
-        "range": ["bytes=0-1", "bytes=-1"],
-        "model-api-key": ["xyz", "abc"],
-    }
-    names = draw(st.lists(st.sampled_from(list(values)), unique=True, max_size=4))
-    methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "QUERY", "patch"]
-    return Request(
-        draw(st.sampled_from(origins)),
-        _URL,
-        draw(st.sampled_from(methods)),
-        [(name, draw(st.sampled_from(values[name]))) for name in names],
-        draw(st.sampled_from(["omit", "include"])),
-    )
 
 
 def expected_code(options: dict[str, Any], page: Request) -> str:
@@ -80,11 +55,12 @@ def expected_code(options: dict[str, Any], page: Request) -> str:
 
 
 @each_driver
-@settings(max_examples=60)
-@given(options=policies(generated_origins=False), page=pages())
+@settings(max_examples=100)
+@given(case=pages(url=_URL))
 def test_a_browser_allows_what_the_policy_allows_and_nothing_else(
-    driver: Driver, options: dict[str, Any], page: Request
+    driver: Driver, case: tuple[dict[str, Any], Request]
 ) -> None:
+    options, page = case
     policy = make_policy(options)
     app = behaviour_below(driver, "ok")
 

@@ -34,23 +34,21 @@ from tests.drivers import (
     run_engine,
     serve_asgi,
 )
-from tests.strategies import (
-    behaviours,
-    calls,
-    patterns,
-    policies,
-)
+from tests.strategies import behaviours, patterns, policies, situations
 from tests.vectors import Call, Fields
+
+Situation = tuple[dict[str, Any], Call]
 
 # --- one decision, every surface
 
 
 @each_driver
 @settings(max_examples=60)
-@given(options=policies(), call=calls(websocket=True), behaviour=behaviours)
+@given(situation=situations(websocket=True), behaviour=behaviours)
 def test_surfaces_agree_with_the_engine(
-    driver: Driver, options: dict[str, Any], call: Call, behaviour: str
+    driver: Driver, situation: Situation, behaviour: str
 ) -> None:
+    options, call = situation
     app = behaviour_below(driver, behaviour)
     if call.websocket and (app is None or "websocket" in driver.leaves_out):
         return
@@ -66,10 +64,11 @@ def test_surfaces_agree_with_the_engine(
 
 @each_driver
 @settings(max_examples=30)
-@given(options=policies(), call=calls(), behaviour=behaviours)
+@given(situation=situations(), behaviour=behaviours)
 def test_no_access_control_field_stands_twice(
-    driver: Driver, options: dict[str, Any], call: Call, behaviour: str
+    driver: Driver, situation: Situation, behaviour: str
 ) -> None:
+    options, call = situation
     outcome = driver.run(make_policy(options), call, behaviour_below(driver, behaviour))
     names = Counter(name for name, _ in outcome.fields if name.startswith("access-control-"))
     assert set(names.values()) <= {1}
@@ -87,7 +86,7 @@ _methods = st.just("OPTIONS") | st.text(max_size=8)
 _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(
     options=policies(),
     method=_methods,
@@ -118,7 +117,7 @@ def test_nothing_raises_while_serving_asgi(
     assert sent
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(options=policies(), method=_methods, path=_texts, fields=_raw_fields)
 def test_nothing_raises_while_serving_wsgi(
     options: dict[str, Any], method: str, path: str, fields: list[tuple[bytes, bytes]]
@@ -135,10 +134,9 @@ def test_nothing_raises_while_serving_wsgi(
 
 
 @settings(max_examples=60)
-@given(options=policies(), call=calls(), behaviour=behaviours)
-def test_all_else_of_an_answer_stays_as_it_was(
-    options: dict[str, Any], call: Call, behaviour: str
-) -> None:
+@given(situation=situations(), behaviour=behaviours)
+def test_all_else_of_an_answer_stays_as_it_was(situation: Situation, behaviour: str) -> None:
+    options, call = situation
     used = TestApp(behaviour)
     outcome = serve_asgi(MeshCORS(used.asgi, make_policy(options)), call, used)
 
