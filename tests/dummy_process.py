@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -186,9 +187,12 @@ def running(
                 pod.await_(lambda: _is_ready(pod))
             yield pod
         finally:
-            if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
                 process.kill()
-            process.wait(20)
+                process.wait(10)
             assert process.stdout is not None
             process.stdout.close()
 

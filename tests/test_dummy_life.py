@@ -124,6 +124,7 @@ def test_log_says_why_and_for_whom_an_answer_was_no():
         fields = preflight_fields("https://evil.example")
         ids = {"X-Request-Id": "id-1", "Traceparent": "00-4bf92f35-00f067aa-01"}
         pod.ask("OPTIONS", "/v1%0A%1B[31m", {**fields, **ids})
+        pod.await_(lambda: '"refused"' in pod.stderr())
         (line,) = [line for line in pod.log() if line["message"] == "refused"]
         assert line["reason"] == "origin_not_allowed"
         assert line["path"] == "/v1\n\x1b[31m"
