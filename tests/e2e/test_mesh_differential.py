@@ -41,9 +41,7 @@ def test_model_and_envoy_agree(seed: int, capsys: pytest.CaptureFixture[str]) ->
         }
         gateways = {name: Gateway.from_yaml(spec.text, file=name) for name, spec in specs.items()}
         cases = [
-            Case(gateway=name, **made)
-            for name, spec in specs.items()
-            for made in spec.requests
+            Case(gateway=name, **made) for name, spec in specs.items() for made in spec.requests
         ]
         seen = asyncio.run(observe(gateways, mesh_generator.DESTINATIONS, cases))
         for case, real in zip(cases, seen, strict=True):
