@@ -43,7 +43,8 @@ def _origins(
     return tuple(found)
 
 
-def _host_and_port(_: click.Context, __: click.Parameter, given: str) -> tuple[str, int]:
+def pod_address(_: click.Context, __: click.Parameter, given: str) -> tuple[str, int]:
+    """Read ``host:port``; `click.BadParameter` for anything else."""
     host, _colon, port = given.rpartition(":")
     if not re.fullmatch("[1-9][0-9]{0,4}", port) or int(port) > 65535 or domain(host):
         raise click.BadParameter(f"{given}: write host:port, as meshcors-dummy:8080")
@@ -62,7 +63,7 @@ def _host_and_port(_: click.Context, __: click.Parameter, given: str) -> tuple[s
 )
 @click.option(
     "--pod",
-    callback=_host_and_port,
+    callback=pod_address,
     metavar="HOST:PORT",
     default="meshcors-dummy:8080",
     show_default=True,
