@@ -212,6 +212,7 @@ def test_check_prints_what_a_file_could_say_without_secrets(tmp_path):
     printed = run(*flags, env=env)
     assert printed.returncode == 0
     assert "s3cret" not in printed.stdout + printed.stderr
+    assert "a pod needs none" in printed.stderr
     path = tmp_path / "policy.json"
     path.write_text(printed.stdout)
     again = run("--check", "--config", str(path))

@@ -37,7 +37,7 @@ class Configuration:
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The rules in order; a lone policy is one that covers everything."""
-        return (Rule(self.source),) if isinstance(self.source, Policy) else self.source.rules
+        return _rules(self.source)
 
     def document(self) -> dict[str, Any]:
         """Return what a file would have to hold to say the same."""
@@ -76,9 +76,12 @@ def read(flags: Mapping[str, object], config: str | Path | None) -> Configuratio
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PolicyWarning)
-        source = load(flags, os.environ, config=config).without_key_values()
-    said = tuple(dict.fromkeys(str(each.message) for each in caught))
-    return Configuration(source, compile_engine(source, NO_RULE), said)
+        given = load(flags, os.environ, config=config)
+    said = [str(each.message) for each in caught]
+    if any(rule.policy.key and rule.policy.key.values for rule in _rules(given)):
+        said.append("the key's values: a pod needs none, it checks that a key is there: leave out")
+    source = given.without_key_values()
+    return Configuration(source, compile_engine(source, NO_RULE), tuple(dict.fromkeys(said)))
 
 
 def describe(rule: Rule) -> str:
@@ -95,6 +98,10 @@ def describe(rule: Rule) -> str:
         parts.append("with credentials")
     where = f"{', '.join(rule.hosts)}{rule.path_prefix if rule.path_prefix != '/' else ''}"
     return f"{where}: {'; '.join(parts)}" if where else "; ".join(parts)
+
+
+def _rules(source: Policy | RuleSet) -> tuple[Rule, ...]:
+    return (Rule(source),) if isinstance(source, Policy) else source.rules
 
 
 def _rule_document(rule: Rule) -> dict[str, Any]:
