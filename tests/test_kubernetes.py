@@ -1,0 +1,429 @@
+"""The Kubernetes examples: valid, of one piece, routed as they say, and served by a real pod.
+
+Built-in kinds are held to Kubernetes' own schemas, Istio's to its model, HTTPRoutes to the reader
+of `meshcors.mesh`; kustomizations are put together here and, where kubectl is there, by kubectl.
+For ServiceMonitor and PrometheusRule no schema is to be had offline: what they name is checked.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+from cloudcoil.models.istio.networking.v1 import VirtualService
+from cloudcoil.models.istio.security.v1 import AuthorizationPolicy, PeerAuthentication
+from ruamel.yaml import YAML
+
+from meshcors import Policy, RuleSet, config
+from meshcors.engine import Answer
+from meshcors.mesh import Gateway, Request
+from meshcors.rule_engine import NO_RULE, RuleEngine
+from tests.dummy_process import PodProcess, run, running
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples" / "kubernetes"
+TOPS = sorted(path.parent for path in EXAMPLES.rglob("kustomization.yaml"))
+OVERLAYS = [top for top in TOPS if top.parent.name == "overlays"]
+NAMESPACE = "meshcors"
+# The oldest version that Kubernetes itself still looks after, and the newest one known here.
+VERSIONS = ("1.34", kubernetes_validate.latest_version())
+ISTIO = {
+    ("networking.istio.io/v1", "VirtualService"): VirtualService,
+    ("security.istio.io/v1", "AuthorizationPolicy"): AuthorizationPolicy,
+    ("security.istio.io/v1", "PeerAuthentication"): PeerAuthentication,
+}
+# Kinds that have no schema here; each is looked into by a test of its own.
+UNCHECKED = {"HTTPRoute", "PrometheusRule", "ServiceMonitor"}
+UI = "https://ui.example.com"
+
+Document = dict[str, Any]
+
+
+def read(path: Path) -> Document:
+    document: Document = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    return document
+
+
+def resources(top: Path) -> Iterator[tuple[Path, Document]]:
+    """The documents of a kustomization, with their namespace and images as kustomize sets them."""
+    kustomization = read(top / "kustomization.yaml")
+    images = {each["name"]: each["newTag"] for each in kustomization.get("images", [])}
+    for name in kustomization["resources"]:
+        path = (top / name).resolve()
+        found = resources(path) if path.is_dir() else iter([(path, read(path))])
+        for place, document in found:
+            if document["kind"] != "Namespace":
+                document["metadata"]["namespace"] = kustomization["namespace"]
+            for container in containers(document):
+                tag = images.get(container["image"])
+                container["image"] += f":{tag}" if tag else ""
+            yield place, document
+
+
+def containers(document: Document) -> list[Document]:
+    if document["kind"] != "Deployment":
+        return []
+    found: list[Document] = document["spec"]["template"]["spec"]["containers"]
+    return found
+
+
+def rendered(top: Path) -> dict[tuple[str, str], Document]:
+    """The documents by kind and name."""
+    found: dict[tuple[str, str], Document] = {}
+    for _, document in resources(top):
+        key = (document["kind"], document["metadata"]["name"])
+        assert key not in found, f"{key} stands twice"
+        found[key] = document
+    return found
+
+
+EVERYTHING = {path: document for top in TOPS for path, document in resources(top)}
+BASE = rendered(EXAMPLES / "base")
+MONITORING = rendered(EXAMPLES / "monitoring")
+DEPLOYMENT = BASE["Deployment", "meshcors"]["spec"]
+POD = DEPLOYMENT["template"]["spec"]
+CONTAINER = POD["containers"][0]
+LABELS = DEPLOYMENT["template"]["metadata"]["labels"]
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(EXAMPLES))
+
+
+# --- each for itself
+
+
+def test_every_file_is_part_of_a_kustomization() -> None:
+    files = {path for path in EXAMPLES.rglob("*.yaml") if path.name != "kustomization.yaml"}
+    assert set(EVERYTHING) == files
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("path", sorted(EVERYTHING), ids=relative)
+def test_manifests_are_valid(path: Path, version: str) -> None:
+    document = EVERYTHING[path]
+    model = ISTIO.get((document["apiVersion"], document["kind"]))
+    if model is not None:
+        made = model.model_validate(document)
+        # The model drops what it does not know.
+        assert made.model_dump(mode="json", by_alias=True, exclude_unset=True) == document
+    elif document["kind"] not in UNCHECKED:
+        kubernetes_validate.validate(document, version, strict=True)
+
+
+def test_the_schemas_refuse_what_they_do_not_know() -> None:
+    broken = {**BASE["Service", "meshcors"], "spec": {"portz": []}}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, VERSIONS[0], strict=True)
+
+
+@pytest.mark.parametrize("top", TOPS, ids=relative)
+def test_kustomize_renders_the_same(top: Path) -> None:
+    kubectl = shutil.which("kubectl")
+    version = kubectl and subprocess.run(
+        [kubectl, "version", "--client"], capture_output=True, text=True, check=False
+    )
+    if not kubectl or "Kustomize Version: v5" not in version.stdout:
+        # No package registry has kubectl: not even in CI can it be asked for.
+        pytest.skip("no kubectl with kustomize 5: install kubectl as kubernetes.io says")
+    command = [kubectl, "kustomize", str(top)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    documents = list(YAML(typ="safe", pure=True).load_all(done.stdout))
+    found = {(each["kind"], each["metadata"]["name"]): each for each in documents}
+    assert found == rendered(top)
+
+
+# --- of one piece
+
+
+@pytest.mark.parametrize("top", TOPS, ids=relative)
+def test_all_that_selects_pods_selects_these(top: Path) -> None:
+    selectors = []
+    for document in rendered(top).values():
+        spec = document.get("spec", {})
+        if document["kind"] == "Service":
+            selectors.append(spec["selector"])
+        elif document["kind"] == "NetworkPolicy":
+            selectors.append(spec["podSelector"]["matchLabels"])
+        elif document["kind"] in ("AuthorizationPolicy", "Deployment", "PodDisruptionBudget"):
+            selectors.append(spec["selector"]["matchLabels"])
+        if document["kind"] == "Deployment":
+            spread = spec["template"]["spec"]["topologySpreadConstraints"]
+            selectors += [each["labelSelector"]["matchLabels"] for each in spread]
+    assert selectors
+    for selector in selectors:
+        assert selector
+        assert selector.items() <= LABELS.items()
+
+
+def test_ports_agree() -> None:
+    ports = {port["name"]: port["containerPort"] for port in CONTAINER["ports"]}
+    assert ports == {"http": 8080, "admin": 9090}
+    assert f"--port={ports['http']}" in CONTAINER["args"]
+    assert f"--admin-port={ports['admin']}" in CONTAINER["args"]
+    (port,) = BASE["Service", "meshcors"]["spec"]["ports"]
+    assert (port["name"], port["port"], port["targetPort"]) == ("http", 8080, "http")
+    (admin,) = MONITORING["Service", "meshcors-admin"]["spec"]["ports"]
+    assert (admin["port"], admin["targetPort"]) == (9090, "admin")
+    named = [
+        port["port"]
+        for document in EVERYTHING.values()
+        if document["kind"] == "NetworkPolicy"
+        for rule in document["spec"].get("ingress", [])
+        for port in rule["ports"]
+    ]
+    assert set(named) == {"http", "admin", 15008}
+
+
+def test_the_deployment_is_as_safe_as_it_can_be() -> None:
+    assert DEPLOYMENT["replicas"] == 2
+    scaler = BASE["HorizontalPodAutoscaler", "meshcors"]["spec"]
+    assert scaler["minReplicas"] == DEPLOYMENT["replicas"]
+    assert scaler["scaleTargetRef"]["name"] == BASE["Deployment", "meshcors"]["metadata"]["name"]
+    assert POD["serviceAccountName"] == BASE["ServiceAccount", "meshcors"]["metadata"]["name"]
+    assert POD["automountServiceAccountToken"] is False
+    assert POD["securityContext"]["runAsNonRoot"] is True
+    assert CONTAINER["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    (drain,) = [arg for arg in CONTAINER["args"] if arg.startswith("--drain=")]
+    assert int(drain.removeprefix("--drain=")) < POD["terminationGracePeriodSeconds"]
+    assert "preStop" not in json.dumps(POD)
+
+
+def test_the_policy_is_mounted_where_the_pod_reads_it() -> None:
+    (mount,) = CONTAINER["volumeMounts"]
+    (volume,) = POD["volumes"]
+    assert volume["name"] == mount["name"]
+    assert "subPath" not in mount
+    data = BASE["ConfigMap", volume["configMap"]["name"]]["data"]
+    paths = [f"{mount['mountPath']}/{name}" for name in data]
+    assert f"--config={paths[0]}" in CONTAINER["args"]
+
+
+def test_the_image_is_made_for_the_deployment() -> None:
+    lines = (EXAMPLES / "Containerfile").read_text(encoding="utf-8").splitlines()
+    words = dict(line.split(" ", 1) for line in lines if line and not line.startswith("#"))
+    assert {line.split()[1] for line in lines if line.startswith("FROM")} == {"python:3.13-slim"}
+    context = POD["securityContext"]
+    assert words["USER"] == f"{context['runAsUser']}:{context['runAsGroup']}"
+    assert json.loads(words["ENTRYPOINT"]) == CONTAINER["command"]
+    assert set(json.loads(words["CMD"])) <= set(CONTAINER["args"])
+    assert words["EXPOSE"].split() == [str(port["containerPort"]) for port in CONTAINER["ports"]]
+    for source in re.findall(r"^COPY ([^-].*) \S+$", "\n".join(lines), re.MULTILINE):
+        assert all((ROOT / name).exists() for name in source.split())
+    version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert version
+    assert CONTAINER["image"] == f"meshcors:{version[1]}"
+
+
+# --- the policy and the routes
+
+
+@pytest.fixture
+def policy_file(tmp_path: Path) -> Path:
+    ((name, text),) = BASE["ConfigMap", "meshcors-policy"]["data"].items()
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def decide(rules: RuleSet, method: str, path: str, **fields: str) -> Answer | str:
+    given = {name.replace("_", "-").encode(): value.encode() for name, value in fields.items()}
+    decision = RuleEngine(rules, NO_RULE).decide(method, path, given)
+    return decision if isinstance(decision, Answer) else decision.reason
+
+
+def test_the_policy_is_one_that_the_loader_takes(policy_file: Path) -> None:
+    rules = config.load({}, {}, config=policy_file)
+    assert isinstance(rules, RuleSet)
+    assert all(isinstance(rule.policy, Policy) for rule in rules.rules)
+    preflight = {"origin": UI, "access_control_request_method": "POST"}
+    answer = decide(rules, "OPTIONS", "/v1/chat", host="api.example.com", **preflight)
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.reason) == (204, "allowed")
+    assert "model-api-key" in dict(answer.headers)["access-control-allow-headers"]
+    assert decide(rules, "OPTIONS", "/v1", host="other.example.com", **preflight) is NO_RULE
+
+
+def gateway(top: Path) -> Gateway:
+    routed = [
+        document
+        for document in rendered(top).values()
+        if document["kind"] in ("VirtualService", "HTTPRoute")
+    ]
+    if top.name != "istio-sidecar":
+        # A model's own route, as its team has it.
+        routed.append(MODEL_ROUTE)
+    return Gateway.from_yaml("\n---\n".join(map(json.dumps, routed)))
+
+
+MODEL_ROUTE: Document = {
+    "apiVersion": "gateway.networking.k8s.io/v1",
+    "kind": "HTTPRoute",
+    "metadata": {"name": "xyz", "namespace": "models"},
+    "spec": {
+        "hostnames": ["api.example.com"],
+        "parentRefs": [{"name": "public", "namespace": "istio-system"}],
+        "rules": [
+            {
+                "matches": [{"headers": [{"name": "model-api-key", "value": "xyz"}]}],
+                "backendRefs": [{"name": "xyz", "port": 8000}],
+            }
+        ],
+    },
+}
+ORIGIN = ("origin", UI)
+ASKED = ("access-control-request-method", "POST")
+
+
+@pytest.mark.parametrize("top", OVERLAYS, ids=relative)
+@pytest.mark.parametrize(
+    ("method", "headers", "destination"),
+    [
+        pytest.param("OPTIONS", [ORIGIN, ASKED], "meshcors:8080", id="preflight"),
+        pytest.param(
+            "OPTIONS",
+            [ORIGIN, ASKED, ("model-api-key", "xyz")],
+            "meshcors:8080",
+            id="preflight-with-a-key",
+        ),
+        pytest.param(
+            "POST",
+            [ORIGIN, ("model-api-key", "xyz")],
+            "xyz:8000",
+            id="key",
+        ),
+        pytest.param(
+            "OPTIONS",
+            [ORIGIN, ("model-api-key", "xyz")],
+            "xyz:8000",
+            id="plain-options",
+        ),
+        pytest.param(
+            "POST", [ORIGIN, ("model-api-key", "nobody")], "meshcors:8080", id="unmatched-key"
+        ),
+        pytest.param("POST", [ORIGIN], "meshcors:8080", id="no-key"),
+    ],
+)
+def test_the_gateway_routes_as_the_overlays_say(
+    top: Path, method: str, headers: list[tuple[str, str]], destination: str
+) -> None:
+    answer = gateway(top).handle(Request(method, "api.example.com", "/v1/chat", headers=headers))
+    assert answer.kind == "forward"
+    assert answer.destination is not None
+    # A VirtualService names a service in full, an HTTPRoute beside its namespace.
+    assert (
+        re.sub(r"\.(meshcors|models)\.svc\.cluster\.local", "", answer.destination) == destination
+    )
+
+
+@pytest.mark.parametrize("top", OVERLAYS, ids=relative)
+def test_routes_and_policy_speak_of_the_same_hosts(top: Path, policy_file: Path) -> None:
+    hosts = {host for rule in config.rules_from_file(policy_file).rules for host in rule.hosts}
+    for document in rendered(top).values():
+        if document["kind"] == "VirtualService":
+            assert set(document["spec"]["hosts"]) == hosts
+        elif document["kind"] == "HTTPRoute":
+            assert set(document["spec"]["hostnames"]) == hosts
+
+
+def test_the_authorization_lets_true_preflights_pass_and_no_other_options() -> None:
+    spec = rendered(EXAMPLES / "overlays" / "istio-sidecar")["AuthorizationPolicy", "meshcors"]
+    preflights, others = spec["spec"]["rules"]
+    assert preflights["to"][0]["operation"]["methods"] == ["OPTIONS"]
+    assert [(when["key"], when["values"]) for when in preflights["when"]] == [
+        ("request.headers[origin]", ["*"]),
+        ("request.headers[access-control-request-method]", ["*"]),
+    ]
+    assert others["to"][0]["operation"]["notMethods"] == ["OPTIONS"]
+
+
+# --- a real pod
+
+
+@pytest.fixture
+def arguments(policy_file: Path) -> tuple[str, ...]:
+    """What the Deployment starts the pod with, its policy lying elsewhere."""
+    return tuple(
+        f"--config={policy_file}" if each.startswith("--config=") else each
+        for each in CONTAINER["args"]
+    )
+
+
+@pytest.fixture
+def pod(arguments: tuple[str, ...]) -> Iterator[PodProcess]:
+    # The ports and the drain that `running` adds come last, and so they hold.
+    with running(policy=arguments) as started:
+        yield started
+
+
+def test_the_arguments_are_the_pods(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments, "--check")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_probes_are_answered(pod: PodProcess) -> None:
+    for probe in ("readinessProbe", "livenessProbe"):
+        get = CONTAINER[probe]["httpGet"]
+        assert get["port"] == "admin"
+        assert pod.admin(get["path"]).status == 200
+    pod.signal(signal.SIGTERM)
+    pod.await_(lambda: pod.admin(CONTAINER["readinessProbe"]["httpGet"]["path"]).status == 503)
+    assert pod.wait() == 0
+
+
+def test_the_alerts_name_metrics_that_the_pod_has(pod: PodProcess) -> None:
+    preflight = {"Host": "api.example.com", "Origin": UI, "Access-Control-Request-Method": "POST"}
+    assert pod.ask("OPTIONS", "/v1/chat", preflight).status == 204
+    monitor = MONITORING["ServiceMonitor", "meshcors"]["spec"]
+    service = MONITORING["Service", "meshcors-admin"]
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (endpoint,) = monitor["endpoints"]
+    assert endpoint["port"] == service["spec"]["ports"][0]["name"]
+    shown = pod.admin(endpoint["path"]).text
+    (group,) = MONITORING["PrometheusRule", "meshcors"]["spec"]["groups"]
+    for rule in group["rules"]:
+        assert set(rule) - {"for"} == {"alert", "expr", "labels", "annotations"}
+        metrics = re.findall(r"(meshcors_\w+)\{(.*?)\}", rule["expr"])
+        assert metrics
+        assert re.findall(r"meshcors_\w+", rule["expr"]) == [name for name, _ in metrics]
+        for name, labels in metrics:
+            assert re.search(rf"^{name}(\{{.*)? \S+$", shown, re.MULTILINE), name
+            for label, value in re.findall(r'(\w+)!?="(.*?)"', labels):
+                if label == "job":
+                    assert value == service["metadata"]["name"]
+                else:
+                    assert f'{name}{{{label}="{value}"}}' in shown
+
+
+# --- the docs
+
+
+PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_directory_and_every_alert() -> None:
+    for top in TOPS:
+        assert f"| `{relative(top)}` |" in PAGE
+    (group,) = MONITORING["PrometheusRule", "meshcors"]["spec"]["groups"]
+    rows = re.findall(r"^\| `(Meshcors\w+)` \|", PAGE, re.MULTILINE)
+    assert rows == [rule["alert"] for rule in group["rules"]]
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
+def test_what_the_page_shows_is_valid(block: str) -> None:
+    document = YAML(typ="safe", pure=True).load(block)
+    made = ISTIO[document["apiVersion"], document["kind"]].model_validate(document)
+    assert made.model_dump(mode="json", by_alias=True, exclude_unset=True) == document
