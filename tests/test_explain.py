@@ -196,6 +196,17 @@ def test_a_mistake_is_one_line(
     assert line in said.err
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_no_key_is_told(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "model.yaml"
+    file.write_text(ORIGINAL.read_text().replace('"xyz"', '"rule-secret"'))
+    header = ("--header", "model-api-key: call-secret")
+    assert run(["explain", str(file), *ORIGIN, *POST, *header, "--format", form]) == 1
+    told = capsys.readouterr().out
+    assert "model-api-key" in told
+    assert "secret" not in told
+
+
 def test_the_host_is_one_that_the_documents_stand_for(
     files: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

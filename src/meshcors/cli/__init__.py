@@ -35,6 +35,7 @@ VERBS: Final = {
     "explain": Verb("meshcors.cli.explain", "command", "Follow a page's call through the mesh."),
     "fix": Verb("meshcors.cli.fix", "command", "Mend a VirtualService so that browsers get in."),
     "lint": Verb("meshcors.cli.lint", "command", "Find what is wrong with CORS in the mesh."),
+    "render": Verb("meshcors.cli.render", "command", "Write a policy in another form."),
 }
 
 

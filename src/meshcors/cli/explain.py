@@ -10,7 +10,7 @@ import click
 from meshcors import browser
 from meshcors.cli.advice import advice
 from meshcors.cli.files import read_text
-from meshcors.cli.narration import narrate
+from meshcors.cli.narration import narrate, shown_mismatch, shown_value
 from meshcors.cli.printing import printable
 from meshcors.errors import PolicyError
 from meshcors.mesh import Gateway, Request, read_documents
@@ -19,6 +19,7 @@ from meshcors.mesh.journey import Journey, Leg, travel
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from meshcors.mesh import Mismatch
     from meshcors.mesh.journey import Service
 
 
@@ -149,17 +150,14 @@ def _leg(leg: Leg) -> dict[str, object]:
             "method": sent.method,
             "host": sent.host,
             "path": sent.path,
-            "headers": [list(field) for field in sent.headers],
+            "headers": [[name, shown_value(name, value)] for name, value in sent.headers],
         },
         "tried": [
             {
                 "rule": step.rule,
                 "place": str(step.place),
                 "matched": step.matched,
-                "mismatches": [
-                    {"field": it.field, "expected": it.expected, "actual": list(it.actual)}
-                    for it in step.mismatches
-                ],
+                "mismatches": [_mismatch(mismatch) for mismatch in step.mismatches],
             }
             for step in answer.trail
         ],
@@ -171,3 +169,8 @@ def _leg(leg: Leg) -> dict[str, object]:
             "headers": [list(field) for field in answer.headers],
         },
     }
+
+
+def _mismatch(mismatch: Mismatch) -> dict[str, object]:
+    expected, actual = shown_mismatch(mismatch)
+    return {"field": mismatch.field, "expected": expected, "actual": actual}

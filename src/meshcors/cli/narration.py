@@ -1,15 +1,25 @@
-"""A journey told to people: each step, each rule that was tried, the verdict, the mend."""
+"""A journey told to people: each step, each rule that was tried, the verdict, the mend.
+
+No value of a header that may carry a key is told, be it the call's or a rule's.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
+
+from meshcors.headers import SAFELISTED_REQUEST_HEADERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from meshcors.mesh.gateway import Answer, Step
     from meshcors.mesh.journey import Journey, Leg
+    from meshcors.mesh.matching import Mismatch
 
+_PUBLIC: Final = frozenset({*SAFELISTED_REQUEST_HEADERS, "host", "origin"})
+_HIDDEN: Final = "…"
+_QUOTED: Final = re.compile('".*"')
 _CONSOLES: Final = {"chromium": "Chromium", "firefox": "Firefox"}
 
 
@@ -46,7 +56,7 @@ def _tell(leg: Leg, *, judged: bool = True) -> Iterator[str]:
     yield f"     {sent.method} {sent.path}"
     yield f"     host: {sent.host}"
     for name, value in sent.headers:
-        yield f"     {name}: {value}"
+        yield f"     {name}: {shown_value(name, value)}"
     for step in leg.answer.trail:
         yield f"   {_tried(step)}"
     yield f"   {_who_answers(leg.answer)}"
@@ -59,11 +69,31 @@ def _tell(leg: Leg, *, judged: bool = True) -> Iterator[str]:
 def _tried(step: Step) -> str:
     if step.matched:
         return f"{step.rule} ({step.place}) matches."
-    reasons = "; ".join(
-        f"{it.field} must be {it.expected}, is {', '.join(it.actual) or 'absent'}"
-        for it in step.mismatches
-    )
+    reasons = "; ".join(_reason(mismatch) for mismatch in step.mismatches)
     return f"{step.rule} ({step.place}) does not match: {reasons}."
+
+
+def _reason(mismatch: Mismatch) -> str:
+    expected, actual = shown_mismatch(mismatch)
+    return f"{mismatch.field} must be {expected}, is {', '.join(actual) or 'absent'}"
+
+
+def shown_mismatch(mismatch: Mismatch) -> tuple[str, list[str]]:
+    """Return what was expected and what there was, without the values of headers like a key's."""
+    group, _, name = mismatch.field.partition(".")
+    expected = mismatch.expected
+    if group in {"headers", "withoutHeaders"} and not _is_public(name):
+        expected = _QUOTED.sub(f'"{_HIDDEN}"', expected)
+    return expected, [shown_value(name, value) if name else value for value in mismatch.actual]
+
+
+def shown_value(name: str, value: str) -> str:
+    """Return a header's value, or a stand-in: any header but the browser's own may be a key's."""
+    return value if _is_public(name) else _HIDDEN
+
+
+def _is_public(name: str) -> bool:
+    return name in _PUBLIC or name.startswith("access-control-")
 
 
 def _who_answers(answer: Answer) -> str:
