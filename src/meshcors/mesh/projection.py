@@ -133,12 +133,16 @@ def _by_hosts(rules: RuleSet) -> Iterator[tuple[list[str], list[Rule]]]:
         )
         grouped.setdefault(covering, []).append(host)
     for numbers, group in grouped.items():
-        yield group, [rules.rules[number] for number in numbers]
+        # Istio refuses a host beside a wildcard that covers it.
+        apart = [
+            host for host in group if not any(_covers((it,), host) for it in group if it != host)
+        ]
+        yield apart, [rules.rules[number] for number in numbers]
 
 
 def _covers(hosts: tuple[str, ...], host: str) -> bool:
     return not hosts or any(
-        each == host or (each.startswith("*.") and host.endswith(each[1:])) for each in hosts
+        each in (host, "*") or (each.startswith("*.") and host.endswith(each[1:])) for each in hosts
     )
 
 
