@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-import meshcors
+import meshcors.rulefile
+import meshcors.rules
 from meshcors import HeaderKey, Policy, PolicyError, PolicyWarning, Rule, RuleSet, config
 from tests.calling import UI, App, call_asgi, preflight
 from tests.test_rules import accepted_rules
@@ -185,6 +188,42 @@ def test_files_that_are_refused(file: Any, document: Any, expected: list[tuple[s
         assert "browsers cache preflights by URL and header name, never by value" in str(
             error.value
         )
+
+
+NAMES = st.sampled_from(
+    ["hosts", "pathPrefix", "corsPolicy", "key", "header", "match", "uri", "prefix", "http", "spec"]
+)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=3)
+    | st.just(["https://a.example"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(VALUES, st.sampled_from(["rules", "spec", "http", "hosts"]))
+@pytest.mark.filterwarnings("ignore::meshcors.PolicyWarning")
+def test_no_file_makes_anything_but_rules_or_problems(
+    tmp_path_factory: pytest.TempPathFactory, value: object, field: str
+) -> None:
+    documents: dict[str, object] = {
+        "rules": {"rules": value},
+        "spec": {**virtual_service(), "spec": value},
+        "http": {**virtual_service(), "spec": {"hosts": ["*"], "http": value}},
+        "hosts": virtual_service({"match": value, **cors()}, hosts=value),
+    }
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps(documents[field]), encoding="utf-8")
+    try:
+        rules = config.rules_from_file(path)
+    except PolicyError:
+        return
+    assert rules.rules
 
 
 def test_options_beside_rules_are_refused_all_at_once(file: Any) -> None:
@@ -419,3 +458,35 @@ def test_several_policies_in_a_file_are_refused(file: Any) -> None:
     with pytest.raises(PolicyError) as error:
         config.rules_from_file(path)
     assert problems(error) == [("file_malformed", "")]
+
+
+# --- the docs
+
+PAGE = (DATA.parent.parent / "docs" / "rules.md").read_text(encoding="utf-8")
+
+
+def test_the_page_shows_files_that_are_read(file: Any) -> None:
+    first, second = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    assert config.rules_from_file(file(first)) == EXAMPLE_RULES
+    rules, said = warned(file(second))
+    assert [(rule.hosts, rule.path_prefix) for rule in rules.rules] == [
+        (("api.example.com",), "/v1")
+    ]
+    assert said[0].removeprefix(TAKEN) in PAGE
+
+
+def test_the_page_shows_python_that_runs() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    names: dict[str, Any] = {"app": App().asgi}
+    exec(compile(block, "docs/rules.md", "exec"), names)
+    headers = [("host", "api.example.com"), *preflight(UI)]
+    answered = call_asgi(names["app"], "OPTIONS", "/v1/x", headers)
+    assert answered.get("access-control-allow-origin") == UI
+
+
+def test_the_page_explains_every_code() -> None:
+    sources = [Path(module.__file__ or "") for module in (meshcors.rules, meshcors.rulefile)]
+    code = "".join(source.read_text(encoding="utf-8") for source in sources)
+    codes = set(re.findall(r"""(?:Problem|\badd)\(\s*"(\w+)",""", code))
+    assert len(codes) > 10
+    assert [each for each in sorted(codes) if f"`{each}`" not in PAGE] == []

@@ -36,7 +36,7 @@ def read_rules(problems: list[Problem], documents: list[object], place: Place) -
     """
     if not _holds_list(documents):
         return _VirtualServices(problems).read(documents, place)
-    rules = _read_list(problems, cast("Mapping[str, object]", documents[0]), place)
+    rules = _read_list(problems, read_mapping(problems, documents[0], place), place)
     whole = [rule for rule in rules if rule is not None]
     settled = None
     # Where a rule has no URLs, the numbers of the others would be wrong.
@@ -62,9 +62,7 @@ def _is_virtual_service(document: object) -> bool:
     return fields.get("kind") == "VirtualService" and version.startswith("networking.istio.io/")
 
 
-def _read_list(
-    problems: list[Problem], top: Mapping[str, object], place: Place
-) -> list[Rule | None]:
+def _read_list(problems: list[Problem], top: dict[str, object], place: Place) -> list[Rule | None]:
     for name in top:
         if name != "rules":
             hint = "beside rules there is nothing else: write it inside a rule"
