@@ -1,4 +1,4 @@
-"""The docs name what the code has: every option's spelling, every code of a problem, every link."""
+"""The docs name what the code has: every option's spelling, every code of a problem."""
 
 from __future__ import annotations
 
@@ -36,9 +36,3 @@ def test_the_policy_page_explains_every_code() -> None:
     rows = re.findall(r"^\| (`.*?) \|", errors, re.MULTILINE)
     explained = {each for row in rows for each in re.findall(r"`(\w+)`", row)}
     assert sorted(each for each in explained if f'"{each}"' not in code) == []
-
-
-@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
-def test_links_of_a_page_lead_to_files(page: Path) -> None:
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8"))
-    assert [link for link in links if not (page.parent / link).exists()] == []

@@ -1,4 +1,4 @@
-"""The console blocks of the pages on lint and fix are what the commands print, word for word.
+"""The console blocks of the pages on the toolbox are what its commands print, word for word.
 
 The blocks of a page are one session in one directory: what ``--write`` wrote is there afterwards.
 """
@@ -17,7 +17,7 @@ from meshcors.mesh.lint import RULES, Rule
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "tests" / "data"
-PAGES = [ROOT / "docs" / name for name in ("lint.md", "fix.md")]
+PAGES = [ROOT / "docs" / name for name in ("lint.md", "fix.md", "explain.md", "render.md")]
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
@@ -38,6 +38,8 @@ def test_a_page_shows_what_is_printed(
     monkeypatch.chdir(tmp_path)
     shutil.copy(DATA / "virtualservice_original.yaml", "model.yaml")
     shutil.copy(DATA / "virtualservice_kserve.yaml", "kserve.yaml")
+    shutil.copy(DATA / "virtualservice_with_pod.yaml", "with-pod.yaml")
+    shutil.copy(DATA / "policy.yaml", "policy.yaml")
     code = 0
     commands = session(page)
     assert commands
@@ -52,9 +54,17 @@ def test_a_page_shows_what_is_printed(
         assert printed == shown, command
 
 
-def test_the_page_on_lint_shows_the_file_it_began_with() -> None:
-    text = (DATA / "virtualservice_original.yaml").read_text(encoding="utf-8")
-    assert f"```yaml\n{text}```\n" in PAGES[0].read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("page", "file"),
+    [
+        ("lint.md", "virtualservice_original.yaml"),
+        ("explain.md", "virtualservice_original.yaml"),
+        ("render.md", "policy.yaml"),
+    ],
+)
+def test_a_page_shows_its_file(page: str, file: str) -> None:
+    text = (DATA / file).read_text(encoding="utf-8")
+    assert f"```yaml\n{text}```\n" in (ROOT / "docs" / page).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)

@@ -126,9 +126,3 @@ def test_the_test_command_is_the_one_that_ci_runs() -> None:
     assert command.partition(" && ")[2] == "python -m nox"
     assert "python -m pip install" in ci
     assert "python -m nox" in ci
-
-
-def test_links_lead_to_files() -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", README.read_text(encoding="utf-8"))
-    assert len(links) > 10
-    assert [link for link in links if not (ROOT / link).exists()] == []
