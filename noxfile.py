@@ -26,7 +26,10 @@ PYTHONS = list(dict.fromkeys([RUNNING, *nox.project.python_versions(PYPROJECT)])
 COVERED_WHOLLY = ("engine", "policy", "origins", "headers", "asgi", "wsgi")
 COVERED_OVERALL = 95
 # What a plain install, without any extra, must pass.
-CORE_TESTS = ("tests/test_imports.py",)
+CORE_TESTS = tuple(
+    f"tests/test_{name}.py"
+    for name in ("imports", "errors", "headers", "engine", "asgi", "wsgi", "browser")
+)
 
 
 @nox.session

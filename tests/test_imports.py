@@ -18,10 +18,13 @@ SERVERS = {"gunicorn", "httptools", "uvicorn", "uvloop", "wsgiref.simple_server"
 # Read where they are needed, by whoever has the extra that brings them.
 EXTRAS = {"envoy", "prometheus_client", "publicsuffixlist", "re2", "ruamel.yaml"}
 
-ALL_MODULES = """
+# Imported where its extra has been found to be there.
+OF_AN_EXTRA = {"meshcors.dummy.protocol"}
+
+ALL_MODULES = f"""
 import importlib, pkgutil, meshcors
 for module in pkgutil.walk_packages(meshcors.__path__, "meshcors."):
-    if not module.name.endswith("__main__"):
+    if not module.name.endswith("__main__") and module.name not in {OF_AN_EXTRA}:
         importlib.import_module(module.name)
 """
 
