@@ -22,14 +22,15 @@ def pod(request):
         yield started
 
 
-def exchange(pod, data):
-    """Send bytes and the end, and return all that comes back until the pod closes."""
+def exchange(pod, data, *, end=True):
+    """Send bytes, and the `end` of them, and return all that comes back until the pod closes."""
     received = b""
     with socket.create_connection(("127.0.0.1", pod.port), timeout=20) as client:
         # A pod that has seen enough closes while there is still something on its way.
         with contextlib.suppress(OSError):
             client.sendall(data)
-            client.shutdown(socket.SHUT_WR)
+            if end:
+                client.shutdown(socket.SHUT_WR)
         client.settimeout(2)
         with contextlib.suppress(OSError):
             while part := client.recv(65536):
@@ -133,7 +134,8 @@ def test_odd_but_well_formed_is_answered(pod, data, expected):
 
 def test_pipelined_requests_are_answered_in_order(pod):
     one, other = PREFLIGHT + b"\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-    received = exchange(pod, (one + other) * 500)
+    last = other.replace(b"Host", b"Connection: close\r\nHost")
+    received = exchange(pod, (one + other) * 499 + one + last, end=False)
     assert statuses(received) == [204, 401] * 500
 
 

@@ -8,6 +8,9 @@ import socket
 import stat
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
+
+_BACKLOG: Final = 2048
 
 
 class ListenError(Exception):
@@ -64,6 +67,7 @@ def listen_unix(path: str) -> socket.socket:
         listener.bind(path)
         # For a gateway that runs as another user; the directory says who may come.
         Path(path).chmod(0o666)
+        listener.listen(_BACKLOG)
     except (OSError, ValueError) as error:
         listener.close()
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
@@ -96,6 +100,9 @@ def _bind(listener: socket.socket, address: tuple[object, ...]) -> socket.socket
             # means sharing a port that is in use.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        # At once: until then another process could bind the same port, and one of both would fail
+        # too late to say so in a line.
+        listener.listen(_BACKLOG)
     except BaseException:
         listener.close()
         raise

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, Final
 
 from uvicorn.config import Config
@@ -153,7 +154,7 @@ class PodServer(Server):
                 proxy_headers=False,
                 server_header=False,
                 workers=1,
-                timeout_keep_alive=int(keep_alive),
+                timeout_keep_alive=ceil(keep_alive),
                 timeout_graceful_shutdown=_LAST_ANSWERS,
             )
         )
