@@ -41,9 +41,7 @@ class Configuration:
 
     def document(self) -> dict[str, Any]:
         """Return what a file would have to hold to say the same."""
-        if isinstance(self.source, Policy):
-            return to_document(self.source)
-        return {"rules": [_rule_document(rule) for rule in self.source.rules]}
+        return to_document(self.source)
 
     def fingerprint(self) -> str:
         """Return twelve hexadecimal digits that two pods share if they answer alike."""
@@ -102,9 +100,3 @@ def describe(rule: Rule) -> str:
 
 def _rules(source: Policy | RuleSet) -> tuple[Rule, ...]:
     return (Rule(source),) if isinstance(source, Policy) else source.rules
-
-
-def _rule_document(rule: Rule) -> dict[str, Any]:
-    hosts = {"hosts": list(rule.hosts)} if rule.hosts else {}
-    prefix = {"pathPrefix": rule.path_prefix} if rule.path_prefix != "/" else {}
-    return {**hosts, **prefix, **to_document(rule.policy)}
