@@ -123,12 +123,14 @@ def call_asgi(
     """Call an ASGI app; the messages are checked to be an answer in order."""
     answered = Answered()
     inbox = iter(received)
+    complete = asyncio.Event()
 
     async def receive() -> dict[str, Any]:
         for message in inbox:
             return message
-        # A client that stays; the end of the call ends the waiting.
-        return await asyncio.get_running_loop().create_future()
+        # A client that stays until it has its answer.
+        await complete.wait()
+        return {"type": "http.disconnect"}
 
     async def send(message: dict[str, Any]) -> None:
         if message["type"] != "websocket.close":
@@ -143,6 +145,8 @@ def call_asgi(
             ]
         elif message["type"].endswith("response.body"):
             answered.body += message.get("body", b"")
+            if not message.get("more_body"):
+                complete.set()
 
     async def run() -> None:
         try:

@@ -194,6 +194,15 @@ def test_refusals_and_head() -> None:
     assert call_asgi(wrapped, "HEAD", "/open/x", [("origin", UI)]).body == b"first second"
 
 
+def test_every_answer_has_a_list_of_its_own() -> None:
+    app = MeshCORS(App().asgi, KEYED)
+    for method, headers in (("GET", []), ("OPTIONS", preflight(UI)), ("GET", [("x-key", "right")])):
+        first, second = (call_asgi(app, method, headers=headers).messages[0] for _ in range(2))
+        assert type(first["headers"]) is list
+        assert first["headers"] == second["headers"]
+        assert first["headers"] is not second["headers"]
+
+
 def test_preflight_is_answered_here() -> None:
     app = App(error=RuntimeError("called"))
     answered = call_asgi(MeshCORS(app.asgi, KEYED), "OPTIONS", "//x/", preflight(UI, "PUT"))

@@ -662,6 +662,15 @@ def test_hexadecimal_number_of_any_length(tmp_path: Path) -> None:
     assert problems(from_file, path) == [(f"{path}: maxAge", "max_age_too_large")]
 
 
+def test_depth_of_yaml_is_bounded(tmp_path: Path) -> None:
+    """The reader's time is quadratic in it, and its recursion ends at some thousand."""
+    path = tmp_path / "p.yaml"
+    for depth, code in ((62, "unknown_field"), (64, "file_malformed")):
+        write(path, f"allowOrigins: [{UI}]\nkey: {{header: k, x: {'[' * depth}{']' * depth}}}")
+        ((_, found),) = problems(from_file, path)
+        assert found == code
+
+
 def test_many_keys_of_json_are_read_in_one_pass(tmp_path: Path) -> None:
     names = {f"k{n}": n for n in range(50_000)}
     path = tmp_path / "p.json"
