@@ -58,7 +58,6 @@ SERVERS = {
     "wsgi": lambda port: [
         *(PYTHON, "-m", "gunicorn", "meshcors.wrap:wsgi()"),
         *("--bind", f"127.0.0.1:{port}", "--graceful-timeout", "2"),
-        *("--no-control-socket",),
     ],
 }
 servers = pytest.mark.parametrize("kind", SERVERS)
