@@ -140,18 +140,29 @@ def test_every_verb_is_there(name: str) -> None:
     assert "Usage: " in done.stdout
 
 
-def test_without_its_extra_a_verb_says_what_to_install() -> None:
+@pytest.mark.parametrize(
+    ("missing", "args", "extra"),
+    [
+        pytest.param("ruamel", ["lint", ORIGINAL], "cli", id="lint"),
+        pytest.param("ruamel", ["fix", ORIGINAL], "cli", id="fix"),
+        pytest.param("re2", ["lint", str(DATA / "lint" / "mc007_clean.yaml")], "regex", id="regex"),
+        pytest.param(
+            "re2", ["fix", str(DATA / "lint" / "mc007_clean.yaml")], "regex", id="fix re2"
+        ),
+    ],
+)
+def test_without_its_extra_a_verb_says_what_to_install(
+    missing: str, args: list[str], extra: str
+) -> None:
     script = (
-        "import sys; sys.modules['ruamel'] = sys.modules['ruamel.yaml'] = None;"
-        "from meshcors import cli; raise SystemExit(cli.run(sys.argv[1:]))"
+        "import sys; sys.modules[sys.argv[1]] = sys.modules[sys.argv[1] + '.yaml'] = None;"
+        "from meshcors import cli; raise SystemExit(cli.run(sys.argv[2:]))"
     )
-    for verb in ("lint", "fix"):
-        done = subprocess.run(
-            [sys.executable, "-c", script, verb, ORIGINAL], capture_output=True, text=True
-        )
-        assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.count("\n") == 1
-        assert "pip install 'meshcors[cli]'" in done.stderr
+    command = [sys.executable, "-c", script, missing, *args]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert f"pip install 'meshcors[{extra}]'" in done.stderr
 
 
 def test_a_reader_that_leaves_early_is_no_error() -> None:

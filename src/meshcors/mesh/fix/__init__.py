@@ -65,7 +65,9 @@ def fix(text: str, file: str, wish: Wish) -> Mended:
         child(spec, "http").value.insert(0, compose(flow(rule)))
     for ways in _ways(choices):
         made = apply(text, [*edits, *ways])
-        if _says(made, file, roots):
+        again = _read_again(made, file, roots)
+        if again is not None:
+            _refuse_lost(wanting, needs(again))
             return Mended(made, tuple(wanting))
     raise _cannot(Place(file, 1, 1), "it cannot be changed without touching the rest")
 
@@ -141,19 +143,23 @@ def _ways(choices: list[list[Edit]]) -> Iterator[list[Edit]]:
         yield [ways[-1] for ways in choices]
 
 
-def _says(text: str, file: str, meant: list[Any]) -> bool:
-    """Tell whether ``text`` says what is meant, all documents of it, and loses no preflight."""
+def _read_again(text: str, file: str, meant: list[Any]) -> Subject | None:
+    """Read the mended text; None where it does not say what is meant, in every document."""
     try:
         roots = parse(text, file)
     except DocumentError:
-        return False
+        return None
     if len(roots) != len(meant) or not all(map(same, roots, meant)):
-        return False
-    left = needs(_subject(roots, file))
-    if left:
-        journey = left[0].journeys[0]
-        raise _cannot(journey.route.place, "its preflights would still not arrive")
-    return True
+        return None
+    return _subject(roots, file)
+
+
+def _refuse_lost(before: list[Need], after: list[Need]) -> None:
+    for need in after:
+        was = next((it for it in before if it.service.label == need.service.label), need)
+        taker = need.journeys[0].answer.rule or "no rule"
+        place = was.journeys[0].route.place
+        raise _cannot(place, f"{taker} would still take its preflights")
 
 
 def _cannot(place: Place, message: str) -> DocumentError:

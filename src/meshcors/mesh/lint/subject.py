@@ -21,8 +21,6 @@ from meshcors.mesh.request import Request
 from meshcors.mesh.routes import gateway_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from meshcors.mesh.cursor import Cursor
     from meshcors.mesh.documents import CorsPolicy, HttpRule, StringMatch, VirtualService
     from meshcors.mesh.gateway import Answer
@@ -65,6 +63,11 @@ class Journey:
     call: Request
     names: tuple[str, ...]
     answer: Answer
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nobody answers the preflight who is meant to."""
+        return self.fate in {"nowhere", "refused", "elsewhere"}
 
     @property
     def fate(self) -> Fate:
@@ -135,7 +138,9 @@ class Subject:
                 same = (call.host, call.path, call.scheme, call.method, names)
                 if same not in answers:
                     answers[same] = gateway.handle(preflight(call, names))
-                found[key] = Journey(route, call, names, answers[same])
+                journey = Journey(route, call, names, answers[same])
+                if not journey.is_lost or _takes(gateway, route, call):
+                    found[key] = journey
         return tuple(found.values())
 
     @cached_property
@@ -150,9 +155,22 @@ class Subject:
             rules.update(id(route.source) for route in host.routes if is_preflight_rule(route))
         return tuple(at for at in self.policies if id(at.rule) in rules and at.rule.route)
 
-    def journeys_of(self, rule: HttpRule) -> Iterator[Journey]:
-        """Yield the journeys of one rule."""
-        return (each for each in self.journeys if each.route.source is rule)
+    def journeys_of(self, rule: HttpRule) -> list[Journey]:
+        """Return the journeys of one rule."""
+        return self._by_rule.get(id(rule), [])
+
+    @cached_property
+    def _by_rule(self) -> dict[int, list[Journey]]:
+        found: dict[int, list[Journey]] = {}
+        for journey in self.journeys:
+            found.setdefault(id(journey.route.source), []).append(journey)
+        return found
+
+
+def _takes(gateway: Gateway, route: Route, call: Request) -> bool:
+    """Tell whether no earlier rule and no other host takes the call."""
+    taken = gateway.handle(call).route
+    return taken is not None and taken.rule == route.rule
 
 
 def is_preflight_rule(route: Route) -> bool:
