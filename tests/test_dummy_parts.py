@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
 from meshcors import HeaderKey, Policy
 from meshcors.dummy.ask import Question, ask
@@ -25,7 +27,7 @@ from meshcors.dummy.counters import (
 from meshcors.dummy.idle import HEAD_SECONDS, Sweep
 from meshcors.dummy.logs import JsonFormatter, TextFormatter
 from meshcors.dummy.pod import Pod
-from meshcors.dummy.protocol import _Begun, _finish
+from meshcors.dummy.protocol import PodProtocol, _Begun, _finish
 from meshcors.dummy.refusals import BURST, KEPT, MAX_TEXT, RATE, Refusal, Refusals
 from meshcors.dummy.relay import Relay
 from meshcors.engine import Engine
@@ -335,6 +337,49 @@ def test_error_in_such_a_coroutine_is_the_tasks():
             await _finish(_Begun(running, running.send(None)))
 
     asyncio.run(scenario())
+
+
+class Transport(asyncio.Transport):
+    """Keeps what is written; never full but when told so."""
+
+    def __init__(self):
+        super().__init__()
+        self.written = bytearray()
+
+    def write(self, data):
+        self.written += data
+
+    def is_closing(self):
+        return False
+
+    def close(self):
+        pass
+
+    def pause_reading(self):
+        pass
+
+    def resume_reading(self):
+        pass
+
+
+def test_any_number_of_requests_that_wait_are_answered_in_turn():
+    async def scenario():
+        pod = Pod(Engine(POLICY), Board(1).row(0), lambda *_: None)
+        config = Config(pod, ws="none", lifespan="off", interface="asgi3", log_config=None)
+        config.load()
+        protocol, transport = PodProtocol(config, ServerState(), {}), Transport()
+        protocol.connection_made(transport)
+        one = b"OPTIONS / HTTP/1.1\r\nOrigin: %s\r\nAccess-Control-Request-Method: POST\r\n\r\n"
+        protocol.pause_writing()
+        protocol.data_received(one % UI.encode() * 5000)
+        assert transport.written == b""
+        protocol.resume_writing()
+        while protocol.tasks:
+            await asyncio.wait(protocol.tasks)
+        protocol.connection_lost(None)
+        return transport.written.count(b"HTTP/1.1 204 ")
+
+    assert asyncio.run(scenario()) == 5000
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """uvicorn's httptools protocol, with a bound on a request's head, for an app that never waits.
 
-llhttp itself takes heads of any size. And uvicorn starts a task for each request, which a
-ready-made answer has no need of: here the app runs at once, and becomes a task only if it has to
-wait.
+llhttp itself takes heads of any size. And uvicorn starts a task and sets a timer for each request,
+which a ready-made answer has no need of: here the app runs at once, and becomes a task only if it
+has to wait.
 """
 
 from __future__ import annotations
@@ -52,6 +52,20 @@ class PodProtocol(HttpToolsProtocol):
                 self.transport.write(_TOO_LARGE)
                 self.transport.close()
 
+    def on_response_complete(self) -> None:
+        """Go on with the next request, if it is here already.
+
+        No timer is set for a connection that falls silent: `meshcors.dummy.idle` looks after it.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            # Not from here: any number of them may wait, and each would stand on the one before.
+            self._add_task(cycle.run_asgi(app))
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self.transport.is_closing():
             return
@@ -60,7 +74,10 @@ class PodProtocol(HttpToolsProtocol):
             awaited = running.send(None)
         except StopIteration:
             return
-        task = self.loop.create_task(_finish(_Begun(running, awaited)))
+        self._add_task(_finish(_Begun(running, awaited)))
+
+    def _add_task(self, running: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(running)
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
