@@ -29,9 +29,10 @@ import meshcors
 import meshcors.flask
 import meshcors.starlette
 from meshcors import HeaderKey, Policy
+from meshcors.answers import NO_ROUTE, Answer
 from meshcors.asgi import MeshCORS
 from meshcors.config import to_environment
-from meshcors.engine import NO_ROUTE, Answer, Engine
+from meshcors.engine import Engine
 from meshcors.origins import Regex
 from meshcors.wsgi import MeshCORS as WSGIMeshCORS
 from tests.apps import AppError, TestApp

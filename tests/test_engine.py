@@ -8,17 +8,9 @@ from typing import Any
 import pytest
 
 from meshcors import HeaderKey, Policy
-from meshcors.engine import (
-    INTERNAL_SERVER_ERROR,
-    MAX_LIST_BYTES,
-    MAX_MIRRORED_METHOD_BYTES,
-    MAX_MIRRORED_NAMES,
-    NO_ROUTE,
-    READY_ORIGINS,
-    Answer,
-    Engine,
-    Proceed,
-)
+from meshcors.answers import INTERNAL_SERVER_ERROR, NO_ROUTE, Answer, Proceed
+from meshcors.engine import READY_ORIGINS, Engine
+from meshcors.preflight import MAX_LIST_BYTES, MAX_MIRRORED_METHOD_BYTES, MAX_MIRRORED_NAMES
 
 UI = "https://ui.example"
 SAFE = "accept, accept-language, content-language, content-type, range"

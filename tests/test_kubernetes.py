@@ -23,7 +23,7 @@ from cloudcoil.models.istio.security.v1 import AuthorizationPolicy, PeerAuthenti
 from ruamel.yaml import YAML
 
 from meshcors import Policy, RuleSet, config
-from meshcors.engine import Answer
+from meshcors.answers import Answer
 from meshcors.mesh import Gateway, Request
 from meshcors.rule_engine import NO_RULE, RuleEngine
 from tests.dummy_process import PodProcess, run, running

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from meshcors import HeaderKey, Policy, PolicyError, PolicyWarning
+from meshcors.header_key import read_key_values
 from meshcors.origins import Regex
-from meshcors.policy import read_key_values
 
 UI = "https://ui.example"
 

@@ -18,7 +18,8 @@ import meshcors
 import meshcors.flask
 import meshcors.starlette
 from meshcors import HeaderKey, MeshCORS, Policy, PolicyError
-from meshcors.engine import Engine, Proceed
+from meshcors.answers import Proceed
+from meshcors.engine import Engine
 from meshcors.origins import Regex
 from tests.calling import (
     ASGI,

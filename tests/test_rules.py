@@ -19,7 +19,8 @@ import meshcors.flask
 import meshcors.starlette
 import meshcors.wsgi
 from meshcors import HeaderKey, Policy, PolicyError, Rule, RuleSet
-from meshcors.engine import Answer, Engine, Proceed
+from meshcors.answers import Answer, Proceed
+from meshcors.engine import Engine
 from meshcors.rule_engine import NO_RULE, RuleEngine, compile_engine
 from meshcors.rules import MAX_HOST_BYTES, ONE_URL_ONE_POLICY, RuleMap
 from tests.calling import UI, Answered, App, call_asgi, call_wsgi, http_scope, preflight

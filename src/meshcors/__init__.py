@@ -6,7 +6,8 @@ Answered the same way in the app, in the preflight pod and in the mesh.
 from meshcors.app import create_app, create_wsgi_app
 from meshcors.asgi import MeshCORS
 from meshcors.errors import PolicyError, PolicyWarning, Problem
-from meshcors.policy import HeaderKey, Policy
+from meshcors.header_key import HeaderKey
+from meshcors.policy import Policy
 from meshcors.rules import Rule, RuleSet
 
 __all__ = [

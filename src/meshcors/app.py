@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from meshcors import asgi, wsgi
+from meshcors.answers import NO_ROUTE, Answer
 from meshcors.config import argument, resolve
-from meshcors.engine import NO_ROUTE, Answer
 from meshcors.policy import Policy
 from meshcors.rule_engine import NO_RULE
 from meshcors.rules import Rule, RuleSet

@@ -11,10 +11,11 @@ from typing import Any, ClassVar, TypeAlias
 
 from typing_extensions import Unpack
 
+from meshcors.answers import INTERNAL_SERVER_ERROR, Answer
 from meshcors.config import resolve
-from meshcors.engine import INTERNAL_SERVER_ERROR, MAX_LIST_BYTES, Answer
 from meshcors.headers import collect
 from meshcors.policy import Policy, PolicyOptions
+from meshcors.preflight import MAX_LIST_BYTES
 from meshcors.rule_engine import compile_engine
 from meshcors.rules import Rule, RuleSet
 

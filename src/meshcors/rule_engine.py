@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Generic, TypeVar
 
-from meshcors.engine import HOST, READY_ORIGINS, Answer, Engine, Proceed, problem_answer
+from meshcors.answers import Answer, Proceed, problem_answer
+from meshcors.engine import HOST, READY_ORIGINS, Engine
 from meshcors.policy import Policy
 from meshcors.rules import RuleMap, RuleSet
 

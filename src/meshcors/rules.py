@@ -13,8 +13,10 @@ from functools import lru_cache
 from typing import Final, Generic, TypeVar, cast
 
 from meshcors.errors import shown
+from meshcors.findings import Findings
 from meshcors.origins import OriginError, OriginPattern
-from meshcors.policy import Findings, Policy, is_plain_path
+from meshcors.paths import is_plain_path
+from meshcors.policy import Policy
 
 T = TypeVar("T")
 

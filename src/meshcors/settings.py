@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 
 from meshcors.errors import PolicyError, Problem, did_you_mean, shown
-from meshcors.policy import HeaderKey, Policy, PolicyOptions
+from meshcors.header_key import HeaderKey
+from meshcors.policy import Policy, PolicyOptions
 from meshcors.spelling import (
     APP_VARIABLE,
     CONFIG_VARIABLE,

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from meshcors.errors import shown
+from meshcors.header_key import read_key_values
 from meshcors.origins import AllowedOrigin, OriginError, Regex
-from meshcors.policy import Policy, read_key_values
+from meshcors.policy import Policy
 
 _TRUE: Final = frozenset({"1", "on", "true", "yes"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})

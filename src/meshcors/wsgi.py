@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import Unpack
 
+from meshcors.answers import INTERNAL_SERVER_ERROR, Answer
 from meshcors.config import resolve
-from meshcors.engine import INTERNAL_SERVER_ERROR, Answer
 from meshcors.policy import Policy, PolicyOptions
 from meshcors.rule_engine import compile_engine
 from meshcors.rules import Rule, RuleSet

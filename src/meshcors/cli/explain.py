@@ -112,8 +112,9 @@ def _first_host(mesh: Gateway, scheme: str) -> str:
 
 def _service(config: str) -> Service:
     """Return services that answer as the middleware and the pod do by the policy in a file."""
+    from meshcors.answers import Answer
     from meshcors.config import from_file
-    from meshcors.engine import Answer, Engine
+    from meshcors.engine import Engine
 
     engine = Engine(from_file(config).without_key_values())
 

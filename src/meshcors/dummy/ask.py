@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from meshcors.answers import Answer
 from meshcors.browser import Request, Response, judge, preflight_for
 from meshcors.dummy.pod import Decider
-from meshcors.engine import Answer
 from meshcors.headers import list_elements
 
 # What a script would send: any value needs permission, but content-type's usual one.

@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from typing import Final, Protocol, TypeAlias
 
+from meshcors.answers import NO_ROUTE, Answer, Proceed
 from meshcors.asgi import Receive, Scope, Send
 from meshcors.dummy.counters import HISTOGRAM, NANOSECONDS, PREFLIGHTS, REQUESTS
-from meshcors.engine import MAX_LIST_BYTES, NO_ROUTE, Answer, Proceed
 from meshcors.headers import collect
+from meshcors.preflight import MAX_LIST_BYTES
 
 # Told of an answer: the request's scope, the answer's status and reason.
 Witness: TypeAlias = Callable[[Scope, int, str], None]
