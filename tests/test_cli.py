@@ -165,6 +165,17 @@ def test_without_its_extra_a_verb_says_what_to_install(
     assert f"pip install 'meshcors[{extra}]'" in done.stderr
 
 
+def test_an_interrupt_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("meshcors.cli.lint.lint", interrupted)
+    assert cli.run(["lint", ORIGINAL]) == 130
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_a_reader_that_leaves_early_is_no_error() -> None:
     command = f"{sys.executable} -m meshcors lint {ORIGINAL} | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)

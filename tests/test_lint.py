@@ -180,6 +180,23 @@ def test_an_example_is_matched_by_its_regex(pattern: str) -> None:
     assert compiled(pattern).fullmatch(example)
 
 
+@pytest.mark.parametrize(
+    ("pattern", "example"),
+    [
+        pytest.param("a(b|c(d))+?e{2,3}f?", "abee", id="groups and repeats"),
+        pytest.param(r"(?i)[^a-z]\d\.\w", "11.a", id="classes"),
+        pytest.param("[[:alpha:]][]x]", "ax", id="POSIX classes, a bracket first"),
+        pytest.param("(?P<name>a)(?:b)", "ab", id="named and unnamed groups"),
+        pytest.param("a{0}b{1000}", None, id="more than is tried"),
+        pytest.param(r"\bx", "x", id="a word's edge"),
+        pytest.param(r"\p{Greek}", None, id="what is not read"),
+        pytest.param("(" * 60 + ")" * 60, None, id="too deep"),
+    ],
+)
+def test_examples_of_what_people_write(pattern: str, example: str | None) -> None:
+    assert example_of(pattern) == example
+
+
 @given(st.text(alphabet=r"ab.\*+?()[]{}|^$-0d,", max_size=20))
 def test_no_regex_makes_the_search_for_an_example_fail(pattern: str) -> None:
     try:
