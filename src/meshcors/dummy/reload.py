@@ -81,7 +81,7 @@ class Reloader:
                 # Whatever it is, the configuration that serves is not at fault.
                 self._keep(content, f"{type(error).__name__}: {error}")
                 return
-            if False:
+            if content is not None and not content.strip():
                 self._keep(content, f"{self._path}: the file is empty")
             elif content == content_of(self._path):
                 self._taken = content
