@@ -48,21 +48,20 @@ def fix(text: str, file: str, wish: Wish) -> Mended:
     _refuse_star(subject, wish)
     wanting = needs(subject)
     rules = [preflight_rule(need, wish) for need in wanting]
+    choices = [
+        list(insert_rule(text, _own_rules(need), rule, _comment(need)))
+        for need, rule in zip(wanting, rules, strict=True)
+    ]
     edits: list[Edit] = []
+    # from here on the nodes become what the text is to say
     for place, origins, number in list(_open_origins(subject)):
         if not wish.origins:
             raise asking(place, "* with credentials lets any site act as the user")
         wanted = (wish.origins[0], *_missing(wish.origins[1:], plain(origins)))
         edits += replace_origin(text, origins, number, wanted)
-        # the nodes become what the text is to say
         replaced_nodes(origins, number, wanted)
-    choices: list[list[Edit]] = []
     for need, rule in zip(wanting, rules, strict=True):
-        spec = child(need.service.node, "spec")
-        if not any(key.value == "http" for key, _ in spec.value):
-            raise _cannot(need.service.place_at("spec"), "its http rules are merged in by an alias")
-        choices.append(list(insert_rule(text, spec, rule, _comment(need))))
-        child(spec, "http").value.insert(0, compose(flow(rule)))
+        child(need.service.node, "spec", "http").value.insert(0, compose(flow(rule)))
     for ways in _ways(choices):
         made = apply(text, [*edits, *ways])
         again = _read_again(made, file, roots)
@@ -112,6 +111,14 @@ def _refuse_star(subject: Subject, wish: Wish) -> None:
             match = StringMatch("regex" if kind == "regex" else "exact", value, at.place())
             if at.policy.allow_credentials and is_open(match):
                 raise asking(at.place("allowCredentials"), f"{value} does not go with credentials")
+
+
+def _own_rules(need: Need) -> Any:
+    """Return the node of ``spec``, which has ``http`` of its own."""
+    spec = child(need.service.node, "spec")
+    if not any(key.value == "http" for key, _ in spec.value):
+        raise _cannot(need.service.place_at("spec"), "its http rules are merged in by an alias")
+    return spec
 
 
 def _open_origins(subject: Subject) -> Iterator[tuple[Place, Any, int]]:
