@@ -59,8 +59,8 @@ def write(name: str, content: bytes, *, before: bytes | None, like: str) -> None
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
+            Path(made).chmod(mode)
             if before is None:
                 # fails where the file is there by now
                 os.link(made, target)
@@ -79,6 +79,8 @@ def write(name: str, content: bytes, *, before: bytes | None, like: str) -> None
 
 
 def _sync_directory(path: Path) -> None:
+    if os.name != "posix":
+        return  # elsewhere a directory cannot be opened
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

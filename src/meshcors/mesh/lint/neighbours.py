@@ -9,6 +9,7 @@ from meshcors.mesh.lint.authorization import fate_of_preflights
 from meshcors.mesh.lint.finding import Hit
 from meshcors.mesh.lint.lenient import at, fields_of, group_and_kind, items_of, text_of
 from meshcors.mesh.lint.subject import is_preflight_rule
+from meshcors.mesh.virtualservice import MESH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,7 @@ _OWNERS: Final = {
     "Rollout": "Argo Rollouts",
 }
 _KEEP_APART: Final = "keep it in a VirtualService of its own: meshcors fix --separate"
+_ROOT_NAMESPACE: Final = "istio-system"
 _EXT_AUTHZ: Final = "ext_authz"
 # What Istio calls the service it makes for an InferencePool: its name, -ip- and a hash.
 _POOL_SERVICE: Final = "-ip-"
@@ -45,8 +47,11 @@ def authorization_in_front(subject: Subject) -> Iterator[Hit]:
     """Find authorization that denies preflights: it comes before Envoy's cors filter."""
     if not _answers_preflights(subject):
         return
+    namespaces = _namespaces(subject)
     for other in subject.others:
         group, kind = group_and_kind(other)
+        if not _is_in_front(other, namespaces):
+            continue
         if (group, kind) == ("security.istio.io", "AuthorizationPolicy"):
             found = fate_of_preflights(at(other, "spec"))
             if found is not None:
@@ -58,10 +63,40 @@ def authorization_in_front(subject: Subject) -> Iterator[Hit]:
             for patch in items_of(at(other, "spec", "configPatches")):
                 value = at(patch, "patch", "value")
                 named = text_of(at(value, "name")), text_of(at(value, "typed_config", "@type"))
+                context = text_of(at(patch, "match", "context"))
+                if context.startswith("SIDECAR"):
+                    continue
                 if any(_EXT_AUTHZ in text for text in named):
                     reason = f"authorization comes before CORS, and {_ASKS['CUSTOM']}"
                     mend = "match preflights and disable ext_authz for them"
                     yield Hit(patch.place, reason, mend)
+
+
+def _is_in_front(other: Cursor, namespaces: set[str]) -> bool:
+    """Tell whether an object is about the gateway, or about what preflights are sent to."""
+    spec = at(other, "spec")
+    targets = [at(spec, "targetRef"), *items_of(at(spec, "targetRefs"))]
+    kinds = {text_of(at(target, "kind")) for target in targets if target}
+    labels = {
+        **fields_of(at(spec, "selector", "matchLabels")),
+        **fields_of(at(spec, "workloadSelector", "labels")),
+    }
+    if kinds or labels:
+        named = any("gateway" in f"{name}={text_of(value)}" for name, value in labels.items())
+        return named or "Gateway" in kinds
+    return (text_of(at(other, "metadata", "namespace")) or "default") in namespaces
+
+
+def _namespaces(subject: Subject) -> set[str]:
+    """Return the namespaces of gateways, as far as is certain, and of preflight pods."""
+    found = {_ROOT_NAMESPACE}
+    for document in subject.documents:
+        own = document.namespace
+        elsewhere = {name.partition("/")[0] for name in document.gateways if name != MESH}
+        found |= elsewhere - {own}
+        if _has_preflight_rule(subject, document):
+            found.add(own)
+    return found
 
 
 def pool_with_policy(subject: Subject) -> Iterator[Hit]:
