@@ -138,7 +138,7 @@ def seconds_to_ready() -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=2_000, help="per turn")
-    parser.add_argument("--turns", type=int, default=41)
+    parser.add_argument("--turns", type=int, default=101)
     parser.add_argument("--connections", type=int, default=16)
     options = parser.parse_args()
     bare, pod = Served("-c", BARE), Served(*POD)
