@@ -52,20 +52,23 @@ class MeshCORS:
         **options: Unpack[PolicyOptions],
     ) -> None:
         self.app = app
-        self._engine = compile_engine(resolve(policy, rules, options), self._uncovered)
+        engine = compile_engine(resolve(policy, rules, options), self._uncovered)
+        self._decide = engine.decide
+        self._decide_websocket = engine.decide_websocket
+        self._reads = engine.reads
+        self._reads_websocket = engine.reads_websocket
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3.0); lifespan and unknown kinds pass untouched."""
         if scope["type"] != "http":
             await self._serve_other(scope, receive, send)
             return
-        engine = self._engine
         headers: Iterable[tuple[bytes, bytes]] = scope.get("headers", ())
         if not isinstance(headers, list):
             headers = list(headers)
             scope = {**scope, "headers": headers}
-        fields = collect(headers, engine.reads, MAX_LIST_BYTES)
-        decision = engine.decide(scope["method"], scope["path"], fields)
+        fields = collect(headers, self._reads, MAX_LIST_BYTES)
+        decision = self._decide(scope["method"], scope["path"], fields)
         if isinstance(decision, Answer):
             await send_answer(decision, scope, send)
             return
@@ -96,10 +99,9 @@ class MeshCORS:
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
-            engine = self._engine
             scope = _with_headers(scope)
-            fields = collect(scope["headers"], engine.reads_websocket, MAX_LIST_BYTES)
-            refusal = engine.decide_websocket(scope["path"], fields)
+            fields = collect(scope["headers"], self._reads_websocket, MAX_LIST_BYTES)
+            refusal = self._decide_websocket(scope["path"], fields)
             if refusal is not None:
                 await refuse_websocket(refusal, scope, receive, send)
                 return
@@ -114,13 +116,8 @@ def _with_headers(scope: Scope) -> Scope:
 
 async def send_answer(answer: Answer, scope: Scope, send: Send) -> None:
     """Send `answer`; a HEAD request gets the same fields and no body (RFC 9110 9.3.2)."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": list(answer.raw_headers),
-        }
-    )
+    headers = list(answer.raw_headers)
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     body = b"" if scope["method"] == "HEAD" else answer.body
     await send({"type": "http.response.body", "body": body})
 

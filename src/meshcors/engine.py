@@ -44,8 +44,9 @@ class Engine:
     """A compiled policy.
 
     `reads` are the request fields (lower-case names) that `decide` looks at, for any method but
-    OPTIONS `reads_unless_options` alone, `reads_websocket` those of `decide_websocket`. For
-    `ready_origins` origins at most, answers are kept ready.
+    OPTIONS `reads_unless_options` alone, `reads_websocket` those of `decide_websocket`.
+    `reads_path` tells whether the path matters. For `ready_origins` origins at most, answers are
+    kept ready.
     """
 
     def __init__(self, policy: Policy, *, ready_origins: int = READY_ORIGINS) -> None:
@@ -60,6 +61,7 @@ class Engine:
             _REQUEST_PRIVATE_NETWORK,
         }
         self.reads_websocket: frozenset[bytes] = self.reads | {HOST}
+        self.reads_path = policy.key is not None and bool(policy.key.exempt_paths)
 
         self._compile = partial(_compile, policy)
         self._no_origin = self._compile("no_origin", "*" if self._origins.any else None)
@@ -86,7 +88,9 @@ class Engine:
             answer = answer_preflight(origin, requested, names, private)
             if answer is not None:
                 return answer
-        ready = self._ready(origin)
+        # `_ready`, without the step into it: every request comes by here.
+        keep = len(origin) <= MAX_ORIGIN_BYTES
+        ready = self._look_up(origin) if keep else self._look_up_origin(origin)
         if self._key is not None:
             refused = self._key.refuse(path, fields)
             if refused is not None:

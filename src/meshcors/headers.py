@@ -133,10 +133,14 @@ def collect(
     return found
 
 
+# As most apps write the commonest fields: known without another look at their letters.
+_COMMONEST: Final = ("content-length", "content-type", "Content-Length", "Content-Type")
+
+
 class WireForm(Generic[Wire]):
     """How fields are carried: as `str` in WSGI, as latin-1 `bytes` in ASGI."""
 
-    __slots__ = ("cors", "cors_and_vary", "decode", "encode", "vary")
+    __slots__ = ("cors", "cors_and_vary", "decode", "encode", "plain", "vary")
 
     def __init__(self, encode: Callable[[str], Wire], decode: Callable[[Wire], str]) -> None:
         self.encode: Callable[[str], Wire] = encode
@@ -144,6 +148,7 @@ class WireForm(Generic[Wire]):
         self.vary: Wire = encode("vary")
         self.cors: frozenset[Wire] = frozenset(encode(name) for name in CORS_RESPONSE_HEADERS)
         self.cors_and_vary: frozenset[Wire] = self.cors | {self.vary}
+        self.plain: frozenset[Wire] = frozenset(encode(name) for name in _COMMONEST)
 
     def fields(self, fields: Iterable[tuple[str, str]]) -> list[tuple[Wire, Wire]]:
         """Return `fields` in this form."""
@@ -187,13 +192,13 @@ class Merge(Generic[Wire]):
 
     def __call__(self, headers: Iterable[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
         """Return the fields to send where the app sent `headers`, pairs of name and value."""
-        special = self._special
+        special, plain = self._special, self._wire.plain
         merged: list[tuple[Wire, Wire]] = []
         vary: list[tuple[Wire, Wire]] = []
         place = 0
         for field in headers:
-            name = field[0].lower()
-            if name not in special:
+            name = field[0]
+            if name in plain or (name := name.lower()) not in special:
                 merged.append(field)
             elif name == self._wire.vary:
                 place = place if vary else len(merged)

@@ -40,6 +40,7 @@ class RuleEngine(Generic[Uncovered]):
             outside=_Fixed(uncovered),
             uncertain=_Fixed(NO_RULE),
         )
+        self.reads_path = True
         reads = (engine.reads_websocket for engine in engines.values())
         self.reads: frozenset[bytes] = frozenset({HOST}).union(*reads)
         self.reads_websocket: frozenset[bytes] = self.reads

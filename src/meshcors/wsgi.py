@@ -45,18 +45,21 @@ class MeshCORS:
         **options: Unpack[PolicyOptions],
     ) -> None:
         self.app = app
-        self._engine = compile_engine(resolve(policy, rules, options), self._uncovered)
-        self._reads = _environ_keys(self._engine.reads_unless_options)
-        self._reads_of_options = _environ_keys(self._engine.reads)
+        engine = compile_engine(resolve(policy, rules, options), self._uncovered)
+        self._decide = engine.decide
+        self._reads = _environ_keys(engine.reads_unless_options)
+        self._reads_of_options = _environ_keys(engine.reads)
+        self._reads_path = engine.reads_path
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333); the app's iterable is returned as it came."""
         fields: dict[bytes, bytes] = {}
         method = environ["REQUEST_METHOD"]
         for key, name in self._reads_of_options if method == "OPTIONS" else self._reads:
-            if key in environ:
-                fields[name] = environ[key].encode("latin-1")
-        decision = self._engine.decide(method, _path(environ), fields)
+            value = environ.get(key)
+            if value is not None:
+                fields[name] = value.encode("latin-1")
+        decision = self._decide(method, _path(environ) if self._reads_path else "", fields)
         if isinstance(decision, Answer):
             return answer_wsgi(decision, environ, start_response)
         if decision is None:
