@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from meshcors import browser
+from meshcors.cli import options
 from meshcors.cli.advice import advice
 from meshcors.cli.files import read_text
 from meshcors.cli.narration import narrate, shown_mismatch, shown_value
@@ -46,14 +47,7 @@ if TYPE_CHECKING:
     metavar="POLICY",
     help="A policy file: the services and the pod are taken to answer as meshcors does by it.",
 )
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How the journey is printed.",
-)
+@options.FORM
 def command(
     files: tuple[str, ...],
     origin: str,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from meshcors.cli import options
 from meshcors.cli.files import decoded, read_bytes, write
 from meshcors.cli.printing import printable
-from meshcors.mesh.checks import domain
 from meshcors.mesh.fix import Mended, Way, Wish, fix, separate
 from meshcors.mesh.fix.origins import origin_match
 from meshcors.mesh.fix.preflight import pod_command
@@ -43,14 +43,6 @@ def _origins(
     return tuple(found)
 
 
-def pod_address(_: click.Context, __: click.Parameter, given: str) -> tuple[str, int]:
-    """Read ``host:port``; `click.BadParameter` for anything else."""
-    host, _colon, port = given.rpartition(":")
-    if not re.fullmatch("[1-9][0-9]{0,4}", port) or int(port) > 65535 or domain(host):
-        raise click.BadParameter(f"{given}: write host:port, as meshcors-dummy:8080")
-    return host, int(port)
-
-
 @click.command("fix")
 @click.argument("file")
 @click.option(
@@ -61,14 +53,7 @@ def pod_address(_: click.Context, __: click.Parameter, given: str) -> tuple[str,
     show_default=True,
     help="Who answers preflights: the preflight pod, Envoy itself, or Envoy and behind it the pod.",
 )
-@click.option(
-    "--pod",
-    callback=pod_address,
-    metavar="HOST:PORT",
-    default="meshcors-dummy:8080",
-    show_default=True,
-    help="The pod's service.",
-)
+@options.POD
 @click.option(
     "--separate",
     "apart",
@@ -84,14 +69,7 @@ def pod_address(_: click.Context, __: click.Parameter, given: str) -> tuple[str,
     help="A page's origin, where the file says * or none; repeat it for more.",
 )
 @click.option("--write", "writing", is_flag=True, help="Change the file, and print no diff.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How it is reported.",
-)
+@options.FORM
 def command(
     file: str,
     way: Way,

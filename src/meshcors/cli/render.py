@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from meshcors.cli.fix import pod_address
+from meshcors.cli import options
 from meshcors.config import rules_from_file, to_document, to_environment
 from meshcors.errors import PolicyError, PolicyWarning
 from meshcors.mesh.kubernetes import kubernetes
@@ -34,14 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--gateway", default="gateway", show_default=True, help="The gateway they are bound to."
 )
-@click.option(
-    "--pod",
-    callback=pod_address,
-    metavar="HOST:PORT",
-    default="meshcors-dummy:8080",
-    show_default=True,
-    help="The pod's service.",
-)
+@options.POD
 @click.option(
     "--with",
     "way",
