@@ -80,6 +80,8 @@ def test_worker_that_dies_is_replaced_and_its_counts_are_kept():
     with running("--workers", "2") as pod:
         for _ in range(20):
             assert pod.preflight().status == 204
+        # An answer is counted when it has been sent.
+        pod.await_(lambda: pod.metric('meshcors_preflights_total{reason="allowed"}') == 20)
         workers = children(pod.process.pid)[:2]
         for pid in workers:
             os.kill(pid, signal.SIGKILL)
