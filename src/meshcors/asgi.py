@@ -70,7 +70,12 @@ class MeshCORS:
         fields = collect(headers, self._reads, MAX_LIST_BYTES)
         decision = self._decide(scope["method"], scope["path"], fields)
         if isinstance(decision, Answer):
-            await send_answer(decision, scope, send)
+            # As `send_answer` does, without a coroutine of its own: preflights come by here.
+            headers = list(decision.raw_headers)
+            start = {"type": "http.response.start", "status": decision.status, "headers": headers}
+            await send(start)
+            body = b"" if scope["method"] == "HEAD" else decision.body
+            await send({"type": "http.response.body", "body": body})
             return
         if decision is None:
             await self.app(scope, receive, send)

@@ -81,9 +81,8 @@ class Engine:
         if method == "OPTIONS":
             requested = fields.get(_REQUEST_METHOD, b"")
             names = fields.get(_REQUEST_HEADERS, b"")
-            private = fields.get(_REQUEST_PRIVATE_NETWORK, b"")
-            bytes_to_keep = len(origin) + len(requested) + len(names) + len(private)
-            keep = bytes_to_keep <= MAX_READY_PREFLIGHT_BYTES
+            private = fields.get(_REQUEST_PRIVATE_NETWORK, b"").strip(_BLANK) == b"true"
+            keep = len(origin) + len(requested) + len(names) <= MAX_READY_PREFLIGHT_BYTES
             answer_preflight = self._ready_preflight if keep else self._answer_preflight
             answer = answer_preflight(origin, requested, names, private)
             if answer is not None:
@@ -91,8 +90,9 @@ class Engine:
         # `_ready`, without the step into it: every request comes by here.
         keep = len(origin) <= MAX_ORIGIN_BYTES
         ready = self._look_up(origin) if keep else self._look_up_origin(origin)
-        if self._key is not None:
-            refused = self._key.refuse(path, fields)
+        key = self._key
+        if key is not None and not key.is_right(given := fields.get(key.field, b"")):
+            refused = key.refuse(path, given)
             if refused is not None:
                 return ready.refusals[refused]
         return ready.proceed
@@ -107,7 +107,7 @@ class Engine:
         origin = fields.get(_ORIGIN, b"")
         ready = self._ready(origin)
         if self._key is not None:
-            refused = self._key.refuse(path, fields)
+            refused = self._key.refuse(path, fields.get(self._key.field, b""))
             if refused is not None:
                 return ready.refusals[refused]
         if ready is self._refused and not _is_own(origin, fields.get(HOST, b"")):
@@ -129,7 +129,7 @@ class Engine:
         return self._compile("allowed", sent) if sent in self._origins else self._refused
 
     def _answer_preflight(
-        self, origin: bytes, method: bytes, names: bytes, private: bytes
+        self, origin: bytes, method: bytes, names: bytes, private: bool
     ) -> Answer | None:
         """Fetch 4.8, CORS-preflight fetch, as the server's half of it; None for a real request."""
         ready = self._ready(origin)
@@ -139,8 +139,7 @@ class Engine:
         if ready is self._refused:
             return ready.refusals["origin_not_allowed"]
         reason = self._preflight.reason(method, names)
-        asks_private = private.strip(_BLANK) == b"true"
-        fields = self._preflight.fields(ready.cors, method, names, private=asks_private)
+        fields = self._preflight.fields(ready.cors, method, names, private)
         return Answer(204, reason, fields, b"")
 
 

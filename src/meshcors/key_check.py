@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from functools import partial
 from hmac import compare_digest
 from typing import Final
 
@@ -15,33 +16,45 @@ _BLANK: Final = b" \t"
 
 
 class KeyCheck:
-    """The header key: there or not, and right or not, whatever its path is not exempt."""
+    """The check of one key.
+
+    `field` is the name of its header. `is_right` tells of a value as it was sent, b"" for none,
+    whether it is right; a no is not yet a refusal (see `refuse`). Its time does not tell which
+    value matched.
+    """
 
     def __init__(self, key: HeaderKey) -> None:
         self.field = latin1(key.name)
-        self._values = None if key.values is None else [latin1(value) for value in key.values]
+        self._values = [latin1(value) for value in key.values or ()]
+        self.is_right: Callable[[bytes], bool] = self._is_one
+        if key.values is None:
+            self.is_right = _is_there
+        elif len(self._values) == 1:
+            self.is_right = partial(compare_digest, self._values[0])
         self._exempt = frozenset(path for path in key.exempt_paths if not path.endswith("/*"))
         self._exempt_below = tuple(
             path.removesuffix("*") for path in key.exempt_paths if path.endswith("/*")
         )
 
-    def refuse(self, path: str, fields: Mapping[bytes, bytes]) -> Reason | None:
-        """Return why the request is refused, or None."""
-        given = fields.get(self.field, b"").strip(_BLANK)
-        if given:
-            if self._values is None:
-                return None
-            right = False
-            # No early exit: the time does not tell which value matched.
-            for value in self._values:
-                right |= compare_digest(value, given)
-            if right:
-                return None
-        if self._is_exempt(path):
+    def refuse(self, path: str, given: bytes) -> Reason | None:
+        """Return why a request with the value `given` is refused, or None if it is not."""
+        sent = given.strip(_BLANK)
+        if self.is_right(sent) or self._is_exempt(path):
             return None
-        return "key_unknown" if given else "key_missing"
+        return "key_unknown" if sent else "key_missing"
+
+    def _is_one(self, given: bytes) -> bool:
+        right = False
+        # No early exit: each value is compared, whichever matches.
+        for value in self._values:
+            right |= compare_digest(value, given)
+        return right
 
     def _is_exempt(self, path: str) -> bool:
         if path not in self._exempt and not path.startswith(self._exempt_below):
             return False
         return is_plain_path(path)
+
+
+def _is_there(given: bytes) -> bool:
+    return bool(given.strip(_BLANK))
