@@ -12,7 +12,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["lint", "tests", "minimal"]
+nox.options.sessions = ["lint", "tests", "minimal", "load"]
 nox.options.download_python = "never"
 # An interpreter of the matrix that is not here is skipped, with nox's own message.
 nox.options.error_on_missing_interpreters = False
