@@ -106,10 +106,24 @@ def test_port_that_was_asked_for_and_is_taken_ends_it_with_2(flag):
     assert last == f"meshcors.dummy: {flag}: port {port} is taken: free it, or choose another"
 
 
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        pytest.param(("--alow-origin", UI), "No such option '--alow-origin'.", id="unknown"),
+        pytest.param(("--port", "70000"), "Invalid value for '--port': 70000", id="out of range"),
+        pytest.param(("--drain",), "Option '--drain' requires an argument.", id="no value"),
+        pytest.param(("stray",), "Got unexpected extra argument (stray)", id="no flag"),
+    ],
+)
+def test_flag_that_is_wrong_is_told_in_one_line(flags, line):
+    ended = run(*flags)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (said,) = ended.stderr.splitlines()
+    assert said.startswith(f"meshcors.dummy: {line}")
+
+
 def test_unknown_flag_is_answered_with_the_nearest():
-    ended = run("--alow-origin", UI)
-    assert ended.returncode == 2
-    assert "--allow-origin" in ended.stderr
+    assert "--allow-origin" in run("--alow-origin", UI).stderr
 
 
 @pytest.mark.parametrize("start", [INSTALLED, PLAIN], ids=["extra", "plain install"])

@@ -1,5 +1,5 @@
 """``python -m meshcors.dummy``."""
 
-from meshcors.dummy.command import main
+from meshcors.dummy.command import run
 
-main(prog_name="python -m meshcors.dummy")
+run()

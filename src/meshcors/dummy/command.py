@@ -135,6 +135,15 @@ def _curl_address(parameters: dict[str, Any], sockets: list[socket.socket]) -> s
     return f"http://localhost:{sockets[0].getsockname()[1]}/"
 
 
+def run() -> NoReturn:
+    """Run the pod by the process's arguments; a wrong one is told in one line, exit code 2."""
+    try:
+        code = main.main(prog_name="python -m meshcors.dummy", standalone_mode=False)
+    except click.ClickException as error:
+        _refuse(error.format_message())
+    sys.exit(code)
+
+
 def _refuse(*lines: str) -> NoReturn:
     for line in lines:
         click.echo(f"meshcors.dummy: {line}", err=True)
