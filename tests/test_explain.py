@@ -178,6 +178,9 @@ def test_verdict_and_mend(
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
+        pytest.param(
+            ("--origin", "ui.example"), "--origin ui.example: write a scheme", id="origin"
+        ),
         pytest.param(("--header", "nameless"), "--header nameless: write NAME:VALUE", id="header"),
         pytest.param(("--method", "TRACE"), "TRACE", id="forbidden-method"),
         pytest.param(("--path", "no-slash"), "no-slash", id="path"),

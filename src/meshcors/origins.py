@@ -76,11 +76,6 @@ class Origin:
             raise OriginError("origin_wildcard", "an origin has no wildcard")
         return cls(pattern.scheme, pattern.host, pattern.port)
 
-    @property
-    def is_loopback(self) -> bool:
-        """Whether the host is this machine: localhost, 127.0.0.0/8 or [::1]."""
-        return _is_loopback(self.host)
-
     def __str__(self) -> str:
         port = "" if self.port is None else f":{self.port}"
         return f"{self.scheme}://{self.host}{port}"

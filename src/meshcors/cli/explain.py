@@ -16,6 +16,7 @@ from meshcors.cli.printing import printable
 from meshcors.errors import PolicyError
 from meshcors.mesh import Gateway, Request, read_documents
 from meshcors.mesh.journey import Journey, Leg, travel
+from meshcors.origins import OriginError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,6 +78,8 @@ def command(
         pairs = [_header(text) for text in headers]
         call = browser.Request(origin, url, method, pairs, "include" if credentials else "omit")
         journey = travel(mesh, call, None if config is None else _service(config))
+    except OriginError as error:
+        raise click.UsageError(f"--origin {origin}: {error.hint}") from None
     except PolicyError as error:
         raise click.UsageError("; ".join(map(str, error.problems))) from None
     except ValueError as error:
