@@ -1,19 +1,19 @@
 """Ready-made apps: they answer preflights, and tell a real request readably why nobody serves it.
 
-The whole of it is the middleware around an app that serves nothing. Frameworks are imported when an
-app is made, never when this module is.
+The whole of it is the middleware around an app that serves nothing, or around a service of yours.
+What no rule covers is always refused. Frameworks are imported when an app is made, never when this
+module is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, overload
 
 from meshcors import asgi, wsgi
-from meshcors.answers import NO_ROUTE, Answer
-from meshcors.config import argument, resolve
+from meshcors.answers import NO_ROUTE
+from meshcors.config import argument, refuse_uncovered, resolve
 from meshcors.policy import Policy
-from meshcors.rule_engine import NO_RULE
 from meshcors.rules import Rule, RuleSet
 
 if TYPE_CHECKING:
@@ -21,40 +21,65 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 
-class _ASGIOnly(asgi.MeshCORS):
-    _uncovered: ClassVar[Answer | None] = NO_RULE
-
-
-class _WSGIOnly(wsgi.MeshCORS):
-    _uncovered: ClassVar[Answer | None] = NO_RULE
-
-
+@overload
 def create_app(
-    policy: Policy | None = None, *, rules: RuleSet | Iterable[Rule] | None = None
-) -> Starlette:
-    """Return a Starlette app that answers preflights by `policy`, or by `rules`.
+    policy: Policy | None = None,
+    *,
+    rules: RuleSet | Iterable[Rule] | None = None,
+    app: None = None,
+) -> Starlette: ...
+@overload
+def create_app(
+    policy: Policy | None = None,
+    *,
+    rules: RuleSet | Iterable[Rule] | None = None,
+    app: asgi.ASGIApp,
+) -> asgi.MeshCORS: ...
+def create_app(
+    policy: Policy | None = None,
+    *,
+    rules: RuleSet | Iterable[Rule] | None = None,
+    app: asgi.ASGIApp | None = None,
+) -> Starlette | asgi.MeshCORS:
+    """Return an ASGI app that answers preflights by `policy`, or by `rules`.
 
-    A real request gets 401 ``key_missing`` or 404 ``no_route``, both readable by the page that sent
-    it. The key is checked for presence only: which values are right is what the services know.
-    A URL that no rule covers gets 404 ``no_rule``, without CORS. Routes of your own may be added.
-    Without a policy and rules the ``MESHCORS_*`` environment is read. Raises `PolicyError`.
+    With a service `app` behind it, any ASGI app, a real request is what `MeshCORS` around that app
+    makes of it: the key is checked, its values included, and the service runs.
+
+    Without one it is a Starlette app, and a real request gets 401 ``key_missing``, 403
+    ``key_unknown`` or 404 ``no_route``, all readable by the page that sent it. Routes and mounts
+    that you add to it are served behind the same check.
+
+    A URL that no rule covers gets 404 ``no_rule``, without CORS. Without a policy and rules the
+    ``MESHCORS_*`` environment is read. Raises `PolicyError`.
     """
+    settled = _settle(policy, rules)
+    if app is not None:
+        return asgi.MeshCORS(app, **settled)
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
 
-    app = Starlette(middleware=[Middleware(_ASGIOnly, **_settle(policy, rules))])
-    app.router.default = no_route
-    return app
+    made = Starlette(middleware=[Middleware(asgi.MeshCORS, **settled)])
+    made.router.default = no_route
+    return made
 
 
 def create_wsgi_app(
-    policy: Policy | None = None, *, rules: RuleSet | Iterable[Rule] | None = None
+    policy: Policy | None = None,
+    *,
+    rules: RuleSet | Iterable[Rule] | None = None,
+    app: WSGIApplication | None = None,
 ) -> WSGIApplication:
-    """Return the WSGI app, on Werkzeug, that answers as `create_app` does. Raises `PolicyError`."""
-    from werkzeug.wrappers import Response
+    """Return the WSGI app that answers as `create_app` does, with the service `app` or without.
 
-    no_service = Response(NO_ROUTE.body, NO_ROUTE.status, list(NO_ROUTE.headers))
-    return _WSGIOnly(no_service, **_settle(policy, rules))
+    Raises `PolicyError`.
+    """
+    settled = _settle(policy, rules)
+    if app is None:
+        from werkzeug.wrappers import Response
+
+        app = Response(NO_ROUTE.body, NO_ROUTE.status, list(NO_ROUTE.headers))
+    return wsgi.MeshCORS(app, **settled)
 
 
 async def no_route(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -66,4 +91,4 @@ async def no_route(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) ->
 
 
 def _settle(policy: Policy | None, rules: RuleSet | Iterable[Rule] | None) -> dict[str, Any]:
-    return argument(resolve(policy, rules, {}).without_key_values())
+    return argument(refuse_uncovered(resolve(policy, rules, {})))

@@ -5,19 +5,24 @@ It imports no framework. Names are those of the ASGI specification 3.0.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from typing_extensions import Unpack
 
 from meshcors.answers import INTERNAL_SERVER_ERROR, Answer
+from meshcors.call_stack import serves_now
 from meshcors.config import resolve
+from meshcors.errors import PolicyError
 from meshcors.headers import collect
+from meshcors.paths import routed_path
 from meshcors.policy import Policy, PolicyOptions
 from meshcors.preflight import MAX_LIST_BYTES
-from meshcors.rule_engine import compile_engine
-from meshcors.rules import Rule, RuleSet
+from meshcors.root_path import own_root_path
+from meshcors.rule_engine import compile_engine, uncovered_answer
+from meshcors.rules import Rule, RuleSet, Uncovered
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -33,15 +38,16 @@ class MeshCORS:
     """ASGI middleware: one CORS policy, and the check of the header key, for the `app` below it.
 
     Pass a `Policy`, or its options as keywords, or `rules` for several policies by host and path,
-    or nothing: then the ``MESHCORS_*`` environment is read. A URL that no rule covers is the app's
-    alone, as if this were not there. Raises `PolicyError` for a policy that does not start.
+    or nothing: then the ``MESHCORS_*`` environment is read. `uncovered` says who answers where no
+    rule covers a URL: ``"app"``, as if this were not there, or ``"refuse"``; see `RuleSet`.
+
+    Raises `PolicyError` for a policy that does not start. Where a server is calling already, as
+    with `add_middleware` under Starlette, that would be swallowed: then the server's lifespan call
+    is answered with the error, and each request with a 500.
 
     ``app.add_middleware(MeshCORS, policy=policy)`` under FastAPI and Starlette,
     ``MeshCORS(app, policy)`` elsewhere.
     """
-
-    # The answer to a URL that no rule covers; None lets the app answer.
-    _uncovered: ClassVar[Answer | None] = None
 
     def __init__(
         self,
@@ -49,17 +55,32 @@ class MeshCORS:
         policy: Policy | None = None,
         *,
         rules: RuleSet | Iterable[Rule] | None = None,
+        uncovered: Uncovered | None = None,
         **options: Unpack[PolicyOptions],
     ) -> None:
         self.app = app
-        engine = compile_engine(resolve(policy, rules, options), self._uncovered)
+        self._error: PolicyError | None = None
+        try:
+            source = resolve(policy, rules, options, uncovered)
+        except PolicyError as error:
+            if not serves_now():
+                raise
+            self._error = error
+            engine: Any = _NoEngine(error)
+        else:
+            engine = compile_engine(source, uncovered_answer(source))
         self._decide = engine.decide
         self._decide_websocket = engine.decide_websocket
         self._reads = engine.reads
         self._reads_websocket = engine.reads_websocket
+        self._reads_path = engine.reads_path
+        self._own_root_path = own_root_path(app) if engine.reads_path else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection (ASGI 3.0); lifespan and unknown kinds pass untouched."""
+        """Serve one connection (ASGI 3.0).
+
+        Lifespan and unknown kinds pass untouched, but no lifespan starts with a wrong policy.
+        """
         if scope["type"] != "http":
             await self._serve_other(scope, receive, send)
             return
@@ -68,7 +89,8 @@ class MeshCORS:
             headers = list(headers)
             scope = {**scope, "headers": headers}
         fields = collect(headers, self._reads, MAX_LIST_BYTES)
-        decision = self._decide(scope["method"], scope["path"], fields)
+        path = self._path(scope) if self._reads_path else ""
+        decision = self._decide(scope["method"], path, fields)
         if isinstance(decision, Answer):
             # As `send_answer` does, without a coroutine of its own: preflights come by here.
             headers = list(decision.raw_headers)
@@ -106,11 +128,48 @@ class MeshCORS:
         if scope["type"] == "websocket":
             scope = _with_headers(scope)
             fields = collect(scope["headers"], self._reads_websocket, MAX_LIST_BYTES)
-            refusal = self._decide_websocket(scope["path"], fields)
+            path = self._path(scope) if self._reads_path else ""
+            refusal = self._decide_websocket(path, fields)
             if refusal is not None:
                 await refuse_websocket(refusal, scope, receive, send)
                 return
+        elif scope["type"] == "lifespan" and self._error is not None:
+            await receive()  # lifespan.startup
+            await send({"type": "lifespan.startup.failed", "message": _told(self._error)})
+            # As Starlette does: a test client has no other way to see it.
+            raise self._error
         await self.app(scope, receive, send)
+
+    def _path(self, scope: Scope) -> str:
+        own = None if self._own_root_path is None else self._own_root_path()
+        return routed_path(scope["path"], own or scope.get("root_path") or "")
+
+
+class _NoEngine:
+    """Stands in for the engine of a policy that does not start: a 500 for each request.
+
+    The log tells why, once.
+    """
+
+    reads: Final[frozenset[bytes]] = frozenset()
+    reads_websocket: Final[frozenset[bytes]] = frozenset()
+    reads_path: Final = False
+
+    def __init__(self, error: PolicyError) -> None:
+        self._untold: PolicyError | None = error
+
+    def decide(self, method: str, path: str, fields: Mapping[bytes, bytes]) -> Answer:
+        return self.decide_websocket(path, fields)
+
+    def decide_websocket(self, path: str, fields: Mapping[bytes, bytes]) -> Answer:
+        if self._untold is not None:
+            logging.getLogger("meshcors").error(_told(self._untold))
+            self._untold = None
+        return INTERNAL_SERVER_ERROR
+
+
+def _told(error: PolicyError) -> str:
+    return f"meshcors: {error}"
 
 
 def _with_headers(scope: Scope) -> Scope:

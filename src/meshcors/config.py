@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from meshcors.document import only_document, read_documents
 from meshcors.errors import PolicyError, Problem
 from meshcors.policy import Policy, PolicyOptions
 from meshcors.rulefile import holds_rules, read_rules
-from meshcors.rules import Rule, RuleSet
+from meshcors.rules import Rule, RuleSet, Uncovered
 from meshcors.settings import (
     Place,
     make_policy,
@@ -28,6 +29,7 @@ from meshcors.spelling import (
     CONFIG_VARIABLE,
     KEY_FILE,
     OPTIONS,
+    UNCOVERED_VARIABLE,
     Option,
     SpellingError,
     option_value,
@@ -35,11 +37,14 @@ from meshcors.spelling import (
 
 
 def resolve(
-    policy: Policy | None, rules: RuleSet | Iterable[Rule] | None, options: PolicyOptions
+    policy: Policy | None,
+    rules: RuleSet | Iterable[Rule] | None,
+    options: PolicyOptions,
+    uncovered: Uncovered | None = None,
 ) -> Policy | RuleSet:
     """Return what a middleware was given: a policy, rules, options, or the environment's.
 
-    Raises `PolicyError`.
+    `uncovered` beats what the rules say of it. Raises `PolicyError`.
     """
     given: object = policy
     if given is not None and not isinstance(given, Policy):
@@ -50,13 +55,35 @@ def resolve(
         if beside:
             hint = "each rule has a policy of its own: pass rules alone"
             raise PolicyError([Problem("rules_and_options", ", ".join(beside), "", hint)])
-        return rules if isinstance(rules, RuleSet) else RuleSet(rules)
-    if policy is None:
-        return Policy(**options) if options else load(None)
-    if options:
+        source: Policy | RuleSet = rules if isinstance(rules, RuleSet) else RuleSet(rules)
+    elif policy is None:
+        source = Policy(**options) if options else load(None)
+    elif options:
         hint = "pass a policy or options, not both"
         raise PolicyError([Problem("policy_and_options", ", ".join(options), "", hint)])
-    return policy
+    else:
+        source = policy
+    return _with_uncovered(source, uncovered, "uncovered")
+
+
+def refuse_uncovered(source: Policy | RuleSet) -> Policy | RuleSet:
+    """Return `source` with what no rule covers refused, whatever it says of that."""
+    return source if isinstance(source, Policy) else RuleSet(source.rules, uncovered="refuse")
+
+
+def _with_uncovered(
+    source: Policy | RuleSet, uncovered: Uncovered | None, label: str
+) -> Policy | RuleSet:
+    """Return `source` with the `uncovered` that `label` gives, if it gives one."""
+    if uncovered is None:
+        return source
+    if isinstance(source, Policy):
+        hint = "a single policy covers every URL: leave this out"
+        raise PolicyError([Problem("uncovered_without_rules", label, "", hint)])
+    try:
+        return RuleSet(source.rules, uncovered=uncovered)
+    except PolicyError as error:
+        raise PolicyError(replace(each, field=label) for each in error.problems) from None
 
 
 def argument(source: Policy | RuleSet) -> dict[str, Any]:
@@ -93,9 +120,9 @@ def rules_from_file(path: str | Path) -> RuleSet:
     """Return the rules in the file at `path`: YAML, JSON or TOML.
 
     The file holds a list ``rules``, each with ``corsPolicy``, ``key``, ``hosts`` and
-    ``pathPrefix``; or VirtualServices, whose hosts, ``uri.prefix`` and ``corsPolicy`` are taken (a
-    `PolicyWarning` says what is not); or a single policy (see `from_file`), for every URL. Raises
-    `PolicyError`.
+    ``pathPrefix``, and optionally ``uncovered`` (see `RuleSet`); or VirtualServices, whose hosts,
+    ``uri.prefix`` and ``corsPolicy`` are taken (a `PolicyWarning` says what is not); or a single
+    policy (see `from_file`), for every URL. Raises `PolicyError`.
     """
     documents = read_documents(path)
     if holds_rules(documents):
@@ -109,7 +136,7 @@ def load(
     *,
     config: str | Path | None = None,
 ) -> Policy | RuleSet:
-    """Return the policy of all sources: `flags` beat `environ`, which beats the file.
+    """Return the policy or the rules of all sources: `flags` beat `environ`, which beats the file.
 
     `flags` are values by option name (``allow_origins``, ``key.name``), or None where there is no
     command line; the file is `config`, or what ``MESHCORS_CONFIG`` names. If it holds rules, these
@@ -122,7 +149,8 @@ def load(
         beside = read_environment(problems, environ) | read_flags(problems, flags or {})
         hint = f"{path} holds rules, each with a policy of its own: leave this out"
         problems += [Problem("rules_and_options", label, "", hint) for _, label in beside.values()]
-        return read_rules(problems, documents, Place(path))
+        rules = read_rules(problems, documents, Place(path))
+        return _with_uncovered(rules, _uncovered(environ), UNCOVERED_VARIABLE)
     settings = read_fields(problems, only_document(path, documents), Place(path)) if path else {}
     settings |= read_environment(problems, environ)
     settings |= read_flags(problems, flags or {})
@@ -131,7 +159,14 @@ def load(
         labels |= {
             option.name: f"{option.flag} or {option.variable}" for option in OPTIONS if option.flag
         }
-    return make_policy(problems, settings, labels)
+    return _with_uncovered(
+        make_policy(problems, settings, labels), _uncovered(environ), UNCOVERED_VARIABLE
+    )
+
+
+def _uncovered(environ: Mapping[str, str]) -> Uncovered | None:
+    # RuleSet refuses what is neither of both.
+    return cast("Uncovered", environ.get(UNCOVERED_VARIABLE, "").strip()) or None
 
 
 def to_environment(policy: Policy) -> dict[str, str]:
@@ -162,7 +197,9 @@ def to_document(
     Raises `PolicyError` where it is missing.
     """
     if isinstance(policy, RuleSet):
-        return {"rules": [_rule_document(rule, key_values_file) for rule in policy.rules]}
+        uncovered = {} if policy.uncovered is None else {"uncovered": policy.uncovered}
+        rules = [_rule_document(rule, key_values_file) for rule in policy.rules]
+        return {**uncovered, "rules": rules}
     document: dict[str, Any] = {"corsPolicy": {}}
     for option, value in _settled(policy):
         if option.kind is KEY_FILE and key_values_file is None:

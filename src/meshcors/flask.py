@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import Unpack
 
 from meshcors.policy import Policy, PolicyOptions
-from meshcors.rules import Rule, RuleSet
+from meshcors.rules import Rule, RuleSet, Uncovered
 from meshcors.wsgi import MeshCORS
 
 if TYPE_CHECKING:
@@ -20,12 +20,15 @@ def init_app(
     policy: Policy | None = None,
     *,
     rules: RuleSet | Iterable[Rule] | None = None,
+    uncovered: Uncovered | None = None,
     **options: Unpack[PolicyOptions],
 ) -> None:
     """Put the policy around everything that `app` answers.
 
-    Takes what `MeshCORS` takes: a `Policy`, its options as keywords, `rules`, or nothing (then the
-    environment is read). Raises `PolicyError`.
+    Takes what `MeshCORS` takes: a `Policy`, its options as keywords, `rules` and `uncovered`, or
+    nothing (then the environment is read). Raises `PolicyError`.
     """
     # The place that Flask documents for WSGI middleware; to type checkers it is a method.
-    app.wsgi_app = MeshCORS(app.wsgi_app, policy, rules=rules, **options)  # type: ignore[method-assign]
+    app.wsgi_app = MeshCORS(  # type: ignore[method-assign]
+        app.wsgi_app, policy, rules=rules, uncovered=uncovered, **options
+    )

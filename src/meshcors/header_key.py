@@ -160,5 +160,6 @@ def _check_exempt_path(found: Findings, path: str) -> None:
             shown(path),
             "* stands only at the end, for all below: /prefix/*",
         )
-    elif not is_plain_path(stem):
-        found.add("path_never_matches", field, shown(path), "no . or .. segments and no //")
+    elif not is_plain_path(stem or "/"):
+        hint = "no . or .. segments, no // and no control characters"
+        found.add("path_never_matches", field, shown(path), hint)

@@ -1,11 +1,44 @@
-"""Paths as servers decode them, once: compared by whole segments, with case."""
+"""The path of a request, as the app routes on it: decoded once, compared by whole segments.
+
+A path that two readers could read differently is in doubt: no exemption and no prefix covers it.
+"""
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
+# What some readers drop or skip, and others do not: control characters (a regex's ``$`` matches
+# before a last line feed), bytes that are no UTF-8.
+_UNSURE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
+
+# Stands for a path in doubt: no path that begins with / equals it.
+IN_DOUBT: Final = ""
+
 
 def is_plain_path(path: str) -> bool:
-    """Tell whether `path` has no ``.`` and no ``..`` segment and no empty one before its end."""
-    if "//" in path:
+    """Tell whether everybody reads `path` the same way.
+
+    It begins with ``/``, has no ``.`` or ``..`` segment, no empty one before its end, no control
+    character, and nothing that was no UTF-8.
+    """
+    if not path.startswith("/") or "//" in path or _UNSURE.search(path):
         return False
     # Few paths have a segment that even begins with a dot.
-    return "/." not in f"/{path}" or {".", ".."}.isdisjoint(path.split("/"))
+    return "/." not in path or {".", ".."}.isdisjoint(path.split("/"))
+
+
+def routed_path(path: str, root_path: str) -> str:
+    """Return the path on which an ASGI app below `root_path` routes, or `IN_DOUBT`.
+
+    `path` and `root_path` are those of the scope. Starlette and Django remove `root_path` where it
+    is a prefix of whole segments, and take any other path as it is: a proxy has removed the prefix.
+    Others remove it as text, or wherever it stands in the path: if that would make a difference,
+    the path is in doubt.
+    """
+    if not root_path or root_path == "/":
+        return path
+    rest = path.removeprefix(root_path)
+    if len(rest) < len(path) and rest[:1] in ("", "/"):
+        return rest
+    return IN_DOUBT if root_path in path else path

@@ -25,8 +25,8 @@ class RuleEngine(Generic[Uncovered]):
     """Compiled rules, with the interface of `Engine`.
 
     `uncovered` is the decision for a URL that no rule covers: an answer, or None where the app is
-    to answer as if nothing stood before it. A path that could be taken for one under another rule
-    (see `RuleMap`) is always answered `NO_RULE`.
+    to answer as if nothing stood before it. A URL in doubt (see `RuleMap`) is always answered
+    `NO_RULE`.
     """
 
     def __init__(self, rules: RuleSet, uncovered: Uncovered) -> None:
@@ -71,6 +71,11 @@ class _Fixed(Generic[Uncovered]):
 
     def decide_websocket(self, path: str, fields: Mapping[bytes, bytes]) -> Uncovered:
         return self._decision
+
+
+def uncovered_answer(source: Policy | RuleSet) -> Answer | None:
+    """Return what middleware answers where no rule covers a URL; None lets the app answer."""
+    return NO_RULE if isinstance(source, RuleSet) and source.refuses_uncovered else None
 
 
 def compile_engine(

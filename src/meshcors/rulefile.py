@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from meshcors.errors import PolicyError, PolicyWarning, Problem, did_you_mean
 from meshcors.policy import Policy
-from meshcors.rules import EVERY_HOST, ONE_URL_ONE_POLICY, Coverage, Rule, RuleSet
+from meshcors.rules import EVERY_HOST, ONE_URL_ONE_POLICY, Coverage, Rule, RuleSet, Uncovered
 from meshcors.settings import POLICY_FIELDS, Place, read_mapping, read_policy
 
 _RULE_FIELDS: Final = ("hosts", "pathPrefix", "corsPolicy", "key")
@@ -36,13 +36,15 @@ def read_rules(problems: list[Problem], documents: list[object], place: Place) -
     """
     if not _holds_list(documents):
         return _VirtualServices(problems).read(documents, place)
-    rules = _read_list(problems, read_mapping(problems, documents[0], place), place)
+    top = read_mapping(problems, documents[0], place)
+    uncovered = cast("Uncovered | None", top.pop("uncovered", None))
+    rules = _read_list(problems, top, place)
     whole = [rule for rule in rules if rule is not None]
     settled = None
     # Where a rule has no URLs, the numbers of the others would be wrong.
     if len(whole) == len(rules):
         try:
-            settled = RuleSet(whole)
+            settled = RuleSet(whole, uncovered=uncovered)
         except PolicyError as error:
             problems += [replace(each, field=str(place.at(each.field))) for each in error.problems]
     if settled is None or problems:
@@ -65,7 +67,7 @@ def _is_virtual_service(document: object) -> bool:
 def _read_list(problems: list[Problem], top: dict[str, object], place: Place) -> list[Rule | None]:
     for name in top:
         if name != "rules":
-            hint = "beside rules there is nothing else: write it inside a rule"
+            hint = "beside rules there is only uncovered: write it inside a rule"
             problems.append(Problem("unknown_field", str(place.at(name)), "", hint))
     place = place.at("rules")
     items = _list(problems, top["rules"], place)

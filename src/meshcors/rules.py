@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Generic, TypeVar, cast
+from typing import Final, Generic, Literal, TypeAlias, TypeVar, cast
 
 from meshcors.errors import shown
 from meshcors.findings import Findings
@@ -19,6 +19,9 @@ from meshcors.paths import is_plain_path
 from meshcors.policy import Policy
 
 T = TypeVar("T")
+
+# Who answers where no rule covers a URL: the app, as if nothing stood before it, or a 404.
+Uncovered: TypeAlias = Literal["app", "refuse"]
 
 # What a refusal says where one URL would need two answers.
 ONE_URL_ONE_POLICY: Final = (
@@ -31,8 +34,12 @@ MAX_HOST_BYTES: Final = 320
 
 EVERY_HOST: Final = ""
 _WHOLE: Final = "/"
-# RFC 9110 7.2: the Host field. A name of plain labels, or an IPv6 address, and any port.
-_HOST: Final = re.compile(r"([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::[0-9]*)?")
+# RFC 9110 7.2: the Host field. A name of plain labels that may end with a dot, or an IPv6 address,
+# and any port.
+_HOST: Final = re.compile(
+    r"(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|(\[[0-9a-f:.]+\]))(?::([0-9]{0,5}))?"
+)
+_LARGEST_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -42,8 +49,8 @@ class Rule:
     `hosts` are names (``api.example.com``), addresses, or all names below a domain
     (``*.example.com``: one label or more before it), compared without case and port; None covers
     every host. `path_prefix` covers itself and all below it, by whole segments and with case:
-    ``/v1`` covers ``/v1`` and ``/v1/x``, never ``/v1x``. It is compared with the path as decoded
-    once, and never covers a path with ``.`` or ``..`` segments or ``//``.
+    ``/v1`` covers ``/v1`` and ``/v1/x``, never ``/v1x``. It is compared with the path on which the
+    app routes, decoded once, and never covers one in doubt, such as ``/v1/../x`` or ``//v1``.
 
     Raises `PolicyError`.
     """
@@ -71,21 +78,39 @@ class Rule:
 class RuleSet:
     """Rules in order: the first that covers a URL decides.
 
+    `uncovered` says who answers, in middleware, where none covers it: ``"app"``, as if the
+    middleware were not there, or ``"refuse"``, a 404 ``no_rule``. None is ``"refuse"`` where any
+    rule has a key, for a client chooses its Host and path and would walk around it, else ``"app"``.
+
     A rule that no URL reaches is refused, and so are two rules for the same host and path.
     Raises `PolicyError`.
     """
 
     rules: tuple[Rule, ...]
+    uncovered: Uncovered | None
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], *, uncovered: Uncovered | None = None) -> None:
         found = Findings()
         kept = _rules(found, rules)
         _check_reached(found, kept)
+        if uncovered not in (None, "app", "refuse"):
+            found.add("uncovered_unknown", "uncovered", shown(uncovered), "write app or refuse")
         found.raise_if_wrong()
         object.__setattr__(self, "rules", kept)
+        object.__setattr__(self, "uncovered", uncovered)
+
+    @property
+    def refuses_uncovered(self) -> bool:
+        """Whether middleware refuses what no rule covers."""
+        if self.uncovered is None:
+            return any(rule.policy.key for rule in self.rules)
+        return self.uncovered == "refuse"
 
     def without_key_values(self) -> RuleSet:
-        """Return the same rules with keys checked for presence only, as the pod checks them."""
+        """Return the rules as the pod has them: keys checked for presence only.
+
+        `uncovered` is left out: the pod always refuses what no rule covers.
+        """
         return RuleSet(
             Rule(
                 rule.policy.without_key_values(),
@@ -100,8 +125,8 @@ class RuleMap(Generic[T]):
     """Rules compiled: a look-up takes the same time whatever their number.
 
     `values` are what to find for each of the rules, `outside` what to find for a URL that none
-    covers. `uncertain` stands for a path with ``.`` or ``..`` segments or ``//`` on a host where
-    the path decides: the app may take it for another path, one under another rule.
+    covers. `uncertain` stands for a host in doubt where any rule names hosts, and for a path in
+    doubt on a host where the path decides: the app may take it for one under another rule.
     """
 
     def __init__(self, rules: RuleSet, values: Sequence[T], outside: T, uncertain: T) -> None:
@@ -112,12 +137,19 @@ class RuleMap(Generic[T]):
         for index, rule in enumerate(rules.rules):
             for host in rule.hosts or (EVERY_HOST,):
                 self._by_host.setdefault(host, _Prefixes()).add(rule.path_prefix, index)
-        self._any_host = self._reach(EVERY_HOST)
+        names_hosts = any(rule.hosts for rule in rules.rules)
+        self._host_in_doubt = None if names_hosts else self._reach(EVERY_HOST)
         self._look_up = lru_cache(READY_HOSTS)(self._look_up_host)
 
     def find(self, host: bytes, path: str) -> T:
-        """Return the value for a request: its `host` field, and its `path` decoded once."""
-        reach = self._look_up(host) if len(host) <= MAX_HOST_BYTES else self._any_host
+        """Return the value for a request.
+
+        `host` is its Host field, b"" where it has none, several joined with a comma; `path` the one
+        on which the app routes, decoded once.
+        """
+        reach = self._look_up(host) if len(host) <= MAX_HOST_BYTES else self._host_in_doubt
+        if reach is None:
+            return self._uncertain
         if not reach.by_path:
             return self._values[reach.whole]
         if not is_plain_path(path):
@@ -127,14 +159,26 @@ class RuleMap(Generic[T]):
             first = prefixes.first(path, first)
         return self._values[first]
 
-    def _look_up_host(self, host: bytes) -> _Reach:
-        named = _HOST.fullmatch(host.decode("latin-1").strip(" \t").lower())
-        return self._any_host if named is None else self._reach(named[1])
+    def _look_up_host(self, host: bytes) -> _Reach | None:
+        named = host_name(host)
+        return self._host_in_doubt if named is None else self._reach(named)
 
     def _reach(self, host: str) -> _Reach:
         found = [self._by_host[name] for name in _covering(host) if name in self._by_host]
         whole = min((prefixes.whole(self._none) for prefixes in found), default=self._none)
         return _Reach(whole, tuple(p for p in found if p.begins_before(whole)))
+
+
+def host_name(field: bytes) -> str | None:
+    """Return the host in a Host `field` (RFC 9110 7.2), or None for one in doubt.
+
+    In lower case, without port and without a last dot. In doubt is what is missing, empty, sent
+    more than once (joined with a comma) or malformed.
+    """
+    named = _HOST.fullmatch(field.decode("latin-1").strip(" \t").lower())
+    if named is None or int(named[3] or 0) > _LARGEST_PORT:
+        return None
+    return named[1] or named[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,5 +329,6 @@ def _prefix(found: Findings, path: object) -> str:
     elif not {"%", "?", "#"}.isdisjoint(path):
         found.add("path_encoded", field, shown(path), "write the path decoded, without its query")
     elif not is_plain_path(path):
-        found.add("path_never_matches", field, shown(path), "no . or .. segments and no //")
+        hint = "no . or .. segments, no // and no control characters"
+        found.add("path_never_matches", field, shown(path), hint)
     return path.removesuffix("/") or _WHOLE

@@ -16,11 +16,10 @@ from meshcors.errors import PolicyError, Problem, did_you_mean, shown
 from meshcors.header_key import HeaderKey
 from meshcors.policy import Policy, PolicyOptions
 from meshcors.spelling import (
-    APP_VARIABLE,
-    CONFIG_VARIABLE,
     KEY_FILE,
     OPTIONS,
     ORIGINS,
+    OTHER_VARIABLES,
     Option,
     SpellingError,
     read_origin,
@@ -101,10 +100,10 @@ def read_environment(problems: list[Problem], environ: Mapping[str, str]) -> Set
                 _keep(problems, settings, option, variable, partial(option.kind.read_text, text))
         elif (
             variable.startswith("MESHCORS_")
-            and variable not in (CONFIG_VARIABLE, APP_VARIABLE)
+            and variable not in OTHER_VARIABLES
             and not _SERVICE_LINK.fullmatch(variable)
         ):
-            hint = did_you_mean(variable, [*known, CONFIG_VARIABLE, APP_VARIABLE])
+            hint = did_you_mean(variable, [*known, *OTHER_VARIABLES])
             problems.append(Problem("unknown_variable", variable, "", hint))
     return settings
 

@@ -183,6 +183,10 @@ OPTIONS: Final = (
 
 CONFIG_VARIABLE: Final = "MESHCORS_CONFIG"
 APP_VARIABLE: Final = "MESHCORS_APP"
+# Who answers where no rule of a file covers a URL; see `RuleSet`.
+UNCOVERED_VARIABLE: Final = "MESHCORS_UNCOVERED"
+# The variables that are no option of a policy.
+OTHER_VARIABLES: Final = (CONFIG_VARIABLE, APP_VARIABLE, UNCOVERED_VARIABLE)
 
 
 def option_value(policy: Policy, option: Option) -> object:

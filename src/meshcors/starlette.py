@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 
 from meshcors.asgi import MeshCORS
 from meshcors.policy import Policy, PolicyOptions
-from meshcors.rules import Rule, RuleSet
+from meshcors.rules import Rule, RuleSet, Uncovered
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -25,17 +25,19 @@ def init_app(
     policy: Policy | None = None,
     *,
     rules: RuleSet | Iterable[Rule] | None = None,
+    uncovered: Uncovered | None = None,
     **options: Unpack[PolicyOptions],
 ) -> None:
     """Put the policy around everything that `app` answers, whatever is added to it later.
 
-    Takes what `MeshCORS` takes: a `Policy`, its options as keywords, `rules`, or nothing (then the
-    environment is read). Raises `PolicyError`, and `RuntimeError` when the app has served already.
+    Takes what `MeshCORS` takes: a `Policy`, its options as keywords, `rules` and `uncovered`, or
+    nothing (then the environment is read). Raises `PolicyError`, and `RuntimeError` when the app
+    has served already.
     """
     if app.middleware_stack is not None:
         raise RuntimeError("init_app comes before the first request: the app has started")
     # What it stands before is made with the first request.
-    outermost = MeshCORS(app.router, policy, rules=rules, **options)
+    outermost = MeshCORS(app.router, policy, rules=rules, uncovered=uncovered, **options)
     build = app.build_middleware_stack
 
     def build_inside() -> ASGIApp:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from typing_extensions import Unpack
 
 from meshcors.answers import INTERNAL_SERVER_ERROR, Answer
 from meshcors.config import resolve
+from meshcors.paths import IN_DOUBT
 from meshcors.policy import Policy, PolicyOptions
-from meshcors.rule_engine import compile_engine
-from meshcors.rules import Rule, RuleSet
+from meshcors.rule_engine import compile_engine, uncovered_answer
+from meshcors.rules import Rule, RuleSet, Uncovered
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -27,14 +28,12 @@ class MeshCORS:
     """WSGI middleware: one CORS policy, and the check of the header key, for the `app` below it.
 
     Pass a `Policy`, or its options as keywords, or `rules` for several policies by host and path,
-    or nothing: then the ``MESHCORS_*`` environment is read. A URL that no rule covers is the app's
-    alone, as if this were not there. Raises `PolicyError` for a policy that does not start.
+    or nothing: then the ``MESHCORS_*`` environment is read. `uncovered` says who answers where no
+    rule covers a URL: ``"app"``, as if this were not there, or ``"refuse"``; see `RuleSet`. Raises
+    `PolicyError` for a policy that does not start.
 
     ``flask_app.wsgi_app = MeshCORS(flask_app.wsgi_app, policy)``
     """
-
-    # The answer to a URL that no rule covers; None lets the app answer.
-    _uncovered: ClassVar[Answer | None] = None
 
     def __init__(
         self,
@@ -42,10 +41,12 @@ class MeshCORS:
         policy: Policy | None = None,
         *,
         rules: RuleSet | Iterable[Rule] | None = None,
+        uncovered: Uncovered | None = None,
         **options: Unpack[PolicyOptions],
     ) -> None:
         self.app = app
-        engine = compile_engine(resolve(policy, rules, options), self._uncovered)
+        source = resolve(policy, rules, options, uncovered)
+        engine = compile_engine(source, uncovered_answer(source))
         self._decide = engine.decide
         self._reads = _environ_keys(engine.reads_unless_options)
         self._reads_of_options = _environ_keys(engine.reads)
@@ -115,9 +116,17 @@ def _environ_keys(names: Iterable[bytes]) -> tuple[tuple[str, bytes], ...]:
 
 
 def _path(environ: WSGIEnvironment) -> str:
-    """Return the whole path as text: PEP 3333 carries its UTF-8 bytes as latin-1."""
-    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
-    return path if path.isascii() else path.encode("latin-1").decode("utf-8", "replace")
+    """Return the path on which the app routes; PEP 3333 carries its UTF-8 bytes as latin-1.
+
+    SCRIPT_NAME is no part of it: no app routes on it, and gunicorn takes it from a request's field.
+    """
+    path: str = environ.get("PATH_INFO", "")
+    if path.isascii():
+        return path
+    try:
+        return path.encode("latin-1").decode()
+    except UnicodeError:
+        return IN_DOUBT
 
 
 def _shows_tracebacks(environ: WSGIEnvironment) -> bool:
