@@ -13,6 +13,7 @@ from tests.calling import EVIL, PYTHON, UI, Answered, call_asgi, call_wsgi, pref
 
 PLAIN = Policy(allow_origins=[UI])
 KEYED = Policy(allow_origins=[UI], key=HeaderKey("x-key", ["right"], exempt_paths=["/open/*"]))
+ANY_KEY = Policy(allow_origins=[UI], key=HeaderKey("x-key"))
 
 
 def by_asgi(policy: Policy, *request: Any) -> Answered:
@@ -32,8 +33,9 @@ PROBLEMS = [
     (KEYED, "GET", "/", {}, 401, "key_missing"),
     (KEYED, "DELETE", "/", {"x-key": ""}, 401, "key_missing"),
     (KEYED, "GET", "/", {"x-key": "right"}, 404, "no_route"),
-    # Which values are right is what the services know.
-    (KEYED, "GET", "/", {"x-key": "any"}, 404, "no_route"),
+    (KEYED, "GET", "/", {"x-key": "any"}, 403, "key_unknown"),
+    (ANY_KEY, "GET", "/", {"x-key": "any"}, 404, "no_route"),
+    (ANY_KEY, "GET", "/", {}, 401, "key_missing"),
     (KEYED, "GET", "/open/x", {}, 404, "no_route"),
 ]
 
@@ -103,8 +105,9 @@ def test_routes_of_ones_own_may_be_added() -> None:
     app = create_app(KEYED)
     app.add_route("/mine", lambda request: PlainTextResponse("mine"), methods=["GET"])
     with TestClient(app) as client:
-        assert client.get("/mine", headers={"x-key": "1"}).text == "mine"
-        assert client.get("/other", headers={"x-key": "1"}).json()["reason"] == "no_route"
+        assert client.get("/mine", headers={"x-key": "right"}).text == "mine"
+        assert client.get("/other", headers={"x-key": "right"}).json()["reason"] == "no_route"
+        assert client.get("/mine", headers={"x-key": "wrong"}).json()["reason"] == "key_unknown"
         assert client.get("/mine").status_code == 401
 
 

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
+from contextlib import suppress
 from typing import Any
 
+import fastapi
 import pytest
+import starlette._utils
+import starlette.applications
+import starlette.middleware.gzip
+import starlette.testclient
 
 from meshcors import HeaderKey, MeshCORS, Policy, PolicyError
 from tests.calling import EVIL, UI, App, call_asgi, http_scope, preflight
@@ -46,6 +53,74 @@ def test_wrong_policy(args: tuple[Any, ...], options: dict[str, Any], code: str)
     assert caught.value.problems[0].code == code
 
 
+async def start(app: Any) -> list[dict[str, Any]]:
+    """Run an app's lifespan as a server does, up to its start; return what it sent."""
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if sent:
+            await asyncio.Event().wait()
+        return {"type": "lifespan.startup"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    with suppress(Exception):
+        async with asyncio.timeout(2):
+            await app({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+    return sent
+
+
+WRONG: dict[str, Any] = {"allow_origins": ["*", f"{UI}/"], "allow_credentials": True}
+
+
+def lazily_built(**options: Any) -> Any:
+    """An app that makes its middleware with the first call, as frameworks do."""
+    app = starlette.applications.Starlette()
+    app.add_middleware(MeshCORS, **options)
+    return app
+
+
+def test_no_lifespan_starts_with_a_wrong_policy() -> None:
+    (failed,) = asyncio.run(start(lazily_built(**WRONG)))
+    assert failed["type"] == "lifespan.startup.failed"
+    with pytest.raises(PolicyError) as caught:
+        Policy(**WRONG)
+    assert failed["message"] == f"meshcors: {caught.value}"
+    assert len(failed["message"].splitlines()) == 4
+    complete, *_ = asyncio.run(start(lazily_built(allow_origins=[UI])))
+    assert complete["type"] == "lifespan.startup.complete"
+
+
+def test_test_client_raises_the_error_of_a_wrong_policy() -> None:
+    with (
+        pytest.raises(PolicyError, match="origin_wildcard_with_credentials"),
+        starlette.testclient.TestClient(lazily_built(**WRONG)),
+    ):
+        pass
+
+
+def test_without_a_lifespan_each_request_gets_a_500_and_the_log_tells_why_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = lazily_built(**WRONG)
+    for method, headers in (("GET", [("origin", UI)]), ("OPTIONS", preflight(UI))):
+        answered = call_asgi(app, method, headers=headers)
+        assert (answered.status, answered.cors, answered.raised) == (500, set(), None)
+    (record,) = caplog.records
+    assert "origin_trailing_slash" in record.getMessage()
+    assert (record.name, record.levelname) == ("meshcors", "ERROR")
+
+
+def test_a_wrong_policy_is_raised_where_nobody_swallows_it() -> None:
+    async def make() -> None:
+        with pytest.raises(PolicyError):
+            MeshCORS(App().asgi, **WRONG)
+
+    # A server imports an app, and a test makes one, with its loop running.
+    asyncio.run(make())
+
+
 # --- scopes -----------------------------------------------------------------------------------
 
 
@@ -67,6 +142,89 @@ def seen_scope(scope: dict[str, Any]) -> dict[str, Any]:
 def test_other_scopes_pass_untouched(kind: str) -> None:
     scope = {"type": kind}
     assert seen_scope(scope) is scope
+
+
+# An exempt prefix, in the root path, in the path, where both meet: what is exempt is what the app
+# routes on. The last column is the path that Starlette, FastAPI and Django route on.
+ROOT_PATHS = [
+    ("", "/open/x", 200, "/open/x"),
+    ("", "/x", 401, "/x"),
+    ("/api", "/api/open/x", 200, "/open/x"),
+    # A proxy has removed it.
+    ("/api", "/open/x", 200, "/open/x"),
+    ("/api", "/x", 401, "/x"),
+    ("/open", "/open/x", 401, "/x"),
+    ("/open", "/open/open/x", 200, "/open/x"),
+    ("/open", "/open", 401, ""),
+    ("/", "/open/x", 200, "/open/x"),
+    ("/", "/x", 401, "/x"),
+    # In doubt: others remove it as text, or wherever it stands.
+    ("/api", "/apiopen/x", 401, None),
+    ("/api", "/open/api/x", 401, None),
+    ("/open/", "/open/x", 401, None),
+    ("/api", "//api/open/x", 401, None),
+    ("/api", "/api//open/x", 401, None),
+    ("/api", "/api/../open/x", 401, None),
+    ("", "open/x", 401, None),
+    ("", "x:/open/x", 401, None),
+    ("", "/open/x\n", 401, None),
+]
+
+
+@pytest.mark.parametrize(("root_path", "path", "status", "routed"), ROOT_PATHS)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_path_is_the_one_on_which_the_app_routes(
+    kind: str, root_path: str, path: str, status: int, routed: str | None
+) -> None:
+    app = App()
+    scope = http_scope(path=path, root_path=root_path, type=kind)
+    if kind == "http":
+        assert call_asgi(MeshCORS(app.asgi, KEYED), scope=scope).status == status
+    else:
+        connect = [{"type": "websocket.connect"}]
+        call_asgi(MeshCORS(app.asgi, KEYED), scope=scope, received=connect)
+    assert app.calls == (status == 200)
+    if routed is not None:
+        assert starlette._utils.get_route_path(scope if root_path != "/" else {"path": path}) == (
+            routed
+        )
+
+
+def wrapped(app: Any) -> Any:
+    """An app within middleware of somebody else."""
+    return starlette.middleware.gzip.GZipMiddleware(app)
+
+
+@pytest.mark.parametrize("around", [lambda app: app, wrapped])
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize(
+    ("path", "key", "status"),
+    [
+        ("/open/v1", "right", 200),
+        ("/v1", "right", 200),
+        ("/open/v1", None, 401),
+        ("/v1", None, 401),
+        ("/open/open/v1", None, 200),
+        ("/open/open/v1", "right", 200),
+    ],
+)
+def test_root_path_that_fastapi_sets_itself(
+    around: Any, inside: bool, path: str, key: str | None, status: int
+) -> None:
+    with warnings.catch_warnings():
+        # FastAPI would rather have the server say it.
+        warnings.simplefilter("ignore")
+        app = fastapi.FastAPI(root_path="/open")
+    routes = {"/v1": "v1", "/open/v1": "open"}
+    for route, name in routes.items():
+        app.add_api_route(route, lambda name=name: name)
+    if inside:
+        app.add_middleware(MeshCORS, policy=KEYED)
+    served = around(app) if inside else MeshCORS(around(app), KEYED)
+    answered = call_asgi(served, path=path, headers=[("x-key", key)] if key else [])
+    assert answered.status == status
+    if status == 200:
+        assert answered.body == (b'"open"' if path == "/open/open/v1" else b'"v1"')
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])

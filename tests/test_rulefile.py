@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import meshcors.rulefile
 import meshcors.rules
 from meshcors import HeaderKey, Policy, PolicyError, PolicyWarning, Rule, RuleSet, config
-from tests.calling import UI, App, call_asgi, preflight
+from tests.calling import UI, App, call_asgi, call_wsgi, preflight
 from tests.test_rules import accepted_rules
 
 DATA = Path(__file__).parent / "data"
@@ -263,6 +263,60 @@ def test_middleware_takes_rules_from_the_environment(
         for app in (meshcors.MeshCORS(App().asgi), meshcors.create_app()):
             answered = call_asgi(app, "OPTIONS", path, headers)
             assert answered.get("access-control-allow-origin") == origin
+
+
+KEYED_FILE: dict[str, Any] = {
+    "rules": [{"pathPrefix": "/v1", "corsPolicy": {"allowOrigins": [UI]}}]
+}
+KEYED_FILE["rules"][0]["key"] = {"header": "model-api-key"}
+
+
+@pytest.mark.parametrize(
+    ("in_file", "variable", "status"),
+    [
+        (None, None, 404),
+        ("app", None, 200),
+        ("refuse", None, 404),
+        (None, "app", 200),
+        ("app", "refuse", 404),
+        ("refuse", " app ", 200),
+        ("app", "", 200),
+    ],
+)
+def test_uncovered_of_a_file_and_of_the_environment(
+    file: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    in_file: str | None,
+    variable: str | None,
+    status: int,
+) -> None:
+    path = file(KEYED_FILE if in_file is None else {**KEYED_FILE, "uncovered": in_file})
+    monkeypatch.setenv("MESHCORS_CONFIG", str(path))
+    if variable is not None:
+        monkeypatch.setenv("MESHCORS_UNCOVERED", variable)
+    assert call_asgi(meshcors.MeshCORS(App().asgi), path="/v2").status == status
+    assert call_wsgi(meshcors.wsgi.MeshCORS(App().wsgi), path="/v2").status == status
+    # A file may serve both: the ready-made apps refuse all the same.
+    assert call_asgi(meshcors.create_app(), path="/v2").status == 404
+    assert call_wsgi(meshcors.create_wsgi_app(), path="/v2").status == 404
+    if variable is None:
+        rules = config.rules_from_file(path)
+        assert config.to_document(rules).get("uncovered") == in_file
+        again = config.rules_from_file(file(config.to_document(rules)))
+        assert again == rules
+
+
+def test_uncovered_that_says_nothing_is_refused(file: Any) -> None:
+    with pytest.raises(PolicyError) as error:
+        config.rules_from_file(file({**KEYED_FILE, "uncovered": "all"}))
+    assert problems(error) == [("uncovered_unknown", "uncovered")]
+    environ = {"MESHCORS_CONFIG": str(file(KEYED_FILE)), "MESHCORS_UNCOVERED": "all"}
+    with pytest.raises(PolicyError) as error:
+        config.load(None, environ)
+    assert problems(error) == [("uncovered_unknown", "MESHCORS_UNCOVERED")]
+    with pytest.raises(PolicyError) as error:
+        config.load(None, {"MESHCORS_ALLOW_ORIGINS": UI, "MESHCORS_UNCOVERED": "app"})
+    assert problems(error) == [("uncovered_without_rules", "MESHCORS_UNCOVERED")]
 
 
 # --- VirtualServices

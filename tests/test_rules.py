@@ -235,20 +235,35 @@ HOST_RULES = [
         pytest.param("api.example.com.evil.example", "outside", id="as-a-prefix"),
         pytest.param("[2001:DB8::1]:8080", 2, id="ipv6"),
         pytest.param("127.0.0.1:8080", 3, id="ipv4"),
-        pytest.param("", "outside", id="missing"),
-        pytest.param("evil.example,api.example.com", "outside", id="two-lines"),
-        pytest.param("evil.example,x.example.com", "outside", id="two-lines-one-below"),
-        pytest.param(".example.com", "outside", id="empty-label"),
-        pytest.param("a..example.com", "outside", id="inner-empty-label"),
-        pytest.param("api.example.com:80:80", "outside", id="two-ports"),
-        pytest.param("api.example.com:http", "outside", id="named-port"),
-        pytest.param("user@api.example.com", "outside", id="user-info"),
-        pytest.param("api.example.com\xa0", "outside", id="latin-1"),
-        pytest.param(f"{'a.' * MAX_HOST_BYTES}example.com", "outside", id="too-long"),
+        pytest.param("", "uncertain", id="missing"),
+        pytest.param("evil.example,api.example.com", "uncertain", id="two-lines"),
+        pytest.param("evil.example,x.example.com", "uncertain", id="two-lines-one-below"),
+        pytest.param(".example.com", "uncertain", id="empty-label"),
+        pytest.param("a..example.com", "uncertain", id="inner-empty-label"),
+        pytest.param("api.example.com:80:80", "uncertain", id="two-ports"),
+        pytest.param("api.example.com:http", "uncertain", id="named-port"),
+        pytest.param("user@api.example.com", "uncertain", id="user-info"),
+        pytest.param("api.example.com\xa0", "uncertain", id="latin-1"),
+        pytest.param("api.example.com.", 0, id="one-last-dot"),
+        pytest.param("ui.example.com.:80", 1, id="one-last-dot-and-a-port"),
+        pytest.param("api.example.com..", "uncertain", id="two-last-dots"),
+        pytest.param("api.example.com,", "uncertain", id="comma"),
+        pytest.param("api.example.com:65535", 0, id="largest-port"),
+        pytest.param("api.example.com:65536", "uncertain", id="port-too-large"),
+        pytest.param("api.example.com:000080", "uncertain", id="port-too-long"),
+        pytest.param("api.example.com/v1", "uncertain", id="path"),
+        pytest.param("api.example.com%00", "uncertain", id="encoded"),
+        pytest.param(f"{'a.' * MAX_HOST_BYTES}example.com", "uncertain", id="too-long"),
     ],
 )
 def test_hosts_are_compared_without_case_and_port(host: str, expected: object) -> None:
     assert find(HOST_RULES, host, "/") == expected
+
+
+@pytest.mark.parametrize("host", ["", "a,b", "x@y", "a..b", "a" * 400])
+def test_a_host_in_doubt_is_like_any_other_where_no_rule_names_hosts(host: str) -> None:
+    assert find([rule(None, "/v1"), rule()], host, "/v1") == 0
+    assert find([rule(None, "/v1")], host, "/v2") == "outside"
 
 
 PATH_RULES = [
@@ -270,11 +285,19 @@ PATH_RULES = [
         pytest.param("a.example", "/v1/model", 2, id="a-shorter-segment"),
         pytest.param("b.example", "/v1", 2, id="path-before-host"),
         pytest.param("b.example", "/", 3, id="host"),
-        pytest.param("b.example", "*", 3, id="asterisk-form"),
+        pytest.param("b.example", "*", "uncertain", id="asterisk-form"),
+        pytest.param("b.example", "v1/x", "uncertain", id="no-slash"),
+        pytest.param("b.example", "http://b.example/v1", "uncertain", id="absolute-form"),
+        pytest.param("b.example", "/v1\n", "uncertain", id="line-feed"),
+        pytest.param("b.example", "/v1\0", "uncertain", id="nul"),
+        pytest.param("b.example", "/v1\x85", "uncertain", id="next-line"),
+        pytest.param("b.example", "/v1\ufffd", "uncertain", id="no-utf-8"),
+        pytest.param("b.example", "/v1\udcff", "uncertain", id="surrogate"),
+        pytest.param("b.example", "/v1/\u4e00", 2, id="utf-8"),
         pytest.param("c.example", "/v1beta", "outside", id="segments-not-strings"),
         pytest.param("c.example", "/V1", "outside", id="case"),
         pytest.param("c.example", "/", "outside", id="root"),
-        pytest.param("c.example", "", "outside", id="empty"),
+        pytest.param("c.example", "", "uncertain", id="empty"),
         pytest.param("c.example", "/%76%31", "outside", id="not-decoded-again"),
         pytest.param("c.example", "/v1/.hidden/..x/...", 2, id="dots-that-are-names"),
         pytest.param("c.example", "/v1/../admin", "uncertain", id="dot-dot"),
@@ -321,6 +344,8 @@ def has_path(made: Rule, path: str) -> bool:
 def first(rules: tuple[Rule, ...], host: str, path: str) -> int | str:
     """Which rule covers a URL, as the documentation says it: one after the other."""
     in_doubt = "//" in path or any(segment in (".", "..") for segment in path.split("/"))
+    if not host and any(made.hosts for made in rules):
+        return "uncertain"
     for number, made in enumerate(rules):
         if has_host(made, host):
             if in_doubt and made.path_prefix != "/":
@@ -455,32 +480,36 @@ def test_ready_origins_are_shared_among_the_policies(
 Serve = Callable[..., Answered]
 
 
-def plain_asgi(app: App, rules: RuleSet, **request: Any) -> Answered:
-    return call_asgi(meshcors.MeshCORS(app.asgi, rules=rules), **request)
+def plain_asgi(app: App, rules: RuleSet, uncovered: Any = None, **request: Any) -> Answered:
+    wrapped = meshcors.MeshCORS(app.asgi, rules=rules, uncovered=uncovered)
+    return call_asgi(wrapped, **request)
 
 
-def plain_wsgi(app: App, rules: RuleSet, **request: Any) -> Answered:
-    return call_wsgi(meshcors.wsgi.MeshCORS(app.wsgi, rules=rules), **request)
+def plain_wsgi(app: App, rules: RuleSet, uncovered: Any = None, **request: Any) -> Answered:
+    wrapped = meshcors.wsgi.MeshCORS(app.wsgi, rules=rules, uncovered=uncovered)
+    return call_wsgi(wrapped, **request)
 
 
-def starlette_app(app: App, rules: RuleSet, **request: Any) -> Answered:
+def starlette_app(app: App, rules: RuleSet, uncovered: Any = None, **request: Any) -> Answered:
     outer = starlette.applications.Starlette()
     outer.mount("/", app.asgi)
-    meshcors.starlette.init_app(outer, rules=rules)
+    meshcors.starlette.init_app(outer, rules=rules, uncovered=uncovered)
     return call_asgi(outer, **request)
 
 
-def starlette_middleware(app: App, rules: RuleSet, **request: Any) -> Answered:
+def starlette_middleware(
+    app: App, rules: RuleSet, uncovered: Any = None, **request: Any
+) -> Answered:
     outer = starlette.applications.Starlette()
     outer.mount("/", app.asgi)
-    outer.add_middleware(meshcors.MeshCORS, rules=rules)
+    outer.add_middleware(meshcors.MeshCORS, rules=rules, uncovered=uncovered)
     return call_asgi(outer, **request)
 
 
-def flask_app(app: App, rules: RuleSet, **request: Any) -> Answered:
+def flask_app(app: App, rules: RuleSet, uncovered: Any = None, **request: Any) -> Answered:
     outer = flask.Flask("rules")
     outer.wsgi_app = app.wsgi  # type: ignore[method-assign] # what lies below
-    meshcors.flask.init_app(outer, rules=list(rules.rules))
+    meshcors.flask.init_app(outer, rules=list(rules.rules), uncovered=uncovered)
     return call_wsgi(outer, **request)
 
 
@@ -517,21 +546,70 @@ def test_the_key_is_checked_where_the_rule_has_one(serve: Serve) -> None:
     assert ask("/admin") == 200
 
 
+# The same URLs, and no rule with a key.
+OPEN = RuleSet([Rule(POLICY, hosts=["api.example"], path_prefix="/v1")])
+# What no rule of either covers.
+OUTSIDE = [("other.example", "/v1/x"), ("api.example", "/other"), ("api.example.org", "/v1")]
+
+
 @SURFACES
 @pytest.mark.parametrize("method", ["OPTIONS", "GET"])
-def test_outside_every_rule_the_app_answers_untouched(serve: Serve, method: str) -> None:
+@pytest.mark.parametrize(("host", "path"), OUTSIDE)
+@pytest.mark.parametrize(("rules", "uncovered"), [(OPEN, None), (OPEN, "app"), (RULES, "app")])
+def test_outside_every_rule_the_app_answers_untouched(
+    serve: Serve, method: str, host: str, path: str, rules: RuleSet, uncovered: str | None
+) -> None:
     sent = [("access-control-allow-origin", "*"), ("content-type", "text/plain"), ("vary", "a")]
     app = App(headers=sent)
-    fields = [("host", "other.example"), *preflight(UI)]
-    answered = serve(app, RULES, method=method, path="/v1/x", headers=fields)
+    request = {"method": method, "path": path, "headers": [("host", host), *preflight(UI)]}
+    answered = serve(app, rules, uncovered=uncovered, **request)
     assert (answered.status, answered.headers, answered.body) == (200, sent, b"first second")
     assert app.calls == 1
+
+
+@SURFACES
+@pytest.mark.parametrize("method", ["OPTIONS", "GET"])
+@pytest.mark.parametrize(("host", "path"), OUTSIDE)
+@pytest.mark.parametrize(
+    ("rules", "uncovered"), [(RULES, None), (RULES, "refuse"), (OPEN, "refuse")]
+)
+def test_outside_every_rule_a_client_does_not_walk_around_the_key(
+    serve: Serve, method: str, host: str, path: str, rules: RuleSet, uncovered: str | None
+) -> None:
+    app = App()
+    request = {"method": method, "path": path, "headers": [("host", host), *preflight(UI)]}
+    answered = serve(app, rules, uncovered=uncovered, **request)
+    assert (answered.status, answered.cors, app.calls) == (404, set(), 0)
+    assert json.loads(answered.body)["reason"] == "no_rule"
+
+
+@pytest.mark.parametrize("serve", [plain_asgi, plain_wsgi])
+def test_uncovered_by_keyword_beats_that_of_the_rules(serve: Serve) -> None:
+    refusing = RuleSet(OPEN.rules, uncovered="refuse")
+    url = {"path": "/", "headers": [("host", "other.example")]}
+    assert serve(App(), refusing, **url).status == 404
+    assert serve(App(), refusing, uncovered="app", **url).status == 200
+    # Iterables have none of their own.
+    assert serve(App(), iter(RULES.rules), uncovered="app", **url).status == 200
+
+
+@pytest.mark.parametrize("wrap", [meshcors.MeshCORS, meshcors.wsgi.MeshCORS])
+def test_uncovered_that_says_nothing_is_refused(wrap: Any) -> None:
+    for options, code in (
+        ({"policy": POLICY, "uncovered": "app"}, "uncovered_without_rules"),
+        ({"allow_origins": [UI], "uncovered": "refuse"}, "uncovered_without_rules"),
+        ({"rules": RULES, "uncovered": "all"}, "uncovered_unknown"),
+        ({"rules": RULES, "uncovered": True}, "uncovered_unknown"),
+    ):
+        with pytest.raises(PolicyError) as error:
+            wrap(App().asgi, **options)
+        assert codes(error) == [(code, "uncovered")]
 
 
 @pytest.mark.parametrize("serve", [plain_asgi, plain_wsgi])
 def test_outside_every_rule_an_exception_is_left_alone(serve: Serve) -> None:
     app = App(error=ValueError("boom"))
-    answered = serve(app, RULES, path="/", headers=[("host", "other.example"), ("origin", UI)])
+    answered = serve(app, OPEN, path="/", headers=[("host", "other.example"), ("origin", UI)])
     assert answered.raised is app.error
     assert answered.status == 0
 
@@ -551,7 +629,7 @@ def test_a_path_that_the_app_may_take_for_another_is_refused(serve: Serve, path:
     ("host", "path", "expected"),
     [
         pytest.param("api.example", "/admin", "websocket.http.response.start", id="foreign"),
-        pytest.param("other.example", "/admin", "app", id="outside"),
+        pytest.param("other.example", "/admin", "websocket.http.response.start", id="outside"),
         pytest.param("api.example", "//admin", "websocket.http.response.start", id="in-doubt"),
     ],
 )
@@ -590,7 +668,10 @@ def ready_wsgi(rules: RuleSet, **request: Any) -> Answered:
         ),
         pytest.param("api.example", "/v1", [], "GET", (401, "key_missing"), id="no-key"),
         pytest.param(
-            "api.example", "/v1", [("x-key", "abc")], "GET", (404, "no_route"), id="any-key"
+            "api.example", "/v1", [("x-key", "abc")], "GET", (403, "key_unknown"), id="wrong-key"
+        ),
+        pytest.param(
+            "api.example", "/v1", [("x-key", "xyz")], "GET", (404, "no_route"), id="right-key"
         ),
         pytest.param("api.example", "/admin", [], "GET", (404, "no_route"), id="no-key-in-rule"),
         pytest.param("api.example", "/", [("origin", UI)], "GET", (404, "no_rule"), id="path"),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
-from types import FrameType
 
 _ASGI_PARAMETERS = ("scope", "receive", "send")
 
@@ -14,7 +12,7 @@ def serves_now() -> bool:
 
     Frameworks that make their middleware with the first call, as Starlette does, make it there.
     """
-    frame: FrameType | None = sys._getframe(1)
+    frame = inspect.currentframe()
     while frame is not None:
         code = frame.f_code
         parameters = code.co_varnames[: code.co_argcount]
