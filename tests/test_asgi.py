@@ -12,7 +12,6 @@ import pytest
 import starlette._utils
 import starlette.applications
 import starlette.middleware.gzip
-import starlette.testclient
 
 from meshcors import HeaderKey, MeshCORS, Policy, PolicyError
 from tests.calling import EVIL, UI, App, call_asgi, http_scope, preflight
@@ -90,14 +89,6 @@ def test_no_lifespan_starts_with_a_wrong_policy() -> None:
     assert len(failed["message"].splitlines()) == 4
     complete, *_ = asyncio.run(start(lazily_built(allow_origins=[UI])))
     assert complete["type"] == "lifespan.startup.complete"
-
-
-def test_test_client_raises_the_error_of_a_wrong_policy() -> None:
-    with (
-        pytest.raises(PolicyError, match="origin_wildcard_with_credentials"),
-        starlette.testclient.TestClient(lazily_built(**WRONG)),
-    ):
-        pass
 
 
 def test_without_a_lifespan_each_request_gets_a_500_and_the_log_tells_why_once(
