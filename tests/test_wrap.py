@@ -39,6 +39,18 @@ class holder:
     wsgi = staticmethod(wsgi)
 
 
+def create_asgi():
+    return asgi
+
+
+def create_wsgi():
+    return wsgi
+
+
+def with_arguments(a, b, c, d):
+    return asgi
+
+
 data = {"no": "app"}
 """
 
@@ -98,7 +110,9 @@ def _lower(headers: Any) -> dict[str, str]:
 
 
 @servers
-@pytest.mark.parametrize("path", ["wrapped_apps:{}", "wrapped_apps:holder.{}"])
+@pytest.mark.parametrize(
+    "path", ["wrapped_apps:{}", "wrapped_apps:holder.{}", "wrapped_apps:create_{}()"]
+)
 def test_app_is_served_inside_the_policy(kind: str, path: str, apps: Path) -> None:
     with served(kind, {**POLICY, "MESHCORS_APP": path.format(kind)}) as port:
         status, headers, body = fetch(port, "GET", {"origin": UI, "model-api-key": KEY})
@@ -115,12 +129,25 @@ def test_app_is_served_inside_the_policy(kind: str, path: str, apps: Path) -> No
 
 
 WRONG = [
-    ("no app", {"MESHCORS_APP": None}, "MESHCORS_APP: write pkg.mod:obj"),
-    ("no object", {"MESHCORS_APP": "wrapped_apps"}, "write pkg.mod:obj"),
-    ("a path", {"MESHCORS_APP": "./wrapped_apps.py:asgi"}, "write pkg.mod:obj"),
+    ("no app", {"MESHCORS_APP": None}, "MESHCORS_APP: write pkg.mod:app"),
+    ("no object", {"MESHCORS_APP": "wrapped_apps"}, "write pkg.mod:app"),
+    ("a path", {"MESHCORS_APP": "./wrapped_apps.py:asgi"}, "write pkg.mod:app"),
     ("no such module", {"MESHCORS_APP": "no_such_mod:app"}, "there is no module no_such_mod"),
     ("no such object", {"MESHCORS_APP": "wrapped_apps:ap"}, "wrapped_apps has no ap"),
-    ("no app", {"MESHCORS_APP": "wrapped_apps:data"}, "it is no app: it cannot be called"),
+    ("data", {"MESHCORS_APP": "wrapped_apps:data"}, "this is not an app: it cannot be called"),
+    ("data called", {"MESHCORS_APP": "wrapped_apps:data()"}, "data cannot be called without"),
+    (
+        "a factory without parentheses",
+        {"MESHCORS_APP": "wrapped_apps:create_asgi"},
+        "if it makes one, write wrapped_apps:create_asgi()",
+    ),
+    (
+        "a factory with arguments",
+        {"MESHCORS_APP": "wrapped_apps:with_arguments()"},
+        "with_arguments cannot be called without arguments",
+    ),
+    ("four arguments", {"MESHCORS_APP": "wrapped_apps:with_arguments"}, "it does not take ("),
+    ("parentheses alone", {"MESHCORS_APP": "wrapped_apps:()"}, "write pkg.mod:app"),
     ("no origins", {"MESHCORS_ALLOW_ORIGINS": None}, "MESHCORS_ALLOW_ORIGINS: name the pages'"),
     ("a near variable", {"MESHCORS_ALLOW_ORIGIN": UI}, "did you mean MESHCORS_ALLOW_ORIGINS?"),
     ("an empty secret", {"MESHCORS_KEY_VALUES": ""}, "MESHCORS_KEY_VALUES: name at least one"),
@@ -130,7 +157,8 @@ WRONG = [
 
 @servers
 @pytest.mark.parametrize(
-    ("changed", "said"), [pytest.param(c, s, id=i) for i, c, s in (WRONG[3], WRONG[6])]
+    ("changed", "said"),
+    [pytest.param(c, s, id=i) for i, c, s in WRONG if i in ("no such module", "no origins")],
 )
 def test_mistake_ends_the_server_with_one_line(
     kind: str, changed: dict[str, Any], said: str, apps: Path
