@@ -110,8 +110,7 @@ def named_policy(name: str) -> Policy:
 
 def run_engine(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
     """Give the engine the facts, as an adapter would, and its answer to nobody."""
-    # Without an app below, as the ready-made apps do: any key will do, and nobody serves.
-    engine = Engine(policy if behaviour else policy.without_key_values())
+    engine = Engine(policy)
     fields: dict[bytes, bytes] = {}
     for name, value in call.headers:
         raw_name, raw = name.encode("latin-1"), value.encode("latin-1")
@@ -268,6 +267,20 @@ def run_create_app(policy: Policy, call: Call, behaviour: str | None) -> Outcome
     return serve_asgi(meshcors.create_app(policy), call)
 
 
+def run_create_app_service(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    assert behaviour is not None
+    used = TestApp(behaviour)
+    return serve_asgi(meshcors.create_app(policy, app=used.asgi), call, used)
+
+
+def run_create_app_mount(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    assert behaviour is not None
+    used = TestApp(behaviour)
+    app = meshcors.create_app(policy)
+    app.mount("/", used.asgi)
+    return _serve_starlette(app, call, used)
+
+
 # --- WSGI
 
 WSGIApp = Callable[..., Iterable[bytes]]
@@ -353,6 +366,12 @@ def run_flask(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
 
 def run_create_wsgi_app(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
     return serve_wsgi(meshcors.create_wsgi_app(policy), call)
+
+
+def run_create_wsgi_app_service(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    assert behaviour is not None
+    used = TestApp(behaviour)
+    return serve_wsgi(meshcors.create_wsgi_app(policy, app=validator(used.wsgi)), call, used)
 
 
 # --- the bridges of a2wsgi
@@ -471,7 +490,8 @@ def _exchange(
 _NO_APP_BELOW: Final = "no app lies below a ready-made one: it calls none"
 _NOT_READY_MADE: Final = "an app lies below: nobody to say that nobody serves"
 _NO_WEBSOCKET: Final = "WSGI has no WebSockets"
-_PRESENCE: Final = "a ready-made app knows no key's values: any will do"
+_PRESENCE: Final = "the pod knows no key's values: any will do"
+_VALUES: Final = "a ready-made app knows the key's values: not any will do"
 
 
 @dataclass(frozen=True, slots=True)
@@ -489,10 +509,10 @@ class Driver:
         return not vector.traits & self.leaves_out.keys()
 
 
-_ASGI: Final = {"ready-made": _NOT_READY_MADE}
+_ASGI: Final = {"ready-made": _NOT_READY_MADE, "any-key": _NOT_READY_MADE}
 _FASTAPI: Final = {**_ASGI, "lower-case-method": "FastAPI's routes know methods in upper case"}
-_WSGI: Final = {"ready-made": _NOT_READY_MADE, "websocket": _NO_WEBSOCKET}
-_READY_MADE: Final = {"app-called": _NO_APP_BELOW, "key-values": _PRESENCE}
+_WSGI: Final = {**_ASGI, "websocket": _NO_WEBSOCKET}
+_READY_MADE: Final = {"app-called": _NO_APP_BELOW, "any-key": _VALUES}
 
 DRIVERS: Final[Mapping[str, Driver]] = {
     "engine": Driver(run_engine, _ASGI),
@@ -508,11 +528,15 @@ DRIVERS: Final[Mapping[str, Driver]] = {
     "asgi-under-wsgi": Driver(run_asgi_under_wsgi, _WSGI, raises=False),
     "wsgi-under-asgi": Driver(run_wsgi_under_asgi, _WSGI),
     "create_app": Driver(run_create_app, _READY_MADE),
+    "create_app-service": Driver(run_create_app_service, _ASGI),
+    "create_app-mount": Driver(run_create_app_mount, _ASGI),
     "create_wsgi_app": Driver(run_create_wsgi_app, {**_READY_MADE, "websocket": _NO_WEBSOCKET}),
+    "create_wsgi_app-service": Driver(run_create_wsgi_app_service, _WSGI),
     "pod": Driver(
         run_pod,
         {
-            **_READY_MADE,
+            "app-called": _NO_APP_BELOW,
+            "key-values": _PRESENCE,
             "websocket": "the pod answers preflights: WebSockets send none",
             "control-bytes": "the server's parser refuses the request",
         },

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import warnings
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
+import fastapi
+import flask
 import pytest
-from starlette.testclient import TestClient
+from starlette.responses import JSONResponse
+from starlette.testclient import TestClient, WebSocketDenialResponse
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from meshcors import HeaderKey, Policy, PolicyError, create_app, create_wsgi_app
+from meshcors import HeaderKey, Policy, PolicyError, Rule, RuleSet, create_app, create_wsgi_app
 from tests.calling import EVIL, PYTHON, UI, Answered, call_asgi, call_wsgi, preflight
 
 PLAIN = Policy(allow_origins=[UI])
@@ -109,6 +118,156 @@ def test_routes_of_ones_own_may_be_added() -> None:
         assert client.get("/other", headers={"x-key": "right"}).json()["reason"] == "no_route"
         assert client.get("/mine", headers={"x-key": "wrong"}).json()["reason"] == "key_unknown"
         assert client.get("/mine").status_code == 401
+
+
+def fastapi_service(**options: Any) -> fastapi.FastAPI:
+    service = fastapi.FastAPI(**options)
+
+    @service.get("/v1/predict")
+    def predict() -> dict[str, str]:
+        return {"model": "xyz"}
+
+    @service.get("/open/{name}")
+    def opened(name: str) -> dict[str, str]:
+        return {"open": name}
+
+    return service
+
+
+def flask_service() -> flask.Flask:
+    service = flask.Flask("service")
+    service.add_url_rule("/v1/predict", view_func=lambda: {"model": "xyz"})
+    service.add_url_rule("/open/<name>", view_func=lambda name: {"open": name}, endpoint="open")
+    return service
+
+
+RULES = RuleSet([Rule(KEYED, path_prefix="/v1"), Rule(PLAIN, path_prefix="/open")], uncovered="app")
+
+
+def made(behind: str, **options: Any) -> Callable[..., Answered]:
+    """A ready-made app with a service behind it, in each way there is; how to call it."""
+    if behind == "ASGI":
+        return partial(call_asgi, create_app(**options, app=fastapi_service()))
+    if behind == "mount":
+        app = create_app(**options)
+        app.mount("/", fastapi_service())
+        return partial(call_asgi, app)
+    if behind == "routes":
+        app = create_app(**options)
+        app.add_route("/v1/predict", lambda request: JSONResponse({"model": "xyz"}))
+        app.add_route("/open/{name}", lambda request: JSONResponse(request.path_params))
+        return partial(call_asgi, app)
+    wsgi_app = create_wsgi_app(**options, app=flask_service().wsgi_app)
+    return partial(call_wsgi, wsgi_app, validated=False)
+
+
+@pytest.mark.parametrize("behind", ["ASGI", "mount", "routes", "WSGI"])
+def test_service_behind_a_ready_made_app_is_behind_its_key(behind: str) -> None:
+    call = made(behind, policy=KEYED)
+    origin = ("origin", UI)
+    for key, status in (("right", 200), ("wrong", 403), (None, 401), ("RIGHT", 403)):
+        fields = [origin, *([("x-key", key)] if key else [])]
+        got = call("GET", "/v1/predict", fields)
+        assert (got.status, got.get("access-control-allow-origin")) == (status, UI)
+        assert (json.loads(got.body) == {"model": "xyz"}) is (status == 200)
+    assert call("GET", "/open/x", [origin]).status == 200
+    got = call("OPTIONS", "/v1/predict", preflight(UI, "GET", "x-key"))
+    assert (got.status, got.get("access-control-allow-origin")) == (204, UI)
+    got = call("GET", "/none", [origin, ("x-key", "right")])
+    assert (got.status, got.get("access-control-allow-origin")) == (404, UI)
+
+
+@pytest.mark.parametrize("behind", ["ASGI", "mount", "routes", "WSGI"])
+def test_service_behind_a_ready_made_app_by_rules(behind: str) -> None:
+    call = made(behind, rules=RULES)
+    right = [("x-key", "right")]
+    assert call("GET", "/v1/predict", right).status == 200
+    assert call("GET", "/v1/predict").status == 401
+    assert call("GET", "/open/x").status == 200
+    # Refused, whatever the rules say of it.
+    assert call("GET", "/docs", right).status == 404
+    assert b"no_rule" in call("GET", "/docs", right).body
+
+
+def test_root_path_that_the_service_behind_sets_itself() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        service = fastapi_service(root_path="/api")
+    app = create_app(rules=RULES, app=service)
+    right = [("x-key", "right")]
+    assert call_asgi(app, "GET", "/api/v1/predict", right).status == 200
+    assert call_asgi(app, "GET", "/api/v1/predict").status == 401
+    assert call_asgi(app, "GET", "/v1/predict", right).status == 200
+
+
+def test_lifespan_of_the_service_behind_runs() -> None:
+    ran: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[dict[str, str]]:
+        ran.append("startup")
+        yield {"model": "loaded"}
+        ran.append("shutdown")
+
+    service = fastapi.FastAPI(lifespan=lifespan)
+
+    @service.get("/")
+    def state(request: fastapi.Request) -> str:
+        return str(request.state.model)
+
+    with TestClient(create_app(PLAIN, app=service)) as client:
+        assert client.get("/").json() == "loaded"
+    assert ran == ["startup", "shutdown"]
+
+
+def test_websocket_of_the_service_behind() -> None:
+    service = fastapi.FastAPI()
+
+    @service.websocket("/ws")
+    async def talk(websocket: fastapi.WebSocket) -> None:
+        await websocket.accept()
+        await websocket.send_text("hello")
+        await websocket.close()
+
+    client = TestClient(create_app(KEYED, app=service))
+    with client.websocket_connect("/ws", headers={"x-key": "right"}) as session:
+        assert session.receive_text() == "hello"
+    with (
+        pytest.raises(WebSocketDenialResponse),
+        client.websocket_connect("/ws", headers={"x-key": "wrong"}),
+    ):
+        pass
+
+
+# --- mounted as a fallback inside a service: preflights are answered, and what the service does not
+# serve; what it serves itself, the ready-made app never sees
+
+
+def test_fallback_inside_fastapi() -> None:
+    service = fastapi_service()
+    service.mount("/", create_app(KEYED))
+    got = call_asgi(service, "OPTIONS", "/v1/predict", preflight(UI, "GET", "x-key"))
+    assert (got.status, got.get("access-control-allow-origin")) == (204, UI)
+    assert call_asgi(service, "OPTIONS", "/none", preflight(UI)).status == 204
+    got = call_asgi(service, "GET", "/none", [("origin", UI)])
+    assert (got.status, got.get("access-control-allow-origin")) == (401, UI)
+    # Not covered: neither CORS nor the key.
+    got = call_asgi(service, "GET", "/v1/predict", [("origin", UI)])
+    assert (got.status, got.cors) == (200, set())
+
+
+def test_fallback_beside_wsgi_apps() -> None:
+    mounts = {"/v1": flask_service().wsgi_app}
+    service = DispatcherMiddleware(create_wsgi_app(KEYED), mounts)
+    got = call_wsgi(service, "OPTIONS", "/none", preflight(UI))
+    assert (got.status, got.get("access-control-allow-origin")) == (204, UI)
+    got = call_wsgi(service, "GET", "/none", [("origin", UI)])
+    assert (got.status, got.get("access-control-allow-origin")) == (401, UI)
+    # Not covered: neither CORS nor the key, and no preflight.
+    got = call_wsgi(service, "GET", "/v1/v1/predict", [("origin", UI)], validated=False)
+    assert (got.status, got.cors) == (200, set())
+    got = call_wsgi(service, "OPTIONS", "/v1/v1/predict", preflight(UI), validated=False)
+    assert (got.status, got.cors) == (200, set())
 
 
 @pytest.mark.parametrize("make", [create_app, create_wsgi_app])

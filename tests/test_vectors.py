@@ -24,8 +24,11 @@ RAN = {
     "flask": 873,
     "asgi-under-wsgi": 873,
     "wsgi-under-asgi": 873,
-    "create_app": 453,
-    "create_wsgi_app": 431,
+    "create_app": 505,
+    "create_app-service": 908,
+    "create_app-mount": 908,
+    "create_wsgi_app": 479,
+    "create_wsgi_app-service": 873,
     "pod": 428,
 }
 

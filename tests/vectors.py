@@ -911,6 +911,8 @@ def _websocket_vectors() -> Iterator[Vector]:
 
 # --- ready-made apps: nobody serves a real request
 
+_WRONG: Final = ("model-api-key", "abc")
+
 # situation, policy, request fields, status and reason, the origin that may read it
 _NOBODY: Final[tuple[tuple[str, str, Fields, str, str | None], ...]] = (
     ("without-key", "keyed-anonymous", (("origin", UI),), _MISSING, UI),
@@ -918,13 +920,8 @@ _NOBODY: Final[tuple[tuple[str, str, Fields, str, str | None], ...]] = (
     ("refused-without-key", "keyed-anonymous", (("origin", REFUSED),), _MISSING, None),
     ("without-key-star", "keyed-star", (), _MISSING, None),
     ("with-key", "keyed-anonymous", (("origin", UI), _RIGHT), "no_route", UI),
-    (
-        "with-any-key",
-        "keyed-credentialed",
-        (("origin", UI), ("model-api-key", "abc")),
-        "no_route",
-        UI,
-    ),
+    ("with-wrong-key", "keyed-credentialed", (("origin", UI), _WRONG), _UNKNOWN, UI),
+    ("with-any-key", "keyed-credentialed", (("origin", UI), _WRONG), "no_route", UI),
     ("with-key-refused", "keyed-anonymous", (("origin", REFUSED), _RIGHT), "no_route", None),
     ("with-key-star", "keyed-star", (("origin", REFUSED), _RIGHT), "no_route", None),
     ("no-key-in-policy", "anonymous", (("origin", UI),), "no_route", UI),
@@ -938,8 +935,9 @@ def _nobody_vectors() -> Iterator[Vector]:
     for situation, policy, headers, reason, origin in _NOBODY:
         for method in ("GET", "HEAD", "POST", "OPTIONS"):
             status, fields = 404, (*_PROBLEM, *_real_fields(policy, origin))
-            if reason == _MISSING:
+            if reason != "no_route":
                 status, fields = _key_refusal(policy, origin, reason)
+            traits = {"any-key"} if situation == "with-any-key" else {"ready-made"}
             sender = dict(headers).get("origin")
             yield Vector(
                 f"nobody-{situation}-{method.lower()}",
@@ -952,7 +950,7 @@ def _nobody_vectors() -> Iterator[Vector]:
                 False,
                 reason,
                 _code(policy, origin, "" if sender else "no_origin"),
-                frozenset({"ready-made"}),
+                frozenset(traits),
             )
 
 
