@@ -26,7 +26,7 @@ PYTHONS = list(dict.fromkeys([RUNNING, *nox.project.python_versions(PYPROJECT)])
 COVERED_WHOLLY = (
     *("engine", "answers", "preflight", "key_check"),
     *("policy", "header_key", "findings", "paths"),
-    *("origins", "headers", "asgi", "wsgi"),
+    *("origins", "headers", "asgi", "wsgi", "failure", "call_stack"),
     "browser/*",
 )
 COVERED_OVERALL = 95

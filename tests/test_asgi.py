@@ -400,6 +400,63 @@ def test_cancelling_is_no_error() -> None:
     assert sent == []
 
 
+def test_the_method_is_the_one_from_entry() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["method"] = "GET"
+        raise ValueError("x")
+
+    assert call_asgi(MeshCORS(app, PLAIN), "HEAD").body == b""
+
+
+def test_a_client_that_is_gone_hides_no_error() -> None:
+    error = ValueError("x")
+
+    async def send(message: Any) -> None:
+        raise ConnectionResetError
+
+    async def run() -> None:
+        await MeshCORS(App(error=error).asgi, PLAIN)(http_scope(), send, send)  # type: ignore[arg-type]  # never called
+
+    with pytest.raises(ValueError, match="x") as raised:
+        asyncio.run(run())
+    assert raised.value is error
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, bytes.decode])
+def test_names_of_any_type_are_known(kind: Any) -> None:
+    """ASGI says bytes; some servers take what some apps send instead."""
+    kept = (kind(b"X-Own"), kind(b"1"))
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(kind(b"Access-Control-Allow-Origin"), kind(b"*")), kept]
+        headers.append((kind(b"Vary"), kind(b"Cookie")))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        await MeshCORS(app, PLAIN)(http_scope(headers=[("origin", UI)]), send, send)  # type: ignore[arg-type]  # never called
+
+    asyncio.run(run())
+    headers = sent[0]["headers"]
+    assert headers[0] is kept
+    assert headers[1] == (kind(b"Vary"), b"Cookie, Origin")
+    assert headers[2:] == [(b"access-control-allow-origin", UI.encode())]
+
+
+def test_fields_that_cannot_be_merged_are_a_failure_of_the_app() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [None]})
+
+    answered = call_asgi(MeshCORS(app, PLAIN), headers=[("origin", UI)])
+    assert isinstance(answered.raised, TypeError)
+    assert (answered.status, ALLOWED in answered.headers) == (500, True)
+
+
 def test_error_of_another_frameworks_app() -> None:
     """`scope["app"]` is whatever a framework puts there."""
     scope = http_scope(headers=[("origin", UI)], app=object())

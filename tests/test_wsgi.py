@@ -269,6 +269,42 @@ def test_error_after_the_start() -> None:
     assert (answered.status, answered.body) == (200, b"")
 
 
+def test_the_method_is_the_one_from_entry() -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        environ["REQUEST_METHOD"] = "GET"
+        raise ValueError("x")
+
+    assert call_wsgi(MeshCORS(app, PLAIN), "HEAD", validated=False).body == b""
+
+
+def test_exc_info_is_taken_by_keyword() -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response(status="200 OK", headers=list(TEXT), exc_info=None)
+        return [b"fine"]
+
+    assert call_wsgi(MeshCORS(app, PLAIN), validated=False).body == b"fine"
+
+
+def test_fields_that_cannot_be_merged_are_a_failure_of_the_app() -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [None])
+
+    answered = call_wsgi(MeshCORS(app, PLAIN), headers=[("origin", UI)], validated=False)
+    assert isinstance(answered.raised, TypeError)
+    assert (answered.status, ALLOWED in answered.headers) == (500, True)
+
+
+def test_a_server_without_write_gets_the_answer_and_the_log() -> None:
+    """As granian, whose start_response returns None."""
+    environ = environ_of(headers=[("origin", UI)])
+    started: list[Any] = []
+    app = MeshCORS(App(error=ValueError("for the log")).wsgi, PLAIN)
+    body = app(environ, lambda *given: started.append(given))  # type: ignore[arg-type]  # as granian
+    assert body == [b"Internal Server Error"]
+    assert ALLOWED in started[0][1]
+    assert environ["wsgi.errors"].getvalue().count("ValueError: for the log") == 1
+
+
 def test_leaving_is_no_error() -> None:
     def app(environ: Any, start_response: Any) -> Any:
         raise SystemExit(0)

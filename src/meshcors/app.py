@@ -87,7 +87,7 @@ async def no_route(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) ->
     if scope["type"] == "websocket":
         await asgi.refuse_websocket(NO_ROUTE, scope, receive, send)
     else:
-        await asgi.send_answer(NO_ROUTE, scope, send)
+        await asgi.send_answer(NO_ROUTE, scope["method"], send)
 
 
 def _settle(policy: Policy | None, rules: RuleSet | Iterable[Rule] | None) -> dict[str, Any]:

@@ -6,16 +6,17 @@ It imports no framework. Names are those of the ASGI specification 3.0.
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from typing_extensions import Unpack
 
 from meshcors.answers import INTERNAL_SERVER_ERROR, Answer
-from meshcors.call_stack import serves_now
+from meshcors.call_stack import has_asgi_layer, is_sent_by, serves_now
 from meshcors.config import resolve
 from meshcors.errors import PolicyError
+from meshcors.failure import Passed, let_pass, origin_of
 from meshcors.headers import collect
 from meshcors.paths import routed_path
 from meshcors.policy import Policy, PolicyOptions
@@ -102,26 +103,28 @@ class MeshCORS:
         if decision is None:
             await self.app(scope, receive, send)
             return
-        # Read now: an app that is mounted below leaves its own here.
-        served_by = scope.get("app")
+        # Read now: an app below may change the scope, and one that is mounted below does.
+        method, served_by = scope["method"], scope.get("app")
+        handlers = scope.get("starlette.exception_handlers")
         started = False
 
         # No coroutine of its own: most messages only pass through.
         def send_merged(message: Message) -> Awaitable[None]:
             nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 # A new message: the app's own belongs to the app.
                 message = {**message, "headers": decision.merge_raw(message.get("headers", ()))}
+                started = True
             return send(message)
 
         try:
             await self.app(scope, receive, send_merged)
         except Exception as error:
-            # Sent from here because the layer that would send it lies outside of us, where its
-            # answer gets no CORS fields. It sees that an answer has started and only logs.
             if not started:
-                await _answer_error(error, served_by, scope, receive, send_merged)
+                if has_asgi_layer(send):
+                    let_pass(error, Passed(origin_of(fields), decision), served_by, handlers)
+                else:
+                    await _answer_failure(error, method, send, send_merged)
             raise
 
     async def _serve_other(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -177,11 +180,11 @@ def _with_headers(scope: Scope) -> Scope:
     return scope if isinstance(headers, list) else {**scope, "headers": list(headers)}
 
 
-async def send_answer(answer: Answer, scope: Scope, send: Send) -> None:
+async def send_answer(answer: Answer, method: str, send: Send) -> None:
     """Send `answer`; a HEAD request gets the same fields and no body (RFC 9110 9.3.2)."""
     headers = list(answer.raw_headers)
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    body = b"" if scope["method"] == "HEAD" else answer.body
+    body = b"" if method == "HEAD" else answer.body
     await send({"type": "http.response.body", "body": body})
 
 
@@ -205,44 +208,10 @@ async def refuse_websocket(answer: Answer, scope: Scope, receive: Receive, send:
     await send({"type": "websocket.http.response.body", "body": answer.body})
 
 
-async def _answer_error(
-    error: Exception, served_by: Any, scope: Scope, receive: Receive, send: Send
-) -> None:
-    """Send the 500 for an unhandled `error`: the app's own where it has a handler for it.
-
-    Raises what that handler raises. In debug mode the framework's error page is left alone.
-    """
-    # Looked up, not imported: without that module no app is one of its.
-    module = sys.modules.get("starlette.applications")
-    if module is None or not isinstance(served_by, module.Starlette):
-        await send_answer(INTERNAL_SERVER_ERROR, scope, send)
-    elif not served_by.debug:
-        await _answer_as_starlette(error, served_by.exception_handlers, scope, receive, send)
-
-
-async def _answer_as_starlette(
-    error: Exception, handlers: Mapping[Any, Any], scope: Scope, receive: Receive, send: Send
-) -> None:
-    """Let Starlette's own layer make the 500, handler and thread pool included."""
-    layer = sys.modules["starlette.middleware.errors"].ServerErrorMiddleware
-    # Of several that stand for any error Starlette takes the last.
-    handler = next((handlers[key] for key in reversed(handlers) if key in (500, Exception)), None)
-    traceback = error.__traceback__
-    started = False
-
-    async def fail(*_: object) -> None:
-        raise error
-
-    async def send_noted(message: Message) -> None:
-        nonlocal started
-        started = True
-        await send(message)
-
-    try:
-        await layer(fail, handler=handler)(scope, receive, send_noted)
-    except Exception as raised:
-        if raised is not error:
-            if not started:
-                await send_answer(INTERNAL_SERVER_ERROR, scope, send)
-            raise
-        error.__traceback__ = traceback
+async def _answer_failure(error: Exception, method: str, send: Send, send_merged: Send) -> None:
+    """Send the 500 that the server would send, with CORS fields; the server logs the error."""
+    with suppress(OSError):  # of a client that is gone
+        await send_answer(INTERNAL_SERVER_ERROR, method, send_merged)
+    if is_sent_by("gunicorn.asgi", send):
+        # Its worker takes an error that follows a whole answer for a client that has left.
+        logging.getLogger("gunicorn.error").error("Error in ASGI application", exc_info=error)

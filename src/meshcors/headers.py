@@ -138,13 +138,17 @@ _COMMONEST: Final = ("content-length", "content-type", "Content-Length", "Conten
 
 
 class WireForm(Generic[Wire]):
-    """How fields are carried: as `str` in WSGI, as latin-1 `bytes` in ASGI."""
+    """How fields are carried: as `str` in WSGI, as latin-1 `bytes` in ASGI.
 
-    __slots__ = ("cors", "cors_and_vary", "decode", "encode", "plain", "vary")
+    `kind` is that type, `encode` makes it of a text. Apps are careless with it: what they send is
+    read by `text_of`.
+    """
 
-    def __init__(self, encode: Callable[[str], Wire], decode: Callable[[Wire], str]) -> None:
+    __slots__ = ("cors", "cors_and_vary", "encode", "kind", "plain", "vary")
+
+    def __init__(self, kind: type[Wire], encode: Callable[[str], Wire]) -> None:
+        self.kind: type[Wire] = kind
         self.encode: Callable[[str], Wire] = encode
-        self.decode: Callable[[Wire], str] = decode
         self.vary: Wire = encode("vary")
         self.cors: frozenset[Wire] = frozenset(encode(name) for name in CORS_RESPONSE_HEADERS)
         self.cors_and_vary: frozenset[Wire] = self.cors | {self.vary}
@@ -165,8 +169,13 @@ def text(value: bytes) -> str:
     return value.decode("latin-1")
 
 
+def text_of(value: object) -> str:
+    """Return the text of a field's name or value, whatever type an app has given it."""
+    return text(bytes(value)) if isinstance(value, bytes | bytearray | memoryview) else str(value)
+
+
 TEXT: Final = WireForm[str](str, str)
-BYTES: Final = WireForm[bytes](latin1, text)
+BYTES: Final = WireForm[bytes](bytes, latin1)
 
 
 class Merge(Generic[Wire]):
@@ -192,13 +201,18 @@ class Merge(Generic[Wire]):
 
     def __call__(self, headers: Iterable[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
         """Return the fields to send where the app sent `headers`, pairs of name and value."""
-        special, plain = self._special, self._wire.plain
+        special, plain, kind = self._special, self._wire.plain, self._wire.kind
         merged: list[tuple[Wire, Wire]] = []
         vary: list[tuple[Wire, Wire]] = []
         place = 0
         for field in headers:
             name = field[0]
-            if name in plain or (name := name.lower()) not in special:
+            if name.__class__ is not kind:
+                name = self._wire.encode(text_of(name))
+            elif name in plain:
+                merged.append(field)
+                continue
+            if (name := name.lower()) not in special:
                 merged.append(field)
             elif name == self._wire.vary:
                 place = place if vary else len(merged)
@@ -211,6 +225,5 @@ class Merge(Generic[Wire]):
         return merged
 
     def _merge_vary(self, fields: list[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
-        wire = self._wire
-        value = merge_vary((wire.decode(value) for _, value in fields), self._vary)
-        return fields if value is None else [(fields[0][0], wire.encode(value))]
+        value = merge_vary((text_of(field[1]) for field in fields), self._vary)
+        return fields if value is None else [(fields[0][0], self._wire.encode(value))]

@@ -6,6 +6,7 @@ It imports no framework. Names are those of PEP 3333.
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import Unpack
 
 from meshcors.answers import INTERNAL_SERVER_ERROR, Answer
+from meshcors.call_stack import has_wsgi_layer
 from meshcors.config import resolve
 from meshcors.paths import IN_DOUBT
 from meshcors.policy import Policy, PolicyOptions
@@ -62,20 +64,18 @@ class MeshCORS:
                 fields[name] = value.encode("latin-1")
         decision = self._decide(method, _path(environ) if self._reads_path else "", fields)
         if isinstance(decision, Answer):
-            return answer_wsgi(decision, environ, start_response)
+            return answer_wsgi(decision, method, start_response)
         if decision is None:
             return self.app(environ, start_response)
+        merge = decision.merge
         started = False
 
         def start_merged(
-            status: str,
-            headers: list[tuple[str, str]],
-            exc_info: OptExcInfo | None = None,
-            /,
+            status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None
         ) -> Callable[[bytes], object]:
             nonlocal started
+            merged = merge(headers)
             started = True
-            merged = decision.merge(headers)
             if exc_info is None:
                 return start_response(status, merged)
             return start_response(status, merged, exc_info)
@@ -83,29 +83,34 @@ class MeshCORS:
         try:
             return self.app(environ, start_merged)
         except Exception:
-            if not started and not _shows_tracebacks(environ):
-                # Written at once, so that the server, which logs the exception, finds an answer
-                # that has started and adds none of its own without CORS fields.
-                answer = INTERNAL_SERVER_ERROR
-                write = start_merged(_status_line(answer), list(answer.headers), sys.exc_info())
-                write(_body(answer, environ))
-            raise
+            # Once an answer has started there is no second one: gunicorn would send the fields of
+            # both.
+            if started or has_wsgi_layer():
+                raise
+            # The server's own answer would have no CORS fields.
+            answer = INTERNAL_SERVER_ERROR
+            write = start_merged(_status_line(answer), list(answer.headers), sys.exc_info())
+            if callable(write):
+                # At once: the server, which logs the exception, finds that an answer has begun.
+                write(_body(answer, method))
+                raise
+            # Some servers have no write(), and take the exception for an answer of their own.
+            traceback.print_exc(file=environ["wsgi.errors"])
+            return [_body(answer, method)]
 
 
-def answer_wsgi(
-    answer: Answer, environ: WSGIEnvironment, start_response: StartResponse
-) -> Iterable[bytes]:
+def answer_wsgi(answer: Answer, method: str, start_response: StartResponse) -> Iterable[bytes]:
     """Give `answer`; a HEAD request gets the same fields and no body (RFC 9110 9.3.2)."""
     start_response(_status_line(answer), list(answer.headers))
-    return [_body(answer, environ)]
+    return [_body(answer, method)]
 
 
 def _status_line(answer: Answer) -> str:
     return f"{answer.status} {HTTPStatus(answer.status).phrase}"
 
 
-def _body(answer: Answer, environ: WSGIEnvironment) -> bytes:
-    return b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body
+def _body(answer: Answer, method: str) -> bytes:
+    return b"" if method == "HEAD" else answer.body
 
 
 def _environ_keys(names: Iterable[bytes]) -> tuple[tuple[str, bytes], ...]:
@@ -127,8 +132,3 @@ def _path(environ: WSGIEnvironment) -> str:
         return path.encode("latin-1").decode()
     except UnicodeError:
         return IN_DOUBT
-
-
-def _shows_tracebacks(environ: WSGIEnvironment) -> bool:
-    """Tell whether Werkzeug's debugger is above, whose error page is left alone."""
-    return "werkzeug.debug.preserve_context" in environ

@@ -1,0 +1,823 @@
+"""An exception ends as it would without the middleware, and with CORS fields where we answer.
+
+One table of stacks, each run with nothing in a place, with a layer that only passes, with another
+library's CORS middleware and with ours: status, body, what reaches the server, what is logged with
+a traceback and how often handlers run are equal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bottle
+import falcon
+import fastapi
+import flask
+import flask_cors
+import litestar
+import litestar.exceptions
+import pytest
+import quart
+from litestar.middleware import DefineMiddleware
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware as OpenTelemetryWSGI
+from sentry_sdk.integrations.asgi import SentryAsgiMiddleware
+from sentry_sdk.integrations.wsgi import SentryWsgiMiddleware
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Host, Mount, Route, Router
+from starlette.staticfiles import StaticFiles
+from werkzeug.debug import DebuggedApplication
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+import meshcors
+import meshcors.wsgi
+from meshcors import Policy
+from tests.calling import EVIL, UI, Answered, call_asgi, call_wsgi, environ_of, http_scope
+
+with warnings.catch_warnings():
+    # connexion imports what jsonschema has deprecated.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import connexion
+
+POLICY = Policy(allow_origins=[UI])
+Layer = Callable[[Any], Any]
+
+
+class OwnError(Exception):
+    """Has a handler of its own in every app below."""
+
+
+class Calls:
+    """How often the apps' handlers ran."""
+
+    count = 0
+
+
+ERRORS: dict[str, Callable[[], BaseException]] = {
+    "/value": lambda: ValueError("value"),
+    "/permission": lambda: PermissionError("permission"),
+    "/own": lambda: OwnError("own"),
+    "/http": lambda: HTTPException(401, "http", {"www-authenticate": "Basic"}),
+    "/teapot": lambda: HTTPException(418, "teapot"),
+    "/group": lambda: ExceptionGroup("group", [ValueError("one"), ValueError("two")]),
+}
+
+
+def fail(path: str) -> None:
+    error = ERRORS.get(path)
+    if error is not None:
+        raise error()
+
+
+# --- ASGI: what is in the place ---------------------------------------------------------------
+
+
+class Passing:
+    """A layer that only passes."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+def nothing(app: Any) -> Any:
+    return app
+
+
+def starlettes(app: Any) -> Any:
+    return CORSMiddleware(app, allow_origins=[UI])
+
+
+def ours(app: Any) -> Any:
+    return meshcors.MeshCORS(app, POLICY)
+
+
+# --- ASGI: what is around it ------------------------------------------------------------------
+
+
+async def raw(scope: Any, receive: Any, send: Any) -> None:
+    fail(scope["path"])
+    await PlainTextResponse("raw")(scope, receive, send)
+
+
+class Catching:
+    """A user's own layer that turns exceptions into answers, whatever its arguments' names."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, s: Any, r: Any, out: Any) -> None:
+        try:
+            await self.call(s, r, out)
+        except PermissionError:
+            await JSONResponse({"caught": "permission"}, 403)(s, r, out)
+        except Exception as error:
+            Calls.count += 1
+            await JSONResponse({"caught": str(error)}, 500)(s, r, out)
+
+    async def call(self, *connection: Any) -> None:
+        await self.app(*connection)
+
+
+class CatchingTask(Catching):
+    """The same, with what is below in a task of its own, as time limits have it."""
+
+    async def call(self, *connection: Any) -> None:
+        await asyncio.ensure_future(self.app(*connection))
+
+
+class CatchingGroup(Catching):
+    async def call(self, *connection: Any) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.app(*connection))
+        except* ValueError as caught:
+            raise caught.exceptions[0] from None
+
+
+async def dispatch_catching(request: Any, call_next: Any) -> Any:
+    try:
+        return await call_next(request)
+    except PermissionError:
+        return JSONResponse({"caught": "permission"}, 403)
+    except ValueError as error:
+        return JSONResponse({"caught": str(error)}, 500)
+
+
+async def dispatch_passing(request: Any, call_next: Any) -> Any:
+    return await call_next(request)
+
+
+class RaisingAnother(Passing):
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except ValueError as error:
+            raise LookupError("another") from error
+
+
+async def endpoint(request: Any) -> Any:
+    fail(request.scope["path"].removeprefix("/in"))
+    return PlainTextResponse("fine")
+
+
+def own_handler(request: Any, error: Exception) -> Any:
+    Calls.count += 1
+    return JSONResponse({"own": str(error)}, 409)
+
+
+async def own_async_handler(request: Any, error: Exception) -> Any:
+    return own_handler(request, error)
+
+
+def last_handler(request: Any, error: Exception) -> Any:
+    Calls.count += 1
+    return JSONResponse({"last": str(error)}, 500)
+
+
+async def last_async_handler(request: Any, error: Exception) -> Any:
+    return last_handler(request, error)
+
+
+class CallableHandler:
+    async def __call__(self, request: Any, error: Exception) -> Any:
+        return last_handler(request, error)
+
+
+def failing_handler(request: Any, error: Exception) -> Any:
+    Calls.count += 1
+    raise LookupError("in the handler")
+
+
+HANDLERS: dict[Any, Any] = {OwnError: own_handler, 418: own_async_handler}
+ROUTES = [Route(path, endpoint) for path in (*ERRORS, "/fine")]
+IN = [Mount("/in", routes=ROUTES)]
+
+
+def starlette(layers: Iterable[Any], handlers: Any = HANDLERS, **options: Any) -> Any:
+    """An app whose user middleware is `layers`, the outermost first."""
+    app = Starlette(routes=[*ROUTES, *IN], exception_handlers=handlers, **options)
+    for layer in reversed([*layers]):
+        app.add_middleware(layer)
+    return app
+
+
+def fastapi_app(layers: Iterable[Any], handlers: Any = HANDLERS) -> Any:
+    app = fastapi.FastAPI(exception_handlers=handlers)
+    for path in (*ERRORS, "/fine"):
+        app.add_api_route(path, fastapi_endpoint, methods=["GET"])
+        app.add_api_route(f"/typed{path}", typed, methods=["GET"])
+    for layer in reversed([*layers]):
+        app.add_middleware(layer)
+    return app
+
+
+async def fastapi_endpoint(request: fastapi.Request) -> str:
+    fail(request.url.path.removeprefix("/in"))
+    return "fine"
+
+
+def typed(number: int) -> int:
+    return number
+
+
+def fastapi_decorated(layer: Layer) -> Any:
+    """`add_middleware` first, a decorated function after it: so that is outside."""
+    app = fastapi_app([layer])
+    app.middleware("http")(dispatch_catching)
+    return app
+
+
+def base(dispatch: Any) -> Layer:
+    return lambda app: BaseHTTPMiddleware(app, dispatch)
+
+
+def mounted(app: Any, layer: Layer = nothing, handlers: Any = HANDLERS) -> Any:
+    return starlette_of([Mount("/in", app), *ROUTES], layer, handlers)
+
+
+def starlette_of(routes: list[Any], layer: Layer = nothing, handlers: Any = HANDLERS) -> Any:
+    middleware = [Middleware(layer)]
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
+
+
+def static() -> Any:
+    return StaticFiles(directory=Path(__file__).parent)
+
+
+@litestar.get(list(ERRORS))
+async def litestar_endpoint(request: litestar.Request[Any, Any, Any]) -> None:
+    fail(request.url.path)
+
+
+@litestar.get("/auth", middleware=[])
+async def litestar_auth() -> None:
+    raise litestar.exceptions.NotAuthorizedException("no", headers={"x-own": "1"})
+
+
+@litestar.get("/limit")
+async def litestar_limit() -> None:
+    raise litestar.exceptions.TooManyRequestsException("slow down")
+
+
+def litestar_own(request: Any, error: Exception) -> Any:
+    Calls.count += 1
+    return litestar.Response({"own": str(error)}, status_code=409)
+
+
+class LitestarAuth:
+    """Authentication of a route: it refuses before the route runs."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        raise litestar.exceptions.NotAuthorizedException("who are you")
+
+
+@litestar.get("/route-auth", middleware=[LitestarAuth])
+async def litestar_route_auth() -> None: ...
+
+
+def litestar_app(layer: Layer) -> Any:
+    middleware = [] if layer is nothing else [DefineMiddleware(layer)]
+    return litestar.Litestar(
+        [litestar_endpoint, litestar_auth, litestar_limit, litestar_route_auth],
+        middleware=middleware,
+        exception_handlers={OwnError: litestar_own},
+    )
+
+
+def quart_app(layer: Layer) -> Any:
+    app = quart.Quart(__name__)
+
+    @app.get("/<path:name>")
+    async def serve(name: str) -> str:
+        fail(f"/{name}")
+        return "fine"
+
+    @app.errorhandler(OwnError)
+    async def handle(error: Exception) -> Any:
+        Calls.count += 1
+        return {"own": str(error)}, 409
+
+    app.asgi_app = layer(app.asgi_app)
+    return app
+
+
+def connexion_app(layer: Layer) -> Any:
+    operation = {"operationId": "unused", "responses": {"200": {"description": "fine"}}}
+    specification = {
+        "openapi": "3.0.0",
+        "info": {"title": "x", "version": "1"},
+        "paths": {path: {"get": operation} for path in (*ERRORS, "/fine")},
+    }
+    app = connexion.AsyncApp(__name__)
+    app.add_api(specification, resolver=ConnexionResolver())
+    app.add_error_handler(OwnError, own_handler_of_connexion)
+    if layer is not nothing:
+        app.add_middleware(layer)
+    return app
+
+
+class ConnexionResolver(connexion.Resolver):
+    def resolve(self, operation: Any) -> Any:
+        async def serve() -> str:
+            fail(operation.path)
+            return "fine"
+
+        return connexion.resolver.Resolution(serve, operation.path)
+
+
+def own_handler_of_connexion(request: Any, error: Exception) -> Any:
+    Calls.count += 1
+    return connexion.lifecycle.ConnexionResponse(status_code=409, body=str(error))
+
+
+@dataclass(frozen=True)
+class Stack:
+    """An app with a place for a layer.
+
+    `bare` are the paths whose answer is made by somebody outside of the place who cannot be made to
+    add CORS fields; the reason is told beside each stack.
+    """
+
+    name: str
+    build: Callable[[Layer], Any]
+    bare: Any = ()
+    paths: tuple[str, ...] = (*ERRORS, "/fine", "/missing")
+
+    def is_bare(self, path: str) -> bool:
+        return (self.bare is ALL_FAILURES and path in ERRORS) or path in self.bare
+
+
+ALL_FAILURES = "every failure"
+IN_PATHS = tuple(f"/in{path}" for path in (*ERRORS, "/fine", "/missing"))
+CAUGHT = ("/value", "/permission")
+
+ASGI_STACKS = [
+    Stack("the app alone", lambda layer: layer(raw)),
+    Stack("a layer that passes outside", lambda layer: GZipMiddleware(layer(raw))),
+    # A user's own layer answers, on the far side of us.
+    Stack("catch-all outside", lambda layer: Catching(layer(raw)), ALL_FAILURES),
+    Stack("catch-all outside, task", lambda layer: CatchingTask(layer(raw)), ALL_FAILURES),
+    Stack("catch-all outside, group", lambda layer: CatchingGroup(layer(raw)), ALL_FAILURES),
+    Stack("catch-all inside", lambda layer: layer(Catching(raw))),
+    # It may answer: what it does not, the server does.
+    Stack("dispatch outside", lambda layer: base(dispatch_catching)(layer(raw)), ALL_FAILURES),
+    Stack("starlette", lambda layer: starlette([layer])),
+    Stack("starlette, last handler", lambda layer: starlette([layer], {500: last_handler})),
+    Stack(
+        "starlette, last handler async",
+        lambda layer: starlette([layer], {**HANDLERS, Exception: last_async_handler}),
+    ),
+    Stack(
+        "starlette, last handler an object",
+        lambda layer: starlette([layer], {Exception: CallableHandler()}),
+    ),
+    # The handler's own failure is the server's to answer.
+    Stack(
+        "starlette, last handler fails",
+        lambda layer: starlette([layer], {500: failing_handler}),
+        ("/value", "/permission", "/group", "/own"),
+    ),
+    # The page with the traceback is left alone.
+    Stack(
+        "starlette, debug",
+        lambda layer: starlette([layer], debug=True),
+        ("/value", "/permission", "/group"),
+    ),
+    Stack("starlette, around the app", lambda layer: layer(starlette([]))),
+    Stack("starlette, a passing layer outside", lambda layer: starlette([Passing, layer])),
+    Stack(
+        "starlette, passing dispatch outside",
+        lambda layer: starlette([base(dispatch_passing), layer]),
+    ),
+    # What the user's layer catches, it answers.
+    Stack(
+        "starlette, catch-all outside",
+        lambda layer: starlette([Catching, layer]),
+        ("/value", "/permission", "/group"),
+    ),
+    Stack(
+        "starlette, dispatch outside",
+        lambda layer: starlette([base(dispatch_catching), layer], {**HANDLERS, 500: last_handler}),
+        CAUGHT,
+    ),
+    Stack("starlette, another error outside", lambda app: starlette([RaisingAnother, app])),
+    Stack("starlette, dispatch inside", lambda layer: starlette([layer, base(dispatch_catching)])),
+    Stack("fastapi", lambda layer: fastapi_app([layer]), paths=(*ERRORS, "/typed/fine?number=x")),
+    Stack("fastapi, decorated outside", fastapi_decorated, CAUGHT),
+    Stack(
+        "fastapi, last handler",
+        lambda layer: fastapi_app([layer], {**HANDLERS, Exception: last_async_handler}),
+    ),
+    Stack("mounted app", lambda layer: mounted(layer(raw_below)), paths=IN_PATHS),
+    Stack(
+        "mounted static files",
+        lambda layer: mounted(layer(static())),
+        paths=("/in/missing", "/in/../x", "/in/test_exceptions.py"),
+    ),
+    Stack(
+        "mounted static files, own 404",
+        lambda layer: mounted(layer(static()), handlers={404: own_handler}),
+        paths=("/in/missing",),
+    ),
+    Stack(
+        "mounted static files of fastapi",
+        lambda layer: fastapi_mounting(layer(static())),
+        paths=("/in/missing",),
+    ),
+    Stack(
+        "mounted, catch-all between",
+        lambda layer: mounted(Catching(layer(static()))),
+        ("/in/missing",),
+        paths=("/in/missing", "/in/test_exceptions.py"),
+    ),
+    Stack(
+        "Mount with middleware",
+        lambda layer: starlette_of([Mount("/in", routes=ROUTES, middleware=[Middleware(layer)])]),
+        paths=IN_PATHS,
+    ),
+    Stack(
+        "Router with middleware",
+        lambda layer: starlette_of([Mount("/in", Router(ROUTES, middleware=[Middleware(layer)]))]),
+        paths=IN_PATHS,
+    ),
+    Stack(
+        "Route with middleware",
+        lambda layer: starlette_of(
+            [Route(path, endpoint, middleware=[Middleware(layer)]) for path in ERRORS]
+        ),
+        paths=tuple(ERRORS),
+    ),
+    Stack(
+        "Host",
+        lambda layer: starlette_of([Host("testserver", layer(Router(ROUTES)))]),
+    ),
+    Stack(
+        "sub-app with middleware",
+        lambda layer: mounted(starlette([layer])),
+        paths=IN_PATHS,
+    ),
+    Stack("sub-app inside", lambda layer: mounted(layer(starlette([]))), paths=IN_PATHS),
+    Stack(
+        "fastapi sub-app",
+        lambda layer: fastapi_mounting(fastapi_app([layer])),
+        paths=tuple(path for path in IN_PATHS if "fine" not in path),
+    ),
+    # Litestar's own layer, outside of its list, answers what is raised.
+    Stack(
+        "litestar's list",
+        litestar_app,
+        ("/route-auth", "/missing"),
+        paths=(*ERRORS, "/auth", "/limit", "/route-auth", "/missing"),
+    ),
+    Stack(
+        "around litestar",
+        lambda layer: layer(litestar_app(nothing)),
+        paths=(*ERRORS, "/auth", "/limit", "/route-auth", "/missing"),
+    ),
+    Stack("quart", quart_app),
+    # Connexion's own layer, outside of the default position, answers what is raised.
+    Stack(
+        "connexion's list",
+        connexion_app,
+        ("/value", "/permission", "/own", "/http", "/teapot", "/group", "/missing"),
+    ),
+    Stack("around connexion", lambda layer: layer(connexion_app(nothing))),
+    Stack("opentelemetry outside", lambda layer: OpenTelemetryMiddleware(layer(raw))),
+    Stack("sentry outside", lambda layer: SentryAsgiMiddleware(layer(raw))),
+    Stack("opentelemetry in starlette", lambda app: starlette([OpenTelemetryMiddleware, app])),
+]
+
+
+async def raw_below(scope: Any, receive: Any, send: Any) -> None:
+    path = scope["path"].removeprefix("/in")
+    if path == "/missing":
+        raise HTTPException(404)
+    await raw({**scope, "path": path}, receive, send)
+
+
+def fastapi_mounting(app: Any) -> Any:
+    main = fastapi_app([])
+    main.mount("/in", app)
+    return main
+
+
+LAYERS: dict[str, Layer] = {
+    "nothing": nothing,
+    "passing": Passing,
+    "another's": starlettes,
+    "ours": ours,
+}
+
+
+@dataclass
+class Outcome:
+    """What is compared: the fields are those beside CORS."""
+
+    status: int
+    body: bytes
+    fields: list[tuple[str, str]]
+    reached_server: str
+    handler_calls: int
+    tracebacks: int
+
+
+def outcome(answered: Answered, records: Iterable[logging.LogRecord]) -> Outcome:
+    if answered.raised is not None and not answered.status:
+        # As servers do.
+        answered.status, answered.body = 500, b"Internal Server Error"
+        answered.headers = [("content-type", "text/plain; charset=utf-8"), ("content-length", "21")]
+    dropped = {"vary", "date"}
+    if b"Traceback (most recent call last):" in answered.body[:80]:
+        # Of a page with the traceback only its last line is compared: the layers are in it.
+        answered.body = answered.body.splitlines()[-1]
+        dropped.add("content-length")
+    if b"// Werkzeug Debugger" in answered.body:
+        answered.body = answered.body.partition(b"</title>")[0]
+        dropped.add("content-length")
+    return Outcome(
+        answered.status,
+        answered.body,
+        sorted(
+            field
+            for field in answered.headers
+            if not field[0].startswith("access-control-") and field[0] not in dropped
+        ),
+        repr(answered.raised),
+        Calls.count,
+        sum(record.exc_info is not None for record in records),
+    )
+
+
+ASGI_CASES = [(stack, path) for stack in ASGI_STACKS for path in stack.paths]
+
+
+@pytest.mark.parametrize(
+    ("stack", "path"),
+    [pytest.param(*case, id=f"{case[0].name}: {case[1]}") for case in ASGI_CASES],
+)
+def test_asgi(stack: Stack, path: str, caplog: pytest.LogCaptureFixture) -> None:
+    found: dict[str, Outcome] = {}
+    allowed: dict[str, str | None] = {}
+    for name, layer in LAYERS.items():
+        Calls.count = 0
+        caplog.clear()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            app = stack.build(layer)
+        # Twice: what the first call leaves behind changes nothing for the second.
+        for _ in range(2):
+            Calls.count = 0
+            caplog.clear()
+            answered = call_asgi(app, scope=scope_of(path))
+            found[name] = outcome(answered, caplog.records)
+            allowed[name] = answered.get("access-control-allow-origin")
+    for each in found.values():
+        assert each == found["nothing"]
+    assert allowed["nothing"] is None
+    assert allowed["ours"] == (None if stack.is_bare(path) else UI)
+
+
+def scope_of(path: str) -> dict[str, Any]:
+    path, _, query = path.partition("?")
+    headers = [("host", "testserver"), ("origin", UI)]
+    return http_scope("GET", path, headers, query_string=query.encode())
+
+
+# --- WSGI -------------------------------------------------------------------------------------
+
+
+def wsgi_raw(environ: Any, start_response: Any) -> Any:
+    fail(environ["PATH_INFO"])
+    start_response("200 OK", [("content-type", "text/plain")])
+    return [b"raw"]
+
+
+def wsgi_starting(environ: Any, start_response: Any) -> Any:
+    """It fails after it has named its status, with no byte sent yet."""
+    start_response("200 OK", [("content-type", "text/plain")])
+    fail(environ["PATH_INFO"])
+    return [b"raw"]
+
+
+def wsgi_passing(app: Any) -> Any:
+    return lambda environ, start_response: app(environ, start_response)
+
+
+def flask_corss(app: Any) -> Any:
+    """flask-cors is no layer: `flask_app` gives it the app itself."""
+    raise NotImplementedError
+
+
+def wsgi_ours(app: Any) -> Any:
+    return meshcors.wsgi.MeshCORS(app, POLICY)
+
+
+class WSGICatching:
+    """A user's own layer that maps exceptions, whatever its arguments' names."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    def __call__(self, env: Any, respond: Any) -> Any:
+        try:
+            return self.app(env, respond)
+        except PermissionError:
+            respond("403 Forbidden", [("content-type", "text/plain")])
+            return [b"caught"]
+        except Exception as error:
+            Calls.count += 1
+            respond("500 Oh", [("content-type", "text/plain")])
+            return [str(error).encode()]
+
+
+def wsgi_catching_late(app: Any) -> Any:
+    """The same as a generator: the app runs when its first part is asked for."""
+
+    def catching(environ: Any, start_response: Any) -> Any:
+        try:
+            yield from app(environ, start_response)
+        except Exception as error:
+            Calls.count += 1
+            start_response("500 Oh", [("content-type", "text/plain")])
+            yield str(error).encode()
+
+    return catching
+
+
+def flask_app(layer: Layer, **config: Any) -> Any:
+    app = flask.Flask(__name__)
+    app.config.update(config)
+
+    @app.get("/<path:name>")
+    def serve(name: str) -> str:
+        fail(f"/{name}")
+        return "fine" if name == "fine" else flask.abort(404)
+
+    @app.errorhandler(OwnError)
+    def handle(error: Exception) -> Any:
+        Calls.count += 1
+        return {"own": str(error)}, 409
+
+    if layer is flask_corss:
+        flask_cors.CORS(app, origins=[UI])
+    else:
+        app.wsgi_app = layer(app.wsgi_app)  # type: ignore[method-assign]
+    return app
+
+
+def falcon_app() -> Any:
+    class Resource:
+        def on_get(self, request: Any, response: Any, name: str) -> None:
+            fail(f"/{name}")
+
+    app = falcon.App()
+    app.add_route("/{name}", Resource())
+    return app
+
+
+def bottle_app(*, catches: bool = True) -> Any:
+    app = bottle.Bottle()
+    app.catchall = catches
+    app.route("/<name>", callback=lambda name: fail(f"/{name}") or "fine")
+    return app
+
+
+WSGI_STACKS = [
+    Stack("the app alone", lambda layer: layer(wsgi_raw)),
+    # Some servers would send the fields of both answers.
+    Stack("the app that has started", lambda layer: layer(wsgi_starting), ALL_FAILURES),
+    Stack(
+        "layers of Werkzeug outside", lambda layer: ProxyFix(DispatcherMiddleware(layer(wsgi_raw)))
+    ),
+    # A user's own layer answers, on the far side of us.
+    Stack("catch-all outside", lambda layer: WSGICatching(layer(wsgi_raw)), ALL_FAILURES),
+    Stack(
+        "catch-all outside, late", lambda layer: wsgi_catching_late(layer(wsgi_raw)), ALL_FAILURES
+    ),
+    Stack("catch-all inside", lambda layer: layer(WSGICatching(wsgi_raw))),
+    Stack("flask", flask_app),
+    Stack("flask, exceptions on the way out", lambda layer: flask_app(layer, TESTING=True)),
+    # The page with the traceback is left alone.
+    Stack(
+        "flask in the debugger",
+        lambda layer: DebuggedApplication(flask_app(layer, DEBUG=True)),
+        ("/value", "/permission", "/http", "/teapot", "/group"),
+    ),
+    Stack("opentelemetry outside", lambda layer: OpenTelemetryWSGI(layer(wsgi_raw))),
+    Stack("sentry outside", lambda layer: SentryWsgiMiddleware(layer(wsgi_raw))),
+    Stack("falcon", lambda layer: layer(falcon_app())),
+    Stack("bottle", lambda layer: layer(bottle_app())),
+    Stack("bottle, exceptions on the way out", lambda layer: layer(bottle_app(catches=False))),
+]
+WSGI_LAYERS: dict[str, Layer] = {
+    "nothing": nothing,
+    "passing": wsgi_passing,
+    "another's": flask_corss,
+    "ours": wsgi_ours,
+}
+
+
+@pytest.mark.parametrize(
+    ("stack", "path"),
+    [
+        pytest.param(stack, path, id=f"{stack.name}: {path}")
+        for stack in WSGI_STACKS
+        for path in stack.paths
+    ],
+)
+def test_wsgi(
+    stack: Stack, path: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found: dict[str, Outcome] = {}
+    allowed: dict[str, str | None] = {}
+    for name, layer in WSGI_LAYERS.items():
+        if layer is flask_corss and "flask" not in stack.name:
+            continue
+        app = stack.build(layer)
+        for _ in range(2):
+            Calls.count = 0
+            caplog.clear()
+            environ = environ_of("GET", path, [("origin", UI)])
+            answered = call_wsgi(app, environ=environ, validated=False)
+            if answered.raised is not None and answered.body != b"Internal Server Error":
+                answered.status = 0  # no byte is out: the server answers
+            found[name] = outcome(answered, caplog.records)
+            allowed[name] = answered.get("access-control-allow-origin")
+    for each in found.values():
+        assert each == found["nothing"]
+    assert allowed["ours"] == (None if stack.is_bare(path) else UI)
+
+
+# --- what a table does not show ---------------------------------------------------------------
+
+
+def test_an_exception_object_that_is_raised_again_carries_nothing_of_the_first_request() -> None:
+    error = ValueError("one for all")
+
+    async def raising(scope: Any, receive: Any, send: Any) -> None:
+        raise error
+
+    app = starlette_of([Mount("/ours", ours(raising)), Mount("/in", raising)], handlers={})
+    allowed = call_asgi(app, path="/ours/x", headers=[("origin", UI)])
+    assert allowed.get("access-control-allow-origin") == UI
+    for path in ("/ours/x", "/in/x"):
+        refused = call_asgi(app, path=path, headers=[("origin", EVIL)])
+        assert (refused.status, refused.cors) == (500, set())
+
+
+def test_starlettes_handlers_are_wrapped_once() -> None:
+    app = starlette([ours], {**HANDLERS, 500: last_handler})
+    for _ in range(3):
+        call_asgi(app, path="/value", headers=[("origin", UI)])
+    wrapped = app.middleware_stack.handler
+    call_asgi(app, path="/value", headers=[("origin", UI)])
+    assert app.middleware_stack.handler is wrapped
+
+
+def test_a_stack_whose_error_layer_is_out_of_sight_passes_the_exception() -> None:
+    """The 500 has no CORS fields then, and nothing else changes."""
+    app = starlette([ours])
+    stack = app.build_middleware_stack()
+
+    async def opaque(scope: Any, receive: Any, send: Any) -> None:
+        await stack(scope, receive, send)
+
+    app.middleware_stack = opaque
+    answered = call_asgi(app, path="/value", headers=[("origin", UI)])
+    assert (answered.status, answered.body) == (500, b"Internal Server Error")
+    assert isinstance(answered.raised, ValueError)
+    assert answered.cors == set()
+
+
+def test_a_chain_of_exceptions_that_bites_its_tail_ends() -> None:
+    class Looping(Passing):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            one, two = LookupError("one"), LookupError("two")
+            one.__cause__, two.__cause__ = two, one
+            raise one
+
+    # A first failure has the handlers wrapped.
+    app = starlette([ours], {500: last_handler})
+    call_asgi(app, path="/value", headers=[("origin", UI)])
+    app.middleware_stack.app = Looping(None)
+    answered = call_asgi(app, path="/value", headers=[("origin", UI)])
+    assert (answered.status, answered.cors) == (500, set())
