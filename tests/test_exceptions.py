@@ -12,6 +12,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -779,9 +780,66 @@ def test_an_exception_object_that_is_raised_again_carries_nothing_of_the_first_r
     app = starlette_of([Mount("/ours", ours(raising)), Mount("/in", raising)], handlers={})
     allowed = call_asgi(app, path="/ours/x", headers=[("origin", UI)])
     assert allowed.get("access-control-allow-origin") == UI
-    for path in ("/ours/x", "/in/x"):
+    for path in ("/in/x", "/ours/x"):
         refused = call_asgi(app, path=path, headers=[("origin", EVIL)])
         assert (refused.status, refused.cors) == (500, set())
+
+
+def test_what_an_exception_carries_shows_nothing_of_the_request() -> None:
+    answered = call_asgi(starlette([ours]), path="/value", headers=[("origin", UI)])
+    assert UI not in repr(vars(answered.raised))
+
+
+def test_a_handler_that_is_partial() -> None:
+    for handler in (last_async_handler, last_handler):
+        app = starlette([ours], {500: partial(handler)})
+        answered = call_asgi(app, path="/value", headers=[("origin", UI)])
+        assert (answered.status, answered.body) == (500, b'{"last":"value"}')
+        assert answered.get("access-control-allow-origin") == UI
+
+
+@pytest.mark.parametrize(
+    ("module", "status"),
+    [
+        # daphne runs each request as a task of its own, with nobody outside.
+        ("daphne.server", 500),
+        # Whoever else does may have a layer there.
+        ("somebodys.layer", 0),
+    ],
+)
+def test_a_task_of_its_own(module: str, status: int) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    send.__module__ = module
+
+    async def run() -> None:
+        scope = http_scope(path="/value", headers=[("origin", UI)])
+        await asyncio.ensure_future(ours(raw)(scope, send, partial(send)))
+
+    with pytest.raises(ValueError, match="value"):
+        asyncio.run(run())
+    assert [message["status"] for message in sent if "status" in message] == [status][: len(sent)]
+    assert bool(sent) is bool(status)
+
+
+def test_gunicorns_asgi_worker_logs_no_error_after_a_whole_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """So we do; see tests/e2e/test_exceptions_on_servers.py for the real one."""
+
+    async def send(message: Any) -> None: ...
+
+    send.__module__ = "gunicorn.asgi.protocol"
+
+    async def run() -> None:
+        await ours(raw)(http_scope(path="/value", headers=[("origin", UI)]), send, send)
+
+    with pytest.raises(ValueError, match="value"):
+        asyncio.run(run())
+    assert [record.name for record in caplog.records] == ["gunicorn.error"]
 
 
 def test_starlettes_handlers_are_wrapped_once() -> None:
@@ -793,7 +851,8 @@ def test_starlettes_handlers_are_wrapped_once() -> None:
     assert app.middleware_stack.handler is wrapped
 
 
-def test_a_stack_whose_error_layer_is_out_of_sight_passes_the_exception() -> None:
+@pytest.mark.parametrize("loops", [False, True])
+def test_a_stack_whose_error_layer_is_out_of_sight_passes_the_exception(loops: bool) -> None:
     """The 500 has no CORS fields then, and nothing else changes."""
     app = starlette([ours])
     stack = app.build_middleware_stack()
@@ -801,6 +860,8 @@ def test_a_stack_whose_error_layer_is_out_of_sight_passes_the_exception() -> Non
     async def opaque(scope: Any, receive: Any, send: Any) -> None:
         await stack(scope, receive, send)
 
+    if loops:
+        opaque.app = opaque  # type: ignore[attr-defined]
     app.middleware_stack = opaque
     answered = call_asgi(app, path="/value", headers=[("origin", UI)])
     assert (answered.status, answered.body) == (500, b"Internal Server Error")

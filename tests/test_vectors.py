@@ -22,8 +22,8 @@ RAN = {
     "fastapi": 905,
     "fastapi-init_app": 905,
     "flask": 873,
-    "asgi-under-wsgi": 873,
-    "wsgi-under-asgi": 873,
+    "asgi-under-wsgi": 801,
+    "wsgi-under-asgi": 801,
     "create_app": 505,
     "create_app-service": 908,
     "create_app-mount": 908,
@@ -136,7 +136,7 @@ def test_no_vector_is_left_out_silently(capsys: pytest.CaptureFixture[str]) -> N
     ran = {name: sum(driver.runs(vector) for vector in VECTORS) for name, driver in DRIVERS.items()}
     with capsys.disabled():
         print(f"\n{len(VECTORS)} vectors; by driver: {ran}")
-    traits = {trait for vector in VECTORS for trait in vector.traits}
+    traits = {"app-fails", *(trait for vector in VECTORS for trait in vector.traits)}
     for driver in DRIVERS.values():
         assert driver.leaves_out.keys() <= traits
         assert all(driver.leaves_out.values()), "each with its reason"
