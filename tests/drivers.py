@@ -559,7 +559,7 @@ def each_driver(test: Callable[..., None]) -> Callable[..., None]:
 
 
 def behaviour_below(driver: Driver, behaviour: str) -> str | None:
-    """Return the app that `driver` runs: none below a ready-made one, and none that it leaves out."""
+    """Return the app that `driver` runs: none below a ready-made one, and one that it takes."""
     if behaviour == "fails" and "app-fails" in driver.leaves_out:
         behaviour = "ok"
     return behaviour if "ready-made" in driver.leaves_out else None
