@@ -8,10 +8,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
+from tests.calling import UI, call_asgi
 from tests.e2e.processes import free_port, running
 
 ROOT = Path(__file__).parent.parent
@@ -29,7 +30,7 @@ BLOCKS = [
         r"^```(\w+)\n(.*?)^```$", README.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     )
 ]
-SERVICE, *POLICIES = [block.text for block in BLOCKS if block.language == "python"]
+SERVICE, *POLICIES, READY_MADE = [block.text for block in BLOCKS if block.language == "python"]
 TRY_IT, INSTALL, RUN, TEST = [block.text for block in BLOCKS if block.language == "console"]
 
 
@@ -45,6 +46,7 @@ def test_every_kind_of_block_is_one_that_is_tested() -> None:
         *("console", "console", "console"),
         "yaml",
         *("python", "python", "text"),
+        "python",
     ]
 
 
@@ -75,6 +77,16 @@ def test_the_policies_are_made_and_refused_as_shown() -> None:
             exec(compile(source, str(README), "exec"), {})
     (shown,) = [block.text for block in BLOCKS if block.language == "text"]
     assert printed.getvalue() == shown
+
+
+def test_the_ready_made_apps_check_the_key() -> None:
+    made: dict[str, Any] = {}
+    exec(compile(READY_MADE, str(README), "exec"), made)
+    made["service"].get("/predict")(lambda: "predicted")
+    for app, path in ((made["app"], "/predict"), (made["app_alone"], "/v1/predict")):
+        for key, status in (("xyz", 200), ("guess", 403)):
+            answered = call_asgi(app, path=path, headers=[("origin", UI), ("model-api-key", key)])
+            assert (answered.status, answered.get("access-control-allow-origin")) == (status, UI)
 
 
 def test_the_pod_of_the_readme_runs() -> None:
