@@ -95,7 +95,7 @@ class MeshCORS:
                 write(_body(answer, method))
                 raise
             # Some servers have no write(), and take the exception for an answer of their own.
-            traceback.print_exc(file=environ["wsgi.errors"])
+            traceback.print_exc(file=environ.get("wsgi.errors"))
             return [_body(answer, method)]
 
 
