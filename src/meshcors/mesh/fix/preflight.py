@@ -71,8 +71,8 @@ def needs(subject: Subject) -> list[Need]:
         fates = {"nowhere", "refused", "elsewhere"} if has_policy else {"nowhere", "refused"}
         lost = tuple(
             journey
-            for journey in subject.journeys
-            if journey.route.document is service and journey.fate in fates and _asks(journey)
+            for journey in subject.journeys_from(service)
+            if journey.fate in fates and _asks(journey)
         )
         if lost:
             found.append(Need(service, lost))
