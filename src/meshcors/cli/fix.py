@@ -16,7 +16,7 @@ from meshcors.cli.printing import printable
 from meshcors.mesh.fix import Mended, Way, Wish, fix, separate
 from meshcors.mesh.fix.origins import origin_match
 from meshcors.mesh.fix.preflight import pod_command
-from meshcors.mesh.lint import lint
+from meshcors.mesh.lint import findings_in
 from meshcors.origins import OriginError
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def command(
     diff = "".join(_diff(target, before, mended.text)) if changed else ""
     if changed and writing:
         write(target, mended.text.encode(), before=None if apart else content, like=file)
-    notes = list(_notes(mended, wish, text, file, apart=apart))
+    notes = list(_notes(mended, wish, file))
     if form == "json":
         report = {"file": target, "changed": changed, "written": changed and writing}
         click.echo(json.dumps(report | {"diff": diff, "notes": notes}, indent=2))
@@ -132,7 +132,7 @@ def _diff(name: str, before: str | None, after: str) -> Iterator[str]:
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
-def _notes(mended: Mended, wish: Wish, text: str, file: str, *, apart: bool) -> Iterator[str]:
+def _notes(mended: Mended, wish: Wish, file: str) -> Iterator[str]:
     if mended.needs and wish.way == "mesh":
         yield _LACKS
     if wish.way != "mesh":
@@ -144,8 +144,6 @@ def _notes(mended: Mended, wish: Wish, text: str, file: str, *, apart: bool) -> 
     for need in mended.needs:
         if any(each.route.source.cors_policy is None for each in need.journeys):
             yield f"{need.service.label}: without corsPolicy a rule leaves CORS to its service"
-    after = {f"{file} (second)": mended.text, file: text} if apart else {file: mended.text}
-    findings = lint({name: each for name, each in after.items() if each})
-    left = sum(finding.rule.severity == "error" for finding in findings)
+    left = sum(finding.rule.severity == "error" for finding in findings_in(mended.after))
     if left:
         yield f"{left} error{'s' * (left > 1)} left that only you can mend: meshcors lint {file}"
