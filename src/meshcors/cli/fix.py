@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from meshcors.cli import options
+from meshcors.cli.diff import unified_diff
 from meshcors.cli.files import decoded, read_bytes, write
 from meshcors.cli.printing import printable
 from meshcors.mesh.fix import Mended, Way, Wish, fix, separate
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from meshcors.mesh.fix import OriginMatch
 
-_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 _LACKS: Final = (
     "without a pod Envoy checks no method and no header of a preflight, says no Vary, and a"
     " missing or unknown key still gets a bare 404 that pages cannot read"
@@ -96,7 +94,7 @@ def command(
     else:
         mended = fix(text, file, wish)
         target, before, changed = file, text, mended.text != text
-    diff = "".join(_diff(target, before, mended.text)) if changed else ""
+    diff = unified_diff(before, mended.text, target) if changed else ""
     if changed and writing:
         write(target, mended.text.encode(), before=None if apart else content, like=file)
     notes = list(_notes(mended, wish, file))
@@ -123,13 +121,6 @@ def _second_file(file: str) -> tuple[str, str | None]:
     if not target.exists():
         return str(target), None
     return str(target), decoded(str(target), read_bytes(str(target)))
-
-
-def _diff(name: str, before: str | None, after: str) -> Iterator[str]:
-    """Yield a unified diff that ``patch`` applies, whatever the line breaks are."""
-    old, new = (_LINE.findall(text or "") for text in (before, after))
-    for line in difflib.unified_diff(old, new, name if before is not None else "/dev/null", name):
-        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
 
 def _notes(mended: Mended, wish: Wish, file: str) -> Iterator[str]:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from meshcors.mesh.request import Request
     from meshcors.mesh.routes import Route, RouteMatch, VirtualHost
 
-# A part of a request: ("path", ""), ("folded", "") in lower case, ("header", name), ("query", name).
+# A part of a request: ("path", ""), ("folded", "") for the path in lower case, ("header", name),
+# ("query", name).
 _Part: TypeAlias = tuple[str, str]
 # How many first characters of the part are asked for; -1 is all of it.
 _Asked: TypeAlias = tuple[_Part, int]

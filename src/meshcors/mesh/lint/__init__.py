@@ -55,7 +55,10 @@ def lint(texts: Mapping[str, str], rules: Iterable[Rule] = RULES) -> list[Findin
 def findings_in(
     subject: Subject, rules: Iterable[Rule] = RULES, before: Iterable[Finding] = ()
 ) -> list[Finding]:
-    """Return what ``rules`` find in files that are read, and what was found ``before``; see `lint`."""
+    """Return what ``rules`` find in files that are read, with what was found ``before``.
+
+    See `lint`.
+    """
     chosen = {rule.id: rule for rule in rules}
     found = set(before)
     for rule in chosen.values():

@@ -8,7 +8,6 @@ from meshcors.mesh.cursor import Cursor, Report
 from meshcors.mesh.lint.authorization import fate_of_preflights
 from meshcors.mesh.lint.finding import Hit
 from meshcors.mesh.lint.lenient import at, fields_of, group_and_kind, items_of, text_of
-from meshcors.mesh.lint.subject import is_preflight_rule
 from meshcors.mesh.virtualservice import MESH
 
 if TYPE_CHECKING:
