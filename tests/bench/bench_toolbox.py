@@ -2,8 +2,8 @@
 
 First in one process: for each shape of file, the CPU time for a number of hosts or rules and for
 twice as many, the best of some rounds, the ratio of the two, and how much of it is ruamel.yaml's
-reading of the text. Then whole command lines, from start to exit, on a VirtualService with thousands of hosts
-and hundreds of rules and on one with thousands of rules.
+reading of the text. Then whole command lines, from start to exit, on a VirtualService with
+thousands of hosts and hundreds of rules and on one with thousands of rules.
 
     python -m tests.bench.bench_toolbox [--size 400] [--rounds 3]
 """
