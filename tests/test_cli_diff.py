@@ -16,12 +16,17 @@ TEXTS = st.builds("{}{}".format, LINES.map("".join), st.sampled_from(["", "end",
 
 def patched(before: str, diff: str) -> str:
     """Return ``before`` with a unified diff applied; it has to fit."""
-    diff = diff.replace("\n\\ No newline at end of file\n", "")
     old = re.findall(r"[^\n]*\n|[^\n]+", before)
     made: list[str] = []
     at = 0
     for hunk in re.split(r"^@@ ", diff, flags=re.MULTILINE)[1:]:
-        head, *lines = re.findall(r"[^\n]*\n|[^\n]+", hunk)
+        head, *shown = re.findall(r"[^\n]*\n|[^\n]+", hunk)
+        lines: list[str] = []
+        for line in shown:
+            if line == "\\ No newline at end of file\n":
+                lines[-1] = lines[-1].removesuffix("\n")
+            else:
+                lines.append(line)
         found = re.fullmatch(r"-(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@\n", head)
         assert found is not None
         size, new_size = (int(found[group] or "1") for group in (2, 4))
