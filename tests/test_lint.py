@@ -218,3 +218,50 @@ def test_what_lint_says_of_a_preflight_is_what_the_gateway_does() -> None:
     assert gateway.handle(Request("OPTIONS", "any.example", "/", headers)).kind == "no_route"
     (finding,) = (each for each in lint({"a": ORIGINAL.read_text()}) if each.rule.id == "MC001")
     assert re.search(r"names model-api-key .* 404", finding.reason)
+
+
+WITHOUT_HOSTS = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: delegate, namespace: cheetah}
+spec:
+  http:
+  - route: [{destination: {host: model}}]
+"""
+
+
+def as_list(*texts: str) -> str:
+    items = "".join("- " + text.replace("\n", "\n  ").rstrip(" ") for text in texts)
+    return f"apiVersion: v1\nkind: List\nitems:\n{items}"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(WITHOUT_HOSTS, id="no hosts"),
+        pytest.param(WITHOUT_HOSTS.replace("route:", "rout:"), id="an unknown field"),
+        pytest.param("apiVersion: v1\n", id="no kind"),
+        pytest.param((DATA / "lint" / "mc006_found.yaml").read_text(), id="a bad regex"),
+    ],
+)
+@pytest.mark.parametrize("form", ["a document", "in a List"])
+def test_one_document_that_would_not_load_does_not_stop_the_checking_of_the_rest(
+    broken: str, form: str
+) -> None:
+    """Regression: with one VirtualService without hosts, nothing else of a dump was checked."""
+    original = "\n".join(
+        line for line in ORIGINAL.read_text().splitlines() if not line.startswith("#")
+    )
+    rest = f"{original}\n"
+
+    def dump(*texts: str) -> str:
+        return as_list(*texts) if form == "in a List" else "---\n".join(texts)
+
+    own = {finding.rule.id for finding in lint({"a.yaml": dump(broken)})}
+    alone = lint({"a.yaml": dump(rest)})
+    for texts in ((broken, rest), (rest, broken)):
+        together = lint({"a.yaml": dump(*texts)})
+        reasons = [finding.reason for finding in together if finding.rule.id not in own]
+        assert sorted(reasons) == sorted(each.reason for each in alone)
+        assert len(together) > len(alone)
+    assert own <= {"MC000", "MC006"}

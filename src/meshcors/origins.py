@@ -10,6 +10,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final, Literal, TypeAlias
 
 from meshcors.errors import Problem
@@ -240,6 +241,19 @@ class CompiledRegex:
     def fullmatch(self, text: str) -> bool:
         """Tell whether the whole of `text` matches."""
         return self._compiled.fullmatch(text) is not None
+
+    def literal_prefix(self) -> str:
+        """Return a text with which every full match begins; it may be empty."""
+        import re2
+
+        try:
+            least, most = self._compiled.possiblematchrange(MAX_REGEX_LENGTH)
+        except re2.error:  # RE2 knows nothing of it
+            return ""
+        # What the least and the most begin with, every text between them does.
+        pairs = zip(least, most, strict=False)
+        same = bytes(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        return same.decode(errors="ignore")
 
 
 def _split_port(rest: str) -> tuple[str, str | None]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from meshcors.cli import options
+from meshcors.cli.diff import unified_diff
 from meshcors.cli.files import decoded, read_bytes, write
 from meshcors.cli.printing import printable
 from meshcors.mesh.fix import Mended, Way, Wish, fix, separate
 from meshcors.mesh.fix.origins import origin_match
 from meshcors.mesh.fix.preflight import pod_command
-from meshcors.mesh.lint import lint
+from meshcors.mesh.lint import findings_in
 from meshcors.origins import OriginError
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
     from meshcors.mesh.fix import OriginMatch
 
-_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 _LACKS: Final = (
     "without a pod Envoy checks no method and no header of a preflight, says no Vary, and a"
     " missing or unknown key still gets a bare 404 that pages cannot read"
@@ -96,10 +94,10 @@ def command(
     else:
         mended = fix(text, file, wish)
         target, before, changed = file, text, mended.text != text
-    diff = "".join(_diff(target, before, mended.text)) if changed else ""
+    diff = unified_diff(before, mended.text, target) if changed else ""
     if changed and writing:
         write(target, mended.text.encode(), before=None if apart else content, like=file)
-    notes = list(_notes(mended, wish, text, file, apart=apart))
+    notes = list(_notes(mended, wish, file))
     if form == "json":
         report = {"file": target, "changed": changed, "written": changed and writing}
         click.echo(json.dumps(report | {"diff": diff, "notes": notes}, indent=2))
@@ -125,14 +123,7 @@ def _second_file(file: str) -> tuple[str, str | None]:
     return str(target), decoded(str(target), read_bytes(str(target)))
 
 
-def _diff(name: str, before: str | None, after: str) -> Iterator[str]:
-    """Yield a unified diff that ``patch`` applies, whatever the line breaks are."""
-    old, new = (_LINE.findall(text or "") for text in (before, after))
-    for line in difflib.unified_diff(old, new, name if before is not None else "/dev/null", name):
-        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-
-
-def _notes(mended: Mended, wish: Wish, text: str, file: str, *, apart: bool) -> Iterator[str]:
+def _notes(mended: Mended, wish: Wish, file: str) -> Iterator[str]:
     if mended.needs and wish.way == "mesh":
         yield _LACKS
     if wish.way != "mesh":
@@ -144,8 +135,6 @@ def _notes(mended: Mended, wish: Wish, text: str, file: str, *, apart: bool) -> 
     for need in mended.needs:
         if any(each.route.source.cors_policy is None for each in need.journeys):
             yield f"{need.service.label}: without corsPolicy a rule leaves CORS to its service"
-    after = {f"{file} (second)": mended.text, file: text} if apart else {file: mended.text}
-    findings = lint({name: each for name, each in after.items() if each})
-    left = sum(finding.rule.severity == "error" for finding in findings)
+    left = sum(finding.rule.severity == "error" for finding in findings_in(mended.after))
     if left:
         yield f"{left} error{'s' * (left > 1)} left that only you can mend: meshcors lint {file}"

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from meshcors.headers import is_token
 from meshcors.origins import CompiledRegex, OriginError, Regex
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 CORS_METHODS: Final = frozenset(
     ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*")
@@ -125,13 +128,29 @@ def is_claim(name: str) -> bool:
     return dotted or (rest.startswith("[") and rest.endswith("]") and len(rest) > 2)
 
 
-def hosts_overlap(one: str, other: str) -> bool:
-    """Tell whether two hosts of one VirtualService name the same host (``pkg/config/host``)."""
-    if one.startswith("*") and other.startswith("*"):
-        short, long = sorted((one[1:], other[1:]), key=len)
-        return long.endswith(short)
-    if one.startswith("*"):
-        return other.endswith(one[1:])
-    if other.startswith("*"):
-        return one.endswith(other[1:])
-    return one == other
+def covered_hosts(hosts: Sequence[str]) -> list[str | None]:
+    """Return for each host the first one before it that names the same host, if there is one.
+
+    Two hosts of one VirtualService overlap as in ``pkg/config/host``: a wildcard covers what ends
+    with the rest of it, another wildcard too.
+    """
+    # Only these lengths of a host's end are ever compared with a wildcard's rest.
+    lengths = {len(host) - 1 for host in hosts if host.startswith("*")}
+    exact: dict[str, int] = {}
+    wildcards: dict[str, int] = {}  # by their rest
+    ends: dict[str, int] = {}
+    found: list[str | None] = []
+    for at, host in enumerate(hosts):
+        rest = host.removeprefix("*")
+        own_ends = [rest[len(rest) - length :] for length in lengths if length <= len(rest)]
+        covering = [wildcards[end] for end in own_ends if end in wildcards]
+        if host.startswith("*"):
+            covering += [ends[rest]] if rest in ends else []
+            wildcards.setdefault(rest, at)
+        else:
+            covering += [exact[host]] if host in exact else []
+            exact.setdefault(host, at)
+        for end in own_ends:
+            ends.setdefault(end, at)
+        found.append(hosts[min(covering)] if covering else None)
+    return found

@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from meshcors.mesh import cors_filter, rewriting
-from meshcors.mesh.matching import Mismatch, find_host, mismatches
+from meshcors.mesh.index import HostIndex
+from meshcors.mesh.matching import Mismatch, mismatches
 from meshcors.mesh.problems import DocumentError, Place, Problem
 from meshcors.mesh.reading import read_documents
 from meshcors.mesh.routes import (
@@ -147,7 +148,7 @@ class Gateway:
     name: str
     labels: tuple[tuple[str, str], ...] = ()
     namespace: str = ""
-    _tables: dict[int, tuple[VirtualHost, ...]] = field(
+    _tables: dict[int, HostIndex] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
@@ -197,19 +198,25 @@ class Gateway:
 
     def virtual_hosts(self, port: int = 443) -> tuple[VirtualHost, ...]:
         """Return the route table on ``port``, one entry for each host."""
+        return self._hosts(port).hosts
+
+    def virtual_host(self, authority: str, port: int = 443) -> VirtualHost | None:
+        """Return the virtual host that requests to ``authority`` on ``port`` meet."""
+        return self._hosts(port).find(authority)
+
+    def _hosts(self, port: int) -> HostIndex:
         if port not in self._tables:
             proxy = Proxy(self.name, port, self.labels, self.namespace)
             # every port of a request is a key here: keep the memory of the latest only
             if len(self._tables) > 16:
                 self._tables.clear()
-            self._tables[port] = virtual_hosts(self.documents, proxy)
+            self._tables[port] = HostIndex(virtual_hosts(self.documents, proxy))
         return self._tables[port]
 
     def handle(self, request: Request) -> Answer:
         """Say what happens to ``request``."""
-        host = find_host(self.virtual_hosts(request.port), request.host)
-        routes = host.routes if host else ()
-        route = next((it for it in routes if not any(mismatches(it.match, request))), None)
+        host = self.virtual_host(request.host, request.port)
+        route = host.table.index.first(request) if host else None
         if route is None:
             return Answer("no_route", request, host, None, 404)
         rule = route.source

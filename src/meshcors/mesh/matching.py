@@ -1,6 +1,6 @@
 """Envoy's route matching: does this request meet these conditions, and if not, which one fails.
 
-Sources: ``source/common/router/config_impl.cc`` (matchRoute, findVirtualHost) and
+Sources: ``source/common/router/config_impl.cc`` (matchRoute) and
 ``source/common/http/header_utility.cc``.
 """
 
@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from meshcors.origins import CompiledRegex, Regex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from meshcors.mesh.documents import StringMatch
     from meshcors.mesh.request import Request
-    from meshcors.mesh.routes import HeaderCondition, PathCondition, RouteMatch, VirtualHost
+    from meshcors.mesh.routes import HeaderCondition, PathCondition, RouteMatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +88,6 @@ def text_matches(match: StringMatch, text: str) -> bool:
     return match.kind == "present" or compiled(match.value).fullmatch(text)
 
 
-def find_host(hosts: Iterable[VirtualHost], authority: str) -> VirtualHost | None:
-    """Pick the virtual host: the exact domain, else the longest ``*.suffix``, else ``*``."""
-    name = without_port(authority).lower()
-    best: VirtualHost | None = None
-    for host in hosts:
-        if host.domain == name:
-            return host
-        suffix = host.domain[1:]
-        fits = host.domain == "*" or (len(name) > len(suffix) and name.endswith(suffix))
-        longer = best is None or len(host.domain) > len(best.domain)
-        if host.domain.startswith("*") and fits and longer:
-            best = host
-    return best
-
-
 def without_port(authority: str) -> str:
     """Return the host of ``host:port``; an IPv6 address keeps its brackets."""
     name, colon, port = authority.rpartition(":")
@@ -111,7 +96,8 @@ def without_port(authority: str) -> str:
     return name
 
 
-@lru_cache(maxsize=1024)
+# as many as one file can hold: they are asked for in turn, which a smaller cache would not survive
+@lru_cache(maxsize=32768)
 def compiled(pattern: str) -> CompiledRegex:
     """Compile an RE2 expression once; ``reading`` has checked it."""
     return CompiledRegex(Regex(pattern))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors.mesh.cursor import Cursor, Report
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from meshcors.mesh.documents import VirtualService
+    from meshcors.mesh.problems import Problem
 
 _KINDS: Final[dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Cursor], VirtualService]]]] = {
     ("networking.istio.io", "VirtualService"): (
@@ -24,40 +26,58 @@ _KINDS: Final[dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Cursor], Vi
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Objects:
+    """What a file holds: ``documents`` that load, ``others`` unread, and why the rest would not.
+
+    A document with a problem is in neither of them; the others of its file are not touched by it.
+    """
+
+    documents: tuple[VirtualService, ...]
+    others: tuple[Cursor, ...]
+    problems: tuple[Problem, ...]
+
+    def checked(self) -> Objects:
+        """Return itself; ``DocumentError`` where anything would not load."""
+        if self.problems:
+            raise DocumentError(self.problems)
+        return self
+
+
 def read_documents(text: str, file: str = "<text>") -> tuple[VirtualService, ...]:
     """Read every VirtualService and HTTPRoute of a YAML text, in the order of the text.
 
     ``file`` is the name that places bear. ``DocumentError`` lists all that Kubernetes, Istio or
     Envoy would refuse.
     """
-    return read_objects(text, file)[0]
+    return read_objects(text, file).checked().documents
 
 
-def read_objects(
-    text: str, file: str = "<text>"
-) -> tuple[tuple[VirtualService, ...], tuple[Cursor, ...]]:
-    """Read as `read_documents` does, and return the objects of other kinds beside, unread."""
+def read_objects(text: str, file: str = "<text>") -> Objects:
+    """Read as `read_documents` does, each document for itself.
+
+    ``DocumentError`` is raised only for what is no YAML, or more than is read.
+    """
     return read_roots(parse(text, file), file)
 
 
-def read_roots(
-    roots: Iterable[Any], file: str
-) -> tuple[tuple[VirtualService, ...], tuple[Cursor, ...]]:
+def read_roots(roots: Iterable[Any], file: str) -> Objects:
     """Read what `source.parse` has made of a text; see `read_objects`."""
     report = Report(file)
     found: list[VirtualService] = []
     others: list[Cursor] = []
     for root in roots:
         for cursor in _objects(Cursor(root, "", report)):
+            before = len(report.problems)
             read = _reader(cursor)
             if read is not None:
                 report.problems.extend(duplicate_keys(cursor.node, file))
-                found.append(read(cursor))
-            else:
+                document = read(cursor)
+                if len(report.problems) == before:
+                    found.append(document)
+            elif len(report.problems) == before:
                 others.append(cursor)
-    if report.problems:
-        raise DocumentError(report.problems)
-    return tuple(found), tuple(others)
+    return Objects(tuple(found), tuple(others), tuple(report.problems))
 
 
 def _objects(cursor: Cursor) -> Iterator[Cursor]:

@@ -10,15 +10,17 @@ TranslateRouteMatch, SortVHostRoutes, IsCatchAllRoute) and ``pilot/pkg/networkin
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
 from meshcors.mesh.checks import is_claim
 from meshcors.mesh.documents import HttpMatch, HttpRule, StringMatch, VirtualService
 from meshcors.mesh.httproute import precedence
+from meshcors.mesh.index import RouteIndex
 from meshcors.mesh.virtualservice import MESH, resolve_gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from meshcors.mesh.problems import Place
 
@@ -113,13 +115,35 @@ class DroppedRule:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class VirtualHost:
-    """The routes of one domain (``*``, ``*.example.com``, ``api.example.com``) in order."""
+@dataclass(frozen=True)
+class RouteTable:
+    """Routes in order, and what was left out; hosts of the same documents share one."""
 
-    domain: str
     routes: tuple[Route, ...]
     dropped: tuple[DroppedRule, ...]
+
+    @cached_property
+    def index(self) -> RouteIndex:
+        """The routes as they are looked up."""
+        return RouteIndex(self.routes)
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualHost:
+    """One domain (``*``, ``*.example.com``, ``api.example.com``) and its table."""
+
+    domain: str
+    table: RouteTable
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """The routes in order."""
+        return self.table.routes
+
+    @property
+    def dropped(self) -> tuple[DroppedRule, ...]:
+        """The rules that were left out."""
+        return self.table.dropped
 
 
 def gateway_names(documents: Iterable[VirtualService]) -> tuple[str, ...]:
@@ -135,26 +159,55 @@ def virtual_hosts(documents: Sequence[VirtualService], proxy: Proxy) -> tuple[Vi
     services.sort(key=_creation)
     http_routes = [document for document in bound if document.kind == "HTTPRoute"]
     http_routes.sort(key=lambda document: (_creation(document)[0], document.label))
-    routes: dict[str, list[Route]] = {}
-    dropped: dict[str, list[DroppedRule]] = {}
+    parts: dict[str, list[_Part]] = {}
     for document in services:
-        made, left_out = _translate(_entries(document), proxy)
-        if not made:
+        part = _translate(_entries(document), proxy)
+        if not part.routes:
             continue
+        for domain in _all_domains(document, gateway):
+            there = parts.setdefault(domain, [])
+            if gateway == MESH and there:
+                # sidecars do not merge: the oldest VirtualService of a host owns it
+                there.append(part.owned_by(there[0].routes[0].document))
+            else:
+                there.append(part)
+    owners: dict[str, dict[int, VirtualService]] = {}
+    for document in http_routes:
         for host in document.hosts:
-            for domain in _domains(host, document.namespace, gateway):
-                if gateway == MESH and domain in routes:
-                    # sidecars do not merge: the oldest VirtualService of a host owns it
-                    dropped[domain] += [_unowned(route, routes[domain][0]) for route in made]
-                    continue
-                routes.setdefault(domain, []).extend(made)
-                dropped.setdefault(domain, []).extend(left_out)
-    for host in dict.fromkeys(host for document in http_routes for host in document.hosts):
-        owners = [document for document in http_routes if host in document.hosts]
-        made, left_out = _translate(_sorted_entries(owners), proxy)
-        routes.setdefault(host.lower(), []).extend(made)
-        dropped.setdefault(host.lower(), []).extend(left_out)
-    return tuple(_host(domain, made, dropped[domain]) for domain, made in routes.items())
+            owners.setdefault(host, {})[id(document)] = document
+    sorted_parts: dict[tuple[int, ...], _Part] = {}
+    for host, documents_of in owners.items():
+        key = tuple(documents_of)
+        if key not in sorted_parts:
+            sorted_parts[key] = _translate(_sorted_entries(documents_of.values()), proxy)
+        parts.setdefault(host.lower(), []).append(sorted_parts[key])
+    tables: dict[tuple[int, ...], RouteTable] = {}
+    hosts: list[VirtualHost] = []
+    for domain, there in parts.items():
+        key = tuple(map(id, there))
+        if key not in tables:
+            tables[key] = _table(there)
+        hosts.append(VirtualHost(domain, tables[key]))
+    return tuple(hosts)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What one VirtualService, or the HTTPRoutes of one host, put into a table."""
+
+    routes: list[Route]
+    dropped: list[DroppedRule]
+    _unowned: dict[str, _Part] = field(default_factory=dict, init=False)
+
+    def owned_by(self, owner: VirtualService) -> _Part:
+        """Return the part as it is where ``owner`` has the host: nothing of it is left."""
+        if owner.label not in self._unowned:
+            dropped = [
+                DroppedRule(route.rule, route.place, "other_owner", owner.label)
+                for route in self.routes
+            ]
+            self._unowned[owner.label] = _Part([], dropped)
+        return self._unowned[owner.label]
 
 
 _Entry = tuple[VirtualService, HttpRule, HttpMatch | None, str]
@@ -185,7 +238,7 @@ def _sorted_entries(documents: Iterable[VirtualService]) -> list[_Entry]:
     return sorted(found, key=lambda entry: precedence(entry[1]), reverse=True)
 
 
-def _translate(entries: Iterable[_Entry], proxy: Proxy) -> tuple[list[Route], list[DroppedRule]]:
+def _translate(entries: Iterable[_Entry], proxy: Proxy) -> _Part:
     routes: list[Route] = []
     dropped: list[DroppedRule] = []
     end: dict[str, str] = {}
@@ -204,7 +257,7 @@ def _translate(entries: Iterable[_Entry], proxy: Proxy) -> tuple[list[Route], li
         routes.append(Route(label, place, condition, document, rule, proxy.port))
         if condition.is_catch_all:
             end[owner] = label
-    return routes, dropped
+    return _Part(routes, dropped)
 
 
 def _left_out(document: VirtualService, match: HttpMatch, proxy: Proxy) -> DroppedRule | None:
@@ -259,6 +312,11 @@ def _path(document: VirtualService, match: HttpMatch) -> PathCondition:
     return PathCondition(kinds.get(uri.kind, "regex"), uri.value, ignore_case)
 
 
+def _all_domains(document: VirtualService, gateway: str) -> Iterator[str]:
+    for host in document.hosts:
+        yield from _domains(host, document.namespace, gateway)
+
+
 def _domains(host: str, namespace: str, gateway: str) -> tuple[str, ...]:
     """Return Envoy's domains for a host: a name without dots is a service of the namespace."""
     host = host.lower()
@@ -270,13 +328,11 @@ def _domains(host: str, namespace: str, gateway: str) -> tuple[str, ...]:
     return (host, f"{host}.{namespace}", f"{host}.{namespace}.svc", full)
 
 
-def _host(domain: str, routes: Sequence[Route], dropped: Sequence[DroppedRule]) -> VirtualHost:
+def _table(parts: Sequence[_Part]) -> RouteTable:
     """Move true catch-alls to the end; everything behind the first of them is dead."""
+    routes = [route for part in parts for route in part.routes]
+    dropped = [rule for part in parts for rule in part.dropped]
     first = [route for route in routes if not route.match.is_catch_all]
     last = [route for route in routes if route.match.is_catch_all]
     dead = [DroppedRule(it.rule, it.place, "behind_catch_all", last[0].rule) for it in last[1:]]
-    return VirtualHost(domain, (*first, *last[:1]), (*dropped, *dead))
-
-
-def _unowned(route: Route, owner: Route) -> DroppedRule:
-    return DroppedRule(route.rule, route.place, "other_owner", owner.document.label)
+    return RouteTable((*first, *last[:1]), (*dropped, *dead))

@@ -83,15 +83,14 @@ def _hosts(spec: Cursor, cursor: Cursor | None, *, at_gateway: bool) -> tuple[st
     if not hosts:
         message = "a VirtualService without hosts is a delegate, which is not modelled"
         spec.problem("delegate", message, "give it hosts, or inline its rules where it is named")
-    for at, (host, item) in enumerate(hosts):
+    covered = checks.covered_hosts([host for host, _ in hosts])
+    for (host, item), other in zip(hosts, covered, strict=True):
         complaint = checks.wildcard_domain(host)
         if complaint and not checks.is_ip(host):
             item.problem("host", complaint, "use a host name such as api.example.com or *")
         elif host == "*" and not at_gateway:
             item.problem("host", "'*' is not allowed without a gateway", "name the gateways")
-        for other, _ in hosts[:at]:
-            if checks.hosts_overlap(host, other):
-                message = f"{host} is already covered by {other}"
-                item.problem("duplicate_host", message, "keep one of them")
-                break
+        if other is not None:
+            message = f"{host} is already covered by {other}"
+            item.problem("duplicate_host", message, "keep one of them")
     return tuple(host for host, _ in hosts)

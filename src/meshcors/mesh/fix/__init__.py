@@ -28,10 +28,14 @@ __all__ = ["Mended", "OriginMatch", "Way", "Wish", "fix", "separate"]
 
 @dataclass(frozen=True, slots=True)
 class Mended:
-    """The text after, and which VirtualServices got a rule for preflights."""
+    """The text after, and which VirtualServices got a rule for preflights.
+
+    ``after`` is what there is then, read: the text, of `separate` both files.
+    """
 
     text: str
     needs: tuple[Need, ...]
+    after: Subject
 
 
 def fix(text: str, file: str, wish: Wish) -> Mended:
@@ -44,7 +48,7 @@ def fix(text: str, file: str, wish: Wish) -> Mended:
     origins are to be named, and for a file that cannot be changed without touching the rest.
     """
     roots = parse(text, file)
-    subject = _subject(roots, file)
+    subject = _subject(roots, text, file)
     _refuse_star(subject, wish)
     wanting = needs(subject)
     rules = [preflight_rule(need, wish) for need in wanting]
@@ -60,6 +64,8 @@ def fix(text: str, file: str, wish: Wish) -> Mended:
         wanted = (wish.origins[0], *_missing(wish.origins[1:], plain(origins)))
         edits += replace_origin(text, origins, number, wanted)
         replaced_nodes(origins, number, wanted)
+    if not wanting and not edits:
+        return Mended(text, (), subject)
     for need, rule in zip(wanting, rules, strict=True):
         child(need.service.node, "spec", "http").value.insert(0, compose(flow(rule)))
     for ways in _ways(choices):
@@ -67,7 +73,7 @@ def fix(text: str, file: str, wish: Wish) -> Mended:
         again = _read_again(made, file, roots)
         if again is not None:
             _refuse_lost(wanting, needs(again))
-            return Mended(made, tuple(wanting))
+            return Mended(made, tuple(wanting), again)
     raise _cannot(Place(file, 1, 1), "it cannot be changed without touching the rest")
 
 
@@ -77,31 +83,35 @@ def separate(text: str, file: str, wish: Wish) -> Mended:
     It is for VirtualServices that a controller writes over. Raises as `fix` does, and where the
     first file's rules would come before it.
     """
-    subject = _subject(parse(text, file), file)
+    subject = _subject(parse(text, file), text, file)
     _refuse_star(subject, wish)
     wanting = needs(subject)
+    if not wanting:
+        return Mended("", (), subject)
     made = "---\n".join(_second(need, wish) for need in wanting)
-    if wanting:
-        second = read_objects(made, file)[0]
-        left = needs(Subject((*subject.documents, *second), (), {}))
-        if left:
-            journey = left[0].journeys[0]
-            taker = journey.answer.rule or "no rule"
-            reason = f"{taker} takes preflights before another VirtualService can"
-            raise _cannot(journey.route.place, reason)
-    return Mended(made, tuple(wanting))
+    name = f"{file} (second)"
+    second = read_objects(made, name).checked()
+    texts = {name: made, file: text}
+    both = Subject((*second.documents, *subject.documents), subject.others, texts)
+    left = needs(both)
+    if left:
+        journey = left[0].journeys[0]
+        taker = journey.answer.rule or "no rule"
+        reason = f"{taker} takes preflights before another VirtualService can"
+        raise _cannot(journey.route.place, reason)
+    return Mended(made, tuple(wanting), both)
 
 
-def _subject(roots: list[Any], file: str) -> Subject:
-    documents, _ = read_roots(roots, file)
-    if not any(document.kind == "VirtualService" for document in documents):
+def _subject(roots: list[Any], text: str, file: str) -> Subject:
+    read = read_roots(roots, file).checked()
+    if not any(document.kind == "VirtualService" for document in read.documents):
         message = "no VirtualService in this file"
-        if documents:
+        if read.documents:
             message += "; HTTPRoutes are read by lint and explain alone"
         raise DocumentError(
             [Problem(Place(file, 1, 1), "no_routes", "", message, "pass the file that has it")]
         )
-    return Subject(documents, (), {})
+    return Subject(read.documents, read.others, {file: text})
 
 
 def _refuse_star(subject: Subject, wish: Wish) -> None:
@@ -158,7 +168,7 @@ def _read_again(text: str, file: str, meant: list[Any]) -> Subject | None:
         return None
     if len(roots) != len(meant) or not all(map(same, roots, meant)):
         return None
-    return _subject(roots, file)
+    return _subject(roots, text, file)
 
 
 def _refuse_lost(before: list[Need], after: list[Need]) -> None:

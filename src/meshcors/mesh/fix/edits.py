@@ -52,7 +52,7 @@ def insert_rule(text: str, spec: Any, rule: dict[str, Any], comment: str) -> Ite
     if dash is None:
         return
     column = dash.end() - dash.start()
-    on_its_line = first.start_mark.line == text.count("\n", 0, dash.end())
+    on_its_line = "\n" not in text[dash.end() : first.start_mark.index]
     style = Style(
         step=_positive(key.start_mark.column - _column_of_parent(text, key), 2),
         dash=max(column - key.start_mark.column, 0),
@@ -122,12 +122,20 @@ def _newline(text: str, at: int) -> str:
 
 def _column_of_parent(text: str, key: Any) -> int:
     """Return the indentation of the nearest line above that is indented less than ``key``."""
-    line_start = text.rfind("\n", 0, key.start_mark.index) + 1
-    for line in reversed(text[:line_start].splitlines()):
+    for line in _lines_above(text, key.start_mark.index):
         column = len(line) - len(line.lstrip(" "))
         if line.strip() and not line.lstrip().startswith("#") and column < key.start_mark.column:
             return column
     return 0
+
+
+def _lines_above(text: str, at: int) -> Iterator[str]:
+    """Yield the lines above the one of ``at``, the nearest first."""
+    end = text.rfind("\n", 0, at)
+    while end >= 0:
+        start = text.rfind("\n", 0, end) + 1
+        yield from reversed(text[start:end].splitlines())
+        end = start - 1
 
 
 def _has_flow(node: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -71,8 +72,8 @@ def needs(subject: Subject) -> list[Need]:
         fates = {"nowhere", "refused", "elsewhere"} if has_policy else {"nowhere", "refused"}
         lost = tuple(
             journey
-            for journey in subject.journeys
-            if journey.route.document is service and journey.fate in fates and _asks(journey)
+            for journey in subject.journeys_from(service)
+            if journey.fate in fates and _asks(journey)
         )
         if lost:
             found.append(Need(service, lost))
@@ -196,21 +197,22 @@ def _union(names: list[str]) -> list[str]:
 
 def _matches(need: Need) -> list[dict[str, Any]]:
     """Return the match entries: all that a preflight shares with the calls, nothing else."""
-    found: list[dict[str, Any]] = []
+    numbers = {
+        (id(rule), match.place): (at, number)
+        for at, rule in enumerate(need.service.http)
+        for number, match in reversed(list(enumerate(rule.match)))
+    }
+    found: dict[str, dict[str, Any]] = {}
     for journey in need.journeys:
-        rule = journey.route.source
-        at = next(
-            (n for n, match in enumerate(rule.match) if match.place == journey.route.place), 0
-        )
-        node = child(_node(need.service, rule), "match", at)
+        at, number = numbers.get((id(journey.route.source), journey.route.place), (None, 0))
+        node = None if at is None else child(need.service.node, "spec", "http", at, "match", number)
         written = {name: child(node, name) for name in _SHARED}
         shared = {name: plain(value) for name, value in written.items() if value is not None}
         shared = {name: value for name, value in shared.items() if value}
         if not shared:
             return [_entry({})]
-        if _entry(shared) not in found:
-            found.append(_entry(shared))
-    return found
+        found.setdefault(json.dumps(shared, sort_keys=True), _entry(shared))
+    return list(found.values())
 
 
 def _entry(shared: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from meshcors.mesh.documents import VirtualService
     from meshcors.mesh.problems import Problem
 
-__all__ = ["RULES", "Finding", "Rule", "lint"]
+__all__ = ["RULES", "Finding", "Rule", "findings_in", "lint"]
 
 # Faults of the file itself, which no rule is about: nothing of such a file is read.
 UNREADABLE: Final = frozenset(
@@ -38,25 +38,33 @@ def lint(texts: Mapping[str, str], rules: Iterable[Rule] = RULES) -> list[Findin
     is left out of the model. ``DocumentError`` is raised for a file that is no readable YAML.
     ``# meshcors: ignore MC014`` on a line, or on a line of its own above, silences rules there.
     """
-    chosen = {rule.id: rule for rule in rules}
     documents: list[VirtualService] = []
     others: list[Cursor] = []
-    found: set[Finding] = set()
+    refused: list[Problem] = []
     for file, text in texts.items():
-        try:
-            read, unread = read_objects(text, file)
-        except DocumentError as error:
-            if any(_is_unreadable(problem) for problem in error.problems):
-                raise
-            found.update(_refused(problem) for problem in error.problems)
-        else:
-            documents += read
-            others += unread
+        read = read_objects(text, file)
+        if any(map(_is_unreadable, read.problems)):
+            raise DocumentError(read.problems)
+        documents += read.documents
+        others += read.others
+        refused += read.problems
     subject = Subject(tuple(documents), tuple(others), dict(texts))
+    return findings_in(subject, rules, map(_refused, refused))
+
+
+def findings_in(
+    subject: Subject, rules: Iterable[Rule] = RULES, before: Iterable[Finding] = ()
+) -> list[Finding]:
+    """Return what ``rules`` find in files that are read, with what was found ``before``.
+
+    See `lint`.
+    """
+    chosen = {rule.id: rule for rule in rules}
+    found = set(before)
     for rule in chosen.values():
         hits = rule.check(subject) if rule.check else ()
         found.update(Finding(rule, hit.place, hit.reason, hit.mend) for hit in hits)
-    ignored = {file: _ignored(text) for file, text in texts.items()}
+    ignored = {file: _ignored(text) for file, text in subject.texts.items()}
     kept = (
         finding
         for finding in found

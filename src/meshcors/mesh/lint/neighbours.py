@@ -8,7 +8,6 @@ from meshcors.mesh.cursor import Cursor, Report
 from meshcors.mesh.lint.authorization import fate_of_preflights
 from meshcors.mesh.lint.finding import Hit
 from meshcors.mesh.lint.lenient import at, fields_of, group_and_kind, items_of, text_of
-from meshcors.mesh.lint.subject import is_preflight_rule
 from meshcors.mesh.virtualservice import MESH
 
 if TYPE_CHECKING:
@@ -94,28 +93,31 @@ def _namespaces(subject: Subject) -> set[str]:
         own = document.namespace
         elsewhere = {name.partition("/")[0] for name in document.gateways if name != MESH}
         found |= elsewhere - {own}
-        if _has_preflight_rule(subject, document):
+        if subject.has_preflight_rule(document):
             found.add(own)
     return found
 
 
 def pool_with_policy(subject: Subject) -> Iterator[Hit]:
     """Find a corsPolicy on a rule to an InferencePool."""
-    for policy in subject.policies:
-        document = policy.document
-        pools = {text for text in _backend_kinds(document) if text}
-        to_pool = any(to.host.split(".")[0] in pools for to in policy.rule.route)
-        if to_pool or any(_POOL_SERVICE in to.host for to in policy.rule.route):
-            reason = "on a rule to an InferencePool it displaces the endpoint picker's own settings"
-            yield Hit(policy.place(), reason, "answer preflights on a rule of their own")
+    for document in subject.documents:
+        policies = subject.policies_of(document)
+        pools = {text for text in _backend_kinds(document) if text} if policies else set()
+        for policy in policies:
+            hosts = [to.host for to in policy.rule.route]
+            if any(host.split(".")[0] in pools or _POOL_SERVICE in host for host in hosts):
+                reason = (
+                    "on a rule to an InferencePool it displaces the endpoint picker's own settings"
+                )
+                yield Hit(policy.place(), reason, "answer preflights on a rule of their own")
 
 
 def owned_by_a_controller(subject: Subject) -> Iterator[Hit]:
     """Find CORS in a VirtualService that a controller writes."""
     managed = _managed_by_rollouts(subject)
     for document in subject.documents:
-        own = [each for each in subject.policies if each.document is document]
-        if not own and not _has_preflight_rule(subject, document):
+        own = subject.policies_of(document)
+        if not own and not subject.has_preflight_rule(document):
             continue
         owner = _owner(document) or managed.get(document.label, "")
         if owner:
@@ -125,16 +127,7 @@ def owned_by_a_controller(subject: Subject) -> Iterator[Hit]:
 
 
 def _answers_preflights(subject: Subject) -> bool:
-    rules = any(_has_preflight_rule(subject, document) for document in subject.documents)
-    return bool(subject.policies) or rules
-
-
-def _has_preflight_rule(subject: Subject, document: VirtualService) -> bool:
-    return any(
-        route.document is document and is_preflight_rule(route)
-        for _, _, host in subject.hosts
-        for route in host.routes
-    )
+    return bool(subject.policies) or any(map(subject.has_preflight_rule, subject.documents))
 
 
 def _root(document: VirtualService) -> Cursor:

@@ -18,14 +18,15 @@ from meshcors.mesh.gateway import Gateway
 from meshcors.mesh.lint.example import example_of
 from meshcors.mesh.matching import mismatches, text_matches
 from meshcors.mesh.request import Request
-from meshcors.mesh.routes import gateway_names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from meshcors.mesh.cursor import Cursor
     from meshcors.mesh.documents import CorsPolicy, HttpRule, StringMatch, VirtualService
     from meshcors.mesh.gateway import Answer
     from meshcors.mesh.problems import Place
-    from meshcors.mesh.routes import HeaderCondition, PathCondition, Route, VirtualHost
+    from meshcors.mesh.routes import HeaderCondition, PathCondition, Route, RouteTable, VirtualHost
 
 # A page that no rule of anybody names; what it is plays no part in routing.
 SOME_ORIGIN: Final = "https://ui.example"
@@ -105,19 +106,33 @@ class Subject:
 
     @cached_property
     def hosts(self) -> tuple[tuple[Gateway, int, VirtualHost], ...]:
-        """Every virtual host of every gateway, on each port that a rule asks for."""
-        ports = {443} | {
-            match.port
-            for document in self.documents
-            for rule in document.http
-            for match in rule.match
-            if match.port
-        }
+        """The virtual hosts of every gateway, on each port that a rule asks for.
+
+        Of hosts that route alike on every port the first stands for all: whatever is sent to one
+        of them meets the same rules at the others.
+        """
+        ports = sorted(
+            {443}
+            | {
+                match.port
+                for document in self.documents
+                for rule in document.http
+                for match in rule.match
+                if match.port
+            },
+            reverse=True,
+        )
+        bound: dict[str, list[VirtualService]] = {}
+        for document in self.documents:
+            for name in dict.fromkeys(document.gateways):
+                bound.setdefault(name, []).append(document)
         found: list[tuple[Gateway, int, VirtualHost]] = []
-        for name in gateway_names(self.documents):
-            gateway = Gateway(self.documents, name)
-            for port in sorted(ports, reverse=True):
-                found += [(gateway, port, host) for host in gateway.virtual_hosts(port)]
+        for name, documents in bound.items():
+            gateway = Gateway(tuple(documents), name)
+            chosen = _representatives(gateway, ports)
+            for port in ports:
+                hosts = gateway.virtual_hosts(port)
+                found += [(gateway, port, host) for host in hosts if host.domain in chosen]
         return tuple(found)
 
     @cached_property
@@ -157,14 +172,97 @@ class Subject:
 
     def journeys_of(self, rule: HttpRule) -> list[Journey]:
         """Return the journeys of one rule."""
-        return self._by_rule.get(id(rule), [])
+        return self._journeys_by_rule.get(id(rule), [])
+
+    def journeys_from(self, document: VirtualService) -> list[Journey]:
+        """Return the journeys of one document's rules."""
+        return self._journeys_by_document.get(id(document), [])
+
+    def policies_of(self, document: VirtualService) -> list[PolicyAt]:
+        """Return the corsPolicies of one document."""
+        return self._policies_by_document.get(id(document), [])
+
+    def has_preflight_rule(self, document: VirtualService) -> bool:
+        """Tell whether any route of a document is there for preflights."""
+        return id(document) in self._preflight_documents
 
     @cached_property
-    def _by_rule(self) -> dict[int, list[Journey]]:
+    def _journeys_by_rule(self) -> dict[int, list[Journey]]:
         found: dict[int, list[Journey]] = {}
         for journey in self.journeys:
             found.setdefault(id(journey.route.source), []).append(journey)
         return found
+
+    @cached_property
+    def _journeys_by_document(self) -> dict[int, list[Journey]]:
+        found: dict[int, list[Journey]] = {}
+        for journey in self.journeys:
+            found.setdefault(id(journey.route.document), []).append(journey)
+        return found
+
+    @cached_property
+    def _policies_by_document(self) -> dict[int, list[PolicyAt]]:
+        found: dict[int, list[PolicyAt]] = {}
+        for at in self.policies:
+            found.setdefault(id(at.document), []).append(at)
+        return found
+
+    @cached_property
+    def _preflight_documents(self) -> set[int]:
+        return {
+            id(route.document)
+            for _, _, host in self.hosts
+            for route in host.routes
+            if is_preflight_rule(route)
+        }
+
+
+def _representatives(gateway: Gateway, ports: Iterable[int]) -> frozenset[str]:
+    """Return the first domain of each set of hosts that route alike on every port."""
+    fates: dict[str, list[object]] = {}
+    for port in ports:
+        conditions: dict[int, _Authorities] = {}
+        for host in gateway.virtual_hosts(port):
+            name = _example_host(host.domain)
+            # what is sent to *.example.com may have a host of its own
+            met = gateway.virtual_host(name, port)
+            fate: list[object] = [port]
+            for table in (host.table, met.table if met else None):
+                if table is not None and id(table) not in conditions:
+                    conditions[id(table)] = _Authorities.of(table)
+                fate.append(table and (id(table), conditions[id(table)].met_by(name)))
+            fates.setdefault(host.domain, []).append(tuple(fate))
+    first: dict[tuple[object, ...], str] = {}
+    for domain, fate in fates.items():
+        first.setdefault(tuple(fate), domain)
+    return frozenset(first.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Authorities:
+    """All that the routes of a table ask of the request's host."""
+
+    exact: frozenset[str]
+    others: tuple[StringMatch, ...]
+
+    @classmethod
+    def of(cls, table: RouteTable) -> _Authorities:
+        asked = {
+            (item.match.kind, item.match.value): item.match
+            for route in table.routes
+            for item in route.match.headers
+            if item.name == ":authority"
+        }
+        exact = frozenset(value for kind, value in asked if kind == "exact")
+        others = tuple(match for match in asked.values() if match.kind != "exact")
+        return cls(exact, others)
+
+    def met_by(self, name: str) -> tuple[object, ...]:
+        """Return which of them a host's name meets: two of equal results meet the same."""
+        return (
+            name if name in self.exact else None,
+            *(text_matches(match, name) for match in self.others),
+        )
 
 
 def _takes(gateway: Gateway, route: Route, call: Request) -> bool:
