@@ -427,7 +427,9 @@ def test_key_without_its_header(variables: dict[str, str]) -> None:
             [("MESHCORS_KEY_VALUES_FILE", "key_file_unreadable")],
             id="key file",
         ),
-        pytest.param(environment(CONFIG="/no/such"), [("/no/such", "file_unreadable")], id="file"),
+        pytest.param(
+            environment(CONFIG="/no/such"), [("MESHCORS_CONFIG", "file_unreadable")], id="file"
+        ),
     ],
 )
 def test_wrong_environment(variables: dict[str, str], expected: list[tuple[str, str]]) -> None:

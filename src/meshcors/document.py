@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from meshcors.errors import PolicyError, Problem
+from meshcors.errors import PolicyError, Problem, file_label
 
 MAX_FILE_BYTES: Final = 1 << 20
 # The YAML reader takes quadratic time in the depth.
@@ -21,20 +21,19 @@ _MAX_DEPTH: Final = 64
 _LONG_NUMBER: Final = "a number of too many digits"
 
 
-def read_documents(path: str | Path) -> list[object]:
+def read_documents(path: str | Path, given_by: str = "path") -> list[object]:
     """Return what the file at `path` holds: mappings, lists, texts, numbers, booleans and None.
 
     ``.json`` and ``.toml`` by their suffix are one document, all else is YAML, of any number, which
     needs the extra ``dummy`` or ``cli``. Raises `PolicyError` for a file that is missing,
-    unreadable, larger than 1 MiB, not UTF-8, or malformed.
+    unreadable, larger than 1 MiB, not UTF-8, or malformed. `given_by` is the flag, variable or
+    argument that gave the path: a path where nothing is may be a secret, and is not shown.
     """
-    try:
-        path = Path(path)
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except (OSError, TypeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no path"
-        raise _wrong(path, "file_unreadable", reason) from None
+    content = _content(path)
+    if isinstance(content, str):
+        # Not raised below, where an exception is under way that holds the path.
+        raise _wrong(file_label(path, given_by), "file_unreadable", content)
+    path = Path(path)
     if len(content) > MAX_FILE_BYTES:
         raise _wrong(path, "file_too_large", "at most 1 MiB")
     try:
@@ -46,6 +45,15 @@ def read_documents(path: str | Path) -> list[object]:
         return read(path, text)
     except RecursionError:
         raise _wrong(path, "file_malformed", "nested too deeply") from None
+
+
+def _content(path: str | Path) -> bytes | str:
+    """Return what is in the file at `path`, as far as it is read, or why it cannot be."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(MAX_FILE_BYTES + 1)
+    except (OSError, TypeError, ValueError) as error:
+        return getattr(error, "strerror", None) or "no path"
 
 
 def only_document(path: str | Path, documents: list[object]) -> object:

@@ -94,7 +94,7 @@ class RuleSet:
         kept = _rules(found, rules)
         _check_reached(found, kept)
         if uncovered not in (None, "app", "refuse"):
-            found.add("uncovered_unknown", "uncovered", shown(uncovered), "write app or refuse")
+            found.add("uncovered_unknown", "uncovered", "", "write app or refuse")
         found.raise_if_wrong()
         object.__setattr__(self, "rules", kept)
         object.__setattr__(self, "uncovered", uncovered)
