@@ -6,6 +6,7 @@ YAML is read without tags and without aliases: a configuration needs neither.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -111,8 +112,8 @@ def _read_yaml(path: Path, text: str) -> list[object]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
-        # Of a duplicate key it would also tell the values.
-        reason = (error.problem or error.context or "malformed").partition(" with value ")[0]
+        # Of a duplicate key it would also tell the values, of a tag what stands there.
+        reason = re.split(" with value | handle ", error.problem or error.context or "malformed")[0]
         raise _wrong(path, "file_malformed", f"{place}{reason}") from None
     except (YAMLError, ValueError) as error:
         raise _wrong(path, "file_malformed", str(error).partition("\n")[0]) from None
