@@ -30,11 +30,22 @@ def read_documents(path: str | Path, given_by: str = "path") -> list[object]:
     unreadable, larger than 1 MiB, not UTF-8, or malformed. `given_by` is the flag, variable or
     argument that gave the path: a path where nothing is may be a secret, and is not shown.
     """
-    content = _content(path)
-    if isinstance(content, str):
-        # Not raised below, where an exception is under way that holds the path.
-        raise _wrong(file_label(path, given_by), "file_unreadable", content)
-    path = Path(path)
+    try:
+        return _documents(path, given_by)
+    except PolicyError as error:
+        problems = error.problems
+    # Raised anew, for what led to it has the path, and may quote the file.
+    raise PolicyError(problems)
+
+
+def _documents(path: str | Path, given_by: str) -> list[object]:
+    try:
+        path = Path(path)
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except (OSError, TypeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no path"
+        raise _wrong(file_label(path, given_by), "file_unreadable", reason) from None
     if len(content) > MAX_FILE_BYTES:
         raise _wrong(path, "file_too_large", "at most 1 MiB")
     try:
@@ -46,15 +57,6 @@ def read_documents(path: str | Path, given_by: str = "path") -> list[object]:
         return read(path, text)
     except RecursionError:
         raise _wrong(path, "file_malformed", "nested too deeply") from None
-
-
-def _content(path: str | Path) -> bytes | str:
-    """Return what is in the file at `path`, as far as it is read, or why it cannot be."""
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(MAX_FILE_BYTES + 1)
-    except (OSError, TypeError, ValueError) as error:
-        return getattr(error, "strerror", None) or "no path"
 
 
 def only_document(path: str | Path, documents: list[object]) -> object:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
-from meshcors.errors import shown
 from meshcors.header_key import read_key_values
 from meshcors.key_values import KeyValues, reveal
 from meshcors.origins import AllowedOrigin, OriginError, Regex
@@ -51,11 +50,11 @@ def _split(text: str) -> list[str]:
 
 def _join(values: object) -> str:
     texts = [str(value) for value in cast("tuple[object, ...]", values)]
-    for text in texts:
+    for number, text in enumerate(texts, start=1):
         if [text] != _split(text):
             raise SpellingError(
                 "comma_in_list",
-                f"{shown(text)}: the environment separates lists by commas and blanks: use a file",
+                f"number {number}: the environment separates items by commas and blanks: use a file",
             )
     return ",".join(texts)
 
