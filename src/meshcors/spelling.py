@@ -54,7 +54,7 @@ def _join(values: object) -> str:
         if [text] != _split(text):
             raise SpellingError(
                 "comma_in_list",
-                f"number {number}: the environment separates items by commas and blanks: use a file",
+                f"number {number}: commas and blanks separate items in the environment: use a file",
             )
     return ",".join(texts)
 

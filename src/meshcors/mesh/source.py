@@ -88,8 +88,8 @@ def duplicate_keys(root: Any, file: str) -> Iterator[Problem]:
 
 
 def _syntax(place: Place, reason: str) -> DocumentError:
-    # Of a tag it would tell what stands there.
-    reason = " ".join(reason.split()).partition(" handle ")[0]
+    # Of a tag and of an alias it would tell what stands there.
+    reason = re.sub("(tag handle|alias) .*", r"\1", " ".join(reason.split()))
     mend = "mend the YAML"
     if "\\t" in reason or "'\t'" in reason:
         reason, mend = "a tab where YAML wants spaces", "indent with spaces"
