@@ -484,6 +484,15 @@ REQUESTS = [
         [("origin", EVIL), ("x-key", f"{SECRET}x")],
         [*preflight(UI, "PUT", "x-key"), ("x-key", SECRET)],
         [*preflight(EVIL, SECRET, SECRET), ("x-key", SECRET)],
+        # In the wrong place.
+        *(
+            [(name, SECRET), ("x-request-id", SECRET)]
+            for name in (
+                *("X-KEY", "x_key", "authorization", "cookie", "host", "origin", "referer"),
+                *("access-control-request-method", "access-control-request-headers"),
+                *("access-control-request-private-network", "forwarded", "upgrade"),
+            )
+        ),
     )
 ]
 
