@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, astuple, replace
 from functools import partial
+from hmac import compare_digest
 from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
@@ -77,6 +78,10 @@ def keyed(**more: Any) -> Policy:
     return Policy(allow_origins=[UI], key=HeaderKey("x-key", SECRETS), **more)
 
 
+def with_one_value() -> Policy:
+    return Policy(allow_origins=[UI], key=HeaderKey("x-key", [SECRET]))
+
+
 def texts(thing: object) -> str:
     return "\n".join([repr(thing), str(thing), f"{thing}", pprint.pformat(thing), ascii(thing)])
 
@@ -120,6 +125,8 @@ MADE: list[tuple[str, Callable[[], object]]] = [
     ("copy", lambda: copy.copy(keyed())),
     ("without values", lambda: keyed().without_key_values()),
     ("engine", lambda: Engine(keyed())),
+    ("engine of one value", lambda: Engine(with_one_value())),
+    ("middleware of one value", lambda: MeshCORS(App().asgi, with_one_value())),
     ("asgi", lambda: MeshCORS(App().asgi, keyed())),
     ("asgi by options", lambda: MeshCORS(App().asgi, allow_origins=[UI], key=keyed().key)),
     ("wsgi", lambda: meshcors.wsgi.MeshCORS(App().wsgi, keyed())),
@@ -225,6 +232,23 @@ def test_values_can_be_compared_and_nothing_else() -> None:
     with pytest.raises(TypeError):
         iter(values)  # type: ignore[call-overload]  # that is the point
     assert reveal(values) == tuple(SECRETS)
+
+
+@pytest.mark.parametrize("given", ["one", "two", "three", "four", ""])
+def test_every_value_is_compared_whichever_matches(
+    given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[bytes] = []
+
+    def compare(value: bytes, other: bytes) -> bool:
+        compared.append(value)
+        return compare_digest(value, other)
+
+    monkeypatch.setattr("meshcors.key_values.compare_digest", compare)
+    values = HeaderKey("x-key", ["one", "two", "three"]).values
+    assert values is not None
+    assert values.comparison()(given.encode()) == (given in {"one", "two", "three"})
+    assert compared == [b"one", b"two", b"three"]
 
 
 def test_no_hash_is_a_digest_of_it() -> None:

@@ -16,7 +16,7 @@ class Problem:
 
     `code` is stable and for programs (``origin_trailing_slash``), `field` is the option at fault in
     the spelling of its source (``allow_origins``, ``--allow-origin``), `value` is the offending
-    value as text (never a key's value), and `hint` is the mend.
+    value as text (never what was given for a key), and `hint` is the mend.
     """
 
     code: str

@@ -6,14 +6,14 @@ pickle and no encoder.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from hmac import compare_digest
-from secrets import token_bytes
 from typing import Final, NoReturn, TypeVar
 
 # A hash that some log may have is no digest of a value, not even with PYTHONHASHSEED set.
-_SALT: Final = token_bytes(16)
+_SALT: Final = os.urandom(16)
 
 T = TypeVar("T")
 
