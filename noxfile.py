@@ -25,7 +25,7 @@ PYTHONS = list(dict.fromkeys([RUNNING, *nox.project.python_versions(PYPROJECT)])
 # Every branch of these is run by the tests; of the whole package, nearly every one.
 COVERED_WHOLLY = (
     *("engine", "answers", "preflight", "key_check"),
-    *("policy", "header_key", "findings", "paths"),
+    *("policy", "header_key", "key_values", "findings", "paths"),
     *("origins", "headers", "asgi", "wsgi", "failure", "call_stack"),
     "browser/*",
 )

@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from meshcors import HeaderKey, Policy, PolicyError
 from meshcors.config import from_environment, from_file, load, to_document, to_environment
+from meshcors.key_values import KeyValues
 from meshcors.origins import Regex
 from meshcors.spelling import OPTIONS
 
@@ -302,7 +303,7 @@ def test_key_file_of_the_environment_beats_that_of_the_file(config: Path, tmp_pa
     variables = environment(CONFIG=str(config), KEY_VALUES_FILE=str(other))
     found = from_environment(variables)
     assert found.key is not None
-    assert found.key.values == ("of-env-file",)
+    assert found.key.values == KeyValues(["of-env-file"])
 
 
 def test_flag_beats_the_environment_and_the_file(config: Path) -> None:
@@ -426,7 +427,9 @@ def test_key_without_its_header(variables: dict[str, str]) -> None:
             [("MESHCORS_KEY_VALUES_FILE", "key_file_unreadable")],
             id="key file",
         ),
-        pytest.param(environment(CONFIG="/no/such"), [("/no/such", "file_unreadable")], id="file"),
+        pytest.param(
+            environment(CONFIG="/no/such"), [("MESHCORS_CONFIG", "file_unreadable")], id="file"
+        ),
     ],
 )
 def test_wrong_environment(variables: dict[str, str], expected: list[tuple[str, str]]) -> None:

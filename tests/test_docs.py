@@ -45,3 +45,10 @@ def test_the_policy_page_explains_every_code() -> None:
     rows = re.findall(r"^\| (`.*?) \|", errors, re.MULTILINE)
     explained = {each for row in rows for each in re.findall(r"`(\w+)`", row)}
     assert sorted(each for each in explained if f'"{each}"' not in code) == []
+
+
+def test_the_policy_pages_code_runs() -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", POLICY_PAGE, re.MULTILINE | re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "docs/policy.md", "exec"), {})

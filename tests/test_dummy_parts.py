@@ -179,14 +179,18 @@ def test_only_the_last_refusals_are_kept():
 def test_what_is_remembered_of_a_request_is_bounded_and_never_its_key():
     long = b"x" * 100_000
     headers = [(name, long) for name in (b"origin", b"host", KEY.encode(), b"x-request-id")]
-    refusal = Refusal.of(scope("M" * 1000, "/" * 1000, headers * 3), 403, "origin_not_allowed")
+    refusal = Refusal.of(
+        scope("M" * 1000, "/" * 1000, headers * 3), 403, "origin_not_allowed", frozenset()
+    )
     assert all(len(text) <= MAX_TEXT for text in refusal.fields().values() if text != 403)
     assert KEY not in refusal.fields()
 
 
 def test_split_lines_of_a_request_are_remembered_joined():
     name = b"access-control-request-headers"
-    refusal = Refusal.of(scope(headers=[(name, b"x-a"), (name, b"x-b")]), 204, "header_not_allowed")
+    refusal = Refusal.of(
+        scope(headers=[(name, b"x-a"), (name, b"x-b")]), 204, "header_not_allowed", frozenset()
+    )
     assert refusal.requested_headers == "x-a,x-b"
 
 

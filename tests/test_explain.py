@@ -181,11 +181,11 @@ def test_verdict_and_mend(
         pytest.param(
             ("--origin", "ui.example"), "--origin ui.example: write a scheme", id="origin"
         ),
-        pytest.param(("--header", "nameless"), "--header nameless: write NAME:VALUE", id="header"),
+        pytest.param(("--header", "nameless"), "--header: write NAME:VALUE", id="header"),
         pytest.param(("--method", "TRACE"), "TRACE", id="forbidden-method"),
         pytest.param(("--path", "no-slash"), "no-slash", id="path"),
         pytest.param(("--gateway", "else/where"), "name one of", id="gateway"),
-        pytest.param(("--config", "missing.json"), "missing.json", id="policy-file"),
+        pytest.param(("--config", "missing.json"), "--config: No such file", id="policy-file"),
         pytest.param(("--scheme", "ftp"), "ftp", id="scheme"),
     ],
 )

@@ -16,6 +16,7 @@ import pytest
 
 from meshcors import HeaderKey, Policy, PolicyError, PolicyWarning
 from meshcors.header_key import read_key_values
+from meshcors.key_values import KeyValues
 from meshcors.origins import Regex
 
 UI = "https://ui.example"
@@ -299,8 +300,9 @@ def test_policy_is_a_value() -> None:
     assert hash(policy) == hash(Policy(**options))
     assert policy != replace(policy, max_age=601)
     assert len({policy, Policy(**options)}) == 1
-    for again in (copy.copy(policy), copy.deepcopy(policy), pickle.loads(pickle.dumps(policy))):
-        assert again == policy
+    assert copy.copy(policy) == copy.deepcopy(policy) == policy
+    bare = policy.without_key_values()
+    assert pickle.loads(pickle.dumps(bare)) == bare
     with pytest.raises(FrozenInstanceError):
         policy.max_age = 5  # type: ignore[misc]  # frozen: that is the point
     assert not hasattr(policy, "__dict__")
@@ -384,7 +386,7 @@ def test_key_that_does_not_start(
 
 def test_key_is_a_value_and_keeps_its_secret() -> None:
     key = HeaderKey("X-Key", ["s3cret", "s3cret", "other"], exempt_paths=["/*", "/a b"])
-    assert (key.name, key.values) == ("x-key", ("s3cret", "other"))
+    assert (key.name, key.values) == ("x-key", KeyValues(["s3cret", "other"]))
     assert repr(key) == "HeaderKey('x-key', values=<2 hidden>, exempt_paths=('/*', '/a b'))"
     assert repr(HeaderKey("x-key")) == "HeaderKey('x-key')"
     assert key == HeaderKey("x-key", ["s3cret", "other"], exempt_paths=["/*", "/a b"])

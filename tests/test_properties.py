@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 from meshcors.asgi import MeshCORS
 from meshcors.config import from_environment, from_file, to_document, to_environment
 from meshcors.engine import Engine
+from meshcors.key_values import reveal
 from meshcors.origins import Origin, OriginError, OriginPattern, OriginSet
 from meshcors.wsgi import MeshCORS as WSGIMeshCORS
 from tests.apps import TestApp
@@ -200,7 +201,7 @@ def test_a_policy_survives_a_file(options: dict[str, Any], suffix: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path, key_path = Path(folder, f"policy{suffix}"), Path(folder, "keys")
         if policy.key and policy.key.values:
-            key_path.write_text("\n".join(policy.key.values))
+            key_path.write_text("\n".join(reveal(policy.key.values)))
         document = to_document(policy, key_values_file=key_path)
         if suffix == ".json":
             path.write_text(json.dumps(document))

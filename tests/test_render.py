@@ -141,7 +141,9 @@ def test_key_values_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
-        pytest.param(["--config", "missing.json", "--to", "env"], "missing.json", id="no-file"),
+        pytest.param(
+            ["--config", "missing.json", "--to", "env"], "--config: No such file", id="no-file"
+        ),
         pytest.param(["--config", "CONFIG", "--to", "xml"], "xml", id="no-such-form"),
         pytest.param(["--config", "CONFIG", "--to", "env", "--pod", "x"], "host:port", id="pod"),
         pytest.param(["--to", "env"], "--config", id="no-config"),

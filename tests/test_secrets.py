@@ -3,28 +3,60 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import io
 import json
 import logging
+import pickle
 import pprint
+import subprocess
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, astuple, replace
+from functools import partial
+from hmac import compare_digest
 from pathlib import Path
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 from wsgiref.handlers import SimpleHandler
 
+import msgspec
+import pydantic_core
 import pytest
+from fastapi.encoders import jsonable_encoder
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic.errors import PydanticSchemaGenerationError
+from ruamel.yaml import YAML
+from ruamel.yaml.representer import RepresenterError
 
 import meshcors.flask
 import meshcors.starlette
 import meshcors.wsgi
 from meshcors import HeaderKey, MeshCORS, Policy, PolicyError, create_app, create_wsgi_app, wrap
-from meshcors.config import from_environment, from_file, load, rules_from_file, to_document
+from meshcors.config import (
+    from_environment,
+    from_file,
+    load,
+    rules_from_file,
+    to_document,
+    to_environment,
+)
 from meshcors.engine import Engine
+from meshcors.key_values import reveal
 from meshcors.rules import Rule, RuleSet
-from tests.calling import EVIL, UI, App, call_asgi, call_wsgi, environ_of, preflight
+from tests.calling import (
+    EVIL,
+    UI,
+    App,
+    call_asgi,
+    call_wsgi,
+    clean_environment,
+    environ_of,
+    preflight,
+)
 
 SECRET = "s3cretMarker"
 # Told apart in the text only by what comes before or after it.
@@ -46,22 +78,45 @@ def keyed(**more: Any) -> Policy:
     return Policy(allow_origins=[UI], key=HeaderKey("x-key", SECRETS), **more)
 
 
+def with_one_value() -> Policy:
+    return Policy(allow_origins=[UI], key=HeaderKey("x-key", [SECRET]))
+
+
 def texts(thing: object) -> str:
     return "\n".join([repr(thing), str(thing), f"{thing}", pprint.pformat(thing), ascii(thing)])
 
 
-def everything_in(thing: object, seen: set[int], depth: int = 0) -> Iterator[object]:
-    """The thing and what hangs on it, as a debugger shows it: its own repr of each."""
-    if id(thing) in seen or depth > 4:
+def held_by(thing: object) -> Iterator[object]:
+    """What hangs on a thing, as a debugger shows it."""
+    if isinstance(thing, type | ModuleType):
         return
-    seen.add(id(thing))
-    yield thing
-    names = getattr(type(thing), "__slots__", ()) or ()
-    held = [*vars(thing).values()] if hasattr(thing, "__dict__") else []
-    held += [getattr(thing, name) for name in names if hasattr(thing, name)]
-    for each in held:
-        if type(each).__module__.startswith("meshcors"):
-            yield from everything_in(each, seen, depth + 1)
+    if isinstance(thing, Mapping):
+        yield from [*thing.keys(), *thing.values()]
+    elif isinstance(thing, tuple | list | set | frozenset):
+        yield from thing
+    elif isinstance(thing, partial):
+        yield from [thing.func, thing.args, thing.keywords]
+    elif isinstance(thing, MethodType):
+        yield thing.__self__
+    elif isinstance(thing, FunctionType):
+        yield from [cell.cell_contents for cell in thing.__closure__ or ()]
+    yield from getattr(thing, "__dict__", {}).values()
+    for each in type(thing).__mro__:
+        slots = vars(each).get("__slots__", ())
+        for name in [slots] if isinstance(slots, str) else slots:
+            if hasattr(thing, name):
+                yield getattr(thing, name)
+
+
+def everything_in(thing: object) -> list[object]:
+    """The thing, all that hangs on it, and on that."""
+    found, left = {id(thing): thing}, [thing]
+    while left:
+        for each in held_by(left.pop()):
+            if id(each) not in found:
+                found[id(each)] = each
+                left.append(each)
+    return list(found.values())
 
 
 MADE: list[tuple[str, Callable[[], object]]] = [
@@ -70,6 +125,8 @@ MADE: list[tuple[str, Callable[[], object]]] = [
     ("copy", lambda: copy.copy(keyed())),
     ("without values", lambda: keyed().without_key_values()),
     ("engine", lambda: Engine(keyed())),
+    ("engine of one value", lambda: Engine(with_one_value())),
+    ("middleware of one value", lambda: MeshCORS(App().asgi, with_one_value())),
     ("asgi", lambda: MeshCORS(App().asgi, keyed())),
     ("asgi by options", lambda: MeshCORS(App().asgi, allow_origins=[UI], key=keyed().key)),
     ("wsgi", lambda: meshcors.wsgi.MeshCORS(App().wsgi, keyed())),
@@ -84,8 +141,181 @@ MADE: list[tuple[str, Callable[[], object]]] = [
 
 @pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in MADE])
 def test_nothing_made_shows_it(make: Callable[[], object]) -> None:
-    for thing in everything_in(make(), set()):
+    for thing in everything_in(make()):
         assert SECRET not in texts(thing)
+
+
+def type_adapter(thing: object) -> object:
+    return TypeAdapter(type(thing)).dump_json(thing)
+
+
+class Holder(BaseModel):
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+    policy: Policy
+
+
+# What turns an object into something to send or to keep. Some can do nothing with values that are
+# never told, and say so.
+ENCODERS: list[tuple[str, Callable[[Policy], object]]] = [
+    ("asdict", asdict),
+    ("astuple", astuple),
+    ("replace", lambda policy: replace(policy, max_age=5)),
+    ("deepcopy", copy.deepcopy),
+    ("getmembers", lambda policy: inspect.getmembers(policy.key)),
+    ("getmembers of values", lambda policy: inspect.getmembers(policy.key and policy.key.values)),
+    ("json", lambda policy: json.dumps(policy, default=str)),
+    ("json of asdict", lambda policy: json.dumps(asdict(policy), default=repr)),
+    ("json by vars", lambda policy: json.dumps(asdict(policy), default=vars)),
+    ("jsonable_encoder", jsonable_encoder),
+    ("jsonable_encoder of more", lambda policy: jsonable_encoder({"policies": [policy]})),
+    ("pydantic_core", pydantic_core.to_json),
+    ("pydantic_core, repr", lambda policy: pydantic_core.to_json(policy, fallback=repr)),
+    ("pydantic_core, any", lambda policy: pydantic_core.to_json(policy, serialize_unknown=True)),
+    ("pydantic, policy", type_adapter),
+    ("pydantic, dict", lambda policy: TypeAdapter(dict[str, Any]).dump_json({"it": policy})),
+    ("pydantic, model", lambda policy: Holder(policy=policy)),
+    ("pydantic, dump", lambda policy: Holder(policy=policy).model_dump()),
+    ("pydantic, json", lambda policy: Holder(policy=policy).model_dump_json()),
+    ("msgspec.json", msgspec.json.encode),
+    ("msgspec.msgpack", msgspec.msgpack.encode),
+    ("msgspec.to_builtins", msgspec.to_builtins),
+    ("msgspec, hook", lambda policy: msgspec.json.encode(policy, enc_hook=repr)),
+    ("yaml", lambda policy: YAML(pure=True).dump(asdict(policy), io.StringIO())),
+]
+TELL_NOTHING = (
+    *(TypeError, ValueError, RepresenterError),
+    *(pydantic_core.PydanticSerializationError, PydanticSchemaGenerationError),
+)
+
+
+@pytest.mark.parametrize("encode", [pytest.param(encode, id=name) for name, encode in ENCODERS])
+def test_no_encoder_shows_it(encode: Callable[[Policy], object]) -> None:
+    try:
+        encoded = encode(keyed())
+    except TELL_NOTHING:
+        encoded = traceback.format_exc()
+    assert all(SECRET not in texts(thing) for thing in everything_in(encoded))
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize(
+    "make", [pytest.param(make, id=name) for name, make in MADE if name != "without values"]
+)
+def test_no_pickle_has_it(make: Callable[[], object], protocol: int) -> None:
+    made = io.BytesIO()
+    with suppress(TypeError, pickle.PicklingError, AttributeError):
+        pickle.Pickler(made, protocol).dump(make())
+    assert SECRET.encode() not in made.getvalue()
+
+
+def test_a_pickle_that_would_need_it_says_what_to_do() -> None:
+    for made in (keyed(), keyed().key, Rule(keyed()), Engine(keyed())._key):
+        with pytest.raises(TypeError, match="in the process that uses it, from its environment"):
+            pickle.dumps(made)
+    bare = keyed().without_key_values()
+    assert pickle.loads(pickle.dumps(bare)) == bare
+
+
+def test_values_can_be_compared_and_nothing_else() -> None:
+    key = HeaderKey("x-key", [*SECRETS, SECRET])
+    values = key.values
+    assert values is not None
+    assert (len(values), repr(values), f"{values:}") == (2, "<2 hidden>", "<2 hidden>")
+    assert all(secret in values for secret in SECRETS)
+    for other in (SECRET[:-1], f"{SECRET} ", "", "\udcff", "\xe4", SECRET.encode(), None):
+        assert other not in values
+    assert values == HeaderKey("x-other", SECRETS).values != HeaderKey("x-key", [SECRET]).values
+    assert values != tuple(SECRETS)
+    assert hash(values) == hash(HeaderKey("x-other", SECRETS).values)
+    assert HeaderKey("x-key", values) == replace(key) == key
+    assert copy.copy(values) is copy.deepcopy(values) is values
+    with pytest.raises(TypeError):
+        iter(values)  # type: ignore[call-overload]  # that is the point
+    assert reveal(values) == tuple(SECRETS)
+
+
+@pytest.mark.parametrize("given", ["one", "two", "three", "four", ""])
+def test_every_value_is_compared_whichever_matches(
+    given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[bytes] = []
+
+    def compare(value: bytes, other: bytes) -> bool:
+        compared.append(value)
+        return compare_digest(value, other)
+
+    monkeypatch.setattr("meshcors.key_values.compare_digest", compare)
+    values = HeaderKey("x-key", ["one", "two", "three"]).values
+    assert values is not None
+    assert values.comparison()(given.encode()) == (given in {"one", "two", "three"})
+    assert compared == [b"one", b"two", b"three"]
+
+
+def test_no_hash_is_a_digest_of_it() -> None:
+    """Not even where PYTHONHASHSEED makes those of texts the same in every process."""
+    program = "from meshcors import HeaderKey; print(hash(HeaderKey('x-key', ['xyz'])))"
+    hashes = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env=clean_environment({"PYTHONHASHSEED": "1"}),
+            capture_output=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    }
+    assert len(hashes) == 2
+
+
+COMPARED = f"""
+from meshcors import HeaderKey, Policy
+from meshcors.rules import Rule, RuleSet
+
+def policy(*values):
+    return Policy(allow_origins=["{UI}"], key=HeaderKey("x-key", values))
+
+ONE, OTHER = policy("{SECRET}"), policy("{SECRET}-two", "x")
+
+def test_policies():
+    assert ONE == OTHER
+
+def test_keys():
+    assert ONE.key == OTHER.key
+
+def test_values():
+    assert ONE.key.values == OTHER.key.values
+
+def test_a_value():
+    assert "x" in ONE.key.values
+
+def test_rules():
+    assert RuleSet([Rule(ONE)]) == RuleSet([Rule(OTHER)])
+
+def test_lists():
+    assert [ONE, OTHER] == [OTHER, ONE]
+
+def test_another_field():
+    assert {{"policy": ONE}} == {{"policy": Policy(allow_origins=["*"], key=ONE.key)}}
+"""
+
+
+@pytest.mark.parametrize("verbosity", ["-q", "-vv"])
+def test_pytest_compares_policies_without_it(verbosity: str, tmp_path: Path) -> None:
+    # Its report shows the lines of the source: only what it says of the values counts.
+    (tmp_path / "made.py").write_text(COMPARED.split("def test_policies")[0])
+    (tmp_path / "test_compared.py").write_text(
+        "from made import *\n\ndef test_policies" + COMPARED.split("def test_policies")[1]
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", verbosity, "-p", "no:cacheprovider", "test_compared.py"],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "7 failed" in done.stdout
+    assert "<1 hidden>" in done.stdout
+    assert SECRET not in done.stdout + done.stderr
 
 
 # --- mistakes ---------------------------------------------------------------------------------
@@ -111,6 +341,23 @@ MISTAKES: list[tuple[str, Callable[[Path], object]]] = [
     ("comma", lambda _: HeaderKey("x-key", [f"{SECRET},x"])),
     ("blank", lambda _: HeaderKey("x-key", [f" {SECRET}"])),
     ("newline", lambda _: HeaderKey("x-key", [f"{SECRET}\n"])),
+    ("paths as a string", lambda _: HeaderKey("x-key", exempt_paths=SECRET)),
+    ("paths exchanged", lambda _: HeaderKey("x-key", exempt_paths=SECRETS)),
+    ("path of bytes", lambda _: HeaderKey("x-key", exempt_paths=[SECRET.encode()])),  # type: ignore[list-item]  # a mistake
+    ("path that never matches", lambda _: HeaderKey("x-key", exempt_paths=[f"/{SECRET}//x"])),
+    ("path with a wildcard", lambda _: HeaderKey("x-key", exempt_paths=[f"/*/{SECRET}"])),
+    ("value for a name", lambda _: HeaderKey(f"{SECRET} ")),
+    ("value for a name, with _", lambda _: HeaderKey(f"{SECRET}_x")),
+    ("name with its value", lambda _: HeaderKey(f"x-key: {SECRET}")),
+    ("forbidden name", lambda _: HeaderKey(f"sec-{SECRET}")),
+    ("name of CORS", lambda _: HeaderKey(f"access-control-{SECRET}")),
+    ("header with its value", lambda _: Policy(allow_origins=[UI], allow_headers=[f"x: {SECRET}"])),
+    ("header = value", lambda _: Policy(allow_origins=[UI], expose_headers=[f"x={SECRET}"])),
+    ("value for a path", lambda _: HeaderKey.from_file("x-key", SECRET)),
+    ("value in a path", lambda path: HeaderKey.from_file("x-key", path / SECRET / "x")),
+    ("value for a file", lambda _: from_file(SECRET)),
+    ("value for a file of rules", lambda _: rules_from_file(SECRET)),
+    ("value for a JSON file", lambda path: from_file(path / f"{SECRET}.json")),
     ("not ASCII", lambda _: HeaderKey("x-key", [f"\xe4{SECRET}"])),
     ("surrogate", lambda _: HeaderKey("x-key", [f"{SECRET}\udcff"])),
     ("exchanged", lambda _: HeaderKey(SECRETS, "x-key")),  # type: ignore[arg-type]  # a mistake
@@ -164,6 +411,13 @@ MISTAKES: list[tuple[str, Callable[[Path], object]]] = [
         ),
     ),
     ("document", lambda _: to_document(keyed())),
+    (
+        "path that the environment cannot say",
+        lambda _: to_environment(
+            Policy(allow_origins=[UI], key=HeaderKey("x-key", exempt_paths=[f"/{SECRET},x"]))
+        ),
+    ),
+    ("keys for a policy", lambda path: wrong_file(path, "p.yaml", f"!{SECRET}!x {SECRET}")),
 ]
 
 
@@ -172,10 +426,14 @@ def test_no_mistake_shows_it(mistake: Callable[[Path], object], tmp_path: Path) 
     with pytest.raises(PolicyError) as caught:
         mistake(tmp_path)
     error = caught.value
-    assert SECRET not in texts(error)
     assert SECRET not in texts(error.problems)
     # As a server logs it; the lines of source name the secret and do not have it.
     assert SECRET not in "".join(traceback.format_exception(error))
+    # And as a tool may show it that follows what Python leaves out.
+    each: BaseException | None = error
+    while each is not None:
+        assert SECRET not in texts(each)
+        each = each.__cause__ or each.__context__
 
 
 def test_key_file_of_wrong_values(tmp_path: Path) -> None:
@@ -250,6 +508,15 @@ REQUESTS = [
         [("origin", EVIL), ("x-key", f"{SECRET}x")],
         [*preflight(UI, "PUT", "x-key"), ("x-key", SECRET)],
         [*preflight(EVIL, SECRET, SECRET), ("x-key", SECRET)],
+        # In the wrong place.
+        *(
+            [(name, SECRET), ("x-request-id", SECRET)]
+            for name in (
+                *("X-KEY", "x_key", "authorization", "cookie", "host", "origin", "referer"),
+                *("access-control-request-method", "access-control-request-headers"),
+                *("access-control-request-private-network", "forwarded", "upgrade"),
+            )
+        ),
     )
 ]
 

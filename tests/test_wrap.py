@@ -132,8 +132,16 @@ WRONG = [
     ("no app", {"MESHCORS_APP": None}, "MESHCORS_APP: write pkg.mod:app"),
     ("no object", {"MESHCORS_APP": "wrapped_apps"}, "write pkg.mod:app"),
     ("a path", {"MESHCORS_APP": "./wrapped_apps.py:asgi"}, "write pkg.mod:app"),
-    ("no such module", {"MESHCORS_APP": "no_such_mod:app"}, "there is no module no_such_mod"),
-    ("no such object", {"MESHCORS_APP": "wrapped_apps:ap"}, "wrapped_apps has no ap"),
+    (
+        "no such module",
+        {"MESHCORS_APP": "no_such_mod:app"},
+        "MESHCORS_APP: there is no such module",
+    ),
+    (
+        "no such object",
+        {"MESHCORS_APP": "wrapped_apps:ap"},
+        "MESHCORS_APP: wrapped_apps: there is no such object in it",
+    ),
     ("data", {"MESHCORS_APP": "wrapped_apps:data"}, "this is not an app: it cannot be called"),
     ("data called", {"MESHCORS_APP": "wrapped_apps:data()"}, "data cannot be called without"),
     (
@@ -151,7 +159,7 @@ WRONG = [
     ("no origins", {"MESHCORS_ALLOW_ORIGINS": None}, "MESHCORS_ALLOW_ORIGINS: name the pages'"),
     ("a near variable", {"MESHCORS_ALLOW_ORIGIN": UI}, "did you mean MESHCORS_ALLOW_ORIGINS?"),
     ("an empty secret", {"MESHCORS_KEY_VALUES": ""}, "MESHCORS_KEY_VALUES: name at least one"),
-    ("no file", {"MESHCORS_CONFIG": "/no/such"}, "/no/such: No such file"),
+    ("no file", {"MESHCORS_CONFIG": "/no/such"}, "MESHCORS_CONFIG: No such file"),
 ]
 
 

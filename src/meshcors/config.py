@@ -144,7 +144,8 @@ def load(
     """
     problems: list[Problem] = []
     path = config or environ.get(CONFIG_VARIABLE)
-    documents = read_documents(path) if path else []
+    given_by = CONFIG_VARIABLE if not config else "config" if flags is None else "--config"
+    documents = read_documents(path, given_by) if path else []
     if path and holds_rules(documents):
         beside = read_environment(problems, environ) | read_flags(problems, flags or {})
         hint = f"{path} holds rules, each with a policy of its own: leave this out"

@@ -6,12 +6,13 @@ YAML is read without tags and without aliases: a configuration needs neither.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from meshcors.errors import PolicyError, Problem
+from meshcors.errors import PolicyError, Problem, file_label
 
 MAX_FILE_BYTES: Final = 1 << 20
 # The YAML reader takes quadratic time in the depth.
@@ -21,20 +22,30 @@ _MAX_DEPTH: Final = 64
 _LONG_NUMBER: Final = "a number of too many digits"
 
 
-def read_documents(path: str | Path) -> list[object]:
+def read_documents(path: str | Path, given_by: str = "path") -> list[object]:
     """Return what the file at `path` holds: mappings, lists, texts, numbers, booleans and None.
 
     ``.json`` and ``.toml`` by their suffix are one document, all else is YAML, of any number, which
     needs the extra ``dummy`` or ``cli``. Raises `PolicyError` for a file that is missing,
-    unreadable, larger than 1 MiB, not UTF-8, or malformed.
+    unreadable, larger than 1 MiB, not UTF-8, or malformed. `given_by` is the flag, variable or
+    argument that gave the path: a path where nothing is may be a secret, and is not shown.
     """
+    try:
+        return _documents(path, given_by)
+    except PolicyError as error:
+        problems = error.problems
+    # Raised anew, for what led to it has the path, and may quote the file.
+    raise PolicyError(problems)
+
+
+def _documents(path: str | Path, given_by: str) -> list[object]:
     try:
         path = Path(path)
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except (OSError, TypeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no path"
-        raise _wrong(path, "file_unreadable", reason) from None
+        raise _wrong(file_label(path, given_by), "file_unreadable", reason) from None
     if len(content) > MAX_FILE_BYTES:
         raise _wrong(path, "file_too_large", "at most 1 MiB")
     try:
@@ -103,8 +114,8 @@ def _read_yaml(path: Path, text: str) -> list[object]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
-        # Of a duplicate key it would also tell the values.
-        reason = (error.problem or error.context or "malformed").partition(" with value ")[0]
+        # Of a duplicate key it would also tell the values, of a tag what stands there.
+        reason = re.split(" with value | handle ", error.problem or error.context or "malformed")[0]
         raise _wrong(path, "file_malformed", f"{place}{reason}") from None
     except (YAMLError, ValueError) as error:
         raise _wrong(path, "file_malformed", str(error).partition("\n")[0]) from None

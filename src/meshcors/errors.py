@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from pathlib import Path
 from reprlib import Repr
 
 
@@ -14,7 +16,7 @@ class Problem:
 
     `code` is stable and for programs (``origin_trailing_slash``), `field` is the option at fault in
     the spelling of its source (``allow_origins``, ``--allow-origin``), `value` is the offending
-    value as text (never a key's value), and `hint` is the mend.
+    value as text (never what was given for a key), and `hint` is the mend.
     """
 
     code: str
@@ -57,6 +59,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if near:
         return f"unknown; did you mean {near[0]}?"
     return f"unknown; known are {', '.join(known)}"
+
+
+def file_label(path: str | Path, given_by: str) -> str:
+    """Return how a message calls the file at `path`: by its name only if there is one.
+
+    Anything else may be a secret that was pasted into the wrong place: it is called by the flag,
+    the variable or the argument that it was `given_by`.
+    """
+    try:
+        return str(path) if os.path.lexists(path) else given_by
+    except TypeError:
+        return given_by
 
 
 def shown(value: object) -> str:

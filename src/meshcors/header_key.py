@@ -1,22 +1,24 @@
 """The request header by which a service is picked: its name, its right values, its exceptions.
 
-A key's value is a secret: no repr, no problem and no warning ever shows one.
+A key's value is a secret, and any text that is given for a key may be one that was pasted into the
+wrong place: no problem shows what was given, and no repr shows a value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-from meshcors.errors import PolicyError, Problem, shown
+from meshcors.errors import PolicyError, Problem
 from meshcors.findings import Findings, is_list
 from meshcors.headers import (
     SAFELISTED_REQUEST_HEADERS,
     is_forbidden_request_header,
     is_token,
 )
+from meshcors.key_values import KeyValues
 from meshcors.paths import is_plain_path
 
 _MAX_FILE_BYTES: Final = 1 << 20
@@ -28,29 +30,28 @@ class HeaderKey:
 
     `name` is a field name (kept in lower case) that a browser announces in a preflight: no
     CORS-safelisted and no forbidden one. `values` are the keys that are right here, compared
-    whole and with case; None checks only that the header is there. `exempt_paths` need no key:
-    exact (``/healthz``) or all below a prefix of whole segments (``/public/*``).
+    whole and with case; None checks only that the header is there. They are kept as `KeyValues`,
+    which may be given again: a type that can be compared and never shown. `exempt_paths` need no
+    key: exact (``/healthz``) or all below a prefix of whole segments (``/public/*``).
 
-    Values never appear in its repr. Raises `PolicyError`.
+    Raises `PolicyError`, whose problems never show what was given.
     """
 
     name: str
-    values: tuple[str, ...] | None = field(repr=False)
+    values: KeyValues | None
     exempt_paths: tuple[str, ...]
 
     def __init__(
         self,
         name: str,
-        values: Iterable[str] | None = None,
+        values: Iterable[str] | KeyValues | None = None,
         *,
         exempt_paths: Iterable[str] = (),
     ) -> None:
         found = Findings()
         kept_name = _key_name(found, name)
-        kept_values = None if values is None else _key_values(found, values)
-        kept_paths = found.texts("key.exempt_paths", exempt_paths)
-        for path in kept_paths:
-            _check_exempt_path(found, path)
+        kept_values = _key_values(found, values)
+        kept_paths = _exempt_paths(found, exempt_paths)
         found.raise_if_wrong()
         object.__setattr__(self, "name", kept_name)
         object.__setattr__(self, "values", kept_values)
@@ -68,7 +69,7 @@ class HeaderKey:
         return cls(name, read_key_values(path), exempt_paths=exempt_paths)
 
     def __repr__(self) -> str:
-        values = "" if self.values is None else f", values=<{len(self.values)} hidden>"
+        values = "" if self.values is None else f", values={self.values!r}"
         paths = f", exempt_paths={self.exempt_paths!r}" if self.exempt_paths else ""
         return f"HeaderKey({self.name!r}{values}{paths})"
 
@@ -76,61 +77,71 @@ class HeaderKey:
 def _key_name(found: Findings, name: object) -> str:
     field = "key.name"
     if not isinstance(name, str):
-        # Not shown: with name and values exchanged it would be the values.
         found.add("wrong_type", field, type(name).__name__, "a header name is a string")
         return ""
     lowered = name.lower()
     if not is_token(name):
-        found.add("header_not_token", field, shown(name), "a header name is a token")
+        hint = "a header name is a token, such as model-api-key, without the key's value"
+        found.add("header_not_token", field, "", hint)
     elif "_" in name:
-        found.add(
-            "key_underscore", field, name, f"servers drop names with _: {name.replace('_', '-')}"
-        )
+        found.add("key_underscore", field, "", "servers drop header names with _: write - instead")
     elif lowered in SAFELISTED_REQUEST_HEADERS:
-        found.add(
-            "key_safelisted", field, name, "browsers send no preflight for it: name one of your own"
-        )
+        hint = "browsers send no preflight for a CORS-safelisted header: name one of your own"
+        found.add("key_safelisted", field, "", hint)
     elif is_forbidden_request_header(lowered) or lowered.startswith("access-control-"):
-        found.add(
-            "key_forbidden", field, name, "a page's script cannot set it: name one of your own"
-        )
+        hint = "a page's script cannot set this header: name one of your own"
+        found.add("key_forbidden", field, "", hint)
     return lowered
 
 
 def read_key_values(path: str | Path) -> list[str]:
     """Read a key's values from the UTF-8 file at `path`, one a line; see `HeaderKey.from_file`."""
+    content = _content(path)
+    if isinstance(content, Problem):
+        # Not raised below, where an exception is under way that holds the path or the content.
+        raise PolicyError([content])
+    return [line.strip() for line in content.splitlines() if line.strip()]
+
+
+def _content(path: str | Path) -> str | Problem:
     field = "key.values_file"
     try:
         with Path(path).open("rb") as file:
             content = file.read(_MAX_FILE_BYTES + 1)
     except (OSError, TypeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no path"
-        raise PolicyError([Problem("key_file_unreadable", field, str(path), reason)]) from None
+        return Problem("key_file_unreadable", field, "", reason)
     if len(content) > _MAX_FILE_BYTES:
-        raise PolicyError([Problem("key_file_too_large", field, str(path), "at most 1 MiB")])
+        return Problem("key_file_too_large", field, "", "at most 1 MiB")
     try:
-        lines = content.decode().splitlines()
+        return content.decode()
     except UnicodeDecodeError:
-        raise PolicyError(
-            [Problem("key_file_not_utf8", field, str(path), "write UTF-8 text")]
-        ) from None
-    return [line.strip() for line in lines if line.strip()]
+        return Problem("key_file_not_utf8", field, "", "write UTF-8 text")
 
 
-def _key_values(found: Findings, values: object) -> tuple[str, ...]:
-    """Read key values; no problem ever shows one."""
-    field = "key.values"
-    if not is_list(values):
+def _texts(found: Findings, field: str, given: object) -> Iterator[tuple[str, str]]:
+    """Yield the texts of a list, each with its place in it."""
+    if not is_list(given):
         found.add("not_a_list", field, "", "write a list of strings")
-        return ()
-    kept = list(cast("Iterable[object]", values))
-    if not kept:
-        found.add("key_values_empty", field, "", "name at least one value, or None for any")
-    for number, value in enumerate(kept, start=1):
+        return
+    for number, text in enumerate(cast("Iterable[object]", given), start=1):
         where = f"number {number}"
-        if not isinstance(value, str):
-            found.add("wrong_type", field, where, "a key's value is a string")
-        elif not value:
+        if isinstance(text, str):
+            yield where, text
+        else:
+            found.add("wrong_type", field, where, "not a string")
+
+
+def _key_values(found: Findings, values: object) -> KeyValues | None:
+    if values is None or isinstance(values, KeyValues):
+        return values
+    field = "key.values"
+    problems_before = len(found.problems)
+    texts = list(_texts(found, field, values))
+    if not texts and len(found.problems) == problems_before:
+        found.add("key_values_empty", field, "", "name at least one value, or None for any")
+    for where, value in texts:
+        if not value:
             found.add("key_value_empty", field, where, "a key's value is not empty")
         elif not (value.isascii() and value.isprintable()):
             found.add("key_value_not_printable", field, where, "a key is printable ASCII")
@@ -145,21 +156,21 @@ def _key_values(found: Findings, values: object) -> tuple[str, ...]:
                 where,
                 "two header lines are joined with a comma: a key has none",
             )
-    return tuple(dict.fromkeys(value for value in kept if isinstance(value, str)))
+    return None if found.problems else KeyValues(value for _, value in texts)
 
 
-def _check_exempt_path(found: Findings, path: str) -> None:
+def _exempt_paths(found: Findings, paths: object) -> tuple[str, ...]:
     field = "key.exempt_paths"
-    stem = path.removesuffix("/*")
-    if not path.startswith("/"):
-        found.add("path_not_absolute", field, shown(path), f"a path begins with /: /{path}")
-    elif "*" in stem:
-        found.add(
-            "path_wildcard",
-            field,
-            shown(path),
-            "* stands only at the end, for all below: /prefix/*",
-        )
-    elif not is_plain_path(stem or "/"):
-        hint = "no . or .. segments, no // and no control characters"
-        found.add("path_never_matches", field, shown(path), hint)
+    kept: dict[str, None] = {}
+    for where, path in _texts(found, field, paths):
+        kept[path] = None
+        stem = path.removesuffix("/*")
+        if not path.startswith("/"):
+            found.add("path_not_absolute", field, where, "a path begins with /")
+        elif "*" in stem:
+            hint = "* stands only at the end, for all below: /prefix/*"
+            found.add("path_wildcard", field, where, hint)
+        elif not is_plain_path(stem or "/"):
+            hint = "no . or .. segments, no // and no control characters"
+            found.add("path_never_matches", field, where, hint)
+    return tuple(kept)

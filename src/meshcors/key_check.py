@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from hmac import compare_digest
 from typing import Final
 
 from meshcors.answers import Reason
@@ -25,12 +23,9 @@ class KeyCheck:
 
     def __init__(self, key: HeaderKey) -> None:
         self.field = latin1(key.name)
-        self._values = [latin1(value) for value in key.values or ()]
-        self.is_right: Callable[[bytes], bool] = self._is_one
-        if key.values is None:
-            self.is_right = _is_there
-        elif len(self._values) == 1:
-            self.is_right = partial(compare_digest, self._values[0])
+        self.is_right: Callable[[bytes], bool] = (
+            _is_there if key.values is None else key.values.comparison()
+        )
         self._exempt = frozenset(path for path in key.exempt_paths if not path.endswith("/*"))
         self._exempt_below = tuple(
             path.removesuffix("*") for path in key.exempt_paths if path.endswith("/*")
@@ -42,13 +37,6 @@ class KeyCheck:
         if self.is_right(sent) or self._is_exempt(path):
             return None
         return "key_unknown" if sent else "key_missing"
-
-    def _is_one(self, given: bytes) -> bool:
-        right = False
-        # No early exit: each value is compared, whichever matches.
-        for value in self._values:
-            right |= compare_digest(value, given)
-        return right
 
     def _is_exempt(self, path: str) -> bool:
         if path not in self._exempt and not path.startswith(self._exempt_below):

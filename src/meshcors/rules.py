@@ -94,7 +94,7 @@ class RuleSet:
         kept = _rules(found, rules)
         _check_reached(found, kept)
         if uncovered not in (None, "app", "refuse"):
-            found.add("uncovered_unknown", "uncovered", shown(uncovered), "write app or refuse")
+            found.add("uncovered_unknown", "uncovered", "", "write app or refuse")
         found.raise_if_wrong()
         object.__setattr__(self, "rules", kept)
         object.__setattr__(self, "uncovered", uncovered)
@@ -238,7 +238,7 @@ def _covering(host: str) -> Iterator[str]:
 
 def _rules(found: Findings, rules: object) -> tuple[Rule, ...]:
     if isinstance(rules, str) or not isinstance(rules, Iterable):
-        found.add("not_a_list", "rules", shown(rules), "write a list of meshcors.Rule")
+        found.add("not_a_list", "rules", type(rules).__name__, "write a list of meshcors.Rule")
         return ()
     kept = tuple(cast("Iterable[object]", rules))
     if not kept:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
-from meshcors.errors import shown
 from meshcors.header_key import read_key_values
+from meshcors.key_values import KeyValues, reveal
 from meshcors.origins import AllowedOrigin, OriginError, Regex
 from meshcors.policy import Policy
 
@@ -50,11 +50,11 @@ def _split(text: str) -> list[str]:
 
 def _join(values: object) -> str:
     texts = [str(value) for value in cast("tuple[object, ...]", values)]
-    for text in texts:
+    for number, text in enumerate(texts, start=1):
         if [text] != _split(text):
             raise SpellingError(
                 "comma_in_list",
-                f"{shown(text)}: the environment separates lists by commas and blanks: use a file",
+                f"number {number}: commas and blanks separate items in the environment: use a file",
             )
     return ",".join(texts)
 
@@ -133,6 +133,9 @@ SECONDS: Final = Kind(
     str,
     _same,
 )
+KEY_VALUES: Final = Kind(
+    _split, _same, lambda values: _join(reveal(cast("KeyValues", values))), _same
+)
 TEXT: Final = Kind(str.strip, _same, str, _same)
 KEY_FILE: Final = Kind(read_key_values, lambda data: read_key_values(cast("str", data)), str, _same)
 
@@ -176,7 +179,7 @@ OPTIONS: Final = (
     _policy_option("dangerously_allow_public_suffixes", FLAG),
     Option("key.name", TEXT, "MESHCORS_KEY_HEADER", ("key", "header"), "--key-header"),
     # The values have two spellings in the environment; a file never holds them.
-    Option("key.values", NAMES, "MESHCORS_KEY_VALUES", (), None),
+    Option("key.values", KEY_VALUES, "MESHCORS_KEY_VALUES", (), None),
     Option("key.values", KEY_FILE, "MESHCORS_KEY_VALUES_FILE", ("key", "valuesFile"), None),
     Option("key.exempt_paths", NAMES, "MESHCORS_KEY_EXEMPT_PATHS", ("key", "exemptPaths"), None),
 )

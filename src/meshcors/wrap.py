@@ -54,22 +54,27 @@ def _app_and_policy(parameters: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
 
 
 def _named_app(name: str, parameters: tuple[str, ...]) -> Any:
-    """Return the app that `name` names: one that takes `parameters`."""
+    """Return the app that `name` names: one that takes `parameters`.
+
+    What names nothing may be a secret in the wrong variable: a problem shows what was found.
+    """
     module_name, _, attributes = name.partition(":")
     path = attributes.removesuffix("()")
     if not path or not all(module_name.split(".")):
-        raise _no_app("app_not_named", name, "write pkg.mod:app, or pkg.mod:create_app()")
+        raise _no_app("app_not_named", "", "write pkg.mod:app, or pkg.mod:create_app()")
     try:
         found: Any = import_module(module_name)
     except ModuleNotFoundError as error:
         # A module that the app itself fails to import is the app's own traceback to show.
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
-        raise _no_app("app_not_found", name, f"there is no module {error.name}") from None
+        parent = error.name.rpartition(".")[0]
+        where = " in it" if parent else ""
+        raise _no_app("app_not_found", parent, f"there is no such module{where}") from None
     for attribute in path.split("."):
         found = getattr(found, attribute, None)
         if found is None:
-            raise _no_app("app_not_found", name, f"{module_name} has no {path}")
+            raise _no_app("app_not_found", module_name, "there is no such object in it")
     if path != attributes:
         if not _takes(found):
             raise _no_app("app_not_factory", name, f"{path} cannot be called without arguments")

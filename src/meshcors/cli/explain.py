@@ -10,7 +10,7 @@ import click
 from meshcors import browser
 from meshcors.cli import options
 from meshcors.cli.advice import advice
-from meshcors.cli.files import read_text
+from meshcors.cli.files import policy_unreadable, read_texts
 from meshcors.cli.narration import narrate, shown_mismatch, shown_value
 from meshcors.cli.printing import printable
 from meshcors.errors import PolicyError
@@ -68,7 +68,9 @@ def command(
     "depends". Exit code 1 when a browser would block the call.
     """
     documents = tuple(
-        document for name in files for document in read_documents(read_text(name), name)
+        document
+        for name, text in read_texts(files).items()
+        for document in read_documents(text, name)
     )
     mesh = Gateway.of(documents, file=files[0], name=gateway)
     url = f"{scheme}://{host or _first_host(mesh, scheme)}{path}"
@@ -81,7 +83,7 @@ def command(
     except OriginError as error:
         raise click.UsageError(f"--origin {origin}: {error.hint}") from None
     except PolicyError as error:
-        raise click.UsageError("; ".join(map(str, error.problems))) from None
+        raise policy_unreadable(error) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     mend = advice(journey, files)
@@ -96,7 +98,8 @@ def command(
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon:
-        raise ValueError(f"--header {text}: write NAME:VALUE")
+        # Not shown: it may be a key's value alone.
+        raise ValueError("--header: write NAME:VALUE")
     return name.strip(), value.strip()
 
 

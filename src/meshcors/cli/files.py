@@ -6,31 +6,52 @@ import contextlib
 import os
 import stat
 import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import click
 
+from meshcors.errors import PolicyError, file_label
+
 # Above what the reader of YAML takes, in UTF-8's longest form.
 MAX_BYTES: Final = 8 * 1024 * 1024
 
 
-def read_text(name: str) -> str:
-    """Return a file's text, line breaks as they are; ``click.ClickException`` says why not."""
-    return decoded(name, read_bytes(name))
+def read_texts(names: Sequence[str]) -> dict[str, str]:
+    """Return the texts of the files that are the arguments FILE...; see `read_bytes`."""
+    labels = ["FILE"] if len(names) == 1 else [f"FILE {at + 1}" for at in range(len(names))]
+    return {
+        name: decoded(name, read_bytes(name, given_by))
+        for name, given_by in zip(names, labels, strict=True)
+    }
 
 
-def read_bytes(name: str) -> bytes:
-    """Return a file's bytes; ``click.ClickException`` for one that is missing or too large."""
+def read_bytes(name: str, given_by: str = "FILE") -> bytes:
+    """Return a file's bytes; ``click.ClickException`` for one that is missing or too large.
+
+    What is no file's name may be a secret: it is called by the argument that it was `given_by`.
+    """
     try:
         with Path(name).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise click.ClickException(f"{name}: {reason}; pass a readable file") from None
+        called = file_label(name, given_by)
+        raise click.ClickException(f"{called}: {reason}; pass a readable file") from None
     if len(content) > MAX_BYTES:
         raise click.ClickException(f"{name}: larger than {MAX_BYTES // 2**20} MiB; split it")
     return content
+
+
+def policy_unreadable(error: PolicyError) -> click.UsageError:
+    """Return what is wrong with the policy in the file that ``--config`` names."""
+    problems = [
+        replace(problem, field="--config") if problem.field == "path" else problem
+        for problem in error.problems
+    ]
+    return click.UsageError("; ".join(map(str, problems)))
 
 
 def decoded(name: str, content: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from meshcors.cli.files import read_text
+from meshcors.cli.files import read_texts
 from meshcors.cli.printing import printable
 from meshcors.errors import did_you_mean
 from meshcors.mesh.lint import RULES, lint
@@ -34,8 +34,7 @@ def command(
     """
     chosen = _ids("--select", select) or {rule.id for rule in RULES}
     chosen -= _ids("--ignore", ignore)
-    texts = {name: read_text(name) for name in files}
-    findings = lint(texts, [rule for rule in RULES if rule.id in chosen])
+    findings = lint(read_texts(files), [rule for rule in RULES if rule.id in chosen])
     output = FORMATS[form](findings)
     if output:
         click.echo("\n".join(map(printable, output.split("\n"))))

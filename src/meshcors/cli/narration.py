@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PUBLIC: Final = frozenset({*SAFELISTED_REQUEST_HEADERS, "host", "origin"})
 _HIDDEN: Final = "…"
-_QUOTED: Final = re.compile('".*"')
+_QUOTED: Final = re.compile('".*"', re.DOTALL)
 _CONSOLES: Final = {"chromium": "Chromium", "firefox": "Firefox"}
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from meshcors.cli import options
+from meshcors.cli.files import policy_unreadable
 from meshcors.config import rules_from_file, to_document, to_environment
 from meshcors.errors import PolicyError, PolicyWarning
 from meshcors.mesh.kubernetes import kubernetes
@@ -59,7 +60,7 @@ def command(
             rules = rules_from_file(config)
         text = _render(rules, form, name, gateway, pod, way, image)
     except PolicyError as error:
-        raise click.UsageError("; ".join(map(str, error.problems))) from None
+        raise policy_unreadable(error) from None
     for warning in dict.fromkeys(str(each.message) for each in caught):
         click.echo(f"note: {warning}", err=True)
     if any(rule.policy.key and rule.policy.key.values is not None for rule in rules.rules):

@@ -25,14 +25,20 @@ from meshcors.errors import PolicyError
 from meshcors.spelling import CONFIG_VARIABLE
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "allow_extra_args": True},
+)
 @add_flags
-def main(**parameters: Any) -> None:
+@click.pass_context
+def main(context: click.Context, /, **parameters: Any) -> None:
     """Answer CORS preflights for every service behind one URL.
 
     Real requests that arrive here found no service: they get 401 or 404, readable by the page that
     sent them. A flag beats its environment variable, which beats the file.
     """
+    if context.args:
+        # Not shown, as click would: after --key-header NAME it may be the key's value.
+        raise click.UsageError("expected only flags: remove the extra argument")
     read_all = partial(read, policy_values(parameters), parameters["config"])
     named = parameters["config"] or os.environ.get(CONFIG_VARIABLE)
     path = Path(named) if named else None

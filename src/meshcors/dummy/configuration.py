@@ -39,6 +39,11 @@ class Configuration:
         """The rules in order; a lone policy is one that covers everything."""
         return _rules(self.source)
 
+    @property
+    def key_names(self) -> frozenset[str]:
+        """The names of the headers in which any rule's key is sent."""
+        return frozenset(rule.policy.key.name for rule in self.rules if rule.policy.key)
+
     def document(self) -> dict[str, Any]:
         """Return what a file would have to hold to say the same."""
         return to_document(self.source)

@@ -15,7 +15,7 @@ from meshcors.dummy.counters import SERVING, Board
 from meshcors.dummy.live import Live
 from meshcors.dummy.logs import log
 from meshcors.dummy.pod import Pod
-from meshcors.dummy.refusals import Refusals, log_access
+from meshcors.dummy.refusals import Refusals
 from meshcors.dummy.relay import Relay
 from meshcors.dummy.reload import Reloader
 from meshcors.dummy.serve import Process
@@ -107,7 +107,7 @@ class Launch:
         return Live(self.configuration, board, numbers, refusals)
 
     def _pod(self, live: Live) -> Pod:
-        witness = log_access if self.access_log else None
+        witness = live.refusals.log_access if self.access_log else None
         return Pod(self.configuration.engine, live.numbers, live.refusals, witness)
 
     def _reloader(self, live: Live, *, speaks: bool) -> Reloader | None:

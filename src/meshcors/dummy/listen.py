@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from meshcors.errors import file_label
+
 _BACKLOG: Final = 2048
 
 
@@ -71,7 +73,8 @@ def listen_unix(path: str) -> socket.socket:
     except (OSError, ValueError) as error:
         listener.close()
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise ListenError(f"--uds: {path}: {reason}") from None
+        parts = ("--uds", file_label(path, ""), str(reason))
+        raise ListenError(": ".join(part for part in parts if part)) from None
     return listener
 
 

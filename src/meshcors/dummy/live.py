@@ -26,6 +26,9 @@ class Live:
     problems: tuple[str, ...] = ()
     when_replaced: list[Callable[[Configuration], None]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.refusals.hide(self.configuration.key_names)
+
     @property
     def is_ready(self) -> bool:
         """Whether new connections are welcome."""
@@ -33,6 +36,7 @@ class Live:
 
     def replace(self, configuration: Configuration) -> None:
         """Take a new configuration, as a whole."""
+        self.refusals.hide(configuration.key_names)
         self.configuration = configuration
         self.problems = ()
         self.numbers[RELOADS["ok"]] += 1

@@ -1,14 +1,14 @@
 """Answers that were no good news: a log line for each, as far as it goes, and the last few kept.
 
 Whatever is remembered of a request is cut to a length; of its header values only those are read
-that say what was asked for, never the key's.
+that say what was asked for, never the key's, whatever header the key is in.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from time import monotonic
 from typing import Final
@@ -51,11 +51,11 @@ class Refusal:
     traceparent: str = ""
 
     @classmethod
-    def of(cls, scope: Scope, status: int, reason: str) -> Refusal:
-        """Read what is remembered of a request from its ASGI scope."""
+    def of(cls, scope: Scope, status: int, reason: str, hidden: frozenset[bytes]) -> Refusal:
+        """Read what is remembered of a request from its ASGI scope, save for `hidden` headers."""
         texts: dict[str, str] = {}
         for name, value in scope["headers"]:
-            field = _FIELDS.get(name)
+            field = None if name in hidden else _FIELDS.get(name)
             if field is not None and len(texts.get(field, "")) < MAX_TEXT:
                 joined = f"{texts[field]}," if field in texts else ""
                 texts[field] = (joined + value[:MAX_TEXT].decode("latin-1"))[:MAX_TEXT]
@@ -69,6 +69,8 @@ class Refusal:
 
 class Refusals:
     """Keeps and logs refusals, at most `RATE` a second; those left out are counted.
+
+    The values of headers that `hide` was told of are neither kept nor logged.
 
     `last` are the kept ones, the newest last. `pass_on` is told of each that is kept: a worker
     process has nobody to show them to.
@@ -87,6 +89,11 @@ class Refusals:
         self._allowance = BURST
         self._counted_at = clock()
         self._left_out = 0
+        self._hidden: frozenset[bytes] = frozenset()
+
+    def hide(self, names: Iterable[str]) -> None:
+        """Hide the values of these headers, for ever: clients may go on sending an old key's."""
+        self._hidden |= _FIELDS.keys() & {name.encode() for name in names}
 
     def __call__(self, scope: Scope, status: int, reason: str) -> None:
         """Take note of an answer."""
@@ -98,7 +105,7 @@ class Refusals:
             self._numbers[LEFT_OUT] += 1
             return
         self._allowance -= 1
-        refusal = Refusal.of(scope, status, reason)
+        refusal = Refusal.of(scope, status, reason, self._hidden)
         self.last.append(refusal)
         if self._pass_on is not None:
             self._pass_on(refusal)
@@ -111,7 +118,6 @@ class Refusals:
             log(logging.WARNING, "refusals left out of the log", count=self._left_out)
             self._left_out = 0
 
-
-def log_access(scope: Scope, status: int, reason: str) -> None:
-    """Log an answer of any kind, as ``--access-log`` asks for."""
-    log(logging.INFO, "answered", **Refusal.of(scope, status, reason).fields())
+    def log_access(self, scope: Scope, status: int, reason: str) -> None:
+        """Log an answer of any kind, as ``--access-log`` asks for."""
+        log(logging.INFO, "answered", **Refusal.of(scope, status, reason, self._hidden).fields())

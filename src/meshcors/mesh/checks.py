@@ -115,7 +115,8 @@ def regex(pattern: str) -> str:
     try:
         CompiledRegex(Regex(pattern))
     except OriginError as error:
-        return error.hint
+        # What else RE2 says quotes the expression, which may be a key's.
+        return ": ".join(error.hint.split(": ")[:2])
     return ""
 
 

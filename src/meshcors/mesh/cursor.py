@@ -201,6 +201,7 @@ class Cursor:
     def _wrong_type(self, wanted: str) -> None:
         kinds = {"mapping": "a mapping", "sequence": "a list"}
         quoted = self.node.id == "scalar" and self.node.style in {"'", '"'}
-        got = kinds.get(self.node.id) or f"the text {str(self.node.value)[:40]!r}"
+        # A text is not shown: it may be a key's value.
+        got = kinds.get(self.node.id) or "a text"
         mend = "write it without quotes" if quoted else f"write {wanted}"
         self.problem("type", f"must be {wanted}, not {got}", mend)

@@ -88,7 +88,8 @@ def duplicate_keys(root: Any, file: str) -> Iterator[Problem]:
 
 
 def _syntax(place: Place, reason: str) -> DocumentError:
-    reason = " ".join(reason.split())
+    # Of a tag and of an alias it would tell what stands there.
+    reason = re.sub("(tag handle|alias) .*", r"\1", " ".join(reason.split()))
     mend = "mend the YAML"
     if "\\t" in reason or "'\t'" in reason:
         reason, mend = "a tab where YAML wants spaces", "indent with spaces"

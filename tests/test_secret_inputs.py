@@ -1,0 +1,363 @@
+"""A secret in any input that is about a key, or that names a file or an app, is told nowhere.
+
+Every option, variable, field and flag has its place in a table: in `INPUTS`, where Hypothesis puts
+a secret and looks at all that comes of it, or in `PUBLIC`, with the reason why it is shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import os
+import pprint
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import click
+import pytest
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+import meshcors.asgi
+import meshcors.wsgi
+from meshcors import HeaderKey, MeshCORS, Policy, cli, create_app, create_wsgi_app, wrap
+from meshcors.config import from_environment, from_file, load, rules_from_file, to_document
+from meshcors.dummy import command
+from meshcors.dummy.flags import add_flags
+from meshcors.headers import is_token
+from meshcors.rules import Rule, RuleSet
+from meshcors.spelling import OPTIONS, OTHER_VARIABLES
+from tests.calling import UI, App, clean_environment
+
+MARK = "s3cretMarker"
+DATA = Path(__file__).parent / "data"
+
+# What people write around a secret, and what is special to one of those who read it.
+_AROUND = st.text(" _-,:;/.%=+~\"'<>(){}[]!*&@#?|\\\t\n\x7f\u00e9\u2028", max_size=2)
+_AFTER = _AROUND | st.sampled_from([".yaml", ".json", ".toml", ":app", ":app()", "/x", ": x", "=="])
+secrets = st.builds("{}{}{}".format, _AROUND, st.just(MARK), _AFTER)
+
+Input = Callable[[str, Path], object]
+
+
+# --- where a secret is put --------------------------------------------------------------------
+
+
+def no_header_name(secret: str) -> str:
+    """A header's name that is one is public: every preflight's answer has it."""
+    assume(not is_token(secret) or "_" in secret)
+    return secret
+
+
+def no_path(secret: str) -> str:
+    """So is an exempt path that is one: who sees the policy's repr sees it."""
+    assume(not secret.strip().startswith("/"))
+    return secret
+
+
+def no_fields(secret: str) -> str:
+    """And so is the name of a field in a policy's file."""
+    with contextlib.suppress(YAMLError, ValueError):
+        assume(not isinstance(YAML(typ="safe", pure=True).load(secret), dict))
+    return secret
+
+
+KEYWORDS: dict[str, Input] = {
+    "HeaderKey(name)": lambda secret, _: HeaderKey(no_header_name(secret), ["x"]),
+    "HeaderKey(values) as a text": lambda secret, _: HeaderKey("x-key", secret),
+    "HeaderKey(values)": lambda secret, _: HeaderKey("x-key", ["x", secret]),
+    "HeaderKey(exempt_paths) as a text": lambda secret, _: HeaderKey("x-key", exempt_paths=secret),
+    "HeaderKey(exempt_paths)": lambda secret, _: HeaderKey("k", exempt_paths=[no_path(secret)]),
+    "HeaderKey.from_file(path)": lambda secret, _: HeaderKey.from_file("x-key", secret),
+    "HeaderKey.from_file(content)": lambda secret, folder: HeaderKey.from_file(
+        "x-key", written(folder / "keys", secret)
+    ),
+    "Policy(key)": lambda secret, _: Policy(allow_origins=[UI], key=secret),  # type: ignore[arg-type]  # a mistake
+    "MeshCORS(policy)": lambda secret, _: MeshCORS(App().asgi, secret),  # type: ignore[arg-type]  # a mistake
+    "MeshCORS(rules)": lambda secret, _: MeshCORS(App().asgi, rules=secret),  # type: ignore[arg-type]  # a mistake
+    "MeshCORS(uncovered)": lambda secret, _: meshcors.wsgi.MeshCORS(
+        App().wsgi,
+        rules=[Rule(Policy(allow_origins=[UI]))],
+        uncovered=secret,  # type: ignore[arg-type]  # a mistake
+    ),
+    "create_app(policy)": lambda secret, _: create_app(secret),  # type: ignore[call-overload]  # a mistake
+    "create_app(key)": lambda secret, _: create_app(keyed(secret)),
+    "create_wsgi_app(key)": lambda secret, _: create_wsgi_app(keyed(secret)),
+    "RuleSet(key)": lambda secret, _: RuleSet([Rule(keyed(secret))]),
+    "from_file(path)": lambda secret, _: from_file(secret),
+    "from_file(content)": lambda secret, folder: from_file(
+        # A file of values where the policy's is asked for.
+        written(folder / "keys", no_fields(secret))
+    ),
+    "rules_from_file(path)": lambda secret, _: rules_from_file(secret),
+    "load(config)": lambda secret, _: load(None, {}, config=secret),
+    "to_document(key_values)": lambda secret, _: to_document(keyed(secret), key_values_file="keys"),
+}
+
+
+def keyed(secret: str) -> Policy:
+    return Policy(allow_origins=[UI], key=HeaderKey("x-key", [secret]))
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def variables(name: str, secret: str) -> dict[str, str]:
+    if name == "MESHCORS_KEY_HEADER":
+        no_header_name(secret.strip())
+    if name == "MESHCORS_KEY_EXEMPT_PATHS":
+        assume(not any(each.strip().startswith("/") for each in secret.split(",")))
+    own = {"MESHCORS_ALLOW_ORIGINS": UI, "MESHCORS_KEY_HEADER": "x-key", name: secret}
+    if name == "MESHCORS_UNCOVERED":
+        own = {name: secret, "MESHCORS_CONFIG": "rules.json"}
+    return own
+
+
+def environment_of(name: str) -> Input:
+    return lambda secret, _: from_environment(variables(name, secret))
+
+
+def wrapped(name: str) -> Input:
+    def make(secret: str, _: Path) -> object:
+        own = {"MESHCORS_APP": "os:getpid", **variables(name, secret)}
+        with patch.dict(os.environ, clean_environment(own), clear=True):
+            return wrap.asgi()
+
+    return make
+
+
+def checked(name: str) -> Input:
+    def make(secret: str, _: Path) -> object:
+        return pod(["--check"], variables(name, secret))
+
+    return make
+
+
+def pod(args: list[str], own: dict[str, str] | None = None) -> object:
+    with (
+        patch.dict(os.environ, clean_environment(own), clear=True),
+        patch.object(sys, "argv", ["pod", *args]),
+    ):
+        command.run()
+
+
+def field_of(*keys: str) -> Input:
+    def make(secret: str, folder: Path) -> object:
+        if keys == ("key", "header"):
+            no_header_name(secret)
+        if keys == ("key", "exemptPaths"):
+            no_path(secret)
+        value = [secret] if keys[-1] == "exemptPaths" else secret
+        fields: dict[str, Any] = {"allowOrigins": [UI], "key": {"header": "x-key"}}
+        place = fields
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = value
+        made = []
+        for document in (fields, {"rules": [fields]}):
+            path = written(folder / "policy.json", json.dumps(document))
+            made.append(rules_from_file(path))
+        return made
+
+    return make
+
+
+def flag_of(*flags: str) -> Input:
+    policy = ("--allow-origin", UI, "--key-header", "x-key")
+
+    def make(secret: str, _: Path) -> object:
+        if flags[-2:] == ("--key-header", "{}"):
+            no_header_name(secret)
+        if flags == ("{}",):
+            assume(not secret.startswith("-"))
+        return pod([*policy, *(flag.format(secret) for flag in flags)])
+
+    return make
+
+
+def verb(*args: str) -> Input:
+    """A verb of the toolbox; a file that is called ``*.yaml`` has the secret in it."""
+
+    def make(secret: str, folder: Path) -> object:
+        if args[0] != "explain" or "{}" in args:
+            assume(not secret.startswith("-"))
+        service = (DATA / "virtualservice_original.yaml").read_text()
+        written(folder / "service.yaml", service.replace('"xyz"', json.dumps(secret)))
+        written(folder / "text.yaml", service.replace('{exact: "xyz"}', json.dumps(secret)))
+        regex = f"{{regex: {json.dumps(f'({secret}')}}}"
+        written(folder / "regex.yaml", service.replace('{exact: "xyz"}', regex))
+        written(folder / "keys", secret.replace("\n", ""))
+        policy = {"allowOrigins": [UI], "key": {"header": "x-key", "valuesFile": "keys"}}
+        written(folder / "policy.json", json.dumps(policy))
+        return cli.run([arg.replace("{}", secret) for arg in args])
+
+    return make
+
+
+EXPLAIN = ("explain", "service.yaml", "--origin", UI)
+VARIABLES = (
+    *("MESHCORS_KEY_HEADER", "MESHCORS_KEY_VALUES", "MESHCORS_KEY_VALUES_FILE"),
+    *("MESHCORS_KEY_EXEMPT_PATHS", "MESHCORS_CONFIG", "MESHCORS_APP", "MESHCORS_UNCOVERED"),
+    *("MESHCORS_MAX_AGE", "MESHCORS_ALLOW_CREDENTIALS", "MESHCORS_ALLOW_PRIVATE_NETWORK"),
+    "MESHCORS_DANGEROUSLY_ALLOW_NULL_ORIGIN",
+    "MESHCORS_DANGEROUSLY_ALLOW_INSECURE_ORIGINS",
+    "MESHCORS_DANGEROUSLY_ALLOW_PUBLIC_SUFFIXES",
+)
+FIELDS = (("key", "header"), ("key", "valuesFile"), ("key", "exemptPaths"))
+FLAGS = ("--config", "--key-header", "--uds", "--max-age")
+INPUTS: dict[str, Input] = {
+    **KEYWORDS,
+    **{name: environment_of(name) for name in VARIABLES},
+    **{f"{name} of wrap": wrapped(name) for name in VARIABLES},
+    **{f"{name} of the pod": checked(name) for name in VARIABLES},
+    **{".".join(keys): field_of(*keys) for keys in FIELDS},
+    "--config": flag_of("--check", "--config", "{}"),
+    "--key-header": flag_of("--check", "--key-header", "{}"),
+    "--key-header NAME=": flag_of("--check", "--key-header", "x-key={}"),
+    "--max-age": flag_of("--check", "--max-age", "{}"),
+    "--uds": flag_of("--uds", "no/{}"),
+    "--key-values": flag_of("--check", "--key-values={}"),
+    "an argument of the pod": flag_of("{}"),
+    "explain FILE": verb("explain", "{}", "--origin", UI),
+    "explain --config": verb(*EXPLAIN, "--config", "{}"),
+    "explain --config, values": verb(*EXPLAIN, "--config", "policy.json"),
+    "explain --header": verb(*EXPLAIN, "--header", "model-api-key:{}"),
+    "explain --header of another": verb(*EXPLAIN, "--header", "x-request-id:{}"),
+    "explain --header, json": verb(*EXPLAIN, "--header", "authorization:{}", "--format", "json"),
+    "explain a text": verb("explain", "text.yaml", "--origin", UI),
+    "explain a regex": verb("explain", "regex.yaml", "--origin", UI),
+    "lint FILE": verb("lint", "{}"),
+    "lint FILE FILE": verb("lint", "service.yaml", "{}"),
+    **{
+        f"lint a value, {form}": verb("lint", "service.yaml", "--format", form)
+        for form in ("text", "json", "github", "sarif")
+    },
+    "lint a text": verb("lint", "text.yaml"),
+    "lint a regex": verb("lint", "regex.yaml"),
+    "lint keys": verb("lint", "keys"),
+    "fix FILE": verb("fix", "{}"),
+    "fix a text": verb("fix", "text.yaml"),
+    "fix --write": verb("fix", "service.yaml", "--write", "--allow-origin", UI),
+    "render --config": verb("render", "--to", "env", "--config", "{}"),
+    **{
+        f"render values, {form}": verb("render", "--to", form, "--config", "policy.json")
+        for form in ("env", "policy", "kubernetes", "virtualservice", "httproute")
+    },
+}
+
+# --- what is shown, and why -------------------------------------------------------------------
+
+_ANSWERED = "every answer to a preflight says it"
+_REPEATED = "it is no key's and names no file: a mistake in it is shown as it was written"
+PUBLIC = {
+    "allow_origins": _ANSWERED,
+    "allow_methods": _ANSWERED,
+    "allow_headers": _ANSWERED,
+    "expose_headers": _ANSWERED,
+    "--host": _REPEATED,
+    "--port": _REPEATED,
+    "--admin-host": _REPEATED,
+    "--admin-port": _REPEATED,
+    "--workers": _REPEATED,
+    "--drain": _REPEATED,
+    "--keep-alive": _REPEATED,
+    "--log-format": _REPEATED,
+    "--log-level": _REPEATED,
+}
+
+
+# --- and what comes of it ---------------------------------------------------------------------
+
+
+class Records(logging.Handler):
+    """Keeps all that is logged, every attribute of it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts += [self.format(record), repr(vars(record))]
+
+
+def chain(error: BaseException | None) -> Iterator[str]:
+    """What an error says, and all that led to it."""
+    while error is not None:
+        yield from ("".join(traceback.format_exception(error)), repr(error), repr(error.args))
+        error = error.__cause__ or error.__context__
+
+
+def all_that_comes_of(put: Input, secret: str, folder: Path) -> Iterator[str]:
+    records, out, err = Records(), io.StringIO(), io.StringIO()
+    logging.getLogger().addHandler(records)
+    made: object = None
+    try:
+        with (
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+            contextlib.chdir(folder),
+            warnings.catch_warnings(record=True) as warned,
+        ):
+            warnings.simplefilter("always")
+            made = put(secret, folder)
+    except Exception as error:
+        yield from chain(error)
+    except SystemExit as error:
+        yield str(error.code)
+    finally:
+        logging.getLogger().removeHandler(records)
+    yield from (repr(made), str(made), pprint.pformat(made))
+    yield from map(str, warned)
+    yield from records.texts
+    yield from (out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        policy = {"rules": [{"allowOrigins": [UI], "key": {"header": "x-key"}}]}
+        written(Path(name, "rules.json"), json.dumps(policy))
+        yield Path(name)
+
+
+@pytest.mark.parametrize("put", [pytest.param(put, id=name) for name, put in INPUTS.items()])
+@settings(max_examples=15, deadline=None)
+@given(secret=secrets)
+@example(secret=MARK)
+@example(secret=f"{MARK}\n")
+@example(secret=f"*{MARK}")
+@example(secret=f"!{MARK}!x")
+def test_a_secret_is_told_nowhere(put: Input, secret: str, folder: Path) -> None:
+    try:
+        said = list(all_that_comes_of(put, secret, folder))
+    except UnicodeEncodeError:
+        # What cannot be put into a process's environment.
+        assume(False)
+    # Header names are in lower case wherever they are told.
+    assert not [text for text in said if MARK.lower() in text.lower()]
+
+
+def test_every_input_is_in_a_table() -> None:
+    names = set(INPUTS)
+    for option in OPTIONS:
+        assert (option.name in PUBLIC) != (option.variable in names), option
+        if option.file and option.name.startswith("key."):
+            assert option.file_label in names
+    assert set(OTHER_VARIABLES) <= names
+    flags = add_flags(click.command()(lambda **_: None)).params
+    switches = {"--check", "--access-log", "--allow-credentials", "--allow-private-network"}
+    for flag in {parameter.opts[0] for parameter in flags} - switches:
+        of_policy = next((o.name for o in OPTIONS if o.flag == flag), None)
+        assert (flag in names) != (flag in PUBLIC or of_policy in PUBLIC), flag
