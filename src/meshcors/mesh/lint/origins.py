@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from meshcors.mesh.lint.example import example_of
+from meshcors.regex_examples import example_of
 from meshcors.mesh.lint.finding import Hit
 from meshcors.mesh.matching import compiled
 from meshcors.origins import OriginError, OriginPattern
