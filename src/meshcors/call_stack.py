@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import inspect
+import os
+from typing import Final
 
 _ASGI_PARAMETERS = ("scope", "receive", "send")
+# What stands between a user's line and ours: copies of a policy are made by these.
+_NOT_CALLERS: Final = (
+    os.path.join(os.path.dirname(__file__), ""),  # noqa: PTH118, PTH120  # as code objects have it
+    dataclasses.__file__,
+    copy.__file__,
+)
 
 
 def serves_now() -> bool:
@@ -20,3 +30,16 @@ def serves_now() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def level_of_caller() -> int:
+    """Return the ``stacklevel`` that makes `warnings.warn`, in who calls this, name a user's line.
+
+    That is the innermost line outside of this package; Python 3.12 has ``skip_file_prefixes``.
+    """
+    level = 0
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(_NOT_CALLERS):
+        level += 1
+        frame = frame.f_back
+    return level

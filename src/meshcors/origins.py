@@ -7,11 +7,12 @@ the serialized form browsers send matches nothing but ``*``.
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, cast
 
 from meshcors.errors import Problem
 
@@ -26,6 +27,8 @@ _LABEL: Final = re.compile(r"[a-z0-9_-]{1,63}")
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 # Folding case would change them, but they stay in names: UTS #46, deviation characters.
 _UNMAPPED: Final = frozenset("\xdf\u03c2\u200c\u200d")
+# Controls, formats, surrogates, private use, and blanks.
+_NEVER_IN_NAMES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp", "Zs"})
 _NUMERIC_LABEL: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
@@ -51,9 +54,9 @@ class Regex:
     def __post_init__(self) -> None:
         given: object = self.pattern
         if not isinstance(given, str):
-            raise OriginError(
-                "origin_regex_not_text", f"a regex is a str, not {type(given).__name__}"
-            )
+            written = written_regex(given)
+            hint = f"write {written}" if written else f"not {type(given).__name__}"
+            raise OriginError("origin_regex_not_text", f"a regex is a str: {hint}")
 
     def __str__(self) -> str:
         return f"regex:{self.pattern}"
@@ -142,6 +145,15 @@ class OriginPattern:
         wildcard = "*." if self.subdomains else ""
         port = "" if self.port is None else f":{self.port}"
         return f"{self.scheme}://{wildcard}{self.host}{port}"
+
+
+def written_regex(pattern: object) -> str | None:
+    """Return how to write a text or a compiled `re.Pattern` as a `Regex`; None for all else."""
+    if isinstance(pattern, re.Pattern):
+        folded = "(?i)" if pattern.flags & re.IGNORECASE else ""
+        text = cast("re.Pattern[str] | re.Pattern[bytes]", pattern).pattern
+        pattern = folded + (text if isinstance(text, str) else text.decode("latin-1"))
+    return f"Regex({json.dumps(pattern)})" if isinstance(pattern, str) else None
 
 
 AllowedOrigin: TypeAlias = "str | Regex"
@@ -280,7 +292,7 @@ def _check_host(host: str, subdomains: bool) -> None:
         )
     for label in labels:
         if label.startswith("xn--") and not _is_punycode(label):
-            raise OriginError("origin_punycode", f"browsers never send {label}: it stands for no name")
+            raise OriginError("origin_punycode", f"browsers never send {label}: it is no Punycode")
     if _NUMERIC_LABEL.fullmatch(labels[-1]):
         # WHATWG URL 3.5: a host whose last label is a number is an IPv4 address.
         if not _is_ipv4(host):
@@ -303,13 +315,17 @@ def _is_punycode(label: str) -> bool:
             return False
     except (UnicodeError, OverflowError):
         return False
-    if unicodedata.category(name[0]).startswith("M"):
+    if unicodedata.category(name[0]).startswith("M") or unicodedata.normalize("NFC", name) != name:
         return False
     # What is mapped to something else (a capital letter, a ligature) is not left in a name.
     return all(
-        char in _UNMAPPED or unicodedata.normalize("NFKC", char.casefold()) == char
+        char in _UNMAPPED
+        or (
+            unicodedata.category(char) not in _NEVER_IN_NAMES
+            and unicodedata.normalize("NFKC", char.casefold()) == char
+        )
         for char in name
-    ) and unicodedata.normalize("NFC", name) == name
+    )
 
 
 def _parse_port(scheme: str, host: str, port: str | None) -> int | Literal["*"] | None:

@@ -57,7 +57,7 @@ class _Guess(NamedTuple):
         return f"{self.scheme}://{self.host}{self.port}"
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=4096)
 def excess(regex: Regex) -> Excess:
     """Return what `regex` lets in; raises `OriginError` for one that RE2 refuses."""
     compiled = CompiledRegex(regex)
@@ -115,7 +115,7 @@ def _judge(compiled: CompiledRegex, text: str, guess: _Guess) -> tuple[str, str]
 
 
 def _guesses(pattern: str) -> Iterator[_Guess]:
-    seeds = list(_seeds(pattern))
+    seeds = list(dict.fromkeys(_seeds(pattern)))
     text = _unescaped(pattern)
     literal_ports = _LITERAL_PORT.findall(text)
     ports = dict.fromkeys([*_PORTS, *literal_ports, *(seed.port for seed in seeds)])
@@ -124,21 +124,20 @@ def _guesses(pattern: str) -> Iterator[_Guess]:
         for scheme in schemes:
             for port in ports:
                 yield _Guess(scheme, host, port, 0, len(host))
-    # What is spelled out in it helps where its syntax is not read.
-    seeds += [
-        _Guess("https", host, port, 0, 0)
-        for domain in dict.fromkeys(_LITERAL_DOMAIN.findall(text))
-        for host in (domain, f"x.{domain}")
-        for port in dict.fromkeys(["", *literal_ports])
-    ]
-    seen: set[str] = set()
+    if not seeds:
+        # Its syntax is not read: what is spelled out in it helps.
+        seeds = [
+            _Guess("https", host, port, 0, 0)
+            for domain in dict.fromkeys(_LITERAL_DOMAIN.findall(text))
+            for host in (domain, f"x.{domain}")
+            for port in dict.fromkeys(["", *literal_ports])
+        ]
+    yield from (seed._replace(scheme="http") for seed in seeds)
+    meant = {seed.host for seed in seeds}
     for seed in seeds:
-        for scheme in dict.fromkeys([seed.scheme, "http"]):
-            for host, start, end in ((seed.host, 0, 0), *_changed(seed.host)):
-                guess = _Guess(scheme, host, seed.port, start, end)
-                if str(guess) not in seen:
-                    seen.add(str(guess))
-                    yield guess
+        for host, start, end in _changed(seed.host):
+            if host not in meant:
+                yield _Guess(seed.scheme, host, seed.port, start, end)
 
 
 def _unescaped(pattern: str) -> str:
@@ -148,11 +147,11 @@ def _unescaped(pattern: str) -> str:
 def _seeds(pattern: str) -> Iterator[_Guess]:
     """Yield origins, or what is nearly one, that `pattern` is meant for."""
     for text in examples_of(pattern):
-        scheme, separator, rest = text.rpartition("://")
+        scheme, _, rest = text.rpartition("://")
         bracket = rest.rfind("]")
         colon = rest.find(":", bracket + 1)
         host, port = (rest, "") if colon < 0 else (rest[:colon], rest[colon:])
-        yield _Guess(scheme if separator else "https", host, port, 0, 0)
+        yield _Guess(scheme or "https", host, port, 0, 0)
 
 
 def _changed(host: str) -> Iterable[tuple[str, int, int]]:
@@ -168,13 +167,20 @@ def _changed(host: str) -> Iterable[tuple[str, int, int]]:
                 yield host[:start] + made_up + host[end:], start, end
     last = host.rpartition(".")[2]
     start = size - len(last)
-    suffixes = public_suffixes()
-    longer = (name for name in suffixes.top_level if name.startswith(last) and name != last)
-    for name in (*longer, *(name for name in _OTHER_TOP_LEVEL if name != last)):
+    for name in _other_top_level(last):
         yield host[:start] + name, start, start + len(name)
+    suffixes = public_suffixes()
     domain = host
     while domain := domain.partition(".")[2]:
         if suffixes.suffix(domain).name != domain:
             for rule in suffixes.below(domain):
                 name = "stranger." + rule.replace("*", "stranger")
                 yield name, 0, len("stranger")
+
+
+@lru_cache(maxsize=256)
+def _other_top_level(name: str) -> list[str]:
+    """Return top-level domains that begin like the one with this `name`, and well-known ones."""
+    top_level = public_suffixes().top_level if name else ()
+    longer = [each for each in top_level if each.startswith(name)]
+    return [each for each in dict.fromkeys([*longer, *_OTHER_TOP_LEVEL]) if each != name]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import ClassVar, TYPE_CHECKING
 
 from typing_extensions import Unpack
 
@@ -35,6 +35,9 @@ class MeshCORS:
     ``flask_app.wsgi_app = MeshCORS(flask_app.wsgi_app, policy)``
     """
 
+    # Whether a service is behind it, for which a key that any value fits is worth a warning.
+    _serves: ClassVar[bool] = True
+
     def __init__(
         self,
         app: WSGIApplication,
@@ -45,7 +48,7 @@ class MeshCORS:
         **options: Unpack[PolicyOptions],
     ) -> None:
         self.app = app
-        source = resolve(policy, rules, options, uncovered)
+        source = resolve(policy, rules, options, uncovered, serves=self._serves)
         engine = compile_engine(source, uncovered_answer(source))
         self._decide = engine.decide
         self._reads = _environ_keys(engine.reads_unless_options)
