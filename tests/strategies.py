@@ -63,7 +63,7 @@ def patterns(draw: st.DrawFn) -> str:
     default = {"https": 443, "http": 80}.get(scheme)
     port = st.integers(1, 65535).filter(lambda number: number != default).map(lambda n: f":{n}")
     if draw(st.booleans()):
-        return f"{scheme}://*.{draw(_host)}{draw(st.just('') | port)}"
+        return f"{scheme}://*.{draw(_host)}{draw(st.sampled_from(['', ':*']) | port)}"
     host = draw(_host | _ip)
     return f"{scheme}://{host}{draw(st.sampled_from(['', ':*']) | port)}"
 

@@ -9,7 +9,7 @@ of them finds; what is found is always true.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -134,8 +134,9 @@ def _guesses(pattern: str) -> Iterator[_Guess]:
         ]
     yield from (seed._replace(scheme="http") for seed in seeds)
     meant = {seed.host for seed in seeds}
+    endings = {host.rpartition(".")[2] for host in meant}
     for seed in seeds:
-        for host, start, end in _changed(seed.host):
+        for host, start, end in _changed(seed.host, endings):
             if host not in meant:
                 yield _Guess(seed.scheme, host, seed.port, start, end)
 
@@ -154,8 +155,11 @@ def _seeds(pattern: str) -> Iterator[_Guess]:
         yield _Guess(scheme or "https", host, port, 0, 0)
 
 
-def _changed(host: str) -> Iterable[tuple[str, int, int]]:
-    """Yield `host` with something made up in it, and from where to where that stands."""
+def _changed(host: str, endings: Set[str]) -> Iterator[tuple[str, int, int]]:
+    """Yield `host` with something made up in it, and from where to where that stands.
+
+    The top-level domains in `endings` are not made up.
+    """
     size = len(host)
     for anyone in ".stranger.invalid", ".stranger.com":
         yield host + anyone, size, size + len(anyone)
@@ -168,7 +172,8 @@ def _changed(host: str) -> Iterable[tuple[str, int, int]]:
     last = host.rpartition(".")[2]
     start = size - len(last)
     for name in _other_top_level(last):
-        yield host[:start] + name, start, start + len(name)
+        if name not in endings:
+            yield host[:start] + name, start, start + len(name)
     suffixes = public_suffixes()
     domain = host
     while domain := domain.partition(".")[2]:
@@ -183,4 +188,4 @@ def _other_top_level(name: str) -> list[str]:
     """Return top-level domains that begin like the one with this `name`, and well-known ones."""
     top_level = public_suffixes().top_level if name else ()
     longer = [each for each in top_level if each.startswith(name)]
-    return [each for each in dict.fromkeys([*longer, *_OTHER_TOP_LEVEL]) if each != name]
+    return list(dict.fromkeys([*longer, *_OTHER_TOP_LEVEL]))
