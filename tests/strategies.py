@@ -20,6 +20,7 @@ MATCHES: Final[Mapping[str, tuple[str, ...]]] = {
     "http://[::1]:*": ("http://[::1]", "http://[::1]:3000"),
     "http://localhost:*": ("http://localhost", "http://localhost:5173"),
     "https://*.example.com": ("https://a.example.com", "https://c.b.a.example.com"),
+    "https://*.example.org:*": ("https://a.example.org", "https://b.a.example.org:8443"),
     "regex:https://[a-z]+\\.corp\\.test": ("https://ui.corp.test", "https://admin.corp.test"),
     "null": ("null",),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -296,8 +297,13 @@ def test_wrong_regex(pattern: str, code: str) -> None:
 
 @pytest.mark.parametrize("pattern", [5, None, b"https://a", ["a"]])
 def test_regex_is_a_text(pattern: object) -> None:
-    with pytest.raises(OriginError, match="a regex is a str"):
+    with pytest.raises(OriginError, match="a regex is a str: not "):
         Regex(pattern)  # type: ignore[arg-type]  # what an untyped caller may pass
+
+
+def test_regex_is_no_compiled_pattern() -> None:
+    with pytest.raises(OriginError, match=r'a regex is a str: write Regex\("\(\?i\)https://a"\)'):
+        Regex(re.compile("https://a", re.IGNORECASE))  # type: ignore[arg-type]  # as above
 
 
 def test_regex_prints_as_the_environment_spells_it() -> None:

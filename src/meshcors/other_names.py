@@ -50,7 +50,7 @@ def hint(name: str, value: object, allowed: object = ()) -> str | None:
 
     `allowed` are the origins that were given beside it.
     """
-    name = name.removeprefix("CORS_").lower()
+    name = name.lower().removeprefix("cors_")
     if name in _PLACES:
         return f"unknown; here it is {_PLACES[name]}"
     if name in _ADVICE:

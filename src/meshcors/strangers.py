@@ -106,7 +106,7 @@ def _judge(compiled: CompiledRegex, text: str, guess: _Guess) -> tuple[str, str]
         # A top-level domain that is there, or one that is made up as a whole.
         known = suffix.listed or guess.start <= host.rfind(".") + 1
         return (str(guess), "") if known else None
-    if not suffix.listed and f".{suffix.name}" not in text:
+    if not suffix.listed and suffix.name not in text:
         return None  # a dot of the regex that was taken for a letter
     named = guess._replace(host=f"{host[:label_at]}stranger.{suffix.name}")
     if compiled.fullmatch(str(named)):
