@@ -26,7 +26,7 @@ PYTHONS = list(dict.fromkeys([RUNNING, *nox.project.python_versions(PYPROJECT)])
 COVERED_WHOLLY = (
     *("engine", "answers", "preflight", "key_check"),
     *("policy", "header_key", "findings", "paths"),
-    *("public_suffixes", "strangers", "other_names", "call_stack"),
+    *("public_suffixes", "strangers", "other_names"),
     *("origins", "headers", "asgi", "wsgi"),
     "browser/*",
 )

@@ -148,7 +148,7 @@ def _unescaped(pattern: str) -> str:
 def _seeds(pattern: str) -> Iterator[_Guess]:
     """Yield origins, or what is nearly one, that `pattern` is meant for."""
     for text in examples_of(pattern):
-        scheme, _, rest = text.rpartition("://")
+        scheme, _, rest = text.lower().rpartition("://")
         bracket = rest.rfind("]")
         colon = rest.find(":", bracket + 1)
         host, port = (rest, "") if colon < 0 else (rest[:colon], rest[colon:])
