@@ -26,6 +26,7 @@ PYTHONS = list(dict.fromkeys([RUNNING, *nox.project.python_versions(PYPROJECT)])
 COVERED_WHOLLY = (
     *("engine", "answers", "preflight", "key_check"),
     *("policy", "header_key", "key_values", "findings", "paths"),
+    *("public_suffixes", "strangers", "other_names"),
     *("origins", "headers", "asgi", "wsgi", "failure", "call_stack"),
     "browser/*",
 )

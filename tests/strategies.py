@@ -20,6 +20,7 @@ MATCHES: Final[Mapping[str, tuple[str, ...]]] = {
     "http://[::1]:*": ("http://[::1]", "http://[::1]:3000"),
     "http://localhost:*": ("http://localhost", "http://localhost:5173"),
     "https://*.example.com": ("https://a.example.com", "https://c.b.a.example.com"),
+    "https://*.example.org:*": ("https://a.example.org", "https://b.a.example.org:8443"),
     "regex:https://[a-z]+\\.corp\\.test": ("https://ui.corp.test", "https://admin.corp.test"),
     "null": ("null",),
 }
@@ -63,7 +64,7 @@ def patterns(draw: st.DrawFn) -> str:
     default = {"https": 443, "http": 80}.get(scheme)
     port = st.integers(1, 65535).filter(lambda number: number != default).map(lambda n: f":{n}")
     if draw(st.booleans()):
-        return f"{scheme}://*.{draw(_host)}{draw(st.just('') | port)}"
+        return f"{scheme}://*.{draw(_host)}{draw(st.sampled_from(['', ':*']) | port)}"
     host = draw(_host | _ip)
     return f"{scheme}://{host}{draw(st.sampled_from(['', ':*']) | port)}"
 

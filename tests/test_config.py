@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -749,3 +751,184 @@ def test_spellings_are_told_apart() -> None:
     for spelling in ("variable", "file", "flag"):
         said = [getattr(option, spelling) for option in OPTIONS if getattr(option, spelling)]
         assert len(said) == len(set(said))
+
+
+# --- the language of the source ---------------------------------------------------------------
+
+# A policy wrong in many ways, in the words of each source.
+WRONG_TEXTS = {
+    "allow_origins": [
+        *("*", "null", "http://a.example", "https://*.github.io", r"https://.*\.example\.com"),
+        *("https://a.example/", r"regex:https?://[a-z]+\.github\.io", r"regex:https://.*a\.com"),
+    ],
+    "allow_methods": ["put"],
+    "allow_headers": ["a b", "access-control-x"],
+    "expose_headers": ["*"],
+    "key.name": "cookie",
+}
+PYTHON = re.compile(
+    r"\b(?:allow|expose|max|key|dangerously|exempt)_\w+|HeaderKey|\bRegex\b|True|False|None|meshcors\."
+)
+
+
+def wrong_environment() -> None:
+    from_environment(
+        {
+            **environment(ALLOW_CREDENTIALS="1", ORIGINS="x", ALLOW_ORIGIN_REGEX="a"),
+            **environment(RESOURCES="/v1/*", SEND_WILDCARD="1", CALLBACK="x", KEY_VALUES=""),
+            **environment(KEY_EXEMPT_PATHS="a", MAX_AGE="999999h"),
+            **{
+                option.variable: ",".join(value) if isinstance(value, list) else value
+                for option in OPTIONS
+                if (value := WRONG_TEXTS.get(option.name)) is not None
+            },
+        }
+    )
+
+
+def wrong_flags() -> None:
+    load({**WRONG_TEXTS, "allow_credentials": True, "max_age": "999999h"}, {})
+
+
+def wrong_file() -> None:
+    path = Path("policy.json")
+    fields: dict[str, Any] = {
+        option.file_label: WRONG_TEXTS[option.name]
+        for option in OPTIONS
+        if option.name in WRONG_TEXTS and option.name != "key.name"
+    }
+    fields["allowOrigins"] = [
+        *(each for each in fields["allowOrigins"] if not each.startswith("regex:")),
+        *({"regex": each[6:]} for each in fields["allowOrigins"] if each.startswith("regex:")),
+        *(5, {"suffix": "x"}, "https://a.example,https://b.example"),
+    ]
+    others = {"allowOriginRegex": "a", "resources": {"/v1/*": {}}, "origins": "*", "callback": 1}
+    more = {"allowCredentials": True, "allowPrivateNetwork": "yes", "maxAge": -1}
+    (path.parent / "empty").write_text("")
+    key = {"header": "cookie", "valuesFile": "empty", "exemptPaths": ["a"]}
+    as_json({**fields, **others, **more, "key": key}, path)
+    from_file(path)
+
+
+@pytest.mark.parametrize("read", [wrong_environment, wrong_flags, wrong_file])
+def test_problems_speak_the_language_of_their_source(
+    read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PolicyError) as caught:
+        read()
+    assert len(caught.value.problems) > 12
+    told = [f"{each.field}: {each.hint}" for each in caught.value.problems]
+    assert [each for each in told if PYTHON.search(each)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "hint"),
+    [
+        ("ALLOW_ORIGINS", "null", "set MESHCORS_DANGEROUSLY_ALLOW_NULL_ORIGIN ["),
+        ("ALLOW_ORIGINS", r"https://.*\.x", r"write regex:https://.*\.x ["),
+        ("ALLOW_ORIGINS", '["https://a.example"]', "no JSON here: separate the items by commas"),
+        ("ALLOW_ORIGINS", "regex:a{1,3},https://b", "a regex with a comma belongs in a file ["),
+        ("ALLOW_METHODS", ' ["PUT"]', "no JSON here"),
+        ("KEY_VALUES", '["s3cret"]', "MESHCORS_KEY_VALUES: no JSON here"),
+        ("ALLOW_ORIGIN_REGEX", "https://a", "write MESHCORS_ALLOW_ORIGINS=regex:https://a ["),
+        ("ALLOW_ORIGIN_REGEX", "a{1,2}", 'write allowOrigins: [{regex: "a{1,2}"}] in a file: '),
+        ("ORIGINS", "x", "here it is MESHCORS_ALLOW_ORIGINS ["),
+        ("CORS_ALLOW_ALL_ORIGINS", "1", "write an origin * into MESHCORS_ALLOW_ORIGINS ["),
+        ("RESOURCES", "/v2/*", "in a file, rules: [{pathPrefix: /v2, corsPolicy: {...}}] ["),
+    ],
+)
+def test_hint_of_a_variable(name: str, text: str, hint: str) -> None:
+    variables = environment(KEY_HEADER="x-key", KEY_VALUES="k") | environment(**{name: text})
+    with pytest.raises(PolicyError) as caught:
+        from_environment(variables)
+    said = str(caught.value)
+    assert hint in said
+    assert "s3cret" not in said
+    # What is said of the origins is enough.
+    assert ("no_origins" in said) == (name in {"ALLOW_METHODS", "KEY_VALUES", "RESOURCES"})
+
+
+def test_hint_of_a_variable_has_what_another_gives() -> None:
+    variables = environment(ALLOW_ORIGINS=f"{UI}, regex:https://a", ALLOW_ORIGIN_REGEX="https://b")
+    expected = f"write MESHCORS_ALLOW_ORIGINS={UI},regex:https://a,regex:https://b ["
+    with pytest.raises(PolicyError, match=re.escape(expected)):
+        from_environment(variables)
+
+
+@pytest.mark.parametrize("text", ["[a", "[abc]", "a[]", "[" * 100_000])
+def test_a_key_in_brackets_is_no_list(text: str) -> None:
+    found = from_environment(environment(ALLOW_ORIGINS=UI, KEY_HEADER="k", KEY_VALUES=text))
+    assert found == Policy(allow_origins=[UI], key=HeaderKey("k", [text]))
+
+
+def test_what_reads_as_json_cannot_be_a_variable() -> None:
+    key = HeaderKey("k", ['["a"', '"b"]'])
+    with pytest.raises(PolicyError) as caught:
+        to_environment(Policy(allow_origins=[UI], key=key))
+    assert [problem.code for problem in caught.value.problems] == ["json_list"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "hint"),
+    [
+        (
+            {"allow_origins": ["https://a.example,https://b.example"]},
+            "--allow-origin: repeat the flag: --allow-origin https://a.example --allow-origin"
+            " https://b.example [comma_in_item]",
+        ),
+        (
+            {"allow_origins": [UI], "allow_methods": ["PUT", "PATCH, DELETE"]},
+            "--allow-method: repeat the flag: --allow-method PATCH --allow-method DELETE [",
+        ),
+        ({"allow_origins": ["null"]}, "set MESHCORS_DANGEROUSLY_ALLOW_NULL_ORIGIN ["),
+        ({"allow_origins": ["*"], "allow_credentials": True}, "leave --allow-credentials out ["),
+    ],
+)
+def test_hint_of_a_flag(flags: dict[str, Any], hint: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        load(flags, {})
+    assert len(caught.value.problems) == 1
+    assert hint in str(caught.value)
+
+
+def test_a_flag_may_have_a_regex_with_a_comma() -> None:
+    found = load({"allow_origins": [r"regex:https://[a-z]{1,3}\.example"]}, {})
+    assert found == Policy(allow_origins=[Regex(r"https://[a-z]{1,3}\.example")])
+
+
+@pytest.mark.parametrize(
+    ("fields", "hint"),
+    [
+        ({"allowOrigins": ["null"]}, "set dangerouslyAllowNullOrigin ["),
+        ({"allowOriginRegex": r"a\.b"}, r'write allowOrigins: [{regex: "a\\.b"}] ['),
+        ({"allowOrigins": [r"https://.*\.x"]}, r'write {regex: "https://.*\\.x"} ['),
+        ({"origins": "*"}, "here it is allowOrigins ["),
+        ({"allowOrigins": [5]}, "a text, {exact: ...} or {regex: ...} ["),
+        ({"allowOrigins": [UI], "allowCredentials": "yes"}, "write true or false ["),
+        ({"allowOrigins": [UI], "allowMethods": ["PUT, PATCH"]}, "write a list: ['PUT', 'PATCH']"),
+    ],
+)
+def test_hint_of_a_file(fields: dict[str, Any], hint: str, tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    as_json(fields, path)
+    with pytest.raises(PolicyError) as caught:
+        from_file(path)
+    assert len(caught.value.problems) == 1
+    assert hint in str(caught.value)
+
+
+def test_warnings_speak_the_language_of_their_source(tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    as_json({"allowOrigins": [UI], "allowMethods": ["OPTIONS"]}, path)
+    variables = environment(MAX_AGE="24h", CONFIG=str(path))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        load({"allow_headers": ["*"]}, variables)
+    assert [str(each.message).rpartition(": ")[0].partition(" ")[0] for each in caught] == [
+        f"{path}:",
+        "--allow-header:",
+        "MESHCORS_MAX_AGE:",
+    ]
+    assert str(caught[0].message).startswith(f"{path}: allowMethods: OPTIONS")
+    assert {each.filename for each in caught} == {__file__}

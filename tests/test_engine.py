@@ -162,6 +162,7 @@ def test_preflight_answer(options: dict[str, Any], fields: dict[str, str]) -> No
     [("true", "true"), (" true ", "true"), ("TRUE", None), ("1", None), ("true,true", None)],
 )
 @pytest.mark.parametrize("credentials", [False, True])
+@pytest.mark.filterwarnings("ignore:allow_headers:meshcors.PolicyWarning")
 def test_private_network(asked: str, answered: str | None, credentials: bool) -> None:
     mirroring = policy(
         allow_private_network=True, allow_headers=["*"], allow_credentials=credentials
@@ -289,6 +290,7 @@ WILD = {"allow_methods": ["*"], "allow_headers": ["*"]}
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
+@pytest.mark.filterwarnings("ignore:allow_headers:meshcors.PolicyWarning")
 def test_preflight_reason(options: dict[str, Any], fields: dict[str, Any], reason: str) -> None:
     answer = preflight(policy(**options), **fields)
     assert (answer.status, answer.reason) == (204, reason)

@@ -365,6 +365,8 @@ def test_a_result_that_says_something_else_is_never_written(
         ),
         pytest.param("http://[::1]:*", "http://[::1]:3000", "http://[::1]a", id="IPv6"),
         pytest.param("https://*.a.b:8443", "https://c.a.b:8443", "https://c.a.b", id="both"),
+        pytest.param("https://*.a.b:*", "https://c.a.b", "https://a.b:1", id="any port, none"),
+        pytest.param("https://*.a.b:*", "https://d.c.a.b:1", "https://xa.b:1", id="any port"),
         pytest.param("regex:https://.b", "https://ab", "https://b", id="regex"),
     ],
 )

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from meshcors.mesh import DocumentError, Gateway, Request
 from meshcors.mesh.lint import RULES, lint
-from meshcors.mesh.lint.example import example_of
 from meshcors.mesh.lint.formats import FORMATS
 from meshcors.mesh.lint.rules import WOULD_NOT_LOAD
 from meshcors.mesh.matching import compiled
+from meshcors.regex_examples import example_of
 
 if TYPE_CHECKING:
     from meshcors.mesh.lint import Rule

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -26,6 +27,7 @@ IPV6 = "[2001:db8::1]"
         "http://localhost:*",
         "https://*.example.com",
         "https://*.example.com:8443",
+        "https://*.example.com:*",
         "http://[::1]:3000",
         "http://[::]",
         "http://[1::]",
@@ -37,6 +39,10 @@ IPV6 = "[2001:db8::1]"
         f"http://{IPV6}:*",
         "http://127.0.0.1:8000",
         "https://xn--bcher-kva.example",
+        "https://xn--strae-oqa.example",
+        "https://xn--ls8h.example",
+        "https://xn--mgbh0fb.xn--kgbechtv",
+        "https://xn--nxasmm1c.example",
         "https://a_b.example",
         "chrome-extension://abcdefghijklmnop",
         "https://" + ".".join(["a" * 63] * 3) + ".example:65535",
@@ -96,7 +102,19 @@ WRONG = [
     ("https://a*.example", "origin_wildcard", "wildcard at a label's end"),
     ("https://a.example*", "origin_wildcard", "wildcard at the end"),
     ("https://*.*.example", "origin_wildcard", "two wildcards"),
-    ("https://*.example.com:*", "origin_wildcards", "subdomain and port"),
+    ("https://*.[::1]:*", "origin_wildcard", "wildcard before IPv6, any port"),
+    ("https://*.127.0.0.1:*", "origin_wildcard", "wildcard before IPv4, any port"),
+    ("https://xn--f.example", "origin_punycode", "Punycode cut short"),
+    ("https://a.xn--", "origin_punycode", "Punycode of nothing"),
+    ("https://xn--abc-.example", "origin_punycode", "Punycode of ASCII"),
+    ("https://xn---13msm.example", "origin_punycode", "Punycode written in another way"),
+    ("https://xn--99999999999.example", "origin_punycode", "Punycode of no character"),
+    ("https://xn--a.example", "origin_punycode", "Punycode of a control character"),
+    ("https://xn--a-0nd.example", "origin_punycode", "Punycode that begins with a mark"),
+    ("https://xn--bcher-2pa.example", "origin_punycode", "Punycode of a capital letter"),
+    ("https://xn--jm6c.example", "origin_punycode", "Punycode of a ligature"),
+    ("https://xn--u-ccb.example", "origin_punycode", "Punycode of what is not composed"),
+    ("https://*.xn--f:*", "origin_punycode", "Punycode cut short, below it"),
     ("https://*.127.0.0.1", "origin_wildcard", "wildcard before IPv4"),
     ("https://*.[::1]", "origin_wildcard", "wildcard before IPv6"),
     ("https://*.", "origin_host", "wildcard before nothing"),
@@ -161,6 +179,13 @@ def test_origin_has_no_wildcard(text: str) -> None:
         ("http://localhost:*", "https://localhost:1", False),
         ("http://localhost:*", "http://a.localhost:1", False),
         ("http://[::1]:*", "http://[::1]:3000", True),
+        ("https://*.a.example:*", "https://b.a.example", True),
+        ("https://*.a.example:*", "https://b.a.example:8443", True),
+        ("https://*.a.example:*", "https://c.b.a.example:1", True),
+        ("https://*.a.example:*", "https://a.example:8443", False),
+        ("https://*.a.example:*", "https://ba.example:8443", False),
+        ("https://*.a.example:*", "http://b.a.example:8443", False),
+        ("https://*.a.example:*", "https://b.a.example.evil.example", False),
     ],
 )
 def test_pattern_and_set_agree(pattern: str, origin: str, matches: bool) -> None:
@@ -272,8 +297,13 @@ def test_wrong_regex(pattern: str, code: str) -> None:
 
 @pytest.mark.parametrize("pattern", [5, None, b"https://a", ["a"]])
 def test_regex_is_a_text(pattern: object) -> None:
-    with pytest.raises(OriginError, match="a regex is a str"):
+    with pytest.raises(OriginError, match="a regex is a str: not "):
         Regex(pattern)  # type: ignore[arg-type]  # what an untyped caller may pass
+
+
+def test_regex_is_no_compiled_pattern() -> None:
+    with pytest.raises(OriginError, match=r'a regex is a str: write Regex\("\(\?i\)https://a"\)'):
+        Regex(re.compile("https://a", re.IGNORECASE))  # type: ignore[arg-type]  # as above
 
 
 def test_regex_prints_as_the_environment_spells_it() -> None:

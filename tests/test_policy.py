@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import re
 import warnings
 from dataclasses import FrozenInstanceError, replace
 from datetime import timedelta
@@ -70,7 +71,11 @@ ERRORS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("IPv6 not canonical", with_origin("http://[0::1]"), ["origin_ip_address"]),
     ("file", with_origin("file://"), ["origin_file"]),
     ("wildcard inside", with_origin("https://a.*.example"), ["origin_wildcard"]),
-    ("several wildcards", with_origin("https://*.example.com:*"), ["origin_wildcards"]),
+    ("several wildcards", with_origin("https://*.*.example.com:*"), ["origin_wildcard"]),
+    ("Punycode of nothing", with_origin("https://xn--f.example"), ["origin_punycode"]),
+    ("a compiled pattern", with_origin(re.compile("https://a")), ["wrong_type"]),
+    ("origins a compiled pattern", {"allow_origins": re.compile("https://a")}, ["not_a_list"]),
+    ("origins in one text", with_origin("https://a.example,https://b.example"), ["comma_in_item"]),
     ("no scheme", with_origin("ui.example"), ["origin_scheme_missing"]),
     ("over-long", with_origin("https://" + "a." * 10**5), ["origin_too_long"]),
     ("* beside others", with_origin("*", UI), ["origin_wildcard_beside_others"]),
@@ -90,6 +95,16 @@ ERRORS: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "top level with credentials",
         with_origin("https://*.com", **CREDENTIALS),
+        ["origin_public_suffix"],
+    ),
+    (
+        "parent of public suffixes with credentials",
+        with_origin("https://*.amazonaws.com", **CREDENTIALS),
+        ["origin_public_suffix"],
+    ),
+    (
+        "parent of public suffixes, any port, with credentials",
+        with_origin("https://*.windows.net:*", **CREDENTIALS),
         ["origin_public_suffix"],
     ),
     (
@@ -114,6 +129,9 @@ ERRORS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("headers a string", with_origin(UI, allow_headers="x-a"), ["not_a_list"]),
     ("exposed a string", with_origin(UI, expose_headers="x-a"), ["not_a_list"]),
     ("methods a boolean", with_origin(UI, allow_methods=True), ["not_a_list"]),
+    ("methods in one text", with_origin(UI, allow_methods=["PUT,DELETE"]), ["comma_in_item"]),
+    ("headers in one text", with_origin(UI, allow_headers=["x-a, x-b"]), ["comma_in_item"]),
+    ("exposed in one text", with_origin(UI, expose_headers=["x-a,x-b"]), ["comma_in_item"]),
     ("a method no token", with_origin(UI, allow_methods=["P UT"]), ["method_not_token"]),
     ("a method empty", with_origin(UI, allow_methods=[""]), ["method_not_token"]),
     ("a method lower case", with_origin(UI, allow_methods=["put"]), ["method_case"]),
@@ -154,6 +172,9 @@ ERRORS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("a key no key", with_origin(UI, key="model-api-key"), ["not_a_key"]),
     # unknown options
     ("an unknown option", with_origin(UI, allow_orgins=[UI]), ["unknown_option"]),
+    ("Starlette's regex", {"allow_origin_regex": "https://a"}, ["unknown_option"]),
+    ("flask-cors's names", {"origins": "*", "resources": {}}, ["unknown_option", "unknown_option"]),
+    ("no origins in other names", {"send_wildcard": True}, ["no_origins", "unknown_option"]),
     ("an unknown option of odd name", with_origin(UI, **{"a\nb": 1}), ["unknown_option"]),
 ]
 
@@ -203,6 +224,74 @@ def test_all_problems_at_once() -> None:
             {"allow_origins": ["https://a.example:443"]}, ": https://a.example [", id="port"
         ),
         pytest.param({"allow_origins": ["null"]}, "dangerously_allow_null_origin", id="null"),
+        pytest.param(
+            {"allow_origins": ["*"], **CREDENTIALS}, "bearer tokens need no credentials", id="*"
+        ),
+        pytest.param(
+            {"allow_origins": "https://a.example, https://b.example"},
+            "write a list: ['https://a.example', 'https://b.example'] [",
+            id="string of several",
+        ),
+        pytest.param({"allow_origins": ","}, "write a list: [','] [", id="string of a comma"),
+        pytest.param(
+            {"allow_origins": ["https://a.example,https://b.example"]},
+            "write a list: ['https://a.example', 'https://b.example'] [",
+            id="several origins in one",
+        ),
+        pytest.param(
+            {"allow_methods": ["PUT,DELETE"]}, "write a list: ['PUT', 'DELETE'] [", id="methods"
+        ),
+        # a regular expression, in the words of others
+        pytest.param(
+            {"allow_origin_regex": r"https://.*\.example\.com"},
+            r'write allow_origins=[Regex("https://.*\\.example\\.com")], with meshcors.',
+            id="allow_origin_regex",
+        ),
+        pytest.param(
+            {"allow_origins": [UI], "allow_origin_regex": re.compile("https://a", re.IGNORECASE)},
+            'write allow_origins=["https://ui.example", Regex("(?i)https://a")], with',
+            id="allow_origin_regex compiled, beside others",
+        ),
+        pytest.param(
+            {"cors_allowed_origin_regexes": ["https://a", "https://b"]},
+            'write allow_origins=[Regex("https://a"), Regex("https://b")], with',
+            id="django's regexes",
+        ),
+        pytest.param(
+            {"allow_origin_regex": None}, "write a meshcors.origins.Regex into", id="regex None"
+        ),
+        pytest.param(
+            {"allow_origins": [re.compile(r"https://a\.b")]},
+            r'write Regex("https://a\\.b"), with meshcors.origins.Regex [',
+            id="compiled",
+        ),
+        pytest.param(
+            {"allow_origins": [re.compile(rb"https://a")]}, 'write Regex("https://a")', id="bytes"
+        ),
+        pytest.param(
+            {"allow_origins": re.compile("https://a")},
+            'write a list: [Regex("https://a")] [',
+            id="compiled for a list",
+        ),
+        pytest.param(
+            {"allow_origins": [r"https://.*\.example\.com"]},
+            r'if it is a regular expression, write Regex("https://.*\\.example\\.com") [',
+            id="a regex as a text",
+        ),
+        # other libraries' names
+        pytest.param({"origins": "*"}, "unknown; here it is allow_origins [", id="origins"),
+        pytest.param({"supports_credentials": 1}, "here it is allow_credentials [", id="supports"),
+        pytest.param({"methods": 1}, "here it is allow_methods [", id="methods of flask-cors"),
+        pytest.param({"CORS_PREFLIGHT_MAX_AGE": 1}, "here it is max_age [", id="django's max_age"),
+        pytest.param({"vary_header": 1}, "vary_header: leave it out: Vary", id="vary_header"),
+        pytest.param({"allow_all": 1}, "write an origin * into allow_origins [", id="allow_all"),
+        pytest.param(
+            {"resources": {r"/v1/*": {"origins": "*"}}},
+            'rules: rules=[Rule(Policy(...), path_prefix="/v1")], with meshcors.rules.Rule [',
+            id="resources",
+        ),
+        pytest.param({"resources": 5}, 'path_prefix="/api")]', id="resources of a number"),
+        pytest.param({"urls_regex": r"^/x/.*$"}, 'path_prefix="/x")]', id="django's urls"),
     ],
 )
 def test_hint_names_the_mend(options: dict[str, Any], mend: str) -> None:
@@ -230,6 +319,26 @@ def test_hint_names_the_mend(options: dict[str, Any], mend: str) -> None:
         pytest.param(with_origin("http://[::1]:3000", **CREDENTIALS), id="IPv6 loopback"),
         pytest.param(with_origin("https://*.example.com", **CREDENTIALS), id="below a domain"),
         pytest.param(with_origin("https://*.github.io"), id="public suffix, no credentials"),
+        pytest.param(with_origin("https://*.amazonaws.com:*"), id="its parent, no credentials"),
+        pytest.param(
+            with_origin(
+                "https://*.amazonaws.com", dangerously_allow_public_suffixes=True, **CREDENTIALS
+            ),
+            id="parent of public suffixes",
+        ),
+        pytest.param(with_origin("https://*.example.com:*", **CREDENTIALS), id="any port below"),
+        pytest.param(with_origin("https://*.city.kobe.jp", **CREDENTIALS), id="an exception"),
+        pytest.param(with_origin("http://*.localhost:*", **CREDENTIALS), id="any loopback"),
+        pytest.param(with_origin("http://[::1]:*", **CREDENTIALS), id="any port of loopback"),
+        pytest.param(with_origin("https://xn--bcher-kva.example"), id="Punycode"),
+        pytest.param(
+            with_origin(UI, allow_headers=["*", "Authorization"]), id="* and authorization"
+        ),
+        pytest.param(with_origin(UI, allow_headers=["*"], **CREDENTIALS), id="* mirrored"),
+        pytest.param(
+            with_origin(UI, allow_headers=["*"], key=HeaderKey("Authorization")),
+            id="* and authorization as the key",
+        ),
         pytest.param(with_origin("http://a.example"), id="http, no credentials"),
         pytest.param(with_origin(Regex("https://.*")), id="open regex, no credentials"),
         pytest.param(
@@ -265,6 +374,10 @@ def test_policy_that_starts(options: dict[str, Any]) -> None:
         (
             {"allow_headers": ["X-Key"], "key": HeaderKey("x-key")},
             ["allow_headers: x-key: the key is always allowed"],
+        ),
+        (
+            {"allow_headers": ["*"]},
+            ["allow_headers: * does not cover authorization, the header of bearer tokens"],
         ),
         ({"max_age": 7200, "allow_headers": ["content-type"]}, []),
     ],

@@ -17,11 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from meshcors import Policy, PolicyError
 from meshcors.asgi import MeshCORS
 from meshcors.config import from_environment, from_file, to_document, to_environment
 from meshcors.engine import Engine
 from meshcors.key_values import reveal
-from meshcors.origins import Origin, OriginError, OriginPattern, OriginSet
+from meshcors.mesh.fix.origins import origin_match
+from meshcors.origins import Origin, OriginError, OriginPattern, OriginSet, Regex
 from meshcors.wsgi import MeshCORS as WSGIMeshCORS
 from tests.apps import TestApp
 from tests.drivers import (
@@ -37,6 +39,9 @@ from tests.drivers import (
 )
 from tests.strategies import behaviours, patterns, policies, situations
 from tests.vectors import Call, Fields
+
+# Keys without values, and * without authorization, are answered too; they are warned of.
+pytestmark = pytest.mark.filterwarnings("ignore::meshcors.PolicyWarning")
 
 Situation = tuple[dict[str, Any], Call]
 
@@ -177,6 +182,29 @@ def test_an_origin_prints_as_it_was_read_and_is_matched_by_itself(
         st.sampled_from([text[:at] + other + text[at + 1 :], text[:at] + text[at + 1 :]])
     )
     assert (changed in OriginSet([text])) == (changed == text)
+
+
+@given(patterns(), st.data())
+def test_a_pattern_in_the_mesh_matches_the_same_origins(text: str, data: st.DataObject) -> None:
+    kind, value = origin_match(text)
+    origins = OriginSet([Regex(value)] if kind == "regex" else [value])
+    port = data.draw(st.sampled_from(["", ":1", ":8443"]))
+    for host in (text.replace("*.", ""), text.replace("*.", "a."), text.replace("*.", "xn--f.")):
+        for origin in (host.replace(":*", port), host.replace(":*", port).replace("://", "://x")):
+            assert (origin in origins) == (origin in OriginSet([text]))
+
+
+@given(patterns())
+def test_a_pattern_in_the_mesh_is_as_safe(text: str) -> None:
+    def starts(origin: str | Regex) -> bool:
+        try:
+            Policy(allow_origins=[origin], allow_credentials=True)
+        except PolicyError:
+            return False
+        return True
+
+    kind, value = origin_match(text)
+    assert starts(text) == starts(Regex(value) if kind == "regex" else value)
 
 
 @given(st.text(st.sampled_from("htps:/.*[]a1-_0@?#")).map(lambda rest: f"https://{rest}"))

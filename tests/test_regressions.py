@@ -285,7 +285,9 @@ class Counted(bytes):
     "policy",
     [
         pytest.param(PLAIN, id="listed"),
-        pytest.param(Policy(allow_origins=[UI], allow_headers=["*"]), id="wildcard"),
+        pytest.param(
+            Policy(allow_origins=[UI], allow_headers=["*", "authorization"]), id="wildcard"
+        ),
         pytest.param(
             Policy(allow_origins=[UI], allow_headers=["*"], allow_credentials=True), id="mirrored"
         ),

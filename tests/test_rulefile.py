@@ -254,6 +254,7 @@ def test_where_one_policy_is_asked_for_rules_are_refused(file: Any) -> None:
         assert [problem.code for problem in error.value.problems] == ["file_of_rules"]
 
 
+@pytest.mark.filterwarnings("ignore:key:meshcors.PolicyWarning")
 def test_middleware_takes_rules_from_the_environment(
     file: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +272,7 @@ KEYED_FILE: dict[str, Any] = {
 KEYED_FILE["rules"][0]["key"] = {"header": "model-api-key"}
 
 
+@pytest.mark.filterwarnings("ignore:key:meshcors.PolicyWarning")
 @pytest.mark.parametrize(
     ("in_file", "variable", "status"),
     [

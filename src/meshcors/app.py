@@ -59,7 +59,7 @@ def create_app(
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
 
-    made = Starlette(middleware=[Middleware(asgi.MeshCORS, **settled)])
+    made = Starlette(middleware=[Middleware(_ServesNothing, **settled)])
     made.router.default = no_route
     return made
 
@@ -75,11 +75,12 @@ def create_wsgi_app(
     Raises `PolicyError`.
     """
     settled = _settle(policy, rules)
-    if app is None:
-        from werkzeug.wrappers import Response
+    if app is not None:
+        return wsgi.MeshCORS(app, **settled)
+    from werkzeug.wrappers import Response
 
-        app = Response(NO_ROUTE.body, NO_ROUTE.status, list(NO_ROUTE.headers))
-    return wsgi.MeshCORS(app, **settled)
+    nothing = Response(NO_ROUTE.body, NO_ROUTE.status, list(NO_ROUTE.headers))
+    return _ServesNothingWSGI(nothing, **settled)
 
 
 async def no_route(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
@@ -88,6 +89,18 @@ async def no_route(scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) ->
         await asgi.refuse_websocket(NO_ROUTE, scope, receive, send)
     else:
         await asgi.send_answer(NO_ROUTE, scope["method"], send)
+
+
+class _ServesNothing(asgi.MeshCORS):
+    """As in the pod, a key needs no values: it is all the same which service is not there."""
+
+    _serves = False
+
+
+class _ServesNothingWSGI(wsgi.MeshCORS):
+    """The same in WSGI."""
+
+    _serves = False
 
 
 def _settle(policy: Policy | None, rules: RuleSet | Iterable[Rule] | None) -> dict[str, Any]:

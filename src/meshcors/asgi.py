@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from contextlib import suppress
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from typing_extensions import Unpack
 
@@ -50,6 +50,9 @@ class MeshCORS:
     ``MeshCORS(app, policy)`` elsewhere.
     """
 
+    # Whether a service is behind it, for which a key that any value fits is worth a warning.
+    _serves: ClassVar[bool] = True
+
     def __init__(
         self,
         app: ASGIApp,
@@ -62,7 +65,7 @@ class MeshCORS:
         self.app = app
         self._error: PolicyError | None = None
         try:
-            source = resolve(policy, rules, options, uncovered)
+            source = resolve(policy, rules, options, uncovered, serves=self._serves)
         except PolicyError as error:
             if not serves_now():
                 raise

@@ -6,7 +6,10 @@ environ and a callable in WSGI.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import inspect
+import os
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice, pairwise
@@ -24,6 +27,12 @@ _TRANSPARENT: Final = (
     *(f"starlette.middleware.{name}" for name in ("cors", "gzip", "sessions", "trustedhost")),
     "werkzeug.middleware",
     *("opentelemetry.instrumentation", "sentry_sdk"),
+)
+# What stands between a user's line and ours: copies of a policy are made by these.
+_NOT_CALLERS: Final = (
+    os.path.join(os.path.dirname(__file__), ""),  # noqa: PTH118, PTH120  # as code objects have it
+    dataclasses.__file__,
+    copy.__file__,
 )
 
 
@@ -122,3 +131,16 @@ def _made_by(function: Any) -> str:
 
 def _is_in(module: str, packages: tuple[str, ...]) -> bool:
     return any(f"{module}.".startswith(f"{package}.") for package in packages)
+
+
+def level_of_caller() -> int:
+    """Return the ``stacklevel`` that makes `warnings.warn`, in who calls this, name a user's line.
+
+    That is the innermost line outside of this package; Python 3.12 has ``skip_file_prefixes``.
+    """
+    level = 0
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(_NOT_CALLERS):
+        level += 1
+        frame = frame.f_back
+    return level

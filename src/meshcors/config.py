@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from meshcors.document import only_document, read_documents
-from meshcors.errors import PolicyError, Problem
+from meshcors.errors import PolicyError, Problem, warn
 from meshcors.policy import Policy, PolicyOptions
 from meshcors.rulefile import holds_rules, read_rules
 from meshcors.rules import Rule, RuleSet, Uncovered
@@ -41,10 +41,13 @@ def resolve(
     rules: RuleSet | Iterable[Rule] | None,
     options: PolicyOptions,
     uncovered: Uncovered | None = None,
+    *,
+    serves: bool = False,
 ) -> Policy | RuleSet:
     """Return what a middleware was given: a policy, rules, options, or the environment's.
 
-    `uncovered` beats what the rules say of it. Raises `PolicyError`.
+    `uncovered` beats what the rules say of it. Where a service `serves` behind it, a key without
+    values is warned of. Raises `PolicyError`.
     """
     given: object = policy
     if given is not None and not isinstance(given, Policy):
@@ -63,7 +66,21 @@ def resolve(
         raise PolicyError([Problem("policy_and_options", ", ".join(options), "", hint)])
     else:
         source = policy
-    return _with_uncovered(source, uncovered, "uncovered")
+    settled = _with_uncovered(source, uncovered, "uncovered")
+    if serves:
+        _warn_of_open_keys(settled)
+    return settled
+
+
+def _warn_of_open_keys(source: Policy | RuleSet) -> None:
+    """Warn of keys that are checked for presence only, where a service is behind them."""
+    policies = [source] if isinstance(source, Policy) else [rule.policy for rule in source.rules]
+    keys = [policy.key for policy in policies if policy.key is not None]
+    for name in dict.fromkeys(key.name for key in keys if key.values is None):
+        warn(
+            f"key: {name} has no values here: any value will do; give them with HeaderKey's values,"
+            " MESHCORS_KEY_VALUES_FILE or key.valuesFile"
+        )
 
 
 def refuse_uncovered(source: Policy | RuleSet) -> Policy | RuleSet:
@@ -149,7 +166,8 @@ def load(
     if path and holds_rules(documents):
         beside = read_environment(problems, environ) | read_flags(problems, flags or {})
         hint = f"{path} holds rules, each with a policy of its own: leave this out"
-        problems += [Problem("rules_and_options", label, "", hint) for _, label in beside.values()]
+        given = [each.label for each in beside.values()]
+        problems += [Problem("rules_and_options", label, "", hint) for label in given]
         rules = read_rules(problems, documents, Place(path))
         return _with_uncovered(rules, _uncovered(environ), UNCOVERED_VARIABLE)
     settings = read_fields(problems, only_document(path, documents), Place(path)) if path else {}
@@ -161,7 +179,9 @@ def load(
             option.name: f"{option.flag} or {option.variable}" for option in OPTIONS if option.flag
         }
     return _with_uncovered(
-        make_policy(problems, settings, labels), _uncovered(environ), UNCOVERED_VARIABLE
+        make_policy(problems, settings, labels, "variable"),
+        _uncovered(environ),
+        UNCOVERED_VARIABLE,
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from reprlib import Repr
+
+from meshcors.call_stack import level_of_caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ class PolicyError(ValueError):
 
 class PolicyWarning(UserWarning):
     """Something in a policy that has no effect; the policy starts all the same."""
+
+
+def warn(text: str) -> None:
+    """Give a `PolicyWarning` that points at the line of whoever called this package."""
+    warnings.warn(text, PolicyWarning, stacklevel=level_of_caller())
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
 from meshcors.errors import PolicyError, Problem, shown
@@ -24,10 +24,19 @@ class Findings:
         if self.problems:
             raise PolicyError(sorted(self.problems, key=lambda found: found.field))
 
-    def items(self, field: str, value: object, kinds: tuple[type, ...], hint: str) -> list[object]:
-        """Read a list, each item once, in order; a lone string is the commonest mistake."""
+    def items(
+        self,
+        field: str,
+        value: object,
+        kinds: tuple[type, ...],
+        hint: Callable[[object], str],
+    ) -> list[object]:
+        """Read a list, each item once, in order; a lone string is the commonest mistake.
+
+        `hint` says what to write for an item that is none of the `kinds`.
+        """
         if isinstance(value, str):
-            self.add("not_a_list", field, shown(value), f"write a list: [{shown(value)}]")
+            self.add("not_a_list", field, shown(value), f"write a list: {_listed(value)}")
             return []
         if not is_list(value):
             self.add("not_a_list", field, shown(value), "write a list")
@@ -40,12 +49,25 @@ class Findings:
                 # A source that could not read this item hands on why.
                 self.add(item.code, field, "", item.hint)
             else:
-                self.add("wrong_type", field, shown(item), hint)
+                self.add("wrong_type", field, shown(item), hint(item))
         return list(kept)
 
     def texts(self, field: str, value: object) -> tuple[str, ...]:
         """Read a list of strings, each once, in order."""
-        return cast("tuple[str, ...]", tuple(self.items(field, value, (str,), "not a string")))
+        items = self.items(field, value, (str,), lambda _: "not a string")
+        return cast("tuple[str, ...]", tuple(items))
+
+    def several(self, field: str, text: str) -> bool:
+        """Note an item that is several, with commas between; tell whether it is."""
+        if "," not in text:
+            return False
+        self.add("comma_in_item", field, shown(text), f"write a list: {_listed(text)}")
+        return True
+
+
+def _listed(text: str) -> str:
+    """Return the list that somebody meant who wrote a text, with commas between or not."""
+    return shown([item.strip() for item in text.split(",") if item.strip()] or [text])
 
 
 def is_list(value: object) -> bool:

@@ -7,11 +7,13 @@ the serialized form browsers send matches nothing but ``*``.
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, cast
 
 from meshcors.errors import Problem
 
@@ -24,6 +26,10 @@ _DEFAULT_PORTS: Final = {"ftp": 21, "http": 80, "https": 443, "ws": 80, "wss": 4
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*")
 _LABEL: Final = re.compile(r"[a-z0-9_-]{1,63}")
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
+# Folding case would change them, but they stay in names: UTS #46, deviation characters.
+_UNMAPPED: Final = frozenset("\xdf\u03c2\u200c\u200d")
+# Controls, formats, surrogates, private use, and blanks.
+_NEVER_IN_NAMES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp", "Zs"})
 _NUMERIC_LABEL: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
 
@@ -49,9 +55,9 @@ class Regex:
     def __post_init__(self) -> None:
         given: object = self.pattern
         if not isinstance(given, str):
-            raise OriginError(
-                "origin_regex_not_text", f"a regex is a str, not {type(given).__name__}"
-            )
+            written = written_regex(given)
+            hint = f"write {written}" if written else f"not {type(given).__name__}"
+            raise OriginError("origin_regex_not_text", f"a regex is a str: {hint}")
 
     def __str__(self) -> str:
         return f"regex:{self.pattern}"
@@ -84,7 +90,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class OriginPattern:
-    """A pattern of origins: one origin, all hosts below a domain, or all ports of a host.
+    """A pattern of origins: one origin, all hosts below a domain, all ports of a host, or both.
 
     `subdomains` stands for ``*.`` before the host (one or more labels, never the host itself);
     the port ``"*"`` for any port or none.
@@ -97,7 +103,7 @@ class OriginPattern:
 
     @classmethod
     def parse(cls, text: str) -> OriginPattern:
-        """Read a pattern such as ``https://*.example.com`` or ``http://localhost:*``.
+        """Read a pattern such as ``https://*.example.com:*`` or ``http://localhost:*``.
 
         `str` of the result is `text` again. Raises `OriginError`.
         """
@@ -120,10 +126,6 @@ class OriginPattern:
         subdomains = host.startswith("*.")
         if subdomains:
             host = host[2:]
-            if port == "*":
-                raise OriginError(
-                    "origin_wildcards", "one wildcard only: any subdomain or any port, not both"
-                )
         _check_host(host, subdomains)
         return cls(scheme, host, _parse_port(scheme, host, port), subdomains)
 
@@ -146,6 +148,15 @@ class OriginPattern:
         return f"{self.scheme}://{wildcard}{self.host}{port}"
 
 
+def written_regex(pattern: object) -> str | None:
+    """Return how to write a text or a compiled `re.Pattern` as a `Regex`; None for all else."""
+    if isinstance(pattern, re.Pattern):
+        folded = "(?i)" if pattern.flags & re.IGNORECASE else ""
+        text = cast("re.Pattern[str] | re.Pattern[bytes]", pattern).pattern
+        pattern = folded + (text if isinstance(text, str) else text.decode("latin-1"))
+    return f"Regex({json.dumps(pattern)})" if isinstance(pattern, str) else None
+
+
 AllowedOrigin: TypeAlias = "str | Regex"
 
 
@@ -160,7 +171,7 @@ class OriginSet:
         self.any = False
         self._exact: set[str] = set()
         self._any_port: set[tuple[str, str]] = set()
-        self._subdomains: set[tuple[str, int | None, str]] = set()
+        self._subdomains: set[tuple[str, int | Literal["*"] | None, str]] = set()
         self._regexes: list[CompiledRegex] = []
         for item in allowed:
             self._add(item)
@@ -176,9 +187,7 @@ class OriginSet:
         else:
             pattern = OriginPattern.parse(item)
             if pattern.subdomains:
-                # parse() gives no "*" port beside subdomains
-                port = pattern.port if isinstance(pattern.port, int) else None
-                self._subdomains.add((pattern.scheme, port, pattern.host))
+                self._subdomains.add((pattern.scheme, pattern.port, pattern.host))
             elif pattern.port == "*":
                 self._any_port.add((pattern.scheme, pattern.host))
             else:
@@ -205,8 +214,9 @@ class OriginSet:
             return False
         parent = origin.host
         while parent := parent.partition(".")[2]:
-            if (origin.scheme, origin.port, parent) in self._subdomains:
-                return True
+            for port in (origin.port, "*"):
+                if (origin.scheme, port, parent) in self._subdomains:
+                    return True
         return False
 
 
@@ -294,6 +304,9 @@ def _check_host(host: str, subdomains: bool) -> None:
         raise OriginError(
             "origin_host", "a host is labels of at most 63 letters, digits, - and _; 253 in all"
         )
+    for label in labels:
+        if label.startswith("xn--") and not _is_punycode(label):
+            raise OriginError("origin_punycode", f"browsers never send {label}: it is no Punycode")
     if _NUMERIC_LABEL.fullmatch(labels[-1]):
         # WHATWG URL 3.5: a host whose last label is a number is an IPv4 address.
         if not _is_ipv4(host):
@@ -302,6 +315,31 @@ def _check_host(host: str, subdomains: bool) -> None:
             )
         if subdomains:
             raise OriginError("origin_wildcard", "an IP address has no subdomains")
+
+
+def _is_punycode(label: str) -> bool:
+    """Tell whether "xn--..." stands for a name, as browsers read one (UTS #46, processing).
+
+    Not looked at are which characters are assigned, and which may stand beside which.
+    """
+    try:
+        name = label[4:].encode().decode("punycode")
+        # Not the only way to write it, or one that nobody needs to write.
+        if name.isascii() or name.encode("punycode").decode() != label[4:]:
+            return False
+    except (UnicodeError, OverflowError):
+        return False
+    if unicodedata.category(name[0]).startswith("M") or unicodedata.normalize("NFC", name) != name:
+        return False
+    # What is mapped to something else (a capital letter, a ligature) is not left in a name.
+    return all(
+        char in _UNMAPPED
+        or (
+            unicodedata.category(char) not in _NEVER_IN_NAMES
+            and unicodedata.normalize("NFKC", char.casefold()) == char
+        )
+        for char in name
+    )
 
 
 def _parse_port(scheme: str, host: str, port: str | None) -> int | Literal["*"] | None:

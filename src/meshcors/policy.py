@@ -6,8 +6,8 @@ warning (`meshcors.PolicyWarning`).
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +15,8 @@ from typing import Final, TypedDict, cast
 
 from typing_extensions import Unpack
 
-from meshcors.errors import PolicyWarning, did_you_mean, shown
+from meshcors import other_names
+from meshcors.errors import did_you_mean, shown, warn
 from meshcors.findings import Findings
 from meshcors.header_key import HeaderKey
 from meshcors.headers import (
@@ -33,7 +34,10 @@ from meshcors.origins import (
     OriginPattern,
     Regex,
     problem,
+    written_regex,
 )
+from meshcors.public_suffixes import public_suffixes
+from meshcors.strangers import Excess, excess
 
 # Chromium keeps a preflight's answer for at most two hours; WebKit 600 s, Firefox a day.
 LARGEST_USEFUL_MAX_AGE: Final = 7200
@@ -75,7 +79,7 @@ class Policy:
 
     The three ``dangerously_...`` options allow what is refused otherwise: the origin ``null``,
     and, with credentials, plain-http origins that are not loopback, and wildcards over a whole
-    public suffix (``https://*.github.io``).
+    public suffix (``https://*.github.io``) or over several (``https://*.amazonaws.com``).
 
     Raises `PolicyError` with every problem, and warns (`PolicyWarning`) of what has no effect.
     Equal and hashed by value; its repr has no key values.
@@ -94,17 +98,8 @@ class Policy:
     dangerously_allow_public_suffixes: bool
 
     def __init__(self, **options: Unpack[PolicyOptions]) -> None:
-        found = Findings()
-        for name in options.keys() - PolicyOptions.__annotations__.keys():
-            found.add("unknown_option", name, "", did_you_mean(name, PolicyOptions.__annotations__))
-        settled = {name: settle(found, name, options.get(name)) for name, settle in _SETTLE.items()}
-        for name, value in settled.items():
-            object.__setattr__(self, name, value)
-        _check_origins(found, self)
-        _check_wildcards(found, self)
-        found.raise_if_wrong()
-        for warning in _warnings(self):
-            warnings.warn(warning, PolicyWarning, stacklevel=2)
+        for field, note in _fill(self, options):
+            warn(f"{field}: {note}")
 
     def without_key_values(self) -> Policy:
         """Return the same policy with its key checked for presence only, as the pod checks it."""
@@ -117,18 +112,55 @@ class Policy:
         return policy
 
 
+def make(options: Mapping[str, object]) -> tuple[Policy, list[tuple[str, str]]]:
+    """Return the policy of these `options`, and what has no effect in it: the option, and why.
+
+    Raises `PolicyError`; warns of nothing.
+    """
+    policy = object.__new__(Policy)
+    return policy, _fill(policy, options)
+
+
+def _fill(policy: Policy, options: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Give a new `policy` its fields; return the notes on what has no effect."""
+    found = Findings()
+    known = PolicyOptions.__annotations__
+    unknown = options.keys() - known.keys()
+    for name in unknown:
+        hint = other_names.hint(name, options[name], options.get("allow_origins"))
+        found.add("unknown_option", name, "", hint or did_you_mean(name, known))
+    for name, settle in _SETTLE.items():
+        object.__setattr__(policy, name, settle(found, name, options.get(name)))
+    if any(map(other_names.means_origins, unknown)):
+        found.problems = [each for each in found.problems if each.code != "no_origins"]
+    _check_origins(found, policy)
+    _check_wildcards(found, policy)
+    found.raise_if_wrong()
+    return list(_notes(policy))
+
+
 def _origins(found: Findings, field: str, value: object) -> tuple[AllowedOrigin, ...]:
-    hint = "an origin is a string or a meshcors.origins.Regex"
     problems_before = len(found.problems)
-    origins = found.items(field, () if value is None else value, (str, Regex), hint)
+    if isinstance(value, re.Pattern):
+        found.add("not_a_list", field, "", f"write a list: [{written_regex(value)}]")
+        return ()
+    origins = found.items(field, () if value is None else value, (str, Regex), _origin_hint)
     if not origins and len(found.problems) == problems_before:
         found.add("no_origins", field, "", "name the pages' origins, such as https://ui.example")
     return cast("tuple[AllowedOrigin, ...]", tuple(origins))
 
 
+def _origin_hint(item: object) -> str:
+    if isinstance(item, re.Pattern):
+        return f"write {written_regex(item)}, with meshcors.origins.Regex"
+    return "an origin is a string or a meshcors.origins.Regex"
+
+
 def _methods(found: Findings, field: str, value: object) -> tuple[str, ...]:
     methods = found.texts(field, () if value is None else value)
     for method in methods:
+        if found.several(field, method):
+            continue
         if not is_token(method):
             found.add("method_not_token", field, shown(method), "a method is a token, as PUT")
         elif method not in STANDARD_METHODS and method.upper() in STANDARD_METHODS:
@@ -139,9 +171,9 @@ def _methods(found: Findings, field: str, value: object) -> tuple[str, ...]:
 def _header_names(found: Findings, field: str, value: object) -> tuple[str, ...]:
     names = found.texts(field, () if value is None else value)
     for name in names:
-        if not is_token(name):
-            # What follows a name is a value, and may be a key's.
-            only_name = name.replace("=", ":").partition(":")[0]
+        # What follows a name is a value, and may be a key's.
+        only_name = name.replace("=", ":").partition(":")[0]
+        if not found.several(field, only_name) and not is_token(name):
             found.add("header_not_token", field, shown(only_name), "a header name is a token")
     return tuple(dict.fromkeys(map(str.lower, names)))
 
@@ -203,26 +235,15 @@ _SETTLE: Final[dict[str, Callable[[Findings, str, object], object]]] = {
 }
 
 
-# Origins that nobody can own (RFC 6761 6.4): a regex that lets them in lets in anyone.
-_STRANGERS: Final = ("https://stranger.invalid", "http://stranger.invalid")
+# What is in regular expressions, and never in an origin.
+_LOOKS_LIKE_REGEX: Final = re.compile(r"[\\^$(){}|]|\.[*+]|\[[^\]:]*-")
 
 
 def _check_origins(found: Findings, policy: Policy) -> None:
     field = "allow_origins"
     for item in policy.allow_origins:
         if isinstance(item, Regex):
-            try:
-                compiled = CompiledRegex(item)
-            except OriginError as error:
-                found.problems.append(problem(error, field, item.pattern))
-            else:
-                if policy.allow_credentials and any(map(compiled.fullmatch, _STRANGERS)):
-                    found.add(
-                        "origin_regex_open",
-                        field,
-                        item.pattern,
-                        "with credentials any site could act as the user: name the domain",
-                    )
+            _check_regex(found, policy, item)
         elif item == "null":
             if not policy.dangerously_allow_null_origin:
                 found.add(
@@ -236,45 +257,74 @@ def _check_origins(found: Findings, policy: Policy) -> None:
             try:
                 pattern = OriginPattern.parse(item)
             except OriginError as error:
-                found.problems.append(problem(error, field, item))
+                _note_wrong_origin(found, item, error)
             else:
                 if policy.allow_credentials:
                     _check_credentialed(found, policy, pattern)
 
 
+def _note_wrong_origin(found: Findings, item: str, error: OriginError) -> None:
+    field = "allow_origins"
+    if _LOOKS_LIKE_REGEX.search(item):
+        hint = f"{error.hint}; if it is a regular expression, write {written_regex(item)}"
+        found.add(error.code, field, item, hint)
+    elif not found.several(field, item):
+        found.problems.append(problem(error, field, item))
+
+
+def _check_regex(found: Findings, policy: Policy, regex: Regex) -> None:
+    field = "allow_origins"
+    try:
+        CompiledRegex(regex)
+        lets_in = excess(regex) if policy.allow_credentials else Excess()
+    except OriginError as error:
+        found.problems.append(problem(error, field, regex.pattern))
+        return
+    if lets_in.stranger:
+        found.add(
+            "origin_regex_open",
+            field,
+            regex.pattern,
+            f"with credentials any site could act as the user, {lets_in.stranger} for one: name the"
+            r" domain whole, with \. or // before it and nothing open behind it",
+        )
+    if lets_in.neighbor and not policy.dangerously_allow_public_suffixes:
+        _note_public_suffix(found, regex.pattern, lets_in.suffix)
+    if lets_in.insecure and not policy.dangerously_allow_insecure_origins:
+        _note_insecure(found, regex.pattern)
+
+
 def _check_credentialed(found: Findings, policy: Policy, pattern: OriginPattern) -> None:
-    if (
-        pattern.scheme == "http"
-        and not pattern.is_loopback
-        and not policy.dangerously_allow_insecure_origins
-    ):
-        found.add(
-            "origin_insecure",
-            "allow_origins",
-            str(pattern),
-            "anyone on the network can speak for an http page, with the user's cookies: use https;"
-            " if you mean it, set dangerously_allow_insecure_origins",
-        )
-    if (
-        pattern.subdomains
-        and not pattern.is_loopback
-        and not policy.dangerously_allow_public_suffixes
-        and _is_public_suffix(pattern.host)
-    ):
-        found.add(
-            "origin_public_suffix",
-            "allow_origins",
-            str(pattern),
-            f"anyone can register a name below {pattern.host}; if you mean it, set"
-            " dangerously_allow_public_suffixes",
-        )
+    if pattern.is_loopback:
+        return
+    if pattern.scheme == "http" and not policy.dangerously_allow_insecure_origins:
+        _note_insecure(found, str(pattern))
+    if pattern.subdomains and not policy.dangerously_allow_public_suffixes:
+        suffixes = public_suffixes()
+        if suffixes.gives_names(pattern.host):
+            below = next(iter(suffixes.below(pattern.host)), "")
+            shared = pattern.host if suffixes.suffix(pattern.host).name == pattern.host else below
+            _note_public_suffix(found, str(pattern), shared.removeprefix("*."))
 
 
-def _is_public_suffix(host: str) -> bool:
-    # Imported late: reading the list takes some 30 ms, and few policies ask.
-    from publicsuffixlist import PublicSuffixList
+def _note_insecure(found: Findings, value: str) -> None:
+    found.add(
+        "origin_insecure",
+        "allow_origins",
+        value,
+        "anyone on the network can speak for an http page, with the user's cookies: use https;"
+        " if you mean it, set dangerously_allow_insecure_origins",
+    )
 
-    return bool(PublicSuffixList().is_public(host))
+
+def _note_public_suffix(found: Findings, value: str, suffix: str) -> None:
+    found.add(
+        "origin_public_suffix",
+        "allow_origins",
+        value,
+        f"anyone can register a name below {suffix}; if you mean it, set"
+        " dangerously_allow_public_suffixes",
+    )
 
 
 def _check_wildcards(found: Findings, policy: Policy) -> None:
@@ -291,7 +341,8 @@ def _check_wildcards(found: Findings, policy: Policy) -> None:
                 "origin_wildcard_with_credentials",
                 "allow_origins",
                 "*",
-                "with credentials any site could act as the user: name the origins",
+                "with credentials any site could act as the user: name the origins; bearer tokens"
+                " need no credentials: for them leave allow_credentials out",
             )
     if policy.allow_credentials and "*" in policy.expose_headers:
         found.add(
@@ -302,29 +353,32 @@ def _check_wildcards(found: Findings, policy: Policy) -> None:
         )
 
 
-def _warnings(policy: Policy) -> Sequence[str]:
-    texts: list[str] = []
+def _notes(policy: Policy) -> Iterator[tuple[str, str]]:
+    """Yield what has no effect: the option, and why."""
     for method in policy.allow_methods:
         if method in SAFELISTED_METHODS:
-            texts.append(f"allow_methods: {method} needs no permission: leave it out")
+            yield "allow_methods", f"{method} needs no permission: leave it out"
         elif method in FORBIDDEN_METHODS:
-            texts.append(f"allow_methods: {method}: browsers never send it")
+            yield "allow_methods", f"{method}: browsers never send it"
         elif method == "OPTIONS":
-            texts.append("allow_methods: OPTIONS: a preflight needs no permission: leave it out")
+            yield "allow_methods", "OPTIONS: a preflight needs no permission: leave it out"
     key_name = policy.key.name if policy.key else None
     for name in policy.allow_headers:
         if name == key_name:
-            texts.append(f"allow_headers: {name}: the key is always allowed: leave it out")
+            yield "allow_headers", f"{name}: the key is always allowed: leave it out"
         elif is_forbidden_request_header(name):
-            texts.append(f"allow_headers: {name}: a page's script cannot set it: leave it out")
-    texts += [
-        f"expose_headers: {name}: browsers never show it to a script"
-        for name in policy.expose_headers
-        if name in FORBIDDEN_RESPONSE_HEADERS
-    ]
+            yield "allow_headers", f"{name}: a page's script cannot set it: leave it out"
+    # With credentials the names that are asked for are answered instead, whatever they are.
+    names = {*policy.allow_headers, key_name}
+    if "*" in names and "authorization" not in names and not policy.allow_credentials:
+        note = "* does not cover authorization, the header of bearer tokens: list authorization too"
+        yield "allow_headers", note
+    for name in policy.expose_headers:
+        if name in FORBIDDEN_RESPONSE_HEADERS:
+            yield "expose_headers", f"{name}: browsers never show it to a script"
     if policy.max_age is not None and policy.max_age > LARGEST_USEFUL_MAX_AGE:
-        texts.append(
-            f"max_age: {policy.max_age} seconds: Chromium keeps an answer for at most"
-            f" {LARGEST_USEFUL_MAX_AGE}, WebKit 600, Firefox 86400"
+        yield (
+            "max_age",
+            f"{policy.max_age} seconds: Chromium keeps an answer for at most"
+            f" {LARGEST_USEFUL_MAX_AGE}, WebKit 600, Firefox 86400",
         )
-    return texts

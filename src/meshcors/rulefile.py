@@ -6,12 +6,11 @@ mesh's business or because a rule cannot say it, is told in a `PolicyWarning`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from meshcors.errors import PolicyError, PolicyWarning, Problem, did_you_mean
+from meshcors.errors import PolicyError, Problem, did_you_mean, warn
 from meshcors.policy import Policy
 from meshcors.rules import EVERY_HOST, ONE_URL_ONE_POLICY, Coverage, Rule, RuleSet, Uncovered
 from meshcors.settings import POLICY_FIELDS, Place, read_mapping, read_policy
@@ -167,11 +166,9 @@ class _VirtualServices:
                 ignored = [root]
             if ignored:
                 names = ", ".join(each.keys for each in ignored)
-                warnings.warn(
+                warn(
                     f"{place.file}: only hosts, uri.prefix (by whole segments) and corsPolicy are"
-                    f" taken; ignored: {names}",
-                    PolicyWarning,
-                    stacklevel=2,
+                    f" taken; ignored: {names}"
                 )
         if not self._parts and not self._problems:
             hint = "no corsPolicy here whose hosts and path prefix could be taken"

@@ -10,19 +10,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from pathlib import Path
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
-from meshcors.errors import PolicyError, Problem, did_you_mean, shown
+from meshcors import other_names
+from meshcors.errors import PolicyError, Problem, did_you_mean, shown, warn
 from meshcors.header_key import HeaderKey
-from meshcors.policy import Policy, PolicyOptions
+from meshcors.policy import Policy, make
 from meshcors.spelling import (
     KEY_FILE,
+    NAMES,
     OPTIONS,
     ORIGINS,
     OTHER_VARIABLES,
     Option,
+    Source,
     SpellingError,
+    flag_items,
     read_origin,
+    respell,
 )
 
 # Kubernetes tells every pod of the services in its namespace: one that is called "meshcors"
@@ -31,10 +36,23 @@ _SERVICE_LINK: Final = re.compile(
     r"MESHCORS_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
 )
 # Fields of Istio's corsPolicy that say what the mesh does, which a policy has no part in.
+_CAPITAL: Final = re.compile(r"(?<=[a-z])[A-Z]")
 _MESH_ONLY: Final = frozenset({"unmatchedPreflights"})
 
-# Option name -> its value, and the spelling under which a source gave it.
-Settings: TypeAlias = dict[str, tuple[object, str]]
+
+class Setting(NamedTuple):
+    """An option's value, the `label` under which it was given, and by which kind of source."""
+
+    value: object
+    label: str
+    source: Source
+
+
+# The value of an option that was given, and could not be read.
+_UNREAD: Final = object()
+
+# By the option's name.
+Settings: TypeAlias = dict[str, Setting]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +72,22 @@ class Place:
         return f"{self.file}: {self.keys}" if self.keys else str(self.file)
 
 
-def make_policy(problems: list[Problem], settings: Settings, labels: Mapping[str, str]) -> Policy:
-    """Make the policy; its problems are named by `labels`, or as the source spelled the option.
+def make_policy(
+    problems: list[Problem], settings: Settings, labels: Mapping[str, str], source: Source
+) -> Policy:
+    """Make the policy; its problems and warnings speak as the source that gave the option does.
 
-    Raises `PolicyError` with them and with the `problems` that were found before.
+    An option that none gave has its name from `labels`, in a `source` of this kind. Raises
+    `PolicyError` with them and with the `problems` that were found before.
     """
-    spelled = {**labels, **{name: label for name, (_, label) in settings.items()}}
-    values = {name: value for name, (value, _) in settings.items()}
+
+    def told(field: str, text: str) -> tuple[str, str]:
+        given = settings.get(field)
+        if given is None:
+            return labels.get(field, field), respell(text, source)
+        return given.label, respell(text, given.source)
+
+    values = {name: each.value for name, each in settings.items() if each.value is not _UNREAD}
     found: list[Problem] = []
     key = None
     key_values = {name: values.pop(name) for name in list(values) if name.startswith("key.")}
@@ -70,13 +97,21 @@ def make_policy(problems: list[Problem], settings: Settings, labels: Mapping[str
         except PolicyError as error:
             found += error.problems
     policy = None
+    notes: list[tuple[str, str]] = []
     try:
-        policy = Policy(**cast("PolicyOptions", {**values, "key": key}))
+        policy, notes = make({**values, "key": key})
     except PolicyError as error:
         found += error.problems
-    problems += [replace(each, field=spelled.get(each.field, each.field)) for each in found]
+    unread = "allow_origins" in settings and "allow_origins" not in values
+    for each in found:
+        if each.code == "no_origins" and unread:
+            continue
+        field, hint = told(each.field, each.hint)
+        problems.append(replace(each, field=field, hint=hint))
     if policy is None or problems:
         raise PolicyError(dict.fromkeys(problems))
+    for name, note in notes:
+        warn(": ".join(told(name, note)))
     return policy
 
 
@@ -97,15 +132,33 @@ def read_environment(problems: list[Problem], environ: Mapping[str, str]) -> Set
         if option is not None:
             # An empty secret must not become "any key will do".
             if text.strip() or option.name == "key.values":
-                _keep(problems, settings, option, variable, partial(option.kind.read_text, text))
+                read = partial(option.kind.read_text, text)
+                _keep(problems, settings, option, (variable, "variable"), read)
         elif (
             variable.startswith("MESHCORS_")
             and variable not in OTHER_VARIABLES
             and not _SERVICE_LINK.fullmatch(variable)
         ):
-            hint = did_you_mean(variable, [*known, *OTHER_VARIABLES])
+            listed = environ.get("MESHCORS_ALLOW_ORIGINS", "").split(",")
+            beside = [item.strip() for item in listed if item.strip()]
+            name = variable.removeprefix("MESHCORS_")
+            hint = _elsewhere(settings, name, (text, beside), (variable, "variable"))
+            hint = hint or did_you_mean(variable, [*known, *OTHER_VARIABLES])
             problems.append(Problem("unknown_variable", variable, "", hint))
     return settings
+
+
+def _elsewhere(
+    settings: Settings, name: str, given: tuple[object, object], given_by: tuple[str, Source]
+) -> str | None:
+    """Return what to write for an option of another library: see `other_names.hint`.
+
+    Where it says which origins are allowed, they are not missing as well.
+    """
+    hint = other_names.hint(name, *given)
+    if other_names.means_origins(name):
+        settings.setdefault("allow_origins", Setting(_UNREAD, *given_by))
+    return hint and respell(hint, given_by[1])
 
 
 def read_flags(problems: list[Problem], flags: Mapping[str, object]) -> Settings:
@@ -113,11 +166,16 @@ def read_flags(problems: list[Problem], flags: Mapping[str, object]) -> Settings
     settings: Settings = {}
     for option in OPTIONS:
         if option.flag and option.name in flags:
-            value = flags[option.name]
-            if option.kind is ORIGINS:
-                value = [read_origin(text) for text in cast("Iterable[str]", value)]
-            _keep(problems, settings, option, option.flag, partial(option.kind.read_data, value))
+            read = partial(_read_flag, option, option.flag, flags[option.name])
+            _keep(problems, settings, option, (option.flag, "flag"), read)
     return settings
+
+
+def _read_flag(option: Option, flag: str, value: object) -> object:
+    if option.kind in {ORIGINS, NAMES}:
+        items = flag_items(flag, cast("Iterable[str]", value))
+        value = [read_origin(text) for text in items] if option.kind is ORIGINS else items
+    return option.kind.read_data(value)
 
 
 def read_policy(problems: list[Problem], data: object, place: Place) -> Policy:
@@ -127,7 +185,7 @@ def read_policy(problems: list[Problem], data: object, place: Place) -> Policy:
     """
     settings = read_fields(problems, data, place)
     labels = {option.name: f"{_at(place, option.file)}" for option in OPTIONS if option.file}
-    return make_policy(problems, settings, labels)
+    return make_policy(problems, settings, labels, "file")
 
 
 def read_fields(problems: list[Problem], data: object, place: Place) -> Settings:
@@ -139,13 +197,16 @@ def read_fields(problems: list[Problem], data: object, place: Place) -> Settings
         if option is None:
             if keys[-1] not in _MESH_ONLY:
                 near = [".".join(known) for known in _FILE_OPTIONS if len(known) == len(keys)]
-                hint = did_you_mean(".".join(keys), near)
+                name = _CAPITAL.sub(r"_\g<0>", keys[-1])
+                hint = _elsewhere(settings, name, (value, ()), (label, "file"))
+                hint = hint or did_you_mean(".".join(keys), near)
                 problems.append(Problem("unknown_field", label, "", hint))
         elif value is not None or option.kind is KEY_FILE:
             # Nothing where a secret is to be must not become "any key will do" either.
             if option.kind is KEY_FILE and isinstance(value, str):
                 value = str(Path(place.file).parent / value)
-            _keep(problems, settings, option, label, partial(option.kind.read_data, value))
+            read = partial(option.kind.read_data, value)
+            _keep(problems, settings, option, (label, "file"), read)
     return settings
 
 
@@ -189,16 +250,19 @@ def _keep(
     problems: list[Problem],
     settings: Settings,
     option: Option,
-    label: str,
+    given_by: tuple[str, Source],
     read: Callable[[], object],
 ) -> None:
     """Read one value into `settings`, or say what is wrong with it."""
-    if option.name in settings:
-        hint = f"{settings[option.name][1]} says it already: leave one out"
+    label, _ = given_by
+    before = settings.get(option.name)
+    if before is not None and before.value is not _UNREAD:
+        hint = f"{before.label} says it already: leave one out"
         problems.append(Problem("given_twice", label, "", hint))
         return
     try:
-        settings[option.name] = (read(), label)
+        settings[option.name] = Setting(_UNREAD, *given_by)
+        settings[option.name] = Setting(read(), *given_by)
     except SpellingError as error:
         problems.append(Problem(error.code, label, "", error.hint))
     except PolicyError as error:

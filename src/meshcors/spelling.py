@@ -5,10 +5,12 @@ The environment, files, the pod's flags and their reference are all read off `OP
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final, cast
+from itertools import pairwise
+from typing import Final, Literal, TypeAlias, cast
 
 from meshcors.header_key import read_key_values
 from meshcors.key_values import KeyValues, reveal
@@ -44,19 +46,34 @@ class Kind:
     print_data: Callable[[object], object]
 
 
-def _split(text: str) -> list[str]:
+def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
+
+
+def _split(text: str) -> list[str]:
+    """Read a list of the environment; one that is written as JSON is refused by that name."""
+    try:
+        is_json = text.lstrip().startswith("[") and isinstance(json.loads(text), list)
+    except (ValueError, RecursionError):
+        is_json = False
+    if is_json:
+        raise SpellingError(
+            "json_list", "no JSON here: separate the items by commas, without brackets and quotes"
+        )
+    return _items(text)
 
 
 def _join(values: object) -> str:
     texts = [str(value) for value in cast("tuple[object, ...]", values)]
     for number, text in enumerate(texts, start=1):
-        if [text] != _split(text):
+        if [text] != _items(text):
             raise SpellingError(
                 "comma_in_list",
                 f"number {number}: commas and blanks separate items in the environment: use a file",
             )
-    return ",".join(texts)
+    joined = ",".join(texts)
+    _split(joined)
+    return joined
 
 
 def read_origin(text: str) -> AllowedOrigin:
@@ -65,7 +82,24 @@ def read_origin(text: str) -> AllowedOrigin:
 
 
 def _origins_from_text(text: str) -> object:
-    return [read_origin(item) for item in _split(text)]
+    items = _split(text)
+    for before, item in pairwise(items):
+        if before.startswith("regex:") and "://" not in item and item not in {"*", "null"}:
+            raise SpellingError(
+                "comma_in_list", f"{before},{item}: a regex with a comma belongs in a file"
+            )
+    return [read_origin(item) for item in items]
+
+
+def flag_items(flag: str, values: Iterable[str]) -> list[str]:
+    """Return the values of a flag that is repeated; one that is several is refused."""
+    items = list(values)
+    for item in items:
+        several = _items(item)
+        if len(several) > 1 and not item.startswith("regex:"):
+            repeated = " ".join(f"{flag} {each}" for each in several)
+            raise SpellingError("comma_in_item", f"repeat the flag: {repeated}")
+    return items
 
 
 def _origins_from_data(data: object) -> object:
@@ -196,3 +230,60 @@ def option_value(policy: Policy, option: Option) -> object:
     """Return the value that `policy` has for `option`; None where it has none."""
     name = option.name.removeprefix("key.")
     return getattr(policy if name == option.name else policy.key, name, None)
+
+
+# Where a policy is written, if not in Python.
+Source: TypeAlias = Literal["variable", "file", "flag"]
+
+_OPTION_BY_NAME: Final = {option.name: option for option in reversed(OPTIONS)}
+_OPTION_NAME: Final = re.compile(rf"(?<![.\w])({'|'.join(map(re.escape, _OPTION_BY_NAME))})\b")
+# Python as hints have it: a text or Regex("..."), and allow_origins=[...] of these.
+_ITEM: Final = re.compile(r'(?P<regex>Regex\()?(?P<text>"(?:[^"\\]|\\.)*")(?(regex)\))')
+_ORIGINS: Final = re.compile(r'allow_origins=\[((?:[^"\]]|"(?:[^"\\]|\\.)*")*)\]')
+_PHRASES: Final = (
+    (", with meshcors.origins.Regex", ""),
+    ("a string or a meshcors.origins.Regex", "a text, {exact: ...} or {regex: ...}"),
+    ("a meshcors.origins.Regex", "a regular expression"),
+    ("write True or False", "write true or false"),
+    ("or None for any", "or leave this out for any"),
+)
+_RULES: Final = re.compile(r'rules=\[.*path_prefix="([^"]*)"\)\], with meshcors\.rules\.Rule')
+
+
+def respell(text: str, source: Source) -> str:
+    """Return a hint or a warning, which has Python's names, in the words of another source."""
+    text = _ORIGINS.sub(lambda found: _origins_as_written(found[1], source), text)
+    text = _ITEM.sub(lambda found: _regex_as_written(found, source), text)
+    text = _RULES.sub(r"in a file, rules: [{pathPrefix: \1, corsPolicy: {...}}]", text)
+    for ours, theirs in _PHRASES:
+        text = text.replace(ours, theirs)
+    return _OPTION_NAME.sub(lambda found: spelled(found[1], source), text)
+
+
+def spelled(name: str, source: Source) -> str:
+    """Return the name that the option `name` has in `source`; the variable where it has no flag."""
+    option = _OPTION_BY_NAME[name]
+    if source == "file":
+        return option.file_label
+    return (option.flag if source == "flag" else None) or option.variable
+
+
+def _regex_as_written(found: re.Match[str], source: Source) -> str:
+    return _origin_as_written(found, source) if found["regex"] else found[0]
+
+
+def _origin_as_written(found: re.Match[str], source: Source) -> str:
+    if source == "file":
+        return f"{{regex: {found['text']}}}" if found["regex"] else found["text"]
+    text = str(json.loads(found["text"]))
+    return f"regex:{text}" if found["regex"] else text
+
+
+def _origins_as_written(items: str, source: Source) -> str:
+    texts = [_origin_as_written(found, source) for found in _ITEM.finditer(items)]
+    if source == "file":
+        return f"allow_origins: [{', '.join(texts)}]"
+    if not any("," in text for text in texts):
+        return f"allow_origins={','.join(texts)}"
+    listed = _origins_as_written(items, "file").replace("allow_origins", "allowOrigins")
+    return f"{listed} in a file: commas separate a variable's items"

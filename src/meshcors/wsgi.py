@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import Unpack
 
@@ -37,6 +37,9 @@ class MeshCORS:
     ``flask_app.wsgi_app = MeshCORS(flask_app.wsgi_app, policy)``
     """
 
+    # Whether a service is behind it, for which a key that any value fits is worth a warning.
+    _serves: ClassVar[bool] = True
+
     def __init__(
         self,
         app: WSGIApplication,
@@ -47,7 +50,7 @@ class MeshCORS:
         **options: Unpack[PolicyOptions],
     ) -> None:
         self.app = app
-        source = resolve(policy, rules, options, uncovered)
+        source = resolve(policy, rules, options, uncovered, serves=self._serves)
         engine = compile_engine(source, uncovered_answer(source))
         self._decide = engine.decide
         self._reads = _environ_keys(engine.reads_unless_options)

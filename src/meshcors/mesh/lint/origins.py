@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from meshcors.mesh.lint.example import example_of
 from meshcors.mesh.lint.finding import Hit
 from meshcors.mesh.matching import compiled
-from meshcors.origins import OriginError, OriginPattern
+from meshcors.origins import OriginError, OriginPattern, Regex
+from meshcors.regex_examples import example_of
+from meshcors.strangers import excess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,18 +150,5 @@ def _why_never_sent(text: str) -> str:
 
 def _stranger(pattern: str, *, credentials: bool) -> str:
     """Return an origin of somebody else that ``pattern`` matches, made from one it is meant for."""
-    text = example_of(pattern)
-    scheme, separator, rest = (text or "").partition("://")
-    host = rest.partition(":")[0]
-    if not separator or "." not in host.strip("."):
-        return ""
-    domain = ".".join(host.split(".")[-2:])
-    tries = [f"{scheme}://{host.lstrip('.')}.stranger.invalid", f"{scheme}://stranger-{domain}"]
-    found = next((each for each in tries if compiled(pattern).fullmatch(each)), "")
-    below = f"{scheme}://stranger.{domain}"
-    if not found and credentials and compiled(pattern).fullmatch(below):
-        # Imported late: reading the list takes some 30 ms, and few policies ask.
-        from publicsuffixlist import PublicSuffixList
-
-        found = below if PublicSuffixList().is_public(domain) else ""
-    return found
+    lets_in = excess(Regex(pattern))
+    return lets_in.stranger or (lets_in.neighbor if credentials else "")

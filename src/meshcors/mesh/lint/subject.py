@@ -15,9 +15,9 @@ from meshcors.headers import SAFELISTED_REQUEST_HEADERS
 from meshcors.headers import is_forbidden_request_header as is_forbidden
 from meshcors.mesh.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
 from meshcors.mesh.gateway import Gateway
-from meshcors.mesh.lint.example import example_of
 from meshcors.mesh.matching import mismatches, text_matches
 from meshcors.mesh.request import Request
+from meshcors.regex_examples import example_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

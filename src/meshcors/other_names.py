@@ -1,0 +1,89 @@
+"""Options as other CORS libraries call them, and what to write here instead.
+
+Starlette's, flask-cors's, django-cors-headers's and asgi-cors's, where their names are not ours. In
+Python's words; `meshcors.spelling.respell` says them in those of other sources.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from meshcors.origins import written_regex
+
+_PLACES: Final[Mapping[str, str]] = {
+    # flask-cors
+    "origins": "allow_origins",
+    "methods": "allow_methods",
+    "headers": "allow_headers",
+    "supports_credentials": "allow_credentials",
+    # django-cors-headers
+    "allowed_origins": "allow_origins",
+    "origin_whitelist": "allow_origins",
+    "preflight_max_age": "max_age",
+    # asgi-cors
+    "hosts": "allow_origins",
+    "host_wildcards": "allow_origins",
+}
+_ADVICE: Final[Mapping[str, str]] = {
+    "send_wildcard": "leave it out: an origin * in allow_origins is answered with *",
+    "vary_header": "leave it out: Vary is sent wherever an answer depends on the request",
+    "automatic_options": "leave it out: preflights are always answered, other OPTIONS never",
+    "intercept_exceptions": "leave it out: errors get their headers too",
+    "always_send": "leave it out: headers are sent to whom they concern",
+    "allow_all": "write an origin * into allow_origins",
+    "allow_all_origins": "write an origin * into allow_origins",
+    "origin_allow_all": "write an origin * into allow_origins",
+    "callback": "a policy is data: write patterns, or a meshcors.origins.Regex, into allow_origins",
+}
+_REGEXES: Final = frozenset(
+    {"allow_origin_regex", "allowed_origin_regexes", "origin_regex_whitelist"}
+)
+_RESOURCES: Final = frozenset({"resources", "urls_regex"})
+_PATH: Final = re.compile(r"\^?(/[\w/-]*)")
+
+
+def hint(name: str, value: object, allowed: object = ()) -> str | None:
+    """Return what to write for the option `name` with this `value`; None where it is unknown.
+
+    `allowed` are the origins that were given beside it.
+    """
+    name = name.lower().removeprefix("cors_")
+    if name in _PLACES:
+        return f"unknown; here it is {_PLACES[name]}"
+    if name in _ADVICE:
+        return _ADVICE[name]
+    if name in _REGEXES:
+        return _regex_hint(value, allowed)
+    if name in _RESOURCES:
+        return _resources_hint(value)
+    return None
+
+
+def means_origins(name: str) -> bool:
+    """Tell whether the option `name` of another library says which origins are allowed."""
+    told = hint(name, None) or ""
+    return "allow_origins" in told and not told.startswith("leave")
+
+
+def _regex_hint(value: object, allowed: object) -> str:
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    regexes = [written for written in map(written_regex, values) if written]
+    if not regexes:
+        return "write a meshcors.origins.Regex into allow_origins"
+    beside = (
+        [json.dumps(origin) for origin in allowed if isinstance(origin, str)]
+        if isinstance(allowed, list | tuple)
+        else []
+    )
+    return f"write allow_origins=[{', '.join([*beside, *regexes])}], with meshcors.origins.Regex"
+
+
+def _resources_hint(value: object) -> str:
+    paths = list(value) if isinstance(value, Mapping | list | tuple) else [value]
+    found = next((_PATH.match(path) for path in paths if isinstance(path, str)), None)
+    prefix = (found[1].rstrip("/") if found else "") or "/api"
+    rules = f'rules=[Rule(Policy(...), path_prefix="{prefix}")], with meshcors.rules.Rule'
+    return f"policies by path are rules: {rules}"

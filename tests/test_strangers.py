@@ -1,0 +1,222 @@
+"""Whom a regular expression lets in: strangers are found, and nobody is called one who is none."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meshcors import Policy, PolicyError
+from meshcors.origins import Origin, OriginError, OriginSet, Regex
+from meshcors.public_suffixes import public_suffixes
+from meshcors.regex_examples import examples_of
+from meshcors.strangers import Excess, excess
+
+STRANGERS = [
+    # whoever
+    ".*",
+    "https://.*",
+    "https?://.+",
+    r"https://.+\..+",
+    "https://[^/]+",
+    "https://[a-z0-9.-]+",
+    r"https://[0-9.]+",
+    r"https://\S{1,60}",
+    # another port
+    "https://.+:8443",
+    r"https://.+:\d{4}",
+    r"https://[a-z.]+:(3000|9443)",
+    # letters in front
+    r"https://.*example\.com",
+    r"https://.+example\.com",
+    r".*example\.com",
+    r"https://[a-z-]*example\.com",
+    r"https://(www\.)?.*example\.com",
+    r"https://(ui|[a-z.]*)example\.com",
+    r"https://([a-z]+\.)*example\.com|https://.*evil\.org:99",
+    r"https://(app\.example|.*dev)\.com",
+    r"https://[a-z]*ui\.example",
+    r"https://[a-z]*\.?example\.com",
+    # something behind
+    r"https://example\.com.*",
+    r"https://example\.com[a-z]*",
+    r"https://example\.com\.[a-z]+",
+    r"https://ui\.example\.com(\..*)?",
+    r"https://ui\.example\.com:?.*",
+    r"https://\Qui.example.com\E.*",
+    r"(?i)https://UI\.example\.com.*",
+    r"https://\pL+\.example\.com.*",
+    r"https://\p{Greek}*ui\.example\.com.*",
+    # a dot for any character
+    "https://app.example.com",
+    r"https://app.example\.com",
+    # any top-level domain, any name
+    r"https://example\.[a-z]+",
+    r"https://shop\.[a-z]{2,3}",
+    r"https://example\.(com|[a-z]{2})",
+    r"https://app[0-9]+\.com",
+    r"https://[a-f0-9]{8}-preview\.com",
+    r"https://app-[a-z]+\.co\.uk",
+]
+NEIGHBORS = [
+    (r"https://[a-z]+\.github\.io", "github.io"),
+    (r"https://my-app-[a-z]+\.vercel\.app", "vercel.app"),
+    (r"https://[a-z]+\.com", "com"),
+    (r"https://[a-z-]+\.co\.uk", "co.uk"),
+    (r"https://[a-z]+\.corp", "corp"),
+    (r"https://([a-z0-9-]+\.)+amazonaws\.com", "amazonaws.com"),
+    (r"https://[a-z0-9.-]+\.windows\.net", "windows.net"),
+    (r"https://(.+\.)?s3\.amazonaws\.com", "s3.amazonaws.com"),
+]
+INSECURE = [
+    r"https?://[a-z]+\.example\.com",
+    r"http://[a-z]+\.example\.com",
+    r"(http|https)://ui\.example\.com",
+    r".*://ui\.example\.com",
+    r"https?://(localhost|ui\.example\.com)",
+    r"http://10\.0\.0\.[0-9]+",
+]
+SANE = [
+    r"https://[a-z]+\.example\.com",
+    r"https://[a-z0-9-]+\.example\.com(:\d+)?",
+    r"https://([a-z0-9_-]+\.)+example\.com(:[0-9]+)?",
+    r"https://(.+\.)?example\.com",
+    r"https://(.*\.)?example\.com",
+    r"https://.*\.example\.com",
+    r"https://.*\.example.com",
+    r"https://[a-z]+\.example.com",
+    r"https://\p{Greek}*ui\.example\.com",
+    r"https://.*\.example\.com:?.{0}",
+    r"https://[^.]+\.example\.com",
+    r"https://[^/]+\.example\.com",
+    r"^https://[\w-]+\.example\.co\.uk$",
+    r"\Ahttps://ui\.example\.com\z",
+    r"(?i)https://UI\.example\.com",
+    r"https://\Qui.example.com\E",
+    r"https://[[:alpha:]]+\.example\.com",
+    r"https://(www\.)?example\.(com|org|net|io|de)",
+    r"https://ui\.(example|test)\.com",
+    r"https://ui\.example\.com(:.*)?",
+    r"https://app\.example\.com:(3000|8443)",
+    r"https://(a|b|ab)\.example",
+    r"https://app[12]\.example",
+    r"https://app[0-9]?\.example\.com",
+    r"https://pr-[0-9]+\.preview\.example\.com",
+    r"https://[a-f0-9]{8}-preview\.example\.com",
+    r"https://[a-z]+-ui\.example\.com",
+    r"https://[a-z]+\.my-app\.github\.io",
+    r"https://[a-z]+\.bucket\.s3\.amazonaws\.com",
+    r"https://[a-z]+\.city\.kobe\.jp",
+    r"https://10\.0\.[0-9]+\.[0-9]+",
+    r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?",
+    r"http://[a-z]+\.localhost:[0-9]+",
+    r"http://localhost:.*",
+    r"https://xn--bcher-kva\.example(:8443)?",
+    r"https://example\.com.?",
+    "https://ui.example",
+    "https://(" + "|".join(f"a{number}" for number in range(200)) + r")\.example\.com",
+]
+
+
+def lets_in(text: str) -> Excess:
+    regex = Regex(text)
+    found = excess(regex)
+    origins = OriginSet([regex])
+    # What is found is true: browsers send it, and it is let in.
+    for origin in {found.stranger, found.neighbor, found.insecure} - {""}:
+        assert str(Origin.parse(origin)) == origin
+        assert origin in origins
+    return found
+
+
+@pytest.mark.parametrize("text", STRANGERS)
+def test_stranger_is_found(text: str) -> None:
+    assert lets_in(text).stranger
+    with pytest.raises(PolicyError) as caught:
+        Policy(
+            allow_origins=[Regex(text)],
+            allow_credentials=True,
+            dangerously_allow_insecure_origins=True,
+            dangerously_allow_public_suffixes=True,
+        )
+    (problem,) = caught.value.problems
+    assert problem.code == "origin_regex_open"
+    assert lets_in(text).stranger in problem.hint
+    Policy(allow_origins=[Regex(text)])
+
+
+@pytest.mark.parametrize(("text", "below"), NEIGHBORS)
+def test_names_that_anyone_gets_are_found(text: str, below: str) -> None:
+    found = lets_in(text)
+    assert not found.stranger
+    assert found.suffix.endswith(below)
+    assert found.neighbor.endswith(f".{found.suffix}") or ".vercel.app" in found.neighbor
+    assert public_suffixes().suffix(found.suffix).name == found.suffix
+    with pytest.raises(PolicyError, match=f"a name below {found.suffix}; ") as caught:
+        Policy(allow_origins=[Regex(text)], allow_credentials=True)
+    assert [problem.code for problem in caught.value.problems] == ["origin_public_suffix"]
+    Policy(
+        allow_origins=[Regex(text)],
+        allow_credentials=True,
+        dangerously_allow_public_suffixes=True,
+    )
+
+
+@pytest.mark.parametrize("text", INSECURE)
+def test_http_is_found(text: str) -> None:
+    found = lets_in(text)
+    assert found == Excess(insecure=found.insecure)
+    assert found.insecure.startswith("http://")
+    with pytest.raises(PolicyError) as caught:
+        Policy(allow_origins=[Regex(text)], allow_credentials=True)
+    assert [problem.code for problem in caught.value.problems] == ["origin_insecure"]
+    Policy(
+        allow_origins=[Regex(text)],
+        allow_credentials=True,
+        dangerously_allow_insecure_origins=True,
+    )
+
+
+@pytest.mark.parametrize("text", SANE)
+def test_nobody_is_found_where_nobody_is(text: str) -> None:
+    assert lets_in(text) == Excess()
+    Policy(allow_origins=[Regex(text)], allow_credentials=True)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *("https://", "http://", "(", ")", "|", "?", "*", ".", r"\.", "a", "[a-z]", "com"),
+                *("example", "github", "io", ":8443", "{2}", "[^.]", "(?i)", r"\d", "+"),
+            ]
+        ),
+        max_size=12,
+    )
+)
+def test_what_is_found_is_true(parts: list[str]) -> None:
+    with suppress(OriginError):  # RE2 refuses it
+        lets_in("".join(parts))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "texts"),
+    [
+        ("(a|b(c|d))e", {"ae", "bce", "bde"}),
+        ("((a|b)|(c|d))", {"a", "b", "c", "d"}),
+        ("x?y", {"y", "xy"}),
+        ("a.c", {"a.c", "axc"}),
+        ("(a|b)(c|d)?", {"a", "bc"}),
+    ],
+)
+def test_examples_have_each_alternative(pattern: str, texts: set[str]) -> None:
+    assert texts <= set(examples_of(pattern))
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(" * 60 + "a|b" + ")c?" * 60, "(" * 20 + "a|b" + ")?c?" * 20, ".?" * 400]
+)
+def test_examples_do_not_grow_without_bound(pattern: str) -> None:
+    assert len(examples_of(pattern)) <= 512
