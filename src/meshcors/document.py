@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from meshcors.errors import PolicyError, Problem
+from meshcors.regular_file import FileError, read_text
 
-MAX_FILE_BYTES: Final = 1 << 20
 # The YAML reader takes quadratic time in the depth.
 _MAX_DEPTH: Final = 64
 
@@ -26,21 +26,13 @@ def read_documents(path: str | Path) -> list[object]:
 
     ``.json`` and ``.toml`` by their suffix are one document, all else is YAML, of any number, which
     needs the extra ``dummy`` or ``cli``. Raises `PolicyError` for a file that is missing,
-    unreadable, larger than 1 MiB, not UTF-8, or malformed.
+    unreadable, no regular file, larger than 1 MiB, not UTF-8, or malformed.
     """
     try:
-        path = Path(path)
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except (OSError, TypeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no path"
-        raise _wrong(path, "file_unreadable", reason) from None
-    if len(content) > MAX_FILE_BYTES:
-        raise _wrong(path, "file_too_large", "at most 1 MiB")
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        raise _wrong(path, "file_not_utf8", "write UTF-8 text") from None
+        text = read_text(path)
+    except FileError as error:
+        raise _wrong(path, f"file_{error.kind}", error.hint) from None
+    path = Path(path)
     read = {".json": _read_json, ".toml": _read_toml}.get(path.suffix.lower(), _read_yaml)
     try:
         return read(path, text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
 from meshcors.errors import PolicyError, Problem, shown
 from meshcors.findings import Findings, is_list
@@ -18,8 +18,7 @@ from meshcors.headers import (
     is_token,
 )
 from meshcors.paths import is_plain_path
-
-_MAX_FILE_BYTES: Final = 1 << 20
+from meshcors.regular_file import FileError, read_text
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -63,7 +62,7 @@ class HeaderKey:
         """Read the values from the UTF-8 file at `path`, one a line, as a mounted secret has them.
 
         White space around a line and empty lines are left out. Raises `PolicyError`, for an
-        unreadable file too.
+        unreadable file too, and for one that is no regular file.
         """
         return cls(name, read_key_values(path), exempt_paths=exempt_paths)
 
@@ -99,21 +98,11 @@ def _key_name(found: Findings, name: object) -> str:
 
 def read_key_values(path: str | Path) -> list[str]:
     """Read a key's values from the UTF-8 file at `path`, one a line; see `HeaderKey.from_file`."""
-    field = "key.values_file"
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(_MAX_FILE_BYTES + 1)
-    except (OSError, TypeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no path"
-        raise PolicyError([Problem("key_file_unreadable", field, str(path), reason)]) from None
-    if len(content) > _MAX_FILE_BYTES:
-        raise PolicyError([Problem("key_file_too_large", field, str(path), "at most 1 MiB")])
-    try:
-        lines = content.decode().splitlines()
-    except UnicodeDecodeError:
-        raise PolicyError(
-            [Problem("key_file_not_utf8", field, str(path), "write UTF-8 text")]
-        ) from None
+        lines = read_text(path).splitlines()
+    except FileError as error:
+        problem = Problem(f"key_file_{error.kind}", "key.values_file", str(path), error.hint)
+        raise PolicyError([problem]) from None
     return [line.strip() for line in lines if line.strip()]
 
 

@@ -1,0 +1,56 @@
+"""What both of the pod's protocols add to uvicorn's: a bound on all of a request but its body.
+
+No parser has one for whatever may follow a head: chunk extensions, trailers, a flood of tiny
+chunks, empty lines. Here it is counted, for both parsers alike, by what a connection has sent since
+its last head, less what was body. The body itself is let go as it comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+MAX_HEAD_BYTES: Final = 64 * 1024
+_SLICE: Final = MAX_HEAD_BYTES // 2
+# For each so many bytes of body one more that is none: chunks may be as small as browsers and
+# gateways make them, on and on.
+_BODY_BYTES: Final = 16
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
+
+
+class Bounded(asyncio.Protocol):
+    """Stands before one of uvicorn's protocols; `scope` and `cycle` are its request and answer."""
+
+    transport: Any
+    connections: Any
+    scope: Any
+    cycle: Any
+
+    # The request that was the last one when bytes last came; of which the first bytes are not
+    # counted: they are a slice at most, and may be another's.
+    _current: object = None
+    _overhead = 0
+    # To be added to wherever a parser finds some body.
+    body_bytes = 0
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come; a request that goes beyond its bound is answered 431, or ends."""
+        if len(data) > _SLICE:
+            for start in range(0, len(data), _SLICE):
+                if not self.transport.is_closing():
+                    self.data_received(data[start : start + _SLICE])
+            return
+        super().data_received(data)
+        if self._current is not self.scope:
+            self._current = self.scope
+            self._overhead = self.body_bytes = 0
+            return
+        body, self.body_bytes = self.body_bytes, 0
+        self._overhead = max(0, self._overhead + len(data) - body - body // _BODY_BYTES)
+        if self._overhead > MAX_HEAD_BYTES and not self.transport.is_closing():
+            if self.cycle is None or self.cycle.scope is not self.scope:
+                self.transport.write(_TOO_LARGE)
+            self.transport.close()
