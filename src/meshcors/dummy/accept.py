@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,8 +16,6 @@ from typing import Any, Final
 
 from meshcors.dummy.logs import log
 
-# At one turn of the event loop, so that others get their turn.
-_AT_ONCE: Final = 64
 # After the system had no room for one more, in seconds.
 _RESPITE: Final = 0.1
 
@@ -84,24 +81,24 @@ class Acceptor:
             self._closed = 0
 
     def _accept(self, listener: socket.socket) -> None:
+        """Accept one of those that wait; the event loop calls again as long as any does."""
         loop = asyncio.get_running_loop()
-        for _ in range(_AT_ONCE):
-            if len(self._connections) + len(self._opening) > self._most:
-                # One more than may stay: until it is known which goes, and it is gone.
-                return
-            try:
-                connected, _ = listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionError):
-                return
-            except OSError as error:
-                log(logging.ERROR, f"cannot accept a connection: {os.strerror(error.errno or 0)}")
-                self._make_room()
-                loop.remove_reader(listener)
-                loop.call_later(_RESPITE, self._resume, listener)
-                return
-            connected.setblocking(False)
-            task = loop.create_task(self._open(connected))
-            self._opening.add(task)
+        if len(self._connections) + len(self._opening) > self._most:
+            # One more than may stay, until it is known which goes, and it is gone.
+            return
+        try:
+            connected, _ = listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionError):
+            # Another process was quicker, or the client has gone.
+            return
+        except OSError as error:
+            log(logging.ERROR, f"cannot accept a connection: {error.strerror}")
+            self._make_room()
+            loop.remove_reader(listener)
+            loop.call_later(_RESPITE, self._resume, listener)
+            return
+        connected.setblocking(False)
+        self._opening.add(loop.create_task(self._open(connected)))
 
     def _resume(self, listener: socket.socket) -> None:
         if listener.fileno() >= 0:

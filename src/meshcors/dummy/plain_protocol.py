@@ -17,11 +17,17 @@ class PlainProtocol(Bounded, H11Protocol):
         super().__init__(*given, **named)
         self.conn = _Counting(self)
 
+    def is_behind(self) -> bool:
+        """Tell whether requests have come that wait for the answer to one before."""
+        return self.conn.their_state is h11.DONE
+
     def on_response_complete(self) -> None:
         """Go on with the next request, if it is here already."""
         if not self.transport.is_closing():
             self.connections.move_to_end(self)
         super().on_response_complete()
+        if not self.is_behind():
+            self.go_on()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse a malformed head; what is malformed after one ends with that one's answer."""

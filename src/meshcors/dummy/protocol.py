@@ -23,6 +23,10 @@ class PodProtocol(Bounded, HttpToolsProtocol):
         self.body_bytes += len(body)
         super().on_body(body)
 
+    def is_behind(self) -> bool:
+        """Tell whether requests have come that wait for the answer to one before."""
+        return bool(self.pipeline)
+
     def on_response_complete(self) -> None:
         """Go on with the next request, if it is here already.
 
@@ -33,12 +37,11 @@ class PodProtocol(Bounded, HttpToolsProtocol):
             return
         self.connections.move_to_end(self)
         if self.pipeline:
-            # Nothing is read before all that wait have been answered: they would pile up.
             cycle, app = self.pipeline.pop()
             # Not from here: any number of them may wait, and each would stand on the one before.
             self._add_task(cycle.run_asgi(app))
         else:
-            self.flow.resume_reading()
+            self.go_on()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self.transport.is_closing():
