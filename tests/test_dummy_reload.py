@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 from pathlib import Path
@@ -12,11 +11,10 @@ import pytest
 from meshcors import Policy
 from meshcors.dummy import reload
 from meshcors.dummy.configuration import Configuration
-from meshcors.dummy.counters import Board
+from meshcors.dummy.counters import RELOADS, Board
 from meshcors.dummy.live import Live
 from meshcors.dummy.refusals import Refusals
-from meshcors.dummy.reload import Reloader
-from meshcors.engine import Engine
+from meshcors.dummy.reload import Look, Reloader
 from tests.dummy_process import UI, running
 
 OTHER = "https://other.example"
@@ -89,7 +87,7 @@ def deny(path):
     ("spoil", "said"),
     [
         pytest.param(remove, "No such file or directory", id="removed"),
-        pytest.param(deny, "Is a directory", id="made unreadable"),
+        pytest.param(deny, "a directory, not a regular file", id="made unreadable"),
         pytest.param(lambda path: path.write_text(""), "no_origins", id="emptied"),
         pytest.param(lambda path: path.write_bytes(b"\xff\xfe"), "write UTF-8 text", id="binary"),
         pytest.param(lambda path: path.write_text("a: [b"), "line 1 column", id="half-written"),
@@ -133,44 +131,48 @@ def test_emptied_file_is_no_policy_even_where_flags_would_make_one(tmp_path):
         assert pod.preflight(method="PUT", names="").headers["access-control-allow-methods"]
 
 
+class OverError(Exception):
+    """Ends a watch."""
+
+
 def test_content_is_taken_only_once_it_is_the_same_at_two_looks(monkeypatch):
-    looks = iter([b"1", b"12", b"123", b"1234", b"1234"])
-    seen = [b"old"]
+    # The first is what the pod began with; each that is read is looked at once more.
+    contents = iter(["1", "12", "123", "1234", "1234", "1234"])
+    seen, taken = ["old"], []
 
-    def content_of(path):
-        return seen[-1]
-
-    async def sleep(seconds):
-        if (content := next(looks, None)) is None:
-            raise asyncio.CancelledError
+    def look(path):
+        if (content := next(contents, None)) is None:
+            raise OverError
         seen.append(content)
+        return Look(True, content)
 
     def read():
-        taken.append(list(seen))
-        return Configuration(POLICY, Engine(POLICY), ())
+        taken.append(seen[-1])
+        return Configuration.of(POLICY)
 
-    taken = []
-    monkeypatch.setattr(reload, "content_of", content_of)
-    monkeypatch.setattr(reload.asyncio, "sleep", sleep)
-    board = Board(1)
-    live = Live(read(), board, board.row(0), Refusals(board.row(0)))
-    taken.clear()
-    reloader = Reloader(live, Path("policy.yaml"), b"old", read, speaks=False)
-    with pytest.raises(asyncio.CancelledError):
-        asyncio.run(reloader.watch())
-    assert taken == [[b"old", b"1", b"12", b"123", b"1234", b"1234"]]
+    monkeypatch.setattr(reload, "look", look)
+    monkeypatch.setattr(reload, "INTERVAL", 0)
+    live = make_live()
+    reloader = Reloader(live, Path("policy.yaml"), Look(True, "old"), read, speaks=False)
+    with pytest.raises(OverError):
+        reloader.watch(lambda call, *given: call(*given))
+    assert taken == ["1234"]
+    assert live.numbers[RELOADS["ok"]] == 1
 
 
 def test_fault_while_reading_is_no_end_of_watching():
     def read():
         raise RuntimeError("why")
 
-    board = Board(1)
-    live = Live(
-        Configuration(POLICY, Engine(POLICY), ()), board, board.row(0), Refusals(board.row(0))
-    )
-    asyncio.run(Reloader(live, Path("/nowhere"), b"old", read, speaks=True).reload())
+    live = make_live()
+    reloader = Reloader(live, Path("/nowhere"), Look(True, "old"), read, speaks=True)
+    reloader.reload(Look(True, "new"), lambda call, *given: call(*given))
     assert live.problems == ("RuntimeError: why",)
+
+
+def make_live():
+    board = Board(1)
+    return Live(Configuration.of(POLICY), board, board.row(0), Refusals(board.row(0)))
 
 
 def test_hangup_reloads_at_once_and_without_a_file_changes_nothing(watched):
