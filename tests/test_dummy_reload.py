@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import signal
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -83,11 +89,29 @@ def deny(path):
     path.mkdir()  # root reads files whatever their mode
 
 
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def device(path):
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def loop(path):
+    path.unlink()
+    path.symlink_to(path.name)
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
         pytest.param(remove, "No such file or directory", id="removed"),
         pytest.param(deny, "a directory, not a regular file", id="made unreadable"),
+        pytest.param(pipe, "a pipe, not a regular file", id="made a pipe"),
+        pytest.param(device, "a device, not a regular file", id="made a device"),
+        pytest.param(loop, "Too many levels of symbolic links", id="made a loop"),
         pytest.param(lambda path: path.write_text(""), "no_origins", id="emptied"),
         pytest.param(lambda path: path.write_bytes(b"\xff\xfe"), "write UTF-8 text", id="binary"),
         pytest.param(lambda path: path.write_text("a: [b"), "line 1 column", id="half-written"),
@@ -116,10 +140,99 @@ def test_bad_file_keeps_the_last_good_policy(watched, spoil, said):
     # And when it is good again, all is well, also if it is what it was.
     if path.is_dir():
         path.rmdir()
+    path.unlink(missing_ok=True)
     path.write_text(yaml(UI))
     pod.await_(lambda: reloads(pod, "ok") == 1)
     assert json.loads(pod.admin("/policy").body)["problems"] == []
     assert reloads(pod, "failed") == 1
+
+
+def test_bad_file_is_told_of_once(watched):
+    pod, path = watched
+    pipe(path)
+    pod.await_(lambda: reloads(pod, "failed") == 1)
+    time.sleep(3 * reload.INTERVAL)
+    assert pod.stderr().count("configuration not reloaded") == 1
+
+
+def test_symlink_that_swings_under_load_fails_nobody_and_is_logged_when_it_rests(watched):
+    pod, path = watched
+    other, pipe_, new = (path.with_name(name) for name in ("other.yaml", "pipe", "new"))
+    other.write_text(yaml(OTHER))
+    os.mkfifo(pipe_)
+    targets = itertools.cycle([pipe_, path.parent, "/dev/zero", other, "/nowhere"])
+    over = threading.Event()
+
+    def swing():
+        while not over.is_set():
+            new.symlink_to(next(targets))
+            new.replace(path)
+            time.sleep(0.001)
+
+    swinging = threading.Thread(target=swing)
+    swinging.start()
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        pod.signal(signal.SIGHUP)
+        answers = [pod.preflight(origin=origin, names="").status for origin in (UI, OTHER)]
+        assert set(answers) <= {204, 403}
+        assert pod.admin("/readyz").status == 200
+    over.set()
+    swinging.join()
+    new.symlink_to(pipe_)
+    new.replace(path)
+    before = reloads(pod, "failed")
+    pod.await_(lambda: reloads(pod, "failed") > before or "a pipe" in last_problem(pod))
+    assert "Traceback" not in pod.stderr()
+    new.symlink_to(other)
+    new.replace(path)
+    pod.await_(lambda: allows(pod, OTHER) and not allows(pod, UI))
+
+
+def last_problem(pod):
+    return [line.get("problem", "") for line in pod.log()][-1]
+
+
+def test_hangups_while_it_reloads_become_one_more_reload(tmp_path):
+    path = tmp_path / "rules.json"
+    path.write_text(many_rules(1000))
+    with running(policy=("--config", str(path))) as pod:
+        pod.signal(signal.SIGHUP)
+        began = time.monotonic()
+        pod.await_(lambda: reloads(pod, "ok") == 1)
+        took = time.monotonic() - began
+        pod.signal(signal.SIGHUP)
+        for _ in range(20):
+            time.sleep(took / 60)
+            pod.signal(signal.SIGHUP)
+        pod.await_(lambda: reloads(pod, "ok") == 3)
+        time.sleep(2 * took + 0.5)
+        assert reloads(pod, "ok") == 3
+
+
+def many_rules(count):
+    return json.dumps(
+        {
+            "rules": [
+                {"hosts": [f"h{number}.example"], "corsPolicy": {"allowOrigins": [UI]}}
+                for number in range(count)
+            ]
+        }
+    )
+
+
+@pytest.mark.parametrize("check", [("--check",), ()], ids=["check", "start"])
+def test_process_substitution_is_told_why_it_is_not_read(check):
+    """As bash has it: ``--config <(command)`` is the path of a pipe."""
+    command = [sys.executable, "-m", "meshcors.dummy", *check]
+    script = f"exec \"$@\" --config <(echo '{policy(UI)}')"
+    ended = subprocess.run(
+        ["bash", "-c", script, "bash", *command], capture_output=True, text=True, timeout=30
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert "/dev/fd/" in line
+    assert "a pipe, not a regular file: save what it holds as a file" in line
 
 
 def test_emptied_file_is_no_policy_even_where_flags_would_make_one(tmp_path):

@@ -69,6 +69,11 @@ class Acceptor:
             loop.remove_reader(listener)
             listener.close()
 
+    def cut_off(self) -> None:
+        """End all connections that there are, whatever has not been sent."""
+        for connection in list(self._connections):
+            connection.transport.abort()
+
     def say_closed(self) -> None:
         """Log how many connections have been closed to make room, if any, since the last time."""
         if self._closed:

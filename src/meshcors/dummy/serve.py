@@ -162,7 +162,8 @@ class PodServer(Server):
                 server_header=False,
                 workers=1,
                 timeout_keep_alive=ceil(keep_alive),
-                timeout_graceful_shutdown=_LAST_ANSWERS,
+                # Nothing is left to wait for by then: else it would log an error for each.
+                timeout_graceful_shutdown=2 * _LAST_ANSWERS,
             )
         )
         connections: Any = Connections()
@@ -194,7 +195,9 @@ class PodServer(Server):
         """End the listening, answer what has come, then close."""
         self._acceptor.close()
         await asyncio.sleep(_LAST_REQUESTS)
+        cutting = asyncio.get_running_loop().call_later(_LAST_ANSWERS, self._acceptor.cut_off)
         await super().shutdown(sockets=sockets)
+        cutting.cancel()
 
     def _make_protocol(self) -> Any:
         protocol: Any = self.config.http_protocol_class
