@@ -161,6 +161,15 @@ def test_client_that_never_reads_is_cut_off(start):
         with deaf(pod):
             pod.await_(lambda: descriptors(pod.process.pid) <= before)
         is_well(pod)
+        assert_nothing_went_wrong(pod)
+
+
+@both
+def test_client_that_is_gone_before_its_answers_is_no_fault(start):
+    with running(start=start) as pod:
+        deaf(pod).close()
+        is_well(pod)
+        assert_nothing_went_wrong(pod)
 
 
 @both

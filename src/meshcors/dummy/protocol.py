@@ -18,6 +18,16 @@ from meshcors.dummy.bounded import Bounded
 class PodProtocol(Bounded, HttpToolsProtocol):
     """One connection of the pod."""
 
+    # The last one that had to wait.
+    _waiting: RequestResponseCycle | None = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Drop what is not answered; uvicorn itself would tell the last request only."""
+        if self._waiting is not None:
+            self._waiting.disconnected = True
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
     def on_body(self, body: bytes) -> None:
         """Let a part of a request's body go; it does not count as overhead."""
         self.body_bytes += len(body)
@@ -39,7 +49,7 @@ class PodProtocol(Bounded, HttpToolsProtocol):
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             # Not from here: any number of them may wait, and each would stand on the one before.
-            self._add_task(cycle.run_asgi(app))
+            self._add_task(cycle, cycle.run_asgi(app))
         else:
             self.go_on()
 
@@ -51,9 +61,10 @@ class PodProtocol(Bounded, HttpToolsProtocol):
             awaited = running.send(None)
         except StopIteration:
             return
-        self._add_task(_finish(_Begun(running, awaited)))
+        self._add_task(cycle, _finish(_Begun(running, awaited)))
 
-    def _add_task(self, running: Coroutine[Any, Any, None]) -> None:
+    def _add_task(self, cycle: RequestResponseCycle, running: Coroutine[Any, Any, None]) -> None:
+        self._waiting = cycle
         task = self.loop.create_task(running)
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
