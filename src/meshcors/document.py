@@ -14,6 +14,11 @@ from typing import Any, Final
 from meshcors.errors import PolicyError, Problem
 from meshcors.regular_file import FileError, read_text
 
+_UNREAD: Final = {
+    "unreadable": "file_unreadable",
+    "too_large": "file_too_large",
+    "not_utf8": "file_not_utf8",
+}
 # The YAML reader takes quadratic time in the depth.
 _MAX_DEPTH: Final = 64
 
@@ -31,7 +36,7 @@ def read_documents(path: str | Path) -> list[object]:
     try:
         text = read_text(path)
     except FileError as error:
-        raise _wrong(path, f"file_{error.kind}", error.hint) from None
+        raise _wrong(path, _UNREAD[error.kind], error.hint) from None
     path = Path(path)
     read = {".json": _read_json, ".toml": _read_toml}.get(path.suffix.lower(), _read_yaml)
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from meshcors.errors import PolicyError, Problem, shown
 from meshcors.findings import Findings, is_list
@@ -19,6 +19,12 @@ from meshcors.headers import (
 )
 from meshcors.paths import is_plain_path
 from meshcors.regular_file import FileError, read_text
+
+_UNREAD: Final = {
+    "unreadable": "key_file_unreadable",
+    "too_large": "key_file_too_large",
+    "not_utf8": "key_file_not_utf8",
+}
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -101,7 +107,7 @@ def read_key_values(path: str | Path) -> list[str]:
     try:
         lines = read_text(path).splitlines()
     except FileError as error:
-        problem = Problem(f"key_file_{error.kind}", "key.values_file", str(path), error.hint)
+        problem = Problem(_UNREAD[error.kind], "key.values_file", str(path), error.hint)
         raise PolicyError([problem]) from None
     return [line.strip() for line in lines if line.strip()]
 
