@@ -33,9 +33,8 @@ class Bounded(asyncio.Protocol):
     scope: Any
     cycle: Any
 
-    # The request that was the last one when bytes last came; of which the first bytes are not
-    # counted: they are a slice at most, and may be another's.
-    _current: object = None
+    # The request whose bytes are counted: all but its first two slices, which may be another's.
+    _counted: object = None
     _overhead = 0
     # To be added to wherever a parser finds some body.
     body_bytes = 0
@@ -54,15 +53,18 @@ class Bounded(asyncio.Protocol):
                     return
                 self.data_received(data[start : start + _SLICE])
             return
+        scope = self.scope
         super().data_received(data)
-        if self._current is not self.scope:
-            self._current = self.scope
+        if self.scope is not scope:
+            return
+        if self._counted is not scope:
+            self._counted = scope
             self._overhead = self.body_bytes = 0
             return
         body, self.body_bytes = self.body_bytes, 0
         self._overhead = max(0, self._overhead + len(data) - body - body // _BODY_BYTES)
         if self._overhead > MAX_HEAD_BYTES and not self.transport.is_closing():
-            if self.cycle is None or self.cycle.scope is not self.scope:
+            if self.cycle is None or self.cycle.scope is not scope:
                 self.transport.write(_TOO_LARGE)
             self.transport.close()
 

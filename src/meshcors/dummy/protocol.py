@@ -42,7 +42,6 @@ class PodProtocol(Bounded, HttpToolsProtocol):
 
         No timer is set for a connection that falls silent: `meshcors.dummy.idle` looks after it.
         """
-        self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         self.connections.move_to_end(self)
@@ -50,7 +49,7 @@ class PodProtocol(Bounded, HttpToolsProtocol):
             cycle, app = self.pipeline.pop()
             # Not from here: any number of them may wait, and each would stand on the one before.
             self._add_task(cycle, cycle.run_asgi(app))
-        else:
+        elif self._held or self.flow.read_paused:
             self.go_on()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
