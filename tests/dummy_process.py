@@ -133,11 +133,14 @@ def environment(variables: dict[str, str] | None = None) -> dict[str, str]:
 
 
 def run(
-    *flags: str, env: dict[str, str] | None = None, start: tuple[str, ...] = INSTALLED
+    *flags: str,
+    env: dict[str, str] | None = None,
+    start: tuple[str, ...] = INSTALLED,
+    before: tuple[str, ...] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run a pod that ends by itself."""
+    """Run a pod that ends by itself; `before` is what its command stands behind."""
     return subprocess.run(
-        [sys.executable, *start, *flags],
+        [*before, sys.executable, *start, *flags],
         env=environment(env),
         capture_output=True,
         text=True,

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from meshcors.dummy.counters import PREFLIGHT_REASONS, REQUEST_REASONS
-from tests.dummy_process import KEY, PLAIN, UI, running
+from tests.dummy_process import INSTALLED, KEY, PLAIN, POLICY_FLAGS, UI, run, running
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +165,106 @@ def test_form_is_answered(pod, form, status, expected):
     assert page.status == status
     assert expected in page.text
     assert "<script>" not in page.text
+
+
+def hosts(pod, path, *lines, method="GET"):
+    """The status and the text of an answer on the admin port, to a request with these Hosts."""
+    with socket.create_connection(("127.0.0.1", pod.admin_port), timeout=20) as client:
+        fields = "".join(f"Host: {line}\r\n" for line in lines)
+        request = f"{method} {path} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n"
+        client.sendall(request.encode("latin-1"))
+        received = b""
+        while part := client.recv(65536):
+            received += part
+    return int(received.split(b" ")[1]), received.partition(b"\r\n\r\n")[2].decode()
+
+
+KNOWN = [
+    *("127.0.0.1", "127.0.0.1:9090", "10.1.2.3:80", "[::1]", "[::1]:9090", "[2001:db8::1]"),
+    *("localhost", "localhost:9090", "LocalHost", "localhost.", "localhost:"),
+    *("admin.example", "ADMIN.example:9090", "admin.example."),
+]
+UNKNOWN = [
+    *("evil.example", "evil.example:9090", "localhost.evil.example", "127.0.0.1.evil.example"),
+    *("x.admin.example", "admin.example.evil.example", "1.2.3", "1.2.3.4.5", "1.2.3.256"),
+    *("", "localhost,evil.example", "u@localhost", "localhost:x", "[::1", "::1", "[evil]"),
+    *("localhost/", "http://localhost", "admin.example:99999", "xlocalhost", "l\xf6calhost"),
+]
+
+
+@pytest.fixture(scope="module", params=[INSTALLED, PLAIN], ids=["extra", "plain install"])
+def named(request):
+    flags = ("--admin-host-name", "Admin.example", "--admin-host-name", "b.example")
+    with running(*flags, start=request.param) as started:
+        yield started
+
+
+@pytest.mark.parametrize(("path", "method"), [("/", "GET"), ("/policy", "GET"), ("/", "POST")])
+def test_policy_is_shown_under_addresses_and_known_names_only(named, path, method):
+    for host in KNOWN:
+        assert hosts(named, path, host, method=method)[0] == 200, host
+    for host in UNKNOWN:
+        status, text = hosts(named, path, host, method=method)
+        # What is no Host at all, the server itself may refuse.
+        assert status in (421, 400), host
+        assert UI not in text
+    for several in (("localhost", "localhost"), ("localhost", "evil.example")):
+        assert hosts(named, path, *several, method=method)[0] in (421, 400)
+    assert hosts(named, path, method=method)[0] in (421, 400)
+
+
+def test_refusal_says_what_to_do(named):
+    status, text = hosts(named, "/policy", "evil.example")
+    assert status == 421
+    assert "--admin-host-name" in text
+    assert "evil" not in text
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_probes_and_metrics_are_answered_under_any_name(named, path):
+    for host in ("10.1.2.3:9090", "preflight.mesh.svc", "evil.example"):
+        assert hosts(named, path, host)[0] in (200, 501)
+
+
+@pytest.mark.parametrize("name", ["", "https://a.example", "a.example:9090", "*.example", "a b"])
+def test_host_name_that_is_none_is_refused(name):
+    ended = run(*POLICY_FLAGS, "--check", "--admin-host-name", name)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert "--admin-host-name" in line
+    assert line.endswith("a host name alone, as admin.example")
+
+
+def test_many_rules_are_shown_without_holding_up_preflights(tmp_path):
+    path = tmp_path / "rules.json"
+    rules = [
+        {"hosts": [f"h{number}.example"], "corsPolicy": {"allowOrigins": [UI]}}
+        for number in range(5000)
+    ]
+    path.write_text(json.dumps({"rules": rules}))
+    with running(policy=("--config", str(path))) as pod:
+        shown = json.loads(pod.admin("/policy").body)
+        assert [rule["hosts"] for rule in shown["effective"]["rules"]] == [
+            rule["hosts"] for rule in rules
+        ]
+        page = pod.admin("/").text
+        assert "h199.example" in page
+        assert "h200.example" not in page
+        assert "And 4800 more" in page
+        # What the pod does for them is its own: the time it has run, whoever else runs.
+        pod.admin("/metrics")
+        before = cpu_seconds(pod)
+        for _ in range(20):
+            pod.admin("/policy", "HEAD")
+            pod.admin("/", "HEAD")
+            pod.admin("/metrics", "HEAD")
+        assert cpu_seconds(pod) - before < 20 * MOST_SECONDS
+
+
+# For one look at all three. Made anew, the policy and its hash alone took some 0.2 s each time.
+MOST_SECONDS = 0.05
+
+
+def cpu_seconds(pod):
+    tasks = Path(f"/proc/{pod.process.pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9

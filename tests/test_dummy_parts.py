@@ -14,6 +14,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from meshcors import HeaderKey, Policy
+from meshcors.dummy.accept import Connections
 from meshcors.dummy.ask import Question, ask
 from meshcors.dummy.configuration import Configuration, describe
 from meshcors.dummy.counters import (
@@ -244,10 +245,16 @@ class Connection:
         self.closed = False
         self.cycle = None
         self.scope = None
-        self.transport = SimpleNamespace(close=self.close)
+        self.aborted = False
+        self.transport = SimpleNamespace(
+            close=self.close, abort=self.abort, is_closing=lambda: self.closed
+        )
 
     def close(self):
         self.closed = True
+
+    def abort(self):
+        self.aborted = True
 
     def begin(self):
         self.scope = {}
@@ -265,6 +272,16 @@ def test_connection_that_says_nothing_is_closed_after_keep_alive():
     assert not connection.closed
     sweep(30)
     assert connection.closed
+
+
+def test_connection_that_is_closed_and_does_not_go_is_cut_off():
+    connection = Connection()
+    sweep = Sweep([connection], keep_alive=30)
+    for now in (0, 30):
+        sweep(now)
+    assert not connection.aborted
+    sweep(31)
+    assert connection.aborted
 
 
 def test_connection_that_asks_now_and_then_stays_open():
@@ -349,6 +366,7 @@ class Transport(asyncio.Transport):
     def __init__(self):
         super().__init__()
         self.written = bytearray()
+        self.reads = True
 
     def write(self, data):
         self.written += data
@@ -360,30 +378,35 @@ class Transport(asyncio.Transport):
         pass
 
     def pause_reading(self):
-        pass
+        self.reads = False
 
     def resume_reading(self):
-        pass
+        self.reads = True
 
 
-def test_any_number_of_requests_that_wait_are_answered_in_turn():
+def test_requests_that_wait_are_answered_in_turn_and_kept_as_bytes():
     async def scenario():
         pod = Pod(Engine(POLICY), Board(1).row(0), lambda *_: None)
         config = Config(pod, ws="none", lifespan="off", interface="asgi3", log_config=None)
         config.load()
-        protocol, transport = PodProtocol(config, ServerState(), {}), Transport()
+        state = ServerState()
+        state.connections = Connections()
+        protocol, transport = PodProtocol(config, state, {}), Transport()
         protocol.connection_made(transport)
         one = b"OPTIONS / HTTP/1.1\r\nOrigin: %s\r\nAccess-Control-Request-Method: POST\r\n\r\n"
         protocol.pause_writing()
         protocol.data_received(one % UI.encode() * 5000)
         assert transport.written == b""
+        # An object for each takes some thirty times the bytes.
+        assert len(protocol.pipeline) < 100
         protocol.resume_writing()
-        while protocol.tasks:
-            await asyncio.wait(protocol.tasks)
+        for _ in range(20_000):
+            assert len(protocol.pipeline) < 100
+            await asyncio.sleep(0)
         protocol.connection_lost(None)
-        return transport.written.count(b"HTTP/1.1 204 ")
+        return transport.written.count(b"HTTP/1.1 204 "), transport.reads
 
-    assert asyncio.run(scenario()) == 5000
+    assert asyncio.run(scenario()) == (5000, True)
 
 
 @pytest.mark.parametrize(
@@ -432,14 +455,10 @@ def test_question_about_a_url_that_no_rule_covers():
 
 
 def test_configurations_that_answer_alike_share_a_fingerprint():
-    def made(source):
-        return Configuration(source, compile_engine(source, NO_RULE), ())
-
-    assert (
-        made(POLICY).fingerprint() == made(Policy(allow_origins=[UI], key=POLICY.key)).fingerprint()
-    )
-    assert made(POLICY).fingerprint() != made(RULES).fingerprint()
-    assert made(RULES).document()["rules"][0]["pathPrefix"] == "/v1"
+    made = Configuration.of
+    assert made(POLICY).fingerprint == made(Policy(allow_origins=[UI], key=POLICY.key)).fingerprint
+    assert made(POLICY).fingerprint != made(RULES).fingerprint
+    assert json.loads(made(RULES).text)["rules"][0]["pathPrefix"] == "/v1"
     assert "-H 'Host: models.example'" in list(made(RULES).introduction("http://localhost/"))[-1]
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import itertools
 import json
+import os
 import signal
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,11 +17,10 @@ import pytest
 from meshcors import Policy
 from meshcors.dummy import reload
 from meshcors.dummy.configuration import Configuration
-from meshcors.dummy.counters import Board
+from meshcors.dummy.counters import RELOADS, Board
 from meshcors.dummy.live import Live
 from meshcors.dummy.refusals import Refusals
-from meshcors.dummy.reload import Reloader
-from meshcors.engine import Engine
+from meshcors.dummy.reload import Look, Reloader
 from tests.dummy_process import UI, running
 
 OTHER = "https://other.example"
@@ -85,11 +89,29 @@ def deny(path):
     path.mkdir()  # root reads files whatever their mode
 
 
+def pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def device(path):
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+def loop(path):
+    path.unlink()
+    path.symlink_to(path.name)
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
         pytest.param(remove, "No such file or directory", id="removed"),
-        pytest.param(deny, "Is a directory", id="made unreadable"),
+        pytest.param(deny, "a directory, not a regular file", id="made unreadable"),
+        pytest.param(pipe, "a pipe, not a regular file", id="made a pipe"),
+        pytest.param(device, "a device, not a regular file", id="made a device"),
+        pytest.param(loop, "Too many levels of symbolic links", id="made a loop"),
         pytest.param(lambda path: path.write_text(""), "no_origins", id="emptied"),
         pytest.param(lambda path: path.write_bytes(b"\xff\xfe"), "write UTF-8 text", id="binary"),
         pytest.param(lambda path: path.write_text("a: [b"), "line 1 column", id="half-written"),
@@ -118,10 +140,99 @@ def test_bad_file_keeps_the_last_good_policy(watched, spoil, said):
     # And when it is good again, all is well, also if it is what it was.
     if path.is_dir():
         path.rmdir()
+    path.unlink(missing_ok=True)
     path.write_text(yaml(UI))
     pod.await_(lambda: reloads(pod, "ok") == 1)
     assert json.loads(pod.admin("/policy").body)["problems"] == []
     assert reloads(pod, "failed") == 1
+
+
+def test_bad_file_is_told_of_once(watched):
+    pod, path = watched
+    pipe(path)
+    pod.await_(lambda: reloads(pod, "failed") == 1)
+    time.sleep(3 * reload.INTERVAL)
+    assert pod.stderr().count("configuration not reloaded") == 1
+
+
+def test_symlink_that_swings_under_load_fails_nobody_and_is_logged_when_it_rests(watched):
+    pod, path = watched
+    other, pipe_, new = (path.with_name(name) for name in ("other.yaml", "pipe", "new"))
+    other.write_text(yaml(OTHER))
+    os.mkfifo(pipe_)
+    targets = itertools.cycle([pipe_, path.parent, "/dev/zero", other, "/nowhere"])
+    over = threading.Event()
+
+    def swing():
+        while not over.is_set():
+            new.symlink_to(next(targets))
+            new.replace(path)
+            time.sleep(0.001)
+
+    swinging = threading.Thread(target=swing)
+    swinging.start()
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        pod.signal(signal.SIGHUP)
+        answers = [pod.preflight(origin=origin, names="").status for origin in (UI, OTHER)]
+        assert set(answers) <= {204, 403}
+        assert pod.admin("/readyz").status == 200
+    over.set()
+    swinging.join()
+    new.symlink_to(pipe_)
+    new.replace(path)
+    before = reloads(pod, "failed")
+    pod.await_(lambda: reloads(pod, "failed") > before or "a pipe" in last_problem(pod))
+    assert "Traceback" not in pod.stderr()
+    new.symlink_to(other)
+    new.replace(path)
+    pod.await_(lambda: allows(pod, OTHER) and not allows(pod, UI))
+
+
+def last_problem(pod):
+    return [line.get("problem", "") for line in pod.log()][-1]
+
+
+def test_hangups_while_it_reloads_become_one_more_reload(tmp_path):
+    path = tmp_path / "rules.json"
+    path.write_text(many_rules(1000))
+    with running(policy=("--config", str(path))) as pod:
+        pod.signal(signal.SIGHUP)
+        began = time.monotonic()
+        pod.await_(lambda: reloads(pod, "ok") == 1)
+        took = time.monotonic() - began
+        pod.signal(signal.SIGHUP)
+        for _ in range(20):
+            time.sleep(took / 60)
+            pod.signal(signal.SIGHUP)
+        pod.await_(lambda: reloads(pod, "ok") == 3)
+        time.sleep(2 * took + 0.5)
+        assert reloads(pod, "ok") == 3
+
+
+def many_rules(count):
+    return json.dumps(
+        {
+            "rules": [
+                {"hosts": [f"h{number}.example"], "corsPolicy": {"allowOrigins": [UI]}}
+                for number in range(count)
+            ]
+        }
+    )
+
+
+@pytest.mark.parametrize("check", [("--check",), ()], ids=["check", "start"])
+def test_process_substitution_is_told_why_it_is_not_read(check):
+    """As bash has it: ``--config <(command)`` is the path of a pipe."""
+    command = [sys.executable, "-m", "meshcors.dummy", *check]
+    script = f"exec \"$@\" --config <(echo '{policy(UI)}')"
+    ended = subprocess.run(
+        ["bash", "-c", script, "bash", *command], capture_output=True, text=True, timeout=30
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert "/dev/fd/" in line
+    assert "a pipe, not a regular file: save what it holds as a file" in line
 
 
 def test_emptied_file_is_no_policy_even_where_flags_would_make_one(tmp_path):
@@ -133,44 +244,48 @@ def test_emptied_file_is_no_policy_even_where_flags_would_make_one(tmp_path):
         assert pod.preflight(method="PUT", names="").headers["access-control-allow-methods"]
 
 
+class OverError(Exception):
+    """Ends a watch."""
+
+
 def test_content_is_taken_only_once_it_is_the_same_at_two_looks(monkeypatch):
-    looks = iter([b"1", b"12", b"123", b"1234", b"1234"])
-    seen = [b"old"]
+    # The first is what the pod began with; each that is read is looked at once more.
+    contents = iter(["1", "12", "123", "1234", "1234", "1234"])
+    seen, taken = ["old"], []
 
-    def content_of(path):
-        return seen[-1]
-
-    async def sleep(seconds):
-        if (content := next(looks, None)) is None:
-            raise asyncio.CancelledError
+    def look(path):
+        if (content := next(contents, None)) is None:
+            raise OverError
         seen.append(content)
+        return Look(True, content)
 
     def read():
-        taken.append(list(seen))
-        return Configuration(POLICY, Engine(POLICY), ())
+        taken.append(seen[-1])
+        return Configuration.of(POLICY)
 
-    taken = []
-    monkeypatch.setattr(reload, "content_of", content_of)
-    monkeypatch.setattr(reload.asyncio, "sleep", sleep)
-    board = Board(1)
-    live = Live(read(), board, board.row(0), Refusals(board.row(0)))
-    taken.clear()
-    reloader = Reloader(live, Path("policy.yaml"), b"old", read, speaks=False)
-    with pytest.raises(asyncio.CancelledError):
-        asyncio.run(reloader.watch())
-    assert taken == [[b"old", b"1", b"12", b"123", b"1234", b"1234"]]
+    monkeypatch.setattr(reload, "look", look)
+    monkeypatch.setattr(reload, "INTERVAL", 0)
+    live = make_live()
+    reloader = Reloader(live, Path("policy.yaml"), Look(True, "old"), read, speaks=False)
+    with pytest.raises(OverError):
+        reloader.watch(lambda call, *given: call(*given))
+    assert taken == ["1234"]
+    assert live.numbers[RELOADS["ok"]] == 1
 
 
 def test_fault_while_reading_is_no_end_of_watching():
     def read():
         raise RuntimeError("why")
 
-    board = Board(1)
-    live = Live(
-        Configuration(POLICY, Engine(POLICY), ()), board, board.row(0), Refusals(board.row(0))
-    )
-    asyncio.run(Reloader(live, Path("/nowhere"), b"old", read, speaks=True).reload())
+    live = make_live()
+    reloader = Reloader(live, Path("/nowhere"), Look(True, "old"), read, speaks=True)
+    reloader.reload(Look(True, "new"), lambda call, *given: call(*given))
     assert live.problems == ("RuntimeError: why",)
+
+
+def make_live():
+    board = Board(1)
+    return Live(Configuration.of(POLICY), board, board.row(0), Refusals(board.row(0)))
 
 
 def test_hangup_reloads_at_once_and_without_a_file_changes_nothing(watched):

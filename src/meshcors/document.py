@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from meshcors.errors import PolicyError, Problem, file_label
+from meshcors.regular_file import FileError, read_text
 
-MAX_FILE_BYTES: Final = 1 << 20
+_UNREAD: Final = {
+    "unreadable": "file_unreadable",
+    "too_large": "file_too_large",
+    "not_utf8": "file_not_utf8",
+}
 # The YAML reader takes quadratic time in the depth.
 _MAX_DEPTH: Final = 64
 
@@ -27,8 +32,9 @@ def read_documents(path: str | Path, given_by: str = "path") -> list[object]:
 
     ``.json`` and ``.toml`` by their suffix are one document, all else is YAML, of any number, which
     needs the extra ``dummy`` or ``cli``. Raises `PolicyError` for a file that is missing,
-    unreadable, larger than 1 MiB, not UTF-8, or malformed. `given_by` is the flag, variable or
-    argument that gave the path: a path where nothing is may be a secret, and is not shown.
+    unreadable, no regular file, larger than 1 MiB, not UTF-8, or malformed. `given_by` is the flag,
+    variable or argument that gave the path: a path where nothing is may be a secret, and is not
+    shown.
     """
     try:
         return _documents(path, given_by)
@@ -40,18 +46,10 @@ def read_documents(path: str | Path, given_by: str = "path") -> list[object]:
 
 def _documents(path: str | Path, given_by: str) -> list[object]:
     try:
-        path = Path(path)
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except (OSError, TypeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no path"
-        raise _wrong(file_label(path, given_by), "file_unreadable", reason) from None
-    if len(content) > MAX_FILE_BYTES:
-        raise _wrong(path, "file_too_large", "at most 1 MiB")
-    try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        raise _wrong(path, "file_not_utf8", "write UTF-8 text") from None
+        text = read_text(path)
+    except FileError as error:
+        raise _wrong(file_label(path, given_by), _UNREAD[error.kind], error.hint) from None
+    path = Path(path)
     read = {".json": _read_json, ".toml": _read_toml}.get(path.suffix.lower(), _read_yaml)
     try:
         return read(path, text)

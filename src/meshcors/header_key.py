@@ -20,8 +20,13 @@ from meshcors.headers import (
 )
 from meshcors.key_values import KeyValues
 from meshcors.paths import is_plain_path
+from meshcors.regular_file import FileError, read_text
 
-_MAX_FILE_BYTES: Final = 1 << 20
+_UNREAD: Final = {
+    "unreadable": "key_file_unreadable",
+    "too_large": "key_file_too_large",
+    "not_utf8": "key_file_not_utf8",
+}
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -64,7 +69,7 @@ class HeaderKey:
         """Read the values from the UTF-8 file at `path`, one a line, as a mounted secret has them.
 
         White space around a line and empty lines are left out. Raises `PolicyError`, for an
-        unreadable file too.
+        unreadable file too, and for one that is no regular file.
         """
         return cls(name, read_key_values(path), exempt_paths=exempt_paths)
 
@@ -104,19 +109,10 @@ def read_key_values(path: str | Path) -> list[str]:
 
 
 def _content(path: str | Path) -> str | Problem:
-    field = "key.values_file"
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(_MAX_FILE_BYTES + 1)
-    except (OSError, TypeError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no path"
-        return Problem("key_file_unreadable", field, "", reason)
-    if len(content) > _MAX_FILE_BYTES:
-        return Problem("key_file_too_large", field, "", "at most 1 MiB")
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return Problem("key_file_not_utf8", field, "", "write UTF-8 text")
+        return read_text(path)
+    except FileError as error:
+        return Problem(_UNREAD[error.kind], "key.values_file", "", error.hint)
 
 
 def _texts(found: Findings, field: str, given: object) -> Iterator[tuple[str, str]]:

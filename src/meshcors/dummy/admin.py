@@ -1,19 +1,23 @@
 """The admin port: probes, metrics, the effective policy and a page for people.
 
 A listener of its own, so that no path of a model service is ever shadowed. It shows nothing secret
-and changes nothing.
+and changes nothing. What the policy shows is shown under known names only: a page from elsewhere
+may have a name of its own lead to this address (DNS rebinding), and would then be allowed to read
+it. Probes and metrics tell nothing of the policy but its fingerprint, and answer under any name.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import parse_qs
 
 from meshcors.asgi import Receive, Scope, Send
 from meshcors.dummy.live import Live
 from meshcors.dummy.metrics import Metrics, MetricsMissingError
+from meshcors.rules import host_name
 
 if TYPE_CHECKING:
     from meshcors.dummy.ask import Question
@@ -23,16 +27,28 @@ _MAX_BODY: Final = 16 * 1024
 _MAX_FIELDS: Final = 16
 
 _PLAIN: Final = "text/plain; charset=utf-8"
+_MISDIRECTED: Final = (
+    "this is shown under an address or localhost; to show it under another name, start the pod with"
+    " --admin-host-name NAME"
+)
+
+# The paths that show the policy.
+_GUARDED: Final = frozenset({"/", "/policy"})
 
 # Status, content type, body.
 Page: TypeAlias = tuple[int, str, bytes]
 
 
 class Admin:
-    """The ASGI app of the admin port."""
+    """The ASGI app of the admin port.
 
-    def __init__(self, live: Live) -> None:
+    What shows the policy is answered under addresses, ``localhost`` and `host_names`, which are in
+    lower case.
+    """
+
+    def __init__(self, live: Live, host_names: Collection[str] = ()) -> None:
         self._live = live
+        self._host_names = frozenset({"localhost", *host_names})
         self._metrics = Metrics(live)
         self._pages: dict[str, Callable[[Scope], Page]] = {
             "/healthz": self._healthz,
@@ -49,6 +65,8 @@ class Admin:
         allow: tuple[tuple[bytes, bytes], ...] = ()
         if show is None:
             page = _text(404, f"known are {', '.join(self._pages)}")
+        elif path in _GUARDED and not self._is_known(scope):
+            page = _text(421, _MISDIRECTED)
         elif method in ("GET", "HEAD"):
             page = show(scope)
         elif method == "POST" and path == "/":
@@ -57,6 +75,13 @@ class Admin:
             page = _text(405, "method not allowed")
             allow = ((b"allow", b"GET, HEAD, POST" if path == "/" else b"GET, HEAD"),)
         await _send(page, allow, method, send)
+
+    def _is_known(self, scope: Scope) -> bool:
+        """Tell whether the request's Host is an address, or one of the names."""
+        given = [value for name, value in scope["headers"] if name == b"host"]
+        # Of several hosts it is in doubt which is meant, as of none.
+        host = host_name(b",".join(given))
+        return host is not None and (host in self._host_names or _is_address(host))
 
     def _healthz(self, scope: Scope) -> Page:
         return _text(200, "ok")
@@ -76,13 +101,15 @@ class Admin:
 
     def _policy(self, scope: Scope) -> Page:
         configuration = self._live.configuration
-        content = {
-            "hash": configuration.fingerprint(),
-            "effective": configuration.document(),
-            "warnings": configuration.warnings,
-            "problems": self._live.problems,
+        fields = {
+            "hash": json.dumps(configuration.fingerprint),
+            # Ready-made: of thousands of rules it would hold up the serving.
+            "effective": configuration.text,
+            "warnings": json.dumps(configuration.warnings),
+            "problems": json.dumps(self._live.problems),
         }
-        return 200, "application/json", json.dumps(content, indent=2).encode() + b"\n"
+        lines = ",\n".join(f'"{name}": {text}' for name, text in fields.items())
+        return 200, "application/json", f"{{\n{lines}\n}}\n".encode()
 
     def _front(self, scope: Scope) -> Page:
         from meshcors.dummy.ask import Question
@@ -116,6 +143,14 @@ class Admin:
 
         verdict = ask(self._live.configuration.engine, question) if asked else None
         return 200, "text/html; charset=utf-8", render(self._live, question, verdict).encode()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _text(status: int, text: str) -> Page:

@@ -5,7 +5,6 @@ A mistake ends the process with exit code 2 and a line on stderr for each proble
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import socket
@@ -17,10 +16,11 @@ from typing import Any, NoReturn
 import click
 
 from meshcors.dummy.configuration import Configuration, read
+from meshcors.dummy.descriptors import room_for_connections
 from meshcors.dummy.flags import DEFAULT_ADMIN_PORT, add_flags, policy_values
 from meshcors.dummy.listen import ListenError, listen, listen_unix
 from meshcors.dummy.logs import log, set_up
-from meshcors.dummy.reload import content_of
+from meshcors.dummy.reload import look
 from meshcors.errors import PolicyError
 from meshcors.spelling import CONFIG_VARIABLE
 
@@ -42,7 +42,7 @@ def main(context: click.Context, /, **parameters: Any) -> None:
     read_all = partial(read, policy_values(parameters), parameters["config"])
     named = parameters["config"] or os.environ.get(CONFIG_VARIABLE)
     path = Path(named) if named else None
-    taken = content_of(path) if path else None
+    taken = look(path) if path else None
     try:
         configuration = read_all()
     except PolicyError as error:
@@ -57,6 +57,7 @@ def main(context: click.Context, /, **parameters: Any) -> None:
     try:
         sockets, address = _open(parameters)
         admin_sockets = _open_admin(parameters)
+        room = room_for_connections(parameters["max_connections"])
     except ListenError as error:
         _refuse(str(error))
 
@@ -76,6 +77,8 @@ def main(context: click.Context, /, **parameters: Any) -> None:
         admin_sockets,
         parameters["drain"],
         parameters["keep_alive"],
+        room,
+        parameters["admin_host_names"],
         parameters["access_log"],
         path,
         taken,
@@ -95,7 +98,7 @@ def _check(configuration: Configuration) -> None:
     """Print what a configuration comes to, as a file could say it; warnings go to stderr."""
     for warning in configuration.warnings:
         click.echo(f"meshcors.dummy: warning: {warning}", err=True)
-    click.echo(json.dumps(configuration.document(), indent=2))
+    click.echo(configuration.text)
 
 
 def _open(parameters: dict[str, Any]) -> tuple[list[socket.socket], str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 from meshcors.config import load, to_document
 from meshcors.dummy.pod import Decider
@@ -21,18 +21,38 @@ from meshcors.policy import Policy
 from meshcors.rule_engine import NO_RULE, compile_engine
 from meshcors.rules import Rule, RuleSet
 
+_DIGITS: Final = 12
+
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """A policy or rules that may serve.
 
     `source` has no key values; `engine` is compiled from it; `warnings` are what was said when it
-    was read.
+    was read. `text` is what a file would have to hold to say the same, as JSON; two pods that
+    answer alike share a `fingerprint` of twelve hexadecimal digits. Both take long to make for many
+    rules, and so are made once, where nobody waits.
     """
 
     source: Policy | RuleSet
     engine: Decider
     warnings: tuple[str, ...]
+    text: str
+    fingerprint: str
+
+    @classmethod
+    def of(cls, source: Policy | RuleSet, warnings: tuple[str, ...] = ()) -> Configuration:
+        """Return the configuration that serves `source`."""
+        source = source.without_key_values()
+        document = to_document(source)
+        digest = sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+        return cls(
+            source,
+            compile_engine(source, NO_RULE),
+            warnings,
+            json.dumps(document, indent=2),
+            digest[:_DIGITS],
+        )
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -43,15 +63,6 @@ class Configuration:
     def key_names(self) -> frozenset[str]:
         """The names of the headers in which any rule's key is sent."""
         return frozenset(rule.policy.key.name for rule in self.rules if rule.policy.key)
-
-    def document(self) -> dict[str, Any]:
-        """Return what a file would have to hold to say the same."""
-        return to_document(self.source)
-
-    def fingerprint(self) -> str:
-        """Return twelve hexadecimal digits that two pods share if they answer alike."""
-        text = json.dumps(self.document(), sort_keys=True)
-        return sha256(text.encode()).hexdigest()[:12]
 
     def introduction(self, address: str) -> Iterator[str]:
         """Yield what a pod says on start: what it allows, and a line to try it at `address`.
@@ -83,8 +94,7 @@ def read(flags: Mapping[str, object], config: str | Path | None) -> Configuratio
     said = [str(each.message) for each in caught]
     if any(rule.policy.key and rule.policy.key.values for rule in _rules(given)):
         said.append("the key's values: a pod needs none, it checks that a key is there: leave out")
-    source = given.without_key_values()
-    return Configuration(source, compile_engine(source, NO_RULE), tuple(dict.fromkeys(said)))
+    return Configuration.of(given, tuple(dict.fromkeys(said)))
 
 
 def describe(rule: Rule) -> str:

@@ -7,6 +7,8 @@ from typing import Any, Final, TypeAlias
 
 import click
 
+from meshcors.dummy.descriptors import DEFAULT_MOST
+from meshcors.rules import host_name
 from meshcors.spelling import CONFIG_VARIABLE, FLAG, NAMES, OPTIONS, ORIGINS, Option
 
 Command: TypeAlias = Callable[..., Any]
@@ -54,6 +56,15 @@ _POD_FLAGS: Final = (
         "--admin-host", metavar="HOST", help="Where the admin port listens; without it, as --host."
     ),
     click.option(
+        "--admin-host-name",
+        "admin_host_names",
+        multiple=True,
+        metavar="NAME",
+        callback=lambda context, parameter, names: tuple(map(_host_name, names)),
+        help="A host name under which the page for people and /policy are shown, beside addresses"
+        " and localhost. Repeat it for more.",
+    ),
+    click.option(
         "--admin-port",
         type=_PORT,
         help="The port for probes, metrics and the page for people; 0 is any free one, which is"
@@ -82,6 +93,14 @@ _POD_FLAGS: Final = (
         show_default=True,
         metavar="SECONDS",
         help="How long a connection may stay open between requests.",
+    ),
+    click.option(
+        "--max-connections",
+        type=click.IntRange(1),
+        metavar="N",
+        help="How many connections each process keeps open; for one more, the one that was idle"
+        f" longest is closed. Without it {DEFAULT_MOST}, or as many as the limit on open files"
+        " leaves room for.",
     ),
     click.option("--access-log", is_flag=True, help="Log every answer, not only refusals."),
     click.option(
@@ -115,6 +134,14 @@ def policy_values(parameters: dict[str, Any]) -> dict[str, object]:
     """Take the policy's flags out of a command's `parameters`: those given, by option name."""
     values = {option.name: parameters.pop(_parameter(option)) for option in OPTIONS if option.flag}
     return {name: value for name, value in values.items() if value not in (None, ())}
+
+
+def _host_name(text: str) -> str:
+    name = host_name(text.encode("utf-8", "surrogateescape"))
+    # Of a name and a port the name would be taken; what is printed says that there is no port.
+    if name is None or name != text.lower().rstrip("."):
+        raise click.BadParameter(f"{text!r}: a host name alone, as admin.example")
+    return name
 
 
 def _policy_flag(option: Option, flag: str) -> Callable[[Command], Command]:

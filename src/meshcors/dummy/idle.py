@@ -37,8 +37,12 @@ class Sweep:
             last_before, in_head_before, since = self._seen.get(connection, (last, in_head, now))
             if last is not last_before or in_head != in_head_before:
                 since = now
-            if now - since >= limit:
-                connection.transport.close()
+            transport = connection.transport
+            if transport.is_closing():
+                # It has had a second, and does not read its last answer.
+                transport.abort()
+            elif now - since >= limit:
+                transport.close()
             else:
                 seen[connection] = (last, in_head, since)
         self._seen = seen

@@ -12,12 +12,13 @@ from pathlib import Path
 from meshcors.dummy.admin import Admin
 from meshcors.dummy.configuration import Configuration
 from meshcors.dummy.counters import SERVING, Board
+from meshcors.dummy.descriptors import Room
 from meshcors.dummy.live import Live
 from meshcors.dummy.logs import log
 from meshcors.dummy.pod import Pod
 from meshcors.dummy.refusals import Refusals
 from meshcors.dummy.relay import Relay
-from meshcors.dummy.reload import Reloader
+from meshcors.dummy.reload import Look, Reloader
 from meshcors.dummy.serve import Process
 
 
@@ -25,8 +26,8 @@ from meshcors.dummy.serve import Process
 class Launch:
     """All that a pod starts with.
 
-    `taken` is the content of the file at `path` that the configuration was made of, `read` makes it
-    anew; `path` is None where there is no file. `drain` and `keep_alive` are in seconds.
+    `taken` is what was found at `path` when the configuration was made of it, `read` makes it anew;
+    `path` is None where there is no file. `drain` and `keep_alive` are in seconds.
     """
 
     configuration: Configuration
@@ -34,9 +35,11 @@ class Launch:
     admin_sockets: list[socket.socket]
     drain: float
     keep_alive: float
+    room: Room
+    admin_host_names: tuple[str, ...]
     access_log: bool
     path: Path | None
-    taken: bytes | None
+    taken: Look | None
     read: Callable[[], Configuration]
 
     def alone(self, introduce: Callable[[], None]) -> None:
@@ -49,10 +52,11 @@ class Launch:
             live,
             self.drain,
             self.keep_alive,
+            self.room,
             introduce,
             pod=self._pod(live),
             sockets=self.sockets,
-            admin=Admin(live) if self.admin_sockets else None,
+            admin=Admin(live, self.admin_host_names) if self.admin_sockets else None,
             admin_sockets=self.admin_sockets,
             reloader=self._reloader(live, speaks=True),
         ).run()
@@ -72,6 +76,7 @@ class Launch:
                     live,
                     self.drain,
                     self.keep_alive,
+                    self.room,
                     lambda: log(logging.INFO, "a worker is serving", number=number),
                     pod=self._pod(live),
                     sockets=self.sockets,
@@ -87,8 +92,9 @@ class Launch:
                 live,
                 self.drain,
                 self.keep_alive,
+                self.room,
                 introduce,
-                admin=Admin(live),
+                admin=Admin(live, self.admin_host_names),
                 admin_sockets=self.admin_sockets,
                 reloader=self._reloader(live, speaks=True),
                 relay=relay,

@@ -105,7 +105,7 @@ class Metrics:
         policy = GaugeMetricFamily(
             "meshcors_policy_info", "The configuration that serves.", labels=["hash"]
         )
-        policy.add_metric([live.configuration.fingerprint()], 1)
+        policy.add_metric([live.configuration.fingerprint], 1)
         yield policy
         build = GaugeMetricFamily(
             "meshcors_build_info", "The software that serves.", labels=["version", "python"]

@@ -13,6 +13,7 @@ from meshcors.dummy.configuration import describe
 from meshcors.dummy.counters import PREFLIGHTS, REQUESTS
 from meshcors.dummy.live import Live
 from meshcors.dummy.logs import printable
+from meshcors.rules import Rule
 
 _STYLE: Final = (
     "body{font:16px/1.4 system-ui,sans-serif;max-width:70em;margin:1em auto;padding:0 1em}"
@@ -21,6 +22,8 @@ _STYLE: Final = (
     "input[type=text]{width:30em;max-width:100%}pre{background:#eee;padding:.6em;overflow:auto}"
     ".good{color:#060}.bad{color:#900}"
 )
+# More are no use to people, and would hold up the serving.
+MAX_RULES: Final = 200
 # Nothing may be loaded or run; forms go where the page came from.
 SECURITY_POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
@@ -41,7 +44,7 @@ def render(live: Live, question: Question, verdict: Verdict | None) -> str:
             *_form(question),
             *(_verdict(verdict) if verdict else ()),
             "<h2>Rules</h2>",
-            _table(["first match wins"], ([describe(rule)] for rule in live.configuration.rules)),
+            *_rules(live.configuration.rules),
             "<h2>Decisions</h2>",
             _table(["what", "reason", "count"], _decisions(live)),
             "<h2>Last refusals</h2>",
@@ -53,7 +56,7 @@ def render(live: Live, question: Question, verdict: Verdict | None) -> str:
 
 def _state(live: Live) -> Iterable[str]:
     state = "draining" if live.draining else "ready" if live.is_ready else "not serving"
-    fingerprint = live.configuration.fingerprint()
+    fingerprint = live.configuration.fingerprint
     yield f"<p>{state}, configuration <code>{fingerprint}</code></p>"
     if live.problems:
         yield '<p class="bad">The last change was not taken; what was good before serves:</p>'
@@ -61,6 +64,12 @@ def _state(live: Live) -> Iterable[str]:
     if live.configuration.warnings:
         yield "<p>Has no effect:</p>"
         yield _list(live.configuration.warnings)
+
+
+def _rules(rules: Sequence[Rule]) -> Iterable[str]:
+    yield _table(["first match wins"], ([describe(rule)] for rule in rules[:MAX_RULES]))
+    if len(rules) > MAX_RULES:
+        yield f'<p>And {len(rules) - MAX_RULES} more: <a href="/policy">all of them</a>.</p>'
 
 
 def _form(question: Question) -> Iterable[str]:

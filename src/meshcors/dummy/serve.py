@@ -20,8 +20,10 @@ from uvicorn.server import Server
 
 from meshcors.asgi import ASGIApp
 from meshcors.dummy import idle
+from meshcors.dummy.accept import Acceptor, Connections
 from meshcors.dummy.configuration import Configuration
 from meshcors.dummy.counters import SERVING
+from meshcors.dummy.descriptors import Room
 from meshcors.dummy.live import Live
 from meshcors.dummy.pod import Pod
 from meshcors.dummy.relay import Relay
@@ -39,14 +41,16 @@ _LAST_ANSWERS: Final = 1
 class Process:
     """What one process of the pod does; seconds for `drain` and `keep_alive`.
 
-    `pod` answers on `sockets`, `admin` on `admin_sockets`; either may be missing. `relay` brings
-    the refusals of other processes. `parent` is a file descriptor that reads as ended when the
-    parent process is gone. `when_serving` is called once the sockets are being listened on.
+    `pod` answers on `sockets`, `admin` on `admin_sockets`; either may be missing. `room` is how
+    many connections each keeps open. `relay` brings the refusals of other processes. `parent` is a
+    file descriptor that reads as ended when the parent process is gone. `when_serving` is called
+    once the sockets are being listened on.
     """
 
     live: Live
     drain: float
     keep_alive: float
+    room: Room
     when_serving: Callable[[], None]
     pod: Pod | None = None
     sockets: list[socket.socket] = field(default_factory=list)
@@ -65,15 +69,22 @@ class Process:
         servers: list[PodServer] = []
         if self.pod is not None:
             self.live.when_replaced.append(self._take_engine)
-            servers.append(PodServer(self.pod, self.sockets, self.keep_alive, self._serves))
+            servers.append(
+                PodServer(self.pod, self.sockets, self.room.pod, self.keep_alive, self._serves)
+            )
         if self.admin is not None:
-            first = self.pod is None
-            when_serving = self.when_serving if first else None
-            servers.append(PodServer(self.admin, self.admin_sockets, self.keep_alive, when_serving))
+            when_serving = self.when_serving if self.pod is None else None
+            servers.append(
+                PodServer(
+                    self.admin, self.admin_sockets, self.room.admin, self.keep_alive, when_serving
+                )
+            )
         self._handle_signals(servers)
+        if self.reloader is not None:
+            self.reloader.start()
         beside = [asyncio.ensure_future(task) for task in self._tasks(servers)]
         try:
-            await asyncio.gather(*(server.serve_sockets() for server in servers))
+            await asyncio.gather(*(server.serve() for server in servers))
         finally:
             self.live.numbers[SERVING] = 0
             for task in beside:
@@ -90,10 +101,8 @@ class Process:
 
     def _tasks(self, servers: list[PodServer]) -> Iterator[Awaitable[None]]:
         for server in servers:
-            yield _every(idle.INTERVAL, server.sweep)
+            yield _every(idle.INTERVAL, server.look_after)
         yield _every(1, self.live.refusals.say_left_out)
-        if self.reloader is not None:
-            yield self.reloader.watch()
 
     def _handle_signals(self, servers: list[PodServer]) -> None:
         loop = asyncio.get_running_loop()
@@ -111,13 +120,9 @@ class Process:
                 self.pod.draining = True
             loop.call_later(max(0, self.drain - _CLOSING), stop)
 
-        reloading: set[asyncio.Task[None]] = set()
-
         def reload() -> None:
             if self.reloader is not None:
-                task = loop.create_task(self.reloader.reload())
-                reloading.add(task)
-                task.add_done_callback(reloading.discard)
+                self.reloader.ask()
 
         loop.add_signal_handler(signal.SIGTERM, drain)
         loop.add_signal_handler(signal.SIGINT, stop)
@@ -132,13 +137,15 @@ class Process:
 class PodServer(Server):
     """uvicorn's server on given sockets, in a process that handles its signals itself.
 
-    `when_serving` is called once the sockets are being listened on.
+    It keeps at most `most` connections open. `when_serving` is called once the sockets are being
+    listened on.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         sockets: list[socket.socket],
+        most: int,
         keep_alive: float,
         when_serving: Callable[[], None] | None,
     ) -> None:
@@ -155,20 +162,20 @@ class PodServer(Server):
                 server_header=False,
                 workers=1,
                 timeout_keep_alive=ceil(keep_alive),
-                timeout_graceful_shutdown=_LAST_ANSWERS,
+                # Nothing is left to wait for by then: else it would log an error for each.
+                timeout_graceful_shutdown=2 * _LAST_ANSWERS,
             )
         )
-        self._sockets = sockets
+        connections: Any = Connections()
+        self.server_state.connections = connections
+        self._acceptor = Acceptor(sockets, most, connections, self._make_protocol)
         self._when_serving = when_serving
-        self._sweep = idle.Sweep(self.server_state.connections, keep_alive)
+        self._sweep = idle.Sweep(connections, keep_alive)
 
-    async def serve_sockets(self) -> None:
-        """Serve until `should_exit` is set and all is closed."""
-        await self.serve(self._sockets)
-
-    def sweep(self) -> None:
-        """Close the connections that bring no request."""
+    def look_after(self) -> None:
+        """Close the connections that bring no request; say what had to go before its time."""
         self._sweep(asyncio.get_running_loop().time())
+        self._acceptor.say_closed()
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -176,17 +183,27 @@ class PodServer(Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen, and say so."""
-        await super().startup(sockets=sockets)
+        """Begin to listen, and say so; `sockets` are those of the server in any case."""
+        # What uvicorn would have accepted on itself.
+        self.servers = []
+        self._acceptor.start()
+        self.started = True
         if self._when_serving is not None:
             self._when_serving()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the listening, answer what has come, then close."""
-        for server in self.servers:
-            server.close()
+        self._acceptor.close()
         await asyncio.sleep(_LAST_REQUESTS)
+        cutting = asyncio.get_running_loop().call_later(_LAST_ANSWERS, self._acceptor.cut_off)
         await super().shutdown(sockets=sockets)
+        cutting.cancel()
+
+    def _make_protocol(self) -> Any:
+        protocol: Any = self.config.http_protocol_class
+        return protocol(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
 
 async def _every(seconds: float, call: Callable[[], None]) -> None:
@@ -201,7 +218,9 @@ def _protocol() -> Any:
     except ModuleNotFoundError as error:
         if error.name != "httptools":
             raise
-        return "h11"
+        from meshcors.dummy.plain_protocol import PlainProtocol
+
+        return PlainProtocol
     return PodProtocol
 
 

@@ -1,0 +1,158 @@
+"""Whatever follows a head costs memory up to a bound, and holds nobody up.
+
+Each flood is sent as far as the pod takes it; the memory that counts is the most the pod ever had.
+"""
+
+from __future__ import annotations
+
+import re
+import select
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.dummy_process import INSTALLED, PLAIN, running
+
+HEAD = (
+    b"OPTIONS /v1 HTTP/1.1\r\nHost: x\r\nOrigin: https://ui.example\r\n"
+    b"Access-Control-Request-Method: POST\r\n"
+)
+REQUEST = HEAD + b"\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+SHORT = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+MB = 1 << 20
+MOST_KIB = 5 * 1024
+
+BOUNDED = [
+    pytest.param(CHUNKED + b"0\r\n", b"X-Trailer: a\r\n", id="trailers"),
+    pytest.param(CHUNKED + b"0\r\nX-Trailer: ", b"a", id="value of a trailer"),
+    pytest.param(CHUNKED + b"0\r\n", b"a", id="name of a trailer"),
+    pytest.param(CHUNKED + b"5\r\naaaaa\r\n0\r\n", b"X-Trailer: a\r\n", id="trailers of a body"),
+    pytest.param(CHUNKED + b"5;a=", b"a", id="chunk extension"),
+    pytest.param(CHUNKED + b'5;a="', b"a", id="quoted chunk extension"),
+    pytest.param(CHUNKED + b"5", b";a=b", id="chunk extensions"),
+    pytest.param(CHUNKED, b"1;a=" + b"b" * 999 + b"\r\na\r\n", id="an extension a chunk"),
+    pytest.param(CHUNKED, b"0", id="zeros of a chunk's size"),
+    pytest.param(CHUNKED, b"f", id="digits of a chunk's size"),
+    pytest.param(CHUNKED, b"1\r\na\r\n", id="chunks of a byte"),
+    pytest.param(REQUEST, b"\r\n", id="empty lines"),
+    pytest.param(REQUEST + HEAD, b"X-A: a\r\n", id="lines of a second head"),
+    pytest.param(REQUEST + HEAD + b"X-A: ", b"a", id="value in a second head"),
+    pytest.param(HEAD + b"Connection: close\r\n\r\n", b"a", id="after the last request"),
+    pytest.param(HEAD + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n", b"a", id="upgraded"),
+    pytest.param(b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", b"a", id="tunnel"),
+]
+BODIES = [
+    pytest.param(CHUNKED + b"fffffff0\r\n", b"a", 200, id="one chunk"),
+    pytest.param(HEAD + b"Content-Length: 9999999999\r\n\r\n", b"a", 200, id="no chunk"),
+    pytest.param(CHUNKED, b"4000\r\n" + b"a" * 0x4000 + b"\r\n", 200, id="chunks as of a gateway"),
+    pytest.param(CHUNKED, b"80\r\n" + b"a" * 128 + b"\r\n", 10, id="small chunks"),
+    pytest.param(b"", HEAD + b"Content-Length: 9\r\n\r\n" + b"a" * 9, 2, id="requests"),
+]
+
+
+@pytest.fixture(scope="module", params=[INSTALLED, PLAIN], ids=["extra", "plain install"])
+def pod(request):
+    with running(start=request.param) as started:
+        yield started
+
+
+def memory(pod, name):
+    """Of the pod: resident now (VmRSS), or at most ever (VmHWM), in KiB."""
+    status = Path(f"/proc/{pod.process.pid}/status").read_text()
+    found = re.search(rf"{name}:\s+(\d+)", status)
+    assert found is not None
+    return int(found[1])
+
+
+class Other:
+    """A client on a connection of its own, that goes on asking."""
+
+    def __init__(self, pod):
+        self.client = socket.create_connection(("127.0.0.1", pod.port), timeout=20)
+
+    def asks(self):
+        self.client.sendall(REQUEST)
+        assert self.client.recv(65536).startswith(b"HTTP/1.1 204 ")
+
+
+def flood(pod, begin, part, megabytes):
+    """Send `begin`, then `part` over and over; return how much was taken, and what came back."""
+    block = memoryview(part * (MB // len(part)))
+    sent = received = 0
+    other = Other(pod)
+    with other.client, socket.create_connection(("127.0.0.1", pod.port), timeout=20) as client:
+        client.sendall(begin)
+        client.setblocking(False)
+        left = block
+        try:
+            while sent < megabytes * MB:
+                readable, writable, _ = select.select([client], [client], [], 20)
+                assert readable or writable
+                if readable:
+                    answers = client.recv(1 << 18)
+                    if not answers:
+                        break
+                    received += answers.count(b"HTTP/1.1 ")
+                if writable:
+                    taken = client.send(left)
+                    sent += taken
+                    left = left[taken:]
+                    if not left:
+                        left = block
+                        other.asks()
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        other.asks()
+    return sent, received
+
+
+@pytest.mark.parametrize(("begin", "part"), BOUNDED)
+def test_what_is_no_body_ends_at_its_bound(pod, begin, part):
+    pod.preflight()
+    before = memory(pod, "VmRSS")
+    sent, _ = flood(pod, begin, part, 200)
+    # What the kernel keeps on the way counts as sent.
+    assert sent < 50 * MB
+    assert memory(pod, "VmHWM") - before < MOST_KIB
+    assert "exception" not in pod.stderr().lower()
+
+
+@pytest.mark.parametrize(("begin", "part", "megabytes"), BODIES)
+def test_body_is_let_go_as_it_comes(pod, begin, part, megabytes):
+    pod.preflight()
+    before = memory(pod, "VmRSS")
+    sent, _ = flood(pod, begin, part, megabytes)
+    assert sent >= megabytes * MB
+    assert memory(pod, "VmHWM") - before < MOST_KIB
+    assert "exception" not in pod.stderr().lower()
+
+
+def test_requests_do_not_pile_up_once_a_client_has_not_read(pod):
+    pod.preflight()
+    before = memory(pod, "VmRSS")
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        client.connect(("127.0.0.1", pod.port))
+        client.setblocking(False)
+        block = memoryview(SHORT * (MB // len(SHORT)))
+        left = block
+        stalled, sent, answers = False, 0, 0
+        deadline = time.monotonic() + 60
+        while answers < 5_000:
+            assert time.monotonic() < deadline
+            _, writable, _ = select.select([client], [client], [], 0.2)
+            if writable:
+                sent += (taken := client.send(left))
+                left = left[taken:] or block
+            # Nothing is read until the pod has stopped reading; then all that comes.
+            stalled = stalled or not writable
+            while stalled:
+                try:
+                    answers += client.recv(1 << 18).count(b"HTTP/1.1 ")
+                except BlockingIOError:
+                    break
+    assert memory(pod, "VmHWM") - before < MOST_KIB
+    assert pod.preflight().status == 204
