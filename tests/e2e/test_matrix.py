@@ -1,0 +1,185 @@
+"""No request reaches an app without a right key, unless its policy exempts what the app routes to.
+
+On real servers with their default settings, from raw bytes, below every framework. What an app
+routed to is what the app says itself; what is exempt is judged without the library.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+
+import pytest
+
+from tests.e2e.matrix import page
+from tests.e2e.matrix.apps import APPS, BASE, App
+from tests.e2e.matrix.cases import Case, cases, is_exempt, raw, served_cases
+from tests.e2e.matrix.servers import SERVERS, Server
+from tests.e2e.matrix.wire import Answer, Request, ask, ask2
+from tests.e2e.parts import need
+from tests.e2e.processes import free_port, running
+
+# Writes the page anew instead of comparing it.
+WRITE = "MATRIX_WRITE"
+
+
+@dataclass
+class Run:
+    """What came of all requests to a server: counts, by app too, and what must not have come."""
+
+    ran: Counter[str] = field(default_factory=Counter)
+    came_of: Counter[str] = field(default_factory=Counter)
+    served: Counter[str] = field(default_factory=Counter)
+    exceptions: list[str] = field(default_factory=list)
+    not_served: list[str] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    hosts: list[str] = field(default_factory=list)
+    output: str = ""
+
+
+@cache
+def run(name: str) -> Run:
+    """Start a server, without a root path and with one, and send it everything."""
+    server = SERVERS[name]
+    found = Run()
+    for root in server.roots:
+        port = free_port()
+        variables = server.root_variables if root else {}
+        with running(server.command(port, root=root), port, env=variables) as process:
+            send = Sender(port, ask2 if server.http2 else ask)
+            for number, (app_name, app) in enumerate(APPS[server.interface].items()):
+                send_hostile(send, found, number, app_name, app, root=root)
+                send_served(send, found, server, number, app_name, app, root=root)
+            if not root:
+                found.paths = [
+                    page.path_cell(target, send("echo", Request(raw(target))))
+                    for target in page.SHOWN_TARGETS
+                ]
+                found.hosts = [
+                    page.host_cell(send("echo", request)) for _, request in page.SHOWN_HOSTS
+                ]
+            found.output += process.output
+    return found
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Sends a request to one of a server's apps."""
+
+    port: int
+    ask: Callable[..., Answer | None]
+
+    def __call__(self, app: str, request: Request) -> Answer | None:
+        return self.ask(self.port, request, b"x-app: " + app.encode())
+
+
+def send_hostile(
+    send: Sender, found: Run, number: int, name: str, app: App, *, root: bool
+) -> None:
+    for case in cases(app.at, hosts=not app.at and not root):
+        answer = send(f"{number} {case.policy}", case.request)
+        found.ran[name] += 1
+        if answer is None:
+            found.came_of["rejected"] += 1
+        elif "x-told" in answer.headers:
+            told = json.loads(answer.headers["x-told"])
+            found.came_of["exempt"] += 1
+            if not is_exempt(case.policy, **told):
+                found.exceptions.append(f"{name}, {case}: {told}")
+        elif "x-reached" in answer.headers:
+            found.came_of["no endpoint"] += 1
+        elif answer.headers.get("content-type") == "application/problem+json":
+            found.came_of["refused"] += 1
+        else:
+            found.came_of["rejected"] += 1
+
+
+def send_served(
+    send: Sender, found: Run, server: Server, number: int, name: str, app: App, *, root: bool
+) -> None:
+    if root and not app.takes_root:
+        return
+    at = BASE + app.at if root and not server.adds_root else app.at
+    for policy, request, expected in served_cases(at):
+        answer = send(f"{number} {policy}", request)
+        found.served[name] += 1
+        if outcome(answer) != expected:
+            found.not_served.append(f"{name}, root={root}, {request}: {answer}, not {expected}")
+
+
+def outcome(answer: Answer | None) -> str:
+    """The endpoint that answered, or the reason for which none did."""
+    if answer is None:
+        return "no answer"
+    if "x-told" in answer.headers:
+        return str(json.loads(answer.headers["x-told"])["endpoint"])
+    if answer.headers.get("content-type") == "application/problem+json":
+        return str(json.loads(answer.body)["reason"])
+    return str(answer.status)
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    need(SERVERS[name].module)
+    return name
+
+
+def test_no_request_reaches_an_app_without_a_right_key(server: str) -> None:
+    found = run(server)
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(found.came_of.items()))
+    print(f"{server}: {found.ran.total()} requests: {counts}")
+    assert found.exceptions == []
+    # No request makes the middleware raise.
+    assert "meshcors/" not in found.output
+
+
+def test_what_must_be_served_is_served(server: str) -> None:
+    found = run(server)
+    print(f"{server}: {found.served.total()} requests")
+    assert found.not_served == []
+
+
+def test_page_is_what_the_run_yields() -> None:
+    for each in SERVERS.values():
+        need(each.module)
+    made = page.filled(tables())
+    if os.environ.get(WRITE):
+        page.PAGE.write_text(made, encoding="utf-8")
+    assert page.PAGE.read_text(encoding="utf-8") == made, f"write it with {WRITE}=1 pytest {__file__}"
+
+
+def tables() -> dict[str, str]:
+    runs = {name: run(name) for name in SERVERS}
+    shown: dict[str, str] = {}
+    for interface, apps in APPS.items():
+        names = [name for name, each in SERVERS.items() if each.interface == interface]
+        rows = [[app, *(runs[name].ran[app] for name in names)] for app in apps]
+        shown[f"requests, {interface}"] = page.table(["app", *names], rows)
+        paths = zip(page.SHOWN_TARGETS, *(runs[name].paths for name in names), strict=True)
+        shown[f"paths, {interface}"] = page.table(
+            ["target", *names], ([page.code(target), *cells] for target, *cells in paths)
+        )
+        hosts = zip(page.SHOWN_HOSTS, *(runs[name].hosts for name in names), strict=True)
+        shown[f"hosts, {interface}"] = page.table(
+            ["Host", *names], ([host, *cells] for (host, _), *cells in hosts)
+        )
+    columns = ("exempt", "no endpoint", "refused", "rejected")
+    shown["totals"] = page.table(
+        ["server", "requests without a right key", "exceptions", *columns, "served as they must be"],
+        (
+            [
+                name,
+                found.ran.total(),
+                len(found.exceptions),
+                *(found.came_of[column] for column in columns),
+                found.served.total() - len(found.not_served),
+            ]
+            for name, found in runs.items()
+        ),
+    )
+    return shown
