@@ -100,9 +100,7 @@ def test_falcon_routes_on_the_whole_path(around: Callable[[Any], Any]) -> None:
 
 
 @pytest.mark.parametrize("around", WRAPPED)
-def test_django_sets_its_own(
-    around: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_django_sets_its_own(around: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     if not settings.configured:
         settings.configure()
     monkeypatch.setattr(settings, "FORCE_SCRIPT_NAME", "/open", raising=False)

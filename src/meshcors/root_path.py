@@ -1,4 +1,4 @@
-"""The root path that an ASGI app leaves out of the path to route on, whatever the server says of it.
+"""The root path that an ASGI app leaves out of the path it routes on, whatever the server says.
 
 Only looked up, never imported: without a framework's module no app is one of its.
 """

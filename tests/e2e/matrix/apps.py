@@ -278,24 +278,28 @@ async def echo_asgi(scope: Any, receive: Any, send: Any) -> None:
 class App:
     """How an app is made for a kind of policy, and the path that it stands below, if any.
 
-    `takes_root` tells whether it leaves out the root path that the server is told.
+    `takes_root` tells whether it leaves out the root path that the server is told. Not every one
+    is asked `over_http2`: another server is, and the same app.
     """
 
     make: Callable[[str], Any]
     at: str = ""
     takes_root: bool = True
+    over_http2: bool = False
 
 
 ASGI = {
-    "FastAPI": App(lambda policy: asgi(fastapi_app(), policy)),
+    "FastAPI": App(lambda policy: asgi(fastapi_app(), policy), over_http2=True),
     "FastAPI, add_middleware": App(add_middleware),
     "FastAPI(root_path), add_middleware": App(
         lambda policy: add_middleware(policy, root_path=BASE), BASE, takes_root=False
     ),
     "FastAPI(root_path), around it": App(behind_gzip, BASE, takes_root=False),
     "Starlette, init_app": App(init_app),
-    "Starlette, Host routes": App(by_host),
-    "Starlette, in a Mount": App(lambda policy: mounted(BASE, asgi(starlette_app(), policy)), BASE),
+    "Starlette, Host routes": App(by_host, over_http2=True),
+    "Starlette, in a Mount": App(
+        lambda policy: mounted(BASE, asgi(starlette_app(), policy)), BASE, over_http2=True
+    ),
     "Starlette, in two Mounts": App(
         lambda policy: mounted(BASE, "/admin", asgi(starlette_app(), policy)), f"{BASE}/admin"
     ),
@@ -303,13 +307,15 @@ ASGI = {
         lambda policy: mounted("/{tenant:path}/in", asgi(starlette_app(), policy)), f"{BASE}/in"
     ),
     "Starlette, in hypercorn's dispatcher": App(hypercorn_dispatcher, BASE),
-    "Django": App(lambda policy: asgi(django_asgi_app(), policy)),
+    "Django": App(lambda policy: asgi(django_asgi_app(), policy), over_http2=True),
     "Django, in a Mount": App(lambda policy: mounted(BASE, asgi(django_asgi_app(), policy)), BASE),
-    "Quart": App(lambda policy: asgi(quart_app(), policy)),
+    "Quart": App(lambda policy: asgi(quart_app(), policy), over_http2=True),
     "Quart, in a Mount": App(lambda policy: mounted(BASE, asgi(quart_app(), policy)), BASE),
-    "Litestar": App(lambda policy: asgi(litestar_app(), policy)),
+    "Litestar": App(lambda policy: asgi(litestar_app(), policy), over_http2=True),
     "Litestar, in a Mount": App(lambda policy: mounted(BASE, asgi(litestar_app(), policy)), BASE),
-    "Falcon": App(lambda policy: asgi(falcon_asgi_app(), policy), takes_root=False),
+    "Falcon": App(
+        lambda policy: asgi(falcon_asgi_app(), policy), takes_root=False, over_http2=True
+    ),
     "Flask in a2wsgi, in a Mount": App(lambda policy: mounted(BASE, around_wsgi(policy)), BASE),
 }
 
@@ -450,12 +456,12 @@ def echo_wsgi(environ: Any, start_response: Any) -> list[bytes]:
 
 
 WSGI = {
-    "Flask, init_app": App(flask_init_app),
-    "Flask, in DispatcherMiddleware": App(dispatcher, BASE),
+    "Flask, init_app": App(flask_init_app, over_http2=True),
+    "Flask, in DispatcherMiddleware": App(dispatcher, BASE, over_http2=True),
     "Flask, in two DispatcherMiddlewares": App(dispatchers, f"{BASE}/admin"),
     "DispatcherMiddleware, around it": App(around_dispatcher),
     "Flask, in ProxyFix": App(proxy_fix),
-    "Django": App(lambda policy: wsgi(django_wsgi_app(), policy)),
+    "Django": App(lambda policy: wsgi(django_wsgi_app(), policy), over_http2=True),
     "Falcon": App(lambda policy: wsgi(falcon_wsgi_app(), policy)),
     "Bottle": App(lambda policy: wsgi(bottle_app(), policy)),
     "Bottle, in a mount": App(bottle_mounted, BASE),

@@ -9,8 +9,7 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.e2e.matrix.apps import BASE
-from tests.e2e.matrix.wire import Request
+from tests.e2e.matrix.wire import HANDSHAKE, Request
 
 # What everybody reads alike, and what needs a key there.
 PLAIN = ("/public/x", "/healthz", "/admin", "/admin/x", "/v1/predict", "/public", "/")
@@ -149,20 +148,22 @@ TARGETS = (
     "{b}/public/" + "../" * 500 + "admin/x",
 )
 
-# Lines that servers, proxies and frameworks read a path or a host from.
-PATH_FIELDS = (
+# Lines that some server or framework takes a root path from.
+ROOT_FIELDS = (
     *(b"SCRIPT_NAME: " + value for value in (b"/public", b"/pub", b"/admin", b"/", b"public")),
+    *(b"Daphne-Root-Path: " + value for value in (b"/public", b"/admin", b"/", b"%2fadmin", b"a")),
+    b"X-Forwarded-Prefix: /public",
+    b"X-Forwarded-Prefix: /admin",
+)
+# Lines that proxies say a path or a host with, or that look like it.
+PROXY_FIELDS = (
     b"PATH_INFO: /public/x",
     b"Script-Name: /public",
     b"X-Script-Name: /public",
-    b"X-Forwarded-Prefix: /public",
-    b"X-Forwarded-Prefix: /admin",
+    b"Root-Path: /admin",
     b"X-Forwarded-Path: /public/x",
-    b"X-Original-URL: /admin/x",
     b"X-Original-URL: /public/x",
     b"X-Rewrite-URL: /public/x",
-    *(b"Daphne-Root-Path: " + value for value in (b"/public", b"/admin", b"/", b"%2fadmin", b"a")),
-    b"Root-Path: /admin",
     b"X-Forwarded-Host: open.example",
     b"X-Forwarded-Host: open.example, api.example",
     b"X-Forwarded-Port: x",
@@ -170,7 +171,7 @@ PATH_FIELDS = (
     b"Forwarded: host=open.example",
     b"X-Folded: a\r\n Host: open.example",
 )
-# What is no right key, nor a preflight; folded lines (RFC 9112 5.2).
+# What is no right key, and no preflight; folded lines (RFC 9112 5.2).
 KEY_FIELDS = (
     b"X-HTTP-Method-Override: OPTIONS",
     b"Origin: https://ui.example",
@@ -204,9 +205,44 @@ HOSTS: tuple[tuple[bytes, ...], ...] = (
         (host + junk,)
         for host in (b"api.example", b"open.example")
         for junk in (
-            *(b".", b"..", b":80", b":", b":0", b":080", b":x", b":80:80", b":65536", b":-1", b": 80", b".:80"),
-            *(b",", b", ", b",api.example", b",open.example", b"/", b"/v1", b"?", b"#", b"\\", b"%00"),
-            *(b"\x00", b"\xff", b"\x0b", b"%2e", b";", b"@", b" x", b"\t", b".x", b":80@api.example"),
+            *(
+                b".",
+                b"..",
+                b":80",
+                b":",
+                b":0",
+                b":080",
+                b":x",
+                b":80:80",
+                b":65536",
+                b":-1",
+                b": 80",
+                b".:80",
+            ),
+            *(
+                b",",
+                b", ",
+                b",api.example",
+                b",open.example",
+                b"/",
+                b"/v1",
+                b"?",
+                b"#",
+                b"\\",
+                b"%00",
+            ),
+            *(
+                b"\x00",
+                b"\xff",
+                b"\x0b",
+                b"%2e",
+                b";",
+                b"@",
+                b" x",
+                b"\t",
+                b".x",
+                b":80@api.example",
+            ),
         )
     ),
     (b"u@api.example",),
@@ -243,38 +279,52 @@ class Case:
     request: Request
 
 
-def cases(at: str, *, hosts: bool = True) -> Iterator[Case]:
+def cases(at: str, *, root: bool) -> Iterator[Case]:
     """Yield the requests without a right key to an app that stands at `at`.
 
-    What is sent does not depend on the app, but for the path that it is mounted at; `hosts` leaves
-    out those about the Host field.
+    To a server that was told a `root` path no more than what that may change. An app that is
+    mounted reads no other Host than one that is not.
     """
     for number, target in enumerate(TARGETS):
         closed = CLOSED[number % len(CLOSED)]
         yield Case("exempt", Request(raw(target.format(b=at, c=closed))))
-        yield Case("rules", Request(raw(target.format(b=at, c="/v1/predict"))))
-    if at:
+    for field in ROOT_FIELDS:
+        for target in ("/public/x", "/public/admin/x", "/admin/public/x", "/admin/x"):
+            yield Case("exempt", Request(raw(at + target), fields=(field,)))
+    if at or root:
         # Past the mount, or as if a proxy had removed it.
         for target in (*PLAIN, "/public/public/x", "/publicpublic/x"):
             yield Case("exempt", Request(raw(target)))
-    for field in PATH_FIELDS:
-        for target in ("/public/x", "/public/admin/x", "/admin/public/x", "/admin/x"):
-            yield Case("exempt", Request(raw(at + target), fields=(field,)))
-        yield Case("rules", Request(raw(at + "/v1/predict"), fields=(field,)))
-    for field in KEY_FIELDS:
+    if root:
+        return
+    for target in TARGETS:
+        yield Case("rules", Request(raw(target.format(b=at, c="/v1/predict"))))
+    for field in (*PROXY_FIELDS, *KEY_FIELDS):
         yield Case("exempt", Request(raw(at + "/admin/x"), fields=(field,)))
         yield Case("rules", Request(raw(at + "/v1/predict"), fields=(field,)))
     for method in METHODS:
         yield Case("exempt", Request(raw(at + "/admin/x"), method=method))
         yield Case("rules", Request(raw(at + "/v1/predict"), method=method))
         yield Case("rules", Request(b"*", method=method))
-    for lines in HOSTS if hosts else ():
-        yield Case("rules", Request(raw(at + "/public/x"), lines))
-        yield Case("rules", Request(raw(at + "/v1/predict"), lines))
-        yield Case("rules", Request(raw("http://open.example" + at + "/v1/predict"), lines))
-        if len(b"".join(lines)) < len(b"api.example"):
+    if at:
+        return
+    for lines in HOSTS:
+        yield Case("rules", Request(b"/public/x", lines))
+        yield Case("rules", Request(b"/v1/predict", lines))
+        if len(b"".join(lines)) <= len(b"api.example"):
+            yield Case("rules", Request(b"http://open.example/v1/predict", lines))
             # HTTP/1.0 may leave it out.
-            yield Case("rules", Request(raw(at + "/v1/predict"), lines, version=b"HTTP/1.0"))
+            yield Case("rules", Request(b"/v1/predict", lines, version=b"HTTP/1.0"))
+
+
+def handshakes(at: str) -> Iterator[Request]:
+    """Yield WebSocket handshakes without a right key, to an app that stands at `at`."""
+    for number, target in enumerate(TARGETS):
+        closed = CLOSED[number % len(CLOSED)]
+        yield Request(raw(target.format(b=at, c=closed)), fields=HANDSHAKE)
+    for field in ROOT_FIELDS:
+        for target in ("/public/x", "/public/admin/x", "/admin/public/x", "/admin/x"):
+            yield Request(raw(at + target), fields=(field, *HANDSHAKE))
 
 
 def raw(target: str) -> bytes:
@@ -290,15 +340,21 @@ def raw(target: str) -> bytes:
 
 def is_exempt(policy: str, endpoint: str, path: str, host: str) -> bool:
     """Tell whether a policy leaves open what an app routed to: `endpoint`, by `path` and `host`."""
-    if policy == "rules" and named(host) == "open.example":
+    if policy == "exempt":
+        return endpoint in ("healthz", "public") and is_open_path(path)
+    if named(host) == "open.example":
         return True
-    if policy == "rules" and named(host) != "api.example":
-        return False
-    plain = posixpath.normpath(path) == (path.rstrip("/") or "/") and path.isprintable()
-    exact = "/healthz" if policy == "exempt" else BASE
-    by_path = plain and (path == exact or (path.startswith(f"{BASE}/")))
-    endpoints = ("healthz", "public") if policy == "exempt" else ("public", "public itself")
-    return by_path and endpoint in endpoints
+    plain = is_plain(path) and (path == "/public" or path.startswith("/public/"))
+    return named(host) == "api.example" and plain and endpoint in ("public", "public itself")
+
+
+def is_open_path(path: str) -> bool:
+    """Tell whether the policy with exempt paths leaves open what an app routes on `path`."""
+    return is_plain(path) and (path == "/healthz" or path.startswith("/public/"))
+
+
+def is_plain(path: str) -> bool:
+    return posixpath.normpath(path) == (path.rstrip("/") or "/") and path.isprintable()
 
 
 def named(host: str) -> str:

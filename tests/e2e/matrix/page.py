@@ -25,7 +25,10 @@ SHOWN_HOSTS: tuple[tuple[str, Request], ...] = (
     ("none, HTTP/1.0", Request(b"/", (), version=b"HTTP/1.0")),
     ("empty", Request(b"/", (b"",))),
     ("`a.example` and `b.example`, two lines", Request(b"/", (b"a.example", b"b.example"))),
-    ("`a.example`, in the target `http://b.example/`", Request(b"http://b.example/", (b"a.example",))),
+    (
+        "`a.example`, in the target `http://b.example/`",
+        Request(b"http://b.example/", (b"a.example",)),
+    ),
     ("`a.example,b.example`", Request(b"/", (b"a.example,b.example",))),
     ("`u@a.example`", Request(b"/", (b"u@a.example",))),
     ("`a.example:x`", Request(b"/", (b"a.example:x",))),
@@ -54,7 +57,9 @@ def _rejected(answer: Answer | None) -> str:
 
 def code(text: str) -> str:
     """Return `text` as code in a table."""
-    shown = "".join(each if each.isprintable() and each.isascii() else escaped(each) for each in text)
+    shown = "".join(
+        each if each.isprintable() and each.isascii() else escaped(each) for each in text
+    )
     return f"`{shown}`" if shown else "empty"
 
 

@@ -13,6 +13,14 @@ import h2.exceptions
 # A server that says nothing at all for so long has rejected the request.
 _SECONDS = 10.0
 
+# A WebSocket handshake (RFC 6455 4.1).
+HANDSHAKE = (
+    b"Connection: Upgrade",
+    b"Upgrade: websocket",
+    b"Sec-WebSocket-Version: 13",
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+)
+
 
 @dataclass(frozen=True)
 class Request:
@@ -49,8 +57,9 @@ class Answer:
 
 def ask(port: int, request: Request, *more: bytes) -> Answer | None:
     """Send `request` over HTTP/1.1; None where nothing that is an answer came back."""
-    received = _exchange(port, request.head(*more, b"Connection: close"))
-    return parse(received)
+    upgrades = any(line.startswith(b"Upgrade:") for line in (*more, *request.fields))
+    closing = () if upgrades else (b"Connection: close",)
+    return parse(_exchange(port, request.head(*more, *closing)))
 
 
 def _exchange(port: int, sent: bytes) -> bytes:
