@@ -139,6 +139,13 @@ def outcome(answer: Answer | None) -> str:
     return str(answer.status)
 
 
+def say(capsys: pytest.CaptureFixture[str], what: str, came_of: Counter[str]) -> None:
+    """Print how many requests ran, in any run of the tests, and what came of them."""
+    counts = ", ".join(f"{count} {name}" for name, count in sorted(came_of.items()))
+    with capsys.disabled():
+        print(f"\n{what}: {counts}", end=" ")
+
+
 @pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> str:
     name: str = request.param
@@ -146,10 +153,11 @@ def server(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def test_no_request_reaches_an_app_without_a_right_key(server: str) -> None:
+def test_no_request_reaches_an_app_without_a_right_key(
+    server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = run(server)
-    counts = ", ".join(f"{count} {name}" for name, count in sorted(found.came_of.items()))
-    print(f"{server}: {found.ran.total()} requests: {counts}")
+    say(capsys, f"{server}: {found.ran.total()} requests without a right key", found.came_of)
     assert found.exceptions == []
     # No request makes the middleware raise.
     assert re.findall(r".*meshcors/(?:asgi|wsgi).py.*", found.output) == []
@@ -157,12 +165,14 @@ def test_no_request_reaches_an_app_without_a_right_key(server: str) -> None:
 
 def test_what_must_be_served_is_served(server: str) -> None:
     found = run(server)
-    print(f"{server}: {found.served.total()} requests")
+    assert found.served.total() > 0
     assert found.not_served == []
 
 
 @pytest.mark.parametrize("name", [name for name, each in SERVERS.items() if each.websocket])
-def test_no_websocket_reaches_an_app_without_a_right_key(name: str) -> None:
+def test_no_websocket_reaches_an_app_without_a_right_key(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     server = SERVERS[name]
     need(server.module)
     came_of: Counter[str] = Counter()
@@ -185,7 +195,7 @@ def test_no_websocket_reaches_an_app_without_a_right_key(name: str) -> None:
                 answer = send(f"{number} exempt", Request(b"/public/v1/predict", fields=fields))
                 assert answer is not None
                 assert answer.status == 101
-    print(f"{name}: {came_of.total()} handshakes: {dict(sorted(came_of.items()))}")
+    say(capsys, f"{name}: {came_of.total()} WebSocket handshakes without a right key", came_of)
     assert exceptions == []
 
 
@@ -204,7 +214,9 @@ PREFLIGHT = (b"Origin: https://ui.example", b"Access-Control-Request-Method: PUT
 
 
 @pytest.mark.parametrize("start", [INSTALLED, PLAIN], ids=["httptools", "h11"])
-def test_pod_takes_nothing_for_what_it_may_not_be(start: tuple[str, ...], tmp_path: Path) -> None:
+def test_pod_takes_nothing_for_what_it_may_not_be(
+    start: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rules = tmp_path / "rules.json"
     rules.write_text(json.dumps({"rules": POD_RULES}))
     came_of: Counter[str] = Counter()
@@ -231,7 +243,7 @@ def test_pod_takes_nothing_for_what_it_may_not_be(start: tuple[str, ...], tmp_pa
             ("/v1/predict", b"other.example", "no_rule"),
         ):
             assert outcome(ask(process.port, Request(path.encode(), (host,)))) == expected_reason
-    print(f"{came_of.total()} requests, and as many preflights: {dict(sorted(came_of.items()))}")
+    say(capsys, f"pod: {came_of.total()} requests, and as many preflights", came_of)
     assert exceptions == []
 
 
