@@ -27,6 +27,7 @@ COVERED_WHOLLY = (
     *("engine", "answers", "preflight", "key_check"),
     *("policy", "header_key", "findings", "paths"),
     *("origins", "headers", "asgi", "wsgi"),
+    *("rules", "rule_engine", "root_path"),
     "browser/*",
 )
 COVERED_OVERALL = 95
