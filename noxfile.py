@@ -28,6 +28,7 @@ COVERED_WHOLLY = (
     *("policy", "header_key", "key_values", "findings", "paths"),
     *("public_suffixes", "strangers", "other_names"),
     *("origins", "headers", "asgi", "wsgi", "failure", "call_stack"),
+    *("rules", "rule_engine", "root_path"),
     "browser/*",
 )
 COVERED_OVERALL = 95

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from contextlib import suppress
 from typing import Any
 
-import fastapi
 import pytest
 import starlette._utils
 import starlette.applications
-import starlette.middleware.gzip
 
 from meshcors import HeaderKey, MeshCORS, Policy, PolicyError
 from tests.calling import EVIL, UI, App, call_asgi, http_scope, preflight
@@ -179,43 +176,6 @@ def test_path_is_the_one_on_which_the_app_routes(
         assert starlette._utils.get_route_path(scope if root_path != "/" else {"path": path}) == (
             routed
         )
-
-
-def wrapped(app: Any) -> Any:
-    """An app within middleware of somebody else."""
-    return starlette.middleware.gzip.GZipMiddleware(app)
-
-
-@pytest.mark.parametrize("around", [lambda app: app, wrapped])
-@pytest.mark.parametrize("inside", [False, True])
-@pytest.mark.parametrize(
-    ("path", "key", "status"),
-    [
-        ("/open/v1", "right", 200),
-        ("/v1", "right", 200),
-        ("/open/v1", None, 401),
-        ("/v1", None, 401),
-        ("/open/open/v1", None, 200),
-        ("/open/open/v1", "right", 200),
-    ],
-)
-def test_root_path_that_fastapi_sets_itself(
-    around: Any, inside: bool, path: str, key: str | None, status: int
-) -> None:
-    with warnings.catch_warnings():
-        # FastAPI would rather have the server say it.
-        warnings.simplefilter("ignore")
-        app = fastapi.FastAPI(root_path="/open")
-    routes = {"/v1": "v1", "/open/v1": "open"}
-    for route, name in routes.items():
-        app.add_api_route(route, lambda name=name: name)
-    if inside:
-        app.add_middleware(MeshCORS, policy=KEYED)
-    served = around(app) if inside else MeshCORS(around(app), KEYED)
-    answered = call_asgi(served, path=path, headers=[("x-key", key)] if key else [])
-    assert answered.status == status
-    if status == 200:
-        assert answered.body == (b'"open"' if path == "/open/open/v1" else b'"v1"')
 
 
 @pytest.mark.parametrize("kind", ["http", "websocket"])

@@ -404,7 +404,9 @@ KEYED = policy(
         ("/healthz/", None, "key_missing"),
         ("/healthz/x", None, "key_missing"),
         ("/Healthz", None, "key_missing"),
-        ("/open/", None, None),
+        # Many routers take it for /open.
+        ("/open/", None, "key_missing"),
+        ("/open/a/", None, None),
         ("/open/a/b", None, None),
         ("/open", None, "key_missing"),
         ("/openx", None, "key_missing"),

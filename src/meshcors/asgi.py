@@ -21,7 +21,7 @@ from meshcors.headers import collect
 from meshcors.paths import routed_path
 from meshcors.policy import Policy, PolicyOptions
 from meshcors.preflight import MAX_LIST_BYTES
-from meshcors.root_path import own_root_path
+from meshcors.root_path import root_path_of
 from meshcors.rule_engine import compile_engine, uncovered_answer
 from meshcors.rules import Rule, RuleSet, Uncovered
 
@@ -78,7 +78,7 @@ class MeshCORS:
         self._reads = engine.reads
         self._reads_websocket = engine.reads_websocket
         self._reads_path = engine.reads_path
-        self._own_root_path = own_root_path(app) if engine.reads_path else None
+        self._root_path = root_path_of(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3.0).
@@ -146,8 +146,7 @@ class MeshCORS:
         await self.app(scope, receive, send)
 
     def _path(self, scope: Scope) -> str:
-        own = None if self._own_root_path is None else self._own_root_path()
-        return routed_path(scope["path"], own or scope.get("root_path") or "")
+        return routed_path(scope["path"], self._root_path(scope))
 
 
 class _NoEngine:

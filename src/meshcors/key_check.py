@@ -39,7 +39,9 @@ class KeyCheck:
         return "key_unknown" if sent else "key_missing"
 
     def _is_exempt(self, path: str) -> bool:
-        if path not in self._exempt and not path.startswith(self._exempt_below):
+        # Without its last slash: /public/ is not below /public, many routers take it for the same.
+        below = path.removesuffix("/") or "/"
+        if path not in self._exempt and not below.startswith(self._exempt_below):
             return False
         return is_plain_path(path)
 

@@ -35,9 +35,10 @@ MAX_HOST_BYTES: Final = 320
 EVERY_HOST: Final = ""
 _WHOLE: Final = "/"
 # RFC 9110 7.2: the Host field. A name of plain labels that may end with a dot, or an IPv6 address,
-# and any port.
+# and a port. An empty port, 0 and a leading zero are allowed there, but to Werkzeug and Django some
+# of these are no host at all.
 _HOST: Final = re.compile(
-    r"(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|(\[[0-9a-f:.]+\]))(?::([0-9]{0,5}))?"
+    r"(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|(\[[0-9a-f]*:[0-9a-f:.]+\]))(?::([1-9][0-9]{0,4}))?"
 )
 _LARGEST_PORT: Final = 65535
 

@@ -1,0 +1,1 @@
+"""The matrix of path and host: servers, apps and requests, as plain data, and a raw client."""
