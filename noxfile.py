@@ -10,17 +10,19 @@ import sys
 from pathlib import Path
 
 import nox
+from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["lint", "tests", "minimal", "load"]
+nox.options.sessions = ["lint", "tests", "minimal", "lowest", "load"]
 nox.options.download_python = "never"
 # An interpreter of the matrix that is not here is skipped, with nox's own message.
 nox.options.error_on_missing_interpreters = False
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+MATRIX = nox.project.python_versions(PYPROJECT)
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 # The interpreter that runs nox comes first, be it in the project's matrix or not.
-PYTHONS = list(dict.fromkeys([RUNNING, *nox.project.python_versions(PYPROJECT)]))
+PYTHONS = list(dict.fromkeys([RUNNING, *MATRIX]))
 
 # Every branch of these is run by the tests; of the whole package, nearly every one.
 COVERED_WHOLLY = (
@@ -36,6 +38,19 @@ COVERED_OVERALL = 95
 CORE_TESTS = tuple(
     f"tests/test_{name}.py"
     for name in ("imports", "errors", "headers", "engine", "asgi", "wsgi", "browser")
+)
+# What depends on the versions of the dependencies: the adapters, the pod, the toolbox.
+VERSION_TESTS = (
+    *CORE_TESTS,
+    *(
+        f"tests/test_{name}.py"
+        for name in ("app", "cli", "config", "explain", "fix", "flask", "hooks", "lint", "origins")
+    ),
+    *(
+        f"tests/test_{name}.py"
+        for name in ("policy", "regressions", "rulefile", "rules", "secrets", "starlette", "wrap")
+    ),
+    *map(str, sorted(Path("tests").glob("test_dummy_*.py"))),
 )
 
 
@@ -75,6 +90,19 @@ def minimal(session: nox.Session) -> None:
     session.run("pytest", *CORE_TESTS)
 
 
+@nox.session(python=MATRIX[0])
+def lowest(session: nox.Session) -> None:
+    """Run the core's and the pod's tests on the lowest versions that pyproject.toml allows."""
+    project = PYPROJECT["project"]
+    bounded = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    # The frameworks that have adapters: they are no dependencies, but have lowest versions too.
+    bounded += [each for each in group("lowest") if each.startswith(("fastapi", "flask"))]
+    pins = dict.fromkeys(lowest_version(each) for each in bounded if "meshcors" not in each)
+    install_wheel(session, "[all]", *group("lowest"), *pins)
+    # Of the AnyIO that goes with these the plugin for pytest is too old.
+    session.run("pytest", "-p", "no:anyio", *(session.posargs or VERSION_TESTS))
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Print the benchmarks' tables."""
@@ -93,6 +121,13 @@ def load(session: nox.Session) -> None:
 def group(name: str) -> tuple[str, ...]:
     """Return what a dependency group of pyproject.toml asks for."""
     return nox.project.dependency_groups(PYPROJECT, name)
+
+
+def lowest_version(requirement: str) -> str:
+    """Pin a requirement to its lower bound; each has one."""
+    parsed = Requirement(requirement)
+    (bound,) = (each.version for each in parsed.specifier if each.operator == ">=")
+    return f"{parsed.name}=={bound}"
 
 
 def install_wheel(session: nox.Session, extras: str, *requirements: str) -> None:

@@ -109,17 +109,18 @@ def test_port_that_was_asked_for_and_is_taken_ends_it_with_2(flag):
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
-        pytest.param(("--alow-origin", UI), "No such option '--alow-origin'.", id="unknown"),
+        # With quotes or without: as click's versions write it.
+        pytest.param(("--alow-origin", UI), "No such option:? '?--alow-origin", id="unknown"),
         pytest.param(("--port", "70000"), "Invalid value for '--port': 70000", id="out of range"),
-        pytest.param(("--drain",), "Option '--drain' requires an argument.", id="no value"),
-        pytest.param(("stray",), "Got unexpected extra argument (stray)", id="no flag"),
+        pytest.param(("--drain",), r"Option '--drain' requires an argument\.", id="no value"),
+        pytest.param(("stray",), r"Got unexpected extra argument \(stray\)", id="no flag"),
     ],
 )
 def test_flag_that_is_wrong_is_told_in_one_line(flags, line):
     ended = run(*flags)
     assert (ended.returncode, ended.stdout) == (2, "")
     (said,) = ended.stderr.splitlines()
-    assert said.startswith(f"meshcors.dummy: {line}")
+    assert re.match(f"meshcors.dummy: {line}", said)
 
 
 def test_unknown_flag_is_answered_with_the_nearest():

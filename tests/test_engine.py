@@ -590,3 +590,62 @@ def test_what_is_kept_ready_is_bounded() -> None:
 def test_blanks_around_a_long_origin_are_no_part_of_it() -> None:
     decision = real(policy(), origin=f"{' ' * 400}{UI}")
     assert decision.reason == "allowed"
+
+
+# --- what is kept ready -----------------------------------------------------------------------
+
+PATTERNS = policy(allow_origins=["https://*.example"], key=HeaderKey("model-api-key", ["xyz"]))
+
+
+@pytest.mark.parametrize(
+    ("blanks", "requested", "names", "kept"),
+    [
+        pytest.param(0, 3, 0, True, id="short"),
+        pytest.param(2, 100, 1024 - 100 - 20, True, id="1024 bytes"),
+        pytest.param(3, 100, 1024 - 100 - 20, False, id="1025 bytes, by the origin's blanks"),
+        pytest.param(2, 101, 1024 - 100 - 20, False, id="1025 bytes, by the method"),
+        pytest.param(2, 100, 1025 - 100 - 20, False, id="1025 bytes, by the names"),
+        pytest.param(0, 2000, 0, False, id="a long method"),
+        pytest.param(0, 3, 2000, False, id="long names"),
+    ],
+)
+def test_preflight_is_kept_ready_if_it_is_short(
+    blanks: int, requested: int, names: int, kept: bool
+) -> None:
+    engine = Engine(PATTERNS)
+    sent = facts(origin=UI + " " * blanks, acrm="x" * requested, acrh="n" * names)
+    assert len(UI) == 18
+    first, second = (engine.decide("OPTIONS", "/", dict(sent)) for _ in range(2))
+    assert first.reason == second.reason == "method_not_allowed"
+    assert (first is second) is kept
+
+
+@pytest.mark.parametrize(("length", "kept"), [(18, True), (320, True), (321, False), (4000, False)])
+def test_what_an_origin_gets_is_kept_ready_if_it_is_short(length: int, kept: bool) -> None:
+    engine = Engine(PATTERNS)
+    sent = facts(origin=UI.ljust(length), model_api_key="xyz")
+    first, second = (engine.decide("GET", "/", dict(sent)) for _ in range(2))
+    assert first.reason == second.reason == "allowed"
+    assert (first is second) is kept
+    del sent[b"model-api-key"]
+    refusals = [engine.decide_websocket("/", dict(sent)) for _ in range(2)]
+    assert [refusal and refusal.reason for refusal in refusals] == ["key_missing"] * 2
+    assert (refusals[0] is refusals[1]) is kept
+
+
+def test_the_path_is_read_where_a_key_has_exempt_paths() -> None:
+    key = HeaderKey("model-api-key")
+    assert not Engine(policy()).reads_path
+    assert not Engine(policy(key=key)).reads_path
+    assert Engine(policy(key=HeaderKey("model-api-key", exempt_paths=["/a"]))).reads_path
+
+
+def test_no_letters_are_trimmed() -> None:
+    assert preflight(policy(allow_methods=["PUT"]), acrm="XPUT").reason == "method_not_allowed"
+
+
+def test_a_websocket_without_a_host_has_no_own_origin() -> None:
+    for origin in ("https://xx", "https://", "https://none"):
+        refusal = Engine(policy()).decide_websocket("/", facts(origin=origin))
+        assert refusal is not None
+        assert refusal.reason == "origin_not_allowed"

@@ -17,6 +17,8 @@ from meshcors.origins import (
 )
 
 IPV6 = "[2001:db8::1]"
+# A host of 253 bytes.
+LONGEST_HOST = "https://" + "a." * 95 + "a" * 63
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,17 @@ IPV6 = "[2001:db8::1]"
         "https://a_b.example",
         "chrome-extension://abcdefghijklmnop",
         "https://" + ".".join(["a" * 63] * 3) + ".example:65535",
+        "web+a5.x-y09://host",
+        "https://a.x1",
+        "https://a.1x",
+        "https://a.0a",
+        "https://a.a0",
+        "https://a.0x1g",
+        "https://a.00x1",
+        "https://a.x",
+        "https://a.0-",
+        LONGEST_HOST,
+        "x" * (320 - len(LONGEST_HOST)) + LONGEST_HOST,
     ],
 )
 def test_pattern_is_printed_as_it_was_read(text: str) -> None:
@@ -80,7 +93,14 @@ WRONG = [
     ("http://1.2.3.4.5", "origin_ip_address", "five numbers"),
     ("http://01.2.3.4", "origin_ip_address", "octal"),
     ("http://0x7f.1", "origin_ip_address", "hexadecimal"),
-    ("http://a.1", "origin_ip_address", "last label a number"),
+    ("ws://a.example:80", "origin_default_port", "default port of ws"),
+    ("wss://a.example:443", "origin_default_port", "default port of wss"),
+    ("http://[::1]:1]", "origin_ip_address", "two closing brackets"),
+    ("https://a://b", "origin_path", "two schemes"),
+    *[
+        (f"http://a.{label}", "origin_ip_address", f"last label {label}")
+        for label in ("1", "90", "0x", "0x0", "0x5", "0x9", "0xa", "0xc", "0xf", "0x1f", "00")
+    ],
     ("http://256.1.1.1", "origin_ip_address", "number too large"),
     ("http://2130706433", "origin_ip_address", "one number"),
     ("http://[::1", "origin_ip_address", "bracket missing"),
@@ -141,6 +161,8 @@ WRONG = [
     ("https://a,b.example", "origin_host", "comma"),
     ("https://a\\b.example", "origin_host", "backslash"),
     ("https://" + "a" * 64 + ".example", "origin_host", "label of 64"),
+    (LONGEST_HOST.replace("//", "//a"), "origin_host", "host of 254"),
+    ("x" * (321 - len(LONGEST_HOST)) + LONGEST_HOST, "origin_too_long", "321 bytes"),
     ("https://" + ".".join(["a" * 63] * 4), "origin_host", "host of 255"),
     ("https://" + "a." * 200 + "example", "origin_too_long", "321 bytes and more"),
 ]
@@ -151,13 +173,35 @@ def test_wrong_pattern(text: str, code: str) -> None:
     with pytest.raises(OriginError) as caught:
         OriginPattern.parse(text)
     assert caught.value.code == code
-    assert caught.value.hint
+    assert str(caught.value) == caught.value.hint != ""
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("https://a..example", "empty label"),
+        ("https://", "host is missing"),
+        ("https://:8443", "host is missing"),
+        ("http://[::1", "not an IPv6 address in brackets"),
+        ("http://[fe80::1%eth0]", "not an IPv6 address in brackets"),
+        ("http://[0:0::0:1]", r"browsers send \[::1\]"),
+        ("http://[1:0:0:2:0:0:0:3]", r"browsers send \[1:0:0:2::3\]"),
+    ],
+)
+def test_hint_tells_just_what_is_wrong(text: str, hint: str) -> None:
+    with pytest.raises(OriginError, match=hint):
+        OriginPattern.parse(text)
 
 
 @pytest.mark.parametrize("text", ["https://*.example.com", "http://localhost:*"])
 def test_origin_has_no_wildcard(text: str) -> None:
-    with pytest.raises(OriginError, match="no wildcard"):
+    with pytest.raises(OriginError, match="no wildcard") as caught:
         Origin.parse(text)
+    assert caught.value.code == "origin_wildcard"
+
+
+def test_a_pattern_is_one_host_if_nothing_else_is_said() -> None:
+    assert str(OriginPattern("https", "a.example", None)) == "https://a.example"
 
 
 @pytest.mark.parametrize(
@@ -295,10 +339,28 @@ def test_wrong_regex(pattern: str, code: str) -> None:
     assert caught.value.code == code
 
 
+def test_what_re2_says_of_a_regex_is_told_once_and_as_text(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(OriginError, match=r"^RE2 refuses it: [a-z]") as caught:
+        CompiledRegex(Regex("(a"))
+    assert "'" not in caught.value.hint
+    assert capfd.readouterr() == ("", "")
+
+
+def test_regex_of_1024_characters() -> None:
+    assert CompiledRegex(Regex("a" * 1024)).fullmatch("a" * 1024)
+
+
+def test_set_of_regexes_alone() -> None:
+    assert "https://a.example" in OriginSet([Regex("https://a\\.example")])
+
+
 @pytest.mark.parametrize("pattern", [5, None, b"https://a", ["a"]])
 def test_regex_is_a_text(pattern: object) -> None:
-    with pytest.raises(OriginError, match="a regex is a str: not "):
+    with pytest.raises(OriginError, match="a regex is a str: not ") as caught:
         Regex(pattern)  # type: ignore[arg-type]  # what an untyped caller may pass
+    assert caught.value.code == "origin_regex_not_text"
 
 
 def test_regex_is_no_compiled_pattern() -> None:

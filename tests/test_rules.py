@@ -22,7 +22,7 @@ from meshcors import HeaderKey, Policy, PolicyError, Rule, RuleSet
 from meshcors.answers import Answer, Proceed
 from meshcors.engine import Engine
 from meshcors.rule_engine import NO_RULE, RuleEngine, compile_engine
-from meshcors.rules import MAX_HOST_BYTES, ONE_URL_ONE_POLICY, RuleMap
+from meshcors.rules import MAX_HOST_BYTES, ONE_URL_ONE_POLICY, RuleMap, host_name
 from tests.calling import UI, Answered, App, call_asgi, call_wsgi, http_scope, preflight
 
 ADMIN = "https://admin.example"
@@ -72,6 +72,7 @@ def find(rules: Iterable[Rule], host: str, path: str) -> int | str:
         pytest.param({"path_prefix": "/v1/*"}, "path_wildcard", "path_prefix", id="path-star"),
         pytest.param({"path_prefix": "/a%20b"}, "path_encoded", "path_prefix", id="encoded"),
         pytest.param({"path_prefix": "/a?b"}, "path_encoded", "path_prefix", id="query"),
+        pytest.param({"path_prefix": "/a#b"}, "path_encoded", "path_prefix", id="fragment"),
         pytest.param({"path_prefix": "//a"}, "path_never_matches", "path_prefix", id="slashes"),
         pytest.param({"path_prefix": "/a/../b"}, "path_never_matches", "path_prefix", id="dots"),
         pytest.param({"policy": None}, "not_a_policy", "policy", id="no-policy"),
@@ -81,6 +82,13 @@ def test_a_rule_that_is_refused(options: dict[str, Any], code: str, field: str) 
     with pytest.raises(PolicyError) as error:
         Rule(**{"policy": POLICY, **options})
     assert codes(error) == [(code, field)]
+
+
+@pytest.mark.parametrize("make", [lambda: Rule(POLICY, hosts=[]), lambda: RuleSet([])])
+def test_of_an_empty_list_there_is_no_value_to_show(make: Callable[[], object]) -> None:
+    with pytest.raises(PolicyError) as error:
+        make()
+    assert [problem.value for problem in error.value.problems] == [""]
 
 
 def test_a_rule_says_everything_that_is_wrong_at_once() -> None:
@@ -265,6 +273,50 @@ HOST_RULES = [
 )
 def test_hosts_are_compared_without_case_and_port(host: str, expected: object) -> None:
     assert find(HOST_RULES, host, "/") == expected
+
+
+@pytest.mark.parametrize(
+    ("field", "host"),
+    [
+        ("api.example.com", "api.example.com"),
+        ("\tXYZ.Example ", "xyz.example"),
+        ("api.example.com.", "api.example.com"),
+        ("api.example.com.:8080", "api.example.com"),
+        ("a_b.c-d.e_f.g-h.x0", "a_b.c-d.e_f.g-h.x0"),
+        ("_a.-b", "_a.-b"),
+        ("localhost:", "localhost"),
+        ("localhost:0", "localhost"),
+        ("localhost:00080", "localhost"),
+        ("localhost:65535", "localhost"),
+        ("10.0.0.1:1", "10.0.0.1"),
+        ("[::1]", "[::1]"),
+        ("[::FFFF:1.2.3.4]:8080", "[::ffff:1.2.3.4]"),
+        ("[2001:db8::90ab]", "[2001:db8::90ab]"),
+        *((field, None) for field in ("", " ", ".", "a..b", ".a", "a..", ":80", "a,b", "a b", "a/b")),
+        *((field, None) for field in ("a:65536", "a:123456", "a:x", "a:8:8", "a:-1", "u@a", "a\n")),
+        *((field, None) for field in ("b\xfccher", "a%41", "*.a", "a:+1", "a\\b", "a|b")),
+        *((field, None) for field in ("[::1", "::1]", "[[::1]", "[::1]]", "[::1].", "[]", "[::g]")),
+        *((field, None) for field in ("[::1]x", "x[::1]", "[::1]:65536", "::1", "[fe80::1%eth0]")),
+    ],
+)
+def test_host_name(field: str, host: str | None) -> None:
+    assert host_name(field.encode("latin-1")) == host
+
+
+def test_a_host_of_320_bytes_is_read_and_none_longer() -> None:
+    rules = [rule(["a.example"]), rule()]
+    assert find(rules, "a" * 320, "/") == 1
+    assert find(rules, "a" * 321, "/") == "uncertain"
+
+
+def test_a_pattern_whose_first_rule_comes_before_a_hosts_own_and_another_after_it() -> None:
+    below = ["*.example"]
+    rules = [rule(below, "/x"), rule(["a.example"]), rule(below, "/y"), rule(below, "/z/longer")]
+    assert find(rules, "a.example", "/x") == 0
+    assert find(rules, "a.example", "/y") == find(rules, "a.example", "/z/longer") == 1
+    assert find(rules, "b.example", "/y/z") == 2
+    assert find(rules, "b.example", "/z/longer/still") == 3
+    assert find(rules, "b.example", "/z") == "outside"
 
 
 @pytest.mark.parametrize("host", ["", "a,b", "x@y", "a..b", "a" * 400])

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocketDisconnect
 
 import meshcors.starlette
 from meshcors import HeaderKey, MeshCORS, Policy, PolicyError
-from tests.calling import EVIL, UI
+from tests.calling import EVIL, UI, call_asgi
 
 POLICY = Policy(
     allow_origins=[UI],
@@ -262,9 +262,10 @@ def test_handler_whose_answer_breaks_off() -> None:
         return StreamingResponse(parts(), 500)
 
     app = add_middleware(starlette_app(exception_handlers={500: handler}))
-    answer = client(app).get("/boom", headers=FIELDS)
-    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (500, UI)
-    assert answer.text.startswith("part")
+    # Called as it is: an older TestClient loses what was sent of a body that breaks off.
+    answer = call_asgi(app, path="/boom", headers=FIELDS.items())
+    assert (answer.status, answer.get("access-control-allow-origin")) == (500, UI)
+    assert answer.body.startswith(b"part")
 
 
 @makers
@@ -291,15 +292,9 @@ def test_error_after_the_start_is_only_raised(make: Any, way: Any) -> None:
 
     app = make()
     app.add_route("/late", breaks_off)
-    answer = client(way(app)).get("/late", headers=FIELDS)
-    assert (answer.status_code, answer.text) == (200, "part")
-    with pytest.raises(RuntimeError, match="late"):
-        TestClient(way(_with_route(make(), breaks_off))).get("/late", headers=FIELDS)
-
-
-def _with_route(app: Any, endpoint: Any) -> Any:
-    app.add_route("/late", endpoint)
-    return app
+    answer = call_asgi(way(app), path="/late", headers=FIELDS.items())
+    assert (answer.status, answer.body) == (200, b"part")
+    assert str(answer.raised) == "late"
 
 
 def test_error_between_us_and_a_mounted_app_is_answered_by_the_outer_apps_handler() -> None:

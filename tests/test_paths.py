@@ -1,0 +1,53 @@
+"""A request's path: which are plain, and which part of one the app routes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshcors.paths import IN_DOUBT, is_plain_path, routed_path
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/a", "/a/", "/a/b.c", "/.well-known/x", "/...", "/a/..b", "/a/b..", "/~\xa0\u2028\ue000"],
+)
+def test_plain(path: str) -> None:
+    assert is_plain_path(path) is True
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "a", "a/", "//", "//a", "/a//", "/a//b", "*", "http://a.example/"),
+        *("/.", "/..", "/./a", "/../a", "/a/.", "/a/..", "/a/./b", "/a/../b"),
+        *(f"/a{character}b" for character in "\x00\x01\t\n\r\x1f\x7f\x80\x85\x9f\ufffd\ud800\udfff"),
+        *(f"/a{character}b" for character in "\x10\x8f\udabc\udc80"),
+        "/a\n",
+    ],
+)
+def test_in_doubt(path: str) -> None:
+    assert is_plain_path(path) is False
+
+
+@pytest.mark.parametrize(
+    ("path", "root_path", "routed"),
+    [
+        pytest.param("/api/v1", "", "/api/v1", id="none"),
+        pytest.param("/api/v1", "/", "/api/v1", id="a slash"),
+        pytest.param("/api/v1", "/api", "/v1", id="a prefix"),
+        pytest.param("/api/v1/x", "/api/v1", "/x", id="of two segments"),
+        pytest.param("/api/", "/api", "/", id="a slash left"),
+        pytest.param("/api", "/api", IN_DOUBT, id="nothing left"),
+        pytest.param("/v1", "/api", "/v1", id="removed by a proxy"),
+        pytest.param("/", "/api", "/", id="removed by a proxy, all of it"),
+        pytest.param("/apis/v1", "/api", IN_DOUBT, id="no whole segment"),
+        pytest.param("/apix", "/api", IN_DOUBT, id="no whole segment, at the end"),
+        pytest.param("/v1/api/x", "/api", IN_DOUBT, id="further on"),
+        pytest.param("/v1/api", "/api", IN_DOUBT, id="at the end"),
+        pytest.param("/api/api/x", "/api", "/api/x", id="twice"),
+        pytest.param("/api//x", "/api", "//x", id="slashes after it"),
+        pytest.param("/Api/v1", "/api", "/Api/v1", id="another letter case"),
+    ],
+)
+def test_routed_path(path: str, root_path: str, routed: str) -> None:
+    assert routed_path(path, root_path) == routed
