@@ -193,6 +193,14 @@ def test_hosts_that_route_alike_stand_for_one_another(seed: int) -> None:
         assert outcome() == found
 
 
+def test_a_wildcard_whose_example_has_a_host_of_its_own_stands_for_no_other() -> None:
+    rule = f"{{match: [{{headers: {{x-key: {{exact: a}}}}}}], {CORS}, {to('two')}}}"
+    wildcards = vs(rule, hosts="['*.example.com', '*.example.org']")
+    own = vs(f"{{{to('two')}}}", name="own", hosts="[any.example.com]")
+    found = lint({"a.yaml": f"{wildcards}---\n{own}"})
+    assert "MC001" in {each.rule.id for each in found}
+
+
 def every_domain(gateway: Gateway, ports: list[int]) -> frozenset[str]:
     return frozenset(host.domain for port in ports for host in gateway.virtual_hosts(port))
 
