@@ -269,9 +269,9 @@ def hypercorn_dispatcher(policy: str) -> Any:
 
 async def echo_asgi(scope: Any, receive: Any, send: Any) -> None:
     hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-    body = json.dumps([scope["path"], hosts]).encode()
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": body})
+    told_raw = (b"x-echo", json.dumps([scope["path"], hosts]).encode())
+    await send({"type": "http.response.start", "status": 200, "headers": [told_raw]})
+    await send({"type": "http.response.body", "body": b""})
 
 
 @dataclass(frozen=True)
@@ -296,7 +296,7 @@ ASGI = {
     ),
     "FastAPI(root_path), around it": App(behind_gzip, BASE, takes_root=False),
     "Starlette, init_app": App(init_app),
-    "Starlette, Host routes": App(by_host, over_http2=True),
+    "Starlette, Host routes": App(by_host),
     "Starlette, in a Mount": App(
         lambda policy: mounted(BASE, asgi(starlette_app(), policy)), BASE, over_http2=True
     ),
@@ -307,7 +307,7 @@ ASGI = {
         lambda policy: mounted("/{tenant:path}/in", asgi(starlette_app(), policy)), f"{BASE}/in"
     ),
     "Starlette, in hypercorn's dispatcher": App(hypercorn_dispatcher, BASE),
-    "Django": App(lambda policy: asgi(django_asgi_app(), policy), over_http2=True),
+    "Django": App(lambda policy: asgi(django_asgi_app(), policy)),
     "Django, in a Mount": App(lambda policy: mounted(BASE, asgi(django_asgi_app(), policy)), BASE),
     "Quart": App(lambda policy: asgi(quart_app(), policy), over_http2=True),
     "Quart, in a Mount": App(lambda policy: mounted(BASE, asgi(quart_app(), policy)), BASE),
@@ -449,10 +449,11 @@ def django_wsgi_app() -> Any:
 
 
 def echo_wsgi(environ: Any, start_response: Any) -> list[bytes]:
-    start_response("200 OK", [])
     path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
     host = environ.get("HTTP_HOST")
-    return [json.dumps([path, [] if host is None else [host]]).encode()]
+    told_json = json.dumps([path, [] if host is None else [host]])
+    start_response("200 OK", [("x-echo", told_json)])
+    return []
 
 
 WSGI = {

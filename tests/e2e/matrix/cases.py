@@ -282,8 +282,8 @@ class Case:
 def cases(at: str, *, root: bool) -> Iterator[Case]:
     """Yield the requests without a right key to an app that stands at `at`.
 
-    To a server that was told a `root` path no more than what that may change. An app that is
-    mounted reads no other Host than one that is not.
+    To a server that was told a `root` path, and to an app that is mounted, no more than what that
+    may change: how the path is read.
     """
     for number, target in enumerate(TARGETS):
         closed = CLOSED[number % len(CLOSED)]
@@ -297,17 +297,20 @@ def cases(at: str, *, root: bool) -> Iterator[Case]:
             yield Case("exempt", Request(raw(target)))
     if root:
         return
-    for target in TARGETS:
-        yield Case("rules", Request(raw(target.format(b=at, c="/v1/predict"))))
-    for field in (*PROXY_FIELDS, *KEY_FIELDS):
+    for field in PROXY_FIELDS:
         yield Case("exempt", Request(raw(at + "/admin/x"), fields=(field,)))
         yield Case("rules", Request(raw(at + "/v1/predict"), fields=(field,)))
-    for method in METHODS:
-        yield Case("exempt", Request(raw(at + "/admin/x"), method=method))
-        yield Case("rules", Request(raw(at + "/v1/predict"), method=method))
-        yield Case("rules", Request(b"*", method=method))
     if at:
         return
+    for target in TARGETS:
+        yield Case("rules", Request(raw(target.format(b=at, c="/v1/predict"))))
+    for field in KEY_FIELDS:
+        yield Case("exempt", Request(b"/admin/x", fields=(field,)))
+        yield Case("rules", Request(b"/v1/predict", fields=(field,)))
+    for method in METHODS:
+        yield Case("exempt", Request(b"/admin/x", method=method))
+        yield Case("rules", Request(b"/v1/predict", method=method))
+        yield Case("rules", Request(b"*", method=method))
     for lines in HOSTS:
         yield Case("rules", Request(b"/public/x", lines))
         yield Case("rules", Request(b"/v1/predict", lines))

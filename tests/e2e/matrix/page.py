@@ -38,17 +38,17 @@ SHOWN_HOSTS: tuple[tuple[str, Request], ...] = (
 
 def path_cell(target: str, answer: Answer | None) -> str:
     """Return what a server handed over as the path; = where it is `target`, decoded once."""
-    if answer is None or not answer.body.startswith(b"["):
+    if answer is None or "x-echo" not in answer.headers:
         return _rejected(answer)
-    path = json.loads(answer.body)[0]
+    path = json.loads(answer.headers["x-echo"])[0]
     return "=" if path == unquote(target) else code(path)
 
 
 def host_cell(answer: Answer | None) -> str:
     """Return what a server handed over as the Host field."""
-    if answer is None or not answer.body.startswith(b"["):
+    if answer is None or "x-echo" not in answer.headers:
         return _rejected(answer)
-    return ", ".join(map(code, json.loads(answer.body)[1])) or "none"
+    return ", ".join(map(code, json.loads(answer.headers["x-echo"])[1])) or "none"
 
 
 def _rejected(answer: Answer | None) -> str:
