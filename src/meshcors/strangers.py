@@ -183,5 +183,5 @@ def _changed(host: str, endings: Set[str]) -> Iterator[tuple[str, int, int]]:
 def _other_top_level(name: str) -> list[str]:
     """Return top-level domains that begin like the one with this `name`, and well-known ones."""
     top_level = public_suffixes().top_level if name else ()
-    longer = [each for each in top_level if each.startswith(name)]
-    return list(dict.fromkeys([*longer, *_OTHER_TOP_LEVEL]))
+    alike = [each for each in top_level if each.startswith(name[:3])]
+    return list(dict.fromkeys([*alike, *_OTHER_TOP_LEVEL]))
