@@ -396,6 +396,11 @@ def test_key_without_its_header(variables: dict[str, str]) -> None:
             id="unknown",
         ),
         pytest.param(
+            environment(ALLOW_ALL="1", ALLOW_ORIGINS=UI, ORIGINS="x"),
+            [("MESHCORS_ALLOW_ALL", "unknown_variable"), ("MESHCORS_ORIGINS", "unknown_variable")],
+            id="origins in several ways",
+        ),
+        pytest.param(
             environment(ALLOW_ORIGINS=UI, KEY_VALUES="a", KEY_VALUES_FILE="b", KEY_HEADER="k"),
             [("MESHCORS_KEY_VALUES_FILE", "given_twice")],
             id="values twice",

@@ -31,6 +31,7 @@ STRANGERS = [
     # letters in front
     r"https://.*example\.com",
     r"https://.+example\.com",
+    r"https://.?example\.com",
     r".*example\.com",
     r"https://[a-z-]*example\.com",
     r"https://(www\.)?.*example\.com",
@@ -48,7 +49,10 @@ STRANGERS = [
     r"https://\Qui.example.com\E.*",
     r"(?i)https://UI\.example\.com.*",
     r"https://\pL+\.example\.com.*",
-    r"https://\p{Greek}*ui\.example\.com.*",
+    r"https://ui\x2eexample\x{2e}com.*",
+    # deeper than is read
+    "https://" + "(" * 60 + ")" * 60 + r"[a-z]*ui\.example:8443",
+    r"https://\p{Greek}*ui\.example.*",
     # a dot for any character
     "https://app.example.com",
     r"https://app.example\.com",
@@ -101,6 +105,9 @@ SANE = [
     r"https://ui\.example\.com(:.*)?",
     r"https://app\.example\.com:(3000|8443)",
     r"https://(a|b|ab)\.example",
+    r"https://(shop|qshop)\.example",
+    # names without a dot, as in an intranet: nobody registers them
+    "https://[a-z]+",
     r"https://app[12]\.example",
     r"https://app[0-9]?\.example\.com",
     r"https://pr-[0-9]+\.preview\.example\.com",
@@ -145,6 +152,24 @@ def test_stranger_is_found(text: str) -> None:
     assert problem.code == "origin_regex_open"
     assert lets_in(text).stranger in problem.hint
     Policy(allow_origins=[Regex(text)])
+
+
+@pytest.mark.parametrize(
+    ("text", "stranger"),
+    [
+        (".*", "https://stranger.invalid"),
+        ("http://.*", "http://stranger.invalid"),
+        ("https://.+:8443", "https://stranger.invalid:8443"),
+        (r"https://[0-9.]+", "https://203.0.113.9"),
+        (r"https://ui\.example.*", "https://ui.example.stranger.invalid"),
+        (r"https://.*example\.com:8443", "https://qexample.com:8443"),
+        ("https://app.example.com", "https://appqexample.com"),
+        (r"https://example\.com[a-z]{3}", "https://example.comsec"),
+        (r"https://example\.[a-z]+", "https://example.qa"),
+    ],
+)
+def test_stranger_is_one_that_convinces(text: str, stranger: str) -> None:
+    assert excess(Regex(text)).stranger == stranger
 
 
 @pytest.mark.parametrize(("text", "below"), NEIGHBORS)
@@ -208,6 +233,8 @@ def test_what_is_found_is_true(parts: list[str]) -> None:
         ("((a|b)|(c|d))", {"a", "b", "c", "d"}),
         ("x?y", {"y", "xy"}),
         ("a.c", {"a.c", "axc"}),
+        (r"\pL\p{Lu}?\x2e\x{62}", {"a.b"}),
+        (r"\p{Greek}|b", {"b"}),
         ("(a|b)(c|d)?", {"a", "bc"}),
     ],
 )

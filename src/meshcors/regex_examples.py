@@ -16,6 +16,10 @@ _REPEAT: Final = re.compile(r"([*+?]|\{(\d{1,3})(,\d{0,4})?\})[?+]?")
 _CLASSES: Final = {"d": "1", "w": "a", "s": " ", "D": "a", "W": "-", "S": "a"}
 # As many alternatives as a regex of 1024 characters can have.
 _MOST: Final = 512
+# A class of Unicode's, of which most have an "a", or a character by its number.
+_NAMED: Final = re.compile(
+    r"\\(?:[pP](?:\{[^}]*\}|.)|x(?:\{([0-9a-fA-F]{1,5})\}|([0-9a-fA-F]{2})))"
+)
 _POSIX: Final = re.compile(r"\[:(\^?)(\w+):\]")
 
 
@@ -90,6 +94,10 @@ def _atom(left: str, dots: tuple[str, ...], depth: int) -> tuple[list[str], str]
         text, rest = _class(left)
         return [text], rest
     if head == "\\":
+        named = _NAMED.match(left)
+        if named is not None:
+            code = named[1] or named[2]
+            return [chr(int(code, 16)) if code else "a"], left[named.end() :]
         escaped = left[1]
         if escaped.isalnum():
             return [_CLASSES.get(escaped, "")], left[2:]

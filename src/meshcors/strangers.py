@@ -21,8 +21,8 @@ from meshcors.regex_examples import examples_of
 # A name (RFC 6761 6.4) and an address (RFC 5737) that nobody can own: who lets them in lets in
 # anyone.
 _ANYONE: Final = ("stranger.invalid", "203.0.113.9")
+_SUBDOMAIN_OF: Final = ".stranger.invalid"
 _SCHEMES: Final = ("https", "http")
-_PORTS: Final = ("", ":1", ":3000", ":8080", ":8443")
 # What is put into a host, and over it: what letters, and what digits, would let in.
 _MADE_UP: Final = ("q", "77")
 _OTHER_TOP_LEVEL: Final = ("com", "net", "io", "de")
@@ -116,22 +116,19 @@ def _judge(compiled: CompiledRegex, text: str, guess: _Guess) -> tuple[str, str]
 
 def _guesses(pattern: str) -> Iterator[_Guess]:
     seeds = list(dict.fromkeys(_seeds(pattern)))
-    text = _unescaped(pattern)
-    literal_ports = _LITERAL_PORT.findall(text)
-    ports = dict.fromkeys([*_PORTS, *literal_ports, *(seed.port for seed in seeds)])
-    schemes = dict.fromkeys([*_SCHEMES, *(seed.scheme for seed in seeds)])
-    for host in _ANYONE:
-        for scheme in schemes:
-            for port in ports:
-                yield _Guess(scheme, host, port, 0, len(host))
     if not seeds:
         # Its syntax is not read: what is spelled out in it helps.
+        text = _unescaped(pattern)
         seeds = [
             _Guess("https", host, port, 0, 0)
             for domain in dict.fromkeys(_LITERAL_DOMAIN.findall(text))
             for host in (domain, f"x.{domain}")
-            for port in dict.fromkeys(["", *literal_ports])
+            for port in dict.fromkeys(["", *_LITERAL_PORT.findall(text)])
         ]
+    for host in _ANYONE:
+        for scheme in dict.fromkeys([*_SCHEMES, *(seed.scheme for seed in seeds)]):
+            for port in dict.fromkeys(["", *(seed.port for seed in seeds)]):
+                yield _Guess(scheme, host, port, 0, len(host))
     yield from (seed._replace(scheme="http") for seed in seeds)
     meant = {seed.host for seed in seeds}
     endings = {host.rpartition(".")[2] for host in meant}
@@ -161,8 +158,7 @@ def _changed(host: str, endings: Set[str]) -> Iterator[tuple[str, int, int]]:
     The top-level domains in `endings` are not made up.
     """
     size = len(host)
-    for anyone in ".stranger.invalid", ".stranger.com":
-        yield host + anyone, size, size + len(anyone)
+    yield host + _SUBDOMAIN_OF, size, size + len(_SUBDOMAIN_OF)
     for made_up in _MADE_UP:
         for start in range(size + 1):
             end = start + len(made_up)
@@ -187,5 +183,5 @@ def _changed(host: str, endings: Set[str]) -> Iterator[tuple[str, int, int]]:
 def _other_top_level(name: str) -> list[str]:
     """Return top-level domains that begin like the one with this `name`, and well-known ones."""
     top_level = public_suffixes().top_level if name else ()
-    longer = [each for each in top_level if each.startswith(name)]
-    return list(dict.fromkeys([*longer, *_OTHER_TOP_LEVEL]))
+    alike = [each for each in top_level if each.startswith(name[:3])]
+    return list(dict.fromkeys([*alike, *_OTHER_TOP_LEVEL]))
