@@ -177,6 +177,7 @@ def test_client_that_never_reads_makes_room(start):
     flags = ("--max-connections", "1")
     with running(*flags, start=start) as pod, deaf(pod):
         pod.await_(lambda: answers(pod))
+        assert [answers(pod) for _ in range(3)] == [True] * 3
 
 
 def answers(pod):
