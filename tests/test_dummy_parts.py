@@ -458,7 +458,7 @@ def test_configurations_that_answer_alike_share_a_fingerprint():
     made = Configuration.of
     assert made(POLICY).fingerprint == made(Policy(allow_origins=[UI], key=POLICY.key)).fingerprint
     assert made(POLICY).fingerprint != made(RULES).fingerprint
-    assert json.loads(made(RULES).text)["rules"][0]["pathPrefix"] == "/v1"
+    assert json.loads(made(RULES).json)["rules"][0]["pathPrefix"] == "/v1"
     assert "-H 'Host: models.example'" in list(made(RULES).introduction("http://localhost/"))[-1]
 
 

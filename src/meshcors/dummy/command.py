@@ -98,7 +98,7 @@ def _check(configuration: Configuration) -> None:
     """Print what a configuration comes to, as a file could say it; warnings go to stderr."""
     for warning in configuration.warnings:
         click.echo(f"meshcors.dummy: warning: {warning}", err=True)
-    click.echo(configuration.text)
+    click.echo(configuration.json)
 
 
 def _open(parameters: dict[str, Any]) -> tuple[list[socket.socket], str]:

@@ -29,15 +29,15 @@ class Configuration:
     """A policy or rules that may serve.
 
     `source` has no key values; `engine` is compiled from it; `warnings` are what was said when it
-    was read. `text` is what a file would have to hold to say the same, as JSON; two pods that
-    answer alike share a `fingerprint` of twelve hexadecimal digits. Both take long to make for many
-    rules, and so are made once, where nobody waits.
+    was read. `json` is what a file would have to hold to say the same; two pods that answer alike
+    share a `fingerprint` of twelve hexadecimal digits. Both take long to make for many rules, and
+    so are made once, where nobody waits.
     """
 
     source: Policy | RuleSet
     engine: Decider
     warnings: tuple[str, ...]
-    text: str
+    json: bytes
     fingerprint: str
 
     @classmethod
@@ -50,7 +50,7 @@ class Configuration:
             source,
             compile_engine(source, NO_RULE),
             warnings,
-            json.dumps(document, indent=2),
+            json.dumps(document, indent=2).encode(),
             digest[:_DIGITS],
         )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,8 @@ from meshcors.regular_file import FileError, read_text
 
 # Between two looks, in seconds.
 INTERVAL: Final = 0.5
+# For how long the thread may compute before whoever serves gets a turn, in seconds.
+_SWITCH_INTERVAL: Final = 0.0005
 
 
 class Look(NamedTuple):
@@ -74,6 +77,9 @@ class Reloader:
             with suppress(RuntimeError):
                 self.watch(call)
 
+        # The interpreter's own interval is ten times as long: while thousands of rules are read,
+        # an answer would wait for it several times.
+        sys.setswitchinterval(_SWITCH_INTERVAL)
         # No reader that waits holds up the end of the process.
         threading.Thread(target=watch, name="reload", daemon=True).start()
 
