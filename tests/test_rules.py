@@ -277,6 +277,7 @@ def test_hosts_are_compared_without_case_and_port(host: str, expected: object) -
         ("api.example.com.:8080", "api.example.com"),
         ("a_b.c-d.e_f.g-h.x0", "a_b.c-d.e_f.g-h.x0"),
         ("_a.-b", "_a.-b"),
+        ("a-b.example", "a-b.example"),
         ("localhost:", "localhost"),
         ("localhost:0", "localhost"),
         ("localhost:00080", "localhost"),

@@ -39,8 +39,8 @@ SUITES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "paths": (_files("paths"), _files("engine", "rules")),
     "headers": (_files("headers"), _files("engine", "asgi", "wsgi")),
     "origins": (_files("origins"), _files("policy")),
-    "policy": (_files("policy"), _files("engine", "secrets", "config")),
-    "header_key": (_files("policy"), _files("secrets", "config", "engine")),
+    "policy": (_files("policy", "problems"), _files("engine", "secrets", "config")),
+    "header_key": (_files("policy", "problems"), _files("secrets", "config", "engine")),
     "asgi": (_files("asgi"), _files("app", "starlette", "rules", "regressions")),
     "wsgi": (_files("wsgi"), _files("app", "rules", "regressions")),
 }
