@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from itertools import chain
 from pathlib import Path
 
 import nox
@@ -94,7 +95,7 @@ def minimal(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Run the core's and the pod's tests on the lowest versions that pyproject.toml allows."""
     project = PYPROJECT["project"]
-    bounded = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    bounded = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     # The frameworks that have adapters: they are no dependencies, but have lowest versions too.
     bounded += [each for each in group("lowest") if each.startswith(("fastapi", "flask"))]
     pins = dict.fromkeys(lowest_version(each) for each in bounded if "meshcors" not in each)
@@ -109,6 +110,13 @@ def bench(session: nox.Session) -> None:
     install_wheel(session, "[all]", *group("test"))
     for script in sorted(Path("tests/bench").glob("bench_*.py")):
         session.run("python", "-m", f"tests.bench.{script.stem}", *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Tell which small faults of the decision core no unit test would notice."""
+    install_wheel(session, "[all]", *group("test"))
+    session.run("python", "-m", "tests.mutants", *session.posargs)
 
 
 @nox.session

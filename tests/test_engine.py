@@ -592,6 +592,19 @@ def test_blanks_around_a_long_origin_are_no_part_of_it() -> None:
     assert decision.reason == "allowed"
 
 
+def test_the_answer_to_an_exception_is_starlettes_own_word() -> None:
+    answer = INTERNAL_SERVER_ERROR
+    assert (answer.status, answer.reason, answer.body) == (
+        500,
+        "app_failed",
+        b"Internal Server Error",
+    )
+    assert answer.headers == (
+        ("content-type", "text/plain; charset=utf-8"),
+        ("content-length", "21"),
+    )
+
+
 # --- what is kept ready -----------------------------------------------------------------------
 
 PATTERNS = policy(allow_origins=["https://*.example"], key=HeaderKey("model-api-key", ["xyz"]))

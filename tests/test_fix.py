@@ -227,7 +227,9 @@ def test_the_preflight_rule_takes_what_the_calls_share_and_no_more() -> None:
     route: [{destination: {host: two}}]
 """
     )
-    made = YAML(typ="safe", pure=True).load(fix(text, "a.yaml", Wish("mesh")).text)["spec"]["http"][0]
+    made = YAML(typ="safe", pure=True).load(fix(text, "a.yaml", Wish("mesh")).text)["spec"]["http"][
+        0
+    ]
     preflight = {"method": {"exact": "OPTIONS"}, "headers": {"access-control-request-method": {}}}
     assert made == {
         "name": "preflight",

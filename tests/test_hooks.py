@@ -129,7 +129,7 @@ def test_the_sweep_sees_what_uvicorns_connections_are_at(
                 await answers(reader, 1)
             (connection,) = server.server_state.connections
             assert isinstance(connection, protocol)
-            while sent == HEAD and not idle._in_head(connection):
+            while sent == HEAD and not idle._in_head(connection):  # noqa: ASYNC110 - it has no event
                 await asyncio.sleep(0)
             assert not connection.transport.is_closing()
             seen.append((idle._in_head(connection), connection.cycle is None))

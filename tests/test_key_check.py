@@ -35,7 +35,15 @@ TWO = ["XabcX", "other"]
         *[
             (values, given, "key_unknown")
             for values in (ONE, TWO)
-            for given in (b"abc", b"Xabc", b"abcX", b"xABCx", b"XabcX,XabcX", b"XabcX,", b"\x0bXabcX")
+            for given in (
+                b"abc",
+                b"Xabc",
+                b"abcX",
+                b"xABCx",
+                b"XabcX,XabcX",
+                b"XabcX,",
+                b"\x0bXabcX",
+            )
         ],
         (TWO, b"XabcX,other", "key_unknown"),
         (ONE, b"other", "key_unknown"),

@@ -9,7 +9,17 @@ from meshcors.paths import IN_DOUBT, is_plain_path, routed_path
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/a", "/a/", "/a/b.c", "/.well-known/x", "/...", "/a/..b", "/a/b..", "/~\xa0\u2028\ue000"],
+    [
+        "/",
+        "/a",
+        "/a/",
+        "/a/b.c",
+        "/.well-known/x",
+        "/...",
+        "/a/..b",
+        "/a/b..",
+        "/~\xa0\u2028\ue000",
+    ],
 )
 def test_plain(path: str) -> None:
     assert is_plain_path(path) is True
@@ -20,7 +30,10 @@ def test_plain(path: str) -> None:
     [
         *("", "a", "a/", "//", "//a", "/a//", "/a//b", "*", "http://a.example/"),
         *("/.", "/..", "/./a", "/../a", "/a/.", "/a/..", "/a/./b", "/a/../b"),
-        *(f"/a{character}b" for character in "\x00\x01\t\n\r\x1f\x7f\x80\x85\x9f\ufffd\ud800\udfff"),
+        *(
+            f"/a{character}b"
+            for character in "\x00\x01\t\n\r\x1f\x7f\x80\x85\x9f\ufffd\ud800\udfff"
+        ),
         *(f"/a{character}b" for character in "\x10\x8f\udabc\udc80"),
         "/a\n",
     ],

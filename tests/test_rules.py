@@ -284,6 +284,7 @@ def test_hosts_are_compared_without_case_and_port(host: str, expected: object) -
         ("api.example.com.:8080", "api.example.com"),
         ("a_b.c-d.e_f.g-h.x0", "a_b.c-d.e_f.g-h.x0"),
         ("_a.-b", "_a.-b"),
+        ("a-b.example", "a-b.example"),
         ("localhost:", "localhost"),
         ("localhost:0", "localhost"),
         ("localhost:00080", "localhost"),
@@ -292,7 +293,10 @@ def test_hosts_are_compared_without_case_and_port(host: str, expected: object) -
         ("[::1]", "[::1]"),
         ("[::FFFF:1.2.3.4]:8080", "[::ffff:1.2.3.4]"),
         ("[2001:db8::90ab]", "[2001:db8::90ab]"),
-        *((field, None) for field in ("", " ", ".", "a..b", ".a", "a..", ":80", "a,b", "a b", "a/b")),
+        *(
+            (field, None)
+            for field in ("", " ", ".", "a..b", ".a", "a..", ":80", "a,b", "a b", "a/b")
+        ),
         *((field, None) for field in ("a:65536", "a:123456", "a:x", "a:8:8", "a:-1", "u@a", "a\n")),
         *((field, None) for field in ("b\xfccher", "a%41", "*.a", "a:+1", "a\\b", "a|b")),
         *((field, None) for field in ("[::1", "::1]", "[[::1]", "[::1]]", "[::1].", "[]", "[::g]")),
@@ -508,6 +512,12 @@ def test_the_engine_reads_what_any_of_its_rules_reads() -> None:
     assert engine.reads == engine.reads_websocket
     assert engine.reads == Engine(RULES.rules[0].policy).reads_websocket
     assert b"host" in engine.reads
+
+
+def test_a_request_without_a_host_has_none() -> None:
+    engine = RuleEngine(RuleSet([rule([host]) for host in ("xx", "localhost", "none")]), None)
+    assert engine.decide("GET", "/", {b"origin": UI.encode()}) is NO_RULE
+    assert engine.decide_websocket("/", {b"origin": UI.encode()}) is NO_RULE
 
 
 def test_one_policy_has_an_engine_of_its_own_kind() -> None:

@@ -1,0 +1,5 @@
+"""Mutants of the decision core: small faults, one at a time, that a unit test must notice.
+
+``python -m tests.mutants`` makes them in memory, runs the module's unit tests against each, and
+compares what survives with ``harmless.toml``.
+"""

@@ -1,0 +1,219 @@
+"""Runs tests against mutants: each in a process of its own, forked from one that has pytest loaded.
+
+A mutant is compiled in memory and takes the module's place when the child imports it, so constants
+and tables at the top of a module are tested like any function.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import importlib.util
+import math
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from multiprocessing import connection, get_context
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any, Final
+
+import pytest
+
+from tests.mutants.mutations import Mutant
+
+# Imported once, before the first fork: what the tests import beside this project.
+PRELOADED: Final = (
+    *("a2wsgi", "fastapi", "flask", "httpx", "hypothesis", "publicsuffixlist", "re2"),
+    *("ruamel.yaml", "starlette.testclient", "uvicorn", "werkzeug"),
+)
+# A mutant that never ends takes this many times what the tests take, and this many seconds more.
+PATIENCE: Final = 4
+MORE_CPU_SECONDS: Final = 2
+MORE_SECONDS: Final = 30
+# A mutant that fills memory: the tests take far less.
+MAX_MEMORY_BYTES: Final = 4 << 30
+
+_ARGUMENTS: Final = (
+    *("-x", "-q", "--no-header", "-p", "no:cacheprovider"),
+    # Of the plugins that may be installed none but hypothesis's: they take longer than the tests.
+    *("--disable-plugin-autoload", "-p", "hypothesispytest", "-o", "faulthandler_timeout=0"),
+    # pytest would rewrite the assertions of what is loaded already.
+    *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
+)
+_fork: Final = get_context("fork")
+
+
+class TestsFailError(Exception):
+    """The tests fail on the unchanged module; the text is pytest's output."""
+
+    __test__ = False
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A module, and the arguments of pytest runs, each made only if the one before has passed."""
+
+    module: str
+    runs: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What a run may take, in seconds."""
+
+    cpu: int
+    wall: float
+
+
+def preload() -> None:
+    """Import what every child will need."""
+    for name in PRELOADED:
+        importlib.import_module(name)
+    # What is here stays: a child need not look at it when it collects garbage.
+    gc.collect()
+    gc.freeze()
+
+
+def source_of(module: str) -> Path:
+    """Return the file that an import of `module` reads."""
+    package = importlib.util.find_spec(module.rpartition(".")[0])
+    found = package and PathFinder.find_spec(module, package.submodule_search_locations)
+    if not found or not found.origin:
+        raise ModuleNotFoundError(module)
+    return Path(found.origin)
+
+
+def survivors(
+    suite: Suite, mutants: Sequence[Mutant], jobs: int, tell: Callable[[int], None]
+) -> list[Mutant]:
+    """Return those of `mutants` that all tests of `suite` pass with.
+
+    `tell` is called with the number of mutants that are done. Raises `TestsFailError`.
+    """
+    left = list(mutants)
+    for run, limits in [(run, _limits(suite.module, run)) for run in suite.runs]:
+        passed: set[str] = set()
+        for mutant, survived in _run_all(suite.module, left, run, limits, jobs):
+            if survived:
+                passed.add(mutant.name)
+            else:
+                tell(1)
+        left = [mutant for mutant in left if mutant.name in passed]
+    tell(len(left))
+    return left
+
+
+def _limits(module: str, run: Sequence[str]) -> _Limits:
+    """Run the tests on the unchanged module, and return what they may take with a mutant."""
+    begin, used = time.monotonic(), _cpu_of_children()
+    read, write = os.pipe()
+    child = _fork.Process(target=_test, args=(module, None, run, write, None))
+    child.start()
+    os.close(write)
+    with os.fdopen(read, errors="replace") as output:
+        text = output.read()
+    child.join()
+    if child.exitcode != 0:
+        raise TestsFailError(text)
+    cpu = math.ceil(PATIENCE * (_cpu_of_children() - used) + MORE_CPU_SECONDS)
+    return _Limits(cpu, PATIENCE * (time.monotonic() - begin) + MORE_SECONDS)
+
+
+def _cpu_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _run_all(
+    module: str, mutants: Sequence[Mutant], run: Sequence[str], limits: _Limits, jobs: int
+) -> Iterator[tuple[Mutant, bool]]:
+    """Yield each mutant, as it is done, and whether it has survived."""
+    waiting = list(reversed(mutants))
+    running: dict[Any, tuple[Any, Mutant, float]] = {}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            mutant = waiting.pop()
+            child = _fork.Process(target=_test, args=(module, mutant, run, None, limits.cpu))
+            child.start()
+            running[child.sentinel] = (child, mutant, time.monotonic() + limits.wall)
+        first = min(until for _, _, until in running.values())
+        ended = connection.wait(list(running), max(0.0, first - time.monotonic()))
+        for sentinel, (child, mutant, until) in list(running.items()):
+            if sentinel not in ended and time.monotonic() < until:
+                continue
+            # And whatever it has started.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.join()
+            del running[sentinel]
+            yield mutant, child.exitcode == 0
+            child.close()
+
+
+def _test(
+    module: str, mutant: Mutant | None, run: Sequence[str], output: int | None, cpu: int | None
+) -> None:
+    """Be the child: run the tests with the mutant in the module's place; exit 0 if they pass."""
+    code = 1
+    try:
+        os.setsid()
+        to = os.open(os.devnull, os.O_WRONLY) if output is None else output
+        for stream in (1, 2):
+            os.dup2(to, stream)
+        resource.setrlimit(resource.RLIMIT_DATA, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
+        if cpu is not None:
+            resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
+        plugins: list[object] = []
+        if mutant is not None:
+            plugins.append(_EndAtFirstFailure())
+            path = source_of(module)
+            sys.meta_path.insert(0, _Finder(module, path, mutant.compile(str(path))))
+        code = int(pytest.main([*_ARGUMENTS, *run], plugins))
+        sys.stdout.flush()
+    finally:
+        # Threads that a test has left running do not matter any more.
+        os._exit(code)
+
+
+class _EndAtFirstFailure:
+    """Ends the process with no more ado: nobody reads why a test fails on a mutant."""
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            os._exit(1)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            os._exit(1)
+
+
+class _Finder:
+    """Finds the mutant where the module is asked for."""
+
+    def __init__(self, module: str, path: Path, code: CodeType) -> None:
+        self._module = module
+        self._loader = _Loader(module, str(path))
+        self._loader.code = code
+
+    def find_spec(
+        self, name: str, path: object = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != self._module:
+            return None
+        return importlib.util.spec_from_file_location(name, self._loader.path, loader=self._loader)
+
+
+class _Loader(SourceFileLoader):
+    """Loads the module from code that is there already."""
+
+    code: CodeType
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.code
