@@ -270,6 +270,8 @@ PUBLIC = {
     "--port": _REPEATED,
     "--admin-host": _REPEATED,
     "--admin-port": _REPEATED,
+    "--admin-host-name": _REPEATED,
+    "--max-connections": _REPEATED,
     "--workers": _REPEATED,
     "--drain": _REPEATED,
     "--keep-alive": _REPEATED,
