@@ -181,14 +181,21 @@ def hosts(pod, path, *lines, method="GET"):
 
 KNOWN = [
     *("127.0.0.1", "127.0.0.1:9090", "10.1.2.3:80", "[::1]", "[::1]:9090", "[2001:db8::1]"),
-    *("localhost", "localhost:9090", "LocalHost", "localhost.", "localhost:"),
+    *("localhost", "localhost:9090", "LocalHost", "localhost."),
     *("admin.example", "ADMIN.example:9090", "admin.example."),
 ]
 UNKNOWN = [
     *("evil.example", "evil.example:9090", "localhost.evil.example", "127.0.0.1.evil.example"),
     *("x.admin.example", "admin.example.evil.example", "1.2.3", "1.2.3.4.5", "1.2.3.256"),
     *("", "localhost,evil.example", "u@localhost", "localhost:x", "[::1", "::1", "[evil]"),
-    *("localhost/", "http://localhost", "admin.example:99999", "xlocalhost", "l\xf6calhost"),
+    *(
+        "localhost/",
+        "localhost:",
+        "http://localhost",
+        "admin.example:99999",
+        "xlocalhost",
+        "l\xf6calhost",
+    ),
 ]
 
 

@@ -26,6 +26,7 @@ from uvicorn.server import Server
 from meshcors.answers import NO_ROUTE
 from meshcors.asgi import send_answer
 from meshcors.dummy import idle, serve
+from meshcors.dummy.plain_protocol import PlainProtocol
 from meshcors.dummy.protocol import PodProtocol
 
 HEAD = b"GET / HTTP/1.1\r\nHost: pod\r\n"
@@ -47,8 +48,8 @@ def serving(
     async def scenario() -> None:
         listener = socket.create_server(("127.0.0.1", 0))
         ready = asyncio.Event()
-        server = serve.PodServer(app, [listener], 30, ready.set)
-        running = asyncio.ensure_future(server.serve_sockets())
+        server = serve.PodServer(app, [listener], 10, 30, ready.set)
+        running = asyncio.ensure_future(server.serve())
         await ready.wait()
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         try:
@@ -89,14 +90,23 @@ async def answers(reader: asyncio.StreamReader, number: int) -> None:
         await reader.readexactly(int(re.findall(rb"content-length: (\d+)", head)[0]))
 
 
-def test_uvicorns_protocol_calls_what_the_pods_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
-    overridden, called = spied(monkeypatch, PodProtocol, HttpToolsProtocol)
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(PodProtocol, HttpToolsProtocol), (PlainProtocol, H11Protocol)]
+)
+def test_uvicorns_protocol_calls_what_the_pods_overrides(
+    ours: type, theirs: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serve, "_protocol", lambda: ours)
+    overridden, called = spied(monkeypatch, ours, theirs)
     # Without it a task is made for each request: see the module.
-    assert "_start_asgi_task" in overridden
+    assert ("_start_asgi_task" in overridden) == (ours is PodProtocol)
+    assert "on_response_complete" in overridden
 
     async def talk(_: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write((HEAD + b"\r\n" + CHUNKED) * 2)
         await answers(reader, 4)
+        writer.write(b"malformed\r\n\r\n")
+        await reader.read()
 
     serving(talk)
     assert overridden <= set(called)
@@ -113,7 +123,7 @@ def test_uvicorns_server_calls_what_the_pods_overrides(monkeypatch: pytest.Monke
     assert overridden <= set(called)
 
 
-@pytest.mark.parametrize("protocol", [PodProtocol, H11Protocol])
+@pytest.mark.parametrize("protocol", [PodProtocol, PlainProtocol])
 def test_the_sweep_sees_what_uvicorns_connections_are_at(
     protocol: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
