@@ -155,6 +155,8 @@ ROOT_FIELDS = (
     b"X-Forwarded-Prefix: /public",
     b"X-Forwarded-Prefix: /admin",
 )
+# Where a root path stands in the path: before it, in it, and in it before another one.
+ROOT_TARGETS = ("/public/x", "/public/admin/x", "/admin/public/x", "/public/admin/admin/x")
 # Lines that proxies say a path or a host with, or that look like it.
 PROXY_FIELDS = (
     b"PATH_INFO: /public/x",
@@ -289,7 +291,7 @@ def cases(at: str, *, root: bool) -> Iterator[Case]:
         closed = CLOSED[number % len(CLOSED)]
         yield Case("exempt", Request(raw(target.format(b=at, c=closed))))
     for field in ROOT_FIELDS:
-        for target in ("/public/x", "/public/admin/x", "/admin/public/x", "/admin/x"):
+        for target in ROOT_TARGETS:
             yield Case("exempt", Request(raw(at + target), fields=(field,)))
     if at or root:
         # Past the mount, or as if a proxy had removed it.
@@ -326,7 +328,7 @@ def handshakes(at: str) -> Iterator[Request]:
         closed = CLOSED[number % len(CLOSED)]
         yield Request(raw(target.format(b=at, c=closed)), fields=HANDSHAKE)
     for field in ROOT_FIELDS:
-        for target in ("/public/x", "/public/admin/x", "/admin/public/x", "/admin/x"):
+        for target in ROOT_TARGETS:
             yield Request(raw(at + target), fields=(field, *HANDSHAKE))
 
 
