@@ -38,7 +38,10 @@ COVERED_OVERALL = 95
 # What a plain install, without any extra, must pass.
 CORE_TESTS = tuple(
     f"tests/test_{name}.py"
-    for name in ("imports", "errors", "headers", "engine", "asgi", "wsgi", "browser")
+    for name in (
+        *("imports", "errors", "headers", "paths", "key_check"),
+        *("engine", "asgi", "wsgi", "browser"),
+    )
 )
 # What depends on the versions of the dependencies: the adapters, the pod, the toolbox.
 VERSION_TESTS = (

@@ -88,6 +88,28 @@ def test_no_lifespan_starts_with_a_wrong_policy() -> None:
     assert complete["type"] == "lifespan.startup.complete"
 
 
+def test_with_a_wrong_policy_only_the_lifespan_is_answered_and_after_its_start() -> None:
+    heard: list[str] = []
+
+    async def receive() -> dict[str, Any]:
+        heard.append("received")
+        return {"type": "lifespan.startup"}
+
+    async def send(message: dict[str, Any]) -> None:
+        heard.append(message["type"])
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        heard.append(f"app: {scope['type']}")
+
+    # What a server calls: only then is a wrong policy kept for the lifespan.
+    async def served(scope: Any, receive: Any, send: Any) -> None:
+        await MeshCORS(app, **WRONG)(scope, receive, send)
+
+    for kind in ("lifespan", "a kind of the future"):
+        asyncio.run(served({"type": kind}, receive, send))
+    assert heard == ["received", "lifespan.startup.failed", "app: a kind of the future"]
+
+
 def test_without_a_lifespan_each_request_gets_a_500_and_the_log_tells_why_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -107,6 +129,16 @@ def test_a_wrong_policy_is_raised_where_nobody_swallows_it() -> None:
 
     # A server imports an app, and a test makes one, with its loop running.
     asyncio.run(make())
+
+
+def test_a_scope_without_a_root_path_has_none() -> None:
+    key = HeaderKey("model-api-key", exempt_paths=["/XX/a", "/None"])
+    app = MeshCORS(App().asgi, allow_origins=[UI], key=key)
+    for path in ("/XX/a", "/None"):
+        for more in ({}, {"root_path": None}, {"root_path": ""}):
+            scope = http_scope(path=path)
+            del scope["root_path"]
+            assert call_asgi(app, scope={**scope, **more}).status == 200
 
 
 # --- scopes -----------------------------------------------------------------------------------
