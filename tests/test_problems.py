@@ -108,7 +108,11 @@ def test_file_of_a_mebibyte_is_read_and_none_larger(tmp_path: Path) -> None:
     ("path", "hint"),
     [
         pytest.param(lambda folder: folder / "none", os.strerror(errno.ENOENT), id="missing"),
-        pytest.param(lambda folder: folder, os.strerror(errno.EISDIR), id="a directory"),
+        pytest.param(
+            lambda folder: folder,
+            "a directory, not a regular file: name a file",
+            id="a directory",
+        ),
         pytest.param(lambda folder: "\0", "no path", id="NUL"),
         pytest.param(lambda folder: 5, "no path", id="a number"),
     ],
