@@ -12,6 +12,7 @@ import pytest
 
 from meshcors import HeaderKey, Policy, PolicyError
 from meshcors.header_key import read_key_values
+from meshcors.origins import Regex
 
 UI = "https://ui.example"
 CREDENTIALS = {"allow_credentials": True}
@@ -53,6 +54,14 @@ CREDENTIALS = {"allow_credentials": True}
             {"allow_origins": ["https://*.co.uk"], **CREDENTIALS},
             ("origin_public_suffix", "allow_origins", "https://*.co.uk"),
             id="below a public suffix, with credentials",
+        ),
+        *(
+            pytest.param(
+                {"allow_origins": [Regex(rf"{scheme}://[a-z]+\.[a-z]+")], **CREDENTIALS},
+                ("origin_regex_open", "allow_origins", rf"{scheme}://[a-z]+\.[a-z]+"),
+                id=f"a regex that lets in any {scheme} page, with credentials",
+            )
+            for scheme in ("http", "https")
         ),
     ],
 )
