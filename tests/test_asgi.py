@@ -132,7 +132,7 @@ def test_a_wrong_policy_is_raised_where_nobody_swallows_it() -> None:
 
 
 def test_a_scope_without_a_root_path_has_none() -> None:
-    key = HeaderKey("model-api-key", exempt_paths=["/XX/a", "/None"])
+    key = HeaderKey("model-api-key", ["xyz"], exempt_paths=["/XX/a", "/None"])
     app = MeshCORS(App().asgi, allow_origins=[UI], key=key)
     for path in ("/XX/a", "/None"):
         for more in ({}, {"root_path": None}, {"root_path": ""}):
