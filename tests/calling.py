@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
@@ -89,6 +90,14 @@ class _Closing:
         self._app.closed += 1
 
 
+def as_server(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function` as one of a server's: who calls an app otherwise may be any layer."""
+    own = {**function.__globals__, "__name__": "uvicorn"}
+    return FunctionType(
+        function.__code__, own, function.__name__, function.__defaults__, function.__closure__
+    )
+
+
 def http_scope(
     method: str = "GET", path: str = "/", headers: Fields = (), **more: Any
 ) -> dict[str, Any]:
@@ -148,6 +157,7 @@ def call_asgi(
             if not message.get("more_body"):
                 complete.set()
 
+    @as_server
     async def run() -> None:
         try:
             await app(scope or http_scope(method, path, headers), receive, send)
@@ -199,14 +209,19 @@ def call_wsgi(
         app = validator(app)
     if environ is None:
         environ = environ_of(method, path, headers)
-    # wsgiref.validate fails by assertions: those are the test's to see.
-    try:
+
+    @as_server
+    def serve() -> None:
         iterable = app(environ, start_response)
         try:
             written.extend(iterable)
         finally:
             if hasattr(iterable, "close"):
                 iterable.close()
+
+    # wsgiref.validate fails by assertions: those are the test's to see.
+    try:
+        serve()
     except AssertionError:
         raise
     except Exception as error:

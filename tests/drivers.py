@@ -36,6 +36,7 @@ from meshcors.engine import Engine
 from meshcors.origins import Regex
 from meshcors.wsgi import MeshCORS as WSGIMeshCORS
 from tests.apps import AppError, TestApp
+from tests.calling import as_server
 from tests.vectors import APPS, POLICIES, Call, Fields, Vector
 
 # What FastAPI's route takes; the others take any.
@@ -190,6 +191,7 @@ def serve_asgi(app: ASGIApp, call: Call, used: TestApp | None = None) -> Outcome
         # As a server does: the bytes leave now, whatever becomes of the message later.
         messages.append(dict(message))
 
+    @as_server
     async def serve() -> None:
         # A server awaits the app in a coroutine of its own.
         await app(scope, receive, send)

@@ -11,6 +11,8 @@ import asyncio
 import logging
 import warnings
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -45,8 +47,17 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import meshcors
 import meshcors.wsgi
-from meshcors import Policy
-from tests.calling import EVIL, UI, Answered, call_asgi, call_wsgi, environ_of, http_scope
+from meshcors import Policy, Rule
+from tests.calling import (
+    EVIL,
+    UI,
+    Answered,
+    as_server,
+    call_asgi,
+    call_wsgi,
+    environ_of,
+    http_scope,
+)
 
 with warnings.catch_warnings():
     # connexion imports what jsonschema has deprecated.
@@ -111,6 +122,17 @@ def ours(app: Any) -> Any:
 # --- ASGI: what is around it ------------------------------------------------------------------
 
 
+ELSEWHERE = [Rule(Policy(allow_origins=[EVIL]), hosts=["other.example"])]
+
+
+def elsewhere(app: Any) -> Any:
+    return meshcors.MeshCORS(app, rules=ELSEWHERE)
+
+
+def wsgi_elsewhere(app: Any) -> Any:
+    return meshcors.wsgi.MeshCORS(app, rules=ELSEWHERE)
+
+
 async def raw(scope: Any, receive: Any, send: Any) -> None:
     fail(scope["path"])
     await PlainTextResponse("raw")(scope, receive, send)
@@ -140,6 +162,23 @@ class CatchingTask(Catching):
 
     async def call(self, *connection: Any) -> None:
         await asyncio.ensure_future(self.app(*connection))
+
+
+class CatchingClosure(Catching):
+    """The same, with a coroutine of its own between."""
+
+    async def call(self, *connection: Any) -> None:
+        async def run() -> None:
+            await self.app(*connection)
+
+        await asyncio.create_task(run())
+
+
+class CatchingWithin(Catching):
+    """The same, below a time limit."""
+
+    async def call(self, *connection: Any) -> None:
+        await asyncio.wait_for(self.app(*connection), 10)
 
 
 class CatchingGroup(Catching):
@@ -377,8 +416,11 @@ ASGI_STACKS = [
     # A user's own layer answers, on the far side of us.
     Stack("catch-all outside", lambda layer: Catching(layer(raw)), ALL_FAILURES),
     Stack("catch-all outside, task", lambda layer: CatchingTask(layer(raw)), ALL_FAILURES),
+    Stack("catch-all outside, closure", lambda layer: CatchingClosure(layer(raw)), ALL_FAILURES),
+    Stack("catch-all outside, limit", lambda layer: CatchingWithin(layer(raw)), ALL_FAILURES),
     Stack("catch-all outside, group", lambda layer: CatchingGroup(layer(raw)), ALL_FAILURES),
     Stack("catch-all inside", lambda layer: layer(Catching(raw))),
+    Stack("ours outside, of other hosts", lambda layer: elsewhere(layer(raw))),
     # It may answer: what it does not, the server does.
     Stack("dispatch outside", lambda layer: base(dispatch_catching)(layer(raw)), ALL_FAILURES),
     Stack("starlette", lambda layer: starlette([layer])),
@@ -650,6 +692,33 @@ class WSGICatching:
             return [str(error).encode()]
 
 
+class WSGIForgetting(WSGICatching):
+    """The same, which has no environ any more when it catches."""
+
+    def __call__(self, environ: Any, respond: Any) -> Any:
+        kept = dict(environ)
+        del environ
+        return self.dispatch(kept, respond)
+
+    def dispatch(self, *given: Any) -> Any:
+        return super().__call__(*given)
+
+
+def wsgi_catching_in_a_thread(app: Any) -> Any:
+    """The same, with a time limit."""
+
+    def catching(environ: Any, start_response: Any) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                return pool.submit(app, environ, start_response).result(10)
+            except Exception as error:
+                Calls.count += 1
+                start_response("500 Oh", [("content-type", "text/plain")])
+                return [str(error).encode()]
+
+    return catching
+
+
 def wsgi_catching_late(app: Any) -> Any:
     """The same as a generator: the app runs when its first part is asked for."""
 
@@ -714,7 +783,16 @@ WSGI_STACKS = [
     Stack(
         "catch-all outside, late", lambda layer: wsgi_catching_late(layer(wsgi_raw)), ALL_FAILURES
     ),
+    Stack(
+        "catch-all outside, thread",
+        lambda layer: wsgi_catching_in_a_thread(layer(wsgi_raw)),
+        ALL_FAILURES,
+    ),
+    Stack(
+        "catch-all outside, forgetting", lambda layer: WSGIForgetting(layer(wsgi_raw)), ALL_FAILURES
+    ),
     Stack("catch-all inside", lambda layer: layer(WSGICatching(wsgi_raw))),
+    Stack("ours outside, of other hosts", lambda layer: wsgi_elsewhere(layer(wsgi_raw))),
     Stack("flask", flask_app),
     Stack("flask, exceptions on the way out", lambda layer: flask_app(layer, TESTING=True)),
     # The page with the traceback is left alone.
@@ -785,9 +863,76 @@ def test_an_exception_object_that_is_raised_again_carries_nothing_of_the_first_r
         assert (refused.status, refused.cors) == (500, set())
 
 
-def test_what_an_exception_carries_shows_nothing_of_the_request() -> None:
-    answered = call_asgi(starlette([ours]), path="/value", headers=[("origin", UI)])
-    assert UI not in repr(vars(answered.raised))
+def test_an_exception_that_two_requests_wait_for_carries_nothing_from_one_to_the_other() -> None:
+    """As with one call in flight for all, whose failure everybody gets."""
+    error = ValueError("one for all")
+    first_fails = asyncio.Event()
+
+    async def raising(scope: Any, receive: Any, send: Any) -> None:
+        raise error
+
+    async def answer(request: Any, raised: Exception) -> Any:
+        if request.url.path.startswith("/a"):
+            first_fails.set()
+            await asyncio.sleep(0.05)
+        return PlainTextResponse("last", 500)
+
+    others = meshcors.MeshCORS(raising, allow_origins=[EVIL])
+    routes = [Mount("/a", ours(raising)), Mount("/b", others), Mount("/private", raising)]
+    app = starlette_of(routes, handlers={Exception: answer})
+    fields: dict[str, list[tuple[bytes, bytes]]] = {}
+
+    @as_server
+    async def ask(path: str) -> None:
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                fields[path] = message["headers"]
+
+        with suppress(ValueError):
+            await app(http_scope(path=path, headers=[("origin", UI)]), send, send)
+
+    async def run() -> None:
+        slow = asyncio.create_task(ask("/a/x"))
+        await first_fails.wait()
+        await ask("/b/x")
+        await ask("/private/x")
+        await slow
+        await ask("/private/y")
+
+    asyncio.run(run())
+    allowed = {
+        path
+        for path, each in fields.items()
+        if (b"access-control-allow-origin", UI.encode()) in each
+    }
+    assert allowed == {"/a/x"}
+    assert len(fields) == 4
+
+
+class FrozenError(Exception):
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("__"):
+            raise AttributeError(name)
+        super().__setattr__(name, value)
+
+
+class AnyAttributeError(Exception):
+    def __getattr__(self, name: str) -> str:
+        return name
+
+
+@pytest.mark.parametrize("kind", [FrozenError, AnyAttributeError])
+def test_an_exception_is_left_alone(kind: type[Exception]) -> None:
+    error = kind("x")
+
+    async def raising(scope: Any, receive: Any, send: Any) -> None:
+        raise error
+
+    app = starlette_of([Mount("/in", ours(raising))], handlers={kind: own_handler})
+    answered = call_asgi(app, path="/in/x", headers=[("origin", UI)])
+    assert (answered.status, answered.body) == (409, b'{"own":"x"}')
+    assert answered.get("access-control-allow-origin") == UI
+    assert vars(error) == {}
 
 
 def test_a_handler_that_is_partial() -> None:
@@ -834,6 +979,7 @@ def test_gunicorns_asgi_worker_logs_no_error_after_a_whole_answer(
 
     send.__module__ = "gunicorn.asgi.protocol"
 
+    @as_server
     async def run() -> None:
         await ours(raw)(http_scope(path="/value", headers=[("origin", UI)]), send, send)
 

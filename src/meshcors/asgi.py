@@ -16,7 +16,7 @@ from meshcors.answers import INTERNAL_SERVER_ERROR, Answer
 from meshcors.call_stack import has_asgi_layer, is_sent_by, serves_now
 from meshcors.config import resolve
 from meshcors.errors import PolicyError
-from meshcors.failure import Passed, let_pass, origin_of
+from meshcors.failure import let_pass
 from meshcors.headers import collect
 from meshcors.paths import routed_path
 from meshcors.policy import Policy, PolicyOptions
@@ -88,6 +88,7 @@ class MeshCORS:
         if scope["type"] != "http":
             await self._serve_other(scope, receive, send)
             return
+        given = scope
         headers: Iterable[tuple[bytes, bytes]] = scope.get("headers", ())
         if not isinstance(headers, list):
             headers = list(headers)
@@ -125,7 +126,7 @@ class MeshCORS:
         except Exception as error:
             if not started:
                 if has_asgi_layer(send):
-                    let_pass(error, Passed(origin_of(fields), decision), served_by, handlers)
+                    let_pass(error, decision, given, served_by, handlers)
                 else:
                     await _answer_failure(error, method, send, send_merged)
             raise

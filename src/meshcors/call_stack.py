@@ -1,7 +1,6 @@
 """Who called: read from the stack, never on the way of a request that goes well.
 
-A layer is known by its arguments, whatever their names: a scope and two callables in ASGI, an
-environ and a callable in WSGI.
+Doubt fails closed: any code between us and a known server may be a layer that answers exceptions.
 """
 
 from __future__ import annotations
@@ -12,22 +11,32 @@ import inspect
 import os
 from collections.abc import Iterator
 from functools import partial
-from itertools import islice, pairwise
+from itertools import islice
 from types import FrameType
 from typing import Any, Final
 
 _ASGI_PARAMETERS: Final = ("scope", "receive", "send")
 
-# Modules and packages whose layers let every exception pass: servers and what they put around an
+# Modules and packages, outside of an app, that let every exception pass: what servers put around an
 # app, routers, and instrumentation that only watches.
 _TRANSPARENT: Final = (
-    *("daphne", "granian", "gunicorn", "hypercorn", "uvicorn", "waitress", "wsgiref"),
     *("fastapi.applications", "flask.app", "quart.app"),
     *("starlette.applications", "starlette.routing"),
     *(f"starlette.middleware.{name}" for name in ("cors", "gzip", "sessions", "trustedhost")),
-    "werkzeug.middleware",
-    *("opentelemetry.instrumentation", "sentry_sdk"),
+    *("uvicorn.middleware", "waitress.proxy_headers", "werkzeug.middleware", "wsgiref.validate"),
+    *("opentelemetry", "sentry_sdk"),
 )
+# Servers, and clients that stand for one: they log an exception and answer it with a bare 500.
+_SERVERS: Final = (
+    *("granian", "gunicorn", "hypercorn", "uvicorn", "waitress", "wsgiref"),
+    *("werkzeug.serving", "werkzeug.test", "httpx", "httpx2"),
+)
+# Those that run an app as a task of its own, known by the `send` that they pass.
+_TASK_MAKERS: Final = ("daphne", "starlette.testclient")
+_OURS: Final = ("meshcors.asgi", "meshcors.wsgi")
+# Where a task ends: what is outside of these called no app.
+_LOOPS: Final = ("anyio", "asyncio")
+
 # What stands between a user's line and ours: copies of a policy are made by these.
 _NOT_CALLERS: Final = (
     os.path.join(os.path.dirname(__file__), ""),  # noqa: PTH118, PTH120  # as code objects have it
@@ -52,21 +61,14 @@ def serves_now() -> bool:
 def has_asgi_layer(send: Any) -> bool:
     """Tell whether somebody outside the ASGI app that asks may answer an exception of its.
 
-    `send` is what that app was called with. A stack that ends in a task of unknown origin counts as
-    one with a layer: some layers run what is below in a task of its own.
+    `send` is what that app was called with.
     """
-    runs_in_coroutine = False
-    for frame in _outside(inspect.currentframe()):
-        if not frame.f_code.co_flags & inspect.CO_COROUTINE:
-            continue
+    for frame in _layers(inspect.currentframe()):
         module = _module_of(frame)
-        if module == "starlette.middleware.base":  # a task of its own, without the arguments
-            return True
-        runs_in_coroutine = True
-        if not _is_in(module, _TRANSPARENT) and _takes_scope(frame):
-            return True
-    # daphne runs each request as a task of its own.
-    return not runs_in_coroutine and not is_sent_by("daphne", send)
+        if not _is_in(module, _LOOPS):
+            return not _is_in(module, _SERVERS)
+        break
+    return not any(is_sent_by(package, send) for package in _TASK_MAKERS)
 
 
 def is_sent_by(package: str, send: Any) -> bool:
@@ -75,51 +77,32 @@ def is_sent_by(package: str, send: Any) -> bool:
 
 
 def has_wsgi_layer() -> bool:
-    """Tell whether somebody outside the WSGI app that asks may answer an exception of its."""
-    return any(
-        _takes_environ(frame) and not _is_in(_module_of(frame), _TRANSPARENT)
-        for frame in _outside(inspect.currentframe())
-    )
+    """Tell whether somebody outside the WSGI app that asks may answer an exception of its.
+
+    Nobody is outside where a server is that is no Python, as uWSGI.
+    """
+    nearest = next(_layers(inspect.currentframe()), None)
+    return nearest is not None and not _is_in(_module_of(nearest), _SERVERS)
 
 
 def _module_of(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", ""))
 
 
-def _outside(frame: FrameType | None) -> Iterator[FrameType]:
-    """Yield the frames outside the one that called the function whose `frame` this is."""
-    return islice(_outward(frame), 2, None)
+def _layers(frame: FrameType | None) -> Iterator[FrameType]:
+    """Yield what is outside the app that called the function of `frame`, and may answer."""
+    for outer in islice(_outward(frame), 2, None):
+        module = _module_of(outer)
+        # Ours, where it has nothing to do with the request, only passes.
+        passes = module in _OURS and outer.f_locals.get("decision") is None
+        if not passes and not _is_in(module, _TRANSPARENT):
+            yield outer
 
 
 def _outward(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
         yield frame
         frame = frame.f_back
-
-
-def _takes_scope(frame: FrameType) -> bool:
-    arguments = _arguments(frame)
-    return any(
-        isinstance(scope, dict) and "type" in scope and callable(receive) and callable(send)
-        for scope, receive, send in zip(arguments, arguments[1:], arguments[2:], strict=False)
-    )
-
-
-def _takes_environ(frame: FrameType) -> bool:
-    arguments = _arguments(frame)
-    return any(
-        isinstance(environ, dict) and "wsgi.input" in environ and callable(start_response)
-        for environ, start_response in pairwise(arguments)
-    )
-
-
-def _arguments(frame: FrameType) -> list[Any]:
-    """Return what a function was called with, in order; an argument that it deleted is None."""
-    names, rest, more, values = inspect.getargvalues(frame)
-    found = [values.get(name) for name in names]
-    found += values.get(rest, ()) if rest else ()
-    found += values.get(more, {}).values() if more else ()
-    return found
 
 
 def _made_by(function: Any) -> str:

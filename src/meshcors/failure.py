@@ -11,24 +11,23 @@ Nothing here runs on the way of a request that goes well, and no framework is im
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from inspect import iscoroutinefunction
+from types import FunctionType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from meshcors.answers import Proceed
-from meshcors.headers import collect
-from meshcors.preflight import MAX_LIST_BYTES
 
 _Scope: TypeAlias = MutableMapping[str, Any]
 _Message: TypeAlias = MutableMapping[str, Any]
 _Send: TypeAlias = Callable[[_Message], Awaitable[None]]
 _Handler: TypeAlias = Callable[[Any, Exception], Any]
 
-# The attribute of an exception that has passed, and of a handler that is wrapped.
-_PASSED: Final = "_meshcors_passed"
+# Where in a scope it is told that an exception of the request has passed.
+_PASSED: Final = "meshcors.passed"
+# The attribute of a handler that is wrapped.
 _WRAPPED: Final = "_meshcors_wrapped"
-_ORIGIN: Final = frozenset({b"origin"})
 # How many exceptions, each raised while another was handled, are looked at.
 _LONGEST_CHAIN: Final = 16
 # How many layers outside Starlette's outermost one are looked through.
@@ -36,19 +35,17 @@ _MOST_LAYERS: Final = 32
 
 
 class Passed(NamedTuple):
-    """What an exception tells, once it has passed, of the request that it belongs to.
+    """What a request's scope tells of an exception that has passed.
 
-    `origin` is its Origin field, b"" for none: an exception object that is raised twice must never
-    carry what one origin may read to another.
+    The exception itself is left alone: it may be frozen, and may be raised for several requests.
+    `error` is its `id`, for the exception has the scope, by its traceback.
     """
 
-    origin: bytes
+    error: int
     proceed: Proceed
 
-    def merging(self, scope: _Scope, send: _Send) -> _Send:
-        """Return a `send` that merges the CORS fields in, if `scope` is of the same origin."""
-        if origin_of(collect(scope.get("headers", ()), _ORIGIN, MAX_LIST_BYTES)) != self.origin:
-            return send
+    def merging(self, send: _Send) -> _Send:
+        """Return a `send` that merges the CORS fields into an answer."""
 
         def send_merged(message: _Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
@@ -62,21 +59,18 @@ class Passed(NamedTuple):
         return "<passed meshcors>"
 
 
-def origin_of(fields: Mapping[bytes, bytes]) -> bytes:
-    """Return the Origin among a request's `fields`, b"" for none."""
-    return fields.get(b"origin", b"")
+def let_pass(
+    error: Exception, proceed: Proceed, scope: _Scope, served_by: Any, handlers: Any
+) -> None:
+    """Make ready that Starlette's answer to `error` gets the CORS fields of `proceed`.
 
-
-def let_pass(error: Exception, passed: Passed, served_by: Any, handlers: Any) -> None:
-    """Make ready that Starlette's answer to `error` gets the CORS fields.
-
-    `served_by` and `handlers` are what the scope had, when the request came, as ``app`` and as
-    ``starlette.exception_handlers``. For other frameworks nothing is done.
+    `scope` is the request's, as it came; `served_by` and `handlers` are what it had then as ``app``
+    and as ``starlette.exception_handlers``. For other frameworks nothing is done.
     """
     starlette = sys.modules.get("starlette.applications")
     if starlette is None or not isinstance(served_by, starlette.Starlette):
         return
-    setattr(error, _PASSED, passed)
+    scope[_PASSED] = Passed(id(error), proceed)
     layer = _server_error_layer(served_by)
     if layer is not None:
         layer.handler = _wrapped(layer.handler or partial(_plain, layer))
@@ -102,45 +96,44 @@ async def _plain(layer: Any, request: Any, error: Exception) -> Any:
 
 def _wrapped(handler: _Handler) -> _Handler:
     """Return a handler that answers as `handler` does, with the CORS fields where they belong."""
-    if hasattr(handler, _WRAPPED):
+    if isinstance(handler, FunctionType) and hasattr(handler, _WRAPPED):
         return handler
     if _is_async(handler):
 
         async def answer_async(connection: Any, error: Exception) -> Any:
-            return _with_fields(await handler(connection, error), error)
+            return _with_fields(await handler(connection, error), connection, error)
 
         wrapped: _Handler = answer_async
     else:
 
         def answer(connection: Any, error: Exception) -> Any:
-            return _with_fields(handler(connection, error), error)
+            return _with_fields(handler(connection, error), connection, error)
 
         wrapped = answer
     setattr(wrapped, _WRAPPED, True)
     return wrapped
 
 
-def _with_fields(response: Any, error: Exception) -> Any:
-    passed = _passed_in(error)
-    if passed is None or response is None:
+def _with_fields(response: Any, connection: Any, error: Exception) -> Any:
+    passed: Passed | None = connection.scope.get(_PASSED)
+    if passed is None or response is None or not _comes_from(error, passed.error):
         return response
 
     async def respond(scope: _Scope, receive: Any, send: _Send) -> None:
-        await response(scope, receive, passed.merging(scope, send))
+        await response(scope, receive, passed.merging(send))
 
     return respond
 
 
-def _passed_in(error: BaseException | None) -> Passed | None:
-    """Return what `error` tells, or the exception that it was raised from."""
+def _comes_from(error: BaseException | None, first: int) -> bool:
+    """Tell whether `error` is the exception with the id `first`, or was raised from it."""
     for _ in range(_LONGEST_CHAIN):
         if error is None:
-            return None
-        passed: Passed | None = getattr(error, _PASSED, None)
-        if passed is not None:
-            return passed
+            return False
+        if id(error) == first:
+            return True
         error = error.__cause__ or error.__context__
-    return None
+    return False
 
 
 def _is_async(handler: Any) -> bool:
