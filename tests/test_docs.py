@@ -14,7 +14,7 @@ DOCS = ROOT / "docs"
 POLICY_PAGE = (DOCS / "policy.md").read_text(encoding="utf-8")
 SOURCES = ROOT / "src" / "meshcors"
 CODE = re.compile(
-    r"""(?:OriginError|SpellingError|Problem|\badd|_wrong)\(\s*(?:path,\s*)?"(\w+)","""
+    r"""(?:OriginError|SpellingError|Problem|\badd|_wrong|_no_app)\(\s*(?:path,\s*)?"(\w+)","""
 )
 
 
@@ -36,6 +36,7 @@ def test_the_policy_page_explains_every_code() -> None:
         "settings",
         "spelling",
         "document",
+        "wrap",
     )
     code = "".join((SOURCES / f"{name}.py").read_text(encoding="utf-8") for name in modules)
     codes = set(CODE.findall(code))
