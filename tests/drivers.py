@@ -331,12 +331,16 @@ def serve_wsgi(app: WSGIApp, call: Call, used: TestApp | None = None) -> Outcome
         starts[:] = [(status, list(headers))]
         return chunks.append
 
+    @as_server
+    def serve() -> Any:
+        return validator(app)(make_environ(call), start_response)
+
     raised = False
     try:
         with warnings.catch_warnings():
             # Any token is a method (RFC 9110 9.1); the validator knows some.
             warnings.filterwarnings("ignore", "Unknown REQUEST_METHOD", WSGIWarning)
-            iterable = validator(app)(make_environ(call), start_response)
+            iterable = serve()
         try:
             chunks += iterable
         finally:

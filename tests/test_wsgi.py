@@ -12,7 +12,7 @@ import pytest
 
 import meshcors.wsgi
 from meshcors import HeaderKey, Policy, PolicyError
-from tests.calling import EVIL, UI, App, call_wsgi, environ_of, preflight
+from tests.calling import EVIL, UI, App, as_server, call_wsgi, environ_of, preflight
 
 MeshCORS = meshcors.wsgi.MeshCORS
 
@@ -299,7 +299,12 @@ def test_a_server_without_write_gets_the_answer_and_the_log() -> None:
     environ = environ_of(headers=[("origin", UI)])
     started: list[Any] = []
     app = MeshCORS(App(error=ValueError("for the log")).wsgi, PLAIN)
-    body = app(environ, lambda *given: started.append(given))  # type: ignore[arg-type]  # as granian
+
+    @as_server
+    def serve() -> Any:
+        return app(environ, lambda *given: started.append(given))  # type: ignore[arg-type]  # as granian
+
+    body = serve()
     assert body == [b"Internal Server Error"]
     assert ALLOWED in started[0][1]
     assert environ["wsgi.errors"].getvalue().count("ValueError: for the log") == 1

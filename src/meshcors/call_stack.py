@@ -29,7 +29,7 @@ _TRANSPARENT: Final = (
 # Servers, and clients that stand for one: they log an exception and answer it with a bare 500.
 _SERVERS: Final = (
     *("granian", "gunicorn", "hypercorn", "uvicorn", "waitress", "wsgiref"),
-    *("werkzeug.serving", "werkzeug.test", "httpx", "httpx2"),
+    *("werkzeug.serving", "werkzeug.test", "starlette.testclient", "httpx", "httpx2"),
 )
 # Those that run an app as a task of its own, known by the `send` that they pass.
 _TASK_MAKERS: Final = ("daphne", "starlette.testclient")
