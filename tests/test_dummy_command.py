@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from meshcors.config import rules_from_file
 from tests.dummy_process import (
     INSTALLED,
     KEY,
@@ -232,6 +233,22 @@ def test_check_prints_what_a_file_could_say_without_secrets(tmp_path):
     path.write_text(printed.stdout)
     again = run("--check", "--config", str(path))
     assert again.stdout == printed.stdout
+
+
+@pytest.mark.parametrize(
+    ("written", "variable", "said"),
+    [("app", None, "app"), ("refuse", None, "refuse"), (None, "refuse", "refuse")],
+)
+def test_check_says_who_answers_what_no_rule_covers(tmp_path, written, variable, said):
+    path = tmp_path / "rules.json"
+    uncovered = {"uncovered": written} if written else {}
+    rules = [{"pathPrefix": "/v1", "corsPolicy": {"allowOrigins": [UI]}}]
+    path.write_text(json.dumps({"rules": rules, **uncovered}))
+    env = {"MESHCORS_UNCOVERED": variable} if variable else {}
+    printed = run("--check", "--config", str(path), env=env)
+    assert json.loads(printed.stdout)["uncovered"] == said
+    path.write_text(printed.stdout)
+    assert rules_from_file(path).uncovered == said
 
 
 def test_check_of_a_wrong_policy_ends_with_2():

@@ -458,6 +458,8 @@ def test_configurations_that_answer_alike_share_a_fingerprint():
     made = Configuration.of
     assert made(POLICY).fingerprint == made(Policy(allow_origins=[UI], key=POLICY.key)).fingerprint
     assert made(POLICY).fingerprint != made(RULES).fingerprint
+    # A pod never lets a service answer.
+    assert made(RULES).fingerprint == made(RuleSet(RULES.rules, uncovered="app")).fingerprint
     assert json.loads(made(RULES).json)["rules"][0]["pathPrefix"] == "/v1"
     assert "-H 'Host: models.example'" in list(made(RULES).introduction("http://localhost/"))[-1]
 

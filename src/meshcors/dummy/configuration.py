@@ -45,7 +45,9 @@ class Configuration:
         """Return the configuration that serves `source`."""
         source = source.without_key_values()
         document = to_document(source)
-        digest = sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+        # The pod refuses what no rule covers, whatever is said of that.
+        answered = document | {"uncovered": "refuse"}
+        digest = sha256(json.dumps(answered, sort_keys=True).encode()).hexdigest()
         return cls(
             source,
             compile_engine(source, NO_RULE),
