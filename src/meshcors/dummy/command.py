@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import socket
 import sys
 from functools import partial
@@ -138,10 +139,10 @@ def _url(bound: socket.socket) -> str:
 
 def _curl_address(parameters: dict[str, Any], sockets: list[socket.socket]) -> str:
     if parameters["uds"]:
-        return f"--unix-socket {parameters['uds']} http://localhost/"
+        return f"--unix-socket {shlex.quote(parameters['uds'])} http://localhost"
     if parameters["host"]:
-        return f"{_url(sockets[0])}/"
-    return f"http://localhost:{sockets[0].getsockname()[1]}/"
+        return _url(sockets[0])
+    return f"http://localhost:{sockets[0].getsockname()[1]}"
 
 
 def run() -> NoReturn:

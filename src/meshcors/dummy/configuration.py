@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from meshcors.config import load, to_document
 from meshcors.dummy.pod import Decider
@@ -69,20 +70,21 @@ class Configuration:
     def introduction(self, address: str) -> Iterator[str]:
         """Yield what a pod says on start: what it allows, and a line to try it at `address`.
 
-        `address` is what stands between ``curl -i -X OPTIONS `` and the headers.
+        `address` is what stands between ``curl -i -X OPTIONS `` and the path.
         """
         for rule in self.rules:
             yield f"allows {describe(rule)}"
         rule = self.rules[0]
-        origins = [str(origin) for origin in rule.policy.allow_origins]
-        origin = next((each for each in origins if "*" not in each and "regex:" not in each), None)
-        line = f"try: curl -i -X OPTIONS {address} -H 'Origin: {origin or 'https://ui.example'}'"
+        origin = _allowed_origin(rule.policy)
+        url = f"{address}{quote(rule.path_prefix)}"
+        line = f"curl -i -X OPTIONS {url} -H 'Origin: {origin or 'ORIGIN'}'"
         if rule.hosts:
             line += f" -H 'Host: {rule.hosts[0].replace('*', 'any')}'"
         line += " -H 'Access-Control-Request-Method: POST'"
         if rule.policy.key:
             line += f" -H 'Access-Control-Request-Headers: {rule.policy.key.name}'"
-        yield line
+        fill_in = "" if origin else ", with an origin that the regex allows in place of ORIGIN"
+        yield f"try{fill_in}: {line}"
 
 
 def read(flags: Mapping[str, object], config: str | Path | None) -> Configuration:
@@ -113,6 +115,17 @@ def describe(rule: Rule) -> str:
         parts.append("with credentials")
     where = f"{', '.join(rule.hosts)}{rule.path_prefix if rule.path_prefix != '/' else ''}"
     return f"{where}: {'; '.join(parts)}" if where else "; ".join(parts)
+
+
+def _allowed_origin(policy: Policy) -> str | None:
+    """Return an origin that is allowed; None where only regexes say which are."""
+    patterns = [origin for origin in policy.allow_origins if isinstance(origin, str)]
+    exact_first = sorted(patterns, key=lambda pattern: "*" in pattern)
+    if not exact_first:
+        return None
+    if exact_first[0] == "*":
+        return "https://ui.example"
+    return exact_first[0].removesuffix(":*").replace("*.", "any.")
 
 
 def _rules(source: Policy | RuleSet) -> tuple[Rule, ...]:
