@@ -222,13 +222,38 @@ def test_flag_beats_variable_beats_file(tmp_path):
     }
 
 
+NOT_USED = (
+    "not used here: the pod checks that a key is there, not which; leave it out unless services"
+    " read it too"
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["MESHCORS_KEY_VALUES_FILE", "policy.json: key.valuesFile", "rules.json: key.valuesFile"],
+)
+@pytest.mark.parametrize("by_flag", [True, False], ids=["--config", "MESHCORS_CONFIG"])
+def test_key_values_that_are_not_used_are_named_by_their_source(tmp_path, name, by_flag):
+    keys = tmp_path / "keys"
+    keys.write_text("s3cret\n")
+    key = {"header": KEY} | ({} if name.startswith("MESHCORS") else {"valuesFile": str(keys)})
+    policy = {"corsPolicy": {"allowOrigins": [UI]}, "key": key}
+    path = tmp_path / ("rules.json" if name.startswith("rules") else "policy.json")
+    path.write_text(json.dumps({"rules": [policy]} if name.startswith("rules") else policy))
+    env = {"MESHCORS_KEY_VALUES_FILE": str(keys)} if name.startswith("MESHCORS") else {}
+    env |= {} if by_flag else {"MESHCORS_CONFIG": str(path)}
+    printed = run("--check", *(("--config", str(path)) if by_flag else ()), env=env)
+    said = f"{tmp_path}/{name}" if name.endswith("valuesFile") else name
+    assert printed.stderr == f"meshcors.dummy: warning: {said}: {NOT_USED}\n"
+
+
 def test_check_prints_what_a_file_could_say_without_secrets(tmp_path):
     flags = ("--check", *POLICY_FLAGS, "--allow-header", "x-one", "--max-age", "10m")
     env = {"MESHCORS_KEY_VALUES": "s3cret,0ther"}
     printed = run(*flags, env=env)
     assert printed.returncode == 0
     assert "s3cret" not in printed.stdout + printed.stderr
-    assert "a pod needs none" in printed.stderr
+    assert printed.stderr == f"meshcors.dummy: warning: MESHCORS_KEY_VALUES: {NOT_USED}\n"
     path = tmp_path / "policy.json"
     path.write_text(printed.stdout)
     again = run("--check", "--config", str(path))

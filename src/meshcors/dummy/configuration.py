@@ -21,6 +21,7 @@ from meshcors.errors import PolicyWarning
 from meshcors.policy import Policy
 from meshcors.rule_engine import NO_RULE, compile_engine
 from meshcors.rules import Rule, RuleSet
+from meshcors.spelling import CONFIG_VARIABLE, OPTIONS
 
 _DIGITS: Final = 12
 
@@ -97,8 +98,17 @@ def read(flags: Mapping[str, object], config: str | Path | None) -> Configuratio
         given = load(flags, os.environ, config=config)
     said = [str(each.message) for each in caught]
     if any(rule.policy.key and rule.policy.key.values for rule in _rules(given)):
-        said.append("the key's values: a pod needs none, it checks that a key is there: leave out")
+        hint = "the pod checks that a key is there, not which; leave it out unless services read it too"
+        said.append(f"{_key_values_label(config)}: not used here: {hint}")
     return Configuration.of(given, tuple(dict.fromkeys(said)))
+
+
+def _key_values_label(config: str | Path | None) -> str:
+    """Return what gave the key's values: a variable, else the file that is read."""
+    for option in OPTIONS:
+        if option.name == "key.values" and os.environ.get(option.variable, "").strip():
+            return option.variable
+    return f"{config or os.environ[CONFIG_VARIABLE]}: key.valuesFile"
 
 
 def describe(rule: Rule) -> str:
