@@ -105,6 +105,60 @@ def test_port_that_was_asked_for_and_is_taken_ends_it_with_2(flag):
     assert ended.returncode == 2
     last = ended.stderr.splitlines()[-1]
     assert last == f"meshcors.dummy: {flag}: port {port} is taken: free it, or choose another"
+    assert ended.stdout == ""
+
+
+# What 64 open files leave room for.
+FEW_FILES = ("bash", "-c", 'ulimit -n 64; exec "$@"', "bash")
+
+
+@pytest.mark.parametrize("check", [(), ("--check",)], ids=["start", "check"])
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (
+            ("--max-connections", "100000000", "--port", "0", "--admin-port", "0"),
+            "--max-connections: the limit on open files leaves room for 26 connections: raise it,"
+            " or ask for fewer",
+        ),
+        (
+            ("--port", "8080", "--admin-port", "8080"),
+            "--admin-port: 8080 is --port already: choose another",
+        ),
+        (
+            ("--port", "8080", "--admin-port", "8080", "--admin-host", "127.0.0.1"),
+            "--admin-port: 8080 is --port already: choose another",
+        ),
+    ],
+    ids=["no room", "one port for both", "one port, also on every interface"],
+)
+def test_what_cannot_start_is_refused_by_check_too_and_prints_nothing(flags, said, check):
+    ended = run(*POLICY_FLAGS, *flags, *check, before=FEW_FILES)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == f"meshcors.dummy: {said}\n"
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        ("--port", "0", "--admin-port", "0"),
+        ("--port", "8080", "--admin-port", "8080", "--uds", "pod.sock"),
+        ("--host", "::1", "--port", "8080", "--admin-host", "127.0.0.1", "--admin-port", "8080"),
+    ],
+    ids=["two free ones", "Unix socket", "two hosts"],
+)
+def test_ports_that_only_look_alike_are_fine(places):
+    ended = run(*POLICY_FLAGS, "--check", *places)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("asked", [None, "26"])
+def test_fewer_connections_than_by_default_are_warned_of_unless_asked_for(asked):
+    flags = ("--max-connections", asked) if asked else ()
+    with running(*flags, before=FEW_FILES) as pod:
+        warned = [line for line in pod.log() if line["level"] == "warning"]
+    assert [line.get("max_connections") for line in warned] == ([] if asked else [26])
+    assert all("(ulimit -n)" in line["message"] for line in warned)
 
 
 @pytest.mark.parametrize(

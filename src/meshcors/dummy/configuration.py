@@ -98,8 +98,10 @@ def read(flags: Mapping[str, object], config: str | Path | None) -> Configuratio
         given = load(flags, os.environ, config=config)
     said = [str(each.message) for each in caught]
     if any(rule.policy.key and rule.policy.key.values for rule in _rules(given)):
-        hint = "the pod checks that a key is there, not which; leave it out unless services read it too"
-        said.append(f"{_key_values_label(config)}: not used here: {hint}")
+        said.append(
+            f"{_key_values_label(config)}: not used here: the pod checks that a key is there, not"
+            " which; leave it out unless services read it too"
+        )
     return Configuration.of(given, tuple(dict.fromkeys(said)))
 
 

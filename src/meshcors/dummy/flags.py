@@ -39,7 +39,7 @@ _POD_FLAGS: Final = (
         f" It is watched, and reloaded when it changes. [{CONFIG_VARIABLE}]",
     ),
     click.option(
-        "--check", is_flag=True, help="Check the configuration, print what it comes to, and end."
+        "--check", is_flag=True, help="Read the policy, print it as JSON, and end."
     ),
     click.option("--host", metavar="HOST", help="Where to listen; without it, on every interface."),
     click.option(
