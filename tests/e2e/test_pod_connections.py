@@ -214,7 +214,7 @@ def test_it_ends_in_time_whoever_is_connected(start):
             "--max-connections: the limit on open files leaves room for",
             id="more",
         ),
-        pytest.param(("--max-connections", "0"), "Invalid value for '--max-connections'", id="0"),
+        pytest.param(("--max-connections", "0"), "--max-connections: write a whole number", id="0"),
     ],
 )
 def test_more_connections_than_files_may_be_open_are_refused(flags, said):

@@ -18,7 +18,7 @@ import click
 
 from meshcors.dummy.configuration import Configuration, read
 from meshcors.dummy.descriptors import DEFAULT_MOST, room_for_connections
-from meshcors.dummy.flags import DEFAULT_ADMIN_PORT, add_flags, policy_values
+from meshcors.dummy.flags import DEFAULT_ADMIN_PORT, PodCommand, add_flags, policy_values
 from meshcors.dummy.listen import ListenError, listen, listen_unix
 from meshcors.dummy.logs import log, set_up
 from meshcors.dummy.reload import look
@@ -27,6 +27,7 @@ from meshcors.spelling import CONFIG_VARIABLE
 
 
 @click.command(
+    cls=PodCommand,
     context_settings={"help_option_names": ["-h", "--help"], "allow_extra_args": True},
 )
 @add_flags
@@ -138,9 +139,7 @@ def _open_admin(parameters: dict[str, Any]) -> list[socket.socket]:
         host, host_flag = parameters["host"], "--host"
     port = parameters["admin_port"]
     try:
-        return listen(
-            host, DEFAULT_ADMIN_PORT if port is None else port, host_flag, "--admin-port"
-        )
+        return listen(host, DEFAULT_ADMIN_PORT if port is None else port, host_flag, "--admin-port")
     except ListenError as error:
         if port is not None:
             raise
