@@ -67,7 +67,9 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
         pytest.param(
             ["fix", ORIGINAL, "--allow-origin", "*"], "does not go with credentials", id="star"
         ),
-        pytest.param(["dummy", "--port", "x"], "not a valid integer", id="a flag of the pod"),
+        pytest.param(
+            ["dummy", "--port", "x"], "--port: write a whole number", id="a flag of the pod"
+        ),
     ],
 )
 def test_a_mistake_is_one_line_on_stderr(

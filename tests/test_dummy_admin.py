@@ -223,8 +223,10 @@ def test_policy_is_shown_under_addresses_and_known_names_only(named, path, metho
 def test_refusal_says_what_to_do(named):
     status, text = hosts(named, "/policy", "evil.example")
     assert status == 421
-    assert "--admin-host-name" in text
-    assert "evil" not in text
+    assert text == (
+        "this page is shown only if the Host is an address, localhost or a name given with"
+        " --admin-host-name\n"
+    )
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
@@ -238,8 +240,8 @@ def test_host_name_that_is_none_is_refused(name):
     ended = run(*POLICY_FLAGS, "--check", "--admin-host-name", name)
     assert (ended.returncode, ended.stdout) == (2, "")
     (line,) = ended.stderr.splitlines()
-    assert "--admin-host-name" in line
-    assert line.endswith("a host name alone, as admin.example")
+    hint = "write the host name alone, such as admin.example"
+    assert line == f"meshcors.dummy: --admin-host-name: {hint}"
 
 
 def test_many_rules_are_shown_without_holding_up_preflights(tmp_path):

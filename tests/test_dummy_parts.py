@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shlex
 from types import SimpleNamespace
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from hypothesis import given
@@ -32,6 +34,7 @@ from meshcors.dummy.protocol import PodProtocol, _Begun, _finish
 from meshcors.dummy.refusals import BURST, KEPT, MAX_TEXT, RATE, Refusal, Refusals
 from meshcors.dummy.relay import Relay
 from meshcors.engine import Engine
+from meshcors.origins import Regex
 from meshcors.rule_engine import NO_RULE, compile_engine
 from meshcors.rules import Rule, RuleSet
 
@@ -458,8 +461,54 @@ def test_configurations_that_answer_alike_share_a_fingerprint():
     made = Configuration.of
     assert made(POLICY).fingerprint == made(Policy(allow_origins=[UI], key=POLICY.key)).fingerprint
     assert made(POLICY).fingerprint != made(RULES).fingerprint
+    # A pod never lets a service answer.
+    assert made(RULES).fingerprint == made(RuleSet(RULES.rules, uncovered="app")).fingerprint
     assert json.loads(made(RULES).json)["rules"][0]["pathPrefix"] == "/v1"
-    assert "-H 'Host: models.example'" in list(made(RULES).introduction("http://localhost/"))[-1]
+
+
+def tried(source, origin=""):
+    """The answer to what the pod says to try; `origin` is filled in where it says so."""
+    configuration = Configuration.of(source)
+    *_, line = configuration.introduction("http://localhost:8080")
+    said, _, command = line.partition(": ")
+    assert ("ORIGIN" in said) == bool(origin)
+    curl, *options = shlex.split(command.replace("Origin: ORIGIN", f"Origin: {origin}"))
+    assert (curl, options[:3]) == ("curl", ["-i", "-X", "OPTIONS"])
+    url = urlsplit(options[3])
+    assert url.netloc == "localhost:8080"
+    pairs = [field.split(": ", 1) for field in options[5::2]]
+    fields = {b"host": url.netloc.encode()}
+    fields |= {name.lower().encode(): value.encode() for name, value in pairs}
+    return configuration.engine.decide("OPTIONS", unquote(url.path), fields)
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        [UI],
+        ["*"],
+        ["http://localhost:*"],
+        ["http://[::1]:*"],
+        ["https://*.ui.example"],
+        ["https://*.ui.example:8443"],
+        ["https://*.ui.example:*"],
+        ["https://*.ui.example", UI],
+        [Regex(r"https://[a-z]+\.ui\.example"), "https://*.ui.example:*"],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("hosts", [None, ["models.example"], ["*.models.example", "[::1]"]])
+@pytest.mark.parametrize("prefix", ["/", "/v1", "/v1/o'neill & söhne;[x]"])
+def test_what_the_pod_says_to_try_is_allowed(origins, hosts, prefix):
+    policy = Policy(allow_origins=origins, key=HeaderKey(KEY))
+    answered = tried(RuleSet([Rule(policy, hosts=hosts, path_prefix=prefix)]))
+    assert (answered.status, answered.reason) == (204, "allowed")
+
+
+def test_what_the_pod_says_to_try_leaves_a_place_where_only_a_regex_allows():
+    policy = Policy(allow_origins=[Regex(r"https://[a-z]+\.ui\.example")])
+    assert tried(policy, "https://a.ui.example").reason == "allowed"
+    assert tried(policy, "https://ui.example").reason == "origin_not_allowed"
 
 
 def test_rule_is_described_with_where_it_holds():

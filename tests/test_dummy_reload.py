@@ -277,14 +277,17 @@ def test_content_is_taken_only_once_it_is_the_same_at_two_looks(monkeypatch):
     assert live.numbers[RELOADS["ok"]] == 1
 
 
-def test_fault_while_reading_is_no_end_of_watching():
+def test_fault_while_reading_is_no_end_of_watching_and_its_text_is_not_told(caplog):
     def read():
-        raise RuntimeError("why")
+        raise RuntimeError("s3cret")
 
     live = make_live()
     reloader = Reloader(live, Path("/nowhere"), Look(True, "old"), read, speaks=True)
     reloader.reload(Look(True, "new"), lambda call, *given: call(*given))
-    assert live.problems == ("RuntimeError: why",)
+    said = "/nowhere: unexpected RuntimeError while reading it"
+    assert live.problems == (said,)
+    (record,) = caplog.records
+    assert (record.fields, record.exc_info) == ({"problem": said}, None)
 
 
 def make_live():

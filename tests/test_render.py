@@ -40,6 +40,7 @@ SEVERAL = {
         {"corsPolicy": {"allowOrigins": ["*"]}},
     ]
 }
+REFUSING = {"uncovered": "refuse", "rules": [{"pathPrefix": "/v1", **ONE}]}
 FORMS = ("virtualservice", "httproute", "kubernetes", "policy")
 
 
@@ -101,7 +102,9 @@ def test_the_deployment_is_the_example_s(config: str, capsys: pytest.CaptureFixt
     assert [service] == documents((EXAMPLES / "service.yaml").read_text())
 
 
-@pytest.mark.parametrize("config", [ONE, SEVERAL], indirect=True, ids=["one", "several"])
+@pytest.mark.parametrize(
+    "config", [ONE, SEVERAL, REFUSING], indirect=True, ids=["one", "several", "uncovered"]
+)
 def test_the_policy_comes_back(
     config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

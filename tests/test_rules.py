@@ -22,7 +22,7 @@ from meshcors import HeaderKey, Policy, PolicyError, Rule, RuleSet
 from meshcors.answers import Answer, Proceed
 from meshcors.engine import Engine
 from meshcors.rule_engine import NO_RULE, RuleEngine, compile_engine
-from meshcors.rules import MAX_HOST_BYTES, ONE_URL_ONE_POLICY, RuleMap, host_name
+from meshcors.rules import MAX_HOST_BYTES, ONE_URL_ONE_POLICY, RuleMap, Uncovered, host_name
 from tests.calling import UI, Answered, App, call_asgi, call_wsgi, http_scope, preflight
 
 ADMIN = "https://admin.example"
@@ -201,20 +201,23 @@ def test_rules_that_only_overlap_are_kept() -> None:
     assert hash(RuleSet(overlapping)) == hash(RuleSet(overlapping))
 
 
-def test_without_key_values_keeps_all_else() -> None:
+@pytest.mark.parametrize("uncovered", [None, "app", "refuse"])
+def test_without_key_values_keeps_all_else(uncovered: Uncovered | None) -> None:
     key = HeaderKey("x-key", values=["xyz"], exempt_paths=["/healthz"])
     rules = RuleSet(
         [
             Rule(Policy(allow_origins=[UI], key=key), hosts=["a.example"], path_prefix="/v1"),
             Rule(OTHER),
-        ]
+        ],
+        uncovered=uncovered,
     )
     presence = HeaderKey("x-key", exempt_paths=["/healthz"])
     assert rules.without_key_values() == RuleSet(
         [
             Rule(Policy(allow_origins=[UI], key=presence), hosts=["a.example"], path_prefix="/v1"),
             Rule(OTHER),
-        ]
+        ],
+        uncovered=uncovered,
     )
 
 

@@ -228,6 +228,13 @@ INPUTS: dict[str, Input] = {
     "--key-header NAME=": flag_of("--check", "--key-header", "x-key={}"),
     "--max-age": flag_of("--check", "--max-age", "{}"),
     "--uds": flag_of("--uds", "no/{}"),
+    **{
+        flag: flag_of("--check", flag, "{}")
+        for flag in (
+            *("--port", "--admin-port", "--admin-host-name", "--workers", "--max-connections"),
+            *("--drain", "--keep-alive", "--log-format", "--log-level"),
+        )
+    },
     "--key-values": flag_of("--check", "--key-values={}"),
     "an argument of the pod": flag_of("{}"),
     "explain FILE": verb("explain", "{}", "--origin", UI),
@@ -267,16 +274,7 @@ PUBLIC = {
     "allow_headers": _ANSWERED,
     "expose_headers": _ANSWERED,
     "--host": _REPEATED,
-    "--port": _REPEATED,
     "--admin-host": _REPEATED,
-    "--admin-port": _REPEATED,
-    "--admin-host-name": _REPEATED,
-    "--max-connections": _REPEATED,
-    "--workers": _REPEATED,
-    "--drain": _REPEATED,
-    "--keep-alive": _REPEATED,
-    "--log-format": _REPEATED,
-    "--log-level": _REPEATED,
 }
 
 

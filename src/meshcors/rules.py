@@ -108,11 +108,8 @@ class RuleSet:
         return self.uncovered == "refuse"
 
     def without_key_values(self) -> RuleSet:
-        """Return the rules as the pod has them: keys checked for presence only.
-
-        `uncovered` is left out: the pod always refuses what no rule covers.
-        """
-        return RuleSet(
+        """Return the rules as the pod has them: keys checked for presence only."""
+        bare = (
             Rule(
                 rule.policy.without_key_values(),
                 hosts=rule.hosts or None,
@@ -120,6 +117,7 @@ class RuleSet:
             )
             for rule in self.rules
         )
+        return RuleSet(bare, uncovered=self.uncovered)
 
 
 class RuleMap(Generic[T]):

@@ -81,7 +81,7 @@ class Acceptor:
                 logging.WARNING,
                 "closed the longest idle connections to make room",
                 count=self._closed,
-                most=self._most,
+                max_connections=self._most,
             )
             self._closed = 0
 

@@ -28,8 +28,8 @@ _MAX_FIELDS: Final = 16
 
 _PLAIN: Final = "text/plain; charset=utf-8"
 _MISDIRECTED: Final = (
-    "this is shown under an address or localhost; to show it under another name, start the pod with"
-    " --admin-host-name NAME"
+    "this page is shown only if the Host is an address, localhost or a name given with"
+    " --admin-host-name"
 )
 
 # The paths that show the policy.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import socket
 import sys
 from functools import partial
@@ -16,8 +17,8 @@ from typing import Any, NoReturn
 import click
 
 from meshcors.dummy.configuration import Configuration, read
-from meshcors.dummy.descriptors import room_for_connections
-from meshcors.dummy.flags import DEFAULT_ADMIN_PORT, add_flags, policy_values
+from meshcors.dummy.descriptors import DEFAULT_MOST, room_for_connections
+from meshcors.dummy.flags import DEFAULT_ADMIN_PORT, PodCommand, add_flags, policy_values
 from meshcors.dummy.listen import ListenError, listen, listen_unix
 from meshcors.dummy.logs import log, set_up
 from meshcors.dummy.reload import look
@@ -26,6 +27,7 @@ from meshcors.spelling import CONFIG_VARIABLE
 
 
 @click.command(
+    cls=PodCommand,
     context_settings={"help_option_names": ["-h", "--help"], "allow_extra_args": True},
 )
 @add_flags
@@ -47,6 +49,11 @@ def main(context: click.Context, /, **parameters: Any) -> None:
         configuration = read_all()
     except PolicyError as error:
         _refuse(*map(str, error.problems))
+    try:
+        _check_ports(parameters)
+        room = room_for_connections(parameters["max_connections"])
+    except ListenError as error:
+        _refuse(str(error))
     if parameters["check"]:
         _check(configuration)
         return
@@ -54,12 +61,20 @@ def main(context: click.Context, /, **parameters: Any) -> None:
     set_up(parameters["log_format"], parameters["log_level"])
     for warning in configuration.warnings:
         log(logging.WARNING, warning)
+    if parameters["max_connections"] is None and room.pod < DEFAULT_MOST:
+        hint = f"raise it to keep {DEFAULT_MOST}, or set --max-connections"
+        message = f"few connections fit under the limit on open files (ulimit -n): {hint}"
+        log(logging.WARNING, message, max_connections=room.pod)
     try:
         sockets, address = _open(parameters)
         admin_sockets = _open_admin(parameters)
-        room = room_for_connections(parameters["max_connections"])
     except ListenError as error:
         _refuse(str(error))
+    # Only now: a pod that does not start has no port.
+    if parameters["port"] == 0 and not parameters["uds"]:
+        click.echo(f"port {sockets[0].getsockname()[1]}")
+    if parameters["admin_port"] == 0:
+        click.echo(f"admin-port {admin_sockets[0].getsockname()[1]}")
 
     # The server is imported only now: a mistake is told without waiting for it.
     from meshcors.dummy.launch import Launch
@@ -94,6 +109,14 @@ def main(context: click.Context, /, **parameters: Any) -> None:
             Path(parameters["uds"]).unlink(missing_ok=True)
 
 
+def _check_ports(parameters: dict[str, Any]) -> None:
+    """Raise `ListenError` where both ports are one, whether it is free or not."""
+    port, host, admin_host = (parameters[name] for name in ("port", "host", "admin_host"))
+    is_shared = host is None or admin_host in (None, host)
+    if is_shared and not parameters["uds"] and parameters["admin_port"] == port != 0:
+        raise ListenError(f"--admin-port: {port} is --port already: choose another")
+
+
 def _check(configuration: Configuration) -> None:
     """Print what a configuration comes to, as a file could say it; warnings go to stderr."""
     for warning in configuration.warnings:
@@ -102,12 +125,10 @@ def _check(configuration: Configuration) -> None:
 
 
 def _open(parameters: dict[str, Any]) -> tuple[list[socket.socket], str]:
-    """Return the pod's sockets and their address for people; a port that was chosen is printed."""
+    """Return the pod's sockets and their address for people."""
     if parameters["uds"]:
         return [listen_unix(parameters["uds"])], f"the Unix socket {parameters['uds']}"
     sockets = listen(parameters["host"], parameters["port"], "--host", "--port")
-    if parameters["port"] == 0:
-        click.echo(f"port {sockets[0].getsockname()[1]}")
     return sockets, ", ".join(map(_url, sockets))
 
 
@@ -118,17 +139,12 @@ def _open_admin(parameters: dict[str, Any]) -> list[socket.socket]:
         host, host_flag = parameters["host"], "--host"
     port = parameters["admin_port"]
     try:
-        sockets = listen(
-            host, DEFAULT_ADMIN_PORT if port is None else port, host_flag, "--admin-port"
-        )
+        return listen(host, DEFAULT_ADMIN_PORT if port is None else port, host_flag, "--admin-port")
     except ListenError as error:
         if port is not None:
             raise
         log(logging.WARNING, f"no admin page, probes or metrics: {error}")
         return []
-    if port == 0:
-        click.echo(f"admin-port {sockets[0].getsockname()[1]}")
-    return sockets
 
 
 def _url(bound: socket.socket) -> str:
@@ -138,10 +154,10 @@ def _url(bound: socket.socket) -> str:
 
 def _curl_address(parameters: dict[str, Any], sockets: list[socket.socket]) -> str:
     if parameters["uds"]:
-        return f"--unix-socket {parameters['uds']} http://localhost/"
+        return f"--unix-socket {shlex.quote(parameters['uds'])} http://localhost"
     if parameters["host"]:
-        return f"{_url(sockets[0])}/"
-    return f"http://localhost:{sockets[0].getsockname()[1]}/"
+        return _url(sockets[0])
+    return f"http://localhost:{sockets[0].getsockname()[1]}"
 
 
 def run() -> NoReturn:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from meshcors.config import load, to_document
 from meshcors.dummy.pod import Decider
@@ -20,6 +21,7 @@ from meshcors.errors import PolicyWarning
 from meshcors.policy import Policy
 from meshcors.rule_engine import NO_RULE, compile_engine
 from meshcors.rules import Rule, RuleSet
+from meshcors.spelling import CONFIG_VARIABLE, OPTIONS
 
 _DIGITS: Final = 12
 
@@ -45,7 +47,9 @@ class Configuration:
         """Return the configuration that serves `source`."""
         source = source.without_key_values()
         document = to_document(source)
-        digest = sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+        # The pod refuses what no rule covers, whatever is said of that.
+        answered = document | {"uncovered": "refuse"}
+        digest = sha256(json.dumps(answered, sort_keys=True).encode()).hexdigest()
         return cls(
             source,
             compile_engine(source, NO_RULE),
@@ -67,20 +71,21 @@ class Configuration:
     def introduction(self, address: str) -> Iterator[str]:
         """Yield what a pod says on start: what it allows, and a line to try it at `address`.
 
-        `address` is what stands between ``curl -i -X OPTIONS `` and the headers.
+        `address` is what stands between ``curl -i -X OPTIONS `` and the path.
         """
         for rule in self.rules:
             yield f"allows {describe(rule)}"
         rule = self.rules[0]
-        origins = [str(origin) for origin in rule.policy.allow_origins]
-        origin = next((each for each in origins if "*" not in each and "regex:" not in each), None)
-        line = f"try: curl -i -X OPTIONS {address} -H 'Origin: {origin or 'https://ui.example'}'"
+        origin = _allowed_origin(rule.policy)
+        url = f"{address}{quote(rule.path_prefix)}"
+        line = f"curl -i -X OPTIONS {url} -H 'Origin: {origin or 'ORIGIN'}'"
         if rule.hosts:
             line += f" -H 'Host: {rule.hosts[0].replace('*', 'any')}'"
         line += " -H 'Access-Control-Request-Method: POST'"
         if rule.policy.key:
             line += f" -H 'Access-Control-Request-Headers: {rule.policy.key.name}'"
-        yield line
+        fill_in = "" if origin else ", with an origin that the regex allows in place of ORIGIN"
+        yield f"try{fill_in}: {line}"
 
 
 def read(flags: Mapping[str, object], config: str | Path | None) -> Configuration:
@@ -93,8 +98,19 @@ def read(flags: Mapping[str, object], config: str | Path | None) -> Configuratio
         given = load(flags, os.environ, config=config)
     said = [str(each.message) for each in caught]
     if any(rule.policy.key and rule.policy.key.values for rule in _rules(given)):
-        said.append("the key's values: a pod needs none, it checks that a key is there: leave out")
+        said.append(
+            f"{_key_values_label(config)}: not used here: the pod checks that a key is there, not"
+            " which; leave it out unless services read it too"
+        )
     return Configuration.of(given, tuple(dict.fromkeys(said)))
+
+
+def _key_values_label(config: str | Path | None) -> str:
+    """Return what gave the key's values: a variable, else the file that is read."""
+    for option in OPTIONS:
+        if option.name == "key.values" and os.environ.get(option.variable, "").strip():
+            return option.variable
+    return f"{config or os.environ[CONFIG_VARIABLE]}: key.valuesFile"
 
 
 def describe(rule: Rule) -> str:
@@ -111,6 +127,17 @@ def describe(rule: Rule) -> str:
         parts.append("with credentials")
     where = f"{', '.join(rule.hosts)}{rule.path_prefix if rule.path_prefix != '/' else ''}"
     return f"{where}: {'; '.join(parts)}" if where else "; ".join(parts)
+
+
+def _allowed_origin(policy: Policy) -> str | None:
+    """Return an origin that is allowed; None where only regexes say which are."""
+    patterns = [origin for origin in policy.allow_origins if isinstance(origin, str)]
+    exact_first = sorted(patterns, key=lambda pattern: "*" in pattern)
+    if not exact_first:
+        return None
+    if exact_first[0] == "*":
+        return "https://ui.example"
+    return exact_first[0].removesuffix(":*").replace("*.", "any.")
 
 
 def _rules(source: Policy | RuleSet) -> tuple[Rule, ...]:

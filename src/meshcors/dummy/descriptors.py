@@ -11,8 +11,9 @@ from meshcors.dummy.listen import ListenError
 DEFAULT_MOST: Final = 1000
 # Probes, a scrape and a few people.
 _MOST_ADMIN: Final = 64
-# What the event loop opens, files that are read, and connections that are on their way out.
-_SPARE: Final = 24
+# What is listened on, what the event loop opens, files that are read, and connections that are on
+# their way out.
+_SPARE: Final = 26
 
 
 class Room(NamedTuple):
@@ -25,7 +26,8 @@ class Room(NamedTuple):
 def room_for_connections(asked: int | None) -> Room:
     """Return the room that the limit on open files leaves, `asked` for by ``--max-connections``.
 
-    Raises `ListenError` where there is not as much, or none. Counts what is open by now.
+    Raises `ListenError` where there is not as much, or none. Counts what is open by now, before
+    anything is listened on.
     """
     left = _left()
     if left is None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isnan
 from typing import Any, Final, TypeAlias
 
 import click
 
 from meshcors.dummy.descriptors import DEFAULT_MOST
+from meshcors.errors import did_you_mean
 from meshcors.rules import host_name
 from meshcors.spelling import CONFIG_VARIABLE, FLAG, NAMES, OPTIONS, ORIGINS, Option
 
@@ -25,8 +27,23 @@ _HELP: Final = {
     "key.name": "The request header by which a service is picked, as model-api-key.",
 }
 _METAVARS: Final = {ORIGINS: "ORIGIN", NAMES: "NAME"}
-# A day; longer drains and pauses are mistakes.
-_SECONDS: Final = click.FloatRange(0, 86400)
+
+
+class _Seconds(click.FloatRange):
+    """Seconds of a day; longer drains and pauses are mistakes."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 86400)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; nan is in no range, but below and above none either."""
+        number = super().convert(value, param, ctx)
+        if isnan(number):
+            self.fail("not a number", param, ctx)
+        return number
+
+
+_SECONDS: Final = _Seconds()
 _PORT: Final = click.IntRange(0, 65535)
 
 DEFAULT_ADMIN_PORT: Final = 9090
@@ -38,9 +55,7 @@ _POD_FLAGS: Final = (
         help="A file with the policy or rules: YAML, JSON or TOML; an Istio VirtualService too."
         f" It is watched, and reloaded when it changes. [{CONFIG_VARIABLE}]",
     ),
-    click.option(
-        "--check", is_flag=True, help="Check the configuration, print what it comes to, and end."
-    ),
+    click.option("--check", is_flag=True, help="Read the policy, print it as JSON, and end."),
     click.option("--host", metavar="HOST", help="Where to listen; without it, on every interface."),
     click.option(
         "--port",
@@ -120,6 +135,42 @@ _POD_FLAGS: Final = (
 )
 
 
+class PodCommand(click.Command):
+    """A command that says in the pod's words what is wrong with a flag, and never what was given.
+
+    Raises `click.UsageError`.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name = error.option_name
+            known = [flag for each in self.params for flag in (*each.opts, *each.secondary_opts)]
+            hint = did_you_mean(name, known)
+            if name.startswith("--key-value"):
+                hint = "the pod holds no values, only the name of their header: --key-header"
+            raise click.UsageError(f"{name}: {hint}") from None
+        except click.BadParameter as error:
+            if error.param is None:
+                raise
+            hint = _what_to_write(error.param.type) or error.message
+            raise click.UsageError(f"{error.param.opts[0]}: {hint}") from None
+
+
+def _what_to_write(kind: object) -> str | None:
+    """Return what a flag of this kind takes; None where its own message says so."""
+    if isinstance(kind, click.Choice):
+        return f"write {', '.join(kind.choices[:-1])} or {kind.choices[-1]}"
+    if not isinstance(kind, click.IntRange | click.FloatRange):
+        return None
+    number = "a whole number" if isinstance(kind, click.IntRange) else "a number"
+    if kind.max is None:
+        return f"write {number}, at least {kind.min}"
+    return f"write {number} from {kind.min} to {kind.max}"
+
+
 def add_flags(command: Command) -> Command:
     """Add all flags to a command's function; the policy's come first."""
     for flag in reversed(_POD_FLAGS):
@@ -140,7 +191,7 @@ def _host_name(text: str) -> str:
     name = host_name(text.encode("utf-8", "surrogateescape"))
     # Of a name and a port the name would be taken; what is printed says that there is no port.
     if name is None or name != text.lower().rstrip("."):
-        raise click.BadParameter(f"{text!r}: a host name alone, as admin.example")
+        raise click.BadParameter("write the host name alone, such as admin.example")
     return name
 
 

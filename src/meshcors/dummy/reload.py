@@ -108,8 +108,9 @@ class Reloader:
         except PolicyError as error:
             problems = tuple(map(str, error.problems))
         except Exception as error:
-            # Whatever it is, the configuration that serves is not at fault.
-            problems = (f"{type(error).__name__}: {error}",)
+            # Whatever it is, the configuration that serves is not at fault. Its text may hold what
+            # was given for a key.
+            problems = (f"{self._path}: unexpected {type(error).__name__} while reading it",)
         else:
             if now.readable and not now.text.strip():
                 problems = (f"{self._path}: the file is empty",)
