@@ -321,6 +321,59 @@ def test_uncovered_that_says_nothing_is_refused(file: Any) -> None:
     assert problems(error) == [("uncovered_without_rules", "MESHCORS_UNCOVERED")]
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        pytest.param({"allowOrigins": [UI], "uncovered": "app"}, id="fields"),
+        pytest.param({"corsPolicy": {"allowOrigins": [UI]}, "uncovered": "app"}, id="beside"),
+        pytest.param({"corsPolicy": {"allowOrigins": [UI], "uncovered": "app"}}, id="inside"),
+    ],
+)
+def test_uncovered_in_the_file_of_a_single_policy(file: Any, document: Any) -> None:
+    path = file(document)
+    told = "uncovered: a single policy covers every URL: leave this out [uncovered_without_rules]"
+    for read in (
+        config.rules_from_file,
+        config.from_file,
+        lambda path: config.load({}, {}, config=path),
+    ):
+        with pytest.raises(PolicyError) as error:
+            read(path)
+        assert str(error.value) == f"{path}: {told}"
+
+
+BESIDE = {"corsPolicy": {"allowOrigins": [UI]}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "hint"),
+    [
+        ({"uncovered": "app"}, "uncovered: write it beside rules, at the top of the file ["),
+        ({"exposeHeaders": ["x"]}, "exposeHeaders: belongs inside corsPolicy ["),
+        ({"exemptPaths": ["/x"]}, "exemptPaths: belongs inside key ["),
+        ({"pathprefix": "/x"}, "pathprefix: unknown; did you mean pathPrefix? ["),
+    ],
+)
+def test_hint_of_a_misplaced_field_of_a_rule(file: Any, fields: Any, hint: str) -> None:
+    with pytest.raises(PolicyError) as error:
+        config.rules_from_file(file({"rules": [{**BESIDE, **fields}]}))
+    assert f"rules[0].{hint}" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "hint"),
+    [
+        ({"dangerouslyAllowNullOrigin": True}, "belongs inside corsPolicy ["),
+        ({"exposeHeaders": ["x"]}, "belongs inside corsPolicy ["),
+        ({"valuesFile": "keys"}, "belongs inside key ["),
+    ],
+)
+def test_hint_of_a_misplaced_field_of_a_policy(file: Any, fields: Any, hint: str) -> None:
+    with pytest.raises(PolicyError) as error:
+        config.from_file(file({**BESIDE, **fields}))
+    assert f"{next(iter(fields))}: {hint}" in str(error.value)
+
+
 # --- VirtualServices
 
 

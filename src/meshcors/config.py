@@ -24,6 +24,7 @@ from meshcors.settings import (
     read_fields,
     read_flags,
     read_policy,
+    uncovered_without_rules,
 )
 from meshcors.spelling import (
     CONFIG_VARIABLE,
@@ -95,8 +96,7 @@ def _with_uncovered(
     if uncovered is None:
         return source
     if isinstance(source, Policy):
-        hint = "a single policy covers every URL: leave this out"
-        raise PolicyError([Problem("uncovered_without_rules", label, "", hint)])
+        raise PolicyError([uncovered_without_rules(label)])
     try:
         return RuleSet(source.rules, uncovered=uncovered)
     except PolicyError as error:

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from meshcors.errors import PolicyError, Problem, did_you_mean, warn
+from meshcors.errors import PolicyError, Problem, warn
 from meshcors.policy import Policy
 from meshcors.rules import EVERY_HOST, ONE_URL_ONE_POLICY, Coverage, Rule, RuleSet, Uncovered
-from meshcors.settings import POLICY_FIELDS, Place, read_mapping, read_policy
+from meshcors.settings import POLICY_FIELDS, Place, read_mapping, read_policy, unknown_field
 
 _RULE_FIELDS: Final = ("hosts", "pathPrefix", "corsPolicy", "key")
 # How people write that a rule depends on a header's value, in a rule and in its key.
@@ -78,9 +78,7 @@ def _read_rule(problems: list[Problem], item: object, place: Place) -> Rule | No
     _refuse_values(problems, fields, place)
     known = _RULE_FIELDS if "corsPolicy" in fields else (*_RULE_FIELDS, *POLICY_FIELDS)
     for name in [name for name in fields if name not in known]:
-        problems.append(
-            Problem("unknown_field", str(place.at(name)), "", did_you_mean(name, known))
-        )
+        problems.append(unknown_field(place, (name,), known))
         del fields[name]
     hosts, prefix = fields.pop("hosts", None), fields.pop("pathPrefix", None)
     policy = _read_policy(problems, fields, place)

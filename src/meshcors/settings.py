@@ -6,7 +6,7 @@ Whatever is wrong is named as its source spells it, all of it at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from pathlib import Path
@@ -199,8 +199,10 @@ def read_fields(problems: list[Problem], data: object, place: Place) -> Settings
                 near = [".".join(known) for known in _FILE_OPTIONS if len(known) == len(keys)]
                 name = _CAPITAL.sub(r"_\g<0>", keys[-1])
                 hint = _elsewhere(settings, name, (value, ()), (label, "file"))
-                hint = hint or did_you_mean(".".join(keys), near)
-                problems.append(Problem("unknown_field", label, "", hint))
+                if hint is not None:
+                    problems.append(Problem("unknown_field", label, "", hint))
+                else:
+                    problems.append(unknown_field(place, keys, near))
         elif value is not None or option.kind is KEY_FILE:
             # Nothing where a secret is to be must not become "any key will do" either.
             if option.kind is KEY_FILE and isinstance(value, str):
@@ -208,6 +210,29 @@ def read_fields(problems: list[Problem], data: object, place: Place) -> Settings
             read = partial(option.kind.read_data, value)
             _keep(problems, settings, option, (label, "file"), read)
     return settings
+
+
+def unknown_field(place: Place, keys: tuple[str, ...], known: Collection[str]) -> Problem:
+    """Return what is wrong with a field that does not belong at `place`, where the `known` do."""
+    label = str(_at(place, keys))
+    name = keys[-1]
+    if name == "uncovered":
+        if not place.keys:
+            return uncovered_without_rules(label)
+        hint = "write it beside rules, at the top of the file"
+    elif keys in _FILE_OPTIONS and "corsPolicy" in known:
+        hint = "belongs inside corsPolicy"
+    elif ("key", name) in _FILE_OPTIONS and len(keys) == 1:
+        hint = "belongs inside key"
+    else:
+        hint = did_you_mean(".".join(keys), known)
+    return Problem("unknown_field", label, "", hint)
+
+
+def uncovered_without_rules(label: str) -> Problem:
+    """Return the problem of an `uncovered`, given as `label`, beside a single policy."""
+    hint = "a single policy covers every URL: leave this out"
+    return Problem("uncovered_without_rules", label, "", hint)
 
 
 def _at(place: Place, keys: Iterable[str]) -> Place:
@@ -222,9 +247,7 @@ def _fields(
     key = top.pop("key", None)
     if "corsPolicy" in top:
         body = read_mapping(problems, top.pop("corsPolicy"), place.at("corsPolicy"))
-        for name in top:
-            hint = did_you_mean(name, ["corsPolicy", "key"])
-            problems.append(Problem("unknown_field", str(place.at(name)), "", hint))
+        problems += [unknown_field(place, (name,), ["corsPolicy", "key"]) for name in top]
     else:
         body = top
     for name, value in body.items():
