@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import warnings
@@ -573,6 +574,16 @@ def test_wrong_document(document: Any, expected: list[tuple[str, str]], tmp_path
     assert [(f, c) for f, c in found] == labelled
 
 
+@pytest.mark.parametrize("field", ["value", "values"])
+def test_key_values_in_a_file_are_refused_unseen(field: str, tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    as_json({"allowOrigins": [UI], "key": {"header": "k", field: ["s3cret"]}}, path)
+    with pytest.raises(PolicyError) as caught:
+        from_file(path)
+    hint = "values do not belong in this file: write valuesFile"
+    assert str(caught.value) == f"{path}: key.{field}: {hint} [unknown_field]"
+
+
 def test_prefix_is_refused_with_its_danger(tmp_path: Path) -> None:
     path = tmp_path / "policy.json"
     as_json({"allowOrigins": [{"prefix": "https://app"}]}, path)
@@ -656,6 +667,21 @@ def test_no_file(path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     ((_, code),) = problems(from_file, path)
     assert code == "file_unreadable"
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_no_regular_file_is_named_by_what_gave_it(make: Any, tmp_path: Path) -> None:
+    path = tmp_path / "ff"
+    make(path)
+    for given_by, read in (
+        ("path", lambda: from_file(path)),
+        ("config", lambda: load(None, {}, config=path)),
+        ("--config", lambda: load({}, {}, config=path)),
+        ("MESHCORS_CONFIG", lambda: from_environment(environment(CONFIG=str(path)))),
+    ):
+        with pytest.raises(PolicyError) as caught:
+            read()
+        assert re.match(rf"{given_by}: {re.escape(str(path))}: a \w+, not", str(caught.value))
 
 
 @pytest.mark.parametrize(

@@ -474,6 +474,10 @@ KEY_ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any], list[str]]] = [
     ("a path with //", ("x-key",), {"exempt_paths": ["//a"]}, ["path_never_matches"]),
     ("a path with ..", ("x-key",), {"exempt_paths": ["/a/../b"]}, ["path_never_matches"]),
     ("a path with .", ("x-key",), {"exempt_paths": ["/./*"]}, ["path_never_matches"]),
+    ("an encoded path", ("x-key",), {"exempt_paths": ["/%41"]}, ["path_encoded"]),
+    ("an encoded prefix", ("x-key",), {"exempt_paths": ["/%41/*"]}, ["path_encoded"]),
+    ("a path with a query", ("x-key",), {"exempt_paths": ["/a?x"]}, ["path_encoded"]),
+    ("a path with a fragment", ("x-key",), {"exempt_paths": ["/a#x"]}, ["path_encoded"]),
     ("a path no text", ("x-key",), {"exempt_paths": [Path("/a")]}, ["wrong_type"]),
     ("name and values exchanged", (["xyz"], "x-key"), {}, ["wrong_type", "not_a_list"]),
     (

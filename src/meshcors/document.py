@@ -48,7 +48,12 @@ def _documents(path: str | Path, given_by: str) -> list[object]:
     try:
         text = read_text(path)
     except FileError as error:
-        raise _wrong(file_label(path, given_by), _UNREAD[error.kind], error.hint) from None
+        code = _UNREAD[error.kind]
+        if error.kind != "unreadable":
+            raise _wrong(path, code, error.hint) from None
+        # What is wrong is the path that was given, and not what is in the file.
+        named = str(path) if file_label(path, "") else ""
+        raise PolicyError([Problem(code, given_by, named, error.hint)]) from None
     path = Path(path)
     read = {".json": _read_json, ".toml": _read_toml}.get(path.suffix.lower(), _read_yaml)
     try:

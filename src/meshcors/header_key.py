@@ -19,7 +19,7 @@ from meshcors.headers import (
     is_token,
 )
 from meshcors.key_values import KeyValues
-from meshcors.paths import is_plain_path
+from meshcors.paths import never_matches
 from meshcors.regular_file import FileError, read_text
 
 _UNREAD: Final = {
@@ -166,7 +166,7 @@ def _exempt_paths(found: Findings, paths: object) -> tuple[str, ...]:
         elif "*" in stem:
             hint = "* stands only at the end, for all below: /prefix/*"
             found.add("path_wildcard", field, where, hint)
-        elif not is_plain_path(stem or "/"):
-            hint = "no . or .. segments, no // and no control characters"
-            found.add("path_never_matches", field, where, hint)
+        elif wrong := never_matches(stem or "/"):
+            code, hint = wrong
+            found.add(code, field, where, hint)
     return tuple(kept)

@@ -15,7 +15,7 @@ from typing import Final, Generic, Literal, TypeAlias, TypeVar, cast
 from meshcors.errors import shown
 from meshcors.findings import Findings
 from meshcors.origins import OriginError, OriginPattern
-from meshcors.paths import is_plain_path
+from meshcors.paths import is_plain_path, never_matches
 from meshcors.policy import Policy
 
 T = TypeVar("T")
@@ -327,9 +327,7 @@ def _prefix(found: Findings, path: object) -> str:
         found.add("path_not_absolute", field, shown(path), f"a path begins with /: /{path}")
     elif "*" in path:
         found.add("path_wildcard", field, shown(path), "a prefix covers all below it: leave out *")
-    elif not {"%", "?", "#"}.isdisjoint(path):
-        found.add("path_encoded", field, shown(path), "write the path decoded, without its query")
-    elif not is_plain_path(path):
-        hint = "no . or .. segments, no // and no control characters"
-        found.add("path_never_matches", field, shown(path), hint)
+    elif wrong := never_matches(path):
+        code, hint = wrong
+        found.add(code, field, shown(path), hint)
     return path.removesuffix("/") or _WHOLE

@@ -38,6 +38,9 @@ _SERVICE_LINK: Final = re.compile(
 # Fields of Istio's corsPolicy that say what the mesh does, which a policy has no part in.
 _CAPITAL: Final = re.compile(r"(?<=[a-z])[A-Z]")
 _MESH_ONLY: Final = frozenset({"unmatchedPreflights"})
+# How people write a key's values into a file, which never holds them.
+KEY_VALUES_FIELDS: Final = frozenset({"value", "values"})
+NO_VALUES_HERE: Final = "values do not belong in this file: write valuesFile"
 
 
 class Setting(NamedTuple):
@@ -220,6 +223,8 @@ def unknown_field(place: Place, keys: tuple[str, ...], known: Collection[str]) -
         if not place.keys:
             return uncovered_without_rules(label)
         hint = "write it beside rules, at the top of the file"
+    elif keys[0] == "key" and name in KEY_VALUES_FIELDS:
+        hint = NO_VALUES_HERE
     elif keys in _FILE_OPTIONS and "corsPolicy" in known:
         hint = "belongs inside corsPolicy"
     elif ("key", name) in _FILE_OPTIONS and len(keys) == 1:
