@@ -130,7 +130,7 @@ def from_file(path: str | Path) -> Policy:
     documents = read_documents(path)
     if holds_rules(documents):
         raise _not_one_policy(path)
-    return read_policy([], only_document(path, documents), Place(path))
+    return read_policy([], _only_policy(path, documents), Place(path))
 
 
 def rules_from_file(path: str | Path) -> RuleSet:
@@ -144,7 +144,7 @@ def rules_from_file(path: str | Path) -> RuleSet:
     documents = read_documents(path)
     if holds_rules(documents):
         return read_rules([], documents, Place(path))
-    return RuleSet([Rule(read_policy([], only_document(path, documents), Place(path)))])
+    return RuleSet([Rule(read_policy([], _only_policy(path, documents), Place(path)))])
 
 
 def load(
@@ -170,7 +170,7 @@ def load(
         problems += [Problem("rules_and_options", label, "", hint) for label in given]
         rules = read_rules(problems, documents, Place(path))
         return _with_uncovered(rules, _uncovered(environ), UNCOVERED_VARIABLE)
-    settings = read_fields(problems, only_document(path, documents), Place(path)) if path else {}
+    settings = read_fields(problems, _only_policy(path, documents), Place(path)) if path else {}
     settings |= read_environment(problems, environ)
     settings |= read_flags(problems, flags or {})
     labels = {option.name: option.variable for option in reversed(OPTIONS)}
@@ -239,6 +239,19 @@ def _rule_document(rule: Rule, key_values_file: str | Path | None) -> dict[str, 
     hosts = {"hosts": list(rule.hosts)} if rule.hosts else {}
     prefix = {} if rule.path_prefix == "/" else {"pathPrefix": rule.path_prefix}
     return {**hosts, **prefix, **to_document(rule.policy, key_values_file=key_values_file)}
+
+
+def _only_policy(path: str | Path, documents: list[object]) -> object:
+    """Return the plain data of the one policy in a file's `documents`; raises `PolicyError`."""
+    for document in documents:
+        kind = document.get("kind") if isinstance(document, Mapping) else None
+        if isinstance(kind, str):
+            if kind == "VirtualService":
+                field, kind, hint = "apiVersion", "", "write networking.istio.io/v1"
+            else:
+                field, hint = "kind", "give a policy, rules or a VirtualService"
+            raise PolicyError([Problem("file_of_other_kind", f"{path}: {field}", kind, hint)])
+    return only_document(path, documents)
 
 
 def _not_one_policy(path: str | Path) -> PolicyError:

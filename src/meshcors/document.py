@@ -119,6 +119,8 @@ def _read_yaml(path: Path, text: str) -> list[object]:
         place = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
         # Of a duplicate key it would also tell the values, of a tag what stands there.
         reason = re.split(" with value | handle ", error.problem or error.context or "malformed")[0]
+        if error.context == "while scanning an alias":
+            reason = f'{reason}; an asterisk is a string only in quotes: quote it: "*"'
         raise _wrong(path, "file_malformed", f"{place}{reason}") from None
     except (YAMLError, ValueError) as error:
         raise _wrong(path, "file_malformed", str(error).partition("\n")[0]) from None

@@ -298,6 +298,8 @@ def _check_host(host: str, subdomains: bool) -> None:
             raise OriginError("origin_ip_address", f"browsers send {canonical}")
         return
     labels = host.split(".")
+    if labels[-1] == "" and "" not in labels[:-1] and labels != [""]:
+        raise OriginError("origin_host", "leave out the last dot")
     if "" in labels:
         raise OriginError("origin_host", "the host is missing or has an empty label")
     if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):

@@ -125,18 +125,25 @@ def _fill(policy: Policy, options: Mapping[str, object]) -> list[tuple[str, str]
     """Give a new `policy` its fields; return the notes on what has no effect."""
     found = Findings()
     known = PolicyOptions.__annotations__
-    unknown = options.keys() - known.keys()
-    for name in unknown:
+    names_origins = False
+    for name in options.keys() - known.keys():
         hint = other_names.hint(name, options[name], options.get("allow_origins"))
-        found.add("unknown_option", name, "", hint or did_you_mean(name, known))
+        hint = hint or did_you_mean(name, known)
+        found.add("unknown_option", name, "", hint)
+        names_origins |= other_names.means_origins(name, options[name])
+        names_origins |= hint == NEAR_ORIGINS
     for name, settle in _SETTLE.items():
         object.__setattr__(policy, name, settle(found, name, options.get(name)))
-    if any(map(other_names.means_origins, unknown)):
+    if names_origins:
         found.problems = [each for each in found.problems if each.code != "no_origins"]
     _check_origins(found, policy)
     _check_wildcards(found, policy)
     found.raise_if_wrong()
     return list(_notes(policy))
+
+
+# What is said of an option that is meant for the origins: they are not missing as well.
+NEAR_ORIGINS: Final = did_you_mean("allow_origins", ["allow_origins"])
 
 
 def _origins(found: Findings, field: str, value: object) -> tuple[AllowedOrigin, ...]:
@@ -153,6 +160,15 @@ def _origins(found: Findings, field: str, value: object) -> tuple[AllowedOrigin,
 def _origin_hint(item: object) -> str:
     if isinstance(item, re.Pattern):
         return f"write {written_regex(item)}, with meshcors.origins.Regex"
+    if isinstance(item, Mapping):
+        # As in Istio's corsPolicy.
+        match cast("Mapping[object, object]", item):
+            case {"regex": str(pattern)}:
+                return f"write {written_regex(pattern)}, with meshcors.origins.Regex"
+            case {"exact": str(origin)}:
+                return f"write {shown(origin)}"
+            case _:
+                pass
     return "an origin is a string or a meshcors.origins.Regex"
 
 
@@ -235,6 +251,8 @@ _SETTLE: Final[dict[str, Callable[[Findings, str, object], object]]] = {
 }
 
 
+SEVERAL_ORIGINS: Final = "several origins with blanks between: write a list"
+
 # What is in regular expressions, and never in an origin.
 _LOOKS_LIKE_REGEX: Final = re.compile(r"[\\^$(){}|]|\.[*+]|\[[^\]:]*-")
 
@@ -265,11 +283,29 @@ def _check_origins(found: Findings, policy: Policy) -> None:
 
 def _note_wrong_origin(found: Findings, item: str, error: OriginError) -> None:
     field = "allow_origins"
-    if _LOOKS_LIKE_REGEX.search(item):
+    if (advice := _advice(item)) is not None:
+        found.add(error.code, field, shown(item), advice)
+    elif _LOOKS_LIKE_REGEX.search(item):
         hint = f"{error.hint}; if it is a regular expression, write {written_regex(item)}"
         found.add(error.code, field, item, hint)
     elif not found.several(field, item):
         found.problems.append(problem(error, field, item))
+
+
+def _advice(item: str) -> str | None:
+    """Return what to write for an `item` that is a slip of the pen around an origin."""
+    parts = item.split()
+    if not parts:
+        return "an empty origin: leave it out"
+    if item.startswith("regex:"):
+        return f"write {written_regex(item.removeprefix('regex:'))}, with meshcors.origins.Regex"
+    if len(parts) > 1 and all("://" in part for part in parts):
+        return SEVERAL_ORIGINS
+    if item != item.strip():
+        return "leave out the blank"
+    if item != item.strip("\"'"):
+        return "leave out the quotes"
+    return None
 
 
 def _check_regex(found: Findings, policy: Policy, regex: Regex) -> None:

@@ -83,6 +83,8 @@ def _read_list(problems: list[Problem], top: dict[str, object], place: Place) ->
 
 def _read_rule(problems: list[Problem], item: object, place: Place) -> Rule | None:
     fields = read_mapping(problems, item, place)
+    if item is not None and not isinstance(item, Mapping):
+        return None
     _refuse_values(problems, fields, place)
     known = _RULE_FIELDS if "corsPolicy" in fields else (*_RULE_FIELDS, *POLICY_FIELDS)
     for name in [name for name in fields if name not in known]:

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 from meshcors import other_names
 from meshcors.errors import PolicyError, Problem, did_you_mean, shown, warn
 from meshcors.header_key import HeaderKey
-from meshcors.policy import Policy, make
+from meshcors.policy import NEAR_ORIGINS, Policy, make
 from meshcors.spelling import (
     KEY_FILE,
     NAMES,
@@ -147,6 +147,7 @@ def read_environment(problems: list[Problem], environ: Mapping[str, str]) -> Set
             name = variable.removeprefix("MESHCORS_")
             hint = _elsewhere(settings, name, (text, beside), (variable, "variable"))
             hint = hint or did_you_mean(variable, [*known, *OTHER_VARIABLES])
+            _note_near_origins(settings, hint, (variable, "variable"))
             problems.append(Problem("unknown_variable", variable, "", hint))
     return settings
 
@@ -159,9 +160,15 @@ def _elsewhere(
     Where it says which origins are allowed, they are not missing as well.
     """
     hint = other_names.hint(name, *given)
-    if other_names.means_origins(name):
+    if other_names.means_origins(name, given[0]):
         settings.setdefault("allow_origins", Setting(_UNREAD, *given_by))
     return hint and respell(hint, given_by[1])
+
+
+def _note_near_origins(settings: Settings, hint: str, given_by: tuple[str, Source]) -> None:
+    """Note that the origins are not missing as well where a name is nearly theirs."""
+    if hint == respell(NEAR_ORIGINS, given_by[1]):
+        settings.setdefault("allow_origins", Setting(_UNREAD, *given_by))
 
 
 def read_flags(problems: list[Problem], flags: Mapping[str, object]) -> Settings:
@@ -194,6 +201,9 @@ def read_policy(problems: list[Problem], data: object, place: Place) -> Policy:
 def read_fields(problems: list[Problem], data: object, place: Place) -> Settings:
     """Read a policy's fields from a file's plain `data`; an unknown one is a problem."""
     settings: Settings = {}
+    for part, at in _parts(data, place):
+        if part is not None and not isinstance(part, Mapping):
+            settings["allow_origins"] = Setting(_UNREAD, str(at), "file")
     for keys, value in _fields(problems, data, place):
         label = str(_at(place, keys))
         option = _FILE_OPTIONS.get(keys)
@@ -206,6 +216,7 @@ def read_fields(problems: list[Problem], data: object, place: Place) -> Settings
                     problems.append(Problem("unknown_field", label, "", hint))
                 else:
                     problems.append(unknown_field(place, keys, near))
+                    _note_near_origins(settings, problems[-1].hint, (label, "file"))
         elif value is not None or option.kind is KEY_FILE:
             # Nothing where a secret is to be must not become "any key will do" either.
             if option.kind is KEY_FILE and isinstance(value, str):
@@ -259,6 +270,14 @@ def _fields(
         yield (name,), value
     for name, value in read_mapping(problems, key, place.at("key")).items():
         yield ("key", name), value
+
+
+def _parts(data: object, place: Place) -> Iterator[tuple[object, Place]]:
+    """Yield what must be a mapping for a policy to be in it, and its place."""
+    yield data, place
+    if isinstance(data, Mapping):
+        fields = cast("Mapping[object, object]", data)
+        yield fields.get("corsPolicy"), place.at("corsPolicy")
 
 
 def read_mapping(problems: list[Problem], data: object, place: Place) -> dict[str, object]:
