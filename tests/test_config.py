@@ -948,6 +948,14 @@ def test_a_flag_may_have_a_regex_with_a_comma() -> None:
         ({"allowOriginRegex": r"a\.b"}, r'write allowOrigins: [{regex: "a\\.b"}] ['),
         ({"allowOrigins": [r"https://.*\.x"]}, r'write {regex: "https://.*\\.x"} ['),
         ({"origins": "*"}, "here it is allowOrigins ["),
+        ([UI], ".json: a file is a mapping of fields, such as allowOrigins: [...] ["),
+        ({"corsPolicy": 5}, "corsPolicy: write a mapping of fields, such as allowOrigins: [...] ["),
+        ({"allowOrigins": [UI], "key": "s3cret"}, "fields, such as header: model-api-key ["),
+        ({"allowOrigins": [{}]}, "write a string, {exact: ...} or {regex: ...} ["),
+        (
+            {"allowOrigins": [UI], "maxAge": "x"},
+            "write whole seconds, such as 600, or a duration such as 10m or 24h [",
+        ),
         ({"allowOrigins": ["regex:https://x"]}, 'write {regex: "https://x"} ['),
         ({"allowOrigins": [f"{UI} {UI}:1"]}, "several origins with blanks between: write a list ["),
         ({"allowOrigins": [None]}, 'allowOrigins: quote it: "null" ['),
@@ -960,12 +968,12 @@ def test_a_flag_may_have_a_regex_with_a_comma() -> None:
             {"allowOrigins": [UI], "keyValues": ["s3cret"]},
             "keyValues: write key: {header: model-api-key, valuesFile: PATH} [",
         ),
-        ({"allowOrigins": [5]}, "a text, {exact: ...} or {regex: ...} ["),
+        ({"allowOrigins": [5]}, "a string, {exact: ...} or {regex: ...} ["),
         ({"allowOrigins": [UI], "allowCredentials": "yes"}, "write true or false ["),
         ({"allowOrigins": [UI], "allowMethods": ["PUT, PATCH"]}, "write a list: ['PUT', 'PATCH']"),
     ],
 )
-def test_hint_of_a_file(fields: dict[str, Any], hint: str, tmp_path: Path) -> None:
+def test_hint_of_a_file(fields: Any, hint: str, tmp_path: Path) -> None:
     path = tmp_path / "policy.json"
     as_json(fields, path)
     with pytest.raises(PolicyError) as caught:

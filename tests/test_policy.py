@@ -314,6 +314,31 @@ def test_all_problems_at_once() -> None:
                 *("max_age", "allow_private_network"),
             )
         ),
+        pytest.param(
+            {"allow_origins": [UI], "allow_methods": ["put"]},
+            "put: methods are case-sensitive: write PUT [",
+            id="case of a method",
+        ),
+        pytest.param(
+            {"allow_origins": [UI], "allow_methods": ["P UT"]},
+            ": not a method name: write one word, such as PUT [",
+            id="no method",
+        ),
+        pytest.param(
+            {"allow_origins": [UI], "allow_headers": ["x a"]},
+            ": not a header name: letters, digits and -, without blanks [",
+            id="no header",
+        ),
+        pytest.param(
+            {"allow_origins": ["https://xn--f.example"]},
+            ": xn--f is not valid Punycode, so no browser sends it [",
+            id="no Punycode",
+        ),
+        pytest.param(
+            {"allow_origins": ["https://1.2.3"]},
+            ": write an IPv4 address as four numbers, such as 192.0.2.1 [",
+            id="no IPv4 address",
+        ),
         # slips of the pen around an origin
         pytest.param(
             {"allow_origins": ["regex:https://.*"]},
@@ -569,6 +594,25 @@ def test_key_that_does_not_start(
         HeaderKey(*args, **more)
     assert [problem.code for problem in caught.value.problems] == expected
     assert "xyz" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("x-key: s3cret", "x", "key.name: not a header name: write one such as model-api-key,"),
+        ("x-key", "s3cret ", "number 1: leave out the white space around it ["),
+        (
+            "x-key",
+            "s3cret,b",
+            "1: a key cannot contain a comma, because two header lines are joined with one [",
+        ),
+    ],
+)
+def test_hint_of_a_key(name: str, value: str, hint: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        HeaderKey(name, [value])
+    assert hint in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_key_is_a_value_and_keeps_its_secret() -> None:

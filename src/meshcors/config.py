@@ -79,8 +79,8 @@ def _warn_of_open_keys(source: Policy | RuleSet) -> None:
     keys = [policy.key for policy in policies if policy.key is not None]
     for name in dict.fromkeys(key.name for key in keys if key.values is None):
         warn(
-            f"key: {name} has no values here: any value will do; give them with HeaderKey's values,"
-            " MESHCORS_KEY_VALUES_FILE or key.valuesFile"
+            f"key: {name} has no values, so any value is accepted; set them with HeaderKey's"
+            " values, MESHCORS_KEY_VALUES_FILE or key.valuesFile"
         )
 
 
@@ -111,9 +111,9 @@ def argument(source: Policy | RuleSet) -> dict[str, Any]:
 def from_environment(environ: Mapping[str, str] = os.environ) -> Policy:
     """Return the policy that the ``MESHCORS_*`` variables of `environ` describe.
 
-    Lists are separated by commas, an empty variable is as good as none. ``MESHCORS_CONFIG`` names a
-    file (see `from_file`) whose options the other variables beat. Raises `PolicyError`, also for
-    unknown ``MESHCORS_*`` names, and for a file of rules.
+    Lists are separated by commas, an empty variable is treated as unset. ``MESHCORS_CONFIG``
+    names a file (see `from_file`) whose options the other variables beat. Raises `PolicyError`,
+    also for unknown ``MESHCORS_*`` names, and for a file of rules.
     """
     loaded = load(None, environ)
     if isinstance(loaded, RuleSet):

@@ -86,7 +86,7 @@ def _key_name(found: Findings, name: object) -> str:
         return ""
     lowered = name.lower()
     if not is_token(name):
-        hint = "a header name is a token, such as model-api-key, without the key's value"
+        hint = "not a header name: write one such as model-api-key, without the key's value"
         found.add("header_not_token", field, "", hint)
     elif "_" in name:
         found.add("key_underscore", field, "", "servers drop header names with _: write - instead")
@@ -142,15 +142,13 @@ def _key_values(found: Findings, values: object) -> KeyValues | None:
         elif not (value.isascii() and value.isprintable()):
             found.add("key_value_not_printable", field, where, "a key is printable ASCII")
         elif value != value.strip():
-            found.add(
-                "key_value_blank", field, where, "white space around a field's value is not sent"
-            )
+            found.add("key_value_blank", field, where, "leave out the white space around it")
         elif "," in value:
             found.add(
                 "key_value_comma",
                 field,
                 where,
-                "two header lines are joined with a comma: a key has none",
+                "a key cannot contain a comma, because two header lines are joined with one",
             )
     return None if found.problems else KeyValues(value for _, value in texts)
 

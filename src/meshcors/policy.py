@@ -178,9 +178,11 @@ def _methods(found: Findings, field: str, value: object) -> tuple[str, ...]:
         if found.several(field, method):
             continue
         if not is_token(method):
-            found.add("method_not_token", field, shown(method), "a method is a token, as PUT")
+            hint = "not a method name: write one word, such as PUT"
+            found.add("method_not_token", field, shown(method), hint)
         elif method not in STANDARD_METHODS and method.upper() in STANDARD_METHODS:
-            found.add("method_case", field, method, f"methods have case: {method.upper()}")
+            hint = f"methods are case-sensitive: write {method.upper()}"
+            found.add("method_case", field, method, hint)
     return methods
 
 
@@ -190,7 +192,8 @@ def _header_names(found: Findings, field: str, value: object) -> tuple[str, ...]
         # What follows a name is a value, and may be a key's.
         only_name = name.replace("=", ":").partition(":")[0]
         if not found.several(field, only_name) and not is_token(name):
-            found.add("header_not_token", field, shown(only_name), "a header name is a token")
+            hint = "not a header name: letters, digits and -, without blanks"
+            found.add("header_not_token", field, shown(only_name), hint)
     return tuple(dict.fromkeys(map(str.lower, names)))
 
 

@@ -305,7 +305,10 @@ def _hosts(found: Findings, hosts: object) -> tuple[str, ...]:
         if host == "*":
             found.add("host_wildcard", "hosts", host, "leave hosts out to cover every host")
         elif not _is_host(host):
-            hint = "a host is as api.example.com or *.example.com: no scheme, no port, no path"
+            hint = (
+                "write a host such as api.example.com or *.example.com, without scheme, port or"
+                " path"
+            )
             found.add("host_malformed", "hosts", shown(host), hint)
     return tuple(dict.fromkeys(host.lower() for host in given))
 

@@ -38,6 +38,12 @@ _SERVICE_LINK: Final = re.compile(
 # Fields of Istio's corsPolicy that say what the mesh does, which a policy has no part in.
 _CAPITAL: Final = re.compile(r"(?<=[a-z])[A-Z]")
 _MESH_ONLY: Final = frozenset({"unmatchedPreflights"})
+# What a mapping holds, by the last of the keys that lead to it.
+_MAPPINGS: Final = {
+    "": "a file is a mapping of fields, such as allowOrigins: [...]",
+    "corsPolicy": "write a mapping of fields, such as allowOrigins: [...]",
+    "key": "write a mapping of fields, such as header: model-api-key",
+}
 # How people write a key's values into a file, which never holds them.
 KEY_VALUES_FIELDS: Final = frozenset({"value", "values"})
 NO_VALUES_HERE: Final = "values do not belong in this file: write valuesFile"
@@ -285,7 +291,8 @@ def read_mapping(problems: list[Problem], data: object, place: Place) -> dict[st
     if data is None:
         return {}
     if not isinstance(data, Mapping):
-        problems.append(Problem("not_a_mapping", str(place), "", "write fields: name: value"))
+        hint = _MAPPINGS.get(place.keys.rpartition(".")[2], "write a mapping of fields")
+        problems.append(Problem("not_a_mapping", str(place), "", hint))
         return {}
     return {
         name if isinstance(name, str) else shown(name): item

@@ -132,7 +132,7 @@ def _origin_from_data(item: object) -> object:
                 " https://*.example.com",
             )
         case _:
-            return OriginError("origin_match", "write a text, {exact: ...} or {regex: ...}")
+            return OriginError("origin_match", "write a string, {exact: ...} or {regex: ...}")
 
 
 def _origins_to_data(values: object) -> object:
@@ -156,7 +156,8 @@ def _seconds_from_text(text: str) -> object:
     duration = _DURATION.fullmatch(text)
     if duration is None:
         raise SpellingError(
-            "max_age_not_seconds", "write whole seconds, as 600, or a duration, as 10m or 24h"
+            "max_age_not_seconds",
+            "write whole seconds, such as 600, or a duration such as 10m or 24h",
         )
     hours, minutes, seconds = (int(part or 0) for part in duration.groups())
     return hours * 3600 + minutes * 60 + seconds
@@ -250,7 +251,7 @@ _ITEM: Final = re.compile(r'(?P<regex>Regex\()?(?P<text>"(?:[^"\\]|\\.)*")(?(reg
 _ORIGINS: Final = re.compile(r'allow_origins=\[((?:[^"\]]|"(?:[^"\\]|\\.)*")*)\]')
 _PHRASES: Final = (
     (", with meshcors.origins.Regex", ""),
-    ("a string or a meshcors.origins.Regex", "a text, {exact: ...} or {regex: ...}"),
+    ("a string or a meshcors.origins.Regex", "a string, {exact: ...} or {regex: ...}"),
     ("a meshcors.origins.Regex", "a regular expression"),
     ("write True or False", "write true or false"),
     ("or None for any", "or leave this out for any"),
