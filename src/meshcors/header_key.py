@@ -20,6 +20,7 @@ from meshcors.headers import (
 )
 from meshcors.key_values import KeyValues
 from meshcors.paths import never_matches
+from meshcors.pydantic_field import PydanticField
 from meshcors.regular_file import FileError, read_text
 
 _UNREAD: Final = {
@@ -30,7 +31,7 @@ _UNREAD: Final = {
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class HeaderKey:
+class HeaderKey(PydanticField):
     """The request header by which a service is picked, and the values that this service answers.
 
     `name` is a field name (kept in lower case) that a browser announces in a preflight: no

@@ -37,6 +37,7 @@ from meshcors.origins import (
     written_regex,
 )
 from meshcors.public_suffixes import public_suffixes
+from meshcors.pydantic_field import PydanticField
 from meshcors.strangers import Excess, excess
 
 # Chromium keeps a preflight's answer for at most two hours; WebKit 600 s, Firefox a day.
@@ -62,7 +63,7 @@ class PolicyOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class Policy:
+class Policy(PydanticField):
     """What browsers may do with the services behind one URL; all options are keywords.
 
     `allow_origins`: patterns such as ``https://ui.example``, ``https://*.example.com``,

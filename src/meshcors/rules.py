@@ -17,6 +17,7 @@ from meshcors.findings import Findings
 from meshcors.origins import OriginError, OriginPattern
 from meshcors.paths import is_plain_path, never_matches
 from meshcors.policy import Policy
+from meshcors.pydantic_field import PydanticField
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ _LARGEST_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class Rule:
+class Rule(PydanticField):
     """A policy, and the URLs that it covers.
 
     `hosts` are names (``api.example.com``), addresses, or all names below a domain
@@ -76,7 +77,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class RuleSet:
+class RuleSet(PydanticField):
     """Rules in order: the first that covers a URL decides.
 
     `uncovered` says who answers, in middleware, where none covers it: ``"app"``, as if the
