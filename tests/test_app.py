@@ -17,8 +17,17 @@ from starlette.responses import JSONResponse
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from meshcors import HeaderKey, Policy, PolicyError, Rule, RuleSet, create_app, create_wsgi_app
-from tests.calling import EVIL, PYTHON, UI, Answered, call_asgi, call_wsgi, preflight
+from meshcors import (
+    HeaderKey,
+    Policy,
+    PolicyError,
+    PolicyWarning,
+    Rule,
+    RuleSet,
+    create_app,
+    create_wsgi_app,
+)
+from tests.calling import EVIL, PYTHON, UI, Answered, App, call_asgi, call_wsgi, preflight
 
 PLAIN = Policy(allow_origins=[UI])
 KEYED = Policy(allow_origins=[UI], key=HeaderKey("x-key", ["right"], exempt_paths=["/open/*"]))
@@ -284,3 +293,9 @@ def test_importing_the_package_imports_no_framework_and_no_server() -> None:
     code = f"import sys, meshcors; print([n for n in {heavy} if n in sys.modules])"
     done = subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_service_with_a_key_for_presence_only_is_warned_of() -> None:
+    told = r"^key: x-key has no values, so any value is accepted; set them with HeaderKey's values,"
+    with pytest.warns(PolicyWarning, match=told):
+        create_app(Policy(allow_origins=[UI], key=HeaderKey("x-key")), app=App().asgi)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import warnings
@@ -492,8 +493,9 @@ def test_other_variables_are_nobodys_business() -> None:
 # --- files ------------------------------------------------------------------------------------
 
 WRONG_DOCUMENTS: list[tuple[str, Any, list[tuple[str, str]]]] = [
-    ("a list", [1], [("", "not_a_mapping"), ("allowOrigins", "no_origins")]),
-    ("a number", 5, [("", "not_a_mapping"), ("allowOrigins", "no_origins")]),
+    ("a list", [1], [("", "not_a_mapping")]),
+    ("a number", 5, [("", "not_a_mapping")]),
+    ("nearly the origins", {"allowOrigin": [UI]}, [("allowOrigin", "unknown_field")]),
     ("nothing", None, [("allowOrigins", "no_origins")]),
     (
         "unknown fields",
@@ -513,7 +515,7 @@ WRONG_DOCUMENTS: list[tuple[str, Any, list[tuple[str, str]]]] = [
     (
         "no mappings",
         {"corsPolicy": "x", "key": "y"},
-        [("corsPolicy", "not_a_mapping"), ("key", "not_a_mapping"), ("allowOrigins", "no_origins")],
+        [("corsPolicy", "not_a_mapping"), ("key", "not_a_mapping")],
     ),
     ("a string for a list", {"allowOrigins": UI}, [("allowOrigins", "not_a_list")]),
     ("a match for a list", {"allowOrigins": {"exact": UI}}, [("allowOrigins", "not_a_list")]),
@@ -573,6 +575,16 @@ def test_wrong_document(document: Any, expected: list[tuple[str, str]], tmp_path
     assert [(f, c) for f, c in found] == labelled
 
 
+@pytest.mark.parametrize("field", ["value", "values"])
+def test_key_values_in_a_file_are_refused_unseen(field: str, tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    as_json({"allowOrigins": [UI], "key": {"header": "k", field: ["s3cret"]}}, path)
+    with pytest.raises(PolicyError) as caught:
+        from_file(path)
+    hint = "values do not belong in this file: write valuesFile"
+    assert str(caught.value) == f"{path}: key.{field}: {hint} [unknown_field]"
+
+
 def test_prefix_is_refused_with_its_danger(tmp_path: Path) -> None:
     path = tmp_path / "policy.json"
     as_json({"allowOrigins": [{"prefix": "https://app"}]}, path)
@@ -585,6 +597,8 @@ UNREADABLE: list[tuple[str, str, str | bytes, str, str]] = [
     ("tab", "p.yaml", "a:\tb", "file_malformed", "line 1 column 3"),
     ("unclosed", "p.yaml", "[", "file_malformed", "line 1 column 2"),
     ("NUL", "p.yaml", "a: \0", "file_malformed", "#x0000"),
+    ("asterisk in a list", "p.yaml", "allowOrigins: [*]", "file_malformed", 'quote it: "*"'),
+    ("asterisk in a line", "p.yaml", "allowOrigins:\n  - *", "file_malformed", 'quote it: "*"'),
     ("alias", "p.yaml", "a: &x b\nc: *x", "file_malformed", "line 2 column 4: write the value out"),
     (
         "billion laughs",
@@ -656,6 +670,21 @@ def test_no_file(path: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     ((_, code),) = problems(from_file, path)
     assert code == "file_unreadable"
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_no_regular_file_is_named_by_what_gave_it(make: Any, tmp_path: Path) -> None:
+    path = tmp_path / "ff"
+    make(path)
+    for given_by, read in (
+        ("path", lambda: from_file(path)),
+        ("config", lambda: load(None, {}, config=path)),
+        ("--config", lambda: load({}, {}, config=path)),
+        ("MESHCORS_CONFIG", lambda: from_environment(environment(CONFIG=str(path)))),
+    ):
+        with pytest.raises(PolicyError) as caught:
+            read()
+        assert re.match(rf"{given_by}: {re.escape(str(path))}: a \w+, not", str(caught.value))
 
 
 @pytest.mark.parametrize(
@@ -840,6 +869,12 @@ def test_problems_speak_the_language_of_their_source(
         ("ALLOW_ORIGIN_REGEX", "a{1,2}", 'write allowOrigins: [{regex: "a{1,2}"}] in a file: '),
         ("ORIGINS", "x", "here it is MESHCORS_ALLOW_ORIGINS ["),
         ("CORS_ALLOW_ALL_ORIGINS", "1", "write an origin * into MESHCORS_ALLOW_ORIGINS ["),
+        ("ALLOW_ORIGIN", UI, "did you mean MESHCORS_ALLOW_ORIGINS? ["),
+        ("ALLOW_ORIGINS", f"{UI} {UI}:1", "blanks between: separate them by commas ["),
+        ("ALLOW_ORIGINS", f'"{UI}"', "leave out the quotes ["),
+        ("CORS_MAX_AGE", "5", "here it is MESHCORS_MAX_AGE ["),
+        ("KEY_NAME", "s3cret", "write MESHCORS_KEY_HEADER and MESHCORS_KEY_VALUES_FILE ["),
+        ("PATH_PREFIX", "/v2", "in a file, rules: [{pathPrefix: /v2, corsPolicy: {...}}] ["),
         ("RESOURCES", "/v2/*", "in a file, rules: [{pathPrefix: /v2, corsPolicy: {...}}] ["),
     ],
 )
@@ -851,7 +886,8 @@ def test_hint_of_a_variable(name: str, text: str, hint: str) -> None:
     assert hint in said
     assert "s3cret" not in said
     # What is said of the origins is enough.
-    assert ("no_origins" in said) == (name in {"ALLOW_METHODS", "KEY_VALUES", "RESOURCES"})
+    expected = {"ALLOW_METHODS", "KEY_VALUES", "KEY_NAME", "PATH_PREFIX", "CORS_MAX_AGE"}
+    assert ("no_origins" in said) == (name in expected)
 
 
 def test_hint_of_a_variable_has_what_another_gives() -> None:
@@ -886,6 +922,9 @@ def test_what_reads_as_json_cannot_be_a_variable() -> None:
             {"allow_origins": [UI], "allow_methods": ["PUT", "PATCH, DELETE"]},
             "--allow-method: repeat the flag: --allow-method PATCH --allow-method DELETE [",
         ),
+        ({"allow_origins": ['["https://a"]']}, "--allow-origin: no JSON here: repeat the flag ["),
+        ({"allow_origins": [UI], "allow_methods": ['["PUT", "PATCH"]']}, "no JSON here: repeat"),
+        ({"allow_origins": [f"{UI} {UI}:1"]}, "several origins with blanks between: repeat the fl"),
         ({"allow_origins": ["null"]}, "set MESHCORS_DANGEROUSLY_ALLOW_NULL_ORIGIN ["),
         ({"allow_origins": ["*"], "allow_credentials": True}, "leave --allow-credentials out ["),
     ],
@@ -909,18 +948,39 @@ def test_a_flag_may_have_a_regex_with_a_comma() -> None:
         ({"allowOriginRegex": r"a\.b"}, r'write allowOrigins: [{regex: "a\\.b"}] ['),
         ({"allowOrigins": [r"https://.*\.x"]}, r'write {regex: "https://.*\\.x"} ['),
         ({"origins": "*"}, "here it is allowOrigins ["),
-        ({"allowOrigins": [5]}, "a text, {exact: ...} or {regex: ...} ["),
+        ([UI], ".json: a file is a mapping of fields, such as allowOrigins: [...] ["),
+        ({"corsPolicy": 5}, "corsPolicy: write a mapping of fields, such as allowOrigins: [...] ["),
+        ({"allowOrigins": [UI], "key": "s3cret"}, "fields, such as header: model-api-key ["),
+        ({"allowOrigins": [{}]}, "write a string, {exact: ...} or {regex: ...} ["),
+        (
+            {"allowOrigins": [UI], "maxAge": "x"},
+            "write whole seconds, such as 600, or a duration such as 10m or 24h [",
+        ),
+        ({"allowOrigins": ["regex:https://x"]}, 'write {regex: "https://x"} ['),
+        ({"allowOrigins": [f"{UI} {UI}:1"]}, "several origins with blanks between: write a list ["),
+        ({"allowOrigins": [None]}, 'allowOrigins: quote it: "null" ['),
+        ({"resources": {"/v2/*": {}}}, "rules: write rules: [{pathPrefix: /v2, corsPolicy: {...}}"),
+        (
+            {"allowOrigins": [UI], "hosts": ["a.example"]},
+            "write rules: [{hosts: [api.example.com], corsPolicy: {...}}] [",
+        ),
+        (
+            {"allowOrigins": [UI], "keyValues": ["s3cret"]},
+            "keyValues: write key: {header: model-api-key, valuesFile: PATH} [",
+        ),
+        ({"allowOrigins": [5]}, "a string, {exact: ...} or {regex: ...} ["),
         ({"allowOrigins": [UI], "allowCredentials": "yes"}, "write true or false ["),
         ({"allowOrigins": [UI], "allowMethods": ["PUT, PATCH"]}, "write a list: ['PUT', 'PATCH']"),
     ],
 )
-def test_hint_of_a_file(fields: dict[str, Any], hint: str, tmp_path: Path) -> None:
+def test_hint_of_a_file(fields: Any, hint: str, tmp_path: Path) -> None:
     path = tmp_path / "policy.json"
     as_json(fields, path)
     with pytest.raises(PolicyError) as caught:
         from_file(path)
     assert len(caught.value.problems) == 1
     assert hint in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_warnings_speak_the_language_of_their_source(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 
 import pytest
@@ -24,12 +25,28 @@ def test_several_problems_are_a_line_each() -> None:
     ]
 
 
-def test_it_is_a_value_error_that_can_be_pickled() -> None:
-    error = PolicyError([Problem("a", "b", "c", "d")])
-    again = pickle.loads(pickle.dumps(error))
-    assert isinstance(again, ValueError)
-    assert again.problems == error.problems
+class OwnError(PolicyError):
+    """Somebody's own."""
+
+
+@pytest.mark.parametrize("kind", [PolicyError, OwnError])
+def test_it_is_a_value_error_that_can_be_pickled_and_copied(kind: type[PolicyError]) -> None:
+    error = kind([Problem("a", "b", "c", "d")])
+    error.add_note("a note")
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(again) is kind
+        assert isinstance(again, ValueError)
+        assert again.problems == error.problems
+        assert str(again) == str(error)
+        assert again.__notes__ == ["a note"]
     assert issubclass(PolicyWarning, UserWarning)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_its_one_argument_is_its_text(count: int) -> None:
+    error = PolicyError([Problem("a", "b", "c", "d")] * count)
+    # waitress shows the arguments, and not the exception.
+    assert error.args == (str(error),)
 
 
 @pytest.mark.parametrize(

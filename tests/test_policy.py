@@ -287,9 +287,88 @@ def test_all_problems_at_once() -> None:
         pytest.param({"allow_all": 1}, "write an origin * into allow_origins [", id="allow_all"),
         pytest.param(
             {"resources": {r"/v1/*": {"origins": "*"}}},
-            'rules: rules=[Rule(Policy(...), path_prefix="/v1")], with meshcors.rules.Rule [',
+            'rules: write rules=[Rule(Policy(...), path_prefix="/v1")], with meshcors.Rule [',
             id="resources",
         ),
+        pytest.param({"path_prefix": "/v1"}, 'Rule(Policy(...), path_prefix="/v1")]', id="prefix"),
+        pytest.param(
+            {"hosts": ["a.example"]},
+            'write rules=[Rule(Policy(...), hosts=["api.example.com"])], with meshcors.Rule [',
+            id="hosts of a rule",
+        ),
+        pytest.param({"hosts": [UI]}, "here it is allow_origins [", id="hosts of asgi-cors"),
+        *(
+            pytest.param(
+                {name: "s3cret"},
+                f'{name}: write key=HeaderKey("model-api-key", values=[...]) [',
+                id=name,
+            )
+            for name in ("key_header", "key_values")
+        ),
+        *(
+            pytest.param(
+                {f"CORS_{name.upper()}": 1}, f"unknown; here it is {name} [", id=f"django's {name}"
+            )
+            for name in (
+                *("allow_credentials", "allow_methods", "allow_headers", "expose_headers"),
+                *("max_age", "allow_private_network"),
+            )
+        ),
+        pytest.param(
+            {"allow_origins": [UI], "allow_methods": ["put"]},
+            "put: methods are case-sensitive: write PUT [",
+            id="case of a method",
+        ),
+        pytest.param(
+            {"allow_origins": [UI], "allow_methods": ["P UT"]},
+            ": not a method name: write one word, such as PUT [",
+            id="no method",
+        ),
+        pytest.param(
+            {"allow_origins": [UI], "allow_headers": ["x a"]},
+            ": not a header name: letters, digits and -, without blanks [",
+            id="no header",
+        ),
+        pytest.param(
+            {"allow_origins": ["https://xn--f.example"]},
+            ": xn--f is not valid Punycode, so no browser sends it [",
+            id="no Punycode",
+        ),
+        pytest.param(
+            {"allow_origins": ["https://1.2.3"]},
+            ": write an IPv4 address as four numbers, such as 192.0.2.1 [",
+            id="no IPv4 address",
+        ),
+        # slips of the pen around an origin
+        pytest.param(
+            {"allow_origins": ["regex:https://.*"]},
+            ': write Regex("https://.*"), with meshcors.origins.Regex [',
+            id="regex: of other sources",
+        ),
+        pytest.param(
+            {"allow_origins": [{"regex": "x"}]}, ': write Regex("x"), with', id="regex of a file"
+        ),
+        pytest.param({"allow_origins": [{"exact": UI}]}, f": write '{UI}' [", id="exact of a file"),
+        pytest.param(
+            {"allow_origins": [{"suffix": UI}]}, "an origin is a string or", id="another match"
+        ),
+        pytest.param(
+            {"allow_origins": "https://a.example https://b.example"},
+            "write a list: ['https://a.example', 'https://b.example'] [",
+            id="string of several with blanks",
+        ),
+        pytest.param(
+            {"allow_origins": ["https://a.example https://b.example"]},
+            ": several origins with blanks between: write a list [",
+            id="several with blanks",
+        ),
+        pytest.param({"allow_origins": [f" {UI}"]}, f"' {UI}': leave out the blank [", id="blank"),
+        pytest.param({"allow_origins": [f"{UI}\n"]}, ": leave out the blank [", id="line end"),
+        pytest.param({"allow_origins": [f'"{UI}"']}, ": leave out the quotes [", id="quotes"),
+        pytest.param({"allow_origins": [""]}, "'': an empty origin: leave it out [", id="empty"),
+        pytest.param({"allow_origins": [f"{UI}."]}, ": leave out the last dot [", id="last dot"),
+        pytest.param({"allow_origins": ["https://"]}, ": the host is missing or", id="no host"),
+        pytest.param({"allow_origins": ["https://a.."]}, "an empty label [", id="two last dots"),
         pytest.param({"resources": 5}, 'path_prefix="/api")]', id="resources of a number"),
         pytest.param({"urls_regex": r"^/x/.*$"}, 'path_prefix="/x")]', id="django's urls"),
     ],
@@ -298,6 +377,22 @@ def test_hint_names_the_mend(options: dict[str, Any], mend: str) -> None:
     with pytest.raises(PolicyError) as caught:
         Policy(**options)
     assert mend in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"resources": {"/v1/*": {"origins": "*"}}},
+        {"allow_origin": [UI]},
+        {"origins": [UI]},
+        {"hosts": [UI]},
+        {"CORS_ALLOW_ORIGINS": UI},
+    ],
+    ids=str,
+)
+def test_origins_of_another_name_are_not_missing_as_well(options: dict[str, Any]) -> None:
+    assert codes(**options) == ["unknown_option"]
 
 
 @pytest.mark.parametrize(
@@ -474,6 +569,10 @@ KEY_ERRORS: list[tuple[str, tuple[Any, ...], dict[str, Any], list[str]]] = [
     ("a path with //", ("x-key",), {"exempt_paths": ["//a"]}, ["path_never_matches"]),
     ("a path with ..", ("x-key",), {"exempt_paths": ["/a/../b"]}, ["path_never_matches"]),
     ("a path with .", ("x-key",), {"exempt_paths": ["/./*"]}, ["path_never_matches"]),
+    ("an encoded path", ("x-key",), {"exempt_paths": ["/%41"]}, ["path_encoded"]),
+    ("an encoded prefix", ("x-key",), {"exempt_paths": ["/%41/*"]}, ["path_encoded"]),
+    ("a path with a query", ("x-key",), {"exempt_paths": ["/a?x"]}, ["path_encoded"]),
+    ("a path with a fragment", ("x-key",), {"exempt_paths": ["/a#x"]}, ["path_encoded"]),
     ("a path no text", ("x-key",), {"exempt_paths": [Path("/a")]}, ["wrong_type"]),
     ("name and values exchanged", (["xyz"], "x-key"), {}, ["wrong_type", "not_a_list"]),
     (
@@ -495,6 +594,25 @@ def test_key_that_does_not_start(
         HeaderKey(*args, **more)
     assert [problem.code for problem in caught.value.problems] == expected
     assert "xyz" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("x-key: s3cret", "x", "key.name: not a header name: write one such as model-api-key,"),
+        ("x-key", "s3cret ", "number 1: leave out the white space around it ["),
+        (
+            "x-key",
+            "s3cret,b",
+            "1: a key cannot contain a comma, because two header lines are joined with one [",
+        ),
+    ],
+)
+def test_hint_of_a_key(name: str, value: str, hint: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        HeaderKey(name, [value])
+    assert hint in str(caught.value)
+    assert "s3cret" not in str(caught.value)
 
 
 def test_key_is_a_value_and_keeps_its_secret() -> None:

@@ -99,6 +99,9 @@ def test_a_rule_says_everything_that_is_wrong_at_once() -> None:
         ("host_wildcard", "hosts"),
         ("path_not_absolute", "path_prefix"),
     ]
+    assert error.value.problems[0].hint == (
+        "write a host such as api.example.com or *.example.com, without scheme, port or path"
+    )
 
 
 def test_a_rule_is_kept_in_one_form() -> None:

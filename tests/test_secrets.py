@@ -27,7 +27,7 @@ import msgspec
 import pydantic_core
 import pytest
 from fastapi.encoders import jsonable_encoder
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 from pydantic.errors import PydanticSchemaGenerationError
 from ruamel.yaml import YAML
 from ruamel.yaml.representer import RepresenterError
@@ -195,6 +195,52 @@ def test_no_encoder_shows_it(encode: Callable[[Policy], object]) -> None:
     except TELL_NOTHING:
         encoded = traceback.format_exc()
     assert all(SECRET not in texts(thing) for thing in everything_in(encoded))
+
+
+MADE_AS_DATA: list[tuple[type, Callable[[], object]]] = [
+    (HeaderKey, lambda: HeaderKey("x-key", SECRETS)),
+    (Policy, keyed),
+    (Rule, lambda: Rule(keyed())),
+    (RuleSet, lambda: RuleSet([Rule(keyed())])),
+]
+DATA: list[object] = [
+    {"name": "x-key", "values": SECRETS, "exempt_paths": []},
+    {"allow_origins": ["*"], "key": {"name": "x-key", "values": SECRETS}},
+    {"policy": {"key": {"values": SECRETS}}, "hosts": [], "path_prefix": "/"},
+    {"rules": [], "uncovered": None, "key": SECRET},
+    SECRET,
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"), [pytest.param(*each, id=each[0].__name__) for each in MADE_AS_DATA]
+)
+def test_pydantic_takes_what_was_made_and_never_data(
+    kind: type, make: Callable[[], object]
+) -> None:
+    holder = create_model(
+        "Holder", __config__=ConfigDict(arbitrary_types_allowed=True), it=(kind | None, ...)
+    )
+    made = make()
+    # Nothing is copied on the way, and nothing is made again.
+    assert getattr(holder(it=made), "it") is made  # noqa: B009  # a model that mypy cannot see into
+    assert SECRET not in repr(holder(it=made).model_dump())
+    # What a dataclass of the same fields would be filled from, unchecked.
+    for data in [*DATA, {name: getattr(made, name) for name in kind.__slots__}]:  # type: ignore[attr-defined]
+        for read in (
+            partial(holder, it=data),
+            partial(TypeAdapter(kind).validate_python, data),
+            partial(TypeAdapter(kind).validate_json, json.dumps(data, default=repr)),
+        ):
+            with pytest.raises(ValidationError) as error:
+                read()
+            assert f"pass a meshcors.{kind.__name__}" in str(error.value)
+            told = [
+                str(error.value),
+                repr(error.value.errors()),
+                "".join(traceback.format_exception_only(error.value)),
+            ]
+            assert all(SECRET not in text for text in told)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -24,6 +24,7 @@ from meshcors.settings import (
     read_fields,
     read_flags,
     read_policy,
+    uncovered_without_rules,
 )
 from meshcors.spelling import (
     CONFIG_VARIABLE,
@@ -78,8 +79,8 @@ def _warn_of_open_keys(source: Policy | RuleSet) -> None:
     keys = [policy.key for policy in policies if policy.key is not None]
     for name in dict.fromkeys(key.name for key in keys if key.values is None):
         warn(
-            f"key: {name} has no values here: any value will do; give them with HeaderKey's values,"
-            " MESHCORS_KEY_VALUES_FILE or key.valuesFile"
+            f"key: {name} has no values, so any value is accepted; set them with HeaderKey's"
+            " values, MESHCORS_KEY_VALUES_FILE or key.valuesFile"
         )
 
 
@@ -95,8 +96,7 @@ def _with_uncovered(
     if uncovered is None:
         return source
     if isinstance(source, Policy):
-        hint = "a single policy covers every URL: leave this out"
-        raise PolicyError([Problem("uncovered_without_rules", label, "", hint)])
+        raise PolicyError([uncovered_without_rules(label)])
     try:
         return RuleSet(source.rules, uncovered=uncovered)
     except PolicyError as error:
@@ -111,9 +111,9 @@ def argument(source: Policy | RuleSet) -> dict[str, Any]:
 def from_environment(environ: Mapping[str, str] = os.environ) -> Policy:
     """Return the policy that the ``MESHCORS_*`` variables of `environ` describe.
 
-    Lists are separated by commas, an empty variable is as good as none. ``MESHCORS_CONFIG`` names a
-    file (see `from_file`) whose options the other variables beat. Raises `PolicyError`, also for
-    unknown ``MESHCORS_*`` names, and for a file of rules.
+    Lists are separated by commas, an empty variable is treated as unset. ``MESHCORS_CONFIG``
+    names a file (see `from_file`) whose options the other variables beat. Raises `PolicyError`,
+    also for unknown ``MESHCORS_*`` names, and for a file of rules.
     """
     loaded = load(None, environ)
     if isinstance(loaded, RuleSet):
@@ -130,7 +130,7 @@ def from_file(path: str | Path) -> Policy:
     documents = read_documents(path)
     if holds_rules(documents):
         raise _not_one_policy(path)
-    return read_policy([], only_document(path, documents), Place(path))
+    return read_policy([], _only_policy(path, documents), Place(path))
 
 
 def rules_from_file(path: str | Path) -> RuleSet:
@@ -144,7 +144,7 @@ def rules_from_file(path: str | Path) -> RuleSet:
     documents = read_documents(path)
     if holds_rules(documents):
         return read_rules([], documents, Place(path))
-    return RuleSet([Rule(read_policy([], only_document(path, documents), Place(path)))])
+    return RuleSet([Rule(read_policy([], _only_policy(path, documents), Place(path)))])
 
 
 def load(
@@ -170,7 +170,7 @@ def load(
         problems += [Problem("rules_and_options", label, "", hint) for label in given]
         rules = read_rules(problems, documents, Place(path))
         return _with_uncovered(rules, _uncovered(environ), UNCOVERED_VARIABLE)
-    settings = read_fields(problems, only_document(path, documents), Place(path)) if path else {}
+    settings = read_fields(problems, _only_policy(path, documents), Place(path)) if path else {}
     settings |= read_environment(problems, environ)
     settings |= read_flags(problems, flags or {})
     labels = {option.name: option.variable for option in reversed(OPTIONS)}
@@ -239,6 +239,19 @@ def _rule_document(rule: Rule, key_values_file: str | Path | None) -> dict[str, 
     hosts = {"hosts": list(rule.hosts)} if rule.hosts else {}
     prefix = {} if rule.path_prefix == "/" else {"pathPrefix": rule.path_prefix}
     return {**hosts, **prefix, **to_document(rule.policy, key_values_file=key_values_file)}
+
+
+def _only_policy(path: str | Path, documents: list[object]) -> object:
+    """Return the plain data of the one policy in a file's `documents`; raises `PolicyError`."""
+    for document in documents:
+        kind = document.get("kind") if isinstance(document, Mapping) else None
+        if isinstance(kind, str):
+            if kind == "VirtualService":
+                field, kind, hint = "apiVersion", "", "write networking.istio.io/v1"
+            else:
+                field, hint = "kind", "give a policy, rules or a VirtualService"
+            raise PolicyError([Problem("file_of_other_kind", f"{path}: {field}", kind, hint)])
+    return only_document(path, documents)
 
 
 def _not_one_policy(path: str | Path) -> PolicyError:

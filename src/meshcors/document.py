@@ -48,7 +48,12 @@ def _documents(path: str | Path, given_by: str) -> list[object]:
     try:
         text = read_text(path)
     except FileError as error:
-        raise _wrong(file_label(path, given_by), _UNREAD[error.kind], error.hint) from None
+        code = _UNREAD[error.kind]
+        if error.kind != "unreadable":
+            raise _wrong(path, code, error.hint) from None
+        # What is wrong is the path that was given, and not what is in the file.
+        named = str(path) if file_label(path, "") else ""
+        raise PolicyError([Problem(code, given_by, named, error.hint)]) from None
     path = Path(path)
     read = {".json": _read_json, ".toml": _read_toml}.get(path.suffix.lower(), _read_yaml)
     try:
@@ -114,6 +119,8 @@ def _read_yaml(path: Path, text: str) -> list[object]:
         place = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
         # Of a duplicate key it would also tell the values, of a tag what stands there.
         reason = re.split(" with value | handle ", error.problem or error.context or "malformed")[0]
+        if error.context == "while scanning an alias":
+            reason = f'{reason}; an asterisk is a string only in quotes: quote it: "*"'
         raise _wrong(path, "file_malformed", f"{place}{reason}") from None
     except (YAMLError, ValueError) as error:
         raise _wrong(path, "file_malformed", str(error).partition("\n")[0]) from None

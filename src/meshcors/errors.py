@@ -19,7 +19,7 @@ class Problem:
 
     `code` is stable and for programs (``origin_trailing_slash``), `field` is the option at fault in
     the spelling of its source (``allow_origins``, ``--allow-origin``), `value` is the offending
-    value as text (never what was given for a key), and `hint` is the mend.
+    value as text (never what was given for a key), and `hint` is the fix.
     """
 
     code: str
@@ -41,14 +41,11 @@ class PolicyError(ValueError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__(self.problems)
+        # Servers such as waitress show the arguments, each on its own, and not the exception.
+        super().__init__(_text(self.problems))
 
-    def __str__(self) -> str:
-        if len(self.problems) == 1:
-            return str(self.problems[0])
-        return "\n".join(
-            [f"{len(self.problems)} problems", *(f"  {problem}" for problem in self.problems)]
-        )
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.problems,), self.__dict__
 
 
 class PolicyWarning(UserWarning):
@@ -88,6 +85,12 @@ def shown(value: object) -> str:
     except ValueError:
         # Python prints no whole numbers of more than some thousand digits.
         return f"<{type(value).__name__} too long to print>"
+
+
+def _text(problems: tuple[Problem, ...]) -> str:
+    if len(problems) == 1:
+        return str(problems[0])
+    return "\n".join([f"{len(problems)} problems", *(f"  {problem}" for problem in problems)])
 
 
 def _one_line(text: str) -> str:

@@ -66,8 +66,8 @@ class Findings:
 
 
 def _listed(text: str) -> str:
-    """Return the list that somebody meant who wrote a text, with commas between or not."""
-    return shown([item.strip() for item in text.split(",") if item.strip()] or [text])
+    """Return the list that somebody meant who wrote a text, with commas or blanks between."""
+    return shown(text.replace(",", " ").split() or [text])
 
 
 def is_list(value: object) -> bool:

@@ -19,7 +19,8 @@ from meshcors.headers import (
     is_token,
 )
 from meshcors.key_values import KeyValues
-from meshcors.paths import is_plain_path
+from meshcors.paths import never_matches
+from meshcors.pydantic_field import PydanticField
 from meshcors.regular_file import FileError, read_text
 
 _UNREAD: Final = {
@@ -30,7 +31,7 @@ _UNREAD: Final = {
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class HeaderKey:
+class HeaderKey(PydanticField):
     """The request header by which a service is picked, and the values that this service answers.
 
     `name` is a field name (kept in lower case) that a browser announces in a preflight: no
@@ -86,7 +87,7 @@ def _key_name(found: Findings, name: object) -> str:
         return ""
     lowered = name.lower()
     if not is_token(name):
-        hint = "a header name is a token, such as model-api-key, without the key's value"
+        hint = "not a header name: write one such as model-api-key, without the key's value"
         found.add("header_not_token", field, "", hint)
     elif "_" in name:
         found.add("key_underscore", field, "", "servers drop header names with _: write - instead")
@@ -142,15 +143,13 @@ def _key_values(found: Findings, values: object) -> KeyValues | None:
         elif not (value.isascii() and value.isprintable()):
             found.add("key_value_not_printable", field, where, "a key is printable ASCII")
         elif value != value.strip():
-            found.add(
-                "key_value_blank", field, where, "white space around a field's value is not sent"
-            )
+            found.add("key_value_blank", field, where, "leave out the white space around it")
         elif "," in value:
             found.add(
                 "key_value_comma",
                 field,
                 where,
-                "two header lines are joined with a comma: a key has none",
+                "a key cannot contain a comma, because two header lines are joined with one",
             )
     return None if found.problems else KeyValues(value for _, value in texts)
 
@@ -166,7 +165,7 @@ def _exempt_paths(found: Findings, paths: object) -> tuple[str, ...]:
         elif "*" in stem:
             hint = "* stands only at the end, for all below: /prefix/*"
             found.add("path_wildcard", field, where, hint)
-        elif not is_plain_path(stem or "/"):
-            hint = "no . or .. segments, no // and no control characters"
-            found.add("path_never_matches", field, where, hint)
+        elif wrong := never_matches(stem or "/"):
+            code, hint = wrong
+            found.add(code, field, where, hint)
     return tuple(kept)

@@ -298,6 +298,8 @@ def _check_host(host: str, subdomains: bool) -> None:
             raise OriginError("origin_ip_address", f"browsers send {canonical}")
         return
     labels = host.split(".")
+    if labels[-1] == "" and "" not in labels[:-1] and labels != [""]:
+        raise OriginError("origin_host", "leave out the last dot")
     if "" in labels:
         raise OriginError("origin_host", "the host is missing or has an empty label")
     if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
@@ -306,12 +308,14 @@ def _check_host(host: str, subdomains: bool) -> None:
         )
     for label in labels:
         if label.startswith("xn--") and not _is_punycode(label):
-            raise OriginError("origin_punycode", f"browsers never send {label}: it is no Punycode")
+            raise OriginError(
+                "origin_punycode", f"{label} is not valid Punycode, so no browser sends it"
+            )
     if _NUMERIC_LABEL.fullmatch(labels[-1]):
         # WHATWG URL 3.5: a host whose last label is a number is an IPv4 address.
         if not _is_ipv4(host):
             raise OriginError(
-                "origin_ip_address", "browsers send IPv4 addresses as four decimal numbers"
+                "origin_ip_address", "write an IPv4 address as four numbers, such as 192.0.2.1"
             )
         if subdomains:
             raise OriginError("origin_wildcard", "an IP address has no subdomains")

@@ -23,8 +23,14 @@ _PLACES: Final[Mapping[str, str]] = {
     "allowed_origins": "allow_origins",
     "origin_whitelist": "allow_origins",
     "preflight_max_age": "max_age",
+    **{
+        name: name
+        for name in (
+            *("allow_origins", "allow_methods", "allow_headers", "expose_headers"),
+            *("allow_credentials", "max_age", "allow_private_network"),
+        )
+    },
     # asgi-cors
-    "hosts": "allow_origins",
     "host_wildcards": "allow_origins",
 }
 _ADVICE: Final[Mapping[str, str]] = {
@@ -41,7 +47,10 @@ _ADVICE: Final[Mapping[str, str]] = {
 _REGEXES: Final = frozenset(
     {"allow_origin_regex", "allowed_origin_regexes", "origin_regex_whitelist"}
 )
-_RESOURCES: Final = frozenset({"resources", "urls_regex"})
+_RESOURCES: Final = frozenset({"resources", "urls_regex", "path_prefix"})
+# The parts of a key, as other sources have them.
+_KEY_PARTS: Final = frozenset({"key_header", "key_name", "key_values", "key_exempt_paths"})
+KEY_HINT: Final = 'write key=HeaderKey("model-api-key", values=[...])'
 _PATH: Final = re.compile(r"\^?(/[\w/-]*)")
 
 
@@ -50,7 +59,7 @@ def hint(name: str, value: object, allowed: object = ()) -> str | None:
 
     `allowed` are the origins that were given beside it.
     """
-    name = name.lower().removeprefix("cors_")
+    name = _plain(name)
     if name in _PLACES:
         return f"unknown; here it is {_PLACES[name]}"
     if name in _ADVICE:
@@ -59,13 +68,22 @@ def hint(name: str, value: object, allowed: object = ()) -> str | None:
         return _regex_hint(value, allowed)
     if name in _RESOURCES:
         return _resources_hint(value)
+    if name in _KEY_PARTS:
+        return KEY_HINT
+    if name == "hosts":
+        return _hosts_hint(value)
     return None
 
 
-def means_origins(name: str) -> bool:
+def means_origins(name: str, value: object) -> bool:
     """Tell whether the option `name` of another library says which origins are allowed."""
-    told = hint(name, None) or ""
-    return "allow_origins" in told and not told.startswith("leave")
+    told = hint(name, value) or ""
+    names_origins = "allow_origins" in told and not told.startswith("leave")
+    return names_origins or _plain(name) == "resources"
+
+
+def _plain(name: str) -> str:
+    return name.lower().removeprefix("cors_")
 
 
 def _regex_hint(value: object, allowed: object) -> str:
@@ -85,5 +103,14 @@ def _resources_hint(value: object) -> str:
     paths = list(value) if isinstance(value, Mapping | list | tuple) else [value]
     found = next((_PATH.match(path) for path in paths if isinstance(path, str)), None)
     prefix = (found[1].rstrip("/") if found else "") or "/api"
-    rules = f'rules=[Rule(Policy(...), path_prefix="{prefix}")], with meshcors.rules.Rule'
-    return f"policies by path are rules: {rules}"
+    rules = f'rules=[Rule(Policy(...), path_prefix="{prefix}")], with meshcors.Rule'
+    return f"policies by path are rules: write {rules}"
+
+
+def _hosts_hint(value: object) -> str:
+    """Return what to write for the hosts of a rule, or for asgi-cors's, which are origins."""
+    hosts = list(value) if isinstance(value, list | tuple) else [value]
+    if any(isinstance(host, str) and (host == "*" or "://" in host) for host in hosts):
+        return "unknown; here it is allow_origins"
+    rules = 'rules=[Rule(Policy(...), hosts=["api.example.com"])], with meshcors.Rule'
+    return f"policies by host are rules: write {rules}"

@@ -12,6 +12,9 @@ from typing import Final
 # before a last line feed), bytes that are no UTF-8.
 _UNSURE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
 
+# What a path has only where it is written as in a URL.
+_OF_URLS: Final = frozenset("%?#")
+
 # Stands for a path in doubt: no path that begins with / equals it.
 IN_DOUBT: Final = ""
 
@@ -26,6 +29,15 @@ def is_plain_path(path: str) -> bool:
         return False
     # Few paths have a segment that even begins with a dot.
     return "/." not in path or {".", ".."}.isdisjoint(path.split("/"))
+
+
+def never_matches(path: str) -> tuple[str, str] | None:
+    """Return the code and the hint of a problem if no path of a request can equal `path`."""
+    if not _OF_URLS.isdisjoint(path):
+        return "path_encoded", "write the path decoded, without its query"
+    if not is_plain_path(path):
+        return "path_never_matches", "no . or .. segments, no // and no control characters"
+    return None
 
 
 def routed_path(path: str, root_path: str) -> str:

@@ -37,6 +37,7 @@ from meshcors.origins import (
     written_regex,
 )
 from meshcors.public_suffixes import public_suffixes
+from meshcors.pydantic_field import PydanticField
 from meshcors.strangers import Excess, excess
 
 # Chromium keeps a preflight's answer for at most two hours; WebKit 600 s, Firefox a day.
@@ -62,7 +63,7 @@ class PolicyOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class Policy:
+class Policy(PydanticField):
     """What browsers may do with the services behind one URL; all options are keywords.
 
     `allow_origins`: patterns such as ``https://ui.example``, ``https://*.example.com``,
@@ -125,18 +126,25 @@ def _fill(policy: Policy, options: Mapping[str, object]) -> list[tuple[str, str]
     """Give a new `policy` its fields; return the notes on what has no effect."""
     found = Findings()
     known = PolicyOptions.__annotations__
-    unknown = options.keys() - known.keys()
-    for name in unknown:
+    names_origins = False
+    for name in options.keys() - known.keys():
         hint = other_names.hint(name, options[name], options.get("allow_origins"))
-        found.add("unknown_option", name, "", hint or did_you_mean(name, known))
+        hint = hint or did_you_mean(name, known)
+        found.add("unknown_option", name, "", hint)
+        names_origins |= other_names.means_origins(name, options[name])
+        names_origins |= hint == NEAR_ORIGINS
     for name, settle in _SETTLE.items():
         object.__setattr__(policy, name, settle(found, name, options.get(name)))
-    if any(map(other_names.means_origins, unknown)):
+    if names_origins:
         found.problems = [each for each in found.problems if each.code != "no_origins"]
     _check_origins(found, policy)
     _check_wildcards(found, policy)
     found.raise_if_wrong()
     return list(_notes(policy))
+
+
+# What is said of an option that is meant for the origins: they are not missing as well.
+NEAR_ORIGINS: Final = did_you_mean("allow_origins", ["allow_origins"])
 
 
 def _origins(found: Findings, field: str, value: object) -> tuple[AllowedOrigin, ...]:
@@ -153,6 +161,15 @@ def _origins(found: Findings, field: str, value: object) -> tuple[AllowedOrigin,
 def _origin_hint(item: object) -> str:
     if isinstance(item, re.Pattern):
         return f"write {written_regex(item)}, with meshcors.origins.Regex"
+    if isinstance(item, Mapping):
+        # As in Istio's corsPolicy.
+        match cast("Mapping[object, object]", item):
+            case {"regex": str(pattern)}:
+                return f"write {written_regex(pattern)}, with meshcors.origins.Regex"
+            case {"exact": str(origin)}:
+                return f"write {shown(origin)}"
+            case _:
+                pass
     return "an origin is a string or a meshcors.origins.Regex"
 
 
@@ -162,9 +179,11 @@ def _methods(found: Findings, field: str, value: object) -> tuple[str, ...]:
         if found.several(field, method):
             continue
         if not is_token(method):
-            found.add("method_not_token", field, shown(method), "a method is a token, as PUT")
+            hint = "not a method name: write one word, such as PUT"
+            found.add("method_not_token", field, shown(method), hint)
         elif method not in STANDARD_METHODS and method.upper() in STANDARD_METHODS:
-            found.add("method_case", field, method, f"methods have case: {method.upper()}")
+            hint = f"methods are case-sensitive: write {method.upper()}"
+            found.add("method_case", field, method, hint)
     return methods
 
 
@@ -174,7 +193,8 @@ def _header_names(found: Findings, field: str, value: object) -> tuple[str, ...]
         # What follows a name is a value, and may be a key's.
         only_name = name.replace("=", ":").partition(":")[0]
         if not found.several(field, only_name) and not is_token(name):
-            found.add("header_not_token", field, shown(only_name), "a header name is a token")
+            hint = "not a header name: letters, digits and -, without blanks"
+            found.add("header_not_token", field, shown(only_name), hint)
     return tuple(dict.fromkeys(map(str.lower, names)))
 
 
@@ -235,6 +255,8 @@ _SETTLE: Final[dict[str, Callable[[Findings, str, object], object]]] = {
 }
 
 
+SEVERAL_ORIGINS: Final = "several origins with blanks between: write a list"
+
 # What is in regular expressions, and never in an origin.
 _LOOKS_LIKE_REGEX: Final = re.compile(r"[\\^$(){}|]|\.[*+]|\[[^\]:]*-")
 
@@ -265,11 +287,29 @@ def _check_origins(found: Findings, policy: Policy) -> None:
 
 def _note_wrong_origin(found: Findings, item: str, error: OriginError) -> None:
     field = "allow_origins"
-    if _LOOKS_LIKE_REGEX.search(item):
+    if (advice := _advice(item)) is not None:
+        found.add(error.code, field, shown(item), advice)
+    elif _LOOKS_LIKE_REGEX.search(item):
         hint = f"{error.hint}; if it is a regular expression, write {written_regex(item)}"
         found.add(error.code, field, item, hint)
     elif not found.several(field, item):
         found.problems.append(problem(error, field, item))
+
+
+def _advice(item: str) -> str | None:
+    """Return what to write for an `item` that is a slip of the pen around an origin."""
+    parts = item.split()
+    if not parts:
+        return "an empty origin: leave it out"
+    if item.startswith("regex:"):
+        return f"write {written_regex(item.removeprefix('regex:'))}, with meshcors.origins.Regex"
+    if len(parts) > 1 and all("://" in part for part in parts):
+        return SEVERAL_ORIGINS
+    if item != item.strip():
+        return "leave out the blank"
+    if item != item.strip("\"'"):
+        return "leave out the quotes"
+    return None
 
 
 def _check_regex(found: Findings, policy: Policy, regex: Regex) -> None:

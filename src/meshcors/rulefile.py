@@ -10,15 +10,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from meshcors.errors import PolicyError, Problem, did_you_mean, warn
+from meshcors.errors import PolicyError, Problem, warn
 from meshcors.policy import Policy
 from meshcors.rules import EVERY_HOST, ONE_URL_ONE_POLICY, Coverage, Rule, RuleSet, Uncovered
-from meshcors.settings import POLICY_FIELDS, Place, read_mapping, read_policy
+from meshcors.settings import (
+    KEY_VALUES_FIELDS,
+    NO_VALUES_HERE,
+    POLICY_FIELDS,
+    Place,
+    read_mapping,
+    read_policy,
+    unknown_field,
+)
 
 _RULE_FIELDS: Final = ("hosts", "pathPrefix", "corsPolicy", "key")
 # How people write that a rule depends on a header's value, in a rule and in its key.
 _BY_VALUE: Final = frozenset({"header", "headers", "match", "withoutHeaders"})
-_KEY_BY_VALUE: Final = frozenset({"exact", "prefix", "regex", "value", "values"})
+_KEY_BY_VALUE: Final = frozenset({"exact", "prefix", "regex"})
 # Stands in for a policy with problems, so that those of its rule are found too.
 _ANY_POLICY: Final = Policy(allow_origins=["*"])
 
@@ -75,12 +83,12 @@ def _read_list(problems: list[Problem], top: dict[str, object], place: Place) ->
 
 def _read_rule(problems: list[Problem], item: object, place: Place) -> Rule | None:
     fields = read_mapping(problems, item, place)
+    if item is not None and not isinstance(item, Mapping):
+        return None
     _refuse_values(problems, fields, place)
     known = _RULE_FIELDS if "corsPolicy" in fields else (*_RULE_FIELDS, *POLICY_FIELDS)
     for name in [name for name in fields if name not in known]:
-        problems.append(
-            Problem("unknown_field", str(place.at(name)), "", did_you_mean(name, known))
-        )
+        problems.append(unknown_field(place, (name,), known))
         del fields[name]
     hosts, prefix = fields.pop("hosts", None), fields.pop("pathPrefix", None)
     policy = _read_policy(problems, fields, place)
@@ -115,17 +123,20 @@ def _make_rule(
 def _refuse_values(problems: list[Problem], fields: dict[str, object], place: Place) -> None:
     """Take out, and refuse, what would make a rule depend on a header's value."""
     key = fields.get("key")
-    found = [place.at(name) for name in fields if name in _BY_VALUE]
+    found = {place.at(name): ONE_URL_ONE_POLICY for name in fields if name in _BY_VALUE}
     if isinstance(key, Mapping):
         named = cast("Mapping[object, object]", key)
-        found += [place.at("key").at(str(name)) for name in named if name in _KEY_BY_VALUE]
-        if isinstance(named.get("header"), Mapping):
-            found.append(place.at("key").at("header"))
+        for name, value in named.items():
+            at = place.at("key").at(str(name))
+            if name in KEY_VALUES_FIELDS:
+                found[at] = NO_VALUES_HERE
+            elif name in _KEY_BY_VALUE or (name == "header" and isinstance(value, Mapping)):
+                found[at] = ONE_URL_ONE_POLICY
         if found:
             del fields["key"]
     for name in _BY_VALUE & fields.keys():
         del fields[name]
-    problems += [Problem("rule_by_value", str(each), "", ONE_URL_ONE_POLICY) for each in found]
+    problems += [Problem("rule_by_value", str(at), "", hint) for at, hint in found.items()]
 
 
 def _list(problems: list[Problem], data: object, place: Place) -> list[object]:

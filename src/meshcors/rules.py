@@ -15,8 +15,9 @@ from typing import Final, Generic, Literal, TypeAlias, TypeVar, cast
 from meshcors.errors import shown
 from meshcors.findings import Findings
 from meshcors.origins import OriginError, OriginPattern
-from meshcors.paths import is_plain_path
+from meshcors.paths import is_plain_path, never_matches
 from meshcors.policy import Policy
+from meshcors.pydantic_field import PydanticField
 
 T = TypeVar("T")
 
@@ -44,7 +45,7 @@ _LARGEST_PORT: Final = 65535
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class Rule:
+class Rule(PydanticField):
     """A policy, and the URLs that it covers.
 
     `hosts` are names (``api.example.com``), addresses, or all names below a domain
@@ -76,7 +77,7 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class RuleSet:
+class RuleSet(PydanticField):
     """Rules in order: the first that covers a URL decides.
 
     `uncovered` says who answers, in middleware, where none covers it: ``"app"``, as if the
@@ -303,7 +304,10 @@ def _hosts(found: Findings, hosts: object) -> tuple[str, ...]:
         if host == "*":
             found.add("host_wildcard", "hosts", host, "leave hosts out to cover every host")
         elif not _is_host(host):
-            hint = "a host is as api.example.com or *.example.com: no scheme, no port, no path"
+            hint = (
+                "write a host such as api.example.com or *.example.com, without scheme, port or"
+                " path"
+            )
             found.add("host_malformed", "hosts", shown(host), hint)
     return tuple(dict.fromkeys(host.lower() for host in given))
 
@@ -325,9 +329,7 @@ def _prefix(found: Findings, path: object) -> str:
         found.add("path_not_absolute", field, shown(path), f"a path begins with /: /{path}")
     elif "*" in path:
         found.add("path_wildcard", field, shown(path), "a prefix covers all below it: leave out *")
-    elif not {"%", "?", "#"}.isdisjoint(path):
-        found.add("path_encoded", field, shown(path), "write the path decoded, without its query")
-    elif not is_plain_path(path):
-        hint = "no . or .. segments, no // and no control characters"
-        found.add("path_never_matches", field, shown(path), hint)
+    elif wrong := never_matches(path):
+        code, hint = wrong
+        found.add(code, field, shown(path), hint)
     return path.removesuffix("/") or _WHOLE

@@ -6,7 +6,7 @@ Whatever is wrong is named as its source spells it, all of it at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, cast
 from meshcors import other_names
 from meshcors.errors import PolicyError, Problem, did_you_mean, shown, warn
 from meshcors.header_key import HeaderKey
-from meshcors.policy import Policy, make
+from meshcors.policy import NEAR_ORIGINS, Policy, make
 from meshcors.spelling import (
     KEY_FILE,
     NAMES,
@@ -38,6 +38,15 @@ _SERVICE_LINK: Final = re.compile(
 # Fields of Istio's corsPolicy that say what the mesh does, which a policy has no part in.
 _CAPITAL: Final = re.compile(r"(?<=[a-z])[A-Z]")
 _MESH_ONLY: Final = frozenset({"unmatchedPreflights"})
+# What a mapping holds, by the last of the keys that lead to it.
+_MAPPINGS: Final = {
+    "": "a file is a mapping of fields, such as allowOrigins: [...]",
+    "corsPolicy": "write a mapping of fields, such as allowOrigins: [...]",
+    "key": "write a mapping of fields, such as header: model-api-key",
+}
+# How people write a key's values into a file, which never holds them.
+KEY_VALUES_FIELDS: Final = frozenset({"value", "values"})
+NO_VALUES_HERE: Final = "values do not belong in this file: write valuesFile"
 
 
 class Setting(NamedTuple):
@@ -144,6 +153,7 @@ def read_environment(problems: list[Problem], environ: Mapping[str, str]) -> Set
             name = variable.removeprefix("MESHCORS_")
             hint = _elsewhere(settings, name, (text, beside), (variable, "variable"))
             hint = hint or did_you_mean(variable, [*known, *OTHER_VARIABLES])
+            _note_near_origins(settings, hint, (variable, "variable"))
             problems.append(Problem("unknown_variable", variable, "", hint))
     return settings
 
@@ -156,9 +166,15 @@ def _elsewhere(
     Where it says which origins are allowed, they are not missing as well.
     """
     hint = other_names.hint(name, *given)
-    if other_names.means_origins(name):
+    if other_names.means_origins(name, given[0]):
         settings.setdefault("allow_origins", Setting(_UNREAD, *given_by))
     return hint and respell(hint, given_by[1])
+
+
+def _note_near_origins(settings: Settings, hint: str, given_by: tuple[str, Source]) -> None:
+    """Note that the origins are not missing as well where a name is nearly theirs."""
+    if hint == respell(NEAR_ORIGINS, given_by[1]):
+        settings.setdefault("allow_origins", Setting(_UNREAD, *given_by))
 
 
 def read_flags(problems: list[Problem], flags: Mapping[str, object]) -> Settings:
@@ -191,6 +207,9 @@ def read_policy(problems: list[Problem], data: object, place: Place) -> Policy:
 def read_fields(problems: list[Problem], data: object, place: Place) -> Settings:
     """Read a policy's fields from a file's plain `data`; an unknown one is a problem."""
     settings: Settings = {}
+    for part, at in _parts(data, place):
+        if part is not None and not isinstance(part, Mapping):
+            settings["allow_origins"] = Setting(_UNREAD, str(at), "file")
     for keys, value in _fields(problems, data, place):
         label = str(_at(place, keys))
         option = _FILE_OPTIONS.get(keys)
@@ -199,8 +218,11 @@ def read_fields(problems: list[Problem], data: object, place: Place) -> Settings
                 near = [".".join(known) for known in _FILE_OPTIONS if len(known) == len(keys)]
                 name = _CAPITAL.sub(r"_\g<0>", keys[-1])
                 hint = _elsewhere(settings, name, (value, ()), (label, "file"))
-                hint = hint or did_you_mean(".".join(keys), near)
-                problems.append(Problem("unknown_field", label, "", hint))
+                if hint is not None:
+                    problems.append(Problem("unknown_field", label, "", hint))
+                else:
+                    problems.append(unknown_field(place, keys, near))
+                    _note_near_origins(settings, problems[-1].hint, (label, "file"))
         elif value is not None or option.kind is KEY_FILE:
             # Nothing where a secret is to be must not become "any key will do" either.
             if option.kind is KEY_FILE and isinstance(value, str):
@@ -208,6 +230,31 @@ def read_fields(problems: list[Problem], data: object, place: Place) -> Settings
             read = partial(option.kind.read_data, value)
             _keep(problems, settings, option, (label, "file"), read)
     return settings
+
+
+def unknown_field(place: Place, keys: tuple[str, ...], known: Collection[str]) -> Problem:
+    """Return what is wrong with a field that does not belong at `place`, where the `known` do."""
+    label = str(_at(place, keys))
+    name = keys[-1]
+    if name == "uncovered":
+        if not place.keys:
+            return uncovered_without_rules(label)
+        hint = "write it beside rules, at the top of the file"
+    elif keys[0] == "key" and name in KEY_VALUES_FIELDS:
+        hint = NO_VALUES_HERE
+    elif keys in _FILE_OPTIONS and "corsPolicy" in known:
+        hint = "belongs inside corsPolicy"
+    elif ("key", name) in _FILE_OPTIONS and len(keys) == 1:
+        hint = "belongs inside key"
+    else:
+        hint = did_you_mean(".".join(keys), known)
+    return Problem("unknown_field", label, "", hint)
+
+
+def uncovered_without_rules(label: str) -> Problem:
+    """Return the problem of an `uncovered`, given as `label`, beside a single policy."""
+    hint = "a single policy covers every URL: leave this out"
+    return Problem("uncovered_without_rules", label, "", hint)
 
 
 def _at(place: Place, keys: Iterable[str]) -> Place:
@@ -222,9 +269,7 @@ def _fields(
     key = top.pop("key", None)
     if "corsPolicy" in top:
         body = read_mapping(problems, top.pop("corsPolicy"), place.at("corsPolicy"))
-        for name in top:
-            hint = did_you_mean(name, ["corsPolicy", "key"])
-            problems.append(Problem("unknown_field", str(place.at(name)), "", hint))
+        problems += [unknown_field(place, (name,), ["corsPolicy", "key"]) for name in top]
     else:
         body = top
     for name, value in body.items():
@@ -233,12 +278,21 @@ def _fields(
         yield ("key", name), value
 
 
+def _parts(data: object, place: Place) -> Iterator[tuple[object, Place]]:
+    """Yield what must be a mapping for a policy to be in it, and its place."""
+    yield data, place
+    if isinstance(data, Mapping):
+        fields = cast("Mapping[object, object]", data)
+        yield fields.get("corsPolicy"), place.at("corsPolicy")
+
+
 def read_mapping(problems: list[Problem], data: object, place: Place) -> dict[str, object]:
     """Return the fields of a file's plain `data`; what is no mapping is a problem and has none."""
     if data is None:
         return {}
     if not isinstance(data, Mapping):
-        problems.append(Problem("not_a_mapping", str(place), "", "write fields: name: value"))
+        hint = _MAPPINGS.get(place.keys.rpartition(".")[2], "write a mapping of fields")
+        problems.append(Problem("not_a_mapping", str(place), "", hint))
         return {}
     return {
         name if isinstance(name, str) else shown(name): item

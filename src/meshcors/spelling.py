@@ -15,7 +15,8 @@ from typing import Final, Literal, TypeAlias, cast
 from meshcors.header_key import read_key_values
 from meshcors.key_values import KeyValues, reveal
 from meshcors.origins import AllowedOrigin, OriginError, Regex
-from meshcors.policy import Policy
+from meshcors.other_names import KEY_HINT
+from meshcors.policy import SEVERAL_ORIGINS, Policy
 
 _TRUE: Final = frozenset({"1", "on", "true", "yes"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
@@ -50,13 +51,16 @@ def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
 
 
+def _is_json_list(text: str) -> bool:
+    try:
+        return text.lstrip().startswith("[") and isinstance(json.loads(text), list)
+    except (ValueError, RecursionError):
+        return False
+
+
 def _split(text: str) -> list[str]:
     """Read a list of the environment; one that is written as JSON is refused by that name."""
-    try:
-        is_json = text.lstrip().startswith("[") and isinstance(json.loads(text), list)
-    except (ValueError, RecursionError):
-        is_json = False
-    if is_json:
+    if _is_json_list(text):
         raise SpellingError(
             "json_list", "no JSON here: separate the items by commas, without brackets and quotes"
         )
@@ -95,6 +99,8 @@ def flag_items(flag: str, values: Iterable[str]) -> list[str]:
     """Return the values of a flag that is repeated; one that is several is refused."""
     items = list(values)
     for item in items:
+        if _is_json_list(item):
+            raise SpellingError("json_list", "no JSON here: repeat the flag")
         several = _items(item)
         if len(several) > 1 and not item.startswith("regex:"):
             repeated = " ".join(f"{flag} {each}" for each in several)
@@ -110,6 +116,8 @@ def _origins_from_data(data: object) -> object:
 
 
 def _origin_from_data(item: object) -> object:
+    if item is None:
+        return OriginError("wrong_type", 'quote it: "null"')
     if not isinstance(item, Mapping):
         return item
     match cast("Mapping[object, object]", item):
@@ -124,7 +132,7 @@ def _origin_from_data(item: object) -> object:
                 " https://*.example.com",
             )
         case _:
-            return OriginError("origin_match", "write a text, {exact: ...} or {regex: ...}")
+            return OriginError("origin_match", "write a string, {exact: ...} or {regex: ...}")
 
 
 def _origins_to_data(values: object) -> object:
@@ -148,7 +156,8 @@ def _seconds_from_text(text: str) -> object:
     duration = _DURATION.fullmatch(text)
     if duration is None:
         raise SpellingError(
-            "max_age_not_seconds", "write whole seconds, as 600, or a duration, as 10m or 24h"
+            "max_age_not_seconds",
+            "write whole seconds, such as 600, or a duration such as 10m or 24h",
         )
     hours, minutes, seconds = (int(part or 0) for part in duration.groups())
     return hours * 3600 + minutes * 60 + seconds
@@ -242,19 +251,29 @@ _ITEM: Final = re.compile(r'(?P<regex>Regex\()?(?P<text>"(?:[^"\\]|\\.)*")(?(reg
 _ORIGINS: Final = re.compile(r'allow_origins=\[((?:[^"\]]|"(?:[^"\\]|\\.)*")*)\]')
 _PHRASES: Final = (
     (", with meshcors.origins.Regex", ""),
-    ("a string or a meshcors.origins.Regex", "a text, {exact: ...} or {regex: ...}"),
+    ("a string or a meshcors.origins.Regex", "a string, {exact: ...} or {regex: ...}"),
     ("a meshcors.origins.Regex", "a regular expression"),
     ("write True or False", "write true or false"),
     ("or None for any", "or leave this out for any"),
 )
-_RULES: Final = re.compile(r'rules=\[.*path_prefix="([^"]*)"\)\], with meshcors\.rules\.Rule')
+_RULES: Final = re.compile(
+    r'write rules=\[.*(?:path_prefix="([^"]*)"|hosts=\["(.*)"\])\)\], with meshcors\.Rule'
+)
+# Whole hints that every source has in words of its own.
+_HINTS: Final[Mapping[tuple[str, Source], str]] = {
+    (SEVERAL_ORIGINS, "variable"): "several origins with blanks between: separate them by commas",
+    (SEVERAL_ORIGINS, "flag"): "several origins with blanks between: repeat the flag",
+    (KEY_HINT, "file"): "write key: {header: model-api-key, valuesFile: PATH}",
+    (KEY_HINT, "variable"): "write MESHCORS_KEY_HEADER and MESHCORS_KEY_VALUES_FILE",
+}
 
 
 def respell(text: str, source: Source) -> str:
     """Return a hint or a warning, which has Python's names, in the words of another source."""
+    text = _HINTS.get((text, source), text)
     text = _ORIGINS.sub(lambda found: _origins_as_written(found[1], source), text)
     text = _ITEM.sub(lambda found: _regex_as_written(found, source), text)
-    text = _RULES.sub(r"in a file, rules: [{pathPrefix: \1, corsPolicy: {...}}]", text)
+    text = _RULES.sub(lambda found: _rules_as_written(found, source), text)
     for ours, theirs in _PHRASES:
         text = text.replace(ours, theirs)
     return _OPTION_NAME.sub(lambda found: spelled(found[1], source), text)
@@ -266,6 +285,12 @@ def spelled(name: str, source: Source) -> str:
     if source == "file":
         return option.file_label
     return (option.flag if source == "flag" else None) or option.variable
+
+
+def _rules_as_written(found: re.Match[str], source: Source) -> str:
+    urls = f"pathPrefix: {found[1]}" if found[1] else f"hosts: [{found[2]}]"
+    where = "write" if source == "file" else "in a file,"
+    return f"{where} rules: [{{{urls}, corsPolicy: {{...}}}}]"
 
 
 def _regex_as_written(found: re.Match[str], source: Source) -> str:
