@@ -173,7 +173,7 @@ def read_flags(problems: list[Problem], flags: Mapping[str, object]) -> Settings
 
 def _read_flag(option: Option, flag: str, value: object) -> object:
     if option.kind in {ORIGINS, NAMES}:
-        items = flag_items(flag, cast("Iterable[str]", value))
+        items = flag_items(flag, cast("Iterable[str]", value), option.kind)
         value = [read_origin(text) for text in items] if option.kind is ORIGINS else items
     return option.kind.read_data(value)
 
@@ -198,8 +198,12 @@ def read_fields(problems: list[Problem], data: object, place: Place) -> Settings
             if keys[-1] not in _MESH_ONLY:
                 near = [".".join(known) for known in _FILE_OPTIONS if len(known) == len(keys)]
                 name = _CAPITAL.sub(r"_\g<0>", keys[-1])
-                hint = _elsewhere(settings, name, (value, ()), (label, "file"))
-                hint = hint or did_you_mean(".".join(keys), near)
+                hint = did_you_mean(".".join(keys), near)
+                if keys[0] == "key":
+                    # Not shown: the name may be a key's value.
+                    label, hint = str(place.at("key")), f"one of its fields is {hint}"
+                else:
+                    hint = _elsewhere(settings, name, (value, ()), (label, "file")) or hint
                 problems.append(Problem("unknown_field", label, "", hint))
         elif value is not None or option.kind is KEY_FILE:
             # Nothing where a secret is to be must not become "any key will do" either.
