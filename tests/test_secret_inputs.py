@@ -114,6 +114,78 @@ def written(path: Path, text: str) -> Path:
     return path
 
 
+# How people write a header's name with the value that it has.
+NAMED: dict[str, Callable[[str], object]] = {
+    "a mapping in a list": lambda secret: [{"x-key": secret}],
+    "a mapping's name in a list": lambda secret: [{secret: 1}],
+    "a mapping": lambda secret: {"x-key": secret},
+    "a list in a list": lambda secret: [["x-key", secret]],
+    "a text": lambda secret: f"x-key: {secret}",
+    "a text of two": lambda secret: f"x-key: a, {secret}",
+    "a text in a list": lambda secret: [f"x-key: {secret}"],
+    "a blank in a list": lambda secret: [f"Authorization Bearer {secret}"],
+    "two in a list": lambda secret: [f"x-key: a, {secret}"],
+    "of CORS": lambda secret: [f"access-control-allow-headers: {secret}"],
+}
+LISTS_OF_NAMES = ("allow_methods", "allow_headers", "expose_headers")
+
+
+def keyword_of(name: str, write: Callable[[str], object]) -> Input:
+    def make(secret: str, _: Path) -> object:
+        options: dict[str, Any] = {"allow_origins": [UI], name: write(secret)}
+        return Policy(**options)
+
+    return make
+
+
+def tuple_of(name: str) -> Input:
+    return keyword_of(name, lambda secret: [("x-key", secret)])
+
+
+def listed_field_of(field: str, write: Callable[[str], object]) -> Input:
+    def make(secret: str, folder: Path) -> object:
+        document = {"allowOrigins": [UI], field: write(secret)}
+        return from_file(written(folder / "policy.json", json.dumps(document)))
+
+    return make
+
+
+def named_variable(name: str, text: str) -> Input:
+    def make(secret: str, _: Path) -> object:
+        # What stands behind a comma is another name there.
+        assume("," not in secret)
+        return from_environment(variables(name, text.format(secret)))
+
+    return make
+
+
+def name_below_key(secret: str, folder: Path) -> object:
+    fields = {"allowOrigins": [UI], "key": {"header": "x-key", secret: 1}}
+    made = []
+    for document in (fields, {"rules": [fields]}):
+        path = written(folder / "policy.json", json.dumps(document))
+        made.append(rules_from_file(path))
+    return made
+
+
+# A file of secrets in which one stands twice.
+TWICE = {
+    "yaml": "{0}: 1\n{0}: 2\n",
+    "json": "{{{0}: 1, {0}: 2}}",
+    "toml": "{0} = 1\n{0} = 2\n",
+    "inline.toml": "a = {{{0} = 1, {0} = 2}}\n",
+    "table.toml": "[{0}]\n[{0}]\n",
+}
+
+
+def twice(name: str) -> Input:
+    def make(secret: str, folder: Path) -> object:
+        content = TWICE[name].format(json.dumps(secret))
+        return from_file(written(folder / f"twice.{name}", content))
+
+    return make
+
+
 def variables(name: str, secret: str) -> dict[str, str]:
     if name == "MESHCORS_KEY_HEADER":
         no_header_name(secret.strip())
@@ -199,6 +271,10 @@ def verb(*args: str) -> Input:
         regex = f"{{regex: {json.dumps(f'({secret}')}}}"
         written(folder / "regex.yaml", service.replace('{exact: "xyz"}', regex))
         written(folder / "keys", secret.replace("\n", ""))
+        written(folder / "twice.yaml", TWICE["yaml"].format(json.dumps(secret)))
+        header = json.dumps({"x-key": secret})
+        headers = service.replace("allowHeaders: [", f"allowHeaders: [{header}, ")
+        written(folder / "headers.yaml", headers)
         policy = {"allowOrigins": [UI], "key": {"header": "x-key", "valuesFile": "keys"}}
         written(folder / "policy.json", json.dumps(policy))
         return cli.run([arg.replace("{}", secret) for arg in args])
@@ -223,6 +299,29 @@ INPUTS: dict[str, Input] = {
     **{f"{name} of wrap": wrapped(name) for name in VARIABLES},
     **{f"{name} of the pod": checked(name) for name in VARIABLES},
     **{".".join(keys): field_of(*keys) for keys in FIELDS},
+    **{
+        f"{name}, {form}": keyword_of(name, write)
+        for name in LISTS_OF_NAMES
+        for form, write in NAMED.items()
+    },
+    **{f"{name}, a tuple in a list": tuple_of(name) for name in LISTS_OF_NAMES},
+    **{
+        f"{field}, {form}": listed_field_of(field, write)
+        for field in ("allowMethods", "allowHeaders", "exposeHeaders")
+        for form, write in NAMED.items()
+    },
+    **{
+        f"MESHCORS_{name.upper()}, {text}": named_variable(f"MESHCORS_{name.upper()}", text)
+        for name in LISTS_OF_NAMES
+        for text in ("x-key: {}", "x-key={}", "x-key {}", "Authorization Bearer {}")
+    },
+    **{
+        f"{flag} {text}": flag_of("--check", flag, text)
+        for flag in ("--allow-method", "--allow-header", "--expose-header")
+        for text in ("x-key: {}", "x-key={}", "x-key {}", "x-key: a, {}", "x-key, {}")
+    },
+    "a name below key": name_below_key,
+    **{f"a name twice, {name}": twice(name) for name in TWICE},
     "--config": flag_of("--check", "--config", "{}"),
     "--key-header": flag_of("--check", "--key-header", "{}"),
     "--key-header NAME=": flag_of("--check", "--key-header", "x-key={}"),
@@ -255,6 +354,13 @@ INPUTS: dict[str, Input] = {
     "lint a regex": verb("lint", "regex.yaml"),
     "lint keys": verb("lint", "keys"),
     "fix FILE": verb("fix", "{}"),
+    "lint a name twice": verb("lint", "twice.yaml"),
+    "lint allowHeaders": verb("lint", "headers.yaml"),
+    "explain allowHeaders": verb("explain", "headers.yaml", "--origin", UI),
+    "fix allowHeaders": verb("fix", "headers.yaml"),
+    "an extra argument of fix": verb("fix", "service.yaml", "{}"),
+    "an extra argument of render": verb("render", "--config", "policy.json", "--to", "env", "{}"),
+    "an extra argument of the pod's verb": verb("dummy", "--allow-origin", UI, "{}"),
     "fix a text": verb("fix", "text.yaml"),
     "fix --write": verb("fix", "service.yaml", "--write", "--allow-origin", UI),
     "render --config": verb("render", "--to", "env", "--config", "{}"),
@@ -266,7 +372,7 @@ INPUTS: dict[str, Input] = {
 
 # --- what is shown, and why -------------------------------------------------------------------
 
-_ANSWERED = "every answer to a preflight says it"
+_ANSWERED = "every answer to a preflight says it; what stands behind a name is in `INPUTS`"
 _REPEATED = "it is no key's and names no file: a mistake in it is shown as it was written"
 PUBLIC = {
     "allow_origins": _ANSWERED,

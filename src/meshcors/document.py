@@ -23,6 +23,9 @@ _UNREAD: Final = {
 # The YAML reader takes quadratic time in the depth.
 _MAX_DEPTH: Final = 64
 
+# What tomllib quotes of a file, more than a character, as the name that stands twice.
+_QUOTED: Final = re.compile(r""" [('"].{3,}['")]""", re.DOTALL)
+
 # The one thing that Python's parsers of JSON and TOML refuse without a place.
 _LONG_NUMBER: Final = "a number of too many digits"
 
@@ -78,7 +81,7 @@ def _read_json(path: Path, text: str) -> list[object]:
         found: dict[str, Any] = {}
         for name, value in pairs:
             if name in found:
-                raise _wrong(path, "file_duplicate_key", f"{name} stands twice")
+                raise _wrong(path, "file_duplicate_key", "a field stands twice")
             found[name] = value
         return found
 
@@ -97,7 +100,8 @@ def _read_toml(path: Path, text: str) -> list[object]:
     try:
         return [tomllib.loads(text)]
     except tomllib.TOMLDecodeError as error:
-        raise _wrong(path, "file_malformed", str(error)) from None
+        reason, at, place = str(error).rpartition(" (at ")
+        raise _wrong(path, "file_malformed", _QUOTED.sub("", reason) + at + place) from None
     except ValueError:
         raise _wrong(path, "file_malformed", _LONG_NUMBER) from None
 
@@ -117,8 +121,8 @@ def _read_yaml(path: Path, text: str) -> list[object]:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
-        # Of a duplicate key it would also tell the values, of a tag what stands there.
-        reason = re.split(" with value | handle ", error.problem or error.context or "malformed")[0]
+        # Of a duplicate key it would also tell name and values, of a tag what stands there.
+        reason = re.split(' "| handle ', error.problem or error.context or "malformed")[0]
         if error.context == "while scanning an alias":
             reason = f'{reason}; an asterisk is a string only in quotes: quote it: "*"'
         raise _wrong(path, "file_malformed", f"{place}{reason}") from None

@@ -81,6 +81,12 @@ def is_token(text: str) -> bool:
     return _TOKEN.fullmatch(text) is not None
 
 
+def token_at_start(text: str) -> str:
+    """Return the token (RFC 9110 5.6.2) that `text` begins with, after white space; "" for none."""
+    found = _TOKEN.match(text.lstrip())
+    return found[0] if found else ""
+
+
 def is_forbidden_request_header(name: str) -> bool:
     """Tell whether a page's script cannot set the request header `name` (lower case).
 

@@ -17,7 +17,7 @@ from typing_extensions import Unpack
 
 from meshcors import other_names
 from meshcors.errors import did_you_mean, shown, warn
-from meshcors.findings import Findings
+from meshcors.findings import Findings, token
 from meshcors.header_key import HeaderKey
 from meshcors.headers import (
     FORBIDDEN_METHODS,
@@ -26,6 +26,7 @@ from meshcors.headers import (
     STANDARD_METHODS,
     is_forbidden_request_header,
     is_token,
+    token_at_start,
 )
 from meshcors.origins import (
     AllowedOrigin,
@@ -174,13 +175,13 @@ def _origin_hint(item: object) -> str:
 
 
 def _methods(found: Findings, field: str, value: object) -> tuple[str, ...]:
-    methods = found.texts(field, () if value is None else value)
+    methods = found.texts(field, () if value is None else value, token)
     for method in methods:
-        if found.several(field, method):
+        if found.several(field, method, token):
             continue
         if not is_token(method):
             hint = "not a method name: write one word, such as PUT"
-            found.add("method_not_token", field, shown(method), hint)
+            found.add("method_not_token", field, token(method), hint)
         elif method not in STANDARD_METHODS and method.upper() in STANDARD_METHODS:
             hint = f"methods are case-sensitive: write {method.upper()}"
             found.add("method_case", field, method, hint)
@@ -188,13 +189,14 @@ def _methods(found: Findings, field: str, value: object) -> tuple[str, ...]:
 
 
 def _header_names(found: Findings, field: str, value: object) -> tuple[str, ...]:
-    names = found.texts(field, () if value is None else value)
+    names = found.texts(field, () if value is None else value, token)
     for name in names:
-        # What follows a name is a value, and may be a key's.
+        if is_token(name):
+            continue
         only_name = name.replace("=", ":").partition(":")[0]
-        if not found.several(field, only_name) and not is_token(name):
+        if not found.several(field, only_name, token):
             hint = "not a header name: letters, digits and -, without blanks"
-            found.add("header_not_token", field, shown(only_name), hint)
+            found.add("header_not_token", field, token(name), hint)
     return tuple(dict.fromkeys(map(str.lower, names)))
 
 
@@ -203,7 +205,10 @@ def _request_header_names(found: Findings, field: str, value: object) -> tuple[s
     for name in names:
         if name.startswith("access-control-"):
             found.add(
-                "header_access_control", field, name, "browsers send these themselves: leave it out"
+                "header_access_control",
+                field,
+                token_at_start(name),
+                "browsers send these themselves: leave it out",
             )
     return names
 

@@ -189,7 +189,7 @@ def read_flags(problems: list[Problem], flags: Mapping[str, object]) -> Settings
 
 def _read_flag(option: Option, flag: str, value: object) -> object:
     if option.kind in {ORIGINS, NAMES}:
-        items = flag_items(flag, cast("Iterable[str]", value))
+        items = flag_items(flag, cast("Iterable[str]", value), option.kind)
         value = [read_origin(text) for text in items] if option.kind is ORIGINS else items
     return option.kind.read_data(value)
 
@@ -217,7 +217,9 @@ def read_fields(problems: list[Problem], data: object, place: Place) -> Settings
             if keys[-1] not in _MESH_ONLY:
                 near = [".".join(known) for known in _FILE_OPTIONS if len(known) == len(keys)]
                 name = _CAPITAL.sub(r"_\g<0>", keys[-1])
-                hint = _elsewhere(settings, name, (value, ()), (label, "file"))
+                hint = None
+                if keys[0] != "key":
+                    hint = _elsewhere(settings, name, (value, ()), (label, "file"))
                 if hint is not None:
                     problems.append(Problem("unknown_field", label, "", hint))
                 else:
@@ -248,6 +250,9 @@ def unknown_field(place: Place, keys: tuple[str, ...], known: Collection[str]) -
         hint = "belongs inside key"
     else:
         hint = did_you_mean(".".join(keys), known)
+        if keys[0] == "key" and len(keys) > 1:
+            # Not shown: the name may be a key's value.
+            label, hint = str(place.at("key")), f"one of its fields is {hint}"
     return Problem("unknown_field", label, "", hint)
 
 

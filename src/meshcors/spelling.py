@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Final, Literal, TypeAlias, cast
 
 from meshcors.header_key import read_key_values
+from meshcors.headers import token_at_start
 from meshcors.key_values import KeyValues, reveal
 from meshcors.origins import AllowedOrigin, OriginError, Regex
 from meshcors.other_names import KEY_HINT
@@ -95,14 +96,17 @@ def _origins_from_text(text: str) -> object:
     return [read_origin(item) for item in items]
 
 
-def flag_items(flag: str, values: Iterable[str]) -> list[str]:
-    """Return the values of a flag that is repeated; one that is several is refused."""
+def flag_items(flag: str, values: Iterable[str], kind: Kind) -> list[str]:
+    """Return the values of a repeated flag of this `kind`; one that is several is refused."""
     items = list(values)
     for item in items:
         if _is_json_list(item):
             raise SpellingError("json_list", "no JSON here: repeat the flag")
         several = _items(item)
         if len(several) > 1 and not item.startswith("regex:"):
+            if kind is NAMES:
+                # What follows a header's name may be a key's value.
+                several = [token_at_start(item), "..."]
             repeated = " ".join(f"{flag} {each}" for each in several)
             raise SpellingError("comma_in_item", f"repeat the flag: {repeated}")
     return items

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from meshcors.mesh.journey import Service
 
 
-@click.command("explain")
+@click.command("explain", cls=options.Command)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--origin", required=True, help="The page's origin, such as https://ui.example.")
 @click.option("--method", default="GET", show_default=True, help="The method of the call.")

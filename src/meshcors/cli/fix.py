@@ -41,7 +41,7 @@ def _origins(
     return tuple(found)
 
 
-@click.command("fix")
+@click.command("fix", cls=options.Command)
 @click.argument("file")
 @click.option(
     "--with",

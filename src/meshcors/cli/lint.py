@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from meshcors.cli import options
 from meshcors.cli.files import read_texts
 from meshcors.cli.printing import printable
 from meshcors.errors import did_you_mean
@@ -11,7 +12,7 @@ from meshcors.mesh.lint import RULES, lint
 from meshcors.mesh.lint.formats import FORMATS
 
 
-@click.command("lint")
+@click.command("lint", cls=options.Command)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--format",

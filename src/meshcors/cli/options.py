@@ -9,6 +9,23 @@ import click
 
 from meshcors.mesh.checks import domain
 
+
+class Command(click.Command):
+    """A verb that does not show an extra argument, as click would: it may be a secret."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; raises `click.UsageError` if any are left."""
+        ctx.allow_extra_args = True
+        left = super().parse_args(ctx, args)
+        if left:
+            names = [
+                each.make_metavar(ctx) for each in self.params if isinstance(each, click.Argument)
+            ]
+            expected = " and ".join([*names, "flags"])
+            raise click.UsageError(f"expected only {expected}: remove the extra argument")
+        return left
+
+
 _PORT: Final = re.compile("[1-9][0-9]{0,4}")
 
 

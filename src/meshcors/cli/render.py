@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from meshcors.rules import RuleSet
 
 
-@click.command("render")
+@click.command("render", cls=options.Command)
 @click.option("--config", required=True, metavar="FILE", help="The policy, or the rules.")
 @click.option(
     "--to",
