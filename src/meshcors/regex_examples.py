@@ -20,7 +20,9 @@ _MOST: Final = 512
 # A longer origin matches nothing.
 _LONGEST: Final = MAX_ORIGIN_BYTES
 # A character by its number, a text in quotes, the edges of words and texts, any other escape.
-_NUMBER: Final = re.compile(r"\\(?:x(?:\{([0-9a-fA-F]{1,5})\}|([0-9a-fA-F]{2}))|(0[0-7]{0,2}|[1-7][0-7]{2}))")
+_NUMBER: Final = re.compile(
+    r"\\(?:x(?:\{([0-9a-fA-F]{1,5})\}|([0-9a-fA-F]{2}))|(0[0-7]{0,2}|[1-7][0-7]{2}))"
+)
 _QUOTE: Final = re.compile(r"\\Q(.*?)(?:\\E|\Z)", re.DOTALL)
 _EDGE: Final = re.compile(r"[\^$]|\\[AzbBE]")
 _ESCAPE: Final = re.compile(r"\\(?:[pP](?:\{[^}]*\}|.)|.)", re.DOTALL)
@@ -35,12 +37,14 @@ class Examples(NamedTuple):
     """What a regex matches: `texts`, and of what they are made.
 
     `parts` are characters of its classes, and what it repeats, once; `optional` are the single
-    characters that it does without.
+    characters that it does without. `steps` is the work it took, of what `CompiledRegex.steps`
+    counts; where that is more than was allowed, there are more texts.
     """
 
     texts: list[str]
     parts: list[str]
     optional: frozenset[str]
+    steps: int
 
 
 @dataclass
@@ -61,15 +65,22 @@ def example_of(pattern: str, *, dot: str = "x") -> str | None:
     return text if text is not None and _compiled(pattern).fullmatch(text) else None
 
 
-def examples_of(pattern: str) -> Examples:
+def examples_of(pattern: str, *, most_steps: int) -> Examples:
     """Return different texts that ``pattern`` matches, such that each alternative is in one.
 
     What is optional is in some and not in others; a ``.`` is a letter here and a dot there.
     """
-    matches = _compiled(pattern).fullmatch
+    compiled = _compiled(pattern)
     reading = _Reading(("x", ".", "1"))
-    texts = [text for text in dict.fromkeys(_texts(pattern, reading)) if matches(text)]
-    return Examples(texts, list(reading.parts), frozenset(reading.optional))
+    texts: list[str] = []
+    steps = 0
+    for text in dict.fromkeys(_texts(pattern, reading)):
+        steps += compiled.steps(text)
+        if steps > most_steps:
+            break
+        if compiled.fullmatch(text):
+            texts.append(text)
+    return Examples(texts, list(reading.parts), frozenset(reading.optional), steps)
 
 
 def _texts(pattern: str, reading: _Reading) -> list[str]:

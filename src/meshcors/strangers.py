@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import chain
 from typing import Final, NamedTuple
 
 from meshcors.origins import MAX_ORIGIN_BYTES, CompiledRegex, OriginError, OriginPattern, Regex
@@ -32,8 +32,8 @@ _LITERAL_DOMAIN: Final = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 _LITERAL_PORT: Final = re.compile(r":[1-9][0-9]{0,4}")
 _PLAIN: Final = re.compile(r"(?:[^\\.^$|?*+()\[\]{}]|\\[.-])*")
 _HOST_PART: Final = re.compile(r"[a-z0-9_.-]+")
-# So many origins are tried at most.
-MOST_GUESSES: Final = 30_000
+# So much is tried at most: some 0.2 s of the slowest regexes.
+MOST_STEPS: Final = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Excess:
     `stranger` is somebody else's origin. `neighbor` is one whose name anyone can get, because
     names below the public suffix `suffix` are meant. `insecure` is an http one, not loopback.
     `unchecked` says that there may be others: no origin that the regex is meant for was found, or
-    more would have to be tried than `MOST_GUESSES`.
+    trying them takes more than `MOST_STEPS`.
     """
 
     stranger: str = ""
@@ -70,15 +70,21 @@ def excess(regex: Regex) -> Excess:
     """Return what `regex` lets in; raises `OriginError` for one that RE2 refuses."""
     compiled = CompiledRegex(regex)
     text = regex.pattern.replace("\\", "").lower()
-    examples = examples_of(regex.pattern)
+    examples = examples_of(regex.pattern, most_steps=MOST_STEPS)
     # Its syntax is not read: what is spelled out in it helps.
     seeds = list(dict.fromkeys(map(_origin_like, examples.texts))) or list(_spelled_out(text))
-    sent = [seed for seed in seeds if compiled.fullmatch(str(seed)) and _is_readable(str(seed))]
+    sent = [seed for seed in seeds if _is_readable(str(seed)) and compiled.fullmatch(str(seed))]
     meant = frozenset(_registered(seed.host) for seed in sent or seeds)
     guesses = chain(_guesses(seeds, examples.parts), _shortened(sent, examples.optional))
     neighbor = suffix = insecure = ""
-    for guess in islice(guesses, MOST_GUESSES):
+    unchecked = not sent and not _PLAIN.fullmatch(regex.pattern)
+    steps = examples.steps
+    for guess in guesses:
         origin = str(guess)
+        steps += compiled.steps(origin)
+        if steps > MOST_STEPS:
+            unchecked = True
+            break
         if len(origin) > MAX_ORIGIN_BYTES or not compiled.fullmatch(origin):
             continue
         judged = _judge(compiled, text, meant, guess)
@@ -92,8 +98,7 @@ def excess(regex: Regex) -> Excess:
             if not below:
                 return Excess(stranger=origin)
             neighbor, suffix = neighbor or origin, suffix or below
-    unread = not sent and not _PLAIN.fullmatch(regex.pattern)
-    return Excess("", neighbor, suffix, insecure, unread or next(guesses, None) is not None)
+    return Excess("", neighbor, suffix, insecure, unchecked)
 
 
 def _is_readable(origin: str) -> bool:
