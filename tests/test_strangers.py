@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshcors import Policy, PolicyError
-from meshcors.origins import Origin, OriginError, OriginSet, Regex
+from meshcors.origins import CompiledRegex, Origin, OriginError, OriginSet, Regex
 from meshcors.public_suffixes import public_suffixes
 from meshcors.regex_examples import examples_of
-from meshcors.strangers import Excess, excess
+from meshcors.strangers import MOST_STEPS, Excess, excess
 
 STRANGERS = [
     # whoever
@@ -40,7 +40,36 @@ STRANGERS = [
     r"https://(app\.example|.*dev)\.com",
     r"https://[a-z]*ui\.example",
     r"https://[a-z]*\.?example\.com",
+    r"https://[a-m]*example\.com",
+    r"https://-*example\.com",
+    r"https://\C*example\.com",
+    r"https://(\w|\.)+example\.com",
+    r"https://.{51,}example\.com",
+    r"https://.{64,}example\.com",
+    r"https://[b-p]+\.com",
+    r"https://[b-p]*\.?example\.com",
+    r"https://(dev|staging)*example\.com",
+    r"https://app\.?example\.com",
+    # a dot of any spelling
+    r"https://.*example[\.]com",
+    r"https://[\w\-\.]*example[\.]com",
+    r"https://([a-z]+[\.])*.*example[\.]com",
+    r"https://.*example[^a-z]com",
+    r"https://.*example[\.:]com",
+    r"https://.*example\056com",
+    r"https://.*example\pPcom",
+    r"https://.*example\Q.\Ecom",
+    # letters and a hyphen in front
+    r"https://.*\bexample\.com",
+    r"https://[\w.-]*\bexample\.com",
+    r"https?://[\w.-]+\b(example|test)\.com",
+    r"https://[a-z0-9.-]*(?:^|\b)example\.com",
+    # an end that may be left out
+    r"https://.*\.example\.com?",
     # something behind
+    r"https://example[\.]com.*",
+    r"https://example[\.]com(:[0-9]+)?.*",
+    r"https://([^\/]*[\.])?example[\.]com.*",
     r"https://example\.com.*",
     r"https://example\.com[a-z]*",
     r"https://example\.com\.[a-z]+",
@@ -63,6 +92,7 @@ STRANGERS = [
     r"https://app[0-9]+\.com",
     r"https://[a-f0-9]{8}-preview\.com",
     r"https://app-[a-z]+\.co\.uk",
+    r"https://example\.(com|[^.]{4})",
 ]
 NEIGHBORS = [
     (r"https://[a-z]+\.github\.io", "github.io"),
@@ -123,7 +153,39 @@ SANE = [
     r"https://xn--bcher-kva\.example(:8443)?",
     r"https://example\.com.?",
     "https://ui.example",
+    r"https://(.*\.)?example[\.]com",
+    r"https://([a-z0-9-]+\.)*example\.com(:[0-9]+)?",
+    r"https://(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+example\.com",
+    r"https://(app|admin)\.example\.(com|de)",
+    r"https://example\.(com|co)",
+    r"https://example\.co(m|\.uk)",
+    r"https://examples?\.com",
+    r"https://[a-z]+\.example\.com\.?",
+    r"https://xn--[a-z0-9-]+\.example\.com",
+    r"https://intranet(\.example\.com)?",
+    r"https://app\d{1,3}\.example\.com:\d+",
+    r"https://\w+\.sub\.example\.co\.jp",
+    "chrome-extension://[a-p]{32}",
+    "capacitor://localhost",
+    # matches nothing that browsers send, and hides nothing
+    "ui",
     "https://(" + "|".join(f"a{number}" for number in range(200)) + r")\.example\.com",
+]
+
+
+# No origin that they are meant for is found, or there are too many to try.
+UNCHECKED = [
+    r"https://\p{Greek}+\.example\.com",
+    r"https://[\x{3b1}-\x{3c9}]+\.example\.com",
+    r"https://[a-z]{64}\.example\.com",
+    r"https://[A-Z]+\.example\.com",
+    "https://" + "(" * 60 + ")" * 60 + r"(ui|app)\.example\.com",
+    *("https://" + "(a{50}){20}" * times + r"\.example\.com" for times in (1, 20, 40)),
+    "https://" + "(a?b?)*" * 130 + r"\.example\.com",
+    "https://" + "(.?){30}" * 100 + r"\.example\.com",
+    r"https://[a-z]{50}\.[a-z]{50}\.[a-z]{50}\.("
+    + "|".join(f"{a}{b}" for a in "abcdefghijklm" for b in "abcdefghijklmnopqrst")
+    + r")\.example\.com",
 ]
 
 
@@ -210,6 +272,27 @@ def test_nobody_is_found_where_nobody_is(text: str) -> None:
     Policy(allow_origins=[Regex(text)], allow_credentials=True)
 
 
+@pytest.mark.parametrize("text", UNCHECKED)
+def test_what_cannot_be_checked_is_refused_with_credentials(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+    fullmatch = CompiledRegex.fullmatch
+
+    def counted(compiled: CompiledRegex, origin: str) -> bool:
+        tried.append(compiled.steps(origin))
+        return fullmatch(compiled, origin)
+
+    excess.cache_clear()
+    monkeypatch.setattr(CompiledRegex, "fullmatch", counted)
+    assert lets_in(text) == Excess(unchecked=True)
+    assert sum(tried) < 2 * MOST_STEPS
+    with pytest.raises(PolicyError, match="cannot be checked for strangers") as caught:
+        Policy(allow_origins=[Regex(text)], allow_credentials=True)
+    assert [problem.code for problem in caught.value.problems] == ["origin_regex_unchecked"]
+    Policy(allow_origins=[Regex(text)])
+
+
 @given(
     st.lists(
         st.sampled_from(
@@ -239,11 +322,11 @@ def test_what_is_found_is_true(parts: list[str]) -> None:
     ],
 )
 def test_examples_have_each_alternative(pattern: str, texts: set[str]) -> None:
-    assert texts <= set(examples_of(pattern))
+    assert texts <= set(examples_of(pattern, most_steps=MOST_STEPS).texts)
 
 
 @pytest.mark.parametrize(
     "pattern", ["(" * 60 + "a|b" + ")c?" * 60, "(" * 20 + "a|b" + ")?c?" * 20, ".?" * 400]
 )
 def test_examples_do_not_grow_without_bound(pattern: str) -> None:
-    assert len(examples_of(pattern)) <= 512
+    assert len(examples_of(pattern, most_steps=MOST_STEPS).texts) <= 512

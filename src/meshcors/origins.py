@@ -32,6 +32,9 @@ _UNMAPPED: Final = frozenset("\xdf\u03c2\u200c\u200d")
 _NEVER_IN_NAMES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp", "Zs"})
 _NUMERIC_LABEL: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
+# What a look-up takes beside the matching, in the unit of `CompiledRegex.steps`.
+_STEPS_AT_LEAST: Final = 1000
+
 
 class OriginError(ValueError):
     """A text that is no origin, or no pattern of one: `code` for programs, `hint` for people."""
@@ -251,6 +254,12 @@ class CompiledRegex:
     def fullmatch(self, text: str) -> bool:
         """Tell whether the whole of `text` matches."""
         return self._compiled.fullmatch(text) is not None
+
+    def steps(self, text: str) -> int:
+        """Return how much work it is at most to match `text`, in no unit."""
+        size = int(self._compiled.programsize)
+        # Large programs outgrow the memory of RE2's fast way: each character costs more then.
+        return _STEPS_AT_LEAST + len(text) * (size + size * size // 1000)
 
     def literal_prefix(self) -> str:
         """Return a text with which every full match begins; it may be empty."""

@@ -333,6 +333,14 @@ def _check_regex(found: Findings, policy: Policy, regex: Regex) -> None:
             f"with credentials any site could act as the user, {lets_in.stranger} for one: name the"
             r" domain whole, with \. or // before it and nothing open behind it",
         )
+    elif lets_in.unchecked:
+        found.add(
+            "origin_regex_unchecked",
+            field,
+            regex.pattern,
+            "cannot be checked for strangers, as credentials demand: write the origins out, or a"
+            " simpler expression",
+        )
     if lets_in.neighbor and not policy.dangerously_allow_public_suffixes:
         _note_public_suffix(found, regex.pattern, lets_in.suffix)
     if lets_in.insecure and not policy.dangerously_allow_insecure_origins:

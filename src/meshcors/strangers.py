@@ -1,20 +1,22 @@
 """Whom a regular expression for origins lets in beside those it is meant for.
 
 It is asked about origins made from those it is meant for: with letters in front of a name and
-behind it, with another character for a dot, another top-level domain, another port, http for https.
-Public suffixes say whether a stranger can have such a name. A regex may be open in ways that none
-of them finds; what is found is always true.
+behind it, with another character for a dot, another top-level domain, another port, http for https,
+and with what the regex itself repeats or leaves out. Public suffixes say whether a stranger can
+have such a name. A regex may be open in ways that none of them finds; what is found is always true,
+and a regex for which the search cannot be made is unchecked.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Final, NamedTuple
 
-from meshcors.origins import CompiledRegex, OriginError, OriginPattern, Regex
+from meshcors.origins import MAX_ORIGIN_BYTES, CompiledRegex, OriginError, OriginPattern, Regex
 from meshcors.public_suffixes import public_suffixes
 from meshcors.regex_examples import examples_of
 
@@ -23,11 +25,15 @@ from meshcors.regex_examples import examples_of
 _ANYONE: Final = ("stranger.invalid", "203.0.113.9")
 _SUBDOMAIN_OF: Final = ".stranger.invalid"
 _SCHEMES: Final = ("https", "http")
-# What is put into a host, and over it: what letters, and what digits, would let in.
-_MADE_UP: Final = ("q", "77")
-_OTHER_TOP_LEVEL: Final = ("com", "net", "io", "de")
+# What is put into a host: what letters, digits, and the edge of a word would let in.
+_MADE_UP: Final = ("q", "77", "q-", "-q")
+_OTHER_TOP_LEVEL: Final = ("com", "net", "io", "de", "info", "cloud")
 _LITERAL_DOMAIN: Final = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 _LITERAL_PORT: Final = re.compile(r":[1-9][0-9]{0,4}")
+_PLAIN: Final = re.compile(r"(?:[^\\.^$|?*+()\[\]{}]|\\[.-])*")
+_HOST_PART: Final = re.compile(r"[a-z0-9_.-]+")
+# So much is tried at most: some 0.2 s of the slowest regexes.
+MOST_STEPS: Final = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +42,24 @@ class Excess:
 
     `stranger` is somebody else's origin. `neighbor` is one whose name anyone can get, because
     names below the public suffix `suffix` are meant. `insecure` is an http one, not loopback.
+    `unchecked` says that there may be others: no origin that the regex is meant for was found, or
+    trying them takes more than `MOST_STEPS`.
     """
 
     stranger: str = ""
     neighbor: str = ""
     suffix: str = ""
     insecure: str = ""
+    unchecked: bool = False
 
 
 class _Guess(NamedTuple):
-    """An origin to try: what is made up in its host stands from `start` to `end`."""
+    """An origin to try; `whole` is a host of which this one lacks an optional character."""
 
     scheme: str
     host: str
     port: str
-    start: int
-    end: int
+    whole: str = ""
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.host}{self.port}"
@@ -61,122 +69,155 @@ class _Guess(NamedTuple):
 def excess(regex: Regex) -> Excess:
     """Return what `regex` lets in; raises `OriginError` for one that RE2 refuses."""
     compiled = CompiledRegex(regex)
-    text = _unescaped(regex.pattern)
+    text = regex.pattern.replace("\\", "").lower()
+    examples = examples_of(regex.pattern, most_steps=MOST_STEPS)
+    # Its syntax is not read: what is spelled out in it helps.
+    seeds = list(dict.fromkeys(map(_origin_like, examples.texts))) or list(_spelled_out(text))
+    sent = [seed for seed in seeds if _is_readable(str(seed)) and compiled.fullmatch(str(seed))]
+    meant = frozenset(_registered(seed.host) for seed in sent or seeds)
+    guesses = chain(_guesses(seeds, examples.parts), _shortened(sent, examples.optional))
     neighbor = suffix = insecure = ""
-    for guess in _guesses(regex.pattern):
-        if not compiled.fullmatch(str(guess)):
+    unchecked = not sent and not _PLAIN.fullmatch(regex.pattern)
+    steps = examples.steps
+    for guess in guesses:
+        origin = str(guess)
+        steps += compiled.steps(origin)
+        if steps > MOST_STEPS:
+            unchecked = True
+            break
+        if len(origin) > MAX_ORIGIN_BYTES or not compiled.fullmatch(origin):
             continue
-        try:
-            pattern = OriginPattern.parse(str(guess))
-        except OriginError:
-            # No browser sends it, so it is never compared.
+        judged = _judge(compiled, text, meant, guess)
+        is_insecure = guess.scheme == "http" and not insecure
+        if (judged is None and not is_insecure) or not _is_sent_from_afar(origin):
             continue
-        if pattern.is_loopback:
-            continue
-        if guess.scheme == "http":
-            insecure = insecure or str(guess)
-        judged = _judge(compiled, text, guess)
+        if is_insecure:
+            insecure = origin
         if judged is not None:
             origin, below = judged
             if not below:
                 return Excess(stranger=origin)
             neighbor, suffix = neighbor or origin, suffix or below
-    return Excess("", neighbor, suffix, insecure)
+    return Excess("", neighbor, suffix, insecure, unchecked)
 
 
-def _judge(compiled: CompiledRegex, text: str, guess: _Guess) -> tuple[str, str] | None:
+def _is_readable(origin: str) -> bool:
+    """Tell whether browsers send `origin`, or would with other Punycode in it."""
+    try:
+        OriginPattern.parse(origin)
+    except OriginError as error:
+        return error.code == "origin_punycode"
+    return True
+
+
+def _is_sent_from_afar(origin: str) -> bool:
+    """Tell whether browsers send `origin`, from another machine."""
+    try:
+        return not OriginPattern.parse(origin).is_loopback
+    except OriginError:
+        return False
+
+
+def _registered(host: str) -> str:
+    """Return what somebody registered for `host`: the public suffix and the label before it."""
+    suffix = public_suffixes().suffix(host).name
+    return host[host.rfind(".", 0, max(len(host) - len(suffix) - 1, 0)) + 1 :]
+
+
+def _judge(
+    compiled: CompiledRegex, text: str, meant: Set[str], guess: _Guess
+) -> tuple[str, str] | None:
     """Return the origin of a stranger, and the public suffix that is shared with strangers.
 
-    ``""`` stands for none. What is made up must reach into what one registers: the label below the
-    public suffix, or the suffix itself.
+    ``""`` stands for none. A stranger registered another domain than those in `meant`.
     """
     host = guess.host
-    if host in _ANYONE:
+    if host in _ANYONE or host.endswith(_SUBDOMAIN_OF):
         return str(guess), ""
     if host.rpartition(".")[2].isdigit():
         return None  # an address: nobody registers one
     suffix = public_suffixes().suffix(host)
     if suffix.name == host:
         return None  # nor a suffix by itself
-    suffix_at = len(host) - len(suffix.name)
-    label_at = host.rfind(".", 0, max(suffix_at - 1, 0)) + 1
-    if guess.end <= label_at:
+    if guess.whole:
+        return (str(guess), "") if _is_cut_short(guess) else None
+    domain = _registered(host)
+    if domain in meant:
         return None
-    if guess.end > suffix_at:
-        # A top-level domain that is there, or one that is made up as a whole.
-        known = suffix.listed or guess.start <= host.rfind(".") + 1
-        return (str(guess), "") if known else None
     if not suffix.listed and suffix.name not in text:
         return None  # a dot of the regex that was taken for a letter
-    named = guess._replace(host=f"{host[:label_at]}stranger.{suffix.name}")
-    if compiled.fullmatch(str(named)):
-        return str(named), suffix.name
+    suffixes = {public_suffixes().suffix(each).name for each in meant}
+    if suffix.name not in suffixes and not any(host.endswith(f".{each}") for each in meant):
+        return str(guess), ""  # another top-level domain
+    named = guess._replace(host=f"stranger.{suffix.name}")
+    below = host.removesuffix(domain)
+    for each in (named, named._replace(host=below + named.host)):
+        if compiled.fullmatch(str(each)):
+            return str(each), suffix.name
     return str(guess), suffix.name if suffix.private else ""
 
 
-def _guesses(pattern: str) -> Iterator[_Guess]:
-    seeds = list(dict.fromkeys(_seeds(pattern)))
-    if not seeds:
-        # Its syntax is not read: what is spelled out in it helps.
-        text = _unescaped(pattern)
-        seeds = [
-            _Guess("https", host, port, 0, 0)
-            for domain in dict.fromkeys(_LITERAL_DOMAIN.findall(text))
-            for host in (domain, f"x.{domain}")
-            for port in dict.fromkeys(["", *_LITERAL_PORT.findall(text)])
-        ]
+def _is_cut_short(guess: _Guess) -> bool:
+    """Tell whether an optional dot, or an optional end of the suffix, makes it another domain."""
+    whole, short = (public_suffixes().suffix(host) for host in (guess.whole, guess.host))
+    if guess.whole.count(".") != guess.host.count("."):
+        return _registered(guess.host) != _registered(guess.whole)
+    return whole.listed and short.listed and whole.name != short.name
+
+
+def _guesses(seeds: Sequence[_Guess], parts: Iterable[str]) -> Iterator[_Guess]:
     for host in _ANYONE:
         for scheme in dict.fromkeys([*_SCHEMES, *(seed.scheme for seed in seeds)]):
             for port in dict.fromkeys(["", *(seed.port for seed in seeds)]):
-                yield _Guess(scheme, host, port, 0, len(host))
+                yield _Guess(scheme, host, port)
     yield from (seed._replace(scheme="http") for seed in seeds)
-    meant = {seed.host for seed in seeds}
-    endings = {host.rpartition(".")[2] for host in meant}
+    made_up = list(dict.fromkeys([*_MADE_UP, *filter(_HOST_PART.fullmatch, parts)]))
     for seed in seeds:
-        for host, start, end in _changed(seed.host, endings):
-            if host not in meant:
-                yield _Guess(seed.scheme, host, seed.port, start, end)
+        for host in _changed(seed.host, made_up):
+            yield seed._replace(host=host)
 
 
-def _unescaped(pattern: str) -> str:
-    return pattern.replace("\\", "").lower()
+def _shortened(seeds: Iterable[_Guess], optional: Set[str]) -> Iterator[_Guess]:
+    for seed in seeds:
+        for at, char in enumerate(seed.host):
+            if char in optional:
+                yield seed._replace(host=seed.host[:at] + seed.host[at + 1 :], whole=seed.host)
 
 
-def _seeds(pattern: str) -> Iterator[_Guess]:
-    """Yield origins, or what is nearly one, that `pattern` is meant for."""
-    for text in examples_of(pattern):
-        scheme, _, rest = text.lower().rpartition("://")
-        bracket = rest.rfind("]")
-        colon = rest.find(":", bracket + 1)
-        host, port = (rest, "") if colon < 0 else (rest[:colon], rest[colon:])
-        yield _Guess(scheme or "https", host, port, 0, 0)
+def _origin_like(text: str) -> _Guess:
+    """Return an example of a regex as an origin, or what is nearly one."""
+    scheme, _, rest = text.lower().rpartition("://")
+    bracket = rest.rfind("]")
+    colon = rest.find(":", bracket + 1)
+    host, port = (rest, "") if colon < 0 else (rest[:colon], rest[colon:])
+    return _Guess(scheme or "https", host, port)
 
 
-def _changed(host: str, endings: Set[str]) -> Iterator[tuple[str, int, int]]:
-    """Yield `host` with something made up in it, and from where to where that stands.
+def _spelled_out(text: str) -> Iterator[_Guess]:
+    for domain in dict.fromkeys(_LITERAL_DOMAIN.findall(text)):
+        for host in (domain, f"x.{domain}"):
+            for port in dict.fromkeys(["", *_LITERAL_PORT.findall(text)]):
+                yield _Guess("https", host, port)
 
-    The top-level domains in `endings` are not made up.
-    """
+
+def _changed(host: str, made_up: Sequence[str]) -> Iterator[str]:
+    """Yield `host` with something of `made_up` in it, behind it, or over its end."""
     size = len(host)
-    yield host + _SUBDOMAIN_OF, size, size + len(_SUBDOMAIN_OF)
-    for made_up in _MADE_UP:
+    yield host + _SUBDOMAIN_OF
+    for part in made_up:
         for start in range(size + 1):
-            end = start + len(made_up)
-            yield host[:start] + made_up + host[start:], start, end
-            if end <= size and host[start:end] != made_up:
-                yield host[:start] + made_up + host[end:], start, end
+            yield host[:start] + part + host[start:]
+            if "-" not in part and start + len(part) <= size:
+                yield host[:start] + part + host[start + len(part) :]
     last = host.rpartition(".")[2]
-    start = size - len(last)
     for name in _other_top_level(last):
-        if name not in endings:
-            yield host[:start] + name, start, start + len(name)
+        yield host[: size - len(last)] + name
     suffixes = public_suffixes()
     domain = host
     while domain := domain.partition(".")[2]:
         if suffixes.suffix(domain).name != domain:
             for rule in suffixes.below(domain):
-                name = "stranger." + rule.replace("*", "stranger")
-                yield name, 0, len("stranger")
+                yield "stranger." + rule.replace("*", "stranger")
 
 
 @lru_cache(maxsize=256)

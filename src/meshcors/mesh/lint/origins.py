@@ -60,15 +60,9 @@ def bare_dots(subject: Subject) -> Iterator[Hit]:
 def partial_regexes(subject: Subject) -> Iterator[Hit]:
     """Find a regex written as if it searched: it has to match the whole origin, and cannot."""
     for _, origin in _origins(subject):
-        if origin.kind == "regex":
-            text = example_of(origin.value)
-            if text is None or text == "null" or is_open(origin) or "://" in text:
-                continue
-            # what stands before and after a part of an origin
-            longer = (f"https://{text}", f"https://ui{text}", f"https://{text}.example", "https://")
-            if not any(compiled(origin.value).fullmatch(each) for each in longer):
-                reason = "it has to match the whole origin, scheme included, and never does"
-                yield Hit(origin.place, reason, "begin it with https://")
+        if origin.kind == "regex" and not is_open(origin) and _is_partial(origin):
+            reason = "it has to match the whole origin, scheme included, and never does"
+            yield Hit(origin.place, reason, "begin it with https://")
 
 
 def stranger_regexes(subject: Subject) -> Iterator[Hit]:
@@ -76,13 +70,18 @@ def stranger_regexes(subject: Subject) -> Iterator[Hit]:
     for at, origin in _origins(subject):
         if origin.kind != "regex" or is_open(origin):
             continue
-        stranger = _stranger(origin.value, credentials=bool(at.policy.allow_credentials))
+        lets_in = excess(Regex(origin.value))
+        credentials = at.policy.allow_credentials
+        stranger = lets_in.stranger or (lets_in.neighbor if credentials else "")
         if stranger:
             reason = f"it also allows {stranger}"
             mend = (
                 "end the host name and begin it with \\. or ://, as https://(.+\\.)?example\\.com"
             )
             yield Hit(origin.place, reason, mend)
+        elif credentials and lets_in.unchecked and not _is_partial(origin):
+            reason = "it cannot be checked for strangers"
+            yield Hit(origin.place, reason, "write the origins out, or a simpler expression")
 
 
 def prefixes(subject: Subject) -> Iterator[Hit]:
@@ -135,6 +134,15 @@ def is_open(origin: StringMatch) -> bool:
     return any(map(compiled(origin.value).fullmatch, ("*", *STRANGERS)))
 
 
+def _is_partial(origin: StringMatch) -> bool:
+    text = example_of(origin.value)
+    if text is None or text == "null" or "://" in text:
+        return False
+    # what stands before and after a part of an origin
+    longer = (f"https://{text}", f"https://ui{text}", f"https://{text}.example", "https://")
+    return not any(compiled(origin.value).fullmatch(each) for each in longer)
+
+
 def _origins(subject: Subject) -> Iterator[tuple[PolicyAt, StringMatch]]:
     return ((at, origin) for at in subject.policies for origin in at.policy.allow_origins)
 
@@ -146,9 +154,3 @@ def _why_never_sent(text: str) -> str:
         return error.hint
     wildcard = pattern.subdomains or pattern.port == "*"
     return "only a regex has wildcards" if wildcard else ""
-
-
-def _stranger(pattern: str, *, credentials: bool) -> str:
-    """Return an origin of somebody else that ``pattern`` matches, made from one it is meant for."""
-    lets_in = excess(Regex(pattern))
-    return lets_in.stranger or (lets_in.neighbor if credentials else "")
