@@ -50,7 +50,7 @@ def routed_path(path: str, root_path: str, below: Iterable[tuple[str, str]] = ()
     else:
         removed, routed = "", path
     for mounted, own in below:
-        if own != removed + mounted and _begins_with(path, own):
+        if _begins_with(path, own) and own != removed + mounted:
             return IN_DOUBT
     return routed
 
