@@ -233,6 +233,23 @@ def test_fastapi_below_sets_its_own(below: Callable[[Any], Any], inside: bool) -
     assert called(exempt, "/open/v1")[0] == 401
 
 
+@pytest.mark.parametrize("below", BELOW.values(), ids=BELOW)
+def test_falcon_below_routes_on_the_whole_path(below: Callable[[Any], Any]) -> None:
+    class Endpoint:
+        async def on_get(self, req: Any, resp: Any) -> None:
+            resp.text = req.path
+
+    app = falcon.asgi.App()
+    app.add_route("/admin/open/x", Endpoint())
+    app.add_route("/open/x", Endpoint())
+    served = MeshCORS(below(app), KEYED)
+    host = [("host", "x")]
+    # daphne takes the root path from the request.
+    scope = http_scope(path="/admin/open/x", root_path="/admin", headers=host)
+    assert call_asgi(served, scope=scope).status == 401
+    assert call_asgi(served, path="/open/x", headers=host).body == b"/open/x"
+
+
 def test_root_path_that_mounts_make_as_well() -> None:
     sub = fastapi_app()
 
@@ -275,6 +292,7 @@ def test_django_below_sets_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert below.found() == (("/a", "/open"),)
     monkeypatch.setattr(settings, "FORCE_SCRIPT_NAME", None)
     assert RootPathsBelow(django).found() == ()
+    assert RootPathsBelow(Router([Mount("/a", falcon.asgi.App())])).found() == (("", ""),)
 
 
 def test_apps_without_end() -> None:
@@ -290,5 +308,6 @@ def test_without_frameworks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert RootPathsBelow(app).found() == (("", "/open"),)
     for module in ("fastapi.applications", "starlette.routing", "starlette.applications"):
         monkeypatch.delitem(sys.modules, module)
-    monkeypatch.delitem(sys.modules, "django.core.handlers.asgi")
+    for module in ("django.core.handlers.asgi", "falcon.asgi.app"):
+        monkeypatch.delitem(sys.modules, module)
     assert RootPathsBelow(app).found() == ()

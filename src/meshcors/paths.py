@@ -39,7 +39,8 @@ def routed_path(path: str, root_path: str, below: Iterable[tuple[str, str]] = ()
 
     `below` are the root paths that apps further below set themselves, each after the path at which
     that app is mounted. A path that begins with one of them is in doubt, for such an app leaves it
-    out, unless mounts would have made the same root path.
+    out, unless mounts would have made the same root path. An empty one is that of an app which
+    routes on the whole path: whatever is removed above it is in doubt.
     """
     if not root_path or root_path == "/":
         removed, routed = "", path

@@ -61,7 +61,7 @@ def root_path_of(app: Any) -> RootPath:
 
 
 class RootPathsBelow:
-    """The root paths that apps anywhere below `app` set themselves: FastAPI's and Django's.
+    """The root paths of their own that apps anywhere below `app` have: FastAPI, Django, Falcon.
 
     Looked for at the first request, as apps get their routes after their middleware, and again
     when routes have been added or taken away.
@@ -84,8 +84,9 @@ class RootPathsBelow:
         found: dict[tuple[str, str], None] = {}
         for app, mounted in _reached(self._app):
             own = _own_root_path(app)
-            if own:
-                found[mounted, own] = None
+            if own is not None:
+                # Falcon reads what a mount leaves out as well.
+                found[mounted if own else "", own] = None
             if isinstance(held := _attributes(app).get("routes"), list):
                 routes.append(held)
         self._routes, self._count = routes, sum(map(len, routes))
@@ -162,14 +163,17 @@ def _is_there(found: Any) -> bool:
     return True
 
 
-def _own_root_path(app: Any) -> str:
+def _own_root_path(app: Any) -> str | None:
+    """Return the root path that `app` sets itself; "" for Falcon, which has none, else None."""
     fastapi = sys.modules.get("fastapi.applications")
     django = sys.modules.get("django.core.handlers.asgi")
+    falcon = sys.modules.get("falcon.asgi.app")
     if fastapi is not None and isinstance(app, fastapi.FastAPI):
-        return str(app.root_path or "")
+        return str(app.root_path) if app.root_path else None
     if django is not None and isinstance(app, django.ASGIHandler):
-        return str(sys.modules["django.conf"].settings.FORCE_SCRIPT_NAME or "")
-    return ""
+        own = sys.modules["django.conf"].settings.FORCE_SCRIPT_NAME
+        return str(own) if own else None
+    return "" if falcon is not None and isinstance(app, falcon.App) else None
 
 
 def _mount_path(route: Any) -> str:
