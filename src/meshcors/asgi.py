@@ -21,7 +21,7 @@ from meshcors.headers import collect
 from meshcors.paths import routed_path
 from meshcors.policy import Policy, PolicyOptions
 from meshcors.preflight import MAX_LIST_BYTES
-from meshcors.root_path import root_path_of
+from meshcors.root_path import RootPathsBelow, root_path_of
 from meshcors.rule_engine import compile_engine, uncovered_answer
 from meshcors.rules import Rule, RuleSet, Uncovered
 
@@ -79,6 +79,7 @@ class MeshCORS:
         self._reads_websocket = engine.reads_websocket
         self._reads_path = engine.reads_path
         self._root_path = root_path_of(app)
+        self._root_paths_below = RootPathsBelow(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3.0).
@@ -147,7 +148,8 @@ class MeshCORS:
         await self.app(scope, receive, send)
 
     def _path(self, scope: Scope) -> str:
-        return routed_path(scope["path"], self._root_path(scope))
+        below = self._root_paths_below.found()
+        return routed_path(scope["path"], self._root_path(scope), below)
 
 
 class _NoEngine:

@@ -6,6 +6,7 @@ A path that two readers could read differently is in doubt: no exemption and no 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 # What some readers drop or skip, and others do not: control characters (a regex's ``$`` matches
@@ -40,17 +41,32 @@ def never_matches(path: str) -> tuple[str, str] | None:
     return None
 
 
-def routed_path(path: str, root_path: str) -> str:
+def routed_path(path: str, root_path: str, below: Iterable[tuple[str, str]] = ()) -> str:
     """Return the path on which an ASGI app below `root_path` routes, or `IN_DOUBT`.
 
     `path` and `root_path` are those of the scope. Starlette and Django remove `root_path` where it
     is a prefix of whole segments, and take any other path as it is: a proxy has removed the prefix.
     Others remove it as text, or wherever it stands in the path: if that would make a difference,
     the path is in doubt.
+
+    `below` are the root paths that apps further below set themselves, each after the path at which
+    that app is mounted. A path that begins with one of them is in doubt, for such an app leaves it
+    out, unless mounts would have made the same root path. An empty one is that of an app which
+    routes on the whole path: whatever is removed above it is in doubt.
     """
     if not root_path or root_path == "/":
-        return path
-    rest = path.removeprefix(root_path)
-    if len(rest) < len(path) and rest[:1] in ("", "/"):
-        return rest
-    return IN_DOUBT if root_path in path else path
+        removed, routed = "", path
+    elif _begins_with(path, root_path):
+        removed, routed = root_path, path[len(root_path) :]
+    elif root_path in path:
+        return IN_DOUBT
+    else:
+        removed, routed = "", path
+    for mounted, own in below:
+        if _begins_with(path, own) and own != removed + mounted:
+            return IN_DOUBT
+    return routed
+
+
+def _begins_with(path: str, prefix: str) -> bool:
+    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in ("", "/")
