@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import shlex
+from itertools import pairwise
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
+from zlib import crc32
 
 import pytest
 from hypothesis import given
@@ -29,6 +32,7 @@ from meshcors.dummy.counters import (
 )
 from meshcors.dummy.idle import HEAD_SECONDS, Sweep
 from meshcors.dummy.logs import JsonFormatter, TextFormatter
+from meshcors.dummy.plain_protocol import PlainProtocol
 from meshcors.dummy.pod import Pod
 from meshcors.dummy.protocol import PodProtocol, _Begun, _finish
 from meshcors.dummy.refusals import BURST, KEPT, MAX_TEXT, RATE, Refusal, Refusals
@@ -370,15 +374,16 @@ class Transport(asyncio.Transport):
         super().__init__()
         self.written = bytearray()
         self.reads = True
+        self.closed = False
 
     def write(self, data):
         self.written += data
 
     def is_closing(self):
-        return False
+        return self.closed
 
     def close(self):
-        pass
+        self.closed = True
 
     def pause_reading(self):
         self.reads = False
@@ -387,15 +392,20 @@ class Transport(asyncio.Transport):
         self.reads = True
 
 
+async def connected(protocol_class, app):
+    config = Config(app, ws="none", lifespan="off", interface="asgi3", log_config=None)
+    config.load()
+    state = ServerState()
+    state.connections = Connections()
+    protocol, transport = protocol_class(config, state, {}), Transport()
+    protocol.connection_made(transport)
+    return protocol, transport
+
+
 def test_requests_that_wait_are_answered_in_turn_and_kept_as_bytes():
     async def scenario():
         pod = Pod(Engine(POLICY), Board(1).row(0), lambda *_: None)
-        config = Config(pod, ws="none", lifespan="off", interface="asgi3", log_config=None)
-        config.load()
-        state = ServerState()
-        state.connections = Connections()
-        protocol, transport = PodProtocol(config, state, {}), Transport()
-        protocol.connection_made(transport)
+        protocol, transport = await connected(PodProtocol, pod)
         one = b"OPTIONS / HTTP/1.1\r\nOrigin: %s\r\nAccess-Control-Request-Method: POST\r\n\r\n"
         protocol.pause_writing()
         protocol.data_received(one % UI.encode() * 5000)
@@ -410,6 +420,89 @@ def test_requests_that_wait_are_answered_in_turn_and_kept_as_bytes():
         return transport.written.count(b"HTTP/1.1 204 "), transport.reads
 
     assert asyncio.run(scenario()) == (5000, True)
+
+
+async def echo(scope, receive, send):
+    """Answers what was asked, once all of it has come."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message["more_body"]
+    said = b"%s %s %d %d;" % (scope["method"].encode(), scope["raw_path"], len(body), crc32(body))
+    length = (b"content-length", b"%d" % len(said))
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": said})
+
+
+def pipelined(path, body):
+    return b"POST /%d HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (
+        path,
+        len(body),
+        body,
+    )
+
+
+STREAM = b"".join(
+    (
+        b"GET /0 HTTP/1.1\r\nHost: x\r\n\r\n",
+        pipelined(1, b"a" * 5000 + pipelined(11, b"aa") * 9),
+        pipelined(2, b"GET /2 HTTP/1.1\r\nHost: x\r\n\r\n" * 200),
+        b"POST /3 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"5\r\naaaaa\r\n5\r\nbbbbb\r\n0\r\nX-Trailer: a\r\n\r\n",
+        pipelined(4, b""),
+        b"GET /5 HTTP/1.1\r\nHost: x\r\n\r\n",
+        pipelined(6, b"b" * 300),
+    )
+)
+
+
+@pytest.mark.parametrize("protocol_class", [PodProtocol, PlainProtocol])
+def test_head_that_is_too_large_is_answered_431_by_both(protocol_class):
+    async def scenario():
+        protocol, transport = await connected(protocol_class, echo)
+        protocol.data_received(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 80 * 1024)
+        return transport.written, transport.closed
+
+    written, closed = asyncio.run(scenario())
+    assert written.startswith(b"HTTP/1.1 431 ")
+    assert written.count(b"HTTP/1.1 ") == 1
+    assert closed
+
+
+def echoes(protocol_class, parts):
+    """What comes back when each part comes so many turns of the loop after the one before."""
+
+    async def scenario():
+        protocol, transport = await connected(protocol_class, echo)
+        for turns, part in parts:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            left = 1000
+            while not transport.reads and left:
+                left -= 1
+                await asyncio.sleep(0)
+            assert transport.reads
+            protocol.data_received(part)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        protocol.connection_lost(None)
+        return re.findall(rb"\w+ /\d+ \d+ \d+;", transport.written)
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("protocol_class", [PodProtocol, PlainProtocol])
+@given(
+    st.lists(st.integers(0, len(STREAM)), max_size=8).map(sorted),
+    st.lists(st.integers(0, 5), min_size=9, max_size=9),
+)
+def test_pipelined_requests_are_answered_alike_however_they_are_split(protocol_class, cuts, turns):
+    ends = [0, *cuts, len(STREAM)]
+    parts = [STREAM[start:end] for start, end in pairwise(ends)]
+    whole = echoes(protocol_class, [(0, STREAM)])
+    assert [answer.split()[1] for answer in whole] == [b"/%d" % number for number in range(7)]
+    assert echoes(protocol_class, zip(turns, parts, strict=False)) == whole
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Each flood is sent as far as the pod takes it; the memory that counts is the mos
 
 from __future__ import annotations
 
+import contextlib
 import re
 import select
 import socket
@@ -133,6 +134,67 @@ def test_body_is_let_go_as_it_comes(pod, begin, part, megabytes, portion):
     assert sent >= megabytes * MB
     assert memory(pod, "VmHWM") - before < MOST_KIB
     assert "exception" not in pod.stderr().lower()
+
+
+def test_unfinished_heads_of_many_lines_are_refused_before_they_cost_memory(pod):
+    pod.preflight()
+    before = memory(pod, "VmRSS")
+    head = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * 15_500
+    with contextlib.ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", pod.port), timeout=20))
+            for _ in range(100)
+        ]
+        for client in clients:
+            # The pod closes while there is still something on its way, which resets.
+            with contextlib.suppress(ConnectionError):
+                client.sendall(head)
+        received = []
+        for client in clients:
+            with contextlib.suppress(ConnectionResetError):
+                received.append(client.recv(1000))
+    assert b"HTTP/1.1 431 " in {answer[:13] for answer in received}
+    assert memory(pod, "VmHWM") - before < MOST_KIB
+
+
+def lines(count):
+    return b"a:\r\n" * count
+
+
+# HEAD has three lines itself, CHUNKED four.
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        pytest.param(HEAD + lines(125) + b"\r\n", [204], id="128 lines"),
+        pytest.param(HEAD + lines(126) + b"\r\n", [431], id="129 lines"),
+        pytest.param(HEAD + lines(127), [431], id="more lines so far"),
+        pytest.param(REQUEST + HEAD + lines(127), [204, 431], id="lines of a second head"),
+        pytest.param(CHUNKED + b"0\r\n" + lines(124) + b"\r\n", [204], id="128 with trailers"),
+        pytest.param(
+            CHUNKED + b"0\r\n" + lines(125) + b"\r\n", [204, None], id="129 with trailers"
+        ),
+        pytest.param(CHUNKED + b"0\r\n" + lines(126), [204, None], id="more trailers so far"),
+    ],
+)
+def test_lines_of_a_head_and_its_trailers_are_bounded_in_number(pod, data, expected):
+    with socket.create_connection(("127.0.0.1", pod.port), timeout=20) as client:
+        received = b""
+        with contextlib.suppress(ConnectionResetError):
+            client.sendall(data)
+            # What is refused is closed; what is answered goes on.
+            while part := client.recv(65536):
+                received += part
+                if statuses(received) == expected == [204]:
+                    client.sendall(REQUEST)
+                    assert client.recv(65536).startswith(b"HTTP/1.1 204 ")
+                    break
+            else:
+                assert expected != [204]
+    assert statuses(received) == [status for status in expected if status]
+
+
+def statuses(received):
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+)", received)]
 
 
 def test_requests_do_not_pile_up_once_a_client_has_not_read(pod):

@@ -170,6 +170,38 @@ def test_pipelining_without_reading_waits_for_the_reader(pod):
     assert pod.preflight().status == 204
 
 
+def post(body):
+    return b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+def test_bytes_that_wait_for_an_answer_stay_in_front_of_those_that_come_later(pod):
+    first = post(b"origin=a&")
+    last = b"GET /missing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    # The end of the second body looks like a request. It begins with the pod's second slice of
+    # 4 KiB, and so is held until the first request is answered.
+    looks_like_one = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    filling = 4096 - len(first) - (len(post(b"a" * 4000)) - 4000)
+    second = post(b"url=" + b"a" * (filling - 4) + looks_like_one)
+    with socket.create_connection(("127.0.0.1", pod.admin_port), timeout=20) as client:
+        client.sendall(first + second)
+        time.sleep(0.3)
+        client.sendall(last)
+        received = b"".join(iter(lambda: client.recv(65536), b""))
+    assert statuses(received) == [200, 200, 404]
+
+
+@pytest.mark.parametrize("gap", [0, 0.03, 0.2])
+def test_pipelined_forms_in_pieces_are_all_answered(pod, gap):
+    with socket.create_connection(("127.0.0.1", pod.admin_port), timeout=20) as client:
+        received = b""
+        client.sendall(post(b"origin=a&method=M0&url=" + b'"' * 12_000))
+        time.sleep(gap)
+        client.sendall(post(b"origin=a&method=M1&url=" + b'"' * 12_000))
+        while received.count(b"</html>") < 2:
+            received += client.recv(65536)
+    assert [part[:1] for part in received.split(b'value="M')[1:]] == [b"0", b"1"]
+
+
 def test_slow_connections_hold_nobody_up(pod):
     slow = [socket.create_connection(("127.0.0.1", pod.port), timeout=20) for _ in range(100)]
     try:

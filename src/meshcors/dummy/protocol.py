@@ -12,7 +12,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from meshcors.dummy.bounded import Bounded
+from meshcors.dummy.bounded import MAX_FIELD_LINES, Bounded
 
 
 class PodProtocol(Bounded, HttpToolsProtocol):
@@ -28,6 +28,13 @@ class PodProtocol(Bounded, HttpToolsProtocol):
         self.pipeline.clear()
         super().connection_lost(exc)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field line of a head or of its trailers, or refuse it as one too many."""
+        super().on_header(name, value)
+        if len(self.headers) > MAX_FIELD_LINES:
+            self.too_large = True
+            raise ValueError("too many field lines")
+
     def on_body(self, body: bytes) -> None:
         """Let a part of a request's body go; it does not count as overhead."""
         self.body_bytes += len(body)
@@ -36,6 +43,13 @@ class PodProtocol(Bounded, HttpToolsProtocol):
     def is_behind(self) -> bool:
         """Tell whether requests have come that wait for the answer to one before."""
         return bool(self.pipeline)
+
+    def may_refuse(self) -> bool:
+        """Tell whether the answer to what is being read is the next, and has not begun."""
+        cycle = self.cycle
+        if cycle is None or cycle.scope is not self.scope:
+            return cycle is None or cycle.response_complete
+        return not cycle.response_started and not self.pipeline
 
     def on_response_complete(self) -> None:
         """Go on with the next request, if it is here already.
@@ -49,7 +63,7 @@ class PodProtocol(Bounded, HttpToolsProtocol):
             cycle, app = self.pipeline.pop()
             # Not from here: any number of them may wait, and each would stand on the one before.
             self._add_task(cycle, cycle.run_asgi(app))
-        elif self._held or self.flow.read_paused:
+        if self._held or self.flow.read_paused:
             self.go_on()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
