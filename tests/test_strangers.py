@@ -47,6 +47,8 @@ STRANGERS = [
     r"https://.{51,}example\.com",
     r"https://.{64,}example\.com",
     r"https://[b-p]+\.com",
+    r"(?i)https://[B-P]+\.com",
+    r"https://[b-p]{5}\.com",
     r"https://[b-p]*\.?example\.com",
     r"https://(dev|staging)*example\.com",
     r"https://app\.?example\.com",
@@ -183,6 +185,7 @@ UNCHECKED = [
     *("https://" + "(a{50}){20}" * times + r"\.example\.com" for times in (1, 20, 40)),
     "https://" + "(a?b?)*" * 130 + r"\.example\.com",
     "https://" + "(.?){30}" * 100 + r"\.example\.com",
+    "https://" + "(.{0,30}a|b.{2,40}){0,20}" * 10 + r"\.example\.com",
     r"https://[a-z]{50}\.[a-z]{50}\.[a-z]{50}\.("
     + "|".join(f"{a}{b}" for a in "abcdefghijklm" for b in "abcdefghijklmnopqrst")
     + r")\.example\.com",

@@ -127,11 +127,10 @@ def _repeated(atoms: list[str], repeat: re.Match[str], reading: _Reading) -> lis
     least = int(repeat[2]) if repeat[2] else int(repeat[1] == "+")
     texts = [] if least else [""]
     texts += [atom * max(least, 1) for atom in atoms if len(atom) * least <= _LONGEST]
-    if repeat[1] == "?":
-        reading.optional.update(atom for atom in atoms if len(atom) == 1)
-        return texts
     if not least:
         reading.optional.update(atom for atom in atoms if len(atom) == 1)
+    if repeat[1] == "?":
+        return texts
     reading.parts.update(dict.fromkeys(atoms))
     if len(atoms) > 1 and least <= _LONGEST:
         # different ones in turn: a label has at most 63 characters

@@ -73,12 +73,17 @@ def excess(regex: Regex) -> Excess:
     examples = examples_of(regex.pattern, most_steps=MOST_STEPS)
     # Its syntax is not read: what is spelled out in it helps.
     seeds = list(dict.fromkeys(map(_origin_like, examples.texts))) or list(_spelled_out(text))
-    sent = [seed for seed in seeds if _is_readable(str(seed)) and compiled.fullmatch(str(seed))]
+    steps = examples.steps
+    sent: list[_Guess] = []
+    for seed in seeds:
+        origin = str(seed)
+        steps += compiled.steps(origin)
+        if steps <= MOST_STEPS and _is_readable(origin) and compiled.fullmatch(origin):
+            sent.append(seed)
     meant = frozenset(_registered(seed.host) for seed in sent or seeds)
     guesses = chain(_guesses(seeds, examples.parts), _shortened(sent, examples.optional))
     neighbor = suffix = insecure = ""
     unchecked = not sent and not _PLAIN.fullmatch(regex.pattern)
-    steps = examples.steps
     for guess in guesses:
         origin = str(guess)
         steps += compiled.steps(origin)
@@ -171,7 +176,8 @@ def _guesses(seeds: Sequence[_Guess], parts: Iterable[str]) -> Iterator[_Guess]:
             for port in dict.fromkeys(["", *(seed.port for seed in seeds)]):
                 yield _Guess(scheme, host, port)
     yield from (seed._replace(scheme="http") for seed in seeds)
-    made_up = list(dict.fromkeys([*_MADE_UP, *filter(_HOST_PART.fullmatch, parts)]))
+    lower = filter(_HOST_PART.fullmatch, map(str.lower, parts))
+    made_up = list(dict.fromkeys([*_MADE_UP, *lower]))
     for seed in seeds:
         for host in _changed(seed.host, made_up):
             yield seed._replace(host=host)
