@@ -171,6 +171,7 @@ def name_below_key(secret: str, folder: Path) -> object:
 # A file of secrets in which one stands twice.
 TWICE = {
     "yaml": "{0}: 1\n{0}: 2\n",
+    "anchor.yaml": f"a: &{MARK} {{0}}\nb: &{MARK} {{0}}\n",
     "json": "{{{0}: 1, {0}: 2}}",
     "toml": "{0} = 1\n{0} = 2\n",
     "inline.toml": "a = {{{0} = 1, {0} = 2}}\n",

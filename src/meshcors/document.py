@@ -115,6 +115,8 @@ def _read_yaml(path: Path, text: str) -> list[object]:
         raise _wrong(path, "yaml_missing", hint) from None
 
     yaml = YAML(typ="safe", pure=True)
+    # The warning would quote the file.
+    yaml.composer.warn_double_anchors = False
     try:
         _refuse_what_is_not_needed(yaml.parse(text))
         return [document for document in yaml.load_all(text) if document is not None]
