@@ -272,7 +272,7 @@ def test_references_that_serve_no_app() -> None:
     # What is mounted counts as mounted, whoever else knows it.
     around: Any = ByOtherName(sub)
     around.app = app
-    assert RootPathsBelow(around).found() == (("/open", "/open"),)
+    assert RootPathsBelow(Router([Mount("/", around)])).found() == (("/open", "/open"),)
 
     other = fastapi_app("/other")
 
