@@ -265,6 +265,25 @@ def test_root_path_that_mounts_make_as_well() -> None:
     assert call_asgi(MeshCORS(app, KEYED), scope=scope).status == 401
 
 
+def test_references_that_serve_no_app() -> None:
+    sub = fastapi_app()
+    app = fastapi.FastAPI()
+    app.mount("/open", sub)
+    # What is mounted counts as mounted, whoever else knows it.
+    around: Any = ByOtherName(sub)
+    around.app = app
+    assert RootPathsBelow(Router([Mount("/", around)])).found() == (("/open", "/open"),)
+
+    other = fastapi_app("/other")
+
+    def told(*_: Any) -> str:
+        return str(other.version)
+
+    app.add_exception_handler(ValueError, told)  # type: ignore[arg-type]
+    app.add_api_route("/version", lambda: told())
+    assert RootPathsBelow(app).found() == (("/open", "/open"),)
+
+
 def test_routes_that_come_late() -> None:
     app = Starlette()
     served = MeshCORS(app, KEYED)
