@@ -52,8 +52,11 @@ class Bounded(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what has come; a request that goes beyond its bound is answered 431, or ends."""
-        self._held += data
-        self._give()
+        if len(data) <= _SLICE and not self._held and not self.is_behind():
+            self._parse(data)
+        else:
+            self._held += data
+            self._give()
 
     def is_behind(self) -> bool:
         """Tell whether requests have come that wait for the answer to one before."""

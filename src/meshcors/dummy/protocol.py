@@ -28,12 +28,31 @@ class PodProtocol(Bounded, HttpToolsProtocol):
         self.pipeline.clear()
         super().connection_lost(exc)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field line of a head or of its trailers, or refuse it as one too many."""
-        super().on_header(name, value)
+    # The field lines of a head and its trailers are counted where either ends and, while they do
+    # not, after each slice: that costs nothing for each line.
+
+    def on_headers_complete(self) -> None:
+        """Take a head, unless it has too many field lines."""
+        self._bound_lines()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Take the end of a request, unless its trailers are too many."""
+        self._bound_lines()
+        super().on_message_complete()
+
+    def _bound_lines(self) -> None:
         if len(self.headers) > MAX_FIELD_LINES:
             self.too_large = True
             raise ValueError("too many field lines")
+
+    def _parse(self, data: bytes) -> None:
+        super()._parse(data)
+        if self.headers and len(self.headers) > MAX_FIELD_LINES:
+            self.too_large = True
+            del self.headers[MAX_FIELD_LINES:]
+            if not self.transport.is_closing():
+                self.send_400_response("")
 
     def on_body(self, body: bytes) -> None:
         """Let a part of a request's body go; it does not count as overhead."""
