@@ -51,6 +51,16 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
         pytest.param([], "name a verb: ", id="no verb"),
         pytest.param(["lnit"], "lnit: unknown; did you mean lint?", id="misspelled verb"),
         pytest.param(["--frobnicate"], "No such option", id="unknown option"),
+        pytest.param(
+            ["fix", ORIGINAL, "s"],
+            "expected only FILE and flags: remove the extra argument",
+            id="extra argument",
+        ),
+        pytest.param(
+            ["render", "--config", "p.json", "--to", "env", "s"],
+            "expected only flags: remove the extra argument",
+            id="extra argument beside flags",
+        ),
         pytest.param(["lint"], "Missing argument", id="no file"),
         pytest.param(["lint", "nix.yaml"], "FILE: No such file", id="no such file"),
         pytest.param(["lint", "."], ".: Is a directory", id="a directory"),
