@@ -36,7 +36,7 @@ _PLACES: Final[Mapping[str, str]] = {
 _ADVICE: Final[Mapping[str, str]] = {
     "send_wildcard": "leave it out: an origin * in allow_origins is answered with *",
     "vary_header": "leave it out: Vary is sent wherever an answer depends on the request",
-    "automatic_options": "leave it out: preflights are always answered; other OPTIONS requests go to the app",
+    "automatic_options": "leave it out: preflights are answered, other OPTIONS requests go on",
     "intercept_exceptions": "leave it out: errors get their headers too",
     "always_send": "leave it out: headers are sent where an answer needs them",
     "allow_all": "write an origin * into allow_origins",
