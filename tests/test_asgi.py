@@ -10,7 +10,7 @@ import pytest
 import starlette._utils
 import starlette.applications
 
-from meshcors import HeaderKey, MeshCORS, Policy, PolicyError
+from meshcors import HeaderKey, MeshCORS, Policy, PolicyError, PolicyWarning
 from tests.calling import EVIL, UI, App, call_asgi, http_scope, preflight
 
 PLAIN = Policy(allow_origins=[UI])
@@ -532,3 +532,8 @@ def test_websocket_error_is_the_apps() -> None:
     scope = http_scope(type="websocket")
     with pytest.raises(ValueError, match="x"):
         asyncio.run(MeshCORS(App(error=ValueError("x")).asgi, PLAIN)(scope, None, None))  # type: ignore[arg-type]  # never called
+
+
+def test_a_key_without_values_is_warned_of() -> None:
+    with pytest.warns(PolicyWarning, match="k has no values"):
+        MeshCORS(App().asgi, allow_origins=[UI], key=HeaderKey("k"))

@@ -986,6 +986,7 @@ def test_gunicorns_asgi_worker_logs_no_error_after_a_whole_answer(
     with pytest.raises(ValueError, match="value"):
         asyncio.run(run())
     assert [record.name for record in caplog.records] == ["gunicorn.error"]
+    assert caplog.records[0].exc_info is not None
 
 
 def test_starlettes_handlers_are_wrapped_once() -> None:

@@ -80,3 +80,11 @@ def test_exempt_path(path: str, exempt: bool) -> None:
 
 def test_without_exempt_paths_none_is() -> None:
     assert check(ONE).refuse("/", b"") == check(None).refuse("", b"") == "key_missing"
+
+
+def test_all_below_the_root_is_exempt_with_the_root() -> None:
+    checked = KeyCheck(HeaderKey("x-key", ["right"], exempt_paths=["/*"]))
+    assert [checked.refuse(path, b"") for path in ("/", "/a", "/a/", "")] == [
+        *(None, None, None),
+        "key_missing",
+    ]

@@ -298,6 +298,9 @@ def test_hosts_are_compared_without_case_and_port(host: str, expected: object) -
         ("[::1]", "[::1]"),
         ("[::FFFF:1.2.3.4]:8080", "[::ffff:1.2.3.4]"),
         ("[2001:db8::90ab]", "[2001:db8::90ab]"),
+        ("[abcd::1]", "[abcd::1]"),
+        ("[ef::]", "[ef::]"),
+        *((field, None) for field in ("[fade]", "[f.a]", "[-::1]")),
         *(
             (field, None)
             for field in ("", " ", ".", "a..b", ".a", "a..", ":80", "a,b", "a b", "a/b")

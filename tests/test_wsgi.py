@@ -11,7 +11,7 @@ from wsgiref.util import FileWrapper, setup_testing_defaults
 import pytest
 
 import meshcors.wsgi
-from meshcors import HeaderKey, Policy, PolicyError
+from meshcors import HeaderKey, Policy, PolicyError, PolicyWarning
 from tests.calling import EVIL, UI, App, as_server, call_wsgi, environ_of, preflight
 
 MeshCORS = meshcors.wsgi.MeshCORS
@@ -344,3 +344,8 @@ def test_testing_defaults_suffice() -> None:
     environ: dict[str, Any] = {}
     setup_testing_defaults(environ)
     assert call_wsgi(MeshCORS(App().wsgi, PLAIN), environ=environ, validated=False).status == 200
+
+
+def test_a_key_without_values_is_warned_of() -> None:
+    with pytest.warns(PolicyWarning, match="k has no values"):
+        MeshCORS(App().wsgi, allow_origins=[UI], key=HeaderKey("k"))

@@ -41,8 +41,12 @@ SUITES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "origins": (_files("origins"), _files("policy")),
     "policy": (_files("policy", "problems"), _files("engine", "secrets", "config")),
     "header_key": (_files("policy", "problems"), _files("secrets", "config", "engine")),
-    "asgi": (_files("asgi"), _files("app", "starlette", "rules", "regressions", "exceptions")),
-    "wsgi": (_files("wsgi"), _files("app", "rules", "regressions", "exceptions")),
+    "asgi": (
+        _files("asgi"),
+        _files("app", "starlette", "rules", "regressions", "root_path", "config"),
+        _files("exceptions"),
+    ),
+    "wsgi": (_files("wsgi"), _files("app", "rules", "regressions", "config"), _files("exceptions")),
 }
 
 
