@@ -36,7 +36,7 @@ SUITES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "rules": (_files("rules"), _files("regressions", "rulefile")),
     "rule_engine": (_files("rules"), _files("app")),
     "answers": (_files("engine"), _files("app", "asgi")),
-    "paths": (_files("paths"), _files("engine", "rules")),
+    "paths": (_files("paths", "root_path"), _files("engine", "rules")),
     "headers": (_files("headers"), _files("engine", "asgi", "wsgi")),
     "origins": (_files("origins"), _files("policy")),
     "policy": (_files("policy", "problems"), _files("engine", "secrets", "config")),
