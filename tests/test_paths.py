@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from meshcors.paths import IN_DOUBT, is_plain_path, routed_path
+from meshcors.paths import IN_DOUBT, is_plain_path, never_matches, routed_path
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,24 @@ def test_in_doubt(path: str) -> None:
 )
 def test_routed_path(path: str, root_path: str, routed: str) -> None:
     assert routed_path(path, root_path) == routed
+
+
+@pytest.mark.parametrize(
+    ("path", "root_path", "below", "routed"),
+    [
+        pytest.param("/api", "", ("", "/api"), IN_DOUBT, id="an app's own, whole"),
+        pytest.param("/api/x", "", ("", "/api"), IN_DOUBT, id="an app's own"),
+        pytest.param("/apix", "", ("", "/api"), "/apix", id="no whole segment of it"),
+        pytest.param("/sub/x", "", ("/sub", "/sub"), "/sub/x", id="as its mount has it"),
+        pytest.param("/sub/x", "/api", ("/sub", "/sub"), "/sub/x", id="below a proxy"),
+        pytest.param("/api/sub/x", "/api", ("/sub", "/api/sub"), "/sub/x", id="with both"),
+    ],
+)
+def test_routed_path_beside_apps_further_below(
+    path: str, root_path: str, below: tuple[str, str], routed: str
+) -> None:
+    assert routed_path(path, root_path, [below]) == routed
+
+
+def test_letters_are_no_marks_of_a_url() -> None:
+    assert never_matches("/X/x") is None
