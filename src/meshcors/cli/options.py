@@ -18,9 +18,8 @@ class Command(click.Command):
         ctx.allow_extra_args = True
         left = super().parse_args(ctx, args)
         if left:
-            names = [
-                each.make_metavar(ctx) for each in self.params if isinstance(each, click.Argument)
-            ]
+            arguments = [each for each in self.params if isinstance(each, click.Argument)]
+            names = [each.human_readable_name for each in arguments]
             expected = " and ".join([*names, "flags"])
             raise click.UsageError(f"expected only {expected}: remove the extra argument")
         return left
