@@ -7,6 +7,7 @@ a traceback and how often handlers run are equal.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import logging
 import warnings
@@ -16,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import bottle
@@ -47,7 +49,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import meshcors
 import meshcors.wsgi
-from meshcors import Policy, Rule
+from meshcors import Policy, Rule, call_stack
 from tests.calling import (
     EVIL,
     UI,
@@ -1016,16 +1018,37 @@ def test_a_stack_whose_error_layer_is_out_of_sight_passes_the_exception(loops: b
     assert answered.cors == set()
 
 
-def test_a_chain_of_exceptions_that_bites_its_tail_ends() -> None:
-    class Looping(Passing):
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            one, two = LookupError("one"), LookupError("two")
-            one.__cause__, two.__cause__ = two, one
-            raise one
+def looping() -> Exception:
+    one, two = LookupError("one"), LookupError("two")
+    one.__cause__, two.__cause__ = two, one
+    return one
 
-    # A first failure has the handlers wrapped.
-    app = starlette([ours], {500: last_handler})
-    call_asgi(app, path="/value", headers=[("origin", UI)])
-    app.middleware_stack.app = Looping(None)
+
+@pytest.mark.parametrize("make", [lambda: LookupError("fresh"), looping], ids=["fresh", "looping"])
+def test_another_exception_than_the_one_that_passed_is_somebody_elses(
+    make: Callable[[], Exception],
+) -> None:
+    class Swallowing(Passing):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            with suppress(ValueError):
+                await self.app(scope, receive, send)
+            raise make()
+
+    app = starlette([Swallowing, ours], {500: last_handler})
     answered = call_asgi(app, path="/value", headers=[("origin", UI)])
     assert (answered.status, answered.cors) == (500, set())
+
+
+def test_nobody_is_outside_of_a_thread_that_is_no_pythons() -> None:
+    """As under uWSGI and mod_wsgi, which call the app from C."""
+    app = wsgi_ours(wsgi_raw)
+    environ = environ_of("GET", "/value", [("origin", UI)])
+    started: SimpleQueue[Any] = SimpleQueue()
+    _thread.start_new_thread(app, (environ, lambda *given: started.put(given)))
+    status, fields, _ = started.get(timeout=10)
+    assert status == "500 Internal Server Error"
+    assert ("access-control-allow-origin", UI) in fields
+
+
+def test_no_frames_are_outside_of_the_outermost() -> None:
+    assert list(call_stack._layers(None)) == []

@@ -63,12 +63,10 @@ def has_asgi_layer(send: Any) -> bool:
 
     `send` is what that app was called with.
     """
-    for frame in _layers(inspect.currentframe()):
-        module = _module_of(frame)
-        if not _is_in(module, _LOOPS):
-            return not _is_in(module, _SERVERS)
-        break
-    return not any(is_sent_by(package, send) for package in _TASK_MAKERS)
+    nearest = next(_layers(inspect.currentframe()), None)
+    if nearest is None or _is_in(_module_of(nearest), _LOOPS):
+        return not any(is_sent_by(package, send) for package in _TASK_MAKERS)
+    return not _is_in(_module_of(nearest), _SERVERS)
 
 
 def is_sent_by(package: str, send: Any) -> bool:

@@ -38,10 +38,9 @@ class Passed(NamedTuple):
     """What a request's scope tells of an exception that has passed.
 
     The exception itself is left alone: it may be frozen, and may be raised for several requests.
-    `error` is its `id`, for the exception has the scope, by its traceback.
     """
 
-    error: int
+    error: Exception
     proceed: Proceed
 
     def merging(self, send: _Send) -> _Send:
@@ -55,9 +54,6 @@ class Passed(NamedTuple):
 
         return send_merged
 
-    def __repr__(self) -> str:
-        return "<passed meshcors>"
-
 
 def let_pass(
     error: Exception, proceed: Proceed, scope: _Scope, served_by: Any, handlers: Any
@@ -70,7 +66,7 @@ def let_pass(
     starlette = sys.modules.get("starlette.applications")
     if starlette is None or not isinstance(served_by, starlette.Starlette):
         return
-    scope[_PASSED] = Passed(id(error), proceed)
+    scope[_PASSED] = Passed(error, proceed)
     layer = _server_error_layer(served_by)
     if layer is not None:
         layer.handler = _wrapped(layer.handler or partial(_plain, layer))
@@ -121,16 +117,18 @@ def _with_fields(response: Any, connection: Any, error: Exception) -> Any:
 
     async def respond(scope: _Scope, receive: Any, send: _Send) -> None:
         await response(scope, receive, passed.merging(send))
+        # By its traceback the exception has the scope: together they would wait for the collector.
+        connection.scope.pop(_PASSED, None)
 
     return respond
 
 
-def _comes_from(error: BaseException | None, first: int) -> bool:
-    """Tell whether `error` is the exception with the id `first`, or was raised from it."""
+def _comes_from(error: BaseException | None, first: Exception) -> bool:
+    """Tell whether `error` is the exception `first`, or was raised from it."""
     for _ in range(_LONGEST_CHAIN):
         if error is None:
             return False
-        if id(error) == first:
+        if error is first:
             return True
         error = error.__cause__ or error.__context__
     return False
