@@ -789,3 +789,11 @@ def test_rules_stand_alone(wrap: Any, options: dict[str, Any], field: str) -> No
 def test_no_rule_set_is_refused_once_its_keys_are_dropped(rules: tuple[Rule, ...]) -> None:
     assume(rules)
     assert RuleSet(rules).without_key_values() == RuleSet(rules)
+
+
+def test_what_uncovered_was_given_is_not_repeated() -> None:
+    with pytest.raises(PolicyError) as caught:
+        RuleSet([rule()], uncovered="all")  # type: ignore[arg-type]  # what an untyped caller may pass
+    assert [(each.code, each.value) for each in caught.value.problems] == [
+        ("uncovered_unknown", "")
+    ]
