@@ -138,3 +138,16 @@ def test_problem_of_a_keys_file_tells_why(
 
 def test_a_public_suffix_itself_is_an_origin_like_any_other() -> None:
     assert Policy(allow_origins=["https://github.io"], allow_credentials=True)
+
+
+@pytest.mark.parametrize("name", ["x_key", "accept", "cookie"])
+def test_problem_of_a_keys_name_does_not_repeat_it(name: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        HeaderKey(name)
+    assert [each.value for each in caught.value.problems] == [""]
+
+
+def test_problem_of_a_keys_file_does_not_repeat_its_name(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError) as caught:
+        read_key_values(tmp_path / "none")
+    assert [each.value for each in caught.value.problems] == [""]
