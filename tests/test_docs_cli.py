@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from meshcors import cli
-from meshcors.mesh.lint import RULES, Rule
+from meshcors import _cli as cli
+from meshcors.mesh._lint import RULES, Rule
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "tests" / "data"

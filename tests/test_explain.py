@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from meshcors import browser
-from meshcors.cli import run
+from meshcors._cli import run
 from meshcors.mesh import Gateway
-from meshcors.mesh.journey import travel
+from meshcors.mesh._analysis.page_call import travel
 
 DATA = Path(__file__).parent / "data"
 ORIGINAL = DATA / "virtualservice_original.yaml"

@@ -17,14 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from meshcors import cli
+from meshcors import _cli as cli
+from meshcors._policy.origins import OriginError
 from meshcors.mesh import DocumentError, Gateway, Request
-from meshcors.mesh.fix import Way, Wish, fix, separate
-from meshcors.mesh.fix import edits as fix_edits
-from meshcors.mesh.fix.origins import origin_match
-from meshcors.mesh.lint import lint
-from meshcors.mesh.matching import compiled
-from meshcors.origins import OriginError
+from meshcors.mesh._analysis.origin_match import origin_match
+from meshcors.mesh._fix import Way, Wish, fix, separate
+from meshcors.mesh._fix import edits as fix_edits
+from meshcors.mesh._lint import lint
+from meshcors.mesh._routing.matching import compiled
 
 DATA = Path(__file__).parent / "data"
 ORIGINAL = (DATA / "virtualservice_original.yaml").read_text()
@@ -349,7 +349,7 @@ def test_a_result_that_says_something_else_is_never_written(
     def clumsy(text: str, edits: Any) -> str:
         return original(text, edits).replace("model-deploy", "nodel-deploy")
 
-    monkeypatch.setattr("meshcors.mesh.fix.apply", clumsy)
+    monkeypatch.setattr("meshcors.mesh._fix.apply", clumsy)
     with pytest.raises(DocumentError, match="without touching the rest"):
         fix(ORIGINAL, "a.yaml", Wish(origins=(UI,)))
 
@@ -482,7 +482,7 @@ def test_a_file_that_changed_meanwhile_is_left_alone(
         model.write_text(text + "# an editor was faster\n")
         return fix(text, file, wish)
 
-    monkeypatch.setattr("meshcors.cli.fix.fix", slow)
+    monkeypatch.setattr("meshcors._cli.fix.fix", slow)
     assert cli.run(["fix", "model.yaml", "--write", *ALLOW]) == 2
     assert "changed meanwhile" in capsys.readouterr().err
     assert model.read_text().endswith("# an editor was faster\n")
@@ -495,7 +495,7 @@ def test_a_write_that_fails_leaves_the_old_file(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("meshcors.cli.files.os.fsync", full)
+    monkeypatch.setattr("meshcors._cli.files.os.fsync", full)
     assert cli.run(["fix", "model.yaml", "--write", *ALLOW]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert model.read_text() == ORIGINAL

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshcors._policy.regex_examples import example_of
 from meshcors.mesh import DocumentError, Gateway, Request
-from meshcors.mesh.lint import RULES, lint
-from meshcors.mesh.lint.formats import FORMATS
-from meshcors.mesh.lint.rules import WOULD_NOT_LOAD
-from meshcors.mesh.matching import compiled
-from meshcors.regex_examples import example_of
+from meshcors.mesh._lint import RULES, lint
+from meshcors.mesh._lint.formats import FORMATS
+from meshcors.mesh._lint.rules import WOULD_NOT_LOAD
+from meshcors.mesh._routing.matching import compiled
 
 if TYPE_CHECKING:
-    from meshcors.mesh.lint import Rule
+    from meshcors.mesh._lint import Rule
 
 DATA = Path(__file__).parent / "data"
 ORIGINAL = DATA / "virtualservice_original.yaml"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from meshcors.mesh import Answer, DocumentError, Gateway, Mismatch, Place, Request
-from meshcors.mesh.request import normalized
+from meshcors.mesh._routing.request import normalized
 from tests.mesh_cases import ALLOW, CASES, ORIGINAL, TWO_SERVICES, UI, MeshCase, route, to, vs
 
 COMPARED = ("access-control-", "x-resp", "location", "vary")

@@ -15,15 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshcors import mesh
-from meshcors.mesh import DocumentError, Gateway, Request, reading
-from meshcors.mesh import fix as fixing
-from meshcors.mesh.checks import covered_hosts
-from meshcors.mesh.fix import Wish, fix, nodes
-from meshcors.mesh.index import HostIndex
-from meshcors.mesh.lint import lint, subject
-from meshcors.mesh.matching import compiled, mismatches, without_port
-from meshcors.mesh.routes import RouteTable, VirtualHost
-from meshcors.mesh.source import parse
+from meshcors.mesh import DocumentError, Gateway, Request
+from meshcors.mesh import _fix as fixing
+from meshcors.mesh._analysis import subject
+from meshcors.mesh._documents import reading
+from meshcors.mesh._documents.checks import covered_hosts
+from meshcors.mesh._documents.source import parse
+from meshcors.mesh._fix import Wish, fix, nodes
+from meshcors.mesh._lint import lint
+from meshcors.mesh._routing.index import HostIndex
+from meshcors.mesh._routing.matching import compiled, mismatches, without_port
+from meshcors.mesh._routing.routes import RouteTable, VirtualHost
 from tests.bench.bench_toolbox import SHAPES, VERBS, Shape
 from tests.mesh_cases import CASES, to, vs
 from tests.mesh_generator import spec

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import Unpack
 
+from meshcors._policy.policy import Policy, PolicyOptions
+from meshcors._policy.rules import Rule, RuleSet, Uncovered
 from meshcors.asgi import MeshCORS
-from meshcors.policy import Policy, PolicyOptions
-from meshcors.rules import Rule, RuleSet, Uncovered
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

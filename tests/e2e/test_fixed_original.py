@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from meshcors import browser, cli
+from meshcors import _cli as cli
+from meshcors import browser
 from meshcors.mesh import Gateway
 from meshcors.mesh.envoy import bootstrap
 from tests.e2e.envoy import running_envoy

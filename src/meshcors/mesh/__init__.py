@@ -4,11 +4,11 @@
 as Envoy 1.40 would; a differential test against a real Envoy holds the two together.
 """
 
-from meshcors.mesh.gateway import Answer, Gateway, Step
-from meshcors.mesh.matching import Mismatch
-from meshcors.mesh.problems import DocumentError, Place, Problem
-from meshcors.mesh.reading import read_documents
-from meshcors.mesh.request import Request
+from meshcors.mesh._documents.problems import DocumentError, Place, Problem
+from meshcors.mesh._documents.reading import read_documents
+from meshcors.mesh._routing.gateway import Answer, Gateway, Step
+from meshcors.mesh._routing.matching import Mismatch
+from meshcors.mesh._routing.request import Request
 
 __all__ = [
     "Answer",
