@@ -36,7 +36,7 @@ def meshcors(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         pytest.param(["lint", ORIGINAL], 1, id="something found"),
         pytest.param(["lint", ORIGINAL, "--select", "mc002,MC003"], 0, id="nothing selected found"),
         pytest.param(["lint", ORIGINAL, "--select", "MC001", "--ignore", "MC001"], 0, id="ignored"),
-        pytest.param(["fix", FIXED], 0, id="nothing to mend"),
+        pytest.param(["fix", FIXED], 0, id="nothing to fix"),
         pytest.param(["fix", ORIGINAL, "--allow-origin", "https://ui.example"], 0, id="a diff"),
     ],
 )
@@ -109,7 +109,7 @@ def test_a_mistake_is_one_line_on_stderr(
         pytest.param(b"%YAML 9.9\n---\na: 1\n", "", id="version"),
     ],
 )
-def test_a_file_that_cannot_be_mended_is_one_line_and_stays(
+def test_a_file_that_cannot_be_fixed_is_one_line_and_stays(
     content: bytes, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "bad.yaml"

@@ -26,7 +26,7 @@ from meshcors import Policy, RuleSet, config
 from meshcors._decision.answers import Answer
 from meshcors._decision.rule_engine import NO_RULE, RuleEngine
 from meshcors.config._loading import load
-from meshcors.mesh import Gateway, Request
+from meshcors.mesh import Gateway, GatewayRequest
 from tests.dummy_process import PodProcess, run, running
 
 ROOT = Path(__file__).parent.parent
@@ -321,7 +321,9 @@ ASKED = ("access-control-request-method", "POST")
 def test_the_gateway_routes_as_the_overlays_say(
     top: Path, method: str, headers: list[tuple[str, str]], destination: str
 ) -> None:
-    answer = gateway(top).handle(Request(method, "api.example.com", "/v1/chat", headers=headers))
+    answer = gateway(top).handle(
+        GatewayRequest(method, "api.example.com", "/v1/chat", headers=headers)
+    )
     assert answer.kind == "forward"
     assert answer.destination is not None
     # A VirtualService names a service in full, an HTTPRoute beside its namespace.

@@ -211,7 +211,7 @@ def test_all_problems_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "mend"),
+    ("options", "hint"),
     [
         pytest.param({"orgin": 1}, "did you mean allow_origins?", id="option"),
         pytest.param({"allow_method": 1}, "did you mean allow_methods?", id="singular"),

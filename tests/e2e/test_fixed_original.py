@@ -1,4 +1,4 @@
-"""The original file, mended by ``meshcors fix``, in a real Envoy: with the pod, and without it.
+"""The original file, fixed by ``meshcors fix``, in a real Envoy: with the pod, and without it.
 
 The pod is started with the very flags that ``fix`` says it needs.
 """

@@ -1,4 +1,4 @@
-"""``meshcors explain FILE...``: a page's call through the mesh, step by step, and the mend."""
+"""``meshcors explain FILE...``: a page's call through the mesh, step by step, and the hint."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from meshcors._cli.narration import narrate, shown_mismatch, shown_value
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.origins import OriginError
 from meshcors._policy.wording import printable
-from meshcors.mesh import Gateway, Request, read_documents
+from meshcors.mesh import Gateway, GatewayRequest, read_documents
 from meshcors.mesh._analysis.page_call import Journey, Leg, travel
 
 if TYPE_CHECKING:
@@ -86,11 +86,11 @@ def command(
         raise policy_unreadable(error) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    mend = advice(journey, files)
+    hint = advice(journey, files)
     if form == "json":
-        click.echo(json.dumps(_data(journey, mend), indent=2))
+        click.echo(json.dumps(_data(journey, hint), indent=2))
     else:
-        for line in narrate(journey, mend):
+        for line in narrate(journey, hint):
             click.echo(printable(line))
     return int(journey.outcome == "blocked")
 
@@ -112,23 +112,20 @@ def _first_host(mesh: Gateway, scheme: str) -> str:
 
 def _service(config: str) -> Service:
     """Return services that answer as the middleware and the pod do by the policy in a file."""
-    from meshcors._decision.answers import Answer
     from meshcors._decision.engine import Engine
+    from meshcors._decision.simulation import simulate
     from meshcors.config import from_file
 
     engine = Engine(from_file(config).without_key_values())
 
-    def answer(sent: Request) -> browser.Response:
-        fields = {name.encode("latin-1"): value.encode("latin-1") for name, value in sent.headers}
-        decision = engine.decide(sent.method, sent.path.partition("?")[0], fields)
-        if isinstance(decision, Answer):
-            return browser.Response(decision.status, decision.headers)
-        return browser.Response(200, decision.merge(()))
+    def answer(sent: GatewayRequest) -> browser.Response:
+        path = sent.path.partition("?")[0]
+        return browser.Response(*simulate(engine, sent.method, path, sent.headers))
 
     return answer
 
 
-def _data(journey: Journey, mend: Iterable[str]) -> dict[str, object]:
+def _data(journey: Journey, hint: Iterable[str]) -> dict[str, object]:
     decisive = journey.decisive
     return {
         "verdict": journey.outcome,
@@ -136,7 +133,7 @@ def _data(journey: Journey, mend: Iterable[str]) -> dict[str, object]:
         "step": decisive.step,
         "field": decisive.verdict.field,
         "messages": dict(decisive.verdict.messages),
-        "mend": list(mend),
+        "hint": list(hint),
         "steps": [_leg(leg) for leg in journey.legs],
     }
 

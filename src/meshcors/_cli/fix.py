@@ -1,4 +1,4 @@
-"""``meshcors fix FILE``: a VirtualService mended, as a diff or in its file."""
+"""``meshcors fix FILE``: a VirtualService result, as a diff or in its file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from meshcors._cli.files import decoded, read_bytes, write
 from meshcors._policy.origins import OriginError
 from meshcors._policy.wording import printable
 from meshcors.mesh._analysis.origin_match import origin_match
-from meshcors.mesh._fix import Mended, Way, Wish, fix, separate
+from meshcors.mesh._fix import FixOptions, FixResult, Responder, fix, separate
 from meshcors.mesh._fix.preflight import pod_command
 from meshcors.mesh._lint import findings_in
 
@@ -70,7 +70,7 @@ def _origins(
 @options.FORM
 def command(
     file: str,
-    way: Way,
+    way: Responder,
     pod: tuple[str, int],
     apart: bool,
     origins: tuple[OriginMatch, ...],
@@ -84,26 +84,26 @@ def command(
     """
     content = read_bytes(file)
     text = decoded(file, content)
-    wish = Wish(way, pod, origins)
+    wish = FixOptions(way, pod, origins)
     if apart:
-        mended = separate(text, file, wish)
+        result = separate(text, file, wish)
         target, before = _second_file(file)
-        changed = bool(mended.needs) and mended.text != before
+        changed = bool(result.needs) and result.text != before
         if changed and before is not None and writing:
             raise click.ClickException(f"{target}: is there already; move it away")
     else:
-        mended = fix(text, file, wish)
-        target, before, changed = file, text, mended.text != text
-    diff = unified_diff(before, mended.text, target) if changed else ""
+        result = fix(text, file, wish)
+        target, before, changed = file, text, result.text != text
+    diff = unified_diff(before, result.text, target) if changed else ""
     if changed and writing:
-        write(target, mended.text.encode(), before=None if apart else content, like=file)
-    notes = list(_notes(mended, wish, file))
+        write(target, result.text.encode(), before=None if apart else content, like=file)
+    notes = list(_notes(result, wish, file))
     if form == "json":
         report = {"file": target, "changed": changed, "written": changed and writing}
         click.echo(json.dumps(report | {"diff": diff, "notes": notes}, indent=2))
         return 0
     if not changed:
-        click.echo(f"{printable(target if mended.needs else file)}: nothing to mend")
+        click.echo(f"{printable(target if result.needs else file)}: nothing to fix")
     elif writing:
         click.echo(f"{printable(target)}: written")
     else:
@@ -123,18 +123,18 @@ def _second_file(file: str) -> tuple[str, str | None]:
     return str(target), decoded(str(target), read_bytes(str(target)))
 
 
-def _notes(mended: Mended, wish: Wish, file: str) -> Iterator[str]:
-    if mended.needs and wish.way == "mesh":
+def _notes(result: FixResult, wish: FixOptions, file: str) -> Iterator[str]:
+    if result.needs and wish.way == "mesh":
         yield _LACKS
     if wish.way != "mesh":
-        for need in mended.needs:
+        for need in result.needs:
             yield f"the pod behind {':'.join(map(str, wish.pod))}: {pod_command(need, wish)}"
-    named = any(need.policies for need in mended.needs)
-    if named and wish.origins and not any(value in mended.text for _, value in wish.origins):
+    named = any(need.policies for need in result.needs)
+    if named and wish.origins and not any(value in result.text for _, value in wish.origins):
         yield f"{file} says already which origins it allows: --allow-origin changes nothing"
-    for need in mended.needs:
+    for need in result.needs:
         if any(each.route.source.cors_policy is None for each in need.journeys):
             yield f"{need.service.label}: without corsPolicy a rule leaves CORS to its service"
-    left = sum(finding.rule.severity == "error" for finding in findings_in(mended.after))
+    left = sum(finding.rule.severity == "error" for finding in findings_in(result.after))
     if left:
-        yield f"{left} error{'s' * (left > 1)} left that only you can mend: meshcors lint {file}"
+        yield f"{left} error{'s' * (left > 1)} left that only you can hint: meshcors lint {file}"

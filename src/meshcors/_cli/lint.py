@@ -1,4 +1,4 @@
-"""``meshcors lint FILE...``: what is wrong with CORS in the mesh's documents, and the mend."""
+"""``meshcors lint FILE...``: what is wrong with CORS in the mesh's documents, and the hint."""
 
 from __future__ import annotations
 

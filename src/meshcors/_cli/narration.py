@@ -1,4 +1,4 @@
-"""A journey told to people: each step, each rule that was tried, the verdict, the mend.
+"""A journey told to people: each step, each rule that was tried, the verdict, the hint.
 
 No value of a header that may carry a key is told, be it the call's or a rule's.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from meshcors.mesh._analysis.page_call import Journey, Leg
-    from meshcors.mesh._routing.gateway import Answer, Step
+    from meshcors.mesh._routing.gateway import GatewayAnswer, Step
     from meshcors.mesh._routing.matching import Mismatch
 
 _PUBLIC: Final = frozenset({*SAFELISTED_REQUEST_HEADERS, "host", "origin"})
@@ -23,7 +23,7 @@ _QUOTED: Final = re.compile('".*"', re.DOTALL)
 _CONSOLES: Final = {"chromium": "Chromium", "firefox": "Firefox"}
 
 
-def narrate(journey: Journey, mend: Iterable[str]) -> Iterator[str]:
+def narrate(journey: Journey, hint: Iterable[str]) -> Iterator[str]:
     """Yield the lines of the story."""
     call = journey.call
     cookies = ", with credentials" if call.credentials == "include" else ""
@@ -47,8 +47,8 @@ def narrate(journey: Journey, mend: Iterable[str]) -> Iterator[str]:
     yield from _tell(journey.request, judged=sent)
     yield ""
     yield from _end(journey)
-    for number, line in enumerate(mend):
-        yield f"{'Mend: ' if number == 0 else '      '}{line}"
+    for number, line in enumerate(hint):
+        yield f"{'Fix: ' if number == 0 else '     '}{line}"
 
 
 def _tell(leg: Leg, *, judged: bool = True) -> Iterator[str]:
@@ -96,7 +96,7 @@ def _is_public(name: str) -> bool:
     return name in _PUBLIC or name.startswith("access-control-")
 
 
-def _who_answers(answer: Answer) -> str:
+def _who_answers(answer: GatewayAnswer) -> str:
     if answer.kind == "no_route":
         return "No rule is left: the gateway answers 404, without CORS headers."
     if answer.kind == "forward":

@@ -15,7 +15,7 @@ from meshcors._policy.errors import PolicyError
 from meshcors._policy.warning import PolicyWarning
 from meshcors.config import rules_from_file, to_document, to_environment
 from meshcors.mesh._render.kubernetes import kubernetes
-from meshcors.mesh._render.projection import Way, http_routes, virtual_services
+from meshcors.mesh._render.projection import Responder, http_routes, virtual_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,7 +49,13 @@ if TYPE_CHECKING:
     "--image", default="meshcors", show_default=True, help="The pod's image, for kubernetes."
 )
 def command(
-    config: str, form: str, name: str, gateway: str, pod: tuple[str, int], way: Way, image: str
+    config: str,
+    form: str,
+    name: str,
+    gateway: str,
+    pod: tuple[str, int],
+    way: Responder,
+    image: str,
 ) -> None:
     """Write a policy in another form.
 
@@ -75,7 +81,7 @@ def _render(
     name: str,
     gateway: str,
     pod: tuple[str, int],
-    way: Way,
+    way: Responder,
     image: str,
 ) -> str:
     bare = rules.without_key_values()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-from meshcors._decision.answers import Answer
+from meshcors._decision.simulation import simulate
 from meshcors._policy.headers import list_elements
 from meshcors.browser import Request, Response, judge, preflight_for
 from meshcors.dummy._pod import Decider
@@ -82,11 +82,6 @@ def _request(question: Question) -> Request:
 
 def _answer(engine: Decider, method: str, path: str, fields: dict[str, str]) -> Response:
     """Return the engine's answer; where it lets a service answer, that answers 200."""
-    wire = {
-        name.encode("latin-1", "replace"): value.encode("latin-1", "replace")
-        for name, value in fields.items()
-    }
-    decision = engine.decide(method, path, wire)
-    if isinstance(decision, Answer):
-        return Response(decision.status, decision.headers)
-    return Response(200, decision.merge([]))
+    carried = {name: value.encode("latin-1", "replace") for name, value in fields.items()}
+    wire = [(name, value.decode("latin-1")) for name, value in carried.items()]
+    return Response(*simulate(engine, method, path, wire))

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from meshcors import browser
-from meshcors.mesh._routing.request import Request
+from meshcors.mesh._routing.request import GatewayRequest
 
 if TYPE_CHECKING:
-    from meshcors.mesh._routing.gateway import Answer, Gateway
+    from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer
 
 Outcome: TypeAlias = Literal["allowed", "blocked", "depends"]
 # What a service answers to a forwarded request.
-Service: TypeAlias = Callable[[Request], browser.Response]
+Service: TypeAlias = Callable[[GatewayRequest], browser.Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,8 @@ class Leg:
     """
 
     step: browser.Step
-    sent: Request
-    answer: Answer
+    sent: GatewayRequest
+    answer: GatewayAnswer
     outcome: Outcome
     verdict: browser.Verdict
 
@@ -85,17 +85,17 @@ def travel(gateway: Gateway, call: browser.Request, service: Service | None = No
     )
 
 
-def _at(call: browser.Request, method: str, fields: browser.HeaderLines) -> Request:
+def _at(call: browser.Request, method: str, fields: browser.HeaderLines) -> GatewayRequest:
     scheme, _, rest = call.url.partition("://")
     host, slash, path = rest.partition("/")
-    return Request(method, host, f"{slash or '/'}{path}", fields, scheme)
+    return GatewayRequest(method, host, f"{slash or '/'}{path}", fields, scheme)
 
 
 def _leg(
     gateway: Gateway,
     call: browser.Request,
     step: browser.Step,
-    sent: Request,
+    sent: GatewayRequest,
     service: Service | None,
 ) -> Leg:
     judge = browser.judge_preflight if step == "preflight" else browser.judge_response

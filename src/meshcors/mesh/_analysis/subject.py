@@ -17,7 +17,7 @@ from meshcors._policy.regex_examples import example_of
 from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
 from meshcors.mesh._routing.gateway import Gateway
 from meshcors.mesh._routing.matching import mismatches, text_matches
-from meshcors.mesh._routing.request import Request
+from meshcors.mesh._routing.request import GatewayRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._documents.cursor import Cursor
     from meshcors.mesh._documents.model import CorsPolicy, HttpRule, StringMatch, VirtualService
     from meshcors.mesh._documents.problems import Place
-    from meshcors.mesh._routing.gateway import Answer
+    from meshcors.mesh._routing.gateway import GatewayAnswer
     from meshcors.mesh._routing.routes import (
         HeaderCondition,
         PathCondition,
@@ -67,9 +67,9 @@ class Journey:
     """
 
     route: Route
-    call: Request
+    call: GatewayRequest
     names: tuple[str, ...]
-    answer: Answer
+    answer: GatewayAnswer
 
     @property
     def is_lost(self) -> bool:
@@ -146,7 +146,7 @@ class Subject:
         """A journey for each route that takes calls; rules for preflights alone take none."""
         found: dict[tuple[str, str, str], Journey] = {}
         for gateway, port, host in self.hosts:
-            answers: dict[object, Answer] = {}
+            answers: dict[object, GatewayAnswer] = {}
             for route in host.routes:
                 key = (gateway.name, host.domain, route.rule)
                 if key in found or is_preflight_rule(route):
@@ -271,7 +271,7 @@ class _Authorities:
         )
 
 
-def _takes(gateway: Gateway, route: Route, call: Request) -> bool:
+def _takes(gateway: Gateway, route: Route, call: GatewayRequest) -> bool:
     """Tell whether no earlier rule and no other host takes the call."""
     taken = gateway.handle(call).route
     return taken is not None and taken.rule == route.rule
@@ -291,12 +291,14 @@ def is_preflight_rule(route: Route) -> bool:
     return False
 
 
-def preflight(call: Request, names: tuple[str, ...], origin: str = SOME_ORIGIN) -> Request:
+def preflight(
+    call: GatewayRequest, names: tuple[str, ...], origin: str = SOME_ORIGIN
+) -> GatewayRequest:
     """Return the preflight that a browser sends before ``call`` (Fetch, CORS-preflight fetch)."""
     headers = [("origin", origin), (REQUEST_METHOD, call.method)]
     if names:
         headers.append((REQUEST_HEADERS, ",".join(names)))
-    return Request("OPTIONS", call.host, call.path, headers, call.scheme, call.port)
+    return GatewayRequest("OPTIONS", call.host, call.path, headers, call.scheme, call.port)
 
 
 def announced(route: Route) -> tuple[str, ...]:
@@ -310,7 +312,7 @@ def _is_of_script(condition: HeaderCondition) -> bool:
     return not (condition.inverted or own or name.startswith((":", "x-forwarded")))
 
 
-def example_call(route: Route, domain: str, port: int) -> Request | None:
+def example_call(route: Route, domain: str, port: int) -> GatewayRequest | None:
     """Return a request that meets all conditions of ``route``, None where none is found."""
     path = _example_path(route.match.path)
     query = [(name, _example_text(match)) for name, match in route.match.query]
@@ -333,7 +335,7 @@ def example_call(route: Route, domain: str, port: int) -> Request | None:
             headers.append((condition.name, text))
     target = path + ("?" + "&".join(f"{name}={value}" for name, value in query) if query else "")
     try:
-        call = Request(
+        call = GatewayRequest(
             special[":method"], special[":authority"], target, headers, special[":scheme"], port
         )
     except ValueError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors._policy.wording import did_you_mean
-from meshcors.mesh._documents.problems import DocumentError, Place, Problem
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 from meshcors.mesh._documents.source import place_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Report:
     """What reading one file has found so far, and how much it has read."""
 
     file: str
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[DocumentProblem] = field(default_factory=list)
     nodes: int = 0
 
     def count(self, node: Any) -> None:
@@ -46,7 +46,7 @@ class Report:
         if self.nodes > MAX_NODES:
             place = place_of(node, self.file)
             message = f"aliases (*name) blow this file up to more than {MAX_NODES} values"
-            problem = Problem(place, "alias_bomb", "", message, "write the values out")
+            problem = DocumentProblem(place, "alias_bomb", "", message, "write the values out")
             raise DocumentError([problem])
 
 
@@ -69,12 +69,12 @@ class Cursor:
         """True where the value is left out: ``null``, ``~`` or nothing."""
         return self.node.id == "scalar" and self._plain(_NULL)
 
-    def problem(self, code: str, message: str, mend: str) -> None:
+    def problem(self, code: str, message: str, hint: str) -> None:
         """Report a fault of this node; what follows from a wrong type is not said again."""
         last = self.report.problems[-1:]
         if any((it.code, it.place, it.path) == ("type", self.place, self.path) for it in last):
             return
-        self.report.problems.append(Problem(self.place, code, self.path, message, mend))
+        self.report.problems.append(DocumentProblem(self.place, code, self.path, message, hint))
 
     def fields(self, known: Iterable[str]) -> dict[str, Cursor]:
         """Return the fields that are set; a field not in ``known`` is reported."""
@@ -203,5 +203,5 @@ class Cursor:
         quoted = self.node.id == "scalar" and self.node.style in {"'", '"'}
         # A text is not shown: it may be a key's value.
         got = kinds.get(self.node.id) or "a text"
-        mend = "write it without quotes" if quoted else f"write {wanted}"
-        self.problem("type", f"must be {wanted}, not {got}", mend)
+        hint = "write it without quotes" if quoted else f"write {wanted}"
+        self.problem("type", f"must be {wanted}, not {got}", hint)

@@ -1,4 +1,4 @@
-"""What is wrong with a document: the place in the file, one sentence, and the mend."""
+"""What is wrong with a document: the place in the file, one sentence, and the hint."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class DocumentProblem:
     """One reason why a document would not load.
 
     ``code`` is stable and meant for programs (``unknown_field``, ``regex``), ``path`` is the field
@@ -36,11 +36,11 @@ class Problem:
     code: str
     path: str
     message: str
-    mend: str
+    hint: str
 
     def __str__(self) -> str:
         where = f"{self.path}: " if self.path else ""
-        return f"{self.place}: {where}{self.message}; {self.mend}"
+        return f"{self.place}: {where}{self.message}; {self.hint}"
 
 
 class DocumentError(ValueError):
@@ -50,7 +50,7 @@ class DocumentError(ValueError):
     most ``SHOWN_PROBLEMS``.
     """
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[DocumentProblem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.place))
         lines = [str(problem) for problem in self.problems[:SHOWN_PROBLEMS]]
         if len(self.problems) > SHOWN_PROBLEMS:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from meshcors.mesh._documents.model import VirtualService
-    from meshcors.mesh._documents.problems import Problem
+    from meshcors.mesh._documents.problems import DocumentProblem
 
 _KINDS: Final[dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Cursor], VirtualService]]]] = {
     ("networking.istio.io", "VirtualService"): (
@@ -35,7 +35,7 @@ class Objects:
 
     documents: tuple[VirtualService, ...]
     others: tuple[Cursor, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[DocumentProblem, ...]
 
     def checked(self) -> Objects:
         """Return itself; ``DocumentError`` where anything would not load."""

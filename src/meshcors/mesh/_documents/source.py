@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from meshcors.mesh._documents.problems import DocumentError, Place, Problem
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,7 @@ def place_of(node: Any, file: str) -> Place:
     return Place(file, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
-def duplicate_keys(root: Any, file: str) -> Iterator[Problem]:
+def duplicate_keys(root: Any, file: str) -> Iterator[DocumentProblem]:
     """Yield each key that a mapping under ``root`` has twice, in time linear in the text."""
     seen: set[int] = set()
     stack: list[tuple[Any, str]] = [(root, "")]
@@ -83,18 +83,18 @@ def duplicate_keys(root: Any, file: str) -> Iterator[Problem]:
             place = place_of(key, file)
             if name in first and name != "<<" and key.id == "scalar":
                 message = f"the key is already on line {first[name].line}"
-                yield Problem(place, "duplicate_key", inner, message, "keep one of them")
+                yield DocumentProblem(place, "duplicate_key", inner, message, "keep one of them")
             first.setdefault(name, place)
 
 
 def _syntax(place: Place, reason: str) -> DocumentError:
     # Of a tag and of an alias it would tell what stands there.
     reason = re.sub("(tag handle|alias) .*", r"\1", " ".join(reason.split()))
-    mend = "mend the YAML"
+    hint = "mend the YAML"
     if "\\t" in reason or "'\t'" in reason:
-        reason, mend = "a tab where YAML wants spaces", "indent with spaces"
-    return _fault(place, "yaml", f"not YAML: {reason}", mend)
+        reason, hint = "a tab where YAML wants spaces", "indent with spaces"
+    return _fault(place, "yaml", f"not YAML: {reason}", hint)
 
 
-def _fault(place: Place, code: str, message: str, mend: str) -> DocumentError:
-    return DocumentError([Problem(place, code, "", message, mend)])
+def _fault(place: Place, code: str, message: str, hint: str) -> DocumentError:
+    return DocumentError([DocumentProblem(place, code, "", message, hint)])

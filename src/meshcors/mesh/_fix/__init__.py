@@ -15,20 +15,20 @@ from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._analysis.origin_match import OriginMatch
 from meshcors.mesh._analysis.subject import Subject
 from meshcors.mesh._documents.model import StringMatch
-from meshcors.mesh._documents.problems import DocumentError, Place, Problem
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 from meshcors.mesh._documents.reading import read_objects, read_roots
 from meshcors.mesh._documents.source import parse
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._fix.edits import Edit, apply, insert_rule, replace_origin, replaced_nodes
 from meshcors.mesh._fix.nodes import child, compose, plain, same
-from meshcors.mesh._fix.preflight import Need, Way, Wish, asking, needs, preflight_rule
+from meshcors.mesh._fix.preflight import FixOptions, Need, Responder, asking, needs, preflight_rule
 from meshcors.mesh._fix.writing import Style, block, flow
 
-__all__ = ["Mended", "OriginMatch", "Way", "Wish", "fix", "separate"]
+__all__ = ["FixOptions", "FixResult", "OriginMatch", "Responder", "fix", "separate"]
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
+class FixResult:
     """The text after, and which VirtualServices got a rule for preflights.
 
     ``after`` is what there is then, read: the text, of `separate` both files.
@@ -39,7 +39,7 @@ class Mended:
     after: Subject
 
 
-def fix(text: str, file: str, wish: Wish) -> Mended:
+def fix(text: str, file: str, wish: FixOptions) -> FixResult:
     """Return ``text`` with every VirtualService in it mended; unchanged where nothing is wrong.
 
     Each VirtualService whose calls a browser cannot make gets a first rule for preflights. Where
@@ -66,7 +66,7 @@ def fix(text: str, file: str, wish: Wish) -> Mended:
         edits += replace_origin(text, origins, number, wanted)
         replaced_nodes(origins, number, wanted)
     if not wanting and not edits:
-        return Mended(text, (), subject)
+        return FixResult(text, (), subject)
     for need, rule in zip(wanting, rules, strict=True):
         child(need.service.node, "spec", "http").value.insert(0, compose(flow(rule)))
     for ways in _ways(choices):
@@ -74,11 +74,11 @@ def fix(text: str, file: str, wish: Wish) -> Mended:
         again = _read_again(made, file, roots)
         if again is not None:
             _refuse_lost(wanting, needs(again))
-            return Mended(made, tuple(wanting), again)
+            return FixResult(made, tuple(wanting), again)
     raise _cannot(Place(file, 1, 1), "it cannot be changed without touching the rest")
 
 
-def separate(text: str, file: str, wish: Wish) -> Mended:
+def separate(text: str, file: str, wish: FixOptions) -> FixResult:
     """Return a second file that takes the preflights for the VirtualServices of the first.
 
     It is for VirtualServices that a controller writes over. Raises as `fix` does, and where the
@@ -88,7 +88,7 @@ def separate(text: str, file: str, wish: Wish) -> Mended:
     _refuse_star(subject, wish)
     wanting = needs(subject)
     if not wanting:
-        return Mended("", (), subject)
+        return FixResult("", (), subject)
     made = "---\n".join(_second(need, wish) for need in wanting)
     name = f"{file} (second)"
     second = read_objects(made, name).checked()
@@ -100,7 +100,7 @@ def separate(text: str, file: str, wish: Wish) -> Mended:
         taker = journey.answer.rule or "no rule"
         reason = f"{taker} takes preflights before another VirtualService can"
         raise _cannot(journey.route.place, reason)
-    return Mended(made, tuple(wanting), both)
+    return FixResult(made, tuple(wanting), both)
 
 
 def _subject(roots: list[Any], text: str, file: str) -> Subject:
@@ -110,12 +110,16 @@ def _subject(roots: list[Any], text: str, file: str) -> Subject:
         if read.documents:
             message += "; HTTPRoutes are read by lint and explain alone"
         raise DocumentError(
-            [Problem(Place(file, 1, 1), "no_routes", "", message, "pass the file that has it")]
+            [
+                DocumentProblem(
+                    Place(file, 1, 1), "no_routes", "", message, "pass the file that has it"
+                )
+            ]
         )
     return Subject(read.documents, read.others, {file: text})
 
 
-def _refuse_star(subject: Subject, wish: Wish) -> None:
+def _refuse_star(subject: Subject, wish: FixOptions) -> None:
     """Refuse ``--allow-origin '*'`` where a rule allows credentials."""
     for at in subject.policies:
         for kind, value in wish.origins:
@@ -181,8 +185,8 @@ def _refuse_lost(before: list[Need], after: list[Need]) -> None:
 
 
 def _cannot(place: Place, message: str) -> DocumentError:
-    mend = "write the rule for preflights by hand"
-    return DocumentError([Problem(place, "cannot_mend", "", message, mend)])
+    hint = "write the rule for preflights by hand"
+    return DocumentError([DocumentProblem(place, "cannot_fix", "", message, hint)])
 
 
 def _comment(need: Need) -> str:
@@ -192,7 +196,7 @@ def _comment(need: Need) -> str:
     return f"A browser's preflight names {', '.join(need.names)} and never carries {them}."
 
 
-def _second(need: Need, wish: Wish) -> str:
+def _second(need: Need, wish: FixOptions) -> str:
     """Return the document of the second VirtualService."""
     service = need.service
     if MESH in service.gateways and len(service.gateways) == 1:

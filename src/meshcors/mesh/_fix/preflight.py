@@ -11,7 +11,7 @@ from meshcors._policy.headers import SAFELISTED_METHODS, SAFELISTED_REQUEST_HEAD
 from meshcors._policy.policy import LARGEST_USEFUL_MAX_AGE
 from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._analysis.useless_names import useless_header, useless_method
-from meshcors.mesh._documents.problems import DocumentError, Place, Problem
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._fix.nodes import child, plain
 from meshcors.mesh._routing.cors_filter import REQUEST_METHOD
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.subject import Journey, Subject
     from meshcors.mesh._documents.model import CorsPolicy, HttpRule, VirtualService
 
-Way: TypeAlias = Literal["pod", "mesh", "both"]
+Responder: TypeAlias = Literal["pod", "mesh", "both"]
 
 # The conditions that a preflight meets exactly when the call behind it does.
 _SHARED: Final = (
@@ -31,10 +31,10 @@ _SHARED: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class FixOptions:
     """What is asked for: who answers preflights, where the pod is, which origins are meant."""
 
-    way: Way = "pod"
+    way: Responder = "pod"
     pod: tuple[str, int] = ("meshcors-dummy", 8080)
     origins: tuple[OriginMatch, ...] = ()
 
@@ -89,7 +89,7 @@ def _asks(journey: Journey) -> bool:
     return bool(journey.names) or (policy is not None and not (simple and not policy.allow_headers))
 
 
-def preflight_rule(need: Need, wish: Wish) -> dict[str, Any]:
+def preflight_rule(need: Need, wish: FixOptions) -> dict[str, Any]:
     """Return the rule; ``DocumentError`` where it would have to guess which origins are meant."""
     names = {rule.name for rule in need.service.http}
     free = (f"preflight{number}" for number in ("", *(f"-{n}" for n in range(2, 10_000))))
@@ -106,7 +106,7 @@ def preflight_rule(need: Need, wish: Wish) -> dict[str, Any]:
     return rule
 
 
-def cors_policy(need: Need, wish: Wish) -> dict[str, Any]:
+def cors_policy(need: Need, wish: FixOptions) -> dict[str, Any]:
     """Return the corsPolicy by which Envoy answers the preflights of these calls."""
     policies = need.policies
     methods = [method for policy in policies for method in policy.allow_methods]
@@ -127,7 +127,7 @@ def cors_policy(need: Need, wish: Wish) -> dict[str, Any]:
     return {name: value for name, value in made.items() if value != []}
 
 
-def pod_command(need: Need, wish: Wish) -> str:
+def pod_command(need: Need, wish: FixOptions) -> str:
     """Return the command line of a pod that answers the preflights of these calls."""
     allowed: dict[str, Any]
     try:
@@ -150,7 +150,7 @@ def pod_command(need: Need, wish: Wish) -> str:
     return shlex.join(words)
 
 
-def _origins(need: Need, wish: Wish) -> tuple[OriginMatch, ...]:
+def _origins(need: Need, wish: FixOptions) -> tuple[OriginMatch, ...]:
     """Return the origins that the calls' own rules allow; those of ``wish`` fill what is open."""
     sets = {_resolved(policy, wish): policy for policy in need.policies}
     if len(sets) == 1 and all(sets):
@@ -164,7 +164,7 @@ def _origins(need: Need, wish: Wish) -> tuple[OriginMatch, ...]:
     raise asking(place, "rules of one URL allow different origins, and share one preflight")
 
 
-def _resolved(policy: CorsPolicy, wish: Wish) -> tuple[OriginMatch, ...]:
+def _resolved(policy: CorsPolicy, wish: FixOptions) -> tuple[OriginMatch, ...]:
     found: dict[OriginMatch, None] = {}
     for origin in policy.allow_origins:
         if policy.allow_credentials and is_open(origin):
@@ -178,8 +178,8 @@ def _resolved(policy: CorsPolicy, wish: Wish) -> tuple[OriginMatch, ...]:
 
 def asking(place: Place, message: str) -> DocumentError:
     """Return the refusal that asks for origins."""
-    mend = "say which pages may call: --allow-origin https://ui.example"
-    return DocumentError([Problem(place, "origins_needed", "", message, mend)])
+    hint = "say which pages may call: --allow-origin https://ui.example"
+    return DocumentError([DocumentProblem(place, "origins_needed", "", message, hint)])
 
 
 def _duration(seconds: int) -> str:

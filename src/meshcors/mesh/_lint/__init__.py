@@ -12,7 +12,7 @@ from meshcors.mesh._analysis.subject import Subject
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_objects
 from meshcors.mesh._documents.source import lines_of
-from meshcors.mesh._lint.finding import Finding, Rule
+from meshcors.mesh._lint.finding import Diagnostic, LintRule
 from meshcors.mesh._lint.rules import BAD_REGEX, RULES, WOULD_NOT_LOAD
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from meshcors.mesh._documents.cursor import Cursor
     from meshcors.mesh._documents.model import VirtualService
-    from meshcors.mesh._documents.problems import Problem
+    from meshcors.mesh._documents.problems import DocumentProblem
 
-__all__ = ["RULES", "Finding", "Rule", "findings_in", "lint"]
+__all__ = ["RULES", "Diagnostic", "LintRule", "findings_in", "lint"]
 
 # Faults of the file itself, which no rule is about: nothing of such a file is read.
 UNREADABLE: Final = frozenset(
@@ -31,7 +31,7 @@ UNREADABLE: Final = frozenset(
 _IGNORE: Final = re.compile(r"(?:^|\s)#\s*meshcors:\s*ignore\s+(MC\d{3}(?:[\s,]+MC\d{3})*)")
 
 
-def lint(texts: Mapping[str, str], rules: Iterable[Rule] = RULES) -> list[Finding]:
+def lint(texts: Mapping[str, str], rules: Iterable[LintRule] = RULES) -> list[Diagnostic]:
     """Return what ``rules`` find in all files together, in the order of their places.
 
     ``texts`` maps a file's name to its content. A document that would not load is a finding and
@@ -40,7 +40,7 @@ def lint(texts: Mapping[str, str], rules: Iterable[Rule] = RULES) -> list[Findin
     """
     documents: list[VirtualService] = []
     others: list[Cursor] = []
-    refused: list[Problem] = []
+    refused: list[DocumentProblem] = []
     for file, text in texts.items():
         read = read_objects(text, file)
         if any(map(_is_unreadable, read.problems)):
@@ -53,8 +53,8 @@ def lint(texts: Mapping[str, str], rules: Iterable[Rule] = RULES) -> list[Findin
 
 
 def findings_in(
-    subject: Subject, rules: Iterable[Rule] = RULES, before: Iterable[Finding] = ()
-) -> list[Finding]:
+    subject: Subject, rules: Iterable[LintRule] = RULES, before: Iterable[Diagnostic] = ()
+) -> list[Diagnostic]:
     """Return what ``rules`` find in files that are read, with what was found ``before``.
 
     See `lint`.
@@ -63,7 +63,7 @@ def findings_in(
     found = set(before)
     for rule in chosen.values():
         hits = rule.check(subject) if rule.check else ()
-        found.update(Finding(rule, hit.place, hit.reason, hit.mend) for hit in hits)
+        found.update(Diagnostic(rule, hit.place, hit.reason, hit.hint) for hit in hits)
     ignored = {file: _ignored(text) for file, text in subject.texts.items()}
     kept = (
         finding
@@ -74,15 +74,15 @@ def findings_in(
     return sorted(kept, key=lambda finding: (finding.place, finding.rule.id, finding.reason))
 
 
-def _is_unreadable(problem: Problem) -> bool:
+def _is_unreadable(problem: DocumentProblem) -> bool:
     # without RE2 nothing can be said about a regex
     return problem.code in UNREADABLE or "meshcors[regex]" in problem.message
 
 
-def _refused(problem: Problem) -> Finding:
+def _refused(problem: DocumentProblem) -> Diagnostic:
     rule = BAD_REGEX if problem.code == "regex" else WOULD_NOT_LOAD
     where = f"{problem.path}: " if problem.path else ""
-    return Finding(rule, problem.place, where + problem.message, problem.mend)
+    return Diagnostic(rule, problem.place, where + problem.message, problem.hint)
 
 
 def _ignored(text: str) -> dict[int, set[str]]:

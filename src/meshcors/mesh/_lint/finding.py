@@ -1,4 +1,4 @@
-"""What lint says: a rule of the table, a place, one sentence why, and the mend."""
+"""What lint says: a rule of the table, a place, one sentence why, and the hint."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ DOCS: Final = "docs/lint.md"
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class Finding:
     """One place where a rule's check found something."""
 
     place: Place
     reason: str
-    mend: str
+    hint: str
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class LintRule:
     """One row of the table.
 
     ``name`` is for people, ``title`` one line of what the rule finds; ``check`` looks at all
@@ -38,7 +38,7 @@ class Rule:
     severity: Severity
     name: str
     title: str
-    check: Callable[[Subject], Iterator[Hit]] | None = None
+    check: Callable[[Subject], Iterator[Finding]] | None = None
 
     @property
     def docs(self) -> str:
@@ -47,17 +47,17 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnostic:
     """A hit with the rule that made it; findings sort by place."""
 
-    rule: Rule
+    rule: LintRule
     place: Place
     reason: str
-    mend: str
+    hint: str
 
     def __str__(self) -> str:
         rule = self.rule
         return (
             f"{self.place}: {rule.severity} {rule.id} {rule.name}: {self.reason};"
-            f" {self.mend} ({rule.docs})"
+            f" {self.hint} ({rule.docs})"
         )

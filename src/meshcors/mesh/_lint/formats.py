@@ -13,13 +13,13 @@ from meshcors.mesh._lint.rules import RULES
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from meshcors.mesh._lint.finding import Finding
+    from meshcors.mesh._lint.finding import Diagnostic
 
 _SARIF: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _COMMANDS: Final = {"error": "error", "warning": "warning", "note": "notice"}
 
 
-def as_text(findings: Sequence[Finding]) -> str:
+def as_text(findings: Sequence[Diagnostic]) -> str:
     """Print a line for each finding, and one that counts them."""
     lines = [str(finding) for finding in findings]
     counts = Counter(finding.rule.severity for finding in findings)
@@ -28,7 +28,7 @@ def as_text(findings: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
-def as_json(findings: Sequence[Finding]) -> str:
+def as_json(findings: Sequence[Diagnostic]) -> str:
     """Print an object whose ``findings`` is a list of flat objects."""
     listed = [
         {
@@ -39,7 +39,7 @@ def as_json(findings: Sequence[Finding]) -> str:
             "line": finding.place.line,
             "column": finding.place.column,
             "reason": finding.reason,
-            "mend": finding.mend,
+            "hint": finding.hint,
             "docs": finding.rule.docs,
         }
         for finding in findings
@@ -47,18 +47,18 @@ def as_json(findings: Sequence[Finding]) -> str:
     return json.dumps({"findings": listed}, indent=2)
 
 
-def as_github(findings: Sequence[Finding]) -> str:
+def as_github(findings: Sequence[Diagnostic]) -> str:
     """Print workflow commands that GitHub Actions turns into annotations."""
     return "\n".join(
         f"::{_COMMANDS[finding.rule.severity]} file={_property(finding.place.file)},"
         f"line={finding.place.line},col={finding.place.column},"
         f"title={_property(f'{finding.rule.id} {finding.rule.name}')}"
-        f"::{_data(f'{finding.reason}; {finding.mend} ({finding.rule.docs})')}"
+        f"::{_data(f'{finding.reason}; {finding.hint} ({finding.rule.docs})')}"
         for finding in findings
     )
 
 
-def as_sarif(findings: Sequence[Finding]) -> str:
+def as_sarif(findings: Sequence[Diagnostic]) -> str:
     """Print a log of one run, with every rule of the table."""
     driver = {
         "name": "meshcors",
@@ -81,7 +81,7 @@ def as_sarif(findings: Sequence[Finding]) -> str:
     return json.dumps({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}, indent=2)
 
 
-FORMATS: Final[dict[str, Callable[[Sequence[Finding]], str]]] = {
+FORMATS: Final[dict[str, Callable[[Sequence[Diagnostic]], str]]] = {
     "text": as_text,
     "json": as_json,
     "github": as_github,
@@ -89,7 +89,7 @@ FORMATS: Final[dict[str, Callable[[Sequence[Finding]], str]]] = {
 }
 
 
-def _result(finding: Finding) -> dict[str, Any]:
+def _result(finding: Diagnostic) -> dict[str, Any]:
     place = finding.place
     location = {
         "artifactLocation": {"uri": _uri(place.file)},
@@ -99,7 +99,7 @@ def _result(finding: Finding) -> dict[str, Any]:
         "ruleId": finding.rule.id,
         "ruleIndex": RULES.index(finding.rule),
         "level": finding.rule.severity,
-        "message": {"text": f"{finding.reason}; {finding.mend}"},
+        "message": {"text": f"{finding.reason}; {finding.hint}"},
         "locations": [{"physicalLocation": location}],
     }
 

@@ -13,7 +13,7 @@ from meshcors.mesh._analysis.useless_names import (
 )
 from meshcors.mesh._documents.problems import Place
 from meshcors.mesh._documents.source import lines_of
-from meshcors.mesh._lint.finding import Hit
+from meshcors.mesh._lint.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ _CURL: Final = re.compile(r"\bcurl\b")
 _OPTIONS: Final = re.compile(r"\bOPTIONS\b")
 
 
-def names_without_effect(subject: Subject) -> Iterator[Hit]:
+def names_without_effect(subject: Subject) -> Iterator[Finding]:
     """Find names in the lists that browsers need no permission for, or can never use."""
     for at in subject.asked:
         yield from _useless(at, "allowMethods", at.policy.allow_methods, useless_method)
@@ -34,7 +34,7 @@ def names_without_effect(subject: Subject) -> Iterator[Hit]:
 
 def _useless(
     at: PolicyAt, field: str, names: tuple[str, ...], why: Callable[[str], str]
-) -> Iterator[Hit]:
+) -> Iterator[Finding]:
     """Yield one hit for the list, at the first of the names."""
     useless = [(number, name) for number, name in enumerate(names) if why(name)]
     if useless:
@@ -43,8 +43,8 @@ def _useless(
             groups.setdefault(why(name), []).append(name)
         said = "; ".join(_sentence(listed, reason) for reason, listed in groups.items())
         place = at.place(field, useless[0][0])
-        mend = f"leave {'them' if len(useless) > 1 else 'it'} out"
-        yield Hit(place, f"{field}: {said}", mend)
+        hint = f"leave {'them' if len(useless) > 1 else 'it'} out"
+        yield Finding(place, f"{field}: {said}", hint)
 
 
 def _sentence(names: list[str], reason: str) -> str:
@@ -54,7 +54,7 @@ def _sentence(names: list[str], reason: str) -> str:
     return f"{', '.join(names)} {reason}"
 
 
-def long_max_age(subject: Subject) -> Iterator[Hit]:
+def long_max_age(subject: Subject) -> Iterator[Finding]:
     """Find a maxAge longer than browsers keep a preflight's answer."""
     for at in subject.asked:
         age = at.policy.max_age
@@ -63,10 +63,10 @@ def long_max_age(subject: Subject) -> Iterator[Hit]:
                 f"{age} seconds: Chromium keeps an answer for at most {LARGEST_USEFUL_MAX_AGE},"
                 " WebKit 600, Firefox 86400"
             )
-            yield Hit(at.place("maxAge"), reason, f"write {LARGEST_USEFUL_MAX_AGE // 3600}h")
+            yield Finding(at.place("maxAge"), reason, f"write {LARGEST_USEFUL_MAX_AGE // 3600}h")
 
 
-def literal_stars(subject: Subject) -> Iterator[Hit]:
+def literal_stars(subject: Subject) -> Iterator[Finding]:
     """Find a ``*`` that does not mean what it seems to."""
     for at in subject.policies:
         policy = at.policy
@@ -78,18 +78,20 @@ def literal_stars(subject: Subject) -> Iterator[Hit]:
                 meant = "literally" if policy.allow_credentials else "as all of them"
                 reason = f"{field}: * beside other names is sent as it is, and read {meant}"
                 place = at.place(field, names.index("*"))
-                yield Hit(place, reason, "write * alone, which echoes the request, or the names")
+                yield Finding(
+                    place, reason, "write * alone, which echoes the request, or the names"
+                )
         if policy.allow_credentials and "*" in policy.expose_headers:
             reason = "exposeHeaders: with credentials browsers take * literally"
             place = at.place("exposeHeaders", policy.expose_headers.index("*"))
-            yield Hit(place, reason, "name the headers")
+            yield Finding(place, reason, "name the headers")
         stars = [origin for origin in policy.allow_origins if origin.value == "*"]
         if stars and len(policy.allow_origins) > 1:
             reason = "allowOrigins: * allows every origin already"
-            yield Hit(stars[0].place, reason, "leave out the others, or leave out *")
+            yield Finding(stars[0].place, reason, "leave out the others, or leave out *")
 
 
-def hollow_curl_tests(subject: Subject) -> Iterator[Hit]:
+def hollow_curl_tests(subject: Subject) -> Iterator[Finding]:
     """Find a curl call, in a comment or a script, that looks like a preflight and is none."""
     for file, text in subject.texts.items():
         lines = lines_of(text)
@@ -106,5 +108,5 @@ def hollow_curl_tests(subject: Subject) -> Iterator[Hit]:
                     "without Access-Control-Request-Method this is no preflight, and proves nothing"
                     " about one"
                 )
-                mend = "add -H 'Origin: ...' and -H 'Access-Control-Request-Method: POST'"
-                yield Hit(Place(file, number, found.start() + 1), reason, mend)
+                hint = "add -H 'Origin: ...' and -H 'Access-Control-Request-Method: POST'"
+                yield Finding(Place(file, number, found.start() + 1), reason, hint)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from meshcors.mesh._documents.cursor import Cursor, Report
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._lint.authorization import fate_of_preflights
-from meshcors.mesh._lint.finding import Hit
+from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._lint.lenient import at, fields_of, group_and_kind, items_of, text_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _EXT_AUTHZ: Final = "ext_authz"
 _POOL_SERVICE: Final = "-ip-"
 
 
-def authorization_in_front(subject: Subject) -> Iterator[Hit]:
+def authorization_in_front(subject: Subject) -> Iterator[Finding]:
     """Find authorization that denies preflights: it comes before Envoy's cors filter."""
     if not _answers_preflights(subject):
         return
@@ -55,9 +55,9 @@ def authorization_in_front(subject: Subject) -> Iterator[Hit]:
             found = fate_of_preflights(at(other, "spec"))
             if found is not None:
                 action, cursor = found
-                mend = "let OPTIONS with access-control-request-method pass"
+                hint = "let OPTIONS with access-control-request-method pass"
                 reason = f"authorization comes before CORS, and {_ASKS[action]}"
-                yield Hit(cursor.place, reason, mend)
+                yield Finding(cursor.place, reason, hint)
         elif kind == "EnvoyFilter":
             for patch in items_of(at(other, "spec", "configPatches")):
                 value = at(patch, "patch", "value")
@@ -67,8 +67,8 @@ def authorization_in_front(subject: Subject) -> Iterator[Hit]:
                     continue
                 if any(_EXT_AUTHZ in text for text in named):
                     reason = f"authorization comes before CORS, and {_ASKS['CUSTOM']}"
-                    mend = "match preflights and disable ext_authz for them"
-                    yield Hit(patch.place, reason, mend)
+                    hint = "match preflights and disable ext_authz for them"
+                    yield Finding(patch.place, reason, hint)
 
 
 def _is_in_front(other: Cursor, namespaces: set[str]) -> bool:
@@ -98,7 +98,7 @@ def _namespaces(subject: Subject) -> set[str]:
     return found
 
 
-def pool_with_policy(subject: Subject) -> Iterator[Hit]:
+def pool_with_policy(subject: Subject) -> Iterator[Finding]:
     """Find a corsPolicy on a rule to an InferencePool."""
     for document in subject.documents:
         policies = subject.policies_of(document)
@@ -109,10 +109,10 @@ def pool_with_policy(subject: Subject) -> Iterator[Hit]:
                 reason = (
                     "on a rule to an InferencePool it displaces the endpoint picker's own settings"
                 )
-                yield Hit(policy.place(), reason, "answer preflights on a rule of their own")
+                yield Finding(policy.place(), reason, "answer preflights on a rule of their own")
 
 
-def owned_by_a_controller(subject: Subject) -> Iterator[Hit]:
+def owned_by_a_controller(subject: Subject) -> Iterator[Finding]:
     """Find CORS in a VirtualService that a controller writes."""
     managed = _managed_by_rollouts(subject)
     for document in subject.documents:
@@ -123,7 +123,7 @@ def owned_by_a_controller(subject: Subject) -> Iterator[Hit]:
         if owner:
             place = own[0].place() if own else document.place
             reason = f"{owner} writes {document.label}, and this is lost when it does"
-            yield Hit(place, reason, _KEEP_APART)
+            yield Finding(place, reason, _KEEP_APART)
 
 
 def _answers_preflights(subject: Subject) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from meshcors.mesh._analysis.subject import SOME_ORIGIN, example_call, is_preflight_rule
-from meshcors.mesh._lint.finding import Hit
+from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
 from meshcors.mesh._routing.matching import mismatches
-from meshcors.mesh._routing.request import Request
+from meshcors.mesh._routing.request import GatewayRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ _TAKE_PREFLIGHTS: Final = "let a rule before it take preflights: meshcors fix"
 _MOVE_UP: Final = "move it to the top of http"
 
 
-def lost_preflights(subject: Subject) -> Iterator[Hit]:
+def lost_preflights(subject: Subject) -> Iterator[Finding]:
     """Find a corsPolicy whose preflights meet no rule, a redirect or a direct response."""
     for at, journey in _first_journeys(subject, "nowhere", "refused"):
         answer = journey.answer
@@ -29,19 +29,19 @@ def lost_preflights(subject: Subject) -> Iterator[Hit]:
         else:
             end = f"{answer.rule} answers it with {answer.status}"
         reason = f"a browser's preflight {_lack(journey)}: {end}, and this policy is never asked"
-        yield Hit(at.place(), reason, _TAKE_PREFLIGHTS)
+        yield Finding(at.place(), reason, _TAKE_PREFLIGHTS)
 
 
-def strayed_preflights(subject: Subject) -> Iterator[Hit]:
+def strayed_preflights(subject: Subject) -> Iterator[Finding]:
     """Find a corsPolicy whose preflights another rule sends to another service."""
     for at, journey in _first_journeys(subject, "elsewhere"):
         answer = journey.answer
         end = f"{answer.rule} sends it to {answer.destination}"
         reason = f"a browser's preflight {_lack(journey)}: {end}, and this policy is never asked"
-        yield Hit(at.place(), reason, _TAKE_PREFLIGHTS)
+        yield Finding(at.place(), reason, _TAKE_PREFLIGHTS)
 
 
-def policy_without_service(subject: Subject) -> Iterator[Hit]:
+def policy_without_service(subject: Subject) -> Iterator[Finding]:
     """Find a corsPolicy beside ``redirect`` or ``directResponse``."""
     for at in subject.policies:
         for name, action in (
@@ -50,10 +50,10 @@ def policy_without_service(subject: Subject) -> Iterator[Hit]:
         ):
             if action is not None:
                 reason = f"Envoy's cors filter does nothing on a rule with {name}"
-                yield Hit(at.place(), reason, "answer with route, or remove the corsPolicy")
+                yield Finding(at.place(), reason, "answer with route, or remove the corsPolicy")
 
 
-def routing_header_missing(subject: Subject) -> Iterator[Hit]:
+def routing_header_missing(subject: Subject) -> Iterator[Finding]:
     """Find an allowHeaders without the header that picks the service."""
     asked = {id(at.rule): at for at in subject.asked}
     said: set[tuple[int, str]] = set()
@@ -69,19 +69,19 @@ def routing_header_missing(subject: Subject) -> Iterator[Hit]:
                 continue
             said.add((id(at.rule), name))
             reason = f"{journey.route.rule} is picked by {name}, and pages may not send it"
-            yield Hit(at.place("allowHeaders"), reason, f"add {name} to allowHeaders")
+            yield Finding(at.place("allowHeaders"), reason, f"add {name} to allowHeaders")
 
 
-def dead_preflight_rules(subject: Subject) -> Iterator[Hit]:
+def dead_preflight_rules(subject: Subject) -> Iterator[Finding]:
     """Find a rule for preflights that an earlier rule keeps every one from."""
     labels = dict(_entries_for_preflights(subject))
     alive: set[str] = set()
-    dead: dict[str, Hit] = {}
+    dead: dict[str, Finding] = {}
     for gateway, port, host in subject.hosts:
         for dropped in host.dropped:
             if dropped.reason == "behind_catch_all" and dropped.rule in labels:
                 reason = f"{dropped.detail} takes every request: no preflight gets here"
-                dead[dropped.rule] = Hit(dropped.place, reason, _MOVE_UP)
+                dead[dropped.rule] = Finding(dropped.place, reason, _MOVE_UP)
         for route in host.routes:
             asked = _example_preflight(route, host.domain, port)
             if asked is None:
@@ -91,22 +91,22 @@ def dead_preflight_rules(subject: Subject) -> Iterator[Hit]:
                 alive.add(route.rule)
             else:
                 reason = f"{taken.rule} takes its preflights before it"
-                dead.setdefault(route.rule, Hit(route.place, reason, _MOVE_UP))
+                dead.setdefault(route.rule, Finding(route.place, reason, _MOVE_UP))
     yield from (hit for label, hit in dead.items() if label not in alive)
 
 
-def swallowed_options(subject: Subject) -> Iterator[Hit]:
+def swallowed_options(subject: Subject) -> Iterator[Finding]:
     """Find a rule for preflights that takes every other OPTIONS request as well."""
     for _, _, host in subject.hosts:
         for route in host.routes:
             conditions = {item.name for item in route.match.headers if not item.inverted}
             if is_preflight_rule(route) and REQUEST_METHOD not in conditions:
                 reason = "every OPTIONS request ends here, not only browsers' preflights"
-                mend = "add headers: {access-control-request-method: {}} to the match"
-                yield Hit(route.place, reason, mend)
+                hint = "add headers: {access-control-request-method: {}} to the match"
+                yield Finding(route.place, reason, hint)
 
 
-def unmatched_preflights(subject: Subject) -> Iterator[Hit]:
+def unmatched_preflights(subject: Subject) -> Iterator[Finding]:
     """Find a corsPolicy that leaves the preflights of refused origins to the service."""
     for at in subject.asked:
         if at.policy.unmatched_preflights == "UNSPECIFIED":
@@ -114,11 +114,11 @@ def unmatched_preflights(subject: Subject) -> Iterator[Hit]:
                 "a preflight of any other origin goes on to the service, and if that answers *,"
                 " the origin is allowed after all"
             )
-            mend = "say unmatchedPreflights: IGNORE, or FORWARD if you mean it"
-            yield Hit(at.place(), reason, mend)
+            hint = "say unmatchedPreflights: IGNORE, or FORWARD if you mean it"
+            yield Finding(at.place(), reason, hint)
 
 
-def two_owners(subject: Subject) -> Iterator[Hit]:
+def two_owners(subject: Subject) -> Iterator[Finding]:
     """Find header operations that write CORS headers."""
     for document in subject.documents:
         for at, rule in enumerate(document.http):
@@ -132,8 +132,8 @@ def two_owners(subject: Subject) -> Iterator[Hit]:
                 other = "the corsPolicy" if rule.cors_policy else "the service"
                 listed = ", ".join(sorted(set(names)))
                 reason = f"headers.response writes {listed} beside {other}, for every origin alike"
-                mend = "leave CORS to one owner: a corsPolicy, or the service"
-                yield Hit(place, reason, mend)
+                hint = "leave CORS to one owner: a corsPolicy, or the service"
+                yield Finding(place, reason, hint)
 
 
 def _first_journeys(subject: Subject, *fates: Fate) -> Iterator[tuple[PolicyAt, Journey]]:
@@ -158,14 +158,14 @@ def _lack(journey: Journey) -> str:
     return "does not meet this rule"
 
 
-def _example_preflight(route: Route, domain: str, port: int) -> Request | None:
+def _example_preflight(route: Route, domain: str, port: int) -> GatewayRequest | None:
     """Return a preflight that a rule for preflights takes."""
     call = example_call(route, domain, port) if is_preflight_rule(route) else None
     if call is None:
         return None
     headers = dict(call.headers)
     headers = {"origin": SOME_ORIGIN, REQUEST_METHOD: "POST", REQUEST_HEADERS: "x-key"} | headers
-    asked = Request("OPTIONS", call.host, call.path, headers.items(), call.scheme, port)
+    asked = GatewayRequest("OPTIONS", call.host, call.path, headers.items(), call.scheme, port)
     return None if any(mismatches(route.match, asked)) else asked
 
 

@@ -16,13 +16,13 @@ from meshcors._policy.rules import Rule, RuleSet
 from meshcors.mesh._analysis.origin_match import origin_match
 
 Document: TypeAlias = dict[str, Any]
-Way: TypeAlias = Literal["pod", "both"]
+Responder: TypeAlias = Literal["pod", "both"]
 
 _REQUEST_METHOD: Final = "access-control-request-method"
 
 
 def virtual_services(
-    rules: RuleSet, *, name: str, gateway: str, pod: tuple[str, int], way: Way
+    rules: RuleSet, *, name: str, gateway: str, pod: tuple[str, int], way: Responder
 ) -> list[Document]:
     """Return the VirtualServices (networking.istio.io/v1) of `rules`, one for each set of hosts.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from meshcors.mesh._documents.model import CorsPolicy
-    from meshcors.mesh._routing.request import Request
+    from meshcors.mesh._routing.request import GatewayRequest
 
 Fields = list[tuple[str, str]]
 
@@ -36,13 +36,13 @@ def origin_allowed(policy: CorsPolicy, origin: str) -> bool:
     )
 
 
-def is_preflight(request: Request) -> bool:
+def is_preflight(request: GatewayRequest) -> bool:
     """Tell whether the filter takes a request for a preflight."""
     asks = request.value("origin") and request.value(REQUEST_METHOD)
     return request.method == "OPTIONS" and bool(asks)
 
 
-def preflight_answer(policy: CorsPolicy, request: Request) -> Fields | None:
+def preflight_answer(policy: CorsPolicy, request: GatewayRequest) -> Fields | None:
     """Return the headers of the filter's own 200, or None where the request goes on.
 
     A preflight of a refused origin goes on unless ``unmatchedPreflights`` is IGNORE.
@@ -71,7 +71,7 @@ def preflight_answer(policy: CorsPolicy, request: Request) -> Fields | None:
 
 
 def response_fields(
-    policy: CorsPolicy, request: Request, fields: Iterable[tuple[str, str]]
+    policy: CorsPolicy, request: GatewayRequest, fields: Iterable[tuple[str, str]]
 ) -> Fields:
     """Return a response's headers after the filter: replaced for an allowed origin, else as is."""
     fields = list(fields)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from meshcors.mesh._documents.problems import DocumentError, Place, Problem
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 from meshcors.mesh._documents.reading import read_documents
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._routing import cors_filter, rewriting
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from meshcors.mesh._documents.model import Destination, VirtualService
-    from meshcors.mesh._routing.request import Request
+    from meshcors.mesh._routing.request import GatewayRequest
 
 AnswerKind: TypeAlias = Literal["no_route", "cors", "forward", "direct_response", "redirect"]
 
@@ -49,14 +49,14 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Answer:
+class GatewayAnswer:
     """What the gateway makes of one request.
 
     ``status``, ``headers`` and ``body`` are what Envoy itself answers; a forward has none of them.
     """
 
     kind: AnswerKind
-    request: Request = field(repr=False)
+    request: GatewayRequest = field(repr=False)
     virtual_host: VirtualHost | None = field(repr=False)
     route: Route | None = field(repr=False)
     status: int | None = None
@@ -186,8 +186,10 @@ class Gateway:
         if not documents or (name is not None and name not in names):
             wanted = f"bound to {name}" if name and documents else "in this file"
             message = f"no VirtualService and no HTTPRoute {wanted}"
-            mend = f"name one of {', '.join(names)}" if names else "pass the file that has it"
-            raise DocumentError([Problem(Place(file, 1, 1), "no_routes", "", message, mend)])
+            hint = f"name one of {', '.join(names)}" if names else "pass the file that has it"
+            raise DocumentError(
+                [DocumentProblem(Place(file, 1, 1), "no_routes", "", message, hint)]
+            )
         first = next((each for each in names if each != MESH), MESH)
         return cls(documents, name or first, tuple((labels or {}).items()), namespace)
 
@@ -213,26 +215,28 @@ class Gateway:
             self._tables[port] = HostIndex(virtual_hosts(self.documents, proxy))
         return self._tables[port]
 
-    def handle(self, request: Request) -> Answer:
+    def handle(self, request: GatewayRequest) -> GatewayAnswer:
         """Say what happens to ``request``."""
         host = self.virtual_host(request.host, request.port)
         route = host.table.index.first(request) if host else None
         if route is None:
-            return Answer("no_route", request, host, None, 404)
+            return GatewayAnswer("no_route", request, host, None, 404)
         rule = route.source
         if rule.redirect is not None:
             fields = [("location", rewriting.location(rule.redirect, route, request))]
             headers = tuple(rewriting.with_operations(fields, route, None))
-            return Answer("redirect", request, host, route, rule.redirect.code or 301, headers)
+            return GatewayAnswer(
+                "redirect", request, host, route, rule.redirect.code or 301, headers
+            )
         if rule.direct_response is not None:
             status, body = rule.direct_response.status, rule.direct_response.body
             headers = tuple(rewriting.with_operations((), route, None))
-            return Answer("direct_response", request, host, route, status, headers, body)
+            return GatewayAnswer("direct_response", request, host, route, status, headers, body)
         if rule.cors_policy is not None:
             own = cors_filter.preflight_answer(rule.cors_policy, request)
             if own is not None:
-                return Answer("cors", request, host, route, 200, tuple(own))
-        return Answer("forward", request, host, route)
+                return GatewayAnswer("cors", request, host, route, 200, tuple(own))
+        return GatewayAnswer("forward", request, host, route)
 
 
 def _weighed(route: Route) -> tuple[Destination, ...]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from meshcors.mesh._documents.model import MatchKind
-    from meshcors.mesh._routing.request import Request
+    from meshcors.mesh._routing.request import GatewayRequest
     from meshcors.mesh._routing.routes import Route, RouteMatch, VirtualHost
 
 # A part of a request: ("path", ""), ("folded", "") for the path in lower case, ("header", name),
@@ -48,13 +48,13 @@ class RouteIndex:
             rarest = min((part for part, _ in shape.asked), key=users.__getitem__)
             self._shapes.setdefault(rarest, []).append(shape)
 
-    def first(self, request: Request) -> Route | None:
+    def first(self, request: GatewayRequest) -> Route | None:
         """Return the first route whose conditions ``request`` meets."""
         return next(
             (it for it in self.candidates(request) if not any(mismatches(it.match, request))), None
         )
 
-    def candidates(self, request: Request) -> Iterator[Route]:
+    def candidates(self, request: GatewayRequest) -> Iterator[Route]:
         """Yield the routes that could take ``request``, in the order of the table."""
         parts = _parts(request)
         found = [
@@ -140,7 +140,7 @@ def _beginning(kind: MatchKind, value: str) -> tuple[int, str]:
     return len(value), value  # empty for "present"
 
 
-def _parts(request: Request) -> dict[_Part, tuple[str, ...]]:
+def _parts(request: GatewayRequest) -> dict[_Part, tuple[str, ...]]:
     path = request.path_only
     return {
         ("path", ""): (path,),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcors.mesh._documents.model import StringMatch
-    from meshcors.mesh._routing.request import Request
+    from meshcors.mesh._routing.request import GatewayRequest
     from meshcors.mesh._routing.routes import HeaderCondition, PathCondition, RouteMatch
 
 
@@ -33,7 +33,7 @@ class Mismatch:
     actual: tuple[str, ...]
 
 
-def mismatches(match: RouteMatch, request: Request) -> Iterator[Mismatch]:
+def mismatches(match: RouteMatch, request: GatewayRequest) -> Iterator[Mismatch]:
     """Yield every condition of ``match`` that ``request`` fails; none means that it matches."""
     if not path_matches(match.path, request.path_only):
         yield Mismatch("uri", str(match.path), (request.path_only,))

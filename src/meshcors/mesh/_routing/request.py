@@ -45,7 +45,7 @@ _ENCODED: Final = str.maketrans({char: f"%{ord(char):02X}" for char in '"<>^`{|}
 
 
 @dataclass(frozen=True, eq=False)
-class Request:
+class GatewayRequest:
     """One request at the gateway.
 
     ``headers`` are (name, value) pairs, a pair for each line, names in any case; ``host`` may have

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from meshcors.mesh._documents.model import Destination, HeaderOperations, Redirect
-    from meshcors.mesh._routing.request import Request
+    from meshcors.mesh._routing.request import GatewayRequest
     from meshcors.mesh._routing.routes import PathCondition, Route
 
 # Envoy's filters register these with its header map: several lines become one.
 _JOINED: Final = re.compile("access-control-(allow|expose)-|access-control-max-age|vary")
 
 
-def rewritten_path(route: Route, request: Request) -> str:
+def rewritten_path(route: Route, request: GatewayRequest) -> str:
     """Return the path and query a service sees."""
     rewrite = route.source.rewrite
     target = request.target
@@ -51,7 +51,7 @@ def _prefix_replaced(condition: PathCondition, path: str, new: str) -> str:
     return new + path[len(condition.value) :]
 
 
-def rewritten_authority(route: Route, destination: Destination, request: Request) -> str:
+def rewritten_authority(route: Route, destination: Destination, request: GatewayRequest) -> str:
     """Return the host a service sees; the rule's own setting beats the destination's."""
     rewrite = route.source.rewrite
     own = (rewrite.authority if rewrite else "") or _authority(route.source.headers.request)
@@ -67,7 +67,7 @@ def _authority(operations: HeaderOperations) -> str:
     return found[0] if found else ""
 
 
-def location(redirect: Redirect, route: Route, request: Request) -> str:
+def location(redirect: Redirect, route: Route, request: GatewayRequest) -> str:
     """Return the URL of a redirect."""
     scheme = redirect.scheme or request.scheme
     port = redirect.port
@@ -87,7 +87,7 @@ def location(redirect: Redirect, route: Route, request: Request) -> str:
     return f"{scheme}://{host}{f':{port}' if port else ''}{target}"
 
 
-def _host(request: Request, scheme: str, has_port: bool) -> str:
+def _host(request: GatewayRequest, scheme: str, has_port: bool) -> str:
     """Return the request's host, without its port where that is the old scheme's or replaced."""
     name, colon, port = request.host.rpartition(":")
     if not colon or not port.isdigit():
