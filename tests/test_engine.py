@@ -9,7 +9,7 @@ import pytest
 
 from meshcors import HeaderKey, Policy
 from meshcors._decision.answers import INTERNAL_SERVER_ERROR, NO_ROUTE, Answer, Proceed
-from meshcors._decision.engine import READY_ORIGINS, Engine
+from meshcors._decision.engine import CACHED_ORIGINS, Engine
 from meshcors._decision.preflight import (
     MAX_LIST_BYTES,
     MAX_MIRRORED_METHOD_BYTES,
@@ -584,11 +584,11 @@ def test_ready_answers_are_ready() -> None:
 
 def test_what_is_kept_ready_is_bounded() -> None:
     engine = Engine(policy(allow_origins=["https://*.example.com"]))
-    for number in range(READY_ORIGINS + 10):
+    for number in range(CACHED_ORIGINS + 10):
         engine.decide("GET", "/", facts(origin=f"https://a{number}.example.com"))
         engine.decide("GET", "/", facts(origin=f"https://{'x' * 400}{number}.example.com"))
-    kept = engine._look_up.cache_info()  # type: ignore[attr-defined]  # lru_cache's own
-    assert kept.currsize == READY_ORIGINS
+    kept = engine._cached_answers.cache_info()  # type: ignore[attr-defined]  # lru_cache's own
+    assert kept.currsize == CACHED_ORIGINS
 
 
 def test_blanks_around_a_long_origin_are_no_part_of_it() -> None:

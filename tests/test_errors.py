@@ -12,16 +12,16 @@ from meshcors._policy.wording import did_you_mean, shown
 
 
 def test_one_problem_is_one_line() -> None:
-    error = PolicyError([Problem("code_a", "field", "value", "the mend")])
-    assert str(error) == "field: value: the mend [code_a]"
+    error = PolicyError([Problem("code_a", "field", "value", "the hint")])
+    assert str(error) == "field: value: the hint [code_a]"
 
 
 def test_several_problems_are_a_line_each() -> None:
     error = PolicyError(Problem(f"code_{n}", "field", "", "hint") for n in (1, 2))
     assert str(error).splitlines() == [
         "2 problems",
-        "  field: mend [code_1]",
-        "  field: mend [code_2]",
+        "  field: hint [code_1]",
+        "  field: hint [code_2]",
     ]
 
 

@@ -375,10 +375,10 @@ def test_all_problems_at_once() -> None:
         pytest.param({"urls_regex": r"^/x/.*$"}, 'path_prefix="/x")]', id="django's urls"),
     ],
 )
-def test_hint_names_the_mend(options: dict[str, Any], mend: str) -> None:
+def test_hint_says_what_to_write(options: dict[str, Any], hint: str) -> None:
     with pytest.raises(PolicyError) as caught:
         Policy(**options)
-    assert mend in str(caught.value)
+    assert hint in str(caught.value)
     assert "s3cret" not in str(caught.value)
 
 

@@ -534,15 +534,15 @@ def test_one_policy_has_an_engine_of_its_own_kind() -> None:
 
 
 @pytest.mark.parametrize(("count", "each"), [(1, 1024), (4, 256), (2000, 16)])
-def test_ready_origins_are_shared_among_the_policies(
+def test_cached_origins_are_shared_among_the_policies(
     monkeypatch: pytest.MonkeyPatch, count: int, each: int
 ) -> None:
     kept: list[int] = []
 
     class Spy(Engine):
-        def __init__(self, policy: Policy, *, ready_origins: int) -> None:
-            kept.append(ready_origins)
-            super().__init__(policy, ready_origins=ready_origins)
+        def __init__(self, policy: Policy, *, cached_origins: int) -> None:
+            kept.append(cached_origins)
+            super().__init__(policy, cached_origins=cached_origins)
 
     monkeypatch.setattr("meshcors._decision.rule_engine.Engine", Spy)
     policies = [Policy(allow_origins=[UI], max_age=number) for number in range(count)]

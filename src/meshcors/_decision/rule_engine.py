@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final, Generic, TypeVar
 
 from meshcors._decision.answers import Answer, Proceed, problem_answer
-from meshcors._decision.engine import HOST, READY_ORIGINS, Engine
+from meshcors._decision.engine import CACHED_ORIGINS, HOST, Engine
 from meshcors._policy.policy import Policy
 from meshcors._policy.rules import RuleMap, RuleSet
 
@@ -18,7 +18,7 @@ Uncovered = TypeVar("Uncovered", bound="Answer | None")
 # What a URL gets that no rule covers, where nobody else answers; preflights too, without CORS.
 NO_RULE: Final = problem_answer("no_rule")
 
-_LEAST_READY_ORIGINS: Final = 16
+_LEAST_CACHED_ORIGINS: Final = 16
 
 
 class RuleEngine(Generic[Uncovered]):
@@ -32,8 +32,8 @@ class RuleEngine(Generic[Uncovered]):
     def __init__(self, rules: RuleSet, uncovered: Uncovered) -> None:
         policies = dict.fromkeys(rule.policy for rule in rules.rules)
         # All engines together keep about as many origins ready as one would.
-        ready = max(_LEAST_READY_ORIGINS, READY_ORIGINS // len(policies))
-        engines = {policy: Engine(policy, ready_origins=ready) for policy in policies}
+        cached = max(_LEAST_CACHED_ORIGINS, CACHED_ORIGINS // len(policies))
+        engines = {policy: Engine(policy, cached_origins=cached) for policy in policies}
         self._deciders: RuleMap[Engine | _Fixed[Uncovered] | _Fixed[Answer]] = RuleMap(
             rules,
             [engines[rule.policy] for rule in rules.rules],

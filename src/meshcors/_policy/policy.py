@@ -27,6 +27,7 @@ from meshcors._policy.headers import (
     is_token,
     token_at_start,
 )
+from meshcors._policy.max_age import LARGEST_USEFUL_MAX_AGE, max_age_note
 from meshcors._policy.origins import (
     AllowedOrigin,
     CompiledRegex,
@@ -42,8 +43,6 @@ from meshcors._policy.strangers import Excess, excess
 from meshcors._policy.warning import warn
 from meshcors._policy.wording import did_you_mean, shown
 
-# Chromium keeps a preflight's answer for at most two hours; WebKit 600 s, Firefox a day.
-LARGEST_USEFUL_MAX_AGE: Final = 7200
 # RFC 9111 1.2.2: recipients may read a larger number as anything.
 _LARGEST_AGE: Final = 2**31 - 1
 
@@ -431,8 +430,4 @@ def _notes(policy: Policy) -> Iterator[tuple[str, str]]:
         if name in FORBIDDEN_RESPONSE_HEADERS:
             yield "expose_headers", f"{name}: browsers never show it to a script"
     if policy.max_age is not None and policy.max_age > LARGEST_USEFUL_MAX_AGE:
-        yield (
-            "max_age",
-            f"{policy.max_age} seconds: Chromium keeps an answer for at most"
-            f" {LARGEST_USEFUL_MAX_AGE}, WebKit 600, Firefox 86400",
-        )
+        yield "max_age", max_age_note(policy.max_age)

@@ -26,11 +26,13 @@ from meshcors._policy.origins import (
 from meshcors._policy.public_suffixes import public_suffixes
 from meshcors._policy.regex_examples import examples_of
 
-# A name (RFC 6761 6.4) and an address (RFC 5737) that nobody can own: who lets them in lets in
-# anyone.
-_ANYONE: Final = ("stranger.invalid", "203.0.113.9")
+# A name (RFC 6761 6.4) and an address (RFC 5737) that nobody can own: a pattern that matches one
+# matches anyone.
+_STRANGER_HOSTS: Final = ("stranger.invalid", "203.0.113.9")
 _SUBDOMAIN_OF: Final = ".stranger.invalid"
 _SCHEMES: Final = ("https", "http")
+# Their origins. A policy that allows one of them allows any site.
+STRANGERS: Final = tuple(f"{scheme}://{host}" for host in _STRANGER_HOSTS for scheme in _SCHEMES)
 # What is put into a host: what letters, digits, and the edge of a word would let in.
 _MADE_UP: Final = ("q", "77", "q-", "-q")
 _OTHER_TOP_LEVEL: Final = ("com", "net", "io", "de", "info", "cloud")
@@ -143,7 +145,7 @@ def _judge(
     ``""`` stands for none. A stranger registered another domain than those in `meant`.
     """
     host = guess.host
-    if host in _ANYONE or host.endswith(_SUBDOMAIN_OF):
+    if host in _STRANGER_HOSTS or host.endswith(_SUBDOMAIN_OF):
         return str(guess), ""
     if host.rpartition(".")[2].isdigit():
         return None  # an address: nobody registers one
@@ -177,7 +179,7 @@ def _is_cut_short(guess: _Guess) -> bool:
 
 
 def _guesses(seeds: Sequence[_Guess], parts: Iterable[str]) -> Iterator[_Guess]:
-    for host in _ANYONE:
+    for host in _STRANGER_HOSTS:
         for scheme in dict.fromkeys([*_SCHEMES, *(seed.scheme for seed in seeds)]):
             for port in dict.fromkeys(["", *(seed.port for seed in seeds)]):
                 yield _Guess(scheme, host, port)

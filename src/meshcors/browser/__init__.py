@@ -14,7 +14,8 @@ No I/O, no clock. `Request` refuses what ``new Request()`` refuses; judging neve
 the answers hold.
 """
 
-from meshcors.browser._cache import MAX_AGE_CAPS, PreflightCache
+from meshcors._policy.max_age import MAX_AGE_CAPS
+from meshcors.browser._cache import PreflightCache
 from meshcors.browser._consoles import Code, Step
 from meshcors.browser._judgement import Verdict, follow, judge, judge_preflight, judge_response
 from meshcors.browser._messages import Credentials, HeaderLines, Request, Response, preflight_for

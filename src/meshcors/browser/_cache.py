@@ -22,8 +22,6 @@ from meshcors.browser._messages import (
     unsafe_names,
 )
 
-# The longest time in seconds that each engine keeps an answer, whatever it says.
-MAX_AGE_CAPS: Final = {"chromium": 7200, "firefox": 86400, "webkit": 600}
 # Fetch, CORS-preflight fetch, step 7.9: for an answer that does not say how long
 _DEFAULT_MAX_AGE: Final = 5
 # Digits beyond the ninth change nothing: every cap is smaller.

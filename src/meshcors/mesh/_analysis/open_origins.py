@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from meshcors._policy.strangers import STRANGERS as STRANGERS
 from meshcors.mesh._routing.matching import compiled
 
 if TYPE_CHECKING:
     from meshcors.mesh._documents.model import StringMatch
-
-# Nobody can own these (RFC 6761 6.4): a policy that lets them in lets in anyone.
-STRANGERS: Final = ("https://stranger.invalid", "http://stranger.invalid")
 
 
 def is_open(origin: StringMatch) -> bool:

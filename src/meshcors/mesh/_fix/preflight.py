@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from meshcors._policy.headers import SAFELISTED_METHODS, SAFELISTED_REQUEST_HEADERS
-from meshcors._policy.policy import LARGEST_USEFUL_MAX_AGE
+from meshcors._policy.max_age import LARGEST_USEFUL_MAX_AGE
 from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._analysis.useless_names import useless_header, useless_method
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from meshcors._policy.policy import LARGEST_USEFUL_MAX_AGE
+from meshcors._policy.max_age import LARGEST_USEFUL_MAX_AGE, max_age_note
 from meshcors.mesh._analysis.useless_names import (
     useless_exposed_name,
     useless_header,
@@ -59,11 +59,8 @@ def long_max_age(subject: Subject) -> Iterator[Finding]:
     for at in subject.asked:
         age = at.policy.max_age
         if age is not None and age > LARGEST_USEFUL_MAX_AGE:
-            reason = (
-                f"{age} seconds: Chromium keeps an answer for at most {LARGEST_USEFUL_MAX_AGE},"
-                " WebKit 600, Firefox 86400"
-            )
-            yield Finding(at.place("maxAge"), reason, f"write {LARGEST_USEFUL_MAX_AGE // 3600}h")
+            hint = f"write {LARGEST_USEFUL_MAX_AGE // 3600}h"
+            yield Finding(at.place("maxAge"), max_age_note(age), hint)
 
 
 def literal_stars(subject: Subject) -> Iterator[Finding]:
