@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+import meshcors
 from meshcors import HeaderKey, Policy, PolicyError
 from meshcors._policy.header_key import read_key_values
 from meshcors._policy.origins import Regex
+from meshcors._policy.problem_codes import ProblemCode
 
 UI = "https://ui.example"
 CREDENTIALS = {"allow_credentials": True}
@@ -151,3 +154,33 @@ def test_problem_of_a_keys_file_does_not_repeat_its_name(tmp_path: Path) -> None
     with pytest.raises(PolicyError) as caught:
         read_key_values(tmp_path / "none")
     assert [each.value for each in caught.value.problems] == [""]
+
+
+PACKAGE = Path(meshcors.__file__).parent
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def test_every_code_is_made_somewhere_and_is_documented() -> None:
+    codes = get_args(ProblemCode)
+    assert len(codes) == len(set(codes))
+    sources = [*(PACKAGE / "_policy").glob("*.py"), *(PACKAGE / "config").glob("*.py")]
+    made = "".join(
+        source.read_text(encoding="utf-8")
+        for source in [*sources, PACKAGE / "wrap.py"]
+        if source.stem != "problem_codes"
+    )
+    assert [code for code in codes if f'"{code}"' not in made] == []
+    pages = "".join(
+        (DOCS / f"{page}.md").read_text(encoding="utf-8") for page in ("policy", "rules")
+    )
+    assert [code for code in codes if f"`{code}`" not in pages] == []
+
+
+@pytest.mark.parametrize("page", ["policy", "rules"])
+def test_every_documented_code_is_one(page: str) -> None:
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    table = text.partition("| code | what is wrong |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    documented = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
+    assert documented
+    assert documented <= set(get_args(ProblemCode))

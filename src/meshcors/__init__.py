@@ -3,6 +3,8 @@
 Answered the same way in the app, in the preflight pod and in the mesh.
 """
 
+from typing import TYPE_CHECKING
+
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.header_key import HeaderKey
 from meshcors._policy.origins import Regex
@@ -25,3 +27,16 @@ __all__ = [
     "create_app",
     "create_wsgi_app",
 ]
+
+__version__: str
+
+# Type checkers would take any name for one of these.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> str:
+        # Read when it is asked for: reading it takes longer than importing the package.
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib.metadata import version
+
+        return version(__name__)

@@ -25,6 +25,7 @@ from meshcors import wsgi as wsgi_adapter
 from meshcors._decision.answers import NO_ROUTE
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.policy import Policy
+from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.rules import Rule, RuleSet
 from meshcors.asgi._middleware import refuse_websocket, send_answer
 from meshcors.config._loading import load
@@ -202,5 +203,5 @@ def _takes(found: Any, *parameters: str) -> bool:
     return True
 
 
-def _no_app(code: str, name: str, hint: str) -> PolicyError:
+def _no_app(code: ProblemCode, name: str, hint: str) -> PolicyError:
     return PolicyError([Problem(code, APP_VARIABLE, name, hint)])

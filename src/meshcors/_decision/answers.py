@@ -39,11 +39,11 @@ class Answer:
     __slots__ = ("body", "headers", "raw_headers", "reason", "status")
 
     def __init__(self, status: int, reason: Reason, headers: Fields, body: bytes) -> None:
-        self.status = status
+        self.status: int = status
         self.reason: Reason = reason
-        self.headers = headers
-        self.raw_headers = tuple(BYTES.fields(headers))
-        self.body = body
+        self.headers: Fields = headers
+        self.raw_headers: tuple[tuple[bytes, bytes], ...] = tuple(BYTES.fields(headers))
+        self.body: bytes = body
 
     def __repr__(self) -> str:
         return f"Answer({self.status}, {self.reason!r})"

@@ -8,6 +8,7 @@ from typing import cast
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.headers import token_at_start
 from meshcors._policy.origins import OriginError
+from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.wording import shown
 
 
@@ -17,7 +18,7 @@ class Findings:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
-    def add(self, code: str, field: str, value: str, hint: str) -> None:
+    def add(self, code: ProblemCode, field: str, value: str, hint: str) -> None:
         """Note a problem; see `Problem`."""
         self.problems.append(Problem(code, field, value, hint))
 

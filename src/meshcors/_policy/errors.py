@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.wording import printable
 
 # What a message shows of a value, in characters.
@@ -21,7 +22,7 @@ class Problem:
     value as text (never what was given for a key), and `hint` is the fix.
     """
 
-    code: str
+    code: ProblemCode
     field: str
     value: str
     hint: str
@@ -44,7 +45,7 @@ class PolicyError(ValueError):
     __module__ = "meshcors"
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(problems)
         # Servers such as waitress show the arguments, each on its own, and not the exception.
         super().__init__(_text(self.problems))
 

@@ -19,11 +19,13 @@ from meshcors._policy.headers import (
     is_token,
 )
 from meshcors._policy.key_values import KeyValues
+from meshcors._policy.list_like import ListLike
 from meshcors._policy.paths import never_matches
+from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.pydantic_field import PydanticField
 from meshcors._policy.regular_file import FileError, read_text
 
-_UNREAD: Final = {
+_UNREAD: Final[dict[str, ProblemCode]] = {
     "unreadable": "key_file_unreadable",
     "too_large": "key_file_too_large",
     "not_utf8": "key_file_not_utf8",
@@ -50,9 +52,9 @@ class HeaderKey(PydanticField):
     def __init__(
         self,
         name: str,
-        values: Iterable[str] | KeyValues | None = None,
+        values: ListLike[str] | KeyValues | None = None,
         *,
-        exempt_paths: Iterable[str] = (),
+        exempt_paths: ListLike[str] = (),
     ) -> None:
         found = Findings()
         kept_name = _key_name(found, name)
@@ -65,7 +67,7 @@ class HeaderKey(PydanticField):
 
     @classmethod
     def from_file(
-        cls, name: str, path: str | Path, *, exempt_paths: Iterable[str] = ()
+        cls, name: str, path: str | Path, *, exempt_paths: ListLike[str] = ()
     ) -> HeaderKey:
         """Read the values from the UTF-8 file at `path`, one a line, as a mounted secret has them.
 

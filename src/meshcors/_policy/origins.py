@@ -16,6 +16,7 @@ from itertools import takewhile
 from typing import Final, Literal, TypeAlias, cast
 
 from meshcors._policy.errors import Problem
+from meshcors._policy.problem_codes import ProblemCode
 
 # A scheme of any registered length, "://", a host of 253 bytes, ":65535" and room to spare.
 MAX_ORIGIN_BYTES: Final = 320
@@ -23,6 +24,12 @@ MAX_ORIGIN_BYTES: Final = 320
 MAX_REGEX_LENGTH: Final = 1024
 
 _DEFAULT_PORTS: Final = {"ftp": 21, "http": 80, "https": 443, "ws": 80, "wss": 443}
+# What a URL may have and an origin never has.
+_NEVER_AFTER_HOST: Final[tuple[tuple[str, ProblemCode, str], ...]] = (
+    ("@", "origin_user_info", "an origin has no user info"),
+    ("?", "origin_query", "an origin has no query: leave out ? and what follows"),
+    ("#", "origin_fragment", "an origin has no fragment: leave out # and what follows"),
+)
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*")
 _LABEL: Final = re.compile(r"[a-z0-9_-]{1,63}")
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
@@ -39,9 +46,9 @@ _STEPS_AT_LEAST: Final = 1000
 class OriginError(ValueError):
     """A text that is no origin, or no pattern of one: `code` for programs, `hint` for people."""
 
-    def __init__(self, code: str, hint: str) -> None:
+    def __init__(self, code: ProblemCode, hint: str) -> None:
         super().__init__(hint)
-        self.code = code
+        self.code: ProblemCode = code
         self.hint = hint
 
 
@@ -277,11 +284,7 @@ class CompiledRegex:
 
 def _split_port(rest: str) -> tuple[str, str | None]:
     """Split "host:port"; all that an origin cannot carry after its host is refused by name."""
-    for mark, code, hint in (
-        ("@", "origin_user_info", "an origin has no user info"),
-        ("?", "origin_query", "an origin has no query: leave out ? and what follows"),
-        ("#", "origin_fragment", "an origin has no fragment: leave out # and what follows"),
-    ):
+    for mark, code, hint in _NEVER_AFTER_HOST:
         if mark in rest:
             raise OriginError(code, hint)
     if rest.endswith("/") and rest.count("/") == 1:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from meshcors._policy.problem_codes import ProblemCode
+
 # What some readers drop or skip, and others do not: control characters (a regex's ``$`` matches
 # before a last line feed), bytes that are no UTF-8.
 _UNSURE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
@@ -32,7 +34,7 @@ def is_plain_path(path: str) -> bool:
     return "/." not in path or {".", ".."}.isdisjoint(path.split("/"))
 
 
-def never_matches(path: str) -> tuple[str, str] | None:
+def never_matches(path: str) -> tuple[ProblemCode, str] | None:
     """Return the code and the hint of a problem if no path of a request can equal `path`."""
     if not _OF_URLS.isdisjoint(path):
         return "path_encoded", "write the path decoded, without its query"

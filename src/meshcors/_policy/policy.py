@@ -7,13 +7,12 @@ warning (`meshcors.PolicyWarning`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, TypedDict, cast
-
-from typing_extensions import Unpack
+from functools import wraps
+from typing import Final, ParamSpec, TypedDict, cast
 
 from meshcors._policy import other_names
 from meshcors._policy.collector import Findings, token
@@ -27,6 +26,7 @@ from meshcors._policy.headers import (
     is_token,
     token_at_start,
 )
+from meshcors._policy.list_like import ListLike
 from meshcors._policy.max_age import LARGEST_USEFUL_MAX_AGE, max_age_note
 from meshcors._policy.origins import (
     AllowedOrigin,
@@ -48,12 +48,15 @@ _LARGEST_AGE: Final = 2**31 - 1
 
 
 class PolicyOptions(TypedDict, total=False):
-    """The options of a policy by name, as `Policy` and `MeshCORS` take them. See `Policy`."""
+    """The options of a `Policy`, as middleware takes them for keywords.
 
-    allow_origins: Iterable[AllowedOrigin]
-    allow_methods: Iterable[str]
-    allow_headers: Iterable[str]
-    expose_headers: Iterable[str]
+    None of them is required there: without any, middleware reads the environment.
+    """
+
+    allow_origins: ListLike[str | Regex]
+    allow_methods: ListLike[str]
+    allow_headers: ListLike[str]
+    expose_headers: ListLike[str]
     allow_credentials: bool
     max_age: int | timedelta | None
     allow_private_network: bool
@@ -61,6 +64,24 @@ class PolicyOptions(TypedDict, total=False):
     dangerously_allow_null_origin: bool
     dangerously_allow_insecure_origins: bool
     dangerously_allow_public_suffixes: bool
+
+
+P = ParamSpec("P")
+
+
+def _checked(signature: Callable[P, None]) -> Callable[P, None]:
+    """Return a constructor of `Policy` that checks its options all at once.
+
+    It takes any keywords: one that is missing or unknown is a problem like any other, and no
+    `TypeError`, which would hide the others. Type checkers and `inspect` see `signature`.
+    """
+
+    @wraps(signature)
+    def init(policy: Policy, **options: object) -> None:
+        for field, note in _fill(policy, options):
+            warn(f"{field}: {note}")
+
+    return cast("Callable[P, None]", init)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -99,9 +120,23 @@ class Policy(PydanticField):
     dangerously_allow_insecure_origins: bool
     dangerously_allow_public_suffixes: bool
 
-    def __init__(self, **options: Unpack[PolicyOptions]) -> None:
-        for field, note in _fill(self, options):
-            warn(f"{field}: {note}")
+    @_checked
+    def __init__(
+        self,
+        *,
+        allow_origins: ListLike[str | Regex],
+        allow_methods: ListLike[str] = (),
+        allow_headers: ListLike[str] = (),
+        expose_headers: ListLike[str] = (),
+        allow_credentials: bool = False,
+        max_age: int | timedelta | None = None,
+        allow_private_network: bool = False,
+        key: HeaderKey | None = None,
+        dangerously_allow_null_origin: bool = False,
+        dangerously_allow_insecure_origins: bool = False,
+        dangerously_allow_public_suffixes: bool = False,
+    ) -> None:
+        """Raise `PolicyError`, or warn (`PolicyWarning`); see the class."""
 
     def without_key_values(self) -> Policy:
         """Return the same policy with its key checked for presence only, as the pod checks it."""

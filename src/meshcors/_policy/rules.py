@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final, Generic, Literal, TypeAlias, TypeVar, cast
 
 from meshcors._policy.collector import Findings
+from meshcors._policy.list_like import ListLike
 from meshcors._policy.origins import OriginError, OriginPattern
 from meshcors._policy.paths import is_plain_path, never_matches
 from meshcors._policy.policy import Policy
@@ -62,7 +63,7 @@ class Rule(PydanticField):
     path_prefix: str
 
     def __init__(
-        self, policy: Policy, *, hosts: Iterable[str] | None = None, path_prefix: str = _WHOLE
+        self, policy: Policy, *, hosts: ListLike[str] | None = None, path_prefix: str = _WHOLE
     ) -> None:
         found = Findings()
         if not isinstance(policy, Policy):

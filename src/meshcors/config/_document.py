@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from meshcors._policy.errors import PolicyError, Problem
+from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.regular_file import FileError, read_text
 from meshcors._policy.wording import file_label
 
-_UNREAD: Final = {
+_UNREAD: Final[dict[str, ProblemCode]] = {
     "unreadable": "file_unreadable",
     "too_large": "file_too_large",
     "not_utf8": "file_not_utf8",
@@ -73,7 +74,7 @@ def only_document(path: str | Path, documents: list[object]) -> object:
     return documents[0] if documents else None
 
 
-def _wrong(path: str | Path, code: str, hint: str) -> PolicyError:
+def _wrong(path: str | Path, code: ProblemCode, hint: str) -> PolicyError:
     return PolicyError([Problem(code, str(path), "", hint)])
 
 

@@ -18,6 +18,7 @@ from meshcors._policy.key_values import KeyValues, reveal
 from meshcors._policy.origins import AllowedOrigin, OriginError, Regex
 from meshcors._policy.other_names import KEY_HINT
 from meshcors._policy.policy import SEVERAL_ORIGINS, Policy
+from meshcors._policy.problem_codes import ProblemCode
 
 _TRUE: Final = frozenset({"1", "on", "true", "yes"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
@@ -28,9 +29,9 @@ _DURATION: Final = re.compile(r"(?=\d)(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})
 class SpellingError(ValueError):
     """A value that its source cannot be read as: `code` for programs, `hint` for people."""
 
-    def __init__(self, code: str, hint: str) -> None:
+    def __init__(self, code: ProblemCode, hint: str) -> None:
         super().__init__(hint)
-        self.code = code
+        self.code: ProblemCode = code
         self.hint = hint
 
 

@@ -51,7 +51,9 @@ class DocumentError(ValueError):
     """
 
     def __init__(self, problems: Sequence[DocumentProblem]) -> None:
-        self.problems = tuple(sorted(problems, key=lambda problem: problem.place))
+        self.problems: tuple[DocumentProblem, ...] = tuple(
+            sorted(problems, key=lambda problem: problem.place)
+        )
         lines = [str(problem) for problem in self.problems[:SHOWN_PROBLEMS]]
         if len(self.problems) > SHOWN_PROBLEMS:
             lines.append(f"... and {len(self.problems) - SHOWN_PROBLEMS} more")
