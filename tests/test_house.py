@@ -6,6 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "meshcors"
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -51,3 +53,19 @@ def test_the_arrows_are_the_contract() -> None:
     layers = [re.sub(r"[() ]", "", layer).split("|") for layer in contract["layers"]]
     expected = [names for names in layers if names not in (["__main__"], ["origins"])]
     assert [re.sub(" ", "", line).split("|") for line in ARROWS.splitlines()] == expected
+
+
+WHERE = (ROOT / "docs" / "where-to-change.md").read_text(encoding="utf-8")
+TASKS = {
+    task: changes
+    for task, changes in re.findall(r"^\| ([a-z].*?) \| (.*?) \|$", WHERE, re.MULTILINE)
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_files_that_a_task_changes_are_there(task: str) -> None:
+    folder = ROOT
+    for name in re.findall(r"`([\w/.-]+(?:/|\.\w+))`", TASKS[task]):
+        named = (folder if "/" not in name and name != "pyproject.toml" else ROOT) / name
+        assert named.exists(), name
+        folder = named if named.is_dir() else folder
