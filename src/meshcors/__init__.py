@@ -3,7 +3,7 @@
 Answered the same way in the app, in the preflight pod and in the mesh.
 """
 
-from typing import TYPE_CHECKING
+import typing as _typing
 
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.header_key import HeaderKey
@@ -30,11 +30,11 @@ __all__ = [
 
 __version__: str
 
-# Type checkers would take any name for one of these.
-if not TYPE_CHECKING:
+# Hidden from type checkers, which would then accept any name.
+if not _typing.TYPE_CHECKING:
 
     def __getattr__(name: str) -> str:
-        # Read when it is asked for: reading it takes longer than importing the package.
+        # Only on demand, because reading the metadata takes time.
         if name != "__version__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib.metadata import version
