@@ -40,9 +40,9 @@ def rule(hosts: Iterable[str] | None = None, path_prefix: str = "/") -> Rule:
 
 def find(rules: Iterable[Rule], host: str, path: str) -> int | str:
     """The number of the rule that covers the URL, or ``outside``, or ``uncertain``."""
-    settled = RuleSet(rules)
-    numbers: list[int | str] = list(range(len(settled.rules)))
-    found = RuleMap(settled, numbers, outside="outside", uncertain="uncertain")
+    rule_set = RuleSet(rules)
+    numbers: list[int | str] = list(range(len(rule_set.rules)))
+    found = RuleMap(rule_set, numbers, outside="outside", uncertain="uncertain")
     return found.find(host.encode("latin-1"), path)
 
 

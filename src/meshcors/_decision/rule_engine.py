@@ -34,11 +34,11 @@ class RuleEngine(Generic[Uncovered]):
         # All engines together keep about as many origins ready as one would.
         cached = max(_LEAST_CACHED_ORIGINS, CACHED_ORIGINS // len(policies))
         engines = {policy: Engine(policy, cached_origins=cached) for policy in policies}
-        self._deciders: RuleMap[Engine | _Fixed[Uncovered] | _Fixed[Answer]] = RuleMap(
+        self._deciders: RuleMap[Engine | _SameForAll[Uncovered] | _SameForAll[Answer]] = RuleMap(
             rules,
             [engines[rule.policy] for rule in rules.rules],
-            outside=_Fixed(uncovered),
-            uncertain=_Fixed(NO_RULE),
+            outside=_SameForAll(uncovered),
+            uncertain=_SameForAll(NO_RULE),
         )
         self.reads_path = True
         reads = (engine.reads_websocket for engine in engines.values())
@@ -60,7 +60,7 @@ class RuleEngine(Generic[Uncovered]):
         return decider.decide_websocket(path, fields)
 
 
-class _Fixed(Generic[Uncovered]):
+class _SameForAll(Generic[Uncovered]):
     """Decides everything alike."""
 
     def __init__(self, decision: Uncovered) -> None:

@@ -9,7 +9,7 @@ from meshcors._decision.answers import Answer, Fields, Proceed
 from meshcors._decision.fields import BYTES
 
 
-class Decider(Protocol):
+class AnyEngine(Protocol):
     """An engine that answers everything itself, or lets the app answer."""
 
     def decide(self, method: str, path: str, fields: Mapping[bytes, bytes]) -> Answer | Proceed:
@@ -18,7 +18,7 @@ class Decider(Protocol):
 
 
 def simulate(
-    engine: Decider, method: str, path: str, fields: Iterable[tuple[str, str]]
+    engine: AnyEngine, method: str, path: str, fields: Iterable[tuple[str, str]]
 ) -> tuple[int, Fields]:
     """Return the status and the fields that a request with these `fields` (lower case) gets.
 

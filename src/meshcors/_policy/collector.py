@@ -12,20 +12,20 @@ from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.wording import shown
 
 
-class Findings:
+class ProblemCollector:
     """The problems found so far, and how single values are read."""
 
     def __init__(self) -> None:
-        self.problems: list[Problem] = []
+        self.found: list[Problem] = []
 
     def add(self, code: ProblemCode, field: str, value: str, hint: str) -> None:
         """Note a problem; see `Problem`."""
-        self.problems.append(Problem(code, field, value, hint))
+        self.found.append(Problem(code, field, value, hint))
 
     def raise_if_wrong(self) -> None:
         """Raise `PolicyError` if there is a problem."""
-        if self.problems:
-            raise PolicyError(sorted(self.problems, key=lambda found: found.field))
+        if self.found:
+            raise PolicyError(sorted(self.found, key=lambda problem: problem.field))
 
     def items(
         self,

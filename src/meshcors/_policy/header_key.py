@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-from meshcors._policy.collector import Findings, is_list
+from meshcors._policy.collector import ProblemCollector, is_list
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.headers import (
     SAFELISTED_REQUEST_HEADERS,
@@ -56,11 +56,11 @@ class HeaderKey(PydanticField):
         *,
         exempt_paths: ListLike[str] = (),
     ) -> None:
-        found = Findings()
-        kept_name = _key_name(found, name)
-        kept_values = _key_values(found, values)
-        kept_paths = _exempt_paths(found, exempt_paths)
-        found.raise_if_wrong()
+        problems = ProblemCollector()
+        kept_name = _key_name(problems, name)
+        kept_values = _key_values(problems, values)
+        kept_paths = _exempt_paths(problems, exempt_paths)
+        problems.raise_if_wrong()
         object.__setattr__(self, "name", kept_name)
         object.__setattr__(self, "values", kept_values)
         object.__setattr__(self, "exempt_paths", kept_paths)
@@ -82,23 +82,25 @@ class HeaderKey(PydanticField):
         return f"HeaderKey({self.name!r}{values}{paths})"
 
 
-def _key_name(found: Findings, name: object) -> str:
+def _key_name(problems: ProblemCollector, name: object) -> str:
     field = "key.name"
     if not isinstance(name, str):
-        found.add("wrong_type", field, type(name).__name__, "a header name is a string")
+        problems.add("wrong_type", field, type(name).__name__, "a header name is a string")
         return ""
     lowered = name.lower()
     if not is_token(name):
         hint = "not a header name: write one such as model-api-key, without the key's value"
-        found.add("header_not_token", field, "", hint)
+        problems.add("header_not_token", field, "", hint)
     elif "_" in name:
-        found.add("key_underscore", field, "", "servers drop header names with _: write - instead")
+        problems.add(
+            "key_underscore", field, "", "servers drop header names with _: write - instead"
+        )
     elif lowered in SAFELISTED_REQUEST_HEADERS:
         hint = "browsers send no preflight for a CORS-safelisted header: name one of your own"
-        found.add("key_safelisted", field, "", hint)
+        problems.add("key_safelisted", field, "", hint)
     elif is_forbidden_request_header(lowered) or lowered.startswith("access-control-"):
         hint = "a page's script cannot set this header: name one of your own"
-        found.add("key_forbidden", field, "", hint)
+        problems.add("key_forbidden", field, "", hint)
     return lowered
 
 
@@ -118,56 +120,56 @@ def _content(path: str | Path) -> str | Problem:
         return Problem(_UNREAD[error.kind], "key.values_file", "", error.hint)
 
 
-def _texts(found: Findings, field: str, given: object) -> Iterator[tuple[str, str]]:
+def _texts(problems: ProblemCollector, field: str, given: object) -> Iterator[tuple[str, str]]:
     """Yield the texts of a list, each with its place in it."""
     if not is_list(given):
-        found.add("not_a_list", field, "", "write a list of strings")
+        problems.add("not_a_list", field, "", "write a list of strings")
         return
     for number, text in enumerate(cast("Iterable[object]", given), start=1):
         where = f"number {number}"
         if isinstance(text, str):
             yield where, text
         else:
-            found.add("wrong_type", field, where, "not a string")
+            problems.add("wrong_type", field, where, "not a string")
 
 
-def _key_values(found: Findings, values: object) -> KeyValues | None:
+def _key_values(problems: ProblemCollector, values: object) -> KeyValues | None:
     if values is None or isinstance(values, KeyValues):
         return values
     field = "key.values"
-    problems_before = len(found.problems)
-    texts = list(_texts(found, field, values))
-    if not texts and len(found.problems) == problems_before:
-        found.add("key_values_empty", field, "", "name at least one value, or None for any")
+    problems_before = len(problems.found)
+    texts = list(_texts(problems, field, values))
+    if not texts and len(problems.found) == problems_before:
+        problems.add("key_values_empty", field, "", "name at least one value, or None for any")
     for where, value in texts:
         if not value:
-            found.add("key_value_empty", field, where, "a key's value is not empty")
+            problems.add("key_value_empty", field, where, "a key's value is not empty")
         elif not (value.isascii() and value.isprintable()):
-            found.add("key_value_not_printable", field, where, "a key is printable ASCII")
+            problems.add("key_value_not_printable", field, where, "a key is printable ASCII")
         elif value != value.strip():
-            found.add("key_value_blank", field, where, "leave out the white space around it")
+            problems.add("key_value_blank", field, where, "leave out the white space around it")
         elif "," in value:
-            found.add(
+            problems.add(
                 "key_value_comma",
                 field,
                 where,
                 "a key cannot contain a comma, because two header lines are joined with one",
             )
-    return None if found.problems else KeyValues(value for _, value in texts)
+    return None if problems.found else KeyValues(value for _, value in texts)
 
 
-def _exempt_paths(found: Findings, paths: object) -> tuple[str, ...]:
+def _exempt_paths(problems: ProblemCollector, paths: object) -> tuple[str, ...]:
     field = "key.exempt_paths"
     kept: dict[str, None] = {}
-    for where, path in _texts(found, field, paths):
+    for where, path in _texts(problems, field, paths):
         kept[path] = None
         stem = path.removesuffix("/*")
         if not path.startswith("/"):
-            found.add("path_not_absolute", field, where, "a path begins with /")
+            problems.add("path_not_absolute", field, where, "a path begins with /")
         elif "*" in stem:
             hint = "* stands only at the end, for all below: /prefix/*"
-            found.add("path_wildcard", field, where, hint)
+            problems.add("path_wildcard", field, where, hint)
         elif wrong := never_matches(stem or "/"):
             code, hint = wrong
-            found.add(code, field, where, hint)
+            problems.add(code, field, where, hint)
     return tuple(kept)

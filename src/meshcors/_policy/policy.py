@@ -15,7 +15,7 @@ from functools import wraps
 from typing import Final, ParamSpec, TypedDict, cast
 
 from meshcors._policy import other_names
-from meshcors._policy.collector import Findings, token
+from meshcors._policy.collector import ProblemCollector, token
 from meshcors._policy.header_key import HeaderKey
 from meshcors._policy.headers import (
     FORBIDDEN_METHODS,
@@ -160,22 +160,22 @@ def make(options: Mapping[str, object]) -> tuple[Policy, list[tuple[str, str]]]:
 
 def _fill(policy: Policy, options: Mapping[str, object]) -> list[tuple[str, str]]:
     """Give a new `policy` its fields; return the notes on what has no effect."""
-    found = Findings()
+    problems = ProblemCollector()
     known = PolicyOptions.__annotations__
     names_origins = False
     for name in options.keys() - known.keys():
         hint = other_names.hint(name, options[name], options.get("allow_origins"))
         hint = hint or did_you_mean(name, known)
-        found.add("unknown_option", name, "", hint)
+        problems.add("unknown_option", name, "", hint)
         names_origins |= other_names.means_origins(name, options[name])
         names_origins |= hint == NEAR_ORIGINS
-    for name, settle in _SETTLE.items():
-        object.__setattr__(policy, name, settle(found, name, options.get(name)))
+    for name, read in _READERS.items():
+        object.__setattr__(policy, name, read(problems, name, options.get(name)))
     if names_origins:
-        found.problems = [each for each in found.problems if each.code != "no_origins"]
-    _check_origins(found, policy)
-    _check_wildcards(found, policy)
-    found.raise_if_wrong()
+        problems.found = [each for each in problems.found if each.code != "no_origins"]
+    _check_origins(problems, policy)
+    _check_wildcards(problems, policy)
+    problems.raise_if_wrong()
     return list(_notes(policy))
 
 
@@ -183,14 +183,14 @@ def _fill(policy: Policy, options: Mapping[str, object]) -> list[tuple[str, str]
 NEAR_ORIGINS: Final = did_you_mean("allow_origins", ["allow_origins"])
 
 
-def _origins(found: Findings, field: str, value: object) -> tuple[AllowedOrigin, ...]:
-    problems_before = len(found.problems)
+def _origins(problems: ProblemCollector, field: str, value: object) -> tuple[AllowedOrigin, ...]:
+    problems_before = len(problems.found)
     if isinstance(value, re.Pattern):
-        found.add("not_a_list", field, "", f"write a list: [{written_regex(value)}]")
+        problems.add("not_a_list", field, "", f"write a list: [{written_regex(value)}]")
         return ()
-    origins = found.items(field, () if value is None else value, (str, Regex), _origin_hint)
-    if not origins and len(found.problems) == problems_before:
-        found.add("no_origins", field, "", "name the pages' origins, such as https://ui.example")
+    origins = problems.items(field, () if value is None else value, (str, Regex), _origin_hint)
+    if not origins and len(problems.found) == problems_before:
+        problems.add("no_origins", field, "", "name the pages' origins, such as https://ui.example")
     return cast("tuple[AllowedOrigin, ...]", tuple(origins))
 
 
@@ -209,37 +209,37 @@ def _origin_hint(item: object) -> str:
     return "an origin is a string or a meshcors.Regex"
 
 
-def _methods(found: Findings, field: str, value: object) -> tuple[str, ...]:
-    methods = found.texts(field, () if value is None else value, token)
+def _methods(problems: ProblemCollector, field: str, value: object) -> tuple[str, ...]:
+    methods = problems.texts(field, () if value is None else value, token)
     for method in methods:
-        if found.several(field, method, token):
+        if problems.several(field, method, token):
             continue
         if not is_token(method):
             hint = "not a method name: write one word, such as PUT"
-            found.add("method_not_token", field, token(method), hint)
+            problems.add("method_not_token", field, token(method), hint)
         elif method not in STANDARD_METHODS and method.upper() in STANDARD_METHODS:
             hint = f"methods are case-sensitive: write {method.upper()}"
-            found.add("method_case", field, method, hint)
+            problems.add("method_case", field, method, hint)
     return methods
 
 
-def _header_names(found: Findings, field: str, value: object) -> tuple[str, ...]:
-    names = found.texts(field, () if value is None else value, token)
+def _header_names(problems: ProblemCollector, field: str, value: object) -> tuple[str, ...]:
+    names = problems.texts(field, () if value is None else value, token)
     for name in names:
         if is_token(name):
             continue
         only_name = name.replace("=", ":").partition(":")[0]
-        if not found.several(field, only_name, token):
+        if not problems.several(field, only_name, token):
             hint = "not a header name: letters, digits and -, without blanks"
-            found.add("header_not_token", field, token(name), hint)
+            problems.add("header_not_token", field, token(name), hint)
     return tuple(dict.fromkeys(map(str.lower, names)))
 
 
-def _request_header_names(found: Findings, field: str, value: object) -> tuple[str, ...]:
-    names = _header_names(found, field, value)
+def _request_header_names(problems: ProblemCollector, field: str, value: object) -> tuple[str, ...]:
+    names = _header_names(problems, field, value)
     for name in names:
         if name.startswith("access-control-"):
-            found.add(
+            problems.add(
                 "header_access_control",
                 field,
                 token_at_start(name),
@@ -248,50 +248,50 @@ def _request_header_names(found: Findings, field: str, value: object) -> tuple[s
     return names
 
 
-def _flag(found: Findings, field: str, value: object) -> bool:
+def _boolean(problems: ProblemCollector, field: str, value: object) -> bool:
     if value is None or isinstance(value, bool):
         return bool(value)
-    found.add("not_a_bool", field, shown(value), "write True or False")
+    problems.add("not_a_bool", field, shown(value), "write True or False")
     return False
 
 
-def _max_age(found: Findings, field: str, value: object) -> int | None:
+def _max_age(problems: ProblemCollector, field: str, value: object) -> int | None:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
     if seconds is None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds % 1:
-        found.add("max_age_not_seconds", field, shown(value), "write whole seconds, such as 600")
+        problems.add("max_age_not_seconds", field, shown(value), "write whole seconds, such as 600")
         return None
     if seconds < 0:
-        found.add("max_age_negative", field, shown(value), "write 0 to forbid caching")
+        problems.add("max_age_negative", field, shown(value), "write 0 to forbid caching")
         return None
     if seconds > _LARGEST_AGE:
-        found.add("max_age_too_large", field, shown(value), f"at most {_LARGEST_AGE} seconds")
+        problems.add("max_age_too_large", field, shown(value), f"at most {_LARGEST_AGE} seconds")
         return None
     return int(seconds)
 
 
-def _key(found: Findings, field: str, value: object) -> HeaderKey | None:
+def _key(problems: ProblemCollector, field: str, value: object) -> HeaderKey | None:
     if value is None or isinstance(value, HeaderKey):
         return value
     # Not shown: whatever it is, it may hold key values.
-    found.add("not_a_key", field, "", 'write HeaderKey("name", values=[...])')
+    problems.add("not_a_key", field, "", 'write HeaderKey("name", values=[...])')
     return None
 
 
 # How each option is read; a policy is these, in this order.
-_SETTLE: Final[dict[str, Callable[[Findings, str, object], object]]] = {
+_READERS: Final[dict[str, Callable[[ProblemCollector, str, object], object]]] = {
     "allow_origins": _origins,
     "allow_methods": _methods,
     "allow_headers": _request_header_names,
     "expose_headers": _header_names,
-    "allow_credentials": _flag,
+    "allow_credentials": _boolean,
     "max_age": _max_age,
-    "allow_private_network": _flag,
+    "allow_private_network": _boolean,
     "key": _key,
-    "dangerously_allow_null_origin": _flag,
-    "dangerously_allow_insecure_origins": _flag,
-    "dangerously_allow_public_suffixes": _flag,
+    "dangerously_allow_null_origin": _boolean,
+    "dangerously_allow_insecure_origins": _boolean,
+    "dangerously_allow_public_suffixes": _boolean,
 }
 
 
@@ -301,14 +301,14 @@ SEVERAL_ORIGINS: Final = "several origins with blanks between: write a list"
 _LOOKS_LIKE_REGEX: Final = re.compile(r"[\\^$(){}|]|\.[*+]|\[[^\]:]*-")
 
 
-def _check_origins(found: Findings, policy: Policy) -> None:
+def _check_origins(problems: ProblemCollector, policy: Policy) -> None:
     field = "allow_origins"
     for item in policy.allow_origins:
         if isinstance(item, Regex):
-            _check_regex(found, policy, item)
+            _check_regex(problems, policy, item)
         elif item == "null":
             if not policy.dangerously_allow_null_origin:
-                found.add(
+                problems.add(
                     "origin_null",
                     field,
                     item,
@@ -319,21 +319,21 @@ def _check_origins(found: Findings, policy: Policy) -> None:
             try:
                 pattern = OriginPattern.parse(item)
             except OriginError as error:
-                _note_wrong_origin(found, item, error)
+                _note_wrong_origin(problems, item, error)
             else:
                 if policy.allow_credentials:
-                    _check_credentialed(found, policy, pattern)
+                    _check_credentialed(problems, policy, pattern)
 
 
-def _note_wrong_origin(found: Findings, item: str, error: OriginError) -> None:
+def _note_wrong_origin(problems: ProblemCollector, item: str, error: OriginError) -> None:
     field = "allow_origins"
     if (advice := _advice(item)) is not None:
-        found.add(error.code, field, shown(item), advice)
+        problems.add(error.code, field, shown(item), advice)
     elif _LOOKS_LIKE_REGEX.search(item):
         hint = f"{error.hint}; if it is a regular expression, write {written_regex(item)}"
-        found.add(error.code, field, item, hint)
-    elif not found.several(field, item):
-        found.problems.append(problem(error, field, item))
+        problems.add(error.code, field, item, hint)
+    elif not problems.several(field, item):
+        problems.found.append(problem(error, field, item))
 
 
 def _advice(item: str) -> str | None:
@@ -352,16 +352,16 @@ def _advice(item: str) -> str | None:
     return None
 
 
-def _check_regex(found: Findings, policy: Policy, regex: Regex) -> None:
+def _check_regex(problems: ProblemCollector, policy: Policy, regex: Regex) -> None:
     field = "allow_origins"
     try:
         CompiledRegex(regex)
         lets_in = excess(regex) if policy.allow_credentials else Excess()
     except OriginError as error:
-        found.problems.append(problem(error, field, regex.pattern))
+        problems.found.append(problem(error, field, regex.pattern))
         return
     if lets_in.stranger:
-        found.add(
+        problems.add(
             "origin_regex_open",
             field,
             regex.pattern,
@@ -369,7 +369,7 @@ def _check_regex(found: Findings, policy: Policy, regex: Regex) -> None:
             r" domain whole, with \. or // before it and nothing open behind it",
         )
     elif lets_in.unchecked:
-        found.add(
+        problems.add(
             "origin_regex_unchecked",
             field,
             regex.pattern,
@@ -377,26 +377,26 @@ def _check_regex(found: Findings, policy: Policy, regex: Regex) -> None:
             " simpler expression",
         )
     if lets_in.neighbor and not policy.dangerously_allow_public_suffixes:
-        _note_public_suffix(found, regex.pattern, lets_in.suffix)
+        _note_public_suffix(problems, regex.pattern, lets_in.suffix)
     if lets_in.insecure and not policy.dangerously_allow_insecure_origins:
-        _note_insecure(found, regex.pattern)
+        _note_insecure(problems, regex.pattern)
 
 
-def _check_credentialed(found: Findings, policy: Policy, pattern: OriginPattern) -> None:
+def _check_credentialed(problems: ProblemCollector, policy: Policy, pattern: OriginPattern) -> None:
     if pattern.is_loopback:
         return
     if pattern.scheme == "http" and not policy.dangerously_allow_insecure_origins:
-        _note_insecure(found, str(pattern))
+        _note_insecure(problems, str(pattern))
     if pattern.subdomains and not policy.dangerously_allow_public_suffixes:
         suffixes = public_suffixes()
         if suffixes.gives_names(pattern.host):
             below = next(iter(suffixes.below(pattern.host)), "")
             shared = pattern.host if suffixes.suffix(pattern.host).name == pattern.host else below
-            _note_public_suffix(found, str(pattern), shared.removeprefix("*."))
+            _note_public_suffix(problems, str(pattern), shared.removeprefix("*."))
 
 
-def _note_insecure(found: Findings, value: str) -> None:
-    found.add(
+def _note_insecure(problems: ProblemCollector, value: str) -> None:
+    problems.add(
         "origin_insecure",
         "allow_origins",
         value,
@@ -405,8 +405,8 @@ def _note_insecure(found: Findings, value: str) -> None:
     )
 
 
-def _note_public_suffix(found: Findings, value: str, suffix: str) -> None:
-    found.add(
+def _note_public_suffix(problems: ProblemCollector, value: str, suffix: str) -> None:
+    problems.add(
         "origin_public_suffix",
         "allow_origins",
         value,
@@ -415,17 +415,17 @@ def _note_public_suffix(found: Findings, value: str, suffix: str) -> None:
     )
 
 
-def _check_wildcards(found: Findings, policy: Policy) -> None:
+def _check_wildcards(problems: ProblemCollector, policy: Policy) -> None:
     if "*" in policy.allow_origins:
         if len(policy.allow_origins) > 1:
-            found.add(
+            problems.add(
                 "origin_wildcard_beside_others",
                 "allow_origins",
                 "*",
                 "* allows every origin already: leave out the others, or leave out *",
             )
         if policy.allow_credentials:
-            found.add(
+            problems.add(
                 "origin_wildcard_with_credentials",
                 "allow_origins",
                 "*",
@@ -433,7 +433,7 @@ def _check_wildcards(found: Findings, policy: Policy) -> None:
                 " need no credentials: for them leave allow_credentials out",
             )
     if policy.allow_credentials and "*" in policy.expose_headers:
-        found.add(
+        problems.add(
             "expose_wildcard_with_credentials",
             "expose_headers",
             "*",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Generic, Literal, TypeAlias, TypeVar, cast
 
-from meshcors._policy.collector import Findings
+from meshcors._policy.collector import ProblemCollector
 from meshcors._policy.list_like import ListLike
 from meshcors._policy.origins import OriginError, OriginPattern
 from meshcors._policy.paths import is_plain_path, never_matches
@@ -65,13 +65,13 @@ class Rule(PydanticField):
     def __init__(
         self, policy: Policy, *, hosts: ListLike[str] | None = None, path_prefix: str = _WHOLE
     ) -> None:
-        found = Findings()
+        problems = ProblemCollector()
         if not isinstance(policy, Policy):
             hint = "pass a meshcors.Policy"
-            found.add("not_a_policy", "policy", type(policy).__name__, hint)
-        kept_hosts = () if hosts is None else _hosts(found, hosts)
-        kept_prefix = _prefix(found, path_prefix)
-        found.raise_if_wrong()
+            problems.add("not_a_policy", "policy", type(policy).__name__, hint)
+        kept_hosts = () if hosts is None else _hosts(problems, hosts)
+        kept_prefix = _prefix(problems, path_prefix)
+        problems.raise_if_wrong()
         object.__setattr__(self, "policy", policy)
         object.__setattr__(self, "hosts", kept_hosts)
         object.__setattr__(self, "path_prefix", kept_prefix)
@@ -93,12 +93,12 @@ class RuleSet(PydanticField):
     uncovered: Uncovered | None
 
     def __init__(self, rules: Iterable[Rule], *, uncovered: Uncovered | None = None) -> None:
-        found = Findings()
-        kept = _rules(found, rules)
-        _check_reached(found, kept)
+        problems = ProblemCollector()
+        kept = _rules(problems, rules)
+        _check_reached(problems, kept)
         if uncovered not in (None, "app", "refuse"):
-            found.add("uncovered_unknown", "uncovered", "", "write app or refuse")
-        found.raise_if_wrong()
+            problems.add("uncovered_unknown", "uncovered", "", "write app or refuse")
+        problems.raise_if_wrong()
         object.__setattr__(self, "rules", kept)
         object.__setattr__(self, "uncovered", uncovered)
 
@@ -237,16 +237,18 @@ def _covering(host: str) -> Iterator[str]:
     yield EVERY_HOST
 
 
-def _rules(found: Findings, rules: object) -> tuple[Rule, ...]:
+def _rules(problems: ProblemCollector, rules: object) -> tuple[Rule, ...]:
     if isinstance(rules, str) or not isinstance(rules, Iterable):
-        found.add("not_a_list", "rules", type(rules).__name__, "write a list of meshcors.Rule")
+        problems.add("not_a_list", "rules", type(rules).__name__, "write a list of meshcors.Rule")
         return ()
     kept = tuple(cast("Iterable[object]", rules))
     if not kept:
-        found.add("no_rules", "rules", "", "write at least one rule")
+        problems.add("no_rules", "rules", "", "write at least one rule")
     for index, rule in enumerate(kept):
         if not isinstance(rule, Rule):
-            found.add("wrong_type", f"rules[{index}]", type(rule).__name__, "write a meshcors.Rule")
+            problems.add(
+                "wrong_type", f"rules[{index}]", type(rule).__name__, "write a meshcors.Rule"
+            )
     return tuple(rule for rule in kept if isinstance(rule, Rule))
 
 
@@ -270,7 +272,7 @@ class Coverage:
         return min((self._added[url] for url in urls if url in self._added), default=None)
 
 
-def _check_reached(found: Findings, rules: tuple[Rule, ...]) -> None:
+def _check_reached(problems: ProblemCollector, rules: tuple[Rule, ...]) -> None:
     """Find the rules that earlier ones keep from ever being reached."""
     coverage = Coverage()
     for index, rule in enumerate(rules):
@@ -282,10 +284,10 @@ def _check_reached(found: Findings, rules: tuple[Rule, ...]) -> None:
             first = rules[earlier]
             if rule.path_prefix == first.path_prefix and host in (first.hosts or (EVERY_HOST,)):
                 hint = f"rules[{earlier}] covers the same URLs: {ONE_URL_ONE_POLICY}"
-                found.add("rule_second_policy", field, value, hint)
+                problems.add("rule_second_policy", field, value, hint)
             else:
                 hint = f"never reached: rules[{earlier}] covers it; put this one before that"
-                found.add("rule_unreachable", field, value, hint)
+                problems.add("rule_unreachable", field, value, hint)
         coverage.add(rule, index)
 
 
@@ -296,20 +298,20 @@ def _self_and_parents(prefix: str) -> Iterator[str]:
     yield _WHOLE
 
 
-def _hosts(found: Findings, hosts: object) -> tuple[str, ...]:
-    problems_before = len(found.problems)
-    given = found.texts("hosts", hosts)
-    if not given and len(found.problems) == problems_before:
-        found.add("hosts_empty", "hosts", "", "leave hosts out to cover every host")
+def _hosts(problems: ProblemCollector, hosts: object) -> tuple[str, ...]:
+    problems_before = len(problems.found)
+    given = problems.texts("hosts", hosts)
+    if not given and len(problems.found) == problems_before:
+        problems.add("hosts_empty", "hosts", "", "leave hosts out to cover every host")
     for host in given:
         if host == "*":
-            found.add("host_wildcard", "hosts", host, "leave hosts out to cover every host")
+            problems.add("host_wildcard", "hosts", host, "leave hosts out to cover every host")
         elif not _is_host(host):
             hint = (
                 "write a host such as api.example.com or *.example.com, without scheme, port or"
                 " path"
             )
-            found.add("host_malformed", "hosts", shown(host), hint)
+            problems.add("host_malformed", "hosts", shown(host), hint)
     return tuple(dict.fromkeys(host.lower() for host in given))
 
 
@@ -321,16 +323,18 @@ def _is_host(host: str) -> bool:
         return False
 
 
-def _prefix(found: Findings, path: object) -> str:
+def _prefix(problems: ProblemCollector, path: object) -> str:
     field = "path_prefix"
     if not isinstance(path, str):
-        found.add("wrong_type", field, shown(path), "a path is a string")
+        problems.add("wrong_type", field, shown(path), "a path is a string")
         return _WHOLE
     if not path.startswith("/"):
-        found.add("path_not_absolute", field, shown(path), f"a path begins with /: /{path}")
+        problems.add("path_not_absolute", field, shown(path), f"a path begins with /: /{path}")
     elif "*" in path:
-        found.add("path_wildcard", field, shown(path), "a prefix covers all below it: leave out *")
+        problems.add(
+            "path_wildcard", field, shown(path), "a prefix covers all below it: leave out *"
+        )
     elif wrong := never_matches(path):
         code, hint = wrong
-        found.add(code, field, shown(path), hint)
+        problems.add(code, field, shown(path), hint)
     return path.removesuffix("/") or _WHOLE

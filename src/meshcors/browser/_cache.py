@@ -28,9 +28,9 @@ _DEFAULT_MAX_AGE: Final = 5
 _SECONDS: Final = re.compile(r"0*([0-9]{1,9})[0-9]*")
 
 # A method, or the name of a header
-Kind: TypeAlias = Literal["method", "header"]
+NameKind: TypeAlias = Literal["method", "header"]
 # Origin, URL, with credentials or not, and what is permitted there
-Key: TypeAlias = tuple[str, str, bool, Kind, str]
+Key: TypeAlias = tuple[str, str, bool, NameKind, str]
 
 
 class PreflightCache:
@@ -56,7 +56,7 @@ class PreflightCache:
         """
         if preflight_for(request) is None:
             return True
-        needed: list[tuple[Kind, str]] = [("header", name) for name in unsafe_names(request)]
+        needed: list[tuple[NameKind, str]] = [("header", name) for name in unsafe_names(request)]
         if request.method not in SAFELISTED_METHODS:
             needed.append(("method", request.method))
         return all(self._remembers(request, kind, name, now) for kind, name in needed)
@@ -81,14 +81,14 @@ class PreflightCache:
         place = (request.origin, request.url)
         self._expiries = {key: expiry for key, expiry in self._expiries.items() if key[:2] != place}
 
-    def _remember(self, request: Request, kind: Kind, name: str, expiry: float) -> None:
+    def _remember(self, request: Request, kind: NameKind, name: str, expiry: float) -> None:
         new = (request.origin, request.url, request.credentials == "include", kind, name)
         for key in self._matches(request, kind, name) or [new]:
             self._expiries[key] = expiry
         if len(self._expiries) > self._max_entries:
             del self._expiries[next(iter(self._expiries))]
 
-    def _matches(self, request: Request, kind: Kind, name: str) -> list[Key]:
+    def _matches(self, request: Request, kind: NameKind, name: str) -> list[Key]:
         """Return the entries that stand for `name` (Fetch, cache entry match)."""
         # What was permitted with credentials is permitted without, not the other way round
         modes = (True,) if request.credentials == "include" else (True, False)
@@ -98,7 +98,7 @@ class PreflightCache:
         ]
         return [key for key in keys if key in self._expiries]
 
-    def _remembers(self, request: Request, kind: Kind, name: str, now: float) -> bool:
+    def _remembers(self, request: Request, kind: NameKind, name: str, now: float) -> bool:
         return any(self._expiries[key] > now for key in self._matches(request, kind, name))
 
 

@@ -18,7 +18,7 @@ from meshcors._policy.rules import Rule, RuleSet, Uncovered
 from meshcors.config._document import only_document, read_documents
 from meshcors.config._rule_file import holds_rules, read_rules
 from meshcors.config._settings import (
-    Place,
+    FieldPath,
     make_policy,
     read_environment,
     read_fields,
@@ -65,7 +65,7 @@ def from_file(path: str | Path) -> Policy:
     documents = read_documents(path)
     if holds_rules(documents):
         raise _not_one_policy(path)
-    return read_policy([], _only_policy(path, documents), Place(path))
+    return read_policy([], _only_policy(path, documents), FieldPath(path))
 
 
 def rules_from_file(path: str | Path) -> RuleSet:
@@ -78,8 +78,8 @@ def rules_from_file(path: str | Path) -> RuleSet:
     """
     documents = read_documents(path)
     if holds_rules(documents):
-        return read_rules([], documents, Place(path))
-    return RuleSet([Rule(read_policy([], _only_policy(path, documents), Place(path)))])
+        return read_rules([], documents, FieldPath(path))
+    return RuleSet([Rule(read_policy([], _only_policy(path, documents), FieldPath(path)))])
 
 
 def load(
@@ -103,9 +103,9 @@ def load(
         hint = f"{path} holds rules, each with a policy of its own: leave this out"
         given = [each.label for each in beside.values()]
         problems += [Problem("rules_and_options", label, "", hint) for label in given]
-        rules = read_rules(problems, documents, Place(path))
+        rules = read_rules(problems, documents, FieldPath(path))
         return with_uncovered(rules, _uncovered(environ), UNCOVERED_VARIABLE)
-    settings = read_fields(problems, _only_policy(path, documents), Place(path)) if path else {}
+    settings = read_fields(problems, _only_policy(path, documents), FieldPath(path)) if path else {}
     settings |= read_environment(problems, environ)
     settings |= read_flags(problems, flags or {})
     labels = {option.name: option.variable for option in reversed(OPTIONS)}

@@ -42,10 +42,10 @@ def resolve(
         raise PolicyError([Problem("policy_and_options", ", ".join(options), "", hint)])
     else:
         source = policy
-    settled = with_uncovered(source, uncovered, "uncovered")
+    source = with_uncovered(source, uncovered, "uncovered")
     if serves:
-        _warn_of_open_keys(settled)
-    return settled
+        _warn_of_open_keys(source)
+    return source
 
 
 def _warn_of_open_keys(source: Policy | RuleSet) -> None:

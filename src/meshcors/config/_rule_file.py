@@ -25,7 +25,7 @@ from meshcors.config._settings import (
     KEY_VALUES_FIELDS,
     NO_VALUES_HERE,
     POLICY_FIELDS,
-    Place,
+    FieldPath,
     read_mapping,
     read_policy,
     unknown_field,
@@ -44,7 +44,7 @@ def holds_rules(documents: list[object]) -> bool:
     return _holds_list(documents) or any(map(_is_virtual_service, documents))
 
 
-def read_rules(problems: list[Problem], documents: list[object], place: Place) -> RuleSet:
+def read_rules(problems: list[Problem], documents: list[object], place: FieldPath) -> RuleSet:
     """Return the rules in a file's plain `documents`; the file is `place`.
 
     Raises `PolicyError` with all that is wrong with them, and the `problems` found before.
@@ -55,16 +55,16 @@ def read_rules(problems: list[Problem], documents: list[object], place: Place) -
     uncovered = cast("Uncovered | None", top.pop("uncovered", None))
     rules = _read_list(problems, top, place)
     whole = [rule for rule in rules if rule is not None]
-    settled = None
+    rule_set = None
     # Where a rule has no URLs, the numbers of the others would be wrong.
     if len(whole) == len(rules):
         try:
-            settled = RuleSet(whole, uncovered=uncovered)
+            rule_set = RuleSet(whole, uncovered=uncovered)
         except PolicyError as error:
             problems += [replace(each, field=str(place.at(each.field))) for each in error.problems]
-    if settled is None or problems:
+    if rule_set is None or problems:
         raise PolicyError(dict.fromkeys(problems))
-    return settled
+    return rule_set
 
 
 def _holds_list(documents: list[object]) -> bool:
@@ -79,7 +79,9 @@ def _is_virtual_service(document: object) -> bool:
     return fields.get("kind") == "VirtualService" and version.startswith("networking.istio.io/")
 
 
-def _read_list(problems: list[Problem], top: dict[str, object], place: Place) -> list[Rule | None]:
+def _read_list(
+    problems: list[Problem], top: dict[str, object], place: FieldPath
+) -> list[Rule | None]:
     for name in top:
         if name != "rules":
             hint = "beside rules there is only uncovered: write it inside a rule"
@@ -89,7 +91,7 @@ def _read_list(problems: list[Problem], top: dict[str, object], place: Place) ->
     return [_read_rule(problems, item, place.at(index)) for index, item in enumerate(items)]
 
 
-def _read_rule(problems: list[Problem], item: object, place: Place) -> Rule | None:
+def _read_rule(problems: list[Problem], item: object, place: FieldPath) -> Rule | None:
     fields = read_mapping(problems, item, place)
     if item is not None and not isinstance(item, Mapping):
         return None
@@ -104,7 +106,7 @@ def _read_rule(problems: list[Problem], item: object, place: Place) -> Rule | No
     return _make_rule(problems, policy or _ANY_POLICY, hosts, prefix, places)
 
 
-def _read_policy(problems: list[Problem], data: object, place: Place) -> Policy | None:
+def _read_policy(problems: list[Problem], data: object, place: FieldPath) -> Policy | None:
     try:
         return read_policy([], data, place)
     except PolicyError as error:
@@ -117,7 +119,7 @@ def _make_rule(
     policy: Policy,
     hosts: object,
     prefix: object,
-    places: Mapping[str, Place],
+    places: Mapping[str, FieldPath],
 ) -> Rule | None:
     """Make a rule of plain `hosts` and `prefix`; `places` are theirs by field of the rule."""
     urls: dict[str, Any] = {"hosts": hosts, "path_prefix": "/" if prefix is None else prefix}
@@ -128,7 +130,7 @@ def _make_rule(
         return None
 
 
-def _refuse_values(problems: list[Problem], fields: dict[str, object], place: Place) -> None:
+def _refuse_values(problems: list[Problem], fields: dict[str, object], place: FieldPath) -> None:
     """Take out, and refuse, what would make a rule depend on a header's value."""
     key = fields.get("key")
     found = {place.at(name): ONE_URL_ONE_POLICY for name in fields if name in _BY_VALUE}
@@ -147,7 +149,7 @@ def _refuse_values(problems: list[Problem], fields: dict[str, object], place: Pl
     problems += [Problem("rule_by_value", str(at), "", hint) for at, hint in found.items()]
 
 
-def _list(problems: list[Problem], data: object, place: Place) -> list[object]:
+def _list(problems: list[Problem], data: object, place: FieldPath) -> list[object]:
     if isinstance(data, list):
         return cast("list[object]", data)
     if data is not None:
@@ -156,11 +158,11 @@ def _list(problems: list[Problem], data: object, place: Place) -> list[object]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _PlacedRule:
     """Some hosts and a path prefix of a VirtualService's rule, and where they stand."""
 
     rule: Rule
-    place: Place
+    place: FieldPath
 
 
 class _VirtualServices:
@@ -172,10 +174,10 @@ class _VirtualServices:
 
     def __init__(self, problems: list[Problem]) -> None:
         self._problems = problems
-        self._parts: list[_Part] = []
+        self._parts: list[_PlacedRule] = []
         self._coverage = Coverage()
 
-    def read(self, documents: list[object], place: Place) -> RuleSet:
+    def read(self, documents: list[object], place: FieldPath) -> RuleSet:
         """Return the rules in all of a file's `documents`; raises `PolicyError`."""
         for number, document in enumerate(documents, start=1):
             root = place if len(documents) == 1 else place.at(f"document {number}")
@@ -196,7 +198,9 @@ class _VirtualServices:
             raise PolicyError(dict.fromkeys(self._problems))
         return RuleSet(part.rule for part in self._parts)
 
-    def _read_document(self, document: Mapping[str, object], place: Place) -> Iterator[Place]:
+    def _read_document(
+        self, document: Mapping[str, object], place: FieldPath
+    ) -> Iterator[FieldPath]:
         """Take what can be taken; yield the places of what is ignored."""
         place = place.at("spec")
         spec = read_mapping(self._problems, document.get("spec"), place)
@@ -214,8 +218,8 @@ class _VirtualServices:
                 yield from self._read_rule(rule, hosts, at, place.at("hosts"))
 
     def _read_rule(
-        self, rule: dict[str, object], hosts: object, place: Place, hosts_place: Place
-    ) -> Iterator[Place]:
+        self, rule: dict[str, object], hosts: object, place: FieldPath, hosts_place: FieldPath
+    ) -> Iterator[FieldPath]:
         data = rule.pop("corsPolicy")
         policy = _read_policy(self._problems, data, place.at("corsPolicy"))
         matches = _list(self._problems, rule.pop("match", None), place.at("match")) or [{}]
@@ -238,7 +242,7 @@ class _VirtualServices:
             if policy is not None and made is not None:
                 self._add(made, place)
 
-    def _add(self, rule: Rule, place: Place) -> None:
+    def _add(self, rule: Rule, place: FieldPath) -> None:
         left: list[str] = []
         for host in rule.hosts or (EVERY_HOST,):
             earlier = self._coverage.earliest(host, rule.path_prefix)
@@ -252,4 +256,4 @@ class _VirtualServices:
             hosts = None if left == [EVERY_HOST] else left
             kept = Rule(rule.policy, hosts=hosts, path_prefix=rule.path_prefix)
             self._coverage.add(kept, len(self._parts))
-            self._parts.append(_Part(kept, place))
+            self._parts.append(_PlacedRule(kept, place))

@@ -67,17 +67,17 @@ Settings: TypeAlias = dict[str, Setting]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FieldPath:
     """A place in a file: the `file` as the user named it, and the `keys` that lead there."""
 
     file: str | Path
     keys: str = ""
 
-    def at(self, key: str | int) -> Place:
+    def at(self, key: str | int) -> FieldPath:
         """Return the place of the field `key`, or of the item `key` of a list."""
         if isinstance(key, int):
-            return Place(self.file, f"{self.keys}[{key}]")
-        return Place(self.file, f"{self.keys}.{key}" if self.keys else key)
+            return FieldPath(self.file, f"{self.keys}[{key}]")
+        return FieldPath(self.file, f"{self.keys}.{key}" if self.keys else key)
 
     def __str__(self) -> str:
         return f"{self.file}: {self.keys}" if self.keys else str(self.file)
@@ -143,7 +143,7 @@ def read_environment(problems: list[Problem], environ: Mapping[str, str]) -> Set
         if option is not None:
             # An empty secret must not become "any key will do".
             if text.strip() or option.name == "key.values":
-                read = partial(option.kind.read_text, text)
+                read = partial(option.format.read_text, text)
                 _keep(problems, settings, option, (variable, "variable"), read)
         elif (
             variable.startswith("MESHCORS_")
@@ -190,13 +190,13 @@ def read_flags(problems: list[Problem], flags: Mapping[str, object]) -> Settings
 
 
 def _read_flag(option: Option, flag: str, value: object) -> object:
-    if option.kind in {ORIGINS, NAMES}:
-        items = flag_items(flag, cast("Iterable[str]", value), option.kind)
-        value = [read_origin(text) for text in items] if option.kind is ORIGINS else items
-    return option.kind.read_data(value)
+    if option.format in {ORIGINS, NAMES}:
+        items = flag_items(flag, cast("Iterable[str]", value), option.format)
+        value = [read_origin(text) for text in items] if option.format is ORIGINS else items
+    return option.format.read_data(value)
 
 
-def read_policy(problems: list[Problem], data: object, place: Place) -> Policy:
+def read_policy(problems: list[Problem], data: object, place: FieldPath) -> Policy:
     """Return the policy in a file's plain `data`, found at `place`.
 
     Raises `PolicyError` with all that is wrong with it, and the `problems` found before.
@@ -206,7 +206,7 @@ def read_policy(problems: list[Problem], data: object, place: Place) -> Policy:
     return make_policy(problems, settings, labels, "file")
 
 
-def read_fields(problems: list[Problem], data: object, place: Place) -> Settings:
+def read_fields(problems: list[Problem], data: object, place: FieldPath) -> Settings:
     """Read a policy's fields from a file's plain `data`; an unknown one is a problem."""
     settings: Settings = {}
     for part, at in _parts(data, place):
@@ -227,16 +227,16 @@ def read_fields(problems: list[Problem], data: object, place: Place) -> Settings
                 else:
                     problems.append(unknown_field(place, keys, near))
                     _note_near_origins(settings, problems[-1].hint, (label, "file"))
-        elif value is not None or option.kind is KEY_FILE:
+        elif value is not None or option.format is KEY_FILE:
             # Nothing where a secret is to be must not become "any key will do" either.
-            if option.kind is KEY_FILE and isinstance(value, str):
+            if option.format is KEY_FILE and isinstance(value, str):
                 value = str(Path(place.file).parent / value)
-            read = partial(option.kind.read_data, value)
+            read = partial(option.format.read_data, value)
             _keep(problems, settings, option, (label, "file"), read)
     return settings
 
 
-def unknown_field(place: Place, keys: tuple[str, ...], known: Collection[str]) -> Problem:
+def unknown_field(place: FieldPath, keys: tuple[str, ...], known: Collection[str]) -> Problem:
     """Return what is wrong with a field that does not belong at `place`, where the `known` do."""
     label = str(_at(place, keys))
     name = keys[-1]
@@ -264,12 +264,12 @@ def uncovered_without_rules(label: str) -> Problem:
     return Problem("uncovered_without_rules", label, "", hint)
 
 
-def _at(place: Place, keys: Iterable[str]) -> Place:
-    return reduce(Place.at, keys, place)
+def _at(place: FieldPath, keys: Iterable[str]) -> FieldPath:
+    return reduce(FieldPath.at, keys, place)
 
 
 def _fields(
-    problems: list[Problem], data: object, place: Place
+    problems: list[Problem], data: object, place: FieldPath
 ) -> Iterator[tuple[tuple[str, ...], object]]:
     """Yield the fields with their keys; `corsPolicy` may be written out or left out."""
     top = read_mapping(problems, data, place)
@@ -285,7 +285,7 @@ def _fields(
         yield ("key", name), value
 
 
-def _parts(data: object, place: Place) -> Iterator[tuple[object, Place]]:
+def _parts(data: object, place: FieldPath) -> Iterator[tuple[object, FieldPath]]:
     """Yield what must be a mapping for a policy to be in it, and its place."""
     yield data, place
     if isinstance(data, Mapping):
@@ -293,7 +293,7 @@ def _parts(data: object, place: Place) -> Iterator[tuple[object, Place]]:
         yield fields.get("corsPolicy"), place.at("corsPolicy")
 
 
-def read_mapping(problems: list[Problem], data: object, place: Place) -> dict[str, object]:
+def read_mapping(problems: list[Problem], data: object, place: FieldPath) -> dict[str, object]:
     """Return the fields of a file's plain `data`; what is no mapping is a problem and has none."""
     if data is None:
         return {}

@@ -36,7 +36,7 @@ class SpellingError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ValueFormat:
     """How one kind of value is written.
 
     `read_text` reads an environment variable's text, `read_data` a file's plain data; both raise
@@ -97,15 +97,15 @@ def _origins_from_text(text: str) -> object:
     return [read_origin(item) for item in items]
 
 
-def flag_items(flag: str, values: Iterable[str], kind: Kind) -> list[str]:
-    """Return the values of a repeated flag of this `kind`; one that is several is refused."""
+def flag_items(flag: str, values: Iterable[str], value_format: ValueFormat) -> list[str]:
+    """Return the values of a repeated flag of this `value_format`; one that is several is refused."""
     items = list(values)
     for item in items:
         if _is_json_list(item):
             raise SpellingError("json_list", "no JSON here: repeat the flag")
         several = _items(item)
         if len(several) > 1 and not item.startswith("regex:"):
-            if kind is NAMES:
+            if value_format is NAMES:
                 # What follows a header's name may be a key's value.
                 several = [token_at_start(item), "..."]
             repeated = " ".join(f"{flag} {each}" for each in several)
@@ -147,7 +147,7 @@ def _origins_to_data(values: object) -> object:
     ]
 
 
-def _flag_from_text(text: str) -> object:
+def _boolean_from_text(text: str) -> object:
     lowered = text.strip().lower()
     if lowered in _TRUE | _FALSE:
         return lowered in _TRUE
@@ -172,20 +172,26 @@ def _same(value: object) -> object:
     return value
 
 
-ORIGINS: Final = Kind(_origins_from_text, _origins_from_data, _join, _origins_to_data)
-NAMES: Final = Kind(_split, _same, _join, lambda values: list(cast("tuple[str, ...]", values)))
-FLAG: Final = Kind(_flag_from_text, _same, lambda value: "true" if value else "false", _same)
-SECONDS: Final = Kind(
+ORIGINS: Final = ValueFormat(_origins_from_text, _origins_from_data, _join, _origins_to_data)
+NAMES: Final = ValueFormat(
+    _split, _same, _join, lambda values: list(cast("tuple[str, ...]", values))
+)
+BOOLEAN: Final = ValueFormat(
+    _boolean_from_text, _same, lambda value: "true" if value else "false", _same
+)
+SECONDS: Final = ValueFormat(
     _seconds_from_text,
     lambda data: _seconds_from_text(data) if isinstance(data, str) else data,
     str,
     _same,
 )
-KEY_VALUES: Final = Kind(
+KEY_VALUES: Final = ValueFormat(
     _split, _same, lambda values: _join(reveal(cast("KeyValues", values))), _same
 )
-TEXT: Final = Kind(str.strip, _same, str, _same)
-KEY_FILE: Final = Kind(read_key_values, lambda data: read_key_values(cast("str", data)), str, _same)
+TEXT: Final = ValueFormat(str.strip, _same, str, _same)
+KEY_FILE: Final = ValueFormat(
+    read_key_values, lambda data: read_key_values(cast("str", data)), str, _same
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +203,7 @@ class Option:
     """
 
     name: str
-    kind: Kind
+    format: ValueFormat
     variable: str
     file: tuple[str, ...]
     flag: str | None
@@ -208,10 +214,10 @@ class Option:
         return ".".join(self.file)
 
 
-def _policy_option(name: str, kind: Kind, flag: str | None = None) -> Option:
+def _policy_option(name: str, value_format: ValueFormat, flag: str | None = None) -> Option:
     first, *others = name.split("_")
     camel = first + "".join(map(str.capitalize, others))
-    return Option(name, kind, f"MESHCORS_{name.upper()}", (camel,), flag)
+    return Option(name, value_format, f"MESHCORS_{name.upper()}", (camel,), flag)
 
 
 OPTIONS: Final = (
@@ -219,12 +225,12 @@ OPTIONS: Final = (
     _policy_option("allow_methods", NAMES, "--allow-method"),
     _policy_option("allow_headers", NAMES, "--allow-header"),
     _policy_option("expose_headers", NAMES, "--expose-header"),
-    _policy_option("allow_credentials", FLAG, "--allow-credentials"),
+    _policy_option("allow_credentials", BOOLEAN, "--allow-credentials"),
     _policy_option("max_age", SECONDS, "--max-age"),
-    _policy_option("allow_private_network", FLAG, "--allow-private-network"),
-    _policy_option("dangerously_allow_null_origin", FLAG),
-    _policy_option("dangerously_allow_insecure_origins", FLAG),
-    _policy_option("dangerously_allow_public_suffixes", FLAG),
+    _policy_option("allow_private_network", BOOLEAN, "--allow-private-network"),
+    _policy_option("dangerously_allow_null_origin", BOOLEAN),
+    _policy_option("dangerously_allow_insecure_origins", BOOLEAN),
+    _policy_option("dangerously_allow_public_suffixes", BOOLEAN),
     Option("key.name", TEXT, "MESHCORS_KEY_HEADER", ("key", "header"), "--key-header"),
     # The values have two spellings in the environment; a file never holds them.
     Option("key.values", KEY_VALUES, "MESHCORS_KEY_VALUES", (), None),

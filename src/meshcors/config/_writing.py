@@ -20,10 +20,10 @@ def to_environment(policy: Policy) -> dict[str, str]:
     """
     problems: list[Problem] = []
     variables: dict[str, str] = {}
-    for option, value in _settled(policy):
-        if option.kind is not KEY_FILE:
+    for option, value in _given_options(policy):
+        if option.format is not KEY_FILE:
             try:
-                variables[option.variable] = option.kind.print_text(value)
+                variables[option.variable] = option.format.print_text(value)
             except SpellingError as error:
                 problems.append(Problem(error.code, option.name, "", error.hint))
     if problems:
@@ -45,15 +45,17 @@ def to_document(
         rules = [_rule_document(rule, key_values_file) for rule in policy.rules]
         return {**uncovered, "rules": rules}
     document: dict[str, Any] = {"corsPolicy": {}}
-    for option, value in _settled(policy):
-        if option.kind is KEY_FILE and key_values_file is None:
+    for option, value in _given_options(policy):
+        if option.format is KEY_FILE and key_values_file is None:
             hint = "a file never holds them: say where they are (key_values_file)"
             raise PolicyError([Problem("key_values_need_file", "key.values", "", hint)])
         if option.file:
             *group, name = option.file
             fields = document.setdefault(group[0], {}) if group else document["corsPolicy"]
             fields[name] = (
-                str(key_values_file) if option.kind is KEY_FILE else option.kind.print_data(value)
+                str(key_values_file)
+                if option.format is KEY_FILE
+                else option.format.print_data(value)
             )
     return document
 
@@ -64,7 +66,7 @@ def _rule_document(rule: Rule, key_values_file: str | Path | None) -> dict[str, 
     return {**hosts, **prefix, **to_document(rule.policy, key_values_file=key_values_file)}
 
 
-def _settled(policy: Policy) -> Iterator[tuple[Option, object]]:
+def _given_options(policy: Policy) -> Iterator[tuple[Option, object]]:
     """Yield the options that the policy sets, with their values."""
     for option in OPTIONS:
         value = option_value(policy, option)

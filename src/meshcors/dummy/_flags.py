@@ -10,7 +10,7 @@ import click
 
 from meshcors._policy.rules import host_name
 from meshcors._policy.wording import did_you_mean
-from meshcors.config._spelling import CONFIG_VARIABLE, FLAG, NAMES, OPTIONS, ORIGINS, Option
+from meshcors.config._spelling import BOOLEAN, CONFIG_VARIABLE, NAMES, OPTIONS, ORIGINS, Option
 from meshcors.dummy._descriptors import DEFAULT_MOST
 
 Command: TypeAlias = Callable[..., Any]
@@ -198,9 +198,9 @@ def _host_name(text: str) -> str:
 def _policy_flag(option: Option, flag: str) -> Callable[[Command], Command]:
     declaration = flag
     attributes: dict[str, Any] = {"metavar": "TEXT"}
-    if option.kind in _METAVARS:
-        attributes = {"multiple": True, "metavar": _METAVARS[option.kind]}
-    elif option.kind is FLAG:
+    if option.format in _METAVARS:
+        attributes = {"multiple": True, "metavar": _METAVARS[option.format]}
+    elif option.format is BOOLEAN:
         declaration, attributes = f"{flag}/--no-{flag.removeprefix('--')}", {"default": None}
     help_text = f"{_HELP[option.name]} [{option.variable}]"
     return click.option(declaration, _parameter(option), help=help_text, **attributes)
