@@ -31,7 +31,7 @@ import meshcors.starlette
 from meshcors import HeaderKey, Policy
 from meshcors._decision.answers import NO_ROUTE, Answer
 from meshcors._decision.engine import Engine
-from meshcors._policy.origins import Regex
+from meshcors._policy.regex import Regex
 from meshcors.asgi import MeshCORS
 from meshcors.config import to_environment
 from meshcors.wsgi import MeshCORS as WSGIMeshCORS

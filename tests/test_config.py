@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from meshcors import HeaderKey, Policy, PolicyError
 from meshcors._policy.key_values import KeyValues
-from meshcors._policy.origins import Regex
+from meshcors._policy.regex import Regex
 from meshcors.config import from_environment, from_file, to_document, to_environment
 from meshcors.config._loading import load
 from meshcors.config._spelling import OPTIONS

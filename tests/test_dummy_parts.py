@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 from meshcors import HeaderKey, Policy
 from meshcors._decision.engine import Engine
 from meshcors._decision.rule_engine import NO_RULE, compile_engine
-from meshcors._policy.origins import Regex
+from meshcors._policy.regex import Regex
 from meshcors._policy.rules import Rule, RuleSet
 from meshcors.dummy._accept import Connections
 from meshcors.dummy._ask import Question, ask

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from meshcors import _cli as cli
-from meshcors._policy.origins import OriginError
+from meshcors._policy.errors import OriginError
 from meshcors.mesh import DocumentError, Gateway, GatewayRequest
 from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._fix import FixOptions, Responder, fix, separate

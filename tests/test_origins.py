@@ -7,14 +7,10 @@ import sys
 
 import pytest
 
-from meshcors._policy.origins import (
-    CompiledRegex,
-    Origin,
-    OriginError,
-    OriginPattern,
-    OriginSet,
-    Regex,
-)
+from meshcors._policy.errors import OriginError
+from meshcors._policy.origin_set import OriginSet
+from meshcors._policy.origins import Origin, OriginPattern
+from meshcors._policy.regex import CompiledRegex, Regex
 
 IPV6 = "[2001:db8::1]"
 # A host of 253 bytes.

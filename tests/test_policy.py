@@ -18,7 +18,7 @@ import pytest
 from meshcors import HeaderKey, Policy, PolicyError, PolicyWarning
 from meshcors._policy.header_key import read_key_values
 from meshcors._policy.key_values import KeyValues
-from meshcors._policy.origins import Regex
+from meshcors._policy.regex import Regex
 
 UI = "https://ui.example"
 

@@ -14,8 +14,8 @@ import pytest
 import meshcors
 from meshcors import HeaderKey, Policy, PolicyError
 from meshcors._policy.header_key import read_key_values
-from meshcors._policy.origins import Regex
 from meshcors._policy.problem_codes import ProblemCode
+from meshcors._policy.regex import Regex
 
 UI = "https://ui.example"
 CREDENTIALS = {"allow_credentials": True}

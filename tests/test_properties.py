@@ -19,8 +19,11 @@ from ruamel.yaml import YAML
 
 from meshcors import Policy, PolicyError
 from meshcors._decision.engine import Engine
+from meshcors._policy.errors import OriginError
 from meshcors._policy.key_values import reveal
-from meshcors._policy.origins import Origin, OriginError, OriginPattern, OriginSet, Regex
+from meshcors._policy.origin_set import OriginSet
+from meshcors._policy.origins import Origin, OriginPattern
+from meshcors._policy.regex import Regex
 from meshcors.asgi import MeshCORS
 from meshcors.config import from_environment, from_file, to_document, to_environment
 from meshcors.mesh._analysis.origin_match import origin_match

@@ -20,7 +20,7 @@ import meshcors.starlette
 from meshcors import HeaderKey, MeshCORS, Policy, PolicyError
 from meshcors._decision.answers import Proceed
 from meshcors._decision.engine import Engine
-from meshcors._policy.origins import Regex
+from meshcors._policy.regex import Regex
 from tests.calling import (
     ASGI,
     EVIL,

@@ -15,7 +15,8 @@ from ruamel.yaml import YAML
 
 from meshcors import Policy
 from meshcors._cli import run
-from meshcors._policy.rules import Rule, RuleMap, RuleSet
+from meshcors._policy.rule_map import RuleMap
+from meshcors._policy.rules import Rule, RuleSet
 from meshcors.config import from_environment, from_file, rules_from_file
 from meshcors.mesh import Gateway, GatewayRequest
 from meshcors.mesh._render.projection import http_routes, virtual_services

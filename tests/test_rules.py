@@ -22,7 +22,9 @@ from meshcors import HeaderKey, Policy, PolicyError, Rule, RuleSet
 from meshcors._decision.answers import Answer, Proceed
 from meshcors._decision.engine import Engine
 from meshcors._decision.rule_engine import NO_RULE, RuleEngine, compile_engine
-from meshcors._policy.rules import MAX_HOST_BYTES, ONE_URL_ONE_POLICY, RuleMap, Uncovered, host_name
+from meshcors._policy.hosts import host_name
+from meshcors._policy.rule_map import MAX_HOST_BYTES, RuleMap
+from meshcors._policy.rules import ONE_URL_ONE_POLICY, Uncovered
 from tests.calling import UI, Answered, App, call_asgi, call_wsgi, http_scope, preflight
 
 ADMIN = "https://admin.example"

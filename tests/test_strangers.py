@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshcors import Policy, PolicyError
-from meshcors._policy.origins import CompiledRegex, Origin, OriginError, OriginSet, Regex
+from meshcors._policy.errors import OriginError
+from meshcors._policy.origin_set import OriginSet
+from meshcors._policy.origins import Origin
 from meshcors._policy.public_suffixes import public_suffixes
+from meshcors._policy.regex import CompiledRegex, Regex
 from meshcors._policy.regex_examples import examples_of
 from meshcors._policy.strangers import MOST_STEPS, Excess, excess
 

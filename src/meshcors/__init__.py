@@ -7,8 +7,8 @@ import typing as _typing
 
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.header_key import HeaderKey
-from meshcors._policy.origins import Regex
 from meshcors._policy.policy import Policy
+from meshcors._policy.regex import Regex
 from meshcors._policy.rules import Rule, RuleSet
 from meshcors._policy.warning import PolicyWarning
 from meshcors.asgi import MeshCORS

@@ -12,8 +12,7 @@ from meshcors._cli import options
 from meshcors._cli.advice import advice
 from meshcors._cli.files import policy_unreadable, read_texts
 from meshcors._cli.narration import narrate, shown_mismatch, shown_value
-from meshcors._policy.errors import PolicyError
-from meshcors._policy.origins import OriginError
+from meshcors._policy.errors import OriginError, PolicyError
 from meshcors._policy.wording import printable
 from meshcors.mesh import Gateway, GatewayRequest, read_documents
 from meshcors.mesh._analysis.page_call import Journey, Leg, travel

@@ -11,7 +11,7 @@ import click
 from meshcors._cli import options
 from meshcors._cli.diff import unified_diff
 from meshcors._cli.files import decoded, read_bytes, write
-from meshcors._policy.origins import OriginError
+from meshcors._policy.errors import OriginError
 from meshcors._policy.wording import printable
 from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._fix import FixOptions, FixResult, Responder, fix, separate

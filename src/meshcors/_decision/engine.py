@@ -24,7 +24,8 @@ from meshcors._decision.answers import (
 from meshcors._decision.fields import BYTES, TEXT, Merge, text
 from meshcors._decision.key_check import KeyCheck
 from meshcors._decision.preflight import PreflightAnswers, origin_vary
-from meshcors._policy.origins import MAX_ORIGIN_BYTES, OriginSet
+from meshcors._policy.origin_set import OriginSet
+from meshcors._policy.origins import MAX_ORIGIN_BYTES
 from meshcors._policy.policy import Policy
 
 # The answers to so many origins are cached; a pattern may match any number of origins.

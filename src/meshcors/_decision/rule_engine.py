@@ -11,7 +11,8 @@ from typing import Final, Generic, TypeVar
 from meshcors._decision.answers import Answer, Proceed, problem_answer
 from meshcors._decision.engine import CACHED_ORIGINS, HOST, Engine
 from meshcors._policy.policy import Policy
-from meshcors._policy.rules import RuleMap, RuleSet
+from meshcors._policy.rule_map import RuleMap
+from meshcors._policy.rules import RuleSet
 
 Uncovered = TypeVar("Uncovered", bound="Answer | None")
 

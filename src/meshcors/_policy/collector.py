@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import cast
 
-from meshcors._policy.errors import PolicyError, Problem
+from meshcors._policy.errors import OriginError, PolicyError, Problem
 from meshcors._policy.headers import token_at_start
-from meshcors._policy.origins import OriginError
 from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.wording import shown
 
@@ -22,7 +21,7 @@ class ProblemCollector:
         """Note a problem; see `Problem`."""
         self.found.append(Problem(code, field, value, hint))
 
-    def raise_if_wrong(self) -> None:
+    def raise_if_any(self) -> None:
         """Raise `PolicyError` if there is a problem."""
         if self.found:
             raise PolicyError(sorted(self.found, key=lambda problem: problem.field))

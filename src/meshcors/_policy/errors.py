@@ -1,4 +1,4 @@
-"""What is wrong with a policy, all of it at once: data for programs, a line each for people."""
+"""The problems of a policy, all of them at once: data for programs, one line each for people."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Final
 from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.wording import printable
 
-# What a message shows of a value, in characters.
+# The longest part of a message, in characters.
 _LONGEST_PART: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a policy.
+    """One problem with a policy.
 
-    `code` is stable and for programs (``origin_trailing_slash``), `field` is the option at fault in
-    the spelling of its source (``allow_origins``, ``--allow-origin``), `value` is the offending
-    value as text (never what was given for a key), and `hint` is the fix.
+    `code` is stable and meant for programs (``origin_trailing_slash``). `field` is the option at
+    fault, as its source spells it (``allow_origins``, ``--allow-origin``). `value` is the offending
+    value as text, but never what was given for a key. `hint` says what to write instead.
     """
 
     code: ProblemCode
@@ -35,22 +35,38 @@ class Problem:
 
 
 class PolicyError(ValueError):
-    """A policy that does not start.
+    """A policy is invalid.
 
-    `problems` (a tuple of `Problem`, never empty) lists everything that is wrong. The text of the
-    exception is one line when there is one problem, else a line for each.
+    `problems` is a tuple of every `Problem` found, never empty. The message is a single line for
+    one problem; for several it has one line each.
     """
 
-    # As a traceback names it, and as a user imports it.
+    # The name to import it by is the name that tracebacks show.
     __module__ = "meshcors"
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
-        # Servers such as waitress show the arguments, each on its own, and not the exception.
+        # Servers such as waitress print the arguments instead of the exception.
         super().__init__(_text(self.problems))
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.problems,), self.__dict__
+
+
+class OriginError(ValueError):
+    """A text is not an origin, or not a pattern of origins.
+
+    `code` is for programs, `hint` for people.
+    """
+
+    def __init__(self, code: ProblemCode, hint: str) -> None:
+        super().__init__(hint)
+        self.code: ProblemCode = code
+        self.hint: str = hint
+
+    def problem(self, field: str, value: str) -> Problem:
+        """Return this as a problem of the `value` in `field`."""
+        return Problem(self.code, field, value, self.hint)
 
 
 def _text(problems: tuple[Problem, ...]) -> str:

@@ -60,7 +60,7 @@ class HeaderKey(PydanticField):
         kept_name = _key_name(problems, name)
         kept_values = _key_values(problems, values)
         kept_paths = _exempt_paths(problems, exempt_paths)
-        problems.raise_if_wrong()
+        problems.raise_if_any()
         object.__setattr__(self, "name", kept_name)
         object.__setattr__(self, "values", kept_values)
         object.__setattr__(self, "exempt_paths", kept_paths)

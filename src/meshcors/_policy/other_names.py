@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from meshcors._policy.origins import written_regex
+from meshcors._policy.regex import written_regex
 
 _PLACES: Final[Mapping[str, str]] = {
     # flask-cors

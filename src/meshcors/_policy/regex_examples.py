@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from meshcors._policy.origins import MAX_ORIGIN_BYTES, CompiledRegex, OriginError, Regex
+from meshcors._policy.errors import OriginError
+from meshcors._policy.origins import MAX_ORIGIN_BYTES
+from meshcors._policy.regex import CompiledRegex, Regex
 
 _REPEAT: Final = re.compile(r"([*+?]|\{(\d{1,4})(,\d{0,4})?\})[?+]?")
 # As many alternatives as a regex of 1024 characters can have.

@@ -16,14 +16,10 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final, NamedTuple
 
-from meshcors._policy.origins import (
-    MAX_ORIGIN_BYTES,
-    CompiledRegex,
-    OriginError,
-    OriginPattern,
-    Regex,
-)
+from meshcors._policy.errors import OriginError
+from meshcors._policy.origins import MAX_ORIGIN_BYTES, OriginPattern
 from meshcors._policy.public_suffixes import public_suffixes
+from meshcors._policy.regex import CompiledRegex, Regex
 from meshcors._policy.regex_examples import examples_of
 
 # A name (RFC 6761 6.4) and an address (RFC 5737) that nobody can own: a pattern that matches one

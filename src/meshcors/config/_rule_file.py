@@ -10,16 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
+from meshcors._policy.coverage import EVERY_HOST, Coverage
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.policy import Policy
-from meshcors._policy.rules import (
-    EVERY_HOST,
-    ONE_URL_ONE_POLICY,
-    Coverage,
-    Rule,
-    RuleSet,
-    Uncovered,
-)
+from meshcors._policy.rules import ONE_URL_ONE_POLICY, Rule, RuleSet, Uncovered
 from meshcors._policy.warning import warn
 from meshcors.config._settings import (
     KEY_VALUES_FIELDS,
@@ -255,5 +249,5 @@ class _VirtualServices:
         if left:
             hosts = None if left == [EVERY_HOST] else left
             kept = Rule(rule.policy, hosts=hosts, path_prefix=rule.path_prefix)
-            self._coverage.add(kept, len(self._parts))
+            self._coverage.add(kept.hosts, kept.path_prefix, len(self._parts))
             self._parts.append(_PlacedRule(kept, place))

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal, TypeAlias, cast
 
+from meshcors._policy.errors import OriginError
 from meshcors._policy.header_key import read_key_values
 from meshcors._policy.headers import token_at_start
 from meshcors._policy.key_values import KeyValues, reveal
-from meshcors._policy.origins import AllowedOrigin, OriginError, Regex
+from meshcors._policy.origin_checks import SEVERAL_ORIGINS
+from meshcors._policy.origin_set import AllowedOrigin
 from meshcors._policy.other_names import KEY_HINT
-from meshcors._policy.policy import SEVERAL_ORIGINS, Policy
+from meshcors._policy.policy import Policy
 from meshcors._policy.problem_codes import ProblemCode
+from meshcors._policy.regex import Regex
 
 _TRUE: Final = frozenset({"1", "on", "true", "yes"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
@@ -98,7 +101,7 @@ def _origins_from_text(text: str) -> object:
 
 
 def flag_items(flag: str, values: Iterable[str], value_format: ValueFormat) -> list[str]:
-    """Return the values of a repeated flag of this `value_format`; one that is several is refused."""
+    """Return the values of a repeated flag; refuse a value that holds several."""
     items = list(values)
     for item in items:
         if _is_json_list(item):

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import parse_qs
 
-from meshcors._policy.rules import host_name
+from meshcors._policy.hosts import host_name
 from meshcors.asgi import Receive, Scope, Send
 from meshcors.dummy._live import Live
 from meshcors.dummy._metrics import Metrics, MetricsMissingError

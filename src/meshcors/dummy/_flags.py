@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import click
 
-from meshcors._policy.rules import host_name
+from meshcors._policy.hosts import host_name
 from meshcors._policy.wording import did_you_mean
 from meshcors.config._spelling import BOOLEAN, CONFIG_VARIABLE, NAMES, OPTIONS, ORIGINS, Option
 from meshcors.dummy._descriptors import DEFAULT_MOST

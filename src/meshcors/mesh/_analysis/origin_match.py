@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TypeAlias
 
-from meshcors._policy.origins import CompiledRegex, OriginPattern, Regex
+from meshcors._policy.origins import OriginPattern
+from meshcors._policy.regex import CompiledRegex, Regex
 
 # "exact" or "regex", and the value.
 OriginMatch: TypeAlias = tuple[str, str]

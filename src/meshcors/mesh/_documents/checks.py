@@ -6,8 +6,9 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, Final
 
+from meshcors._policy.errors import OriginError
 from meshcors._policy.headers import is_token
-from meshcors._policy.origins import CompiledRegex, OriginError, Regex
+from meshcors._policy.regex import CompiledRegex, Regex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from meshcors._policy.origins import OriginError, OriginPattern, Regex
+from meshcors._policy.errors import OriginError
+from meshcors._policy.origins import OriginPattern
+from meshcors._policy.regex import Regex
 from meshcors._policy.regex_examples import example_of
 from meshcors._policy.strangers import excess
 from meshcors.mesh._analysis.open_origins import STRANGERS, is_open

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import Any, Final, Literal, TypeAlias
 
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
-from meshcors._policy.origins import Regex
 from meshcors._policy.policy import Policy
+from meshcors._policy.regex import Regex
 from meshcors._policy.rules import Rule, RuleSet
 from meshcors.mesh._analysis.origin_match import origin_match
 

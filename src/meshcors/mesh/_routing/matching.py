@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from meshcors._policy.origins import CompiledRegex, Regex
+from meshcors._policy.regex import CompiledRegex, Regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,132 @@
+"""Hosts: in origins, in the hosts of a rule, and in the Host field of a request."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from typing import Final
+
+from meshcors._policy.errors import OriginError
+
+_LABEL: Final = re.compile(r"[a-z0-9_-]{1,63}")
+_NUMERIC_LABEL: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
+# UTS #46, deviation characters: names keep them, although folding case would change them.
+_DEVIATION_CHARACTERS: Final = frozenset("\xdf\u03c2\u200c\u200d")
+# Unicode categories that no name contains: control, format, surrogate, private use, separators.
+_NEVER_IN_NAMES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp", "Zs"})
+# RFC 9110 7.2: the Host field. A name of plain labels that may end with a dot, or an IPv6 address;
+# then a port. RFC 9110 also allows an empty port, 0 and a leading zero, but Werkzeug and Django
+# do not read all of these as a host.
+_HOST_FIELD: Final = re.compile(
+    r"(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|(\[[0-9a-f]*:[0-9a-f:.]+\]))(?::([1-9][0-9]{0,4}))?"
+)
+_LARGEST_PORT: Final = 65535
+
+
+def host_name(field: bytes) -> str | None:
+    """Return the host in a Host `field` (RFC 9110 7.2), or None for one in doubt.
+
+    In lower case, without port and without a last dot. In doubt is what is missing, empty, sent
+    more than once (joined with a comma) or malformed.
+    """
+    named = _HOST_FIELD.fullmatch(field.decode("latin-1").strip(" \t").lower())
+    if named is None or int(named[3] or 0) > _LARGEST_PORT:
+        return None
+    return named[1] or named[2]
+
+
+def check_host(host: str, subdomains: bool) -> None:
+    if "*" in host:
+        raise OriginError(
+            "origin_wildcard",
+            "* stands only for the first labels (https://*.example.com) or the port (:*)",
+        )
+    if host.startswith("["):
+        canonical = _canonical_ipv6(host)
+        if subdomains:
+            raise OriginError("origin_wildcard", "an IP address has no subdomains")
+        if canonical != host:
+            raise OriginError("origin_ip_address", f"browsers send {canonical}")
+        return
+    labels = host.split(".")
+    if labels[-1] == "" and "" not in labels[:-1] and labels != [""]:
+        raise OriginError("origin_host", "leave out the last dot")
+    if "" in labels:
+        raise OriginError("origin_host", "the host is missing or has an empty label")
+    if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
+        raise OriginError(
+            "origin_host", "a host is labels of at most 63 letters, digits, - and _; 253 in all"
+        )
+    for label in labels:
+        if label.startswith("xn--") and not _is_punycode(label):
+            raise OriginError(
+                "origin_punycode", f"{label} is not valid Punycode, so no browser sends it"
+            )
+    if _NUMERIC_LABEL.fullmatch(labels[-1]):
+        # WHATWG URL 3.5: a host whose last label is a number is an IPv4 address.
+        if not _is_ipv4(host):
+            raise OriginError(
+                "origin_ip_address", "write an IPv4 address as four numbers, such as 192.0.2.1"
+            )
+        if subdomains:
+            raise OriginError("origin_wildcard", "an IP address has no subdomains")
+
+
+def _is_punycode(label: str) -> bool:
+    """Tell whether "xn--..." stands for a name, as browsers read one (UTS #46, processing).
+
+    Not looked at are which characters are assigned, and which may stand beside which.
+    """
+    try:
+        name = label[4:].encode().decode("punycode")
+        # Not the only way to write it, or one that nobody needs to write.
+        if name.isascii() or name.encode("punycode").decode() != label[4:]:
+            return False
+    except (UnicodeError, OverflowError):
+        return False
+    if unicodedata.category(name[0]).startswith("M") or unicodedata.normalize("NFC", name) != name:
+        return False
+    # What is mapped to something else (a capital letter, a ligature) is not left in a name.
+    return all(
+        char in _DEVIATION_CHARACTERS
+        or (
+            unicodedata.category(char) not in _NEVER_IN_NAMES
+            and unicodedata.normalize("NFKC", char.casefold()) == char
+        )
+        for char in name
+    )
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        return str(ipaddress.IPv4Address(host)) == host
+    except ValueError:
+        return False
+
+
+def _canonical_ipv6(host: str) -> str:
+    """Return the WHATWG URL serialization of "[...]": lower-case hex, the longest run as "::"."""
+    try:
+        if not host.endswith("]") or "%" in host:
+            raise ValueError(host)
+        packed = ipaddress.IPv6Address(host[1:-1]).packed
+    except ValueError:
+        raise OriginError("origin_ip_address", "not an IPv6 address in brackets") from None
+    pieces = [f"{packed[i] << 8 | packed[i + 1]:x}" for i in range(0, 16, 2)]
+    # The first longest run of two zero pieces or more; a run of seven colons cannot be mistaken.
+    longest = max(
+        (run for run in re.finditer(r"\b0(:0)+\b", ":".join(pieces))),
+        key=lambda run: len(run.group()),
+        default=None,
+    )
+    text = ":".join(pieces)
+    if longest is not None:
+        text = text[: longest.start()].rstrip(":") + "::" + text[longest.end() :].lstrip(":")
+    return f"[{text}]"
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost") or host == "[::1]":
+        return True
+    return host.startswith("127.") and _is_ipv4(host)
