@@ -18,7 +18,7 @@ from meshcors._policy.key_values import KeyValues
 from meshcors._policy.regex import Regex
 from meshcors.config import from_environment, from_file, to_document, to_environment
 from meshcors.config._loading import load
-from meshcors.config._spelling import OPTIONS
+from meshcors.config._options import OPTIONS
 
 UI = "https://ui.example"
 

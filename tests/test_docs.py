@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from meshcors.config import _spelling as spelling
+from meshcors.config._options import OPTIONS, Option
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -18,10 +18,8 @@ CODE = re.compile(
 )
 
 
-@pytest.mark.parametrize(
-    "option", spelling.OPTIONS, ids=[option.variable for option in spelling.OPTIONS]
-)
-def test_the_policy_page_spells_every_option(option: spelling.Option) -> None:
+@pytest.mark.parametrize("option", OPTIONS, ids=[option.variable for option in OPTIONS])
+def test_the_policy_page_spells_every_option(option: Option) -> None:
     spellings = [option.variable, option.file_label, option.flag]
     assert [text for text in spellings if text and f"`{text}`" not in POLICY_PAGE] == []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from meshcors.config._spelling import CONFIG_VARIABLE, OPTIONS
+from meshcors.config._options import CONFIG_VARIABLE, OPTIONS
 from meshcors.dummy._command import main
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference-pod.md"

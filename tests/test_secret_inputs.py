@@ -36,7 +36,7 @@ from meshcors._policy.headers import is_token
 from meshcors._policy.rules import Rule, RuleSet
 from meshcors.config import from_environment, from_file, rules_from_file, to_document
 from meshcors.config._loading import load
-from meshcors.config._spelling import OPTIONS, OTHER_VARIABLES
+from meshcors.config._options import OPTIONS, OTHER_VARIABLES
 from meshcors.dummy import _command as command
 from meshcors.dummy._flags import add_flags
 from tests.calling import UI, App, clean_environment

@@ -29,8 +29,8 @@ from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.rules import Rule, RuleSet
 from meshcors.asgi._middleware import refuse_websocket, send_answer
 from meshcors.config._loading import load
+from meshcors.config._options import APP_VARIABLE
 from meshcors.config._resolving import argument, refuse_uncovered, resolve
-from meshcors.config._spelling import APP_VARIABLE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -1,7 +1,7 @@
 """Options as other CORS libraries call them, and what to write here instead.
 
 Starlette's, flask-cors's, django-cors-headers's and asgi-cors's, where their names are not ours. In
-Python's words; `meshcors.config._spelling.respell` says them in those of other sources.
+Python's words; `meshcors.config._respelling.respell` says them in those of other sources.
 """
 
 from __future__ import annotations

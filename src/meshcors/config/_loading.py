@@ -16,17 +16,13 @@ from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.policy import Policy
 from meshcors._policy.rules import Rule, RuleSet, Uncovered
 from meshcors.config._document import only_document, read_documents
+from meshcors.config._environment import read_environment
+from meshcors.config._fields import FieldPath
+from meshcors.config._flags import read_flags
+from meshcors.config._options import CONFIG_VARIABLE, OPTIONS, UNCOVERED_VARIABLE
+from meshcors.config._policy_file import read_fields, read_policy, uncovered_without_rules
 from meshcors.config._rule_file import holds_rules, read_rules
-from meshcors.config._settings import (
-    FieldPath,
-    make_policy,
-    read_environment,
-    read_fields,
-    read_flags,
-    read_policy,
-    uncovered_without_rules,
-)
-from meshcors.config._spelling import CONFIG_VARIABLE, OPTIONS, UNCOVERED_VARIABLE
+from meshcors.config._settings import make_policy
 
 
 def with_uncovered(

@@ -15,12 +15,11 @@ from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.policy import Policy
 from meshcors._policy.rules import ONE_URL_ONE_POLICY, Rule, RuleSet, Uncovered
 from meshcors._policy.warning import warn
-from meshcors.config._settings import (
+from meshcors.config._fields import FieldPath, read_mapping
+from meshcors.config._policy_file import (
     KEY_VALUES_FIELDS,
     NO_VALUES_HERE,
     POLICY_FIELDS,
-    FieldPath,
-    read_mapping,
     read_policy,
     unknown_field,
 )

@@ -9,7 +9,8 @@ from typing import Any
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.policy import Policy
 from meshcors._policy.rules import Rule, RuleSet
-from meshcors.config._spelling import KEY_FILE, OPTIONS, Option, SpellingError, option_value
+from meshcors.config._formats import KEY_FILE, SpellingError
+from meshcors.config._options import OPTIONS, Option, option_value
 
 
 def to_environment(policy: Policy) -> dict[str, str]:

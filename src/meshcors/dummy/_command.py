@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from meshcors._policy.errors import PolicyError
-from meshcors.config._spelling import CONFIG_VARIABLE
+from meshcors.config._options import CONFIG_VARIABLE
 from meshcors.dummy._configuration import Configuration, read
 from meshcors.dummy._descriptors import DEFAULT_MOST, room_for_connections
 from meshcors.dummy._flags import DEFAULT_ADMIN_PORT, PodCommand, add_flags, policy_values

@@ -21,7 +21,7 @@ from meshcors._policy.rules import Rule, RuleSet
 from meshcors._policy.warning import PolicyWarning
 from meshcors.config import to_document
 from meshcors.config._loading import load
-from meshcors.config._spelling import CONFIG_VARIABLE, OPTIONS
+from meshcors.config._options import CONFIG_VARIABLE, OPTIONS
 from meshcors.dummy._pod import Decider
 
 _DIGITS: Final = 12

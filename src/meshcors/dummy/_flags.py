@@ -10,7 +10,8 @@ import click
 
 from meshcors._policy.hosts import host_name
 from meshcors._policy.wording import did_you_mean
-from meshcors.config._spelling import BOOLEAN, CONFIG_VARIABLE, NAMES, OPTIONS, ORIGINS, Option
+from meshcors.config._formats import BOOLEAN, NAMES, ORIGINS
+from meshcors.config._options import CONFIG_VARIABLE, OPTIONS, Option
 from meshcors.dummy._descriptors import DEFAULT_MOST
 
 Command: TypeAlias = Callable[..., Any]

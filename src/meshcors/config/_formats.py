@@ -1,7 +1,4 @@
-"""Every option's name in every source, and how its values are written there: one table.
-
-The environment, files, the pod's flags and their reference are all read off `OPTIONS`.
-"""
+"""How each kind of value is written in variables, files and flags."""
 
 from __future__ import annotations
 
@@ -10,22 +7,19 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, cast
 
 from meshcors._policy.errors import OriginError
 from meshcors._policy.header_key import read_key_values
 from meshcors._policy.headers import token_at_start
 from meshcors._policy.key_values import KeyValues, reveal
-from meshcors._policy.origin_checks import SEVERAL_ORIGINS
 from meshcors._policy.origin_set import AllowedOrigin
-from meshcors._policy.other_names import KEY_HINT
-from meshcors._policy.policy import Policy
 from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.regex import Regex
 
 _TRUE: Final = frozenset({"1", "on", "true", "yes"})
 _FALSE: Final = frozenset({"0", "false", "no", "off"})
-# Go's time.ParseDuration, as Istio's maxAge is written, down to whole seconds.
+# Go's time.ParseDuration, as in Istio's maxAge, but with whole seconds only.
 _DURATION: Final = re.compile(r"(?=\d)(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?")
 
 
@@ -195,134 +189,3 @@ TEXT: Final = ValueFormat(str.strip, _same, str, _same)
 KEY_FILE: Final = ValueFormat(
     read_key_values, lambda data: read_key_values(cast("str", data)), str, _same
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option and its spelling in every source; None or () where a source has none.
-
-    `name` is Python's (a field of `Policy`, or ``key.`` and a field of `HeaderKey`), `variable` the
-    environment's, `file` the keys in a file from the outermost on, `flag` the pod's.
-    """
-
-    name: str
-    format: ValueFormat
-    variable: str
-    file: tuple[str, ...]
-    flag: str | None
-
-    @property
-    def file_label(self) -> str:
-        """The keys in a file as people write them: ``key.header``."""
-        return ".".join(self.file)
-
-
-def _policy_option(name: str, value_format: ValueFormat, flag: str | None = None) -> Option:
-    first, *others = name.split("_")
-    camel = first + "".join(map(str.capitalize, others))
-    return Option(name, value_format, f"MESHCORS_{name.upper()}", (camel,), flag)
-
-
-OPTIONS: Final = (
-    _policy_option("allow_origins", ORIGINS, "--allow-origin"),
-    _policy_option("allow_methods", NAMES, "--allow-method"),
-    _policy_option("allow_headers", NAMES, "--allow-header"),
-    _policy_option("expose_headers", NAMES, "--expose-header"),
-    _policy_option("allow_credentials", BOOLEAN, "--allow-credentials"),
-    _policy_option("max_age", SECONDS, "--max-age"),
-    _policy_option("allow_private_network", BOOLEAN, "--allow-private-network"),
-    _policy_option("dangerously_allow_null_origin", BOOLEAN),
-    _policy_option("dangerously_allow_insecure_origins", BOOLEAN),
-    _policy_option("dangerously_allow_public_suffixes", BOOLEAN),
-    Option("key.name", TEXT, "MESHCORS_KEY_HEADER", ("key", "header"), "--key-header"),
-    # The values have two spellings in the environment; a file never holds them.
-    Option("key.values", KEY_VALUES, "MESHCORS_KEY_VALUES", (), None),
-    Option("key.values", KEY_FILE, "MESHCORS_KEY_VALUES_FILE", ("key", "valuesFile"), None),
-    Option("key.exempt_paths", NAMES, "MESHCORS_KEY_EXEMPT_PATHS", ("key", "exemptPaths"), None),
-)
-
-CONFIG_VARIABLE: Final = "MESHCORS_CONFIG"
-APP_VARIABLE: Final = "MESHCORS_APP"
-# Who answers where no rule of a file covers a URL; see `RuleSet`.
-UNCOVERED_VARIABLE: Final = "MESHCORS_UNCOVERED"
-# The variables that are no option of a policy.
-OTHER_VARIABLES: Final = (CONFIG_VARIABLE, APP_VARIABLE, UNCOVERED_VARIABLE)
-
-
-def option_value(policy: Policy, option: Option) -> object:
-    """Return the value that `policy` has for `option`; None where it has none."""
-    name = option.name.removeprefix("key.")
-    return getattr(policy if name == option.name else policy.key, name, None)
-
-
-# Where a policy is written, if not in Python.
-Source: TypeAlias = Literal["variable", "file", "flag"]
-
-_OPTION_BY_NAME: Final = {option.name: option for option in reversed(OPTIONS)}
-_OPTION_NAME: Final = re.compile(rf"(?<![.\w])({'|'.join(map(re.escape, _OPTION_BY_NAME))})\b")
-# Python as hints have it: a text or Regex("..."), and allow_origins=[...] of these.
-_ITEM: Final = re.compile(r'(?P<regex>Regex\()?(?P<text>"(?:[^"\\]|\\.)*")(?(regex)\))')
-_ORIGINS: Final = re.compile(r'allow_origins=\[((?:[^"\]]|"(?:[^"\\]|\\.)*")*)\]')
-_PHRASES: Final = (
-    (", with meshcors.Regex", ""),
-    ("a string or a meshcors.Regex", "a string, {exact: ...} or {regex: ...}"),
-    ("a meshcors.Regex", "a regular expression"),
-    ("write True or False", "write true or false"),
-    ("or None for any", "or leave this out for any"),
-)
-_RULES: Final = re.compile(
-    r'write rules=\[.*(?:path_prefix="([^"]*)"|hosts=\["(.*)"\])\)\], with meshcors\.Rule'
-)
-# Whole hints that every source has in words of its own.
-_HINTS: Final[Mapping[tuple[str, Source], str]] = {
-    (SEVERAL_ORIGINS, "variable"): "several origins with blanks between: separate them by commas",
-    (SEVERAL_ORIGINS, "flag"): "several origins with blanks between: repeat the flag",
-    (KEY_HINT, "file"): "write key: {header: model-api-key, valuesFile: PATH}",
-    (KEY_HINT, "variable"): "write MESHCORS_KEY_HEADER and MESHCORS_KEY_VALUES_FILE",
-}
-
-
-def respell(text: str, source: Source) -> str:
-    """Return a hint or a warning, which has Python's names, in the words of another source."""
-    text = _HINTS.get((text, source), text)
-    text = _ORIGINS.sub(lambda found: _origins_as_written(found[1], source), text)
-    text = _ITEM.sub(lambda found: _regex_as_written(found, source), text)
-    text = _RULES.sub(lambda found: _rules_as_written(found, source), text)
-    for ours, theirs in _PHRASES:
-        text = text.replace(ours, theirs)
-    return _OPTION_NAME.sub(lambda found: spelled(found[1], source), text)
-
-
-def spelled(name: str, source: Source) -> str:
-    """Return the name that the option `name` has in `source`; the variable where it has no flag."""
-    option = _OPTION_BY_NAME[name]
-    if source == "file":
-        return option.file_label
-    return (option.flag if source == "flag" else None) or option.variable
-
-
-def _rules_as_written(found: re.Match[str], source: Source) -> str:
-    urls = f"pathPrefix: {found[1]}" if found[1] else f"hosts: [{found[2]}]"
-    where = "write" if source == "file" else "in a file,"
-    return f"{where} rules: [{{{urls}, corsPolicy: {{...}}}}]"
-
-
-def _regex_as_written(found: re.Match[str], source: Source) -> str:
-    return _origin_as_written(found, source) if found["regex"] else found[0]
-
-
-def _origin_as_written(found: re.Match[str], source: Source) -> str:
-    if source == "file":
-        return f"{{regex: {found['text']}}}" if found["regex"] else found["text"]
-    text = str(json.loads(found["text"]))
-    return f"regex:{text}" if found["regex"] else text
-
-
-def _origins_as_written(items: str, source: Source) -> str:
-    texts = [_origin_as_written(found, source) for found in _ITEM.finditer(items)]
-    if source == "file":
-        return f"allow_origins: [{', '.join(texts)}]"
-    if not any("," in text for text in texts):
-        return f"allow_origins={','.join(texts)}"
-    listed = _origins_as_written(items, "file").replace("allow_origins", "allowOrigins")
-    return f"{listed} in a file: commas separate a variable's items"
