@@ -76,10 +76,10 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
     elif session.python != RUNNING:
-        session.run("pytest", "tests", "--ignore=tests/e2e")
+        session.run("pytest", "--ignore=tests/e2e")
     else:
         session.run("coverage", "erase")
-        session.run("coverage", "run", "-m", "pytest", "tests")
+        session.run("coverage", "run", "-m", "pytest")
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report", f"--fail-under={COVERED_OVERALL}")
         wholly = ",".join(f"*/meshcors/{module}.py" for module in COVERED_WHOLLY)
@@ -126,7 +126,7 @@ def mutants(session: nox.Session) -> None:
 def load(session: nox.Session) -> None:
     """Run the tests that put the pod under load."""
     install_wheel(session, "[all]", *group("test"))
-    session.run("pytest", "tests", "-m", "load", *session.posargs)
+    session.run("pytest", "-m", "load", *session.posargs)
 
 
 def group(name: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What all tests share, and which of them a bare `pytest` leaves out.
 
-`pytest` alone is the contributor's loop: quick tests only. `pytest tests` runs everything, as nox
-does; a file or test that is named always runs.
+`pytest` alone is the contributor's loop: quick tests only. `pytest tests` runs everything; a file
+or test that is named always runs. Under nox and in CI nothing is left out.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ settings.register_profile("quick", deadline=None, max_examples=10)
 
 
 def is_quick(config: pytest.Config) -> bool:
-    """Whether nothing was named on the command line."""
-    return config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    """Whether nothing was named on the command line, outside nox and CI."""
+    named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+    return not (named or {"CI", "NOX_CURRENT_SESSION"} & os.environ.keys())
 
 
 def pytest_configure(config: pytest.Config) -> None:
