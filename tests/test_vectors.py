@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from meshcors.browser import Credentials, Request, Response, judge_preflight, judge_response
+from tests import vectors
 from tests.drivers import DRIVERS, Outcome, comparable, named_policy, stop_pods
 from tests.vectors import APPS, EXACT, POLICIES, VECTORS, Vector
 
@@ -132,6 +133,12 @@ def test_no_vector_is_left_out_silently(capsys: pytest.CaptureFixture[str]) -> N
         assert {vector.app for vector in ran[name] if vector.called} == apps
     served = {vector.id for name in ran if name != "engine" for vector in ran[name]}
     assert served == {vector.id for vector in VECTORS}
+
+
+def test_every_table_is_among_the_vectors_and_none_is_empty() -> None:
+    written = {name for name in vars(vectors) if name.endswith("_vectors")}
+    assert {table.__name__ for table in vectors.TABLES} == written
+    assert [table.__name__ for table in vectors.TABLES if not list(table())] == []
 
 
 def test_a_driver_runs_all_that_is_not_left_out_for_a_reason() -> None:
