@@ -242,7 +242,7 @@ def test_process_substitution_is_told_why_it_is_not_read(check: tuple[str, ...])
     assert (ended.returncode, ended.stdout) == (2, "")
     (line,) = ended.stderr.splitlines()
     assert "/dev/fd/" in line
-    assert "a pipe, not a regular file: save what it holds as a file" in line
+    assert "a pipe, not a regular file: save its content as a file" in line
 
 
 def test_emptied_file_is_no_policy_even_where_flags_would_make_one(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_long_parts_are_cut() -> None:
     ("name", "hint"),
     [
         pytest.param("allow_orgins", "unknown; did you mean allow_origins?", id="near"),
-        pytest.param("zzz", "unknown; known are allow_origins, max_age", id="far"),
+        pytest.param("zzz", "unknown; known: allow_origins, max_age", id="far"),
     ],
 )
 def test_did_you_mean(name: str, hint: str) -> None:

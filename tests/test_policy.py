@@ -225,7 +225,7 @@ def test_all_problems_at_once() -> None:
         ),
         pytest.param({"allow_origins": ["null"]}, "dangerously_allow_null_origin", id="null"),
         pytest.param(
-            {"allow_origins": ["*"], **CREDENTIALS}, "bearer tokens need no credentials", id="*"
+            {"allow_origins": ["*"], **CREDENTIALS}, "which bearer tokens do not need", id="*"
         ),
         pytest.param(
             {"allow_origins": "https://a.example, https://b.example"},
@@ -281,12 +281,18 @@ def test_all_problems_at_once() -> None:
             id="a regex as a text",
         ),
         # other libraries' names
-        pytest.param({"origins": "*"}, "unknown; here it is allow_origins [", id="origins"),
-        pytest.param({"supports_credentials": 1}, "here it is allow_credentials [", id="supports"),
-        pytest.param({"methods": 1}, "here it is allow_methods [", id="methods of flask-cors"),
-        pytest.param({"CORS_PREFLIGHT_MAX_AGE": 1}, "here it is max_age [", id="django's max_age"),
+        pytest.param({"origins": "*"}, "unknown; here it is called allow_origins [", id="origins"),
+        pytest.param(
+            {"supports_credentials": 1}, "here it is called allow_credentials [", id="supports"
+        ),
+        pytest.param(
+            {"methods": 1}, "here it is called allow_methods [", id="methods of flask-cors"
+        ),
+        pytest.param(
+            {"CORS_PREFLIGHT_MAX_AGE": 1}, "here it is called max_age [", id="django's max_age"
+        ),
         pytest.param({"vary_header": 1}, "vary_header: leave it out: Vary", id="vary_header"),
-        pytest.param({"allow_all": 1}, "write an origin * into allow_origins [", id="allow_all"),
+        pytest.param({"allow_all": 1}, "write the origin * into allow_origins [", id="allow_all"),
         pytest.param(
             {"resources": {r"/v1/*": {"origins": "*"}}},
             'rules: write rules=[Rule(Policy(...), path_prefix="/v1")], with meshcors.Rule [',
@@ -298,7 +304,7 @@ def test_all_problems_at_once() -> None:
             'write rules=[Rule(Policy(...), hosts=["api.example.com"])], with meshcors.Rule [',
             id="hosts of a rule",
         ),
-        pytest.param({"hosts": [UI]}, "here it is allow_origins [", id="hosts of asgi-cors"),
+        pytest.param({"hosts": [UI]}, "here it is called allow_origins [", id="hosts of asgi-cors"),
         *(
             pytest.param(
                 {name: "s3cret"},
@@ -309,7 +315,9 @@ def test_all_problems_at_once() -> None:
         ),
         *(
             pytest.param(
-                {f"CORS_{name.upper()}": 1}, f"unknown; here it is {name} [", id=f"django's {name}"
+                {f"CORS_{name.upper()}": 1},
+                f"unknown; here it is called {name} [",
+                id=f"django's {name}",
             )
             for name in (
                 *("allow_credentials", "allow_methods", "allow_headers", "expose_headers"),
@@ -328,7 +336,7 @@ def test_all_problems_at_once() -> None:
         ),
         pytest.param(
             {"allow_origins": [UI], "allow_headers": ["x a"]},
-            ": not a header name: letters, digits and -, without blanks [",
+            ": not a header name: write letters, digits and -, without spaces [",
             id="no header",
         ),
         pytest.param(
@@ -361,14 +369,20 @@ def test_all_problems_at_once() -> None:
         ),
         pytest.param(
             {"allow_origins": ["https://a.example https://b.example"]},
-            ": several origins with blanks between: write a list [",
+            ": several origins with spaces between: write a list [",
             id="several with blanks",
         ),
-        pytest.param({"allow_origins": [f" {UI}"]}, f"' {UI}': leave out the blank [", id="blank"),
-        pytest.param({"allow_origins": [f"{UI}\n"]}, ": leave out the blank [", id="line end"),
+        pytest.param(
+            {"allow_origins": [f" {UI}"]}, f"' {UI}': leave out the white space [", id="blank"
+        ),
+        pytest.param(
+            {"allow_origins": [f"{UI}\n"]}, ": leave out the white space [", id="line end"
+        ),
         pytest.param({"allow_origins": [f'"{UI}"']}, ": leave out the quotes [", id="quotes"),
         pytest.param({"allow_origins": [""]}, "'': an empty origin: leave it out [", id="empty"),
-        pytest.param({"allow_origins": [f"{UI}."]}, ": leave out the last dot [", id="last dot"),
+        pytest.param(
+            {"allow_origins": [f"{UI}."]}, ": leave out the trailing dot [", id="last dot"
+        ),
         pytest.param({"allow_origins": ["https://"]}, ": the host is missing or", id="no host"),
         pytest.param({"allow_origins": ["https://a.."]}, "an empty label [", id="two last dots"),
         pytest.param({"resources": 5}, 'path_prefix="/api")]', id="resources of a number"),

@@ -46,7 +46,7 @@ READERS = [
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("pipe", "a pipe, not a regular file: save what it holds as a file"),
+        ("pipe", "a pipe, not a regular file: save its content as a file"),
         ("directory", "a directory, not a regular file: name a file"),
         ("device", "a device, not a regular file: name a file"),
         ("terminal", "a device, not a regular file: name a file"),

@@ -1,1 +1,1 @@
-"""What is allowed: policies, origins, header keys, rules by URL; and every problem with them."""
+"""What is allowed: policies, origins, header keys and rules by URL, and their problems."""

@@ -1,4 +1,4 @@
-"""Everything that is wrong with what was given, collected while it is read."""
+"""Collects the problems that are found while options are read."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from meshcors._policy.wording import shown
 
 
 class ProblemCollector:
-    """The problems found so far, and how single values are read."""
+    """The problems found so far (`found`), and how lists are read."""
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
 
     def add(self, code: ProblemCode, field: str, value: str, hint: str) -> None:
-        """Note a problem; see `Problem`."""
+        """Add a problem; see `Problem`."""
         self.found.append(Problem(code, field, value, hint))
 
     def raise_if_any(self) -> None:
-        """Raise `PolicyError` if there is a problem."""
+        """Raise `PolicyError` if a problem was found."""
         if self.found:
             raise PolicyError(sorted(self.found, key=lambda problem: problem.field))
 
@@ -30,14 +30,14 @@ class ProblemCollector:
         self,
         field: str,
         value: object,
-        kinds: tuple[type, ...],
+        types: tuple[type, ...],
         hint: Callable[[object], str],
         show: Callable[[object], str] = shown,
     ) -> list[object]:
-        """Read a list, each item once, in order; a lone string is the commonest mistake.
+        """Return the items of a list in order, each once. The commonest mistake is a lone string.
 
-        `hint` says what to write for an item that is none of the `kinds`, `show` returns
-        what a problem shows of a value.
+        `hint` returns what to write for an item that is not of the `types`, and `show` returns what
+        a problem shows of a value.
         """
         if isinstance(value, str):
             self.add("not_a_list", field, show(value), f"write a list: {_listed(value, show)}")
@@ -47,10 +47,10 @@ class ProblemCollector:
             return []
         kept: dict[object, None] = {}
         for item in cast("Iterable[object]", value):
-            if isinstance(item, kinds):
+            if isinstance(item, types):
                 kept[item] = None
             elif isinstance(item, OriginError):
-                # A source that could not read this item hands on why.
+                # Its source could not read this item, and says why.
                 self.add(item.code, field, "", item.hint)
             else:
                 self.add("wrong_type", field, show(item), hint(item))
@@ -59,12 +59,12 @@ class ProblemCollector:
     def texts(
         self, field: str, value: object, show: Callable[[object], str] = shown
     ) -> tuple[str, ...]:
-        """Read a list of strings, each once, in order; see `items`."""
+        """Return the strings of a list in order, each once; see `items`."""
         items = self.items(field, value, (str,), lambda _: "not a string", show)
         return cast("tuple[str, ...]", tuple(items))
 
     def several(self, field: str, text: str, show: Callable[[object], str] = shown) -> bool:
-        """Note an item that is several, with commas between; tell whether it is."""
+        """Return whether an item is really several, separated by commas, and add that problem."""
         if "," not in text:
             return False
         self.add("comma_in_item", field, show(text), f"write a list: {_listed(text, show)}")
@@ -72,21 +72,21 @@ class ProblemCollector:
 
 
 def token(value: object) -> str:
-    """Return what is shown of a value that should be a method or a header's name.
+    """Return what a problem shows of a value that should be a method or a header name.
 
-    What follows a name may be a key's value: of a text the token at its start is shown, of anything
-    else the type.
+    A key's value may follow a name, so only the token at the start of a text is shown, and only the
+    type of anything else.
     """
     return shown(token_at_start(value)) if isinstance(value, str) else type(value).__name__
 
 
 def _listed(text: str, show: Callable[[object], str]) -> str:
-    """Return the list that somebody meant who wrote a text, with commas or blanks between."""
+    """Return the list to write instead of a text with commas or spaces."""
     if show is token:
         return f"[{token(text)}{', ...' if ',' in text else ''}]"
     return show(text.replace(",", " ").split() or [text])
 
 
 def is_list(value: object) -> bool:
-    """Tell whether `value` has items that can be meant as a list's."""
+    """Return whether `value` can be read as a list."""
     return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)

@@ -1,7 +1,7 @@
-"""The request header by which a service is picked: its name, its right values, its exceptions.
+"""The header key: the name of the request header that picks a service, its values, exempt paths.
 
-A key's value is a secret, and any text that is given for a key may be one that was pasted into the
-wrong place: no problem shows what was given, and no repr shows a value.
+A key's value is a secret, and it may have been pasted into the wrong place. So no problem shows
+anything that was given for a key, and no repr shows a value.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _UNREAD: Final[dict[str, ProblemCode]] = {
 
 @dataclass(frozen=True, slots=True, init=False)
 class HeaderKey(PydanticField):
-    """The request header by which a service is picked, and the values that this service answers.
+    """The request header that picks a service, and the values that this service accepts.
 
-    `name` is a field name (kept in lower case) that a browser announces in a preflight: no
-    CORS-safelisted and no forbidden one. `values` are the keys that are right here, compared
-    whole and with case; None checks only that the header is there. They are kept as `KeyValues`,
-    which may be given again: a type that can be compared and never shown. `exempt_paths` need no
-    key: exact (``/healthz``) or all below a prefix of whole segments (``/public/*``).
+    `name` is a header name, kept in lower case. Browsers must announce it in preflights, so it is
+    neither a CORS-safelisted nor a forbidden one. `values` are the accepted values, compared whole
+    and with case; None checks only that the header is present. They are kept as `KeyValues`, a type
+    that can be compared and passed on, but never shown. `exempt_paths` need no key: exact paths
+    (``/healthz``), or everything below a prefix of whole segments (``/public/*``).
 
-    Raises `PolicyError`, whose problems never show what was given.
+    Raises `PolicyError`; its problems never show what was given.
     """
 
     name: str
@@ -69,10 +69,10 @@ class HeaderKey(PydanticField):
     def from_file(
         cls, name: str, path: str | Path, *, exempt_paths: ListLike[str] = ()
     ) -> HeaderKey:
-        """Read the values from the UTF-8 file at `path`, one a line, as a mounted secret has them.
+        """Return a key with the values in the UTF-8 file at `path`, such as a mounted secret.
 
-        White space around a line and empty lines are left out. Raises `PolicyError`, for an
-        unreadable file too, and for one that is no regular file.
+        The file has one value a line. White space around a value and empty lines are ignored.
+        Raises `PolicyError`, also if the file cannot be read or is not a regular file.
         """
         return cls(name, read_key_values(path), exempt_paths=exempt_paths)
 
@@ -105,10 +105,10 @@ def _key_name(problems: ProblemCollector, name: object) -> str:
 
 
 def read_key_values(path: str | Path) -> list[str]:
-    """Read a key's values from the UTF-8 file at `path`, one a line; see `HeaderKey.from_file`."""
+    """Return the values in the UTF-8 file at `path`; see `HeaderKey.from_file`."""
     content = _content(path)
     if isinstance(content, Problem):
-        # Not raised below, where an exception is under way that holds the path or the content.
+        # Raised here, because the exception handled below holds the path or the content.
         raise PolicyError([content])
     return [line.strip() for line in content.splitlines() if line.strip()]
 
@@ -121,7 +121,7 @@ def _content(path: str | Path) -> str | Problem:
 
 
 def _texts(problems: ProblemCollector, field: str, given: object) -> Iterator[tuple[str, str]]:
-    """Yield the texts of a list, each with its place in it."""
+    """Yield the strings of a list, each with its position."""
     if not is_list(given):
         problems.add("not_a_list", field, "", "write a list of strings")
         return
@@ -143,9 +143,10 @@ def _key_values(problems: ProblemCollector, values: object) -> KeyValues | None:
         problems.add("key_values_empty", field, "", "name at least one value, or None for any")
     for where, value in texts:
         if not value:
-            problems.add("key_value_empty", field, where, "a key's value is not empty")
+            problems.add("key_value_empty", field, where, "a key's value must not be empty")
         elif not (value.isascii() and value.isprintable()):
-            problems.add("key_value_not_printable", field, where, "a key is printable ASCII")
+            hint = "a key's value must be printable ASCII"
+            problems.add("key_value_not_printable", field, where, hint)
         elif value != value.strip():
             problems.add("key_value_blank", field, where, "leave out the white space around it")
         elif "," in value:
@@ -167,7 +168,7 @@ def _exempt_paths(problems: ProblemCollector, paths: object) -> tuple[str, ...]:
         if not path.startswith("/"):
             problems.add("path_not_absolute", field, where, "a path begins with /")
         elif "*" in stem:
-            hint = "* stands only at the end, for all below: /prefix/*"
+            hint = "* is allowed only at the end: /prefix/*"
             problems.add("path_wildcard", field, where, hint)
         elif wrong := never_matches(stem or "/"):
             code, hint = wrong

@@ -25,10 +25,10 @@ _LARGEST_PORT: Final = 65535
 
 
 def host_name(field: bytes) -> str | None:
-    """Return the host in a Host `field` (RFC 9110 7.2), or None for one in doubt.
+    """Return the host in a Host `field` (RFC 9110 7.2), or None if the host is in doubt.
 
-    In lower case, without port and without a last dot. In doubt is what is missing, empty, sent
-    more than once (joined with a comma) or malformed.
+    The host is in lower case, without port and without a trailing dot. It is in doubt if the field
+    is missing, empty, malformed, or sent more than once (joined with a comma).
     """
     named = _HOST_FIELD.fullmatch(field.decode("latin-1").strip(" \t").lower())
     if named is None or int(named[3] or 0) > _LARGEST_PORT:
@@ -37,10 +37,11 @@ def host_name(field: bytes) -> str | None:
 
 
 def check_host(host: str, subdomains: bool) -> None:
+    """Raise `OriginError` unless browsers can send `host`, or `subdomains` of it, in an origin."""
     if "*" in host:
         raise OriginError(
             "origin_wildcard",
-            "* stands only for the first labels (https://*.example.com) or the port (:*)",
+            "* is allowed only as the first label (https://*.example.com) or as the port (:*)",
         )
     if host.startswith("["):
         canonical = _canonical_ipv6(host)
@@ -51,12 +52,13 @@ def check_host(host: str, subdomains: bool) -> None:
         return
     labels = host.split(".")
     if labels[-1] == "" and "" not in labels[:-1] and labels != [""]:
-        raise OriginError("origin_host", "leave out the last dot")
+        raise OriginError("origin_host", "leave out the trailing dot")
     if "" in labels:
         raise OriginError("origin_host", "the host is missing or has an empty label")
     if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
         raise OriginError(
-            "origin_host", "a host is labels of at most 63 letters, digits, - and _; 253 in all"
+            "origin_host",
+            "a host is made of labels of at most 63 letters, digits, - and _; 253 in all",
         )
     for label in labels:
         if label.startswith("xn--") and not _is_punycode(label):
@@ -74,20 +76,20 @@ def check_host(host: str, subdomains: bool) -> None:
 
 
 def _is_punycode(label: str) -> bool:
-    """Tell whether "xn--..." stands for a name, as browsers read one (UTS #46, processing).
+    """Return whether browsers read the label "xn--..." as a name (UTS #46, processing).
 
-    Not looked at are which characters are assigned, and which may stand beside which.
+    Which characters are assigned, and which may be combined, is not checked.
     """
     try:
         name = label[4:].encode().decode("punycode")
-        # Not the only way to write it, or one that nobody needs to write.
+        # Not canonical, or plain ASCII, which needs no Punycode.
         if name.isascii() or name.encode("punycode").decode() != label[4:]:
             return False
     except (UnicodeError, OverflowError):
         return False
     if unicodedata.category(name[0]).startswith("M") or unicodedata.normalize("NFC", name) != name:
         return False
-    # What is mapped to something else (a capital letter, a ligature) is not left in a name.
+    # Names never contain what is mapped to something else, such as a capital letter or a ligature.
     return all(
         char in _DEVIATION_CHARACTERS
         or (
@@ -106,7 +108,7 @@ def _is_ipv4(host: str) -> bool:
 
 
 def _canonical_ipv6(host: str) -> str:
-    """Return the WHATWG URL serialization of "[...]": lower-case hex, the longest run as "::"."""
+    """Return "[...]" as the WHATWG URL standard serializes it, the longest run of zeros as "::"."""
     try:
         if not host.endswith("]") or "%" in host:
             raise ValueError(host)
@@ -114,7 +116,7 @@ def _canonical_ipv6(host: str) -> str:
     except ValueError:
         raise OriginError("origin_ip_address", "not an IPv6 address in brackets") from None
     pieces = [f"{packed[i] << 8 | packed[i + 1]:x}" for i in range(0, 16, 2)]
-    # The first longest run of two zero pieces or more; a run of seven colons cannot be mistaken.
+    # The first of the longest runs of two or more zero pieces.
     longest = max(
         (run for run in re.finditer(r"\b0(:0)+\b", ":".join(pieces))),
         key=lambda run: len(run.group()),
@@ -127,6 +129,7 @@ def _canonical_ipv6(host: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
+    """Return whether `host` is always this machine."""
     if host == "localhost" or host.endswith(".localhost") or host == "[::1]":
         return True
     return host.startswith("127.") and _is_ipv4(host)

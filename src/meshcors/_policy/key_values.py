@@ -1,7 +1,6 @@
-"""A key's right values, in a type that can only be compared.
+"""The accepted values of a key, in a type that can be compared but not read.
 
-Nothing that shows, copies or sends an object finds them in it: no `repr`, `asdict` or `vars`, no
-pickle and no encoder.
+`repr`, `asdict`, `vars`, pickle and JSON encoders do not find the values in it.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ from functools import partial
 from hmac import compare_digest
 from typing import Final, NoReturn, TypeVar
 
-# A hash that some log may have is no digest of a value, not even with PYTHONHASHSEED set.
+# So that a logged hash tells nothing about a value, even with PYTHONHASHSEED set.
 _SALT: Final = os.urandom(16)
 
 T = TypeVar("T")
 
 
 class _Sealed:
-    """Immutable, so that a copy is the thing itself; never pickled."""
+    """Immutable, so a copy is the same object; never pickled."""
 
     __slots__ = ()
 
@@ -30,7 +29,7 @@ class _Sealed:
         return self
 
     def __getstate__(self) -> NoReturn:
-        # What every protocol of pickle asks, and what is built on it.
+        # Every pickle protocol calls this, and so does all that is built on pickle.
         raise TypeError(
             "a key's values are never pickled: make the policy in the process that uses it,"
             " from its environment or a file"
@@ -38,7 +37,7 @@ class _Sealed:
 
 
 class _Value(_Sealed, bytes):
-    """One value as it is sent; what holds it may be printed."""
+    """One value as it is sent. Its repr hides it, so its container can be printed."""
 
     __slots__ = ()
 
@@ -49,11 +48,11 @@ class _Value(_Sealed, bytes):
 
 
 class KeyValues(_Sealed):
-    """The right values of a key, which can be compared and counted, and are never shown.
+    """The accepted values of a key: they can be compared and counted, but not read.
 
-    ``"xyz" in values`` tells whether a text is one of them, in a time that does not tell which;
-    ``len(values)`` is their number. Equal and hashed by value. They cannot be iterated over, and
-    pickling raises `TypeError`. A `HeaderKey` makes this of the values it is given.
+    ``"xyz" in values`` tests whether a text is one of them, in a time that does not depend on which
+    one; ``len(values)`` is their number. Equal and hashed by value. They cannot be iterated over,
+    and pickling raises `TypeError`. A `HeaderKey` makes this from the values it is given.
     """
 
     __slots__ = ("_values",)
@@ -71,16 +70,16 @@ class KeyValues(_Sealed):
         return self._values == other._values if isinstance(other, KeyValues) else NotImplemented
 
     def __hash__(self) -> int:
-        # No value has a comma.
+        # No value contains a comma.
         return hash(_SALT + b",".join(self._values))
 
     def __repr__(self) -> str:
         return f"<{len(self)} hidden>"
 
     def comparison(self) -> Callable[[bytes], bool]:
-        """Return what tells of a field's value, as it was sent, whether it is one of these.
+        """Return a function that tests whether a field's value, as sent, is one of these.
 
-        For a single one it runs without a step of Python.
+        For a single value it is implemented in C.
         """
         if len(self._values) == 1:
             return partial(compare_digest, self._values[0])
@@ -88,13 +87,13 @@ class KeyValues(_Sealed):
 
     def _is_one(self, given: bytes) -> bool:
         right = False
-        # No early exit: each value is compared, whichever matches.
+        # No early exit, so the time does not depend on which value matches.
         for value in self._values:
             right |= compare_digest(value, given)
         return right
 
 
 def reveal(values: KeyValues) -> tuple[str, ...]:
-    """Return the values in the clear, for what writes them to where they are kept."""
-    # A function: the type itself has no way to tell them.
+    """Return the values in the clear, to be written to where they are kept."""
+    # A function, because the type itself must not offer them.
     return tuple(value.decode() for value in values._values)  # pyright: ignore[reportPrivateUsage]

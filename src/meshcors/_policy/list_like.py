@@ -9,10 +9,10 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class ListLike(Protocol[T_co]):
-    """A list, tuple, set or other collection, but no `str`.
+    """A list, tuple, set or other collection, but not a `str`.
 
-    A string is a collection of strings, and so of origins or names, to a type checker as well. But
-    ``in`` takes only strings there, and that is what makes the difference here.
+    To type checkers a string is a collection of strings. But unlike other collections it only
+    accepts strings before ``in``, which is how this protocol excludes it.
     """
 
     def __contains__(self, item: object, /) -> bool: ...

@@ -1,4 +1,4 @@
-"""How the value of each option of a policy is read; what cannot be read is a problem."""
+"""Reads the value of each option of a policy; a value that cannot be read is a problem."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from meshcors._policy.origin_set import AllowedOrigin
 from meshcors._policy.regex import Regex, written_regex
 from meshcors._policy.wording import shown
 
-# RFC 9111 1.2.2: recipients may read a larger number as anything.
+# RFC 9111 1.2.2: how recipients read a larger number is not defined.
 _LARGEST_AGE: Final = 2**31 - 1
 
 
@@ -65,7 +65,7 @@ def _header_names(problems: ProblemCollector, field: str, value: object) -> tupl
             continue
         only_name = name.replace("=", ":").partition(":")[0]
         if not problems.several(field, only_name, token):
-            hint = "not a header name: letters, digits and -, without blanks"
+            hint = "not a header name: write letters, digits and -, without spaces"
             problems.add("header_not_token", field, token(name), hint)
     return tuple(dict.fromkeys(map(str.lower, names)))
 
@@ -109,7 +109,7 @@ def _max_age(problems: ProblemCollector, field: str, value: object) -> int | Non
 def _key(problems: ProblemCollector, field: str, value: object) -> HeaderKey | None:
     if value is None or isinstance(value, HeaderKey):
         return value
-    # Not shown: whatever it is, it may hold key values.
+    # Not shown, because it may hold key values.
     problems.add("not_a_key", field, "", 'write HeaderKey("name", values=[...])')
     return None
 

@@ -1,4 +1,4 @@
-"""The checks of a policy's origins: malformed ones, and those that let strangers in."""
+"""The checks of a policy's origins: which are malformed, and which let strangers in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from meshcors._policy.strangers import Excess, excess
 from meshcors._policy.wording import shown
 
 _FIELD: Final = "allow_origins"
-SEVERAL_ORIGINS: Final = "several origins with blanks between: write a list"
+SEVERAL_ORIGINS: Final = "several origins with spaces between: write a list"
 
 # What regular expressions contain, and origins never do.
 _LOOKS_LIKE_REGEX: Final = re.compile(r"[\\^$(){}|]|\.[*+]|\[[^\]:]*-")
@@ -66,8 +66,8 @@ class OriginChecks:
             self._add("origin_wildcard_beside_others", "*", hint)
         if self.credentials:
             hint = (
-                "with credentials any site could act as the user: name the origins; bearer tokens"
-                " need no credentials: for them leave allow_credentials out"
+                "with credentials any site could act as the user: list the origins, or leave out"
+                " allow_credentials, which bearer tokens do not need"
             )
             self._add("origin_wildcard_with_credentials", "*", hint)
 
@@ -107,14 +107,15 @@ class OriginChecks:
             return
         if lets_in.stranger:
             hint = (
-                f"with credentials any site could act as the user, {lets_in.stranger} for one: name"
-                r" the domain whole, with \. or // before it and nothing open behind it"
+                "with credentials any site could act as the user, for example"
+                f" {lets_in.stranger}: write the whole domain, with"
+                r" \. or // before it and nothing open-ended after it"
             )
             self._add("origin_regex_open", regex.pattern, hint)
         elif lets_in.unchecked:
             hint = (
-                "cannot be checked for strangers, as credentials demand: write the origins out, or"
-                " a simpler expression"
+                "cannot be checked for strangers, which credentials require: list the origins, or"
+                " write a simpler expression"
             )
             self._add("origin_regex_unchecked", regex.pattern, hint)
         if lets_in.neighbor:
@@ -125,8 +126,8 @@ class OriginChecks:
     def _check_insecure(self, value: str) -> None:
         if not self.insecure_origins:
             hint = (
-                "anyone on the network can speak for an http page, with the user's cookies: use"
-                " https; if you mean it, set dangerously_allow_insecure_origins"
+                "anyone on the network can forge an http page and act as the user: use https; if"
+                " you mean it, set dangerously_allow_insecure_origins"
             )
             self._add("origin_insecure", value, hint)
 
@@ -149,7 +150,7 @@ def _slip(item: str) -> str | None:
     if len(parts) > 1 and all("://" in part for part in parts):
         return SEVERAL_ORIGINS
     if item != item.strip():
-        return "leave out the blank"
+        return "leave out the white space"
     if item != item.strip("\"'"):
         return "leave out the quotes"
     return None

@@ -1,4 +1,4 @@
-"""All origins of a policy, compiled."""
+"""The origins of a policy, compiled for look-ups."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ AllowedOrigin: TypeAlias = "str | Regex"
 
 
 class OriginSet:
-    """Many patterns, compiled: a look-up takes the same time whatever their number.
+    """The entries of `allow_origins`, compiled.
 
-    Regexes are the exception: they are tried one after the other, each in linear time.
-    Built from the texts and `Regex` of a policy; raises `OriginError` for the first bad one.
+    The time of a look-up does not depend on their number, except for regexes, which are tried one
+    after the other, each in linear time. Raises `OriginError` for the first invalid entry.
     """
 
     def __init__(self, allowed: Iterable[AllowedOrigin]) -> None:
@@ -46,7 +46,7 @@ class OriginSet:
                 self._exact.add(item)
 
     def __contains__(self, text: str) -> bool:
-        """Tell whether the origin that a request sent, `text`, is matched by a pattern."""
+        """Return whether the origin `text`, as a request sent it, is allowed."""
         if self.any or text in self._exact:
             return True
         if not self._has_patterns:

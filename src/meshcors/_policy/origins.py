@@ -30,7 +30,7 @@ _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A tuple origin: scheme, host, and a port where it is not the scheme's own (HTML 7.1.1)."""
+    """A tuple origin (HTML 7.1.1): scheme, host, and the port unless it is the scheme's default."""
 
     scheme: str
     host: str
@@ -38,10 +38,10 @@ class Origin:
 
     @classmethod
     def parse(cls, text: str) -> Origin:
-        """Read the serialization of an origin, exactly as a browser sends it.
+        """Return the origin in `text`, serialized exactly as a browser sends it.
 
-        Raises `OriginError` for all that no browser would send: upper case, a path, a default
-        port, a non-canonical IP address.
+        Raises `OriginError` for anything that no browser sends: upper case, a path, a default port,
+        a non-canonical IP address.
         """
         pattern = OriginPattern.parse(text)
         if pattern.subdomains or pattern.port == "*":
@@ -57,8 +57,8 @@ class Origin:
 class OriginPattern:
     """A pattern of origins: one origin, all hosts below a domain, all ports of a host, or both.
 
-    `subdomains` stands for ``*.`` before the host (one or more labels, never the host itself);
-    the port ``"*"`` for any port or none.
+    `subdomains` means ``*.`` before the host: one or more labels, never the host itself. The port
+    ``"*"`` means any port or none.
     """
 
     scheme: str
@@ -68,9 +68,9 @@ class OriginPattern:
 
     @classmethod
     def parse(cls, text: str) -> OriginPattern:
-        """Read a pattern such as ``https://*.example.com:*`` or ``http://localhost:*``.
+        """Parse a pattern such as ``https://*.example.com`` or ``http://localhost:*``.
 
-        `str` of the result is `text` again. Raises `OriginError`.
+        `str` of the pattern is `text` again. Raises `OriginError`.
         """
         if len(text) > MAX_ORIGIN_BYTES:
             raise OriginError("origin_too_long", f"an origin has at most {MAX_ORIGIN_BYTES} bytes")
@@ -86,7 +86,7 @@ class OriginPattern:
         if scheme == "file":
             raise OriginError("origin_file", "browsers send null for file: pages")
         if not _SCHEME.fullmatch(scheme):
-            raise OriginError("origin_scheme", "a scheme is letters, digits, +, . and -")
+            raise OriginError("origin_scheme", "a scheme is made of letters, digits, +, . and -")
         host, port = _split_port(rest)
         subdomains = host.startswith("*.")
         if subdomains:
@@ -95,7 +95,7 @@ class OriginPattern:
         return cls(scheme, host, _parse_port(scheme, host, port), subdomains)
 
     def matches(self, origin: Origin) -> bool:
-        """Tell whether `origin` is one of those that the pattern stands for."""
+        """Return whether the pattern matches `origin`."""
         if origin.scheme != self.scheme or (self.port != "*" and origin.port != self.port):
             return False
         if self.subdomains:
@@ -114,7 +114,7 @@ class OriginPattern:
 
 
 def _split_port(rest: str) -> tuple[str, str | None]:
-    """Split "host:port"; all that an origin cannot carry after its host is refused by name."""
+    """Split "host:port"; raise `OriginError` for anything else after the host."""
     for mark, code, hint in _NEVER_AFTER_HOST:
         if mark in rest:
             raise OriginError(code, hint)

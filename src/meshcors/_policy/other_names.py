@@ -1,7 +1,7 @@
-"""Options as other CORS libraries call them, and what to write here instead.
+"""Options of other CORS libraries, and what to write here instead.
 
-Starlette's, flask-cors's, django-cors-headers's and asgi-cors's, where their names are not ours. In
-Python's words; `meshcors.config._respelling.respell` says them in those of other sources.
+Those of Starlette, flask-cors, django-cors-headers and asgi-cors. The hints use Python's names;
+`meshcors.config._respelling` translates them for other sources.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 
 from meshcors._policy.regex import written_regex
 
-_PLACES: Final[Mapping[str, str]] = {
+_NAMES: Final[Mapping[str, str]] = {
     # flask-cors
     "origins": "allow_origins",
     "methods": "allow_methods",
@@ -34,34 +34,34 @@ _PLACES: Final[Mapping[str, str]] = {
     "host_wildcards": "allow_origins",
 }
 _ADVICE: Final[Mapping[str, str]] = {
-    "send_wildcard": "leave it out: an origin * in allow_origins is answered with *",
+    "send_wildcard": "leave it out: the origin * in allow_origins is answered with *",
     "vary_header": "leave it out: Vary is sent wherever an answer depends on the request",
-    "automatic_options": "leave it out: preflights are answered, other OPTIONS requests go on",
-    "intercept_exceptions": "leave it out: errors get their headers too",
-    "always_send": "leave it out: headers are sent where an answer needs them",
-    "allow_all": "write an origin * into allow_origins",
-    "allow_all_origins": "write an origin * into allow_origins",
-    "origin_allow_all": "write an origin * into allow_origins",
+    "automatic_options": "leave it out: preflights are answered, other OPTIONS reach the app",
+    "intercept_exceptions": "leave it out: errors get CORS headers too",
+    "always_send": "leave it out: CORS headers are sent wherever an answer needs them",
+    "allow_all": "write the origin * into allow_origins",
+    "allow_all_origins": "write the origin * into allow_origins",
+    "origin_allow_all": "write the origin * into allow_origins",
     "callback": "a policy is data: write patterns, or a meshcors.Regex, into allow_origins",
 }
 _REGEXES: Final = frozenset(
     {"allow_origin_regex", "allowed_origin_regexes", "origin_regex_whitelist"}
 )
 _RESOURCES: Final = frozenset({"resources", "urls_regex", "path_prefix"})
-# The parts of a key, as other sources have them.
+# The parts of a key, as other sources name them.
 _KEY_PARTS: Final = frozenset({"key_header", "key_name", "key_values", "key_exempt_paths"})
 KEY_HINT: Final = 'write key=HeaderKey("model-api-key", values=[...])'
 _PATH: Final = re.compile(r"\^?(/[\w/-]*)")
 
 
 def hint(name: str, value: object, allowed: object = ()) -> str | None:
-    """Return what to write for the option `name` with this `value`; None where it is unknown.
+    """Return what to write for the option `name` with this `value`; None if no library has it.
 
-    `allowed` are the origins that were given beside it.
+    `allowed` are the origins that were given as well.
     """
     name = _plain(name)
-    if name in _PLACES:
-        return f"unknown; here it is {_PLACES[name]}"
+    if name in _NAMES:
+        return f"unknown; here it is called {_NAMES[name]}"
     if name in _ADVICE:
         return _ADVICE[name]
     if name in _REGEXES:
@@ -76,9 +76,9 @@ def hint(name: str, value: object, allowed: object = ()) -> str | None:
 
 
 def means_origins(name: str, value: object) -> bool:
-    """Tell whether the option `name` of another library says which origins are allowed."""
-    told = hint(name, value) or ""
-    names_origins = "allow_origins" in told and not told.startswith("leave")
+    """Return whether the option `name` of another library says which origins are allowed."""
+    text = hint(name, value) or ""
+    names_origins = "allow_origins" in text and not text.startswith("leave")
     return names_origins or _plain(name) == "resources"
 
 
@@ -108,9 +108,9 @@ def _resources_hint(value: object) -> str:
 
 
 def _hosts_hint(value: object) -> str:
-    """Return what to write for the hosts of a rule, or for asgi-cors's, which are origins."""
+    """Return what to write for a rule's hosts, or for asgi-cors's ``hosts``, which are origins."""
     hosts = list(value) if isinstance(value, list | tuple) else [value]
     if any(isinstance(host, str) and (host == "*" or "://" in host) for host in hosts):
-        return "unknown; here it is allow_origins"
+        return "unknown; here it is called allow_origins"
     rules = 'rules=[Rule(Policy(...), hosts=["api.example.com"])], with meshcors.Rule'
     return f"policies by host are rules: write {rules}"

@@ -36,9 +36,9 @@ P = ParamSpec("P")
 
 
 class PolicyOptions(TypedDict, total=False):
-    """The options of a `Policy`, as middleware takes them for keywords.
+    """The options of a `Policy`, as middleware accepts them as keywords.
 
-    None of them is required there: without any, middleware reads the environment.
+    None is required there, because middleware without options reads the environment.
     """
 
     allow_origins: ListLike[str | Regex]
@@ -55,10 +55,10 @@ class PolicyOptions(TypedDict, total=False):
 
 
 def _checked(signature: Callable[P, None]) -> Callable[P, None]:
-    """Return a constructor of `Policy` that checks its options all at once.
+    """Return a constructor of `Policy` that accepts any keywords and checks them all.
 
-    It takes any keywords: one that is missing or unknown is a problem like any other, and no
-    `TypeError`, which would hide the others. Type checkers and `inspect` see `signature`.
+    A missing or unknown option is a problem like any other: a `TypeError` would hide the rest. Type
+    checkers and `inspect` see `signature`.
     """
 
     @wraps(signature)
@@ -73,24 +73,26 @@ def _checked(signature: Callable[P, None]) -> Callable[P, None]:
 class Policy(PydanticField):
     """What browsers may do with the services behind one URL; all options are keywords.
 
-    `allow_origins`: patterns such as ``https://ui.example``, ``https://*.example.com``,
-    ``http://localhost:*``, ``*``, ``null`` or a `meshcors.Regex`; at least one.
-    `allow_methods`: methods beside GET, HEAD and POST, with case, or ``*``.
-    `allow_headers`: request headers beside the CORS-safelisted names and the key, or ``*``.
-    `expose_headers`: response headers that a page's script may read, or ``*``.
-    `allow_credentials`: whether cookies and HTTP authentication are used.
-    `max_age`: for how long a browser may keep a preflight's answer, in whole seconds or as a
-    `timedelta`; None sends no header (browsers then keep it for 5 seconds).
-    `allow_private_network`: whether a public page may reach this private service (Private Network
-    Access).
-    `key`: the header that picks the service.
+        Policy(allow_origins=["https://ui.example"], allow_methods=["PUT"], max_age=600)
 
-    The three ``dangerously_...`` options allow what is refused otherwise: the origin ``null``,
-    and, with credentials, plain-http origins that are not loopback, and wildcards over a whole
-    public suffix (``https://*.github.io``) or over several (``https://*.amazonaws.com``).
+    - `allow_origins`: at least one of ``https://ui.example``, ``https://*.example.com``,
+      ``http://localhost:*``, ``*``, ``null`` and the like, or a `meshcors.Regex`.
+    - `allow_methods`: methods besides GET, HEAD and POST, with case; or ``*``.
+    - `allow_headers`: request headers besides the CORS-safelisted ones and the key; or ``*``.
+    - `expose_headers`: response headers that scripts may read; or ``*``.
+    - `allow_credentials`: whether cookies and HTTP authentication are used.
+    - `max_age`: how long a browser may cache the answer to a preflight, in whole seconds or as a
+      `timedelta`. None sends no header, and browsers then cache it for 5 seconds.
+    - `allow_private_network`: whether public pages may reach this private service (Private Network
+      Access).
+    - `key`: the header that picks the service.
 
-    Raises `PolicyError` with every problem, and warns (`PolicyWarning`) of what has no effect.
-    Equal and hashed by value; its repr has no key values.
+    The three ``dangerously_...`` options allow what is otherwise refused: the origin ``null``, and,
+    with credentials, plain-http origins other than loopback, and wildcards over one public suffix
+    (``https://*.github.io``) or several (``https://*.amazonaws.com``).
+
+    Raises `PolicyError` with every problem, and warns (`PolicyWarning`) about what has no effect.
+    Policies are equal and hashed by value, and their repr shows no key values.
     """
 
     allow_origins: tuple[AllowedOrigin, ...]
@@ -124,7 +126,7 @@ class Policy(PydanticField):
         """Raise `PolicyError`, or warn (`PolicyWarning`); see the class."""
 
     def without_key_values(self) -> Policy:
-        """Return the same policy with its key checked for presence only, as the pod checks it."""
+        """Return this policy with its key checked for presence only, as the pod checks it."""
         if self.key is None or self.key.values is None:
             return self
         policy = copy(self)
@@ -195,14 +197,14 @@ def _notes(policy: Policy) -> Iterator[tuple[str, str]]:
         if name == key_name:
             yield "allow_headers", f"{name}: the key is always allowed: leave it out"
         elif is_forbidden_request_header(name):
-            yield "allow_headers", f"{name}: a page's script cannot set it: leave it out"
+            yield "allow_headers", f"{name}: scripts cannot set it: leave it out"
     # With credentials the answer repeats the requested names instead of *.
     names = {*policy.allow_headers, key_name}
     if "*" in names and "authorization" not in names and not policy.allow_credentials:
-        note = "* does not cover authorization, the header of bearer tokens: list authorization too"
+        note = "* does not cover authorization, the header of bearer tokens: list it too"
         yield "allow_headers", note
     for name in policy.expose_headers:
         if name in FORBIDDEN_RESPONSE_HEADERS:
-            yield "expose_headers", f"{name}: browsers never show it to a script"
+            yield "expose_headers", f"{name}: browsers never show it to scripts"
     if policy.max_age is not None and policy.max_age > LARGEST_USEFUL_MAX_AGE:
         yield "max_age", max_age_note(policy.max_age)

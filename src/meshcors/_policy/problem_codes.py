@@ -1,4 +1,4 @@
-"""The code of every problem that a `PolicyError` can have; docs/policy.md and docs/rules.md."""
+"""The codes of all problems that a `PolicyError` can have, explained in docs/policy.md."""
 
 from __future__ import annotations
 

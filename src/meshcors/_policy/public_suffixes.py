@@ -1,7 +1,7 @@
-"""Public suffixes: the domains directly below which strangers get names (publicsuffix.org).
+"""Public suffixes: the domains under which anyone can register a name (publicsuffix.org).
 
-The list is what the package publicsuffixlist carries. It is read once per process, when a policy
-first asks: that takes some 30 ms, and few policies do.
+The list comes from the package publicsuffixlist. It is read when a policy first needs it, because
+that takes some 30 ms and few policies do.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _BEGIN_PRIVATE: Final = "// ===BEGIN PRIVATE DOMAINS==="
 
 
 class Suffix(NamedTuple):
-    """The public suffix of a host: its `name`, and what the list says of it.
+    """The public suffix of a host: its `name`, and what the list says about it.
 
-    `listed` is False where a top-level domain that the list does not have is taken for one, as the
-    list's own rules want it; `private` is True where a company owns it (``github.io``).
+    `listed` is False for a top-level domain that is not in the list; by the list's rules it counts
+    as a suffix. `private` is True if a company owns the suffix (``github.io``).
     """
 
     name: str
@@ -27,7 +27,7 @@ class Suffix(NamedTuple):
 
 
 class PublicSuffixes:
-    """The list, from the `lines` of its file."""
+    """The list, parsed from the `lines` of its file."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         private = False
@@ -49,14 +49,14 @@ class PublicSuffixes:
         self.top_level: tuple[str, ...] = tuple(rule for rule in self._rules if "." not in rule)
 
     def suffix(self, host: str) -> Suffix:
-        """Return the public suffix of `host`, a name in lower case: the longest one there is."""
+        """Return the longest public suffix of `host`, a name in lower case."""
         name = host
         while True:
             parent = name.partition(".")[2]
             exception = self._rules.get(f"!{name}")
             if exception is not None:
                 return Suffix(parent, True, exception)
-            # what "*." stands before is a public suffix too
+            # what follows "*." is a public suffix too
             for rule in (name, f"*.{parent}", f"*.{name}"):
                 if rule in self._rules:
                     return Suffix(name, True, self._rules[rule])
@@ -65,11 +65,11 @@ class PublicSuffixes:
             name = parent
 
     def below(self, host: str) -> Sequence[str]:
-        """Return the list's rules for domains further down than `host`."""
+        """Return the list's rules for domains below `host`."""
         return self._below.get(host, ())
 
     def gives_names(self, host: str) -> bool:
-        """Tell whether strangers get names below `host`: it, or a domain further down, is one."""
+        """Return whether `host`, or a domain below it, is a public suffix."""
         return self.suffix(host).name == host or host in self._below
 
 

@@ -1,6 +1,6 @@
-"""A field of a pydantic model takes what was made and checked, and never data to make it from.
+"""Pydantic fields accept instances only, never data to make them from.
 
-pydantic would fill a dataclass from a dict without calling its `__init__`, and so unchecked.
+Pydantic would fill a dataclass from a dict without calling its `__init__`, which checks the data.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from typing import Any
 
 
 class PydanticField:
-    """What is a field of a pydantic model as an instance alone; no error shows what was given."""
+    """A base of classes whose instances can be fields of pydantic models; errors show no data."""
 
     __slots__ = ()
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: object) -> dict[str, Any]:
         """Return the schema of an instance check (pydantic's `GetCoreSchemaHandler` protocol)."""
-        # pydantic calls this, so that it is there; it is no dependency, and has types of its own.
+        # Only pydantic calls this, so it is installed then. It is not a dependency.
         core: Any = import_module("pydantic_core")
 
         def check(given: object) -> object:
             if isinstance(given, cls):
                 return given
-            hint = f"pass a meshcors.{cls.__name__}: it is not made from data here"
+            hint = f"pass a meshcors.{cls.__name__}: it cannot be made from data here"
             problem = core.PydanticCustomError("is_instance_of", hint)
-            # pydantic's own instance check would show the data, which may have key values in it.
+            # Pydantic's own instance check would show the data, which may contain key values.
             details = [{"type": problem, "input": type(given)}]
             raise core.ValidationError.from_exception_data(cls.__name__, details)
 

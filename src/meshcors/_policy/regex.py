@@ -19,10 +19,10 @@ _STEPS_AT_LEAST: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Regex:
-    """Origins as an RE2 regular expression, matched against the whole origin.
+    """Origins as a regular expression that must match the whole origin.
 
-    `pattern` is RE2's syntax, at most 1024 characters, as in Istio's ``allowOrigins: [{regex:
-    ...}]``. It needs the extra ``regex``. Raises `OriginError` for a pattern that is no text.
+    `pattern` is in RE2's syntax and has at most 1024 characters, as in Istio's ``allowOrigins:
+    [{regex: ...}]``. It needs the extra ``regex``. Raises `ValueError` if `pattern` is not a `str`.
     """
 
     pattern: str
@@ -39,7 +39,7 @@ class Regex:
 
 
 def written_regex(pattern: object) -> str | None:
-    """Return how to write a text or a compiled `re.Pattern` as a `Regex`; None for all else."""
+    """Return how to write a text or a `re.Pattern` as a `Regex`; None for anything else."""
     if isinstance(pattern, re.Pattern):
         folded = "(?i)" if pattern.flags & re.IGNORECASE else ""
         text = cast("re.Pattern[str] | re.Pattern[bytes]", pattern).pattern
@@ -48,7 +48,7 @@ def written_regex(pattern: object) -> str | None:
 
 
 class CompiledRegex:
-    """A `Regex` made ready on RE2; raises `OriginError` where RE2 is missing or refuses it."""
+    """A `Regex` compiled by RE2; raises `OriginError` if RE2 is missing or refuses it."""
 
     def __init__(self, regex: Regex) -> None:
         if len(regex.pattern) > MAX_REGEX_LENGTH:
@@ -76,24 +76,24 @@ class CompiledRegex:
             ) from None
 
     def fullmatch(self, text: str) -> bool:
-        """Tell whether the whole of `text` matches."""
+        """Return whether the whole of `text` matches."""
         return self._compiled.fullmatch(text) is not None
 
     def steps(self, text: str) -> int:
-        """Return how much work it is at most to match `text`, in no unit."""
+        """Return an upper bound of the work that matching `text` takes, in no particular unit."""
         size = int(self._compiled.programsize)
-        # Large programs outgrow the memory of RE2's fast way: each character costs more then.
+        # Large programs exceed the memory of RE2's DFA, and then each character costs more.
         return _STEPS_AT_LEAST + len(text) * (size + size * size // 1000)
 
     def literal_prefix(self) -> str:
-        """Return a text with which every full match begins; it may be empty."""
+        """Return a text, possibly empty, that every full match begins with."""
         import re2
 
         try:
             least, most = self._compiled.possiblematchrange(MAX_REGEX_LENGTH)
-        except re2.error:  # RE2 knows nothing of it
+        except re2.error:  # RE2 cannot say
             return ""
-        # What the least and the most begin with, every text between them does.
+        # Every match is between the least and the most, so it begins as both of them do.
         pairs = zip(least, most, strict=False)
         same = bytes(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         return same.decode(errors="ignore")

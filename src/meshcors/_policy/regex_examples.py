@@ -1,7 +1,8 @@
-"""Texts that a regular expression matches: what a rule would be hit by, made from the rule.
+"""Example texts that a regular expression matches.
 
-Enough of RE2's syntax for what people write into routes and origins. A result is checked against
-the expression itself, so a construct that is read wrong gives nothing and never a wrong answer.
+This reads as much of RE2's syntax as people use in routes and origins. Every example is checked
+against the expression itself, so a construct that is misread gives no example instead of a wrong
+one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _REPEAT: Final = re.compile(r"([*+?]|\{(\d{1,4})(,\d{0,4})?\})[?+]?")
 _MOST: Final = 512
 # A longer origin matches nothing.
 _LONGEST: Final = MAX_ORIGIN_BYTES
-# A character by its number, a text in quotes, the edges of words and texts, any other escape.
+# A character by its number, a quoted text, the edges of words and texts, any other escape.
 _NUMBER: Final = re.compile(
     r"\\(?:x(?:\{([0-9a-fA-F]{1,5})\}|([0-9a-fA-F]{2}))|(0[0-7]{0,2}|[1-7][0-7]{2}))"
 )
@@ -31,16 +32,16 @@ _ESCAPE: Final = re.compile(r"\\(?:[pP](?:\{[^}]*\}|.)|.)", re.DOTALL)
 _POSIX: Final = re.compile(r"\[:(\^?)(\w+):\]")
 _HOST_CHARACTERS: Final = string.ascii_lowercase + string.digits + "-_."
 _CHARACTERS: Final = "".join(dict.fromkeys("ax1-A_ ." + string.printable))
-# So many names that differ in one character may all be meant.
+# Up to so many names that differ in one character may all be intended.
 _A_DOZEN: Final = 12
 
 
 class Examples(NamedTuple):
-    """What a regex matches: `texts`, and of what they are made.
+    """Texts that a regex matches, and what they are made of.
 
-    `parts` are characters of its classes, and what it repeats, once; `optional` are the single
-    characters that it does without. `steps` is the work it took, of what `CompiledRegex.steps`
-    counts; where that is more than was allowed, there are more texts.
+    `parts` are characters of its classes, and what it repeats, once. `optional` are the single
+    characters that may be missing. `steps` is the work that this took, as `CompiledRegex.steps`
+    counts it; if that is more than was allowed, some texts are missing.
     """
 
     texts: list[str]
@@ -51,7 +52,7 @@ class Examples(NamedTuple):
 
 @dataclass
 class _Reading:
-    """A regex being read: how ``.`` is written, and what was found on the way."""
+    """The state of reading a regex: what to write for ``.``, and what was found so far."""
 
     dots: tuple[str, ...]
     parts: dict[str, None] = field(default_factory=dict[str, None])
@@ -59,18 +60,19 @@ class _Reading:
 
 
 def example_of(pattern: str, *, dot: str = "x") -> str | None:
-    """Return a short text that the whole of ``pattern`` matches, None where none is found.
+    """Return a short text that ``pattern`` matches as a whole, or None if none is found.
 
-    Every ``.`` is written as ``dot``; ``*`` and ``?`` as nothing, of alternatives the first.
+    Every ``.`` becomes ``dot``, ``*`` and ``?`` become nothing, and the first alternative is taken.
     """
     text = next(iter(_texts(pattern, _Reading((dot,)))), None)
     return text if text is not None and _compiled(pattern).fullmatch(text) else None
 
 
 def examples_of(pattern: str, *, most_steps: int) -> Examples:
-    """Return different texts that ``pattern`` matches, such that each alternative is in one.
+    """Return texts that ``pattern`` matches, with every alternative in at least one of them.
 
-    What is optional is in some and not in others; a ``.`` is a letter here and a dot there.
+    What is optional is in some of them and not in others; a ``.`` is sometimes a letter, sometimes
+    a dot.
     """
     compiled = _compiled(pattern)
     reading = _Reading(("x", ".", "1"))
@@ -114,7 +116,7 @@ def _sequence(left: str, reading: _Reading, depth: int) -> tuple[list[str], str]
         parts.append(atoms)
     if not all(parts):
         return [], left
-    # Not all combinations: each text of each part once, and once more beside others.
+    # Not all combinations: each text of each part twice, next to different others.
     count = max(map(len, parts), default=1)
     texts = (
         "".join(atoms[(turn + shift * at) % len(atoms)] for at, atoms in enumerate(parts))
@@ -135,7 +137,7 @@ def _repeated(atoms: list[str], repeat: re.Match[str], reading: _Reading) -> lis
         return texts
     reading.parts.update(dict.fromkeys(atoms))
     if len(atoms) > 1 and least <= _LONGEST:
-        # different ones in turn: a label has at most 63 characters
+        # alternating, because a label has at most 63 characters
         texts.append("".join(atoms[at % len(atoms)] for at in range(max(least, 2))))
     return texts
 
@@ -172,7 +174,7 @@ def _escaped(token: re.Match[str], reading: _Reading) -> list[str]:
 
 
 def _class_end(left: str) -> int:
-    """Return where a class in brackets ends."""
+    """Return the end of a class in brackets."""
     at = 1
     at += left[at] == "^"
     start = at
@@ -184,7 +186,7 @@ def _class_end(left: str) -> int:
 
 
 def _members(whole: str, reading: _Reading) -> list[str]:
-    """Return characters of a class: one, and beside it a dot and a hyphen where it has them."""
+    """Return characters of a class: one, and a dot and a hyphen if it has them."""
     first, hosts = _members_of(whole)
     reading.parts.update(dict.fromkeys(hosts[:1]))
     if len(hosts) > _A_DOZEN:

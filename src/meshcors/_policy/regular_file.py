@@ -1,7 +1,7 @@
-"""The text of a configuration's file: regular files only, opened once, never waited for.
+"""Reads a configuration file: regular files only, without ever blocking.
 
-A pipe could make its reader wait for ever, a device could do anything. What was opened is what is
-looked at and read, whatever its name means by then.
+A pipe could block its reader for ever, and a device could do anything. The file is checked after it
+was opened, so replacing it in between makes no difference.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Final, Literal
 
 MAX_BYTES: Final = 1 << 20
 
-# Opening a pipe would wait for somebody who writes. Windows has no such flag, and no such pipes.
+# Opening a pipe would wait for a writer. Windows has neither this flag nor such pipes.
 _FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class FileError(Exception):
-    """A file that is not read: `kind` is for programs, `hint` is the fix."""
+    """A file cannot be read: `kind` is for programs, `hint` says what to do."""
 
     def __init__(self, kind: Literal["unreadable", "too_large", "not_utf8"], hint: str) -> None:
         self.kind = kind
@@ -27,10 +27,10 @@ class FileError(Exception):
 
 
 def read_text(path: str | Path) -> str:
-    """Return the text of the regular file at `path`, or of the one its symbolic links lead to.
+    """Return the text of the regular file at `path`, following symbolic links.
 
-    Raises `FileError` for one that is missing, unreadable, no regular file, larger than 1 MiB, or
-    not UTF-8.
+    Raises `FileError` if it is missing, unreadable, not a regular file, larger than 1 MiB, or not
+    UTF-8.
     """
     try:
         opened = os.open(Path(path), _FLAGS)
@@ -51,14 +51,14 @@ def read_text(path: str | Path) -> str:
 
 def _refuse_irregular(mode: int) -> None:
     if stat.S_ISFIFO(mode):
-        raise FileError("unreadable", "a pipe, not a regular file: save what it holds as a file")
+        raise FileError("unreadable", "a pipe, not a regular file: save its content as a file")
     if not stat.S_ISREG(mode):
         kind = "directory" if stat.S_ISDIR(mode) else "device"
         raise FileError("unreadable", f"a {kind}, not a regular file: name a file")
 
 
 def _read(opened: int) -> bytes:
-    """Return what is in an open file, one byte more than may be at most."""
+    """Return the content of an open file, up to one byte more than is allowed."""
     parts: list[bytes] = []
     left = MAX_BYTES + 1
     while left and (part := os.read(opened, left)):

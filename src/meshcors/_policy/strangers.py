@@ -1,10 +1,10 @@
-"""Whom a regular expression for origins lets in beside those it is meant for.
+"""Strangers: which unintended origins a regular expression lets in.
 
-It is asked about origins made from those it is meant for: with letters in front of a name and
-behind it, with another character for a dot, another top-level domain, another port, http for https,
-and with what the regex itself repeats or leaves out. Public suffixes say whether a stranger can
-have such a name. A regex may be open in ways that none of them finds; what is found is always true,
-and a regex for which the search cannot be made is unchecked.
+It is tried with variations of the origins it is meant for: letters before or after a name, another
+character in place of a dot, another top-level domain, another port, http for https, and what the
+regex itself repeats or leaves out. Public suffixes tell whether a stranger can own such a name.
+What is found is really open. Nothing found proves nothing, and a regex that cannot be tried counts
+as unchecked.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ _SUBDOMAIN_OF: Final = ".stranger.invalid"
 _SCHEMES: Final = ("https", "http")
 # Their origins. A policy that allows one of them allows any site.
 STRANGERS: Final = tuple(f"{scheme}://{host}" for host in _STRANGER_HOSTS for scheme in _SCHEMES)
-# What is put into a host: what letters, digits, and the edge of a word would let in.
+# What is inserted into a host, to test letters, digits and the edges of words.
 _MADE_UP: Final = ("q", "77", "q-", "-q")
 _OTHER_TOP_LEVEL: Final = ("com", "net", "io", "de", "info", "cloud")
 _LITERAL_DOMAIN: Final = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 _LITERAL_PORT: Final = re.compile(r":[1-9][0-9]{0,4}")
 _PLAIN: Final = re.compile(r"(?:[^\\.^$|?*+()\[\]{}]|\\[.-])*")
 _HOST_PART: Final = re.compile(r"[a-z0-9_.-]+")
-# So much is tried at most: some 0.2 s of the slowest regexes.
+# The limit of what is tried: some 0.2 s for the slowest regexes.
 MOST_STEPS: Final = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """What a regex lets in too many, an origin for each way; ``""`` where none was found.
+    """The unintended origins that a regex lets in, one of each kind; ``""`` if none was found.
 
-    `stranger` is somebody else's origin. `neighbor` is one whose name anyone can get, because
-    names below the public suffix `suffix` are meant. `insecure` is an http one, not loopback.
-    `unchecked` says that there may be others: no origin that the regex is meant for was found, or
-    trying them takes more than `MOST_STEPS`.
+    `stranger` is somebody else's origin. `neighbor` is one that anyone can register, because the
+    regex allows names below the public suffix `suffix`. `insecure` is an http origin other than
+    loopback. `unchecked` means that there may be more: no intended origin was found, or trying them
+    would take more than `MOST_STEPS`.
     """
 
     stranger: str = ""
@@ -58,7 +58,7 @@ class Excess:
 
 
 class _Guess(NamedTuple):
-    """An origin to try; `whole` is a host of which this one lacks an optional character."""
+    """An origin to try; `whole` is its host before an optional character was left out."""
 
     scheme: str
     host: str
@@ -71,11 +71,11 @@ class _Guess(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def excess(regex: Regex) -> Excess:
-    """Return what `regex` lets in; raises `OriginError` for one that RE2 refuses."""
+    """Return the unintended origins that `regex` allows; raises `OriginError` if RE2 refuses it."""
     compiled = CompiledRegex(regex)
     text = regex.pattern.replace("\\", "").lower()
     examples = examples_of(regex.pattern, most_steps=MOST_STEPS)
-    # Its syntax is not read: what is spelled out in it helps.
+    # If its syntax cannot be read, the domains spelled out in it still help.
     seeds = list(dict.fromkeys(map(_origin_like, examples.texts))) or list(_spelled_out(text))
     steps = examples.steps
     sent: list[_Guess] = []
@@ -111,7 +111,7 @@ def excess(regex: Regex) -> Excess:
 
 
 def _is_readable(origin: str) -> bool:
-    """Tell whether browsers send `origin`, or would with other Punycode in it."""
+    """Return whether browsers send `origin`, or would with valid Punycode."""
     try:
         OriginPattern.parse(origin)
     except OriginError as error:
@@ -120,7 +120,7 @@ def _is_readable(origin: str) -> bool:
 
 
 def _is_sent_from_afar(origin: str) -> bool:
-    """Tell whether browsers send `origin`, from another machine."""
+    """Return whether browsers send `origin`, and it is not loopback."""
     try:
         return not OriginPattern.parse(origin).is_loopback
     except OriginError:
@@ -128,7 +128,7 @@ def _is_sent_from_afar(origin: str) -> bool:
 
 
 def _registered(host: str) -> str:
-    """Return what somebody registered for `host`: the public suffix and the label before it."""
+    """Return the registered domain of `host`: its public suffix and the label before it."""
     suffix = public_suffixes().suffix(host).name
     return host[host.rfind(".", 0, max(len(host) - len(suffix) - 1, 0)) + 1 :]
 
@@ -136,25 +136,25 @@ def _registered(host: str) -> str:
 def _judge(
     compiled: CompiledRegex, text: str, meant: Set[str], guess: _Guess
 ) -> tuple[str, str] | None:
-    """Return the origin of a stranger, and the public suffix that is shared with strangers.
+    """Return a stranger's origin, and the public suffix shared with strangers or ``""``; or None.
 
-    ``""`` stands for none. A stranger registered another domain than those in `meant`.
+    A stranger is who registered a domain other than those in `meant`.
     """
     host = guess.host
     if host in _STRANGER_HOSTS or host.endswith(_SUBDOMAIN_OF):
         return str(guess), ""
     if host.rpartition(".")[2].isdigit():
-        return None  # an address: nobody registers one
+        return None  # an address: nobody can register one
     suffix = public_suffixes().suffix(host)
     if suffix.name == host:
-        return None  # nor a suffix by itself
+        return None  # nor a suffix itself
     if guess.whole:
         return (str(guess), "") if _is_cut_short(guess) else None
     domain = _registered(host)
     if domain in meant:
         return None
     if not suffix.listed and suffix.name not in text:
-        return None  # a dot of the regex that was taken for a letter
+        return None  # it stems from a dot of the regex that matches a letter
     suffixes = {public_suffixes().suffix(each).name for each in meant}
     if suffix.name not in suffixes and not any(host.endswith(f".{each}") for each in meant):
         return str(guess), ""  # another top-level domain
@@ -167,7 +167,7 @@ def _judge(
 
 
 def _is_cut_short(guess: _Guess) -> bool:
-    """Tell whether an optional dot, or an optional end of the suffix, makes it another domain."""
+    """Return whether the missing character makes it a different registered domain."""
     whole, short = (public_suffixes().suffix(host) for host in (guess.whole, guess.host))
     if guess.whole.count(".") != guess.host.count("."):
         return _registered(guess.host) != _registered(guess.whole)
@@ -195,7 +195,7 @@ def _shortened(seeds: Iterable[_Guess], optional: Set[str]) -> Iterator[_Guess]:
 
 
 def _origin_like(text: str) -> _Guess:
-    """Return an example of a regex as an origin, or what is nearly one."""
+    """Return an example of a regex as an origin, even if it is not quite one."""
     scheme, _, rest = text.lower().rpartition("://")
     bracket = rest.rfind("]")
     colon = rest.find(":", bracket + 1)
@@ -211,7 +211,7 @@ def _spelled_out(text: str) -> Iterator[_Guess]:
 
 
 def _changed(host: str, made_up: Sequence[str]) -> Iterator[str]:
-    """Yield `host` with something of `made_up` in it, behind it, or over its end."""
+    """Yield variations of `host`: parts of `made_up` inserted or replacing, and other endings."""
     size = len(host)
     yield host + _SUBDOMAIN_OF
     for part in made_up:
@@ -232,7 +232,7 @@ def _changed(host: str, made_up: Sequence[str]) -> Iterator[str]:
 
 @lru_cache(maxsize=256)
 def _other_top_level(name: str) -> list[str]:
-    """Return top-level domains that begin like the one with this `name`, and well-known ones."""
+    """Return well-known top-level domains, and those that begin like `name`."""
     top_level = public_suffixes().top_level if name else ()
     alike = [each for each in top_level if each.startswith(name[:3])]
     return list(dict.fromkeys([*alike, *_OTHER_TOP_LEVEL]))

@@ -1,4 +1,4 @@
-"""Warnings about a policy, each of which points at the line of whoever called this package."""
+"""Warnings about a policy. They point at the line that called this package."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 from typing import Final
 
-# What stands between a user's line and ours: this package, and what copies a policy.
+# Not the caller: this package, and the modules that copy a policy.
 _NOT_CALLERS: Final = (
     f"{Path(__file__).parent.parent}{os.sep}",
     dataclasses.__file__,
@@ -19,21 +19,21 @@ _NOT_CALLERS: Final = (
 
 
 class PolicyWarning(UserWarning):
-    """Something in a policy that has no effect; the policy starts all the same."""
+    """Something in a policy has no effect. The policy works nevertheless."""
 
-    # As ``python -W`` and a traceback name it, and as a user imports it.
+    # The name to import it by is the name for ``python -W``.
     __module__ = "meshcors"
 
 
 def warn(text: str) -> None:
-    """Give a `PolicyWarning` that points at the line of whoever called this package."""
+    """Emit a `PolicyWarning` that points at the line that called this package."""
     warnings.warn(text, PolicyWarning, stacklevel=_level_of_caller())
 
 
 def _level_of_caller() -> int:
-    """Return the ``stacklevel`` that makes `warnings.warn`, in who calls this, name a user's line.
+    """Return the ``stacklevel`` with which `warn` names the innermost line outside this package.
 
-    That is the innermost line outside of this package; Python 3.12 has ``skip_file_prefixes``.
+    From Python 3.12 on, ``skip_file_prefixes`` would do this.
     """
     level = 0
     frame = inspect.currentframe()

@@ -1,4 +1,4 @@
-"""How messages put things: the nearest known name, a file's name, a value on one line."""
+"""Wording of messages: the nearest known name, a file's name, a value on one line."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, known, n=1, cutoff=0.5)
     if near:
         return f"unknown; did you mean {near[0]}?"
-    return f"unknown; known are {', '.join(known)}"
+    return f"unknown; known: {', '.join(known)}"
 
 
 def file_label(path: str | Path, given_by: str) -> str:
-    """Return how a message calls the file at `path`: by its name only if there is one.
+    """Return what a message calls the file at `path`: its name if it exists, else `given_by`.
 
-    Anything else may be a secret that was pasted into the wrong place: it is called by the flag,
-    the variable or the argument that it was `given_by`.
+    Anything else may be a secret that was pasted into the wrong place, so the message names the
+    flag, variable or argument that gave it.
     """
     try:
         return str(path) if os.path.lexists(path) else given_by
@@ -34,18 +34,18 @@ def file_label(path: str | Path, given_by: str) -> str:
 
 
 def shown(value: object) -> str:
-    """Return `value` as Python writes it, cut to a line's length: it may be anything."""
+    """Return the repr of any `value`, cut to the length of a line."""
     try:
         return _REPR.repr(value)
     except ValueError:
-        # Python prints no whole numbers of more than some thousand digits.
+        # Python does not print integers of more than a few thousand digits.
         return f"<{type(value).__name__} too long to print>"
 
 
 def printable(text: str, longest: int | None = None) -> str:
-    """Return `text` without what would end the line or steer a terminal.
+    """Return `text` with characters escaped that would break the line or control a terminal.
 
-    It is cut to `longest` characters, with an ellipsis; None leaves it whole.
+    It is cut to `longest` characters, with an ellipsis, or not at all for None.
     """
     if longest is not None and len(text) > longest:
         text = text[:longest] + "..."

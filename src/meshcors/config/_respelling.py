@@ -27,8 +27,8 @@ _RULES: Final = re.compile(
 )
 # Whole hints that every source has in words of its own.
 _HINTS: Final[Mapping[tuple[str, Source], str]] = {
-    (SEVERAL_ORIGINS, "variable"): "several origins with blanks between: separate them by commas",
-    (SEVERAL_ORIGINS, "flag"): "several origins with blanks between: repeat the flag",
+    (SEVERAL_ORIGINS, "variable"): "several origins with spaces between: separate them by commas",
+    (SEVERAL_ORIGINS, "flag"): "several origins with spaces between: repeat the flag",
     (KEY_HINT, "file"): "write key: {header: model-api-key, valuesFile: PATH}",
     (KEY_HINT, "variable"): "write MESHCORS_KEY_HEADER and MESHCORS_KEY_VALUES_FILE",
 }
