@@ -351,7 +351,7 @@ BESIDE = {"corsPolicy": {"allowOrigins": [UI]}}
 @pytest.mark.parametrize(
     ("fields", "hint"),
     [
-        ({"uncovered": "app"}, "uncovered: write it beside rules, at the top of the file ["),
+        ({"uncovered": "app"}, "uncovered: write it next to rules, at the top of the file ["),
         ({"exposeHeaders": ["x"]}, "exposeHeaders: belongs inside corsPolicy ["),
         ({"exemptPaths": ["/x"]}, "exemptPaths: belongs inside key ["),
         ({"pathprefix": "/x"}, "pathprefix: unknown; did you mean pathPrefix? ["),
@@ -397,7 +397,7 @@ def by_key(value: str, **conditions: object) -> dict[str, Any]:
     return {"match": [{"headers": {"model-api-key": {"exact": value}}, **conditions}]}
 
 
-TAKEN = "only hosts, uri.prefix (by whole segments) and corsPolicy are taken; ignored: "
+TAKEN = "only hosts, uri.prefix (by whole segments) and corsPolicy are read; ignored: "
 
 
 def test_the_original_file_says_what_is_dangerous() -> None:
@@ -578,7 +578,7 @@ def test_another_kind_is_refused_in_a_line(file: Any, kind: str, count: int) -> 
     ):
         with pytest.raises(PolicyError) as error:
             read(path)
-        hint = "give a policy, rules or a VirtualService"
+        hint = "write a policy, rules or a VirtualService"
         assert str(error.value) == f"{path}: kind: {kind}: {hint} [file_of_other_kind]"
 
 

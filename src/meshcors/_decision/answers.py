@@ -1,7 +1,7 @@
-"""What a decision comes to: an answer that is given here, or leave for the app to answer.
+"""The outcomes of a decision: an answer that is sent here, or permission for the app to answer.
 
-Answers are ready-made, in the form of both protocols. Refusals are problem details (RFC 9457); they
-repeat nothing of the request and nothing of the policy.
+Answers are compiled, for both ASGI and WSGI. Refusals are problem details (RFC 9457) that repeat
+nothing from the request or the policy.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ Fields: TypeAlias = "tuple[tuple[str, str], ...]"
 
 
 class Answer:
-    """An answer that is given here, without the app.
+    """An answer that is sent here, without the app.
 
-    `status` (an int), `reason` (for logs and metrics), the header fields as `headers` (pairs of
+    It has a `status`, a `reason` for logs and metrics, the header fields as `headers` (pairs of
     `str`, for WSGI) and as `raw_headers` (pairs of `bytes`, for ASGI), and the whole `body`.
     """
 
@@ -51,9 +51,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Proceed:
-    """The app runs, and its fields leave through `merge` (WSGI) or `merge_raw` (ASGI).
+    """The app answers, and its header fields go through `merge` (WSGI) or `merge_raw` (ASGI).
 
-    `reason` is what a browser would make of it: ``allowed``, ``origin_not_allowed`` or
+    `reason` says what a browser will do with the answer: ``allowed``, ``origin_not_allowed`` or
     ``no_origin``.
     """
 
@@ -63,9 +63,9 @@ class Proceed:
 
 
 def problem_answer(reason: Reason, *headers: tuple[str, str]) -> Answer:
-    """Return the problem+json answer (RFC 9457) for `reason`, with `headers` after its own.
+    """Return the problem+json answer (RFC 9457) for `reason`, with `headers` appended.
 
-    It repeats nothing of the request and nothing of the policy.
+    It repeats nothing from the request or the policy.
     """
     status, title, detail = _PROBLEMS[reason]
     content = {
@@ -106,14 +106,14 @@ _PROBLEMS: Final[dict[str, tuple[int, str, str]]] = {
 
 
 def field(name: str, values: Iterable[str]) -> Fields:
-    """Return the field `name` with the list `values`, or none without values."""
+    """Return the field `name` with the list `values`; no field if there are no values."""
     value = ", ".join(values)
     return ((name, value),) if value else ()
 
 
 # What the ready-made apps answer to a real request.
 NO_ROUTE: Final = problem_answer("no_route")
-# The answer to an exception that nothing below has answered, in Starlette's words.
+# The answer to an unhandled exception, with Starlette's text.
 INTERNAL_SERVER_ERROR: Final = Answer(
     500,
     "app_failed",
@@ -121,14 +121,14 @@ INTERNAL_SERVER_ERROR: Final = Answer(
     b"Internal Server Error",
 )
 
-# To an origin that is not allowed, by the Vary that the policy asks for.
+# The answers to an origin that is not allowed, by the Vary of the policy.
 ORIGIN_REFUSALS: Final[dict[tuple[str, ...], Answer]] = {
     vary: problem_answer(
         "origin_not_allowed", ("x-content-type-options", "nosniff"), *field("vary", vary)
     )
     for vary in ((), ("Origin",))
 }
-# To a request whose key is not right; CORS fields are merged in.
+# The answers to a request without an accepted key, before CORS fields are merged in.
 KEY_REFUSALS: Final[dict[Reason, Answer]] = {
     "key_missing": problem_answer("key_missing", ("www-authenticate", "APIKey")),
     "key_unknown": problem_answer("key_unknown"),

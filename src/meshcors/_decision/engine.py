@@ -112,7 +112,7 @@ class Engine:
     def _answers_to(self, origin: bytes) -> _CompiledAnswers:
         if len(origin) <= MAX_ORIGIN_BYTES:
             return self._cached_answers(origin)
-        # Too long to be cached; blanks apart, also too long to be an origin.
+        # Too long to be cached, and, apart from white space, too long for an origin.
         return self._find_answers(origin)
 
     def _find_answers(self, origin: bytes) -> _CompiledAnswers:
@@ -187,7 +187,7 @@ def _is_true(value: bytes) -> bool:
 
 
 def _is_own(origin: bytes, host: bytes) -> bool:
-    """Tell whether `origin` names the same host and port as the Host field (RFC 9110 7.2)."""
+    """Return whether `origin` has the host and port of the Host field (RFC 9110 7.2)."""
     scheme, _, authority = origin.partition(b"://")
     default_port = {b"http": b":80", b"https": b":443"}.get(scheme)
     own = host.strip(_BLANK).lower()

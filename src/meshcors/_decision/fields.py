@@ -1,6 +1,6 @@
-"""The header fields of requests and responses: collected, merged, in the form of ASGI or WSGI.
+"""Header fields: collected from requests and merged into responses, for ASGI and WSGI.
 
-Names are compared in lower case. ASGI carries fields as `bytes`, WSGI as `str`.
+Names are compared without case. ASGI represents fields as `bytes`, WSGI as `str`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ Wire = TypeVar("Wire", bytes, str)
 
 
 def merge_vary(values: Iterable[str], names: Iterable[str]) -> str | None:
-    """Return one Vary value (RFC 9110 12.5.5) that has all of `values` and each of `names` once.
+    """Return a Vary value (RFC 9110 12.5.5) with all of `values`, and each of `names` once.
 
-    None where `values` say it all already, as ``*`` does.
+    None if `values` already cover the names, as ``*`` does.
     """
     present = [element for value in values for element in list_elements(value)]
     lowered = {element.lower() for element in present}
@@ -29,11 +29,11 @@ def merge_vary(values: Iterable[str], names: Iterable[str]) -> str | None:
 def collect(
     headers: Iterable[tuple[bytes, bytes]], wanted: frozenset[bytes], limit: int
 ) -> dict[bytes, bytes]:
-    """Return the `wanted` fields of a request, each once, in one pass over its header lines.
+    """Return the `wanted` fields of a request, in one pass over its header lines.
 
-    `headers` are pairs with lower-case names, as ASGI has them. Several lines of one field are
-    joined with a comma (RFC 9110 5.3). A value that is longer than `limit` bytes already is not
-    made longer still, so that hostile repetition costs no more than its own length.
+    `headers` are pairs with lower-case names, as in ASGI. Several lines of one field are joined
+    with a comma (RFC 9110 5.3), but nothing is added to a value of more than `limit` bytes, so that
+    hostile repetition costs no more than its own length.
     """
     found: dict[bytes, bytes] = {}
     for name, value in headers:
@@ -45,21 +45,21 @@ def collect(
     return found
 
 
-# As most apps write the commonest fields: known without another look at their letters.
+# The commonest fields, as most apps write them; recognized without a case conversion.
 _COMMONEST: Final = ("content-length", "content-type", "Content-Length", "Content-Type")
 
 
 class WireForm(Generic[Wire]):
-    """How fields are carried: as `str` in WSGI, as latin-1 `bytes` in ASGI.
+    """The representation of fields: `str` in WSGI, latin-1 `bytes` in ASGI.
 
-    `kind` is that type, `encode` makes it of a text. Apps are careless with it: what they send is
-    read by `text_of`.
+    `type` is that type, and `encode` converts a text to it. Apps may send other types, which
+    `text_of` reads.
     """
 
-    __slots__ = ("cors", "cors_and_vary", "encode", "kind", "plain", "vary")
+    __slots__ = ("cors", "cors_and_vary", "encode", "plain", "type", "vary")
 
-    def __init__(self, kind: type[Wire], encode: Callable[[str], Wire]) -> None:
-        self.kind: type[Wire] = kind
+    def __init__(self, wire_type: type[Wire], encode: Callable[[str], Wire]) -> None:
+        self.type: type[Wire] = wire_type
         self.encode: Callable[[str], Wire] = encode
         self.vary: Wire = encode("vary")
         self.cors: frozenset[Wire] = frozenset(encode(name) for name in CORS_RESPONSE_HEADERS)
@@ -67,22 +67,22 @@ class WireForm(Generic[Wire]):
         self.plain: frozenset[Wire] = frozenset(encode(name) for name in _COMMONEST)
 
     def fields(self, fields: Iterable[tuple[str, str]]) -> list[tuple[Wire, Wire]]:
-        """Return `fields` in this form."""
+        """Return `fields` in this representation."""
         return [(self.encode(name), self.encode(value)) for name, value in fields]
 
 
 def latin1(text: str) -> bytes:
-    """Return the bytes that carry `text` in a field (RFC 9110 5.5, obs-text included)."""
+    """Return `text` as the bytes of a field (RFC 9110 5.5, including obs-text)."""
     return text.encode("latin-1")
 
 
 def text(value: bytes) -> str:
-    """Return the text of a field's value: `latin1` turned round."""
+    """Return the text of a field's value: the inverse of `latin1`."""
     return value.decode("latin-1")
 
 
 def text_of(value: object) -> str:
-    """Return the text of a field's name or value, whatever type an app has given it."""
+    """Return the text of a field's name or value, whatever its type."""
     return text(bytes(value)) if isinstance(value, bytes | bytearray | memoryview) else str(value)
 
 
@@ -91,11 +91,11 @@ BYTES: Final = WireForm[bytes](bytes, latin1)
 
 
 class Merge(Generic[Wire]):
-    """What turns an app's response fields into those that leave the process.
+    """Turns the response fields of an app into those that are sent.
 
-    The app's own CORS fields are dropped, in any letter case; the names `vary` are merged into its
-    Vary; the fields `own` are appended. All else stays as it was, objects and order included, and
-    the app's list is never changed.
+    CORS fields of the app are dropped, in any letter case. The names in `vary` are merged into its
+    Vary, and the fields `own` are appended. Everything else stays as it was, including objects and
+    order, and the app's list is not modified.
     """
 
     __slots__ = ("_own", "_special", "_tail", "_vary", "_wire")
@@ -108,18 +108,18 @@ class Merge(Generic[Wire]):
         self._own: list[tuple[Wire, Wire]] = wire.fields(own)
         line = [("vary", ", ".join(vary))] if vary else []
         self._tail: list[tuple[Wire, Wire]] = wire.fields(line) + self._own
-        # With nothing to merge, the app's Vary is a field like any other.
+        # Without names to merge, Vary is a field like any other.
         self._special: frozenset[Wire] = wire.cors_and_vary if vary else wire.cors
 
     def __call__(self, headers: Iterable[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
-        """Return the fields to send where the app sent `headers`, pairs of name and value."""
-        special, plain, kind = self._special, self._wire.plain, self._wire.kind
+        """Return the fields to send instead of the app's `headers`, pairs of name and value."""
+        special, plain, wire_type = self._special, self._wire.plain, self._wire.type
         merged: list[tuple[Wire, Wire]] = []
         vary: list[tuple[Wire, Wire]] = []
         place = 0
         for field in headers:
             name = field[0]
-            if name.__class__ is not kind:
+            if name.__class__ is not wire_type:
                 name = self._wire.encode(text_of(name))
             elif name in plain:
                 merged.append(field)

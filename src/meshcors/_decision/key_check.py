@@ -1,4 +1,4 @@
-"""The check of the header key: is it there, is it right, and does its path need one."""
+"""The check of the header key: whether it is present, accepted, and needed for the path."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _BLANK: Final = b" \t"
 class KeyCheck:
     """The check of one key.
 
-    `field` is the name of its header. `is_right` tells of a value as it was sent, b"" for none,
-    whether it is right; a no is not yet a refusal (see `refuse`). Its time does not tell which
-    value matched.
+    `field` is the name of its header. `is_right` tests a value as it was sent, b"" for none; its
+    time does not depend on which value matches. Call `refuse` where it returns False: the path may
+    be exempt.
     """
 
     def __init__(self, key: HeaderKey) -> None:
         self.field = latin1(key.name)
         self.is_right: Callable[[bytes], bool] = (
-            _is_there if key.values is None else key.values.comparison()
+            _is_present if key.values is None else key.values.comparison()
         )
         self._exempt = frozenset(path for path in key.exempt_paths if not path.endswith("/*"))
         self._exempt_below = tuple(
@@ -39,12 +39,12 @@ class KeyCheck:
         return "key_unknown" if sent else "key_missing"
 
     def _is_exempt(self, path: str) -> bool:
-        # Without its last slash: /public/ is not below /public, many routers take it for the same.
+        # Without a trailing slash, because many routers treat /public/ like /public.
         below = path.removesuffix("/") or "/"
         if path not in self._exempt and not below.startswith(self._exempt_below):
             return False
         return is_plain_path(path)
 
 
-def _is_there(given: bytes) -> bool:
+def _is_present(given: bytes) -> bool:
     return bool(given.strip(_BLANK))

@@ -1,6 +1,7 @@
-"""The answer to a preflight of an allowed origin: what it lists, and what a browser makes of it.
+"""The answer to the preflight of an allowed origin: what it lists, and how a browser judges it.
 
-It tells the whole truth whatever was asked, so that the browser's console names what is missing.
+It lists everything that is allowed, whatever was requested, so that the browser's console names
+what is missing.
 """
 
 from __future__ import annotations
@@ -17,16 +18,17 @@ from meshcors._policy.headers import (
 )
 from meshcors._policy.policy import Policy
 
-# What a request's list may cost: a browser's own list is far shorter.
+# Limits on what a request may list; the lists of browsers are far shorter.
 MAX_LIST_BYTES: Final = 4096
 MAX_MIRRORED_NAMES: Final = 64
 MAX_MIRRORED_METHOD_BYTES: Final = 64
 
 
 class PreflightAnswers:
-    """What a preflight of an allowed origin is answered, and what a browser makes of it.
+    """The answers to preflights of allowed origins, and how a browser judges them.
 
-    With credentials ``*`` has no meaning to a browser, so the answer repeats what was requested.
+    With credentials, browsers do not treat ``*`` as a wildcard, so the answer repeats what was
+    requested.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -62,7 +64,7 @@ class PreflightAnswers:
         )
 
     def reason(self, method: bytes, names: bytes) -> Reason:
-        """Return what a browser makes of the answer, in the order of Fetch 4.8, step 7."""
+        """Return how a browser judges the answer, in the order of Fetch 4.8, step 7."""
         if not self._allows_method(method):
             return "method_not_allowed"
         return "allowed" if self._allows_headers(names) else "header_not_allowed"
@@ -83,7 +85,7 @@ class PreflightAnswers:
         return all(name in self._names for name in requested)
 
     def fields(self, cors: Fields, method: bytes, names: bytes, private: bool) -> Fields:
-        """Return the answer's fields; `cors` are those of its origin, the rest the request's."""
+        """Return the answer's fields. `cors` are those of the origin; the rest is the request's."""
         allow_methods, allow_headers = self._allow_methods, self._allow_headers
         if self._mirrors_method:
             mirrored = _mirrored_method(method)
@@ -102,13 +104,13 @@ class PreflightAnswers:
 
 
 def _mirrored_method(method: bytes) -> str | None:
-    """Return the requested method if it may be repeated in an answer."""
+    """Return the requested method, or None if it cannot be repeated in an answer."""
     sent = text(method)
     return sent if len(sent) <= MAX_MIRRORED_METHOD_BYTES and is_token(sent) else None
 
 
 def _mirrored_names(names: bytes) -> list[str] | None:
-    """Return the requested names, each once, if they may be repeated in an answer."""
+    """Return the requested names, each once, or None if they cannot be repeated in an answer."""
     if len(names) > MAX_LIST_BYTES:
         return None
     requested = dict.fromkeys(list_elements(text(names.lower())))
@@ -118,5 +120,5 @@ def _mirrored_names(names: bytes) -> list[str] | None:
 
 
 def origin_vary(policy: Policy) -> tuple[str, ...]:
-    """Return what every answer depends on: the Origin, unless all are allowed alike."""
+    """Return what every answer depends on: the Origin, unless every origin is allowed."""
     return () if "*" in policy.allow_origins else ("Origin",)

@@ -1,6 +1,6 @@
-"""The one decision for several rules: the URL picks the engine, the engine decides.
+"""The one decision for several rules: the URL picks the engine, and the engine decides.
 
-Pure, as `engine` is, and compiled once.
+Pure and compiled once, like `engine`.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from meshcors._policy.rules import RuleSet
 
 Uncovered = TypeVar("Uncovered", bound="Answer | None")
 
-# What a URL gets that no rule covers, where nobody else answers; preflights too, without CORS.
+# The answer to a URL that no rule covers, also to preflights, without CORS.
 NO_RULE: Final = problem_answer("no_rule")
 
-_LEAST_CACHED_ORIGINS: Final = 16
+_MIN_CACHED_ORIGINS: Final = 16
 
 
 class RuleEngine(Generic[Uncovered]):
     """Compiled rules, with the interface of `Engine`.
 
-    `uncovered` is the decision for a URL that no rule covers: an answer, or None where the app is
-    to answer as if nothing stood before it. A URL in doubt (see `RuleMap`) is always answered
+    `uncovered` is the decision for a URL that no rule covers: an answer, or None to let the app
+    answer as if there were no middleware. The answer to a URL in doubt (see `RuleMap`) is always
     `NO_RULE`.
     """
 
     def __init__(self, rules: RuleSet, uncovered: Uncovered) -> None:
         policies = dict.fromkeys(rule.policy for rule in rules.rules)
-        # All engines together keep about as many origins ready as one would.
-        cached = max(_LEAST_CACHED_ORIGINS, CACHED_ORIGINS // len(policies))
+        # All engines together cache about as many origins as a single one.
+        cached = max(_MIN_CACHED_ORIGINS, CACHED_ORIGINS // len(policies))
         engines = {policy: Engine(policy, cached_origins=cached) for policy in policies}
         self._deciders: RuleMap[Engine | _SameForAll[Uncovered] | _SameForAll[Answer]] = RuleMap(
             rules,
@@ -62,7 +62,7 @@ class RuleEngine(Generic[Uncovered]):
 
 
 class _SameForAll(Generic[Uncovered]):
-    """Decides everything alike."""
+    """Makes the same decision for every request."""
 
     def __init__(self, decision: Uncovered) -> None:
         self._decision = decision
@@ -75,7 +75,7 @@ class _SameForAll(Generic[Uncovered]):
 
 
 def uncovered_answer(source: Policy | RuleSet) -> Answer | None:
-    """Return what middleware answers where no rule covers a URL; None lets the app answer."""
+    """Return what middleware answers to a URL that no rule covers; None lets the app answer."""
     return NO_RULE if isinstance(source, RuleSet) and source.refuses_uncovered else None
 
 

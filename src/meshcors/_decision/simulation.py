@@ -1,4 +1,4 @@
-"""What a service inside the middleware answers, for the tools that judge it: no server, no app."""
+"""What a service with the middleware would answer: for tools, without a server and an app."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class AnyEngine(Protocol):
 def simulate(
     engine: AnyEngine, method: str, path: str, fields: Iterable[tuple[str, str]]
 ) -> tuple[int, Fields]:
-    """Return the status and the fields that a request with these `fields` (lower case) gets.
+    """Return the status and the fields of the answer to a request with these `fields` (lower case).
 
-    Where `engine` lets the app answer, the app answers 200 without any fields of its own.
+    If `engine` lets the app answer, that is a 200 without fields of its own.
     """
     decision = engine.decide(method, path, dict(BYTES.fields(fields)))
     if isinstance(decision, Answer):

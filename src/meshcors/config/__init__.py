@@ -1,4 +1,4 @@
-"""A policy written elsewhere: in ``MESHCORS_*`` variables, or in a YAML, JSON or TOML file."""
+"""Policies from ``MESHCORS_*`` variables and from YAML, JSON and TOML files, and back."""
 
 from meshcors.config._loading import from_environment, from_file, rules_from_file
 from meshcors.config._writing import to_document, to_environment

@@ -1,6 +1,6 @@
-"""A YAML, JSON or TOML file as plain data, or one clear line that says what is wrong with it.
+"""Reads YAML, JSON and TOML files as plain data; a problem is one clear line.
 
-YAML is read without tags and without aliases: a configuration needs neither.
+YAML tags and aliases are refused, because a configuration needs neither.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ _UNREAD: Final[dict[str, ProblemCode]] = {
     "too_large": "file_too_large",
     "not_utf8": "file_not_utf8",
 }
-# The YAML reader takes quadratic time in the depth.
+# The time that the YAML reader takes is quadratic in the depth.
 _MAX_DEPTH: Final = 64
 
-# What tomllib quotes of a file, more than a character, as the name that stands twice.
+# What tomllib quotes from a file, such as the name of a duplicate key, unless it is one character.
 _QUOTED: Final = re.compile(r""" [('"].{3,}['")]""", re.DOTALL)
 
-# The one thing that Python's parsers of JSON and TOML refuse without a place.
-_LONG_NUMBER: Final = "a number of too many digits"
+# The only error of Python's JSON and TOML parsers without a place.
+_LONG_NUMBER: Final = "a number with too many digits"
 
 
 def read_documents(path: str | Path, given_by: str = "path") -> list[object]:
-    """Return what the file at `path` holds: mappings, lists, texts, numbers, booleans and None.
+    """Return the documents in the file at `path` as plain data.
 
-    ``.json`` and ``.toml`` by their suffix are one document, all else is YAML, of any number, which
-    needs the extra ``dummy`` or ``cli``. Raises `PolicyError` for a file that is missing,
-    unreadable, no regular file, larger than 1 MiB, not UTF-8, or malformed. `given_by` is the flag,
-    variable or argument that gave the path: a path where nothing is may be a secret, and is not
-    shown.
+    A ``.json`` or ``.toml`` file is one document. Any other file is YAML with any number of
+    documents, and needs the extra ``dummy`` or ``cli``. Raises `PolicyError` for a file that is
+    missing, unreadable, not a regular file, larger than 1 MiB, not UTF-8, or malformed. `given_by`
+    is the flag, variable or argument that gave the path; messages name it if there is no file at
+    `path`, because such a path may be a secret.
     """
     try:
         return _documents(path, given_by)
     except PolicyError as error:
         problems = error.problems
-    # Raised anew, for what led to it has the path, and may quote the file.
+    # Raised anew, without the original exception, which has the path and may quote the file.
     raise PolicyError(problems)
 
 
@@ -56,7 +56,7 @@ def _documents(path: str | Path, given_by: str) -> list[object]:
         code = _UNREAD[error.kind]
         if error.kind != "unreadable":
             raise _wrong(path, code, error.hint) from None
-        # What is wrong is the path that was given, and not what is in the file.
+        # The problem is the path that was given, not what is in the file.
         named = str(path) if file_label(path, "") else ""
         raise PolicyError([Problem(code, given_by, named, error.hint)]) from None
     path = Path(path)
@@ -68,9 +68,9 @@ def _documents(path: str | Path, given_by: str) -> list[object]:
 
 
 def only_document(path: str | Path, documents: list[object]) -> object:
-    """Return the one document of the file at `path`, None for none; several are refused."""
+    """Return the only document of the file at `path`, or None; several are refused."""
     if len(documents) > 1:
-        raise _wrong(path, "file_malformed", "one document is read here, not several")
+        raise _wrong(path, "file_malformed", "write one document, not several")
     return documents[0] if documents else None
 
 
@@ -83,7 +83,7 @@ def _read_json(path: Path, text: str) -> list[object]:
         found: dict[str, Any] = {}
         for name, value in pairs:
             if name in found:
-                raise _wrong(path, "file_duplicate_key", "a field stands twice")
+                raise _wrong(path, "file_duplicate_key", "a field is given twice")
             found[name] = value
         return found
 
@@ -120,22 +120,22 @@ def _read_yaml(path: Path, text: str) -> list[object]:
     # The warning would quote the file.
     yaml.composer.warn_double_anchors = False
     try:
-        _refuse_what_is_not_needed(yaml.parse(text))
+        _refuse_tags_and_aliases(yaml.parse(text))
         return [document for document in yaml.load_all(text) if document is not None]
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
-        # Of a duplicate key it would also tell name and values, of a tag what stands there.
+        # The rest would quote a duplicate key with its values, or a tag.
         reason = re.split(' "| handle ', error.problem or error.context or "malformed")[0]
         if error.context == "while scanning an alias":
-            reason = f'{reason}; an asterisk is a string only in quotes: quote it: "*"'
+            reason = f'{reason}; quote the asterisk: "*"'
         raise _wrong(path, "file_malformed", f"{place}{reason}") from None
     except (YAMLError, ValueError) as error:
         raise _wrong(path, "file_malformed", str(error).partition("\n")[0]) from None
 
 
-def _refuse_what_is_not_needed(events: Iterable[Any]) -> None:
-    """Refuse tags, aliases (nested, they stand for any number of values) and deep nesting."""
+def _refuse_tags_and_aliases(events: Iterable[Any]) -> None:
+    """Refuse tags, aliases (which can be nested to expand without limit) and deep nesting."""
     from ruamel.yaml.composer import ComposerError
     from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
@@ -145,7 +145,7 @@ def _refuse_what_is_not_needed(events: Iterable[Any]) -> None:
         if depth > _MAX_DEPTH:
             raise ComposerError(None, None, "nested too deeply", event.start_mark)
         if isinstance(event, AliasEvent):
-            hint = "write the value out: no aliases here"
+            hint = "aliases are not supported: write the value out"
             raise ComposerError(None, None, hint, event.start_mark)
         if getattr(event, "tag", None) is not None:
-            raise ComposerError(None, None, "no tags here", event.start_mark)
+            raise ComposerError(None, None, "tags are not supported", event.start_mark)

@@ -12,8 +12,8 @@ from meshcors._policy.wording import did_you_mean
 from meshcors.config._options import OPTIONS, OTHER_VARIABLES
 from meshcors.config._settings import Settings, hint_of_other_library, keep, note_near_origins
 
-# Kubernetes tells every pod of the services in its namespace: one that is called "meshcors"
-# appears as MESHCORS_SERVICE_HOST, MESHCORS_PORT and their like.
+# Kubernetes sets such variables in every pod for each service of its namespace. For a service named
+# "meshcors" they are MESHCORS_SERVICE_HOST, MESHCORS_PORT and so on.
 _SERVICE_LINK: Final = re.compile(
     r"MESHCORS_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
 )

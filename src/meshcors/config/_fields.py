@@ -10,7 +10,7 @@ from typing import Final, cast
 from meshcors._policy.errors import Problem
 from meshcors._policy.wording import shown
 
-# What a mapping holds, by the last of the keys that lead to it.
+# What to write for a mapping, by the last key of its path.
 _MAPPINGS: Final = {
     "": "a file is a mapping of fields, such as allowOrigins: [...]",
     "corsPolicy": "write a mapping of fields, such as allowOrigins: [...]",
@@ -20,13 +20,13 @@ _MAPPINGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class FieldPath:
-    """A place in a file: the `file` as the user named it, and the `keys` that lead there."""
+    """The path of a field: the `file` as the user named it, and the `keys` in it."""
 
     file: str | Path
     keys: str = ""
 
     def at(self, key: str | int) -> FieldPath:
-        """Return the place of the field `key`, or of the item `key` of a list."""
+        """Return the path of the field `key` in this one, or of the list item number `key`."""
         if isinstance(key, int):
             return FieldPath(self.file, f"{self.keys}[{key}]")
         return FieldPath(self.file, f"{self.keys}.{key}" if self.keys else key)
@@ -35,13 +35,13 @@ class FieldPath:
         return f"{self.file}: {self.keys}" if self.keys else str(self.file)
 
 
-def read_mapping(problems: list[Problem], data: object, place: FieldPath) -> dict[str, object]:
-    """Return the fields of a file's plain `data`; what is no mapping is a problem and has none."""
+def read_mapping(problems: list[Problem], data: object, where: FieldPath) -> dict[str, object]:
+    """Return the fields of the mapping `data`; anything else is a problem and has none."""
     if data is None:
         return {}
     if not isinstance(data, Mapping):
-        hint = _MAPPINGS.get(place.keys.rpartition(".")[2], "write a mapping of fields")
-        problems.append(Problem("not_a_mapping", str(place), "", hint))
+        hint = _MAPPINGS.get(where.keys.rpartition(".")[2], "write a mapping of fields")
+        problems.append(Problem("not_a_mapping", str(where), "", hint))
         return {}
     return {
         name if isinstance(name, str) else shown(name): item

@@ -13,7 +13,7 @@ from meshcors.config._settings import Settings, keep
 
 
 def read_flags(problems: list[Problem], flags: Mapping[str, object]) -> Settings:
-    """Read the pod's flags: their values by option name."""
+    """Return the options in the pod's `flags`, which are values by option name."""
     settings: Settings = {}
     for option in OPTIONS:
         if option.flag and option.name in flags:

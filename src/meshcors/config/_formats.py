@@ -1,4 +1,4 @@
-"""How each kind of value is written in variables, files and flags."""
+"""How each type of value is written in variables, files and flags."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DURATION: Final = re.compile(r"(?=\d)(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})
 
 
 class SpellingError(ValueError):
-    """A value that its source cannot be read as: `code` for programs, `hint` for people."""
+    """A source has a value in a wrong format: `code` is for programs, `hint` for people."""
 
     def __init__(self, code: ProblemCode, hint: str) -> None:
         super().__init__(hint)
@@ -34,7 +34,7 @@ class SpellingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ValueFormat:
-    """How one kind of value is written.
+    """How one type of value is written.
 
     `read_text` reads an environment variable's text, `read_data` a file's plain data; both raise
     `SpellingError`. `print_text` and `print_data` are their inverses.
@@ -58,10 +58,11 @@ def _is_json_list(text: str) -> bool:
 
 
 def _split(text: str) -> list[str]:
-    """Read a list of the environment; one that is written as JSON is refused by that name."""
+    """Read a list from a variable; refuse one that is written as JSON."""
     if _is_json_list(text):
         raise SpellingError(
-            "json_list", "no JSON here: separate the items by commas, without brackets and quotes"
+            "json_list",
+            "do not write JSON: separate the items by commas, without brackets and quotes",
         )
     return _items(text)
 
@@ -72,7 +73,7 @@ def _join(values: object) -> str:
         if [text] != _items(text):
             raise SpellingError(
                 "comma_in_list",
-                f"number {number}: commas and blanks separate items in the environment: use a file",
+                f"number {number}: commas separate items in the environment: use a file",
             )
     joined = ",".join(texts)
     _split(joined)
@@ -80,7 +81,7 @@ def _join(values: object) -> str:
 
 
 def read_origin(text: str) -> AllowedOrigin:
-    """Read an origin of the environment or of a flag: ``regex:`` marks a regular expression."""
+    """Read an origin from a variable or a flag; ``regex:`` marks a regular expression."""
     return Regex(text.removeprefix("regex:")) if text.startswith("regex:") else text
 
 
@@ -99,7 +100,7 @@ def flag_items(flag: str, values: Iterable[str], value_format: ValueFormat) -> l
     items = list(values)
     for item in items:
         if _is_json_list(item):
-            raise SpellingError("json_list", "no JSON here: repeat the flag")
+            raise SpellingError("json_list", "do not write JSON: repeat the flag")
         several = _items(item)
         if len(several) > 1 and not item.startswith("regex:"):
             if value_format is NAMES:
@@ -111,7 +112,7 @@ def flag_items(flag: str, values: Iterable[str], value_format: ValueFormat) -> l
 
 
 def _origins_from_data(data: object) -> object:
-    """Read Istio's allowOrigins: texts, or StringMatch mappings of one key."""
+    """Read Istio's allowOrigins: strings, or StringMatch mappings with one key."""
     if not isinstance(data, list):
         return data
     return [_origin_from_data(item) for item in cast("list[object]", data)]

@@ -1,7 +1,7 @@
-"""A policy from where it is written: keywords, the environment, a file, flags.
+"""Loads a policy, or rules, from the environment, a file and flags.
 
-A flag beats the environment and the environment beats the file, option by option. Whatever is wrong
-is named as its source spells it, all of it at once.
+For each option, a flag beats the environment, and the environment beats the file. Every problem is
+named as its source spells it, and all are reported at once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from meshcors.config._settings import make_policy
 def with_uncovered(
     source: Policy | RuleSet, uncovered: Uncovered | None, label: str
 ) -> Policy | RuleSet:
-    """Return `source` with the `uncovered` that `label` gives, if it gives one."""
+    """Return `source` with this `uncovered`, unless it is None; `label` is who gives it."""
     if uncovered is None:
         return source
     if isinstance(source, Policy):
@@ -42,9 +42,9 @@ def with_uncovered(
 def from_environment(environ: Mapping[str, str] = os.environ) -> Policy:
     """Return the policy that the ``MESHCORS_*`` variables of `environ` describe.
 
-    Lists are separated by commas, an empty variable is treated as unset. ``MESHCORS_CONFIG``
-    names a file (see `from_file`) whose options the other variables beat. Raises `PolicyError`,
-    also for unknown ``MESHCORS_*`` names, and for a file of rules.
+    The items of a list are separated by commas, and an empty variable is treated as unset.
+    ``MESHCORS_CONFIG`` names a file (see `from_file`); other variables override its options. Raises
+    `PolicyError`, also for unknown ``MESHCORS_*`` variables, and if the file holds rules.
     """
     loaded = load(None, environ)
     if isinstance(loaded, RuleSet):
@@ -53,10 +53,11 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Policy:
 
 
 def from_file(path: str | Path) -> Policy:
-    """Return the policy in the file at `path`: YAML, JSON or TOML, as Istio writes a corsPolicy.
+    """Return the policy in the YAML, JSON or TOML file at `path`, which is like Istio's corsPolicy.
 
-    The file holds ``corsPolicy`` and, optionally, ``key``; or the fields of the corsPolicy beside
-    ``key``. Raises `PolicyError`, for a file of rules too (see `rules_from_file`).
+    The file has a field ``corsPolicy`` and optionally ``key``, or the fields of the corsPolicy
+    themselves and optionally ``key``. Raises `PolicyError`, also if the file holds rules (see
+    `rules_from_file`).
     """
     documents = read_documents(path)
     if holds_rules(documents):
@@ -65,12 +66,17 @@ def from_file(path: str | Path) -> Policy:
 
 
 def rules_from_file(path: str | Path) -> RuleSet:
-    """Return the rules in the file at `path`: YAML, JSON or TOML.
+    """Return the rules in the YAML, JSON or TOML file at `path`.
 
-    The file holds a list ``rules``, each with ``corsPolicy``, ``key``, ``hosts`` and
-    ``pathPrefix``, and optionally ``uncovered`` (see `RuleSet`); or VirtualServices, whose hosts,
-    ``uri.prefix`` and ``corsPolicy`` are taken (a `PolicyWarning` says what is not); or a single
-    policy (see `from_file`), for every URL. Raises `PolicyError`.
+    The file holds one of these:
+
+    - a list ``rules``, each with ``corsPolicy``, ``key``, ``hosts`` and ``pathPrefix``, and
+      optionally ``uncovered`` (see `RuleSet`);
+    - VirtualServices, of which the hosts, ``uri.prefix`` and ``corsPolicy`` are read (a
+      `PolicyWarning` names what is ignored);
+    - a single policy (see `from_file`), for every URL.
+
+    Raises `PolicyError`.
     """
     documents = read_documents(path)
     if holds_rules(documents):
@@ -86,9 +92,9 @@ def load(
 ) -> Policy | RuleSet:
     """Return the policy or the rules of all sources: `flags` beat `environ`, which beats the file.
 
-    `flags` are values by option name (``allow_origins``, ``key.name``), or None where there is no
-    command line; the file is `config`, or what ``MESHCORS_CONFIG`` names. If it holds rules, these
-    are returned, and options beside it are refused. Raises `PolicyError`.
+    `flags` are values by option name (``allow_origins``, ``key.name``), or None without a command
+    line. The file is `config`, or the one that ``MESHCORS_CONFIG`` names. If it holds rules, they
+    are returned, and other options are refused. Raises `PolicyError`.
     """
     problems: list[Problem] = []
     path = config or environ.get(CONFIG_VARIABLE)
@@ -96,7 +102,7 @@ def load(
     documents = read_documents(path, given_by) if path else []
     if path and holds_rules(documents):
         beside = read_environment(problems, environ) | read_flags(problems, flags or {})
-        hint = f"{path} holds rules, each with a policy of its own: leave this out"
+        hint = f"{path} holds rules, and each has its own policy: leave this out"
         given = [each.label for each in beside.values()]
         problems += [Problem("rules_and_options", label, "", hint) for label in given]
         rules = read_rules(problems, documents, FieldPath(path))
@@ -117,23 +123,23 @@ def load(
 
 
 def _uncovered(environ: Mapping[str, str]) -> Uncovered | None:
-    # RuleSet refuses what is neither of both.
+    # RuleSet refuses any other text.
     return cast("Uncovered", environ.get(UNCOVERED_VARIABLE, "").strip()) or None
 
 
 def _only_policy(path: str | Path, documents: list[object]) -> object:
-    """Return the plain data of the one policy in a file's `documents`; raises `PolicyError`."""
+    """Return the plain data of the only policy in a file's `documents`; raises `PolicyError`."""
     for document in documents:
         kind = document.get("kind") if isinstance(document, Mapping) else None
         if isinstance(kind, str):
             if kind == "VirtualService":
                 field, kind, hint = "apiVersion", "", "write networking.istio.io/v1"
             else:
-                field, hint = "kind", "give a policy, rules or a VirtualService"
+                field, hint = "kind", "write a policy, rules or a VirtualService"
             raise PolicyError([Problem("file_of_other_kind", f"{path}: {field}", kind, hint)])
     return only_document(path, documents)
 
 
 def _not_one_policy(path: str | Path) -> PolicyError:
-    hint = "it holds rules: read it with meshcors.config.rules_from_file, pass it as rules="
+    hint = "the file holds rules: read it with meshcors.config.rules_from_file, pass it as rules="
     return PolicyError([Problem("file_of_rules", str(path), "", hint)])

@@ -20,16 +20,17 @@ from meshcors.config._formats import (
     ValueFormat,
 )
 
-# Where a policy is written, if not in Python.
+# Where a policy is written outside Python.
 Source: TypeAlias = Literal["variable", "file", "flag"]
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option and its spelling in every source; None or () where a source has none.
+    """One option and its name in every source; None or () if a source does not have it.
 
-    `name` is Python's (a field of `Policy`, or ``key.`` and a field of `HeaderKey`), `variable` the
-    environment's, `file` the keys in a file from the outermost on, `flag` the pod's.
+    `name` is the name in Python: a field of `Policy`, or ``key.`` and a field of `HeaderKey`.
+    `variable` is the environment variable, `file` are the keys in a file from the outermost
+    inwards, and `flag` is the pod's flag.
     """
 
     name: str
@@ -62,7 +63,7 @@ OPTIONS: Final = (
     _policy_option("dangerously_allow_insecure_origins", BOOLEAN),
     _policy_option("dangerously_allow_public_suffixes", BOOLEAN),
     Option("key.name", TEXT, "MESHCORS_KEY_HEADER", ("key", "header"), "--key-header"),
-    # The values have two spellings in the environment; a file never holds them.
+    # The values have two variables, and a file never holds them.
     Option("key.values", KEY_VALUES, "MESHCORS_KEY_VALUES", (), None),
     Option("key.values", KEY_FILE, "MESHCORS_KEY_VALUES_FILE", ("key", "valuesFile"), None),
     Option("key.exempt_paths", NAMES, "MESHCORS_KEY_EXEMPT_PATHS", ("key", "exemptPaths"), None),
@@ -70,14 +71,14 @@ OPTIONS: Final = (
 
 CONFIG_VARIABLE: Final = "MESHCORS_CONFIG"
 APP_VARIABLE: Final = "MESHCORS_APP"
-# Who answers where no rule of a file covers a URL; see `RuleSet`.
+# Who answers a URL that no rule covers; see `RuleSet`.
 UNCOVERED_VARIABLE: Final = "MESHCORS_UNCOVERED"
-# The variables that are no option of a policy.
+# Variables that are not options of a policy.
 OTHER_VARIABLES: Final = (CONFIG_VARIABLE, APP_VARIABLE, UNCOVERED_VARIABLE)
 
 
 def option_value(policy: Policy, option: Option) -> object:
-    """Return the value that `policy` has for `option`; None where it has none."""
+    """Return the value of `option` in `policy`, or None."""
     name = option.name.removeprefix("key.")
     return getattr(policy if name == option.name else policy.key, name, None)
 
@@ -86,7 +87,7 @@ OPTION_BY_NAME: Final = {option.name: option for option in reversed(OPTIONS)}
 
 
 def spelled(name: str, source: Source) -> str:
-    """Return the name that the option `name` has in `source`; the variable where it has no flag."""
+    """Return the name of the option `name` in `source`; its variable if it has no flag."""
     option = OPTION_BY_NAME[name]
     if source == "file":
         return option.file_label

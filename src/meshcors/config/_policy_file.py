@@ -1,4 +1,4 @@
-"""A policy from a file: Istio's corsPolicy, and the key beside it."""
+"""A policy in a file: Istio's corsPolicy, and the key."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from meshcors.config._settings import (
     note_near_origins,
 )
 
-# Fields of Istio's corsPolicy that say what the mesh does, which a policy has no part in.
+# Fields of Istio's corsPolicy that only concern the mesh.
 _CAPITAL: Final = re.compile(r"(?<=[a-z])[A-Z]")
 _MESH_ONLY: Final = frozenset({"unmatchedPreflights"})
-# How people write a key's values into a file, which never holds them.
+# How people try to write a key's values into a file, where they do not belong.
 KEY_VALUES_FIELDS: Final = frozenset({"value", "values"})
 NO_VALUES_HERE: Final = "values do not belong in this file: write valuesFile"
 _FILE_OPTIONS: Final = {option.file: option for option in OPTIONS if option.file}
@@ -35,24 +35,24 @@ _FILE_OPTIONS: Final = {option.file: option for option in OPTIONS if option.file
 POLICY_FIELDS: Final = tuple(keys[0] for keys in _FILE_OPTIONS if len(keys) == 1)
 
 
-def read_policy(problems: list[Problem], data: object, place: FieldPath) -> Policy:
-    """Return the policy in a file's plain `data`, found at `place`.
+def read_policy(problems: list[Problem], data: object, where: FieldPath) -> Policy:
+    """Return the policy in a file's plain `data`, found at `where`.
 
-    Raises `PolicyError` with all that is wrong with it, and the `problems` found before.
+    Raises `PolicyError` with all its problems and the `problems` found before.
     """
-    settings = read_fields(problems, data, place)
-    labels = {option.name: f"{_at(place, option.file)}" for option in OPTIONS if option.file}
+    settings = read_fields(problems, data, where)
+    labels = {option.name: f"{_at(where, option.file)}" for option in OPTIONS if option.file}
     return make_policy(problems, settings, labels, "file")
 
 
-def read_fields(problems: list[Problem], data: object, place: FieldPath) -> Settings:
-    """Read a policy's fields from a file's plain `data`; an unknown one is a problem."""
+def read_fields(problems: list[Problem], data: object, where: FieldPath) -> Settings:
+    """Read the fields of a policy from a file's plain `data`; an unknown field is a problem."""
     settings: Settings = {}
-    for part, at in _parts(data, place):
+    for part, at in _parts(data, where):
         if part is not None and not isinstance(part, Mapping):
             settings["allow_origins"] = Setting(UNREAD, str(at), "file")
-    for keys, value in _fields(problems, data, place):
-        label = str(_at(place, keys))
+    for keys, value in _fields(problems, data, where):
+        label = str(_at(where, keys))
         option = _FILE_OPTIONS.get(keys)
         if option is None:
             if keys[-1] not in _MESH_ONLY:
@@ -64,25 +64,25 @@ def read_fields(problems: list[Problem], data: object, place: FieldPath) -> Sett
                 if hint is not None:
                     problems.append(Problem("unknown_field", label, "", hint))
                 else:
-                    problems.append(unknown_field(place, keys, near))
+                    problems.append(unknown_field(where, keys, near))
                     note_near_origins(settings, problems[-1].hint, (label, "file"))
         elif value is not None or option.format is KEY_FILE:
-            # Nothing where a secret is to be must not become "any key will do" either.
+            # An empty secret must not become "any key will do" here either.
             if option.format is KEY_FILE and isinstance(value, str):
-                value = str(Path(place.file).parent / value)
+                value = str(Path(where.file).parent / value)
             read = partial(option.format.read_data, value)
             keep(problems, settings, option, (label, "file"), read)
     return settings
 
 
-def unknown_field(place: FieldPath, keys: tuple[str, ...], known: Collection[str]) -> Problem:
-    """Return what is wrong with a field that does not belong at `place`, where the `known` do."""
-    label = str(_at(place, keys))
+def unknown_field(where: FieldPath, keys: tuple[str, ...], known: Collection[str]) -> Problem:
+    """Return the problem of a field that does not belong at `where`, unlike the `known` ones."""
+    label = str(_at(where, keys))
     name = keys[-1]
     if name == "uncovered":
-        if not place.keys:
+        if not where.keys:
             return uncovered_without_rules(label)
-        hint = "write it beside rules, at the top of the file"
+        hint = "write it next to rules, at the top of the file"
     elif keys[0] == "key" and name in KEY_VALUES_FIELDS:
         hint = NO_VALUES_HERE
     elif keys in _FILE_OPTIONS and "corsPolicy" in known:
@@ -93,40 +93,40 @@ def unknown_field(place: FieldPath, keys: tuple[str, ...], known: Collection[str
         hint = did_you_mean(".".join(keys), known)
         if keys[0] == "key" and len(keys) > 1:
             # Not shown: the name may be a key's value.
-            label, hint = str(place.at("key")), f"one of its fields is {hint}"
+            label, hint = str(where.at("key")), f"one of its fields is {hint}"
     return Problem("unknown_field", label, "", hint)
 
 
 def uncovered_without_rules(label: str) -> Problem:
-    """Return the problem of an `uncovered`, given as `label`, beside a single policy."""
+    """Return the problem of an `uncovered`, given as `label`, with a single policy."""
     hint = "a single policy covers every URL: leave this out"
     return Problem("uncovered_without_rules", label, "", hint)
 
 
-def _at(place: FieldPath, keys: Iterable[str]) -> FieldPath:
-    return reduce(FieldPath.at, keys, place)
+def _at(where: FieldPath, keys: Iterable[str]) -> FieldPath:
+    return reduce(FieldPath.at, keys, where)
 
 
 def _fields(
-    problems: list[Problem], data: object, place: FieldPath
+    problems: list[Problem], data: object, where: FieldPath
 ) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Yield the fields with their keys; `corsPolicy` may be written out or left out."""
-    top = read_mapping(problems, data, place)
+    """Yield the fields with their keys, whether or not they are inside `corsPolicy`."""
+    top = read_mapping(problems, data, where)
     key = top.pop("key", None)
     if "corsPolicy" in top:
-        body = read_mapping(problems, top.pop("corsPolicy"), place.at("corsPolicy"))
-        problems += [unknown_field(place, (name,), ["corsPolicy", "key"]) for name in top]
+        body = read_mapping(problems, top.pop("corsPolicy"), where.at("corsPolicy"))
+        problems += [unknown_field(where, (name,), ["corsPolicy", "key"]) for name in top]
     else:
         body = top
     for name, value in body.items():
         yield (name,), value
-    for name, value in read_mapping(problems, key, place.at("key")).items():
+    for name, value in read_mapping(problems, key, where.at("key")).items():
         yield ("key", name), value
 
 
-def _parts(data: object, place: FieldPath) -> Iterator[tuple[object, FieldPath]]:
-    """Yield what must be a mapping for a policy to be in it, and its place."""
-    yield data, place
+def _parts(data: object, where: FieldPath) -> Iterator[tuple[object, FieldPath]]:
+    """Yield what must be mappings if there is a policy in `data`, with their paths."""
+    yield data, where
     if isinstance(data, Mapping):
         fields = cast("Mapping[object, object]", data)
-        yield fields.get("corsPolicy"), place.at("corsPolicy")
+        yield fields.get("corsPolicy"), where.at("corsPolicy")

@@ -1,4 +1,4 @@
-"""What a middleware is given: a policy, rules, options as keywords, or nothing at all."""
+"""The policy or rules that middleware is given: as such, as keywords, or by the environment."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def resolve(
 ) -> Policy | RuleSet:
     """Return what a middleware was given: a policy, rules, options, or the environment's.
 
-    `uncovered` beats what the rules say of it. Where a service `serves` behind it, a key without
-    values is warned of. Raises `PolicyError`.
+    `uncovered` overrides that of the rules. If the middleware `serves` a service, a key without
+    values causes a warning. Raises `PolicyError`.
     """
     given: object = policy
     if given is not None and not isinstance(given, Policy):
@@ -32,7 +32,7 @@ def resolve(
     if rules is not None:
         beside = [*([] if policy is None else ["policy"]), *options]
         if beside:
-            hint = "each rule has a policy of its own: pass rules alone"
+            hint = "each rule has its own policy: pass only rules"
             raise PolicyError([Problem("rules_and_options", ", ".join(beside), "", hint)])
         source: Policy | RuleSet = rules if isinstance(rules, RuleSet) else RuleSet(rules)
     elif policy is None:
@@ -49,7 +49,7 @@ def resolve(
 
 
 def _warn_of_open_keys(source: Policy | RuleSet) -> None:
-    """Warn of keys that are checked for presence only, where a service is behind them."""
+    """Warn about keys that are checked for presence only although they protect a service."""
     policies = [source] if isinstance(source, Policy) else [rule.policy for rule in source.rules]
     keys = [policy.key for policy in policies if policy.key is not None]
     for name in dict.fromkeys(key.name for key in keys if key.values is None):
@@ -60,10 +60,10 @@ def _warn_of_open_keys(source: Policy | RuleSet) -> None:
 
 
 def refuse_uncovered(source: Policy | RuleSet) -> Policy | RuleSet:
-    """Return `source` with what no rule covers refused, whatever it says of that."""
+    """Return `source`, changed to refuse a URL that no rule covers."""
     return source if isinstance(source, Policy) else RuleSet(source.rules, uncovered="refuse")
 
 
 def argument(source: Policy | RuleSet) -> dict[str, Any]:
-    """Return `source` as the keyword argument under which a middleware takes it."""
+    """Return `source` as a keyword argument of middleware."""
     return {"policy" if isinstance(source, Policy) else "rules": source}

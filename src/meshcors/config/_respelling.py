@@ -1,4 +1,4 @@
-"""Hints and warnings, which use Python's names, in the words of another source."""
+"""Translates hints and warnings, which use Python's names, for other sources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from meshcors._policy.other_names import KEY_HINT
 from meshcors.config._options import OPTION_BY_NAME, Source, spelled
 
 _OPTION_NAME: Final = re.compile(rf"(?<![.\w])({'|'.join(map(re.escape, OPTION_BY_NAME))})\b")
-# Python as hints have it: a text or Regex("..."), and allow_origins=[...] of these.
+# The Python in hints: a string or Regex("..."), and allow_origins=[...] with these.
 _ITEM: Final = re.compile(r'(?P<regex>Regex\()?(?P<text>"(?:[^"\\]|\\.)*")(?(regex)\))')
 _ORIGINS: Final = re.compile(r'allow_origins=\[((?:[^"\]]|"(?:[^"\\]|\\.)*")*)\]')
 _PHRASES: Final = (
@@ -25,7 +25,7 @@ _PHRASES: Final = (
 _RULES: Final = re.compile(
     r'write rules=\[.*(?:path_prefix="([^"]*)"|hosts=\["(.*)"\])\)\], with meshcors\.Rule'
 )
-# Whole hints that every source has in words of its own.
+# Whole hints that sources word differently.
 _HINTS: Final[Mapping[tuple[str, Source], str]] = {
     (SEVERAL_ORIGINS, "variable"): "several origins with spaces between: separate them by commas",
     (SEVERAL_ORIGINS, "flag"): "several origins with spaces between: repeat the flag",
@@ -35,7 +35,7 @@ _HINTS: Final[Mapping[tuple[str, Source], str]] = {
 
 
 def respell(text: str, source: Source) -> str:
-    """Return a hint or a warning, which has Python's names, in the words of another source."""
+    """Return a hint or warning with the names of `source` instead of Python's."""
     text = _HINTS.get((text, source), text)
     text = _ORIGINS.sub(lambda found: _origins_as_written(found[1], source), text)
     text = _ITEM.sub(lambda found: _regex_as_written(found, source), text)

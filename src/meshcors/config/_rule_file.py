@@ -1,7 +1,7 @@
-"""Rules from a file: a list of them, or the corsPolicies of Istio VirtualServices.
+"""Rules in a file: a list of rules, or the corsPolicies of Istio VirtualServices.
 
-Of a VirtualService the hosts, the path prefixes and the policies are taken. What is ignored, as the
-mesh's business or because a rule cannot say it, is told in a `PolicyWarning`.
+The hosts, path prefixes and policies of a VirtualService are read. A `PolicyWarning` names what is
+ignored, because it only concerns the mesh or a rule cannot express it.
 """
 
 from __future__ import annotations
@@ -25,36 +25,36 @@ from meshcors.config._policy_file import (
 )
 
 _RULE_FIELDS: Final = ("hosts", "pathPrefix", "corsPolicy", "key")
-# How people write that a rule depends on a header's value, in a rule and in its key.
+# How people try to make a rule, or its key, depend on a header's value.
 _BY_VALUE: Final = frozenset({"header", "headers", "match", "withoutHeaders"})
 _KEY_BY_VALUE: Final = frozenset({"exact", "prefix", "regex"})
-# Stands in for a policy with problems, so that those of its rule are found too.
+# Replaces a policy with problems, so that the problems of its rule are found as well.
 _ANY_POLICY: Final = Policy(allow_origins=["*"])
 
 
 def holds_rules(documents: list[object]) -> bool:
-    """Tell whether a file's `documents` are rules, and no single policy."""
+    """Return whether a file's `documents` hold rules rather than a single policy."""
     return _holds_list(documents) or any(map(_is_virtual_service, documents))
 
 
-def read_rules(problems: list[Problem], documents: list[object], place: FieldPath) -> RuleSet:
-    """Return the rules in a file's plain `documents`; the file is `place`.
+def read_rules(problems: list[Problem], documents: list[object], where: FieldPath) -> RuleSet:
+    """Return the rules in the plain `documents` of the file `where`.
 
-    Raises `PolicyError` with all that is wrong with them, and the `problems` found before.
+    Raises `PolicyError` with all their problems and the `problems` found before.
     """
     if not _holds_list(documents):
-        return _VirtualServices(problems).read(documents, place)
-    top = read_mapping(problems, documents[0], place)
+        return _VirtualServices(problems).read(documents, where)
+    top = read_mapping(problems, documents[0], where)
     uncovered = cast("Uncovered | None", top.pop("uncovered", None))
-    rules = _read_list(problems, top, place)
+    rules = _read_list(problems, top, where)
     whole = [rule for rule in rules if rule is not None]
     rule_set = None
-    # Where a rule has no URLs, the numbers of the others would be wrong.
+    # Without one of the rules, the numbers of the others would be wrong.
     if len(whole) == len(rules):
         try:
             rule_set = RuleSet(whole, uncovered=uncovered)
         except PolicyError as error:
-            problems += [replace(each, field=str(place.at(each.field))) for each in error.problems]
+            problems += [replace(each, field=str(where.at(each.field))) for each in error.problems]
     if rule_set is None or problems:
         raise PolicyError(dict.fromkeys(problems))
     return rule_set
@@ -73,35 +73,35 @@ def _is_virtual_service(document: object) -> bool:
 
 
 def _read_list(
-    problems: list[Problem], top: dict[str, object], place: FieldPath
+    problems: list[Problem], top: dict[str, object], where: FieldPath
 ) -> list[Rule | None]:
     for name in top:
         if name != "rules":
-            hint = "beside rules there is only uncovered: write it inside a rule"
-            problems.append(Problem("unknown_field", str(place.at(name)), "", hint))
-    place = place.at("rules")
-    items = _list(problems, top["rules"], place)
-    return [_read_rule(problems, item, place.at(index)) for index, item in enumerate(items)]
+            hint = "only uncovered may be next to rules: write this inside a rule"
+            problems.append(Problem("unknown_field", str(where.at(name)), "", hint))
+    where = where.at("rules")
+    items = _list(problems, top["rules"], where)
+    return [_read_rule(problems, item, where.at(index)) for index, item in enumerate(items)]
 
 
-def _read_rule(problems: list[Problem], item: object, place: FieldPath) -> Rule | None:
-    fields = read_mapping(problems, item, place)
+def _read_rule(problems: list[Problem], item: object, where: FieldPath) -> Rule | None:
+    fields = read_mapping(problems, item, where)
     if item is not None and not isinstance(item, Mapping):
         return None
-    _refuse_values(problems, fields, place)
+    _refuse_values(problems, fields, where)
     known = _RULE_FIELDS if "corsPolicy" in fields else (*_RULE_FIELDS, *POLICY_FIELDS)
     for name in [name for name in fields if name not in known]:
-        problems.append(unknown_field(place, (name,), known))
+        problems.append(unknown_field(where, (name,), known))
         del fields[name]
     hosts, prefix = fields.pop("hosts", None), fields.pop("pathPrefix", None)
-    policy = _read_policy(problems, fields, place)
-    places = {"hosts": place.at("hosts"), "path_prefix": place.at("pathPrefix")}
-    return _make_rule(problems, policy or _ANY_POLICY, hosts, prefix, places)
+    policy = _read_policy(problems, fields, where)
+    paths = {"hosts": where.at("hosts"), "path_prefix": where.at("pathPrefix")}
+    return _make_rule(problems, policy or _ANY_POLICY, hosts, prefix, paths)
 
 
-def _read_policy(problems: list[Problem], data: object, place: FieldPath) -> Policy | None:
+def _read_policy(problems: list[Problem], data: object, where: FieldPath) -> Policy | None:
     try:
-        return read_policy([], data, place)
+        return read_policy([], data, where)
     except PolicyError as error:
         problems += error.problems
         return None
@@ -112,25 +112,25 @@ def _make_rule(
     policy: Policy,
     hosts: object,
     prefix: object,
-    places: Mapping[str, FieldPath],
+    paths: Mapping[str, FieldPath],
 ) -> Rule | None:
-    """Make a rule of plain `hosts` and `prefix`; `places` are theirs by field of the rule."""
+    """Make a rule from plain `hosts` and `prefix`; `paths` are their paths by field of the rule."""
     urls: dict[str, Any] = {"hosts": hosts, "path_prefix": "/" if prefix is None else prefix}
     try:
         return Rule(policy, **urls)
     except PolicyError as error:
-        problems += [replace(each, field=str(places[each.field])) for each in error.problems]
+        problems += [replace(each, field=str(paths[each.field])) for each in error.problems]
         return None
 
 
-def _refuse_values(problems: list[Problem], fields: dict[str, object], place: FieldPath) -> None:
-    """Take out, and refuse, what would make a rule depend on a header's value."""
+def _refuse_values(problems: list[Problem], fields: dict[str, object], where: FieldPath) -> None:
+    """Refuse and remove whatever would make a rule depend on a header's value."""
     key = fields.get("key")
-    found = {place.at(name): ONE_URL_ONE_POLICY for name in fields if name in _BY_VALUE}
+    found = {where.at(name): ONE_URL_ONE_POLICY for name in fields if name in _BY_VALUE}
     if isinstance(key, Mapping):
         named = cast("Mapping[object, object]", key)
         for name, value in named.items():
-            at = place.at("key").at(str(name))
+            at = where.at("key").at(str(name))
             if name in KEY_VALUES_FIELDS:
                 found[at] = NO_VALUES_HERE
             elif name in _KEY_BY_VALUE or (name == "header" and isinstance(value, Mapping)):
@@ -142,27 +142,27 @@ def _refuse_values(problems: list[Problem], fields: dict[str, object], place: Fi
     problems += [Problem("rule_by_value", str(at), "", hint) for at, hint in found.items()]
 
 
-def _list(problems: list[Problem], data: object, place: FieldPath) -> list[object]:
+def _list(problems: list[Problem], data: object, where: FieldPath) -> list[object]:
     if isinstance(data, list):
         return cast("list[object]", data)
     if data is not None:
-        problems.append(Problem("not_a_list", str(place), "", "write a list"))
+        problems.append(Problem("not_a_list", str(where), "", "write a list"))
     return []
 
 
 @dataclass(frozen=True, slots=True)
 class _PlacedRule:
-    """Some hosts and a path prefix of a VirtualService's rule, and where they stand."""
+    """A rule made from a rule of a VirtualService, and the path of that rule."""
 
     rule: Rule
-    place: FieldPath
+    where: FieldPath
 
 
 class _VirtualServices:
     """Reads the corsPolicies of VirtualServices into rules.
 
-    One rule of theirs may stand for many of ours, and many for one: those that differ in other
-    conditions only, header values for one, are the same to a preflight.
+    One rule of a VirtualService may become several of ours. Several that differ only in conditions
+    which a preflight does not meet, such as header values, become one.
     """
 
     def __init__(self, problems: list[Problem]) -> None:
@@ -170,10 +170,10 @@ class _VirtualServices:
         self._parts: list[_PlacedRule] = []
         self._coverage = Coverage()
 
-    def read(self, documents: list[object], place: FieldPath) -> RuleSet:
-        """Return the rules in all of a file's `documents`; raises `PolicyError`."""
+    def read(self, documents: list[object], where: FieldPath) -> RuleSet:
+        """Return the rules in all `documents` of a file; raises `PolicyError`."""
         for number, document in enumerate(documents, start=1):
-            root = place if len(documents) == 1 else place.at(f"document {number}")
+            root = where if len(documents) == 1 else where.at(f"document {number}")
             if _is_virtual_service(document):
                 ignored = list(self._read_document(cast("Mapping[str, object]", document), root))
             else:
@@ -181,72 +181,72 @@ class _VirtualServices:
             if ignored:
                 names = ", ".join(each.keys for each in ignored)
                 warn(
-                    f"{place.file}: only hosts, uri.prefix (by whole segments) and corsPolicy are"
-                    f" taken; ignored: {names}"
+                    f"{where.file}: only hosts, uri.prefix (by whole segments) and corsPolicy are"
+                    f" read; ignored: {names}"
                 )
         if not self._parts and not self._problems:
-            hint = "no corsPolicy here whose hosts and path prefix could be taken"
-            self._problems.append(Problem("no_rules", str(place), "", hint))
+            hint = "found no corsPolicy with hosts and a path prefix that a rule can have"
+            self._problems.append(Problem("no_rules", str(where), "", hint))
         if self._problems:
             raise PolicyError(dict.fromkeys(self._problems))
         return RuleSet(part.rule for part in self._parts)
 
     def _read_document(
-        self, document: Mapping[str, object], place: FieldPath
+        self, document: Mapping[str, object], where: FieldPath
     ) -> Iterator[FieldPath]:
-        """Take what can be taken; yield the places of what is ignored."""
-        place = place.at("spec")
-        spec = read_mapping(self._problems, document.get("spec"), place)
+        """Read what a rule can express; yield the paths of what is ignored."""
+        where = where.at("spec")
+        spec = read_mapping(self._problems, document.get("spec"), where)
         hosts = spec.pop("hosts", [])
         if isinstance(hosts, list) and "*" in hosts:
             hosts = None
-        rules = _list(self._problems, spec.pop("http", None), place.at("http"))
-        yield from map(place.at, spec)
+        rules = _list(self._problems, spec.pop("http", None), where.at("http"))
+        yield from map(where.at, spec)
         for index, item in enumerate(rules):
-            at = place.at("http").at(index)
+            at = where.at("http").at(index)
             rule = read_mapping(self._problems, item, at)
             if rule.get("corsPolicy") is None:
                 yield at
             else:
-                yield from self._read_rule(rule, hosts, at, place.at("hosts"))
+                yield from self._read_rule(rule, hosts, at, where.at("hosts"))
 
     def _read_rule(
-        self, rule: dict[str, object], hosts: object, place: FieldPath, hosts_place: FieldPath
+        self, rule: dict[str, object], hosts: object, where: FieldPath, hosts_path: FieldPath
     ) -> Iterator[FieldPath]:
         data = rule.pop("corsPolicy")
-        policy = _read_policy(self._problems, data, place.at("corsPolicy"))
-        matches = _list(self._problems, rule.pop("match", None), place.at("match")) or [{}]
-        yield from map(place.at, rule)
+        policy = _read_policy(self._problems, data, where.at("corsPolicy"))
+        matches = _list(self._problems, rule.pop("match", None), where.at("match")) or [{}]
+        yield from map(where.at, rule)
         if isinstance(data, Mapping) and "unmatchedPreflights" in data:
-            yield place.at("corsPolicy").at("unmatchedPreflights")
+            yield where.at("corsPolicy").at("unmatchedPreflights")
         for index, item in enumerate(matches):
-            at = place.at("match").at(index)
+            at = where.at("match").at(index)
             match = read_mapping(self._problems, item, at)
             uri = read_mapping(self._problems, match.pop("uri", None), at.at("uri"))
             if uri.keys() - {"prefix"}:
-                # A rule covers a prefix; more would be said to more URLs than are meant.
+                # A rule covers a prefix, which is more than this condition.
                 yield at
                 continue
             yield from map(at.at, match)
-            places = {"hosts": hosts_place, "path_prefix": at.at("uri").at("prefix")}
+            paths = {"hosts": hosts_path, "path_prefix": at.at("uri").at("prefix")}
             made = _make_rule(
-                self._problems, policy or _ANY_POLICY, hosts, uri.get("prefix"), places
+                self._problems, policy or _ANY_POLICY, hosts, uri.get("prefix"), paths
             )
             if policy is not None and made is not None:
-                self._add(made, place)
+                self._add(made, where)
 
-    def _add(self, rule: Rule, place: FieldPath) -> None:
+    def _add(self, rule: Rule, where: FieldPath) -> None:
         left: list[str] = []
         for host in rule.hosts or (EVERY_HOST,):
             earlier = self._coverage.earliest(host, rule.path_prefix)
             if earlier is None:
                 left.append(host)
             elif self._parts[earlier].rule.policy != rule.policy:
-                hint = f"{self._parts[earlier].place.keys} covers it too: {ONE_URL_ONE_POLICY}"
+                hint = f"{self._parts[earlier].where.keys} covers it too: {ONE_URL_ONE_POLICY}"
                 value = f"{host}{rule.path_prefix}"
-                self._problems.append(Problem("rule_second_policy", str(place), value, hint))
+                self._problems.append(Problem("rule_second_policy", str(where), value, hint))
         if left:
             hosts = None if left == [EVERY_HOST] else left
             kept = Rule(rule.policy, hosts=hosts, path_prefix=rule.path_prefix)
             self._coverage.add(kept.hosts, kept.path_prefix, len(self._parts))
-            self._parts.append(_PlacedRule(kept, place))
+            self._parts.append(_PlacedRule(kept, where))

@@ -20,14 +20,14 @@ from meshcors.config._respelling import respell
 
 
 class Setting(NamedTuple):
-    """An option's value, the `label` under which it was given, and by which kind of source."""
+    """The value of an option, the `label` under which it was given, and the type of its source."""
 
     value: object
     label: str
     source: Source
 
 
-# The value of an option that was given, and could not be read.
+# The value of an option that was given but could not be read.
 UNREAD: Final = object()
 
 # By the option's name.
@@ -37,13 +37,13 @@ Settings: TypeAlias = dict[str, Setting]
 def make_policy(
     problems: list[Problem], settings: Settings, labels: Mapping[str, str], source: Source
 ) -> Policy:
-    """Make the policy; its problems and warnings speak as the source that gave the option does.
+    """Return the policy; problems and warnings name an option as the source that gave it does.
 
-    An option that none gave has its name from `labels`, in a `source` of this kind. Raises
-    `PolicyError` with them and with the `problems` that were found before.
+    An option that no source gave is named by `labels`, as in a `source` of that type. Raises
+    `PolicyError` with all problems and the `problems` found before.
     """
 
-    def told(field: str, text: str) -> tuple[str, str]:
+    def respelled(field: str, text: str) -> tuple[str, str]:
         given = settings.get(field)
         if given is None:
             return labels.get(field, field), respell(text, source)
@@ -68,12 +68,12 @@ def make_policy(
     for each in found:
         if each.code == "no_origins" and unread:
             continue
-        field, hint = told(each.field, each.hint)
+        field, hint = respelled(each.field, each.hint)
         problems.append(replace(each, field=field, hint=hint))
     if policy is None or problems:
         raise PolicyError(dict.fromkeys(problems))
     for name, note in notes:
-        warn(": ".join(told(name, note)))
+        warn(": ".join(respelled(name, note)))
     return policy
 
 
@@ -92,11 +92,11 @@ def keep(
     given_by: tuple[str, Source],
     read: Callable[[], object],
 ) -> None:
-    """Read one value into `settings`, or say what is wrong with it."""
+    """Read a value into `settings`, or add its problem to `problems`."""
     label, _ = given_by
     before = settings.get(option.name)
     if before is not None and before.value is not UNREAD:
-        hint = f"{before.label} says it already: leave one out"
+        hint = f"{before.label} gives it already: leave one out"
         problems.append(Problem("given_twice", label, "", hint))
         return
     try:
@@ -111,9 +111,9 @@ def keep(
 def hint_of_other_library(
     settings: Settings, name: str, given: tuple[object, object], given_by: tuple[str, Source]
 ) -> str | None:
-    """Return what to write for an option of another library: see `other_names.hint`.
+    """Return what to write for an option of another library, or None; see `other_names.hint`.
 
-    Where it says which origins are allowed, they are not missing as well.
+    If the option names the allowed origins, they are not reported as missing as well.
     """
     hint = other_names.hint(name, *given)
     if other_names.means_origins(name, given[0]):
@@ -122,6 +122,6 @@ def hint_of_other_library(
 
 
 def note_near_origins(settings: Settings, hint: str, given_by: tuple[str, Source]) -> None:
-    """Note that the origins are not missing as well where a name is nearly theirs."""
+    """Do not report the origins as missing if `hint` is for a misspelling of their name."""
     if hint == respell(NEAR_ORIGINS, given_by[1]):
         settings.setdefault("allow_origins", Setting(UNREAD, *given_by))

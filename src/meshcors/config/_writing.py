@@ -1,4 +1,4 @@
-"""A policy written out: as environment variables, or as the plain data of a file."""
+"""Writes a policy as environment variables, or as the plain data of a file."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from meshcors.config._options import OPTIONS, Option, option_value
 
 
 def to_environment(policy: Policy) -> dict[str, str]:
-    """Return the ``MESHCORS_*`` variables that describe `policy`: `from_environment` turned round.
+    """Return the ``MESHCORS_*`` variables of `policy`: the inverse of `from_environment`.
 
-    The key's values are among them, in the clear. Raises `PolicyError` for what the environment
-    cannot say: an item of a list with a comma.
+    They contain the key's values in the clear. Raises `PolicyError` for a list item with a comma,
+    which the environment cannot express.
     """
     problems: list[Problem] = []
     variables: dict[str, str] = {}
@@ -35,11 +35,11 @@ def to_environment(policy: Policy) -> dict[str, str]:
 def to_document(
     policy: Policy | RuleSet, *, key_values_file: str | Path | None = None
 ) -> dict[str, Any]:
-    """Return the plain data of a file that describes `policy`: `from_file` turned round.
+    """Return the plain data of a file that describes `policy`: the inverse of `from_file`.
 
-    Of rules it is the file that `rules_from_file` reads. A file never holds the key's values: for a
-    policy that has some, `key_values_file` is the path under which they will be found, one a line.
-    Raises `PolicyError` where it is missing.
+    For rules it is the inverse of `rules_from_file`. A file never holds the key's values. If the
+    policy has some, `key_values_file` is the path of the file that will hold them, one a line;
+    without it `PolicyError` is raised.
     """
     if isinstance(policy, RuleSet):
         uncovered = {} if policy.uncovered is None else {"uncovered": policy.uncovered}
@@ -48,7 +48,7 @@ def to_document(
     document: dict[str, Any] = {"corsPolicy": {}}
     for option, value in _given_options(policy):
         if option.format is KEY_FILE and key_values_file is None:
-            hint = "a file never holds them: say where they are (key_values_file)"
+            hint = "a file never holds them: name the file that does (key_values_file)"
             raise PolicyError([Problem("key_values_need_file", "key.values", "", hint)])
         if option.file:
             *group, name = option.file
@@ -68,7 +68,7 @@ def _rule_document(rule: Rule, key_values_file: str | Path | None) -> dict[str, 
 
 
 def _given_options(policy: Policy) -> Iterator[tuple[Option, object]]:
-    """Yield the options that the policy sets, with their values."""
+    """Yield the options that differ from their defaults, with their values."""
     for option in OPTIONS:
         value = option_value(policy, option)
         if value is not None and value is not False and value != ():
