@@ -1,17 +1,17 @@
-"""The Fetch standard's CORS protocol as a function: what a browser makes of a server's answers.
+"""The Fetch standard's CORS protocol as a function: what a browser does with a server's answers.
 
     request = Request("https://ui.example", "https://api.example/v1", method="PUT")
     verdict = judge(request, preflight=Response(404), response=None)
     verdict.code                  # "acao_missing"
     verdict.messages["chromium"]  # the line in the console
 
-It follows the standard (https://fetch.spec.whatwg.org/) and nothing but the standard; where an
-engine departs from it, docs/browser.md says so. The mode is always ``cors``: a ``no-cors`` call
-never shows its answer to a script and is out of scope. So is all that is decided elsewhere: mixed
-content, Private Network Access, HTTP caching.
+It follows the standard (https://fetch.spec.whatwg.org/) and nothing else; docs/browser.md lists
+where engines depart from it. The mode is always ``cors``: ``no-cors`` calls, which never show their
+answer to a script, are out of scope. So is everything that is decided elsewhere: mixed content,
+Private Network Access, HTTP caching.
 
 No I/O, no clock. `Request` refuses what ``new Request()`` refuses; judging never raises, whatever
-the answers hold.
+the answers contain.
 """
 
 from meshcors._policy.max_age import MAX_AGE_CAPS

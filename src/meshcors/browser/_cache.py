@@ -1,8 +1,7 @@
-"""The browser's memory of preflights: which requests need none, because one was answered before.
+"""The browser's cache of preflights: requests need none if an earlier answer allows them.
 
-It is keyed by origin, URL and credentials, and remembers methods and header *names*; a header's
-value is no part of it (Fetch, CORS-preflight cache). It has no clock: the caller says what
-time it is.
+It is keyed by origin, URL and credentials, and holds methods and header *names*, never the value of
+a header (Fetch, "CORS-preflight cache"). It has no clock: the caller says what time it is.
 """
 
 from __future__ import annotations
@@ -22,22 +21,22 @@ from meshcors.browser._messages import (
     unsafe_names,
 )
 
-# Fetch, CORS-preflight fetch, step 7.9: for an answer that does not say how long
+# Fetch, CORS-preflight fetch, step 7.9: for an answer without a max-age
 _DEFAULT_MAX_AGE: Final = 5
-# Digits beyond the ninth change nothing: every cap is smaller.
+# More than nine digits make no difference, because every cap is smaller.
 _SECONDS: Final = re.compile(r"0*([0-9]{1,9})[0-9]*")
 
-# A method, or the name of a header
+# What a name is the name of
 NameKind: TypeAlias = Literal["method", "header"]
-# Origin, URL, with credentials or not, and what is permitted there
+# Origin, URL, with credentials or not, and the method or header name that is allowed
 Key: TypeAlias = tuple[str, str, bool, NameKind, str]
 
 
 class PreflightCache:
-    """What one browser remembers of preflights.
+    """The preflight cache of one browser.
 
-    `max_age_cap` is the engine's own limit in seconds, see `MAX_AGE_CAPS`; `max_entries` bounds the
-    memory, the oldest entries go first. Times (`now`) are seconds of any clock that does not run
+    `max_age_cap` is the engine's own limit in seconds, see `MAX_AGE_CAPS`. Beyond `max_entries`,
+    the oldest entries are dropped. Times (`now`) are the seconds of a clock that does not run
     backwards, such as `time.monotonic`.
     """
 
@@ -50,9 +49,9 @@ class PreflightCache:
         return len(self._expiries)
 
     def covers(self, request: Request, *, now: float) -> bool:
-        """Tell whether `request` goes out without a preflight (Fetch, HTTP fetch).
+        """Return whether `request` is sent without a preflight (Fetch, "HTTP fetch").
 
-        Either it needs none, or its method and all the names that it announces are remembered.
+        Either it needs none, or its method and all names that it announces are cached.
         """
         if preflight_for(request) is None:
             return True
@@ -62,10 +61,10 @@ class PreflightCache:
         return all(self._remembers(request, kind, name, now) for kind, name in needed)
 
     def store(self, request: Request, preflight: Response, *, now: float) -> None:
-        """Remember the answer to the preflight of `request`, which passed `judge_preflight`.
+        """Cache the answer to the preflight of `request`, which `judge_preflight` allowed.
 
-        Fetch, CORS-preflight fetch, steps 7.8 to 7.15. It counts from `now` on, for what was
-        known before as well.
+        Fetch, "CORS-preflight fetch", steps 7.8 to 7.15. Its time starts `now`, also for what was
+        cached before.
         """
         expiry = now + min(_max_age(preflight), self._cap)
         for method in preflight.elements(ACAM):
@@ -74,9 +73,9 @@ class PreflightCache:
             self._remember(request, "header", name.lower(), expiry)
 
     def clear(self, request: Request) -> None:
-        """Forget all that is known for the origin and URL of `request`: it was blocked.
+        """Drop everything for the origin and URL of `request`, because it was blocked.
 
-        Fetch, main fetch: after every network error of a request with a preflight.
+        Fetch, "main fetch": after every network error of a request with a preflight.
         """
         place = (request.origin, request.url)
         self._expiries = {key: expiry for key, expiry in self._expiries.items() if key[:2] != place}
@@ -89,8 +88,8 @@ class PreflightCache:
             del self._expiries[next(iter(self._expiries))]
 
     def _matches(self, request: Request, kind: NameKind, name: str) -> list[Key]:
-        """Return the entries that stand for `name` (Fetch, cache entry match)."""
-        # What was permitted with credentials is permitted without, not the other way round
+        """Return the keys of the entries that match `name` (Fetch, "cache entry match")."""
+        # What is allowed with credentials is allowed without, but not the reverse
         modes = (True,) if request.credentials == "include" else (True, False)
         names = (name,) if name == NON_WILDCARD_NAME else (name, "*")
         keys: list[Key] = [

@@ -1,8 +1,8 @@
 """What Chromium and Firefox print in their consoles, per fault, with the values filled in.
 
-Chromium: third_party/blink/renderer/platform/loader/cors/cors_error_string.cc. Firefox:
-dom/locales/en-US/chrome/security/security.properties, in English. Both are compared with the real
-consoles by the project's tests.
+Chromium: third_party/blink/renderer/platform/loader/cors/cors_error_string.cc. Firefox, in English:
+dom/locales/en-US/chrome/security/security.properties. The project's tests compare both with the
+real consoles.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _CHROMIUM: Final[Mapping[Code, str]] = {
 _CHROMIUM_NO_URL: Final = (
     f"The 'Access-Control-Allow-Origin' header contains the invalid value '{{value}}'. {_BAD_VALUE}"
 )
-# These speak of the CORS check, which a preflight's answer must pass as well.
+# The faults of the CORS check, which a preflight's answer must pass as well.
 _OF_CORS_CHECK: Final = frozenset(
     {
         "preflight_redirect",
@@ -88,7 +88,7 @@ _OF_CORS_CHECK: Final = frozenset(
     }
 )
 
-# Firefox has one line for all that goes wrong where origins are compared.
+# Firefox has one line for everything that fails when origins are compared.
 _MISMATCH: Final = "(Reason: CORS header 'Access-Control-Allow-Origin' does not match '{value}')."
 _FIREFOX: Final[Mapping[Code, str]] = {
     "network_error": "(Reason: CORS request did not succeed). Status code: (null).",
@@ -121,7 +121,7 @@ _FIREFOX: Final[Mapping[Code, str]] = {
     ),
 }
 
-# Schemes whose URLs need a host; the others Chromium takes for URLs whatever follows.
+# Schemes whose URLs need a host. With any other scheme, Chromium accepts any text as a URL.
 _WEB_SCHEMES: Final = frozenset({"ftp", "http", "https", "ws", "wss"})
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):[/\\]*(.*)", re.DOTALL)
 _NO_HOST: Final = re.compile(r"[\x00-\x20#%/<>?@\[\\\]^|]")
@@ -130,9 +130,9 @@ _NO_HOST: Final = re.compile(r"[\x00-\x20#%/<>?@\[\\\]^|]")
 def console_lines(
     request: Request, step: Step, fault: Fault, firefox_fault: Fault
 ) -> Mapping[str, str]:
-    """Return the line that "chromium" and "firefox" print; empty when nothing is wrong.
+    """Return the lines that "chromium" and "firefox" print; empty if there is no fault.
 
-    `firefox_fault` is the fault that Firefox names, which may be another one.
+    `firefox_fault` is the fault that Firefox reports, which may be a different one.
     """
     if fault == NO_FAULT:
         return {"chromium": "", "firefox": ""}
@@ -145,7 +145,7 @@ def console_lines(
 def _chromium(request: Request, step: Step, fault: Fault) -> str:
     code, field, value = fault
     if code == "network_error":
-        # ERR_CONNECTION_REFUSED, ERR_EMPTY_RESPONSE, ...: the model cannot know which
+        # ERR_CONNECTION_REFUSED, ERR_EMPTY_RESPONSE, ...: the model does not know which
         return "Failed to load resource: net::ERR_…"
     template = _CHROMIUM[code]
     if code == "acao_mismatch" and " " in value:
@@ -164,7 +164,7 @@ def _chromium(request: Request, step: Step, fault: Fault) -> str:
 
 
 def _is_url(text: str) -> bool:
-    """Tell whether Chromium can read `text` as a URL at all."""
+    """Return whether Chromium can parse `text` as a URL."""
     found = _URL.fullmatch(text)
     if found is None or found[1].lower() not in _WEB_SCHEMES:
         return found is not None

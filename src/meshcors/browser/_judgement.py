@@ -1,4 +1,4 @@
-"""The CORS check, the judgement of a preflight's answer, and where a redirect leads."""
+"""The CORS check, the verdict on the answer to a preflight, and where a redirect leads."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from meshcors.browser._messages import (
 
 # Fetch, "redirect status"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-# Fetch, "request-body-header name": they go with the body
+# Fetch, "request-body-header name": dropped together with the body
 _BODY_HEADERS: Final = frozenset(
     {"content-encoding", "content-language", "content-location", "content-type"}
 )
@@ -35,11 +35,13 @@ _NO_ANSWER: Final[Fault] = ("network_error", "", "")
 class Verdict:
     """What the browser does.
 
-    `allowed`: the script may read the answer. `code`: why not; the first fault in the order of the
-    standard. `step`: whose answer is at fault. `field`: the header at fault; for
-    ``method_not_allowed`` the method, for ``header_not_allowed`` the request header; empty where
-    there is none. `messages`: the line that "chromium" and "firefox" print in their consoles, empty
-    when allowed. Chromium's line for ``network_error`` ends in "…", where it names the failure.
+    - `allowed`: whether the script may read the answer.
+    - `code`: ``allowed``, or the first fault in the order of the standard.
+    - `step`: the answer at fault, ``preflight`` or ``response``.
+    - `field`: the header at fault; the method for ``method_not_allowed``, the request header for
+      ``header_not_allowed``, and empty if there is none.
+    - `messages`: the lines that "chromium" and "firefox" print in their consoles, empty if allowed.
+      Chromium's line for ``network_error`` ends with "…" in place of the failure.
     """
 
     allowed: bool
@@ -52,12 +54,12 @@ class Verdict:
 def judge(
     request: Request, *, preflight: Response | None = None, response: Response | None = None
 ) -> Verdict:
-    """Tell what a browser does with the answers to `request`, and why.
+    """Return what a browser does with the answers to `request`, and why.
 
-    `preflight` is the answer to the preflight, looked at only if `preflight_for` asks for one;
-    `response` the answer to the request itself, looked at only if the preflight passed. None stands
-    for no answer at all: refused, reset, timed out. A `response` that redirects is judged like any
-    other; if it is allowed, `follow` gives the next request to judge.
+    `preflight` is the answer to the preflight, and is ignored unless `preflight_for` returns one.
+    `response` is the answer to the request itself, and is ignored unless the preflight passed. None
+    means no answer at all: refused, reset or timed out. A `response` that redirects is judged like
+    any other; if it is allowed, `follow` returns the next request to judge.
     """
     if preflight_for(request) is not None:
         verdict = judge_preflight(request, preflight)
@@ -67,10 +69,10 @@ def judge(
 
 
 def judge_preflight(request: Request, preflight: Response | None) -> Verdict:
-    """Judge the answer to the preflight of `request` alone (CORS-preflight fetch from step 6)."""
+    """Judge the answer to the preflight of `request` ("CORS-preflight fetch" from step 6)."""
     fault = firefox_fault = _preflight_fault(request, preflight)
     if preflight is not None and fault[0] == "preflight_redirect":
-        # Firefox looks at the origin first, and names the redirect only if that is right
+        # Firefox checks the origin first, and reports the redirect only if the origin is allowed
         firefox_fault = _cors_check(request, preflight)
         if firefox_fault == NO_FAULT:
             firefox_fault = fault
@@ -78,7 +80,7 @@ def judge_preflight(request: Request, preflight: Response | None) -> Verdict:
 
 
 def judge_response(request: Request, response: Response | None) -> Verdict:
-    """Judge the answer to `request` itself, its preflight passed, cached or not needed."""
+    """Judge the answer to `request` itself, after its preflight passed or was not needed."""
     fault = _response_fault(request, response)
     return _verdict(request, "response", fault, fault)
 
@@ -86,9 +88,10 @@ def judge_response(request: Request, response: Response | None) -> Verdict:
 def follow(request: Request, response: Response) -> Request | None:
     """Return the request that a browser makes next when the allowed `response` redirects.
 
-    Fetch, HTTP-redirect fetch: POST may become GET, ``authorization`` stays behind, and an
-    origin that is redirected from one foreign origin to another becomes ``null``. None for a
-    response that does not redirect, or not to where a browser goes. Browsers stop after 20.
+    Fetch, "HTTP-redirect fetch": POST may become GET, ``authorization`` is dropped across origins,
+    and the origin becomes ``null`` when one foreign origin redirects to another. None if the
+    response does not redirect, or to a URL that browsers do not follow. Browsers stop after 20
+    redirects.
     """
     try:
         return _redirected(request, response)
@@ -119,7 +122,7 @@ def _preflight_fault(request: Request, preflight: Response | None) -> Fault:
     listed = request.method in methods or (wildcards and "*" in methods)
     if not listed and request.method not in SAFELISTED_METHODS:
         return "method_not_allowed", request.method, ""
-    # Steps 7.6 and 7.7: names are compared without case, and `*` never stands for authorization
+    # Steps 7.6 and 7.7: names are compared without case, and `*` never covers authorization
     allowed = {name.lower() for name in names}
     for name in unsafe_names(request):
         covered = wildcards and "*" in allowed and name != NON_WILDCARD_NAME
@@ -159,12 +162,12 @@ def _cors_check(request: Request, response: Response) -> Fault:
 
 
 def _malformed(elements: list[str]) -> str:
-    """Return the first element of a list of tokens that is none."""
+    """Return the first element that is not a token, or ""."""
     return next((element for element in elements if not is_token(element)), "")
 
 
 def _redirected(request: Request, response: Response) -> Request | None:
-    """Run HTTP-redirect fetch of Fetch; a network error is a `ValueError`."""
+    """Run Fetch's "HTTP-redirect fetch"; a network error is a `ValueError`."""
     location = response.get("location")
     if response.status not in _REDIRECTS or location is None:
         return None
@@ -175,12 +178,12 @@ def _redirected(request: Request, response: Response) -> Request | None:
         method = "GET"
         headers = tuple(line for line in headers if line[0] not in _BODY_HEADERS)
     origin, url = request.origin, urljoin(request.url, location)
-    # Authorization stays behind, and an origin that a stranger sends on is tainted
+    # Authorization is dropped, and the origin is tainted if a foreign origin redirects
     if origin_of(url) != origin_of(request.url):
         headers = tuple(line for line in headers if line[0] != NON_WILDCARD_NAME)
         origin = origin if request.is_same_origin else "null"
     elif request.is_same_origin:
-        # User info may stand in a Location only where CORS has no say
+        # A Location may contain user info only if CORS does not apply
         url = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
     first = request.redirected_from or request
     return Request(origin, url, method, headers, request.credentials, first)

@@ -1,4 +1,4 @@
-"""A request as a script makes it, the preflight it needs, and an answer as a server sends it."""
+"""A request as a script makes it, the preflight that it needs, and a server's answer."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ NON_WILDCARD_NAME: Final = "authorization"
 
 _MODES: Final = ("omit", "same-origin", "include")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-# Fetch, "normalize" a header value, and what none can hold
+# Fetch, "normalize" a header value; and what no value contains
 _HTTP_WHITESPACE: Final = " \t\r\n"
 _NO_HEADER_VALUE: Final = re.compile(r"[\0\r\n]|[^\0-\xff]")
-# Fetch, "forbidden request-header": forbidden with some values only
+# Fetch, "forbidden request-header": forbidden only with some values
 _METHOD_OVERRIDES: Final = frozenset(
     {"x-http-method", "x-http-method-override", "x-method-override"}
 )
@@ -52,14 +52,17 @@ _FORM_TYPES: Final = frozenset(
 class Request:
     """A call of ``fetch(url, {method, headers, credentials})`` from a page.
 
-    `origin` is the page's, as the browser serializes it (``https://ui.example``, or ``null`` for a
-    sandboxed frame or a ``data:`` URL); `url` absolute, http or https; `headers` a mapping or pairs
-    of what the script sets; `credentials` the mode, which is "same-origin" when a script says
-    nothing. `redirected_from` is what `follow` fills in: the request that the script made.
+    - `origin`: that of the page, as the browser serializes it: ``https://ui.example``, or ``null``
+      for a sandboxed frame or a ``data:`` URL.
+    - `url`: absolute, http or https.
+    - `headers`: those that the script sets, as a mapping or as pairs.
+    - `credentials`: the mode; a script that does not set it has "same-origin".
+    - `redirected_from`: the request that the script made; `follow` sets it.
 
-    Kept normalized: the method as it is sent, names in lower case, and without the headers that a
-    script cannot set, which browsers drop silently. Raises `ValueError` for what ``new Request()``
-    refuses with a TypeError: what is no token, forbidden methods, user info in the URL.
+    The values are kept normalized: the method as it is sent, header names in lower case, and no
+    headers that scripts cannot set, which browsers drop silently. Raises `ValueError` where ``new
+    Request()`` raises a TypeError: names that are not tokens, forbidden methods, user info in the
+    URL.
     """
 
     origin: str
@@ -94,16 +97,16 @@ class Request:
 
     @property
     def is_same_origin(self) -> bool:
-        """Whether CORS has no say in it (Fetch, main fetch: response tainting "basic")."""
+        """Whether CORS does not apply (Fetch, "main fetch": response tainting "basic")."""
         return self.origin == origin_of(self.url)
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class Response:
-    """A server's answer: its status and its header lines, repeated ones included.
+    """A server's answer: its status and its header lines, including repeated ones.
 
-    `headers` is a mapping or pairs, of whatever a server may send; kept with lower-case names and
-    without white space around values.
+    `headers` is a mapping or pairs of anything that a server may send. They are kept with
+    lower-case names and without white space around values.
     """
 
     status: int
@@ -117,23 +120,23 @@ class Response:
         object.__setattr__(self, "headers", tuple(lines))
 
     def get(self, name: str) -> str | None:
-        """Return the value of `name` (lower case), its lines joined by ", " (Fetch, get)."""
+        """Return the value of `name` (lower case), its lines joined by ", " (Fetch, "get")."""
         values = [value for found, value in self.headers if found == name]
         return ", ".join(values) if values else None
 
     def elements(self, name: str) -> list[str]:
-        """Return the elements of the list `name` (lower case), all its lines taken together.
+        """Return the elements of the list `name` (lower case), of all its lines together.
 
-        Fetch, "extract header list values", before it looks at what the elements are.
+        Fetch, "extract header list values", before it checks the elements.
         """
         return _elements(",".join(value for found, value in self.headers if found == name))
 
 
 def preflight_for(request: Request) -> HeaderLines | None:
-    """Return the fields of the preflight that precedes `request`, None if there is none.
+    """Return the fields of the preflight that precedes `request`, or None if it needs none.
 
-    Those of the standard (Fetch, CORS-preflight fetch, steps 1 to 5), in order of name; engines
-    add their own (user-agent, sec-fetch-mode).
+    They are those of the standard (Fetch, "CORS-preflight fetch", steps 1 to 5), sorted by name.
+    Engines add their own, such as user-agent and sec-fetch-mode.
     """
     unsafe = unsafe_names(request)
     # Fetch, HTTP fetch: the method or a header is not safelisted
@@ -149,7 +152,7 @@ def preflight_for(request: Request) -> HeaderLines | None:
 
 
 def unsafe_names(request: Request) -> list[str]:
-    """Return the names that need permission (Fetch, CORS-unsafe request-header names)."""
+    """Return the names that need permission (Fetch, "CORS-unsafe request-header names")."""
     unsafe: set[str] = set()
     safelisted: set[str] = set()
     size = 0
@@ -163,7 +166,7 @@ def unsafe_names(request: Request) -> list[str]:
 
 
 def _is_safelisted(name: str, value: str) -> bool:
-    """Tell whether a header needs no permission (Fetch, CORS-safelisted request-header)."""
+    """Return whether a header needs no permission (Fetch, "CORS-safelisted request-header")."""
     if len(value) > _SAFELISTED_VALUE_BYTES:
         return False
     if name == "accept":
@@ -171,7 +174,7 @@ def _is_safelisted(name: str, value: str) -> bool:
     if name in ("accept-language", "content-language"):
         return _LANGUAGE.fullmatch(value) is not None
     if name == "content-type":
-        # The essence of MIME Sniffing 4.4; parameters cannot make it fail
+        # The essence (MIME Sniffing 4.4); parameters make no difference
         essence = value.partition(";")[0].rstrip(_HTTP_WHITESPACE).lower()
         return _UNSAFE_BYTE.search(value) is None and essence in _FORM_TYPES
     if name == "range":
@@ -182,13 +185,13 @@ def _is_safelisted(name: str, value: str) -> bool:
 
 
 def _elements(value: str) -> list[str]:
-    """Return the elements of a list, trimmed, empty ones left out (RFC 9110 5.6.1.2)."""
+    """Return the elements of a list, trimmed, without empty ones (RFC 9110 5.6.1.2)."""
     trimmed = (element.strip(" \t") for element in value.split(","))
     return [element for element in trimmed if element]
 
 
 def _normalize_method(method: str) -> str:
-    """Normalize a method (Fetch): six are sent in upper case, PATCH is not one of them."""
+    """Normalize a method (Fetch): six methods, but not PATCH, are sent in upper case."""
     upper = method.upper()
     if not is_token(method) or upper in FORBIDDEN_METHODS:
         raise ValueError(f"fetch() refuses the method {method!r}")
@@ -196,7 +199,7 @@ def _normalize_method(method: str) -> str:
 
 
 def _settable(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> HeaderLines:
-    """Return the header lines that a script's headers become (Fetch, guard "request")."""
+    """Return the header lines that result from a script's headers (Fetch, guard "request")."""
     lines: list[tuple[str, str]] = []
     for name, text in _pairs(headers):
         lowered, value = name.lower(), text.strip(_HTTP_WHITESPACE)
@@ -216,17 +219,17 @@ def _pairs(headers: Mapping[str, str] | Sequence[tuple[str, str]]) -> Iterable[t
 
 
 def origin_of(url: str) -> str:
-    """Return the serialized origin of an http or https URL; raises `ValueError` for others."""
+    """Return the serialized origin of an http or https URL; raises `ValueError` for any other."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme not in _DEFAULT_PORTS or not host:
-        raise ValueError(f"a URL is absolute, http or https: {url!r}")
+        raise ValueError(f"write an absolute http or https URL: {url!r}")
     port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
     return f"{parts.scheme}://[{host}]{port}" if ":" in host else f"{parts.scheme}://{host}{port}"
 
 
 def _serialize(url: str) -> str:
-    """Return `url` as consoles print it; dots and percent signs in the path are left alone."""
+    """Return `url` as consoles print it; dots and percent signs in the path stay as they are."""
     origin, parts = origin_of(url), urlsplit(url)
     if "@" in parts.netloc:
         raise ValueError("fetch() refuses a URL with user info")
