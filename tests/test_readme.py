@@ -139,13 +139,15 @@ def assert_allows_localhost(port: int) -> None:
 
 def test_the_virtual_service_leads_preflights_and_unmatched_keys_to_the_pod() -> None:
     pytest.importorskip("ruamel.yaml", reason="python -m pip install 'meshcors[cli]'")
-    from meshcors.mesh import Gateway, Request
+    from meshcors.mesh import Gateway, GatewayRequest
 
     (text,) = [block.text for block in BLOCKS if block.language == "yaml"]
     gateway = Gateway.from_yaml(text)
     preflight = [("origin", "https://ui.example"), ("access-control-request-method", "POST")]
     destinations = [
-        gateway.handle(Request(method, "api.example", "/v1/predict", headers=headers)).destination
+        gateway.handle(
+            GatewayRequest(method, "api.example", "/v1/predict", headers=headers)
+        ).destination
         for method, headers in (
             ("OPTIONS", preflight),
             ("POST", [("model-api-key", "xyz")]),
