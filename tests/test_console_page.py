@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +122,18 @@ def test_the_fix_in_the_app_lets_the_call_pass(example: Example) -> None:
     assert browser.judge(example.call, preflight=preflight, response=response).allowed
 
 
+@cache
+def checked(flags: str) -> str:
+    """The policy that the pod reads from its flags."""
+    return subprocess.run(
+        [sys.executable, "-m", "meshcors.dummy", *flags.split(), "--check"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    ).stdout
+
+
 @pytest.mark.parametrize("code", sorted({each.code for each in FIXED}))
 def test_the_fix_in_the_pod_lets_the_preflight_pass(code: str, tmp_path: Path) -> None:
     flags = written(code, "pod")
@@ -129,15 +141,8 @@ def test_the_fix_in_the_pod_lets_the_preflight_pass(code: str, tmp_path: Path) -
         # A pod cannot add the header twice: it never answers a call that a service takes.
         assert code == "acao_multiple"
         return
-    checked = subprocess.run(
-        [sys.executable, "-m", "meshcors.dummy", *flags.split(), "--check"],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=30,
-    )
     policy = tmp_path / "policy.json"
-    policy.write_text(json.dumps(json.loads(checked.stdout)))
+    policy.write_text(checked(flags))
     app = create_app(config.from_file(policy))
     for example in FIXED:
         if example.code == code:
@@ -230,6 +235,7 @@ def test_what_a_lint_rule_finds_ends_in_the_message(code: str, rule: str) -> Non
     }
 
 
+@cache
 def codes_on(text: str) -> set[str]:
     """The codes in which calls through a file end, whatever its services say of CORS."""
     gateway = Gateway.from_yaml(text)

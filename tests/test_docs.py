@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from meshcors.config import _spelling as spelling
-from tests.calling import UI, call_asgi, call_wsgi
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -54,16 +52,3 @@ def test_the_policy_pages_code_runs() -> None:
     assert blocks
     for block in blocks:
         exec(compile(block, "docs/policy.md", "exec"), {})
-
-
-def test_the_ready_made_apps_of_the_page_on_frameworks_check_the_key() -> None:
-    page = (DOCS / "frameworks.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 2
-    for block, call in zip(blocks, (call_asgi, call_wsgi), strict=True):
-        made: dict[str, Any] = {"__name__": "service"}
-        exec(compile(block, "docs/frameworks.md", "exec"), made)
-        for key, status in (("xyz", 200), ("guess", 403)):
-            fields = [("origin", UI), ("model-api-key", key)]
-            answered = call(made["app"], path="/v1/predict", headers=fields)
-            assert (answered.status, answered.get("access-control-allow-origin")) == (status, UI)

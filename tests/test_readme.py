@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 from packaging.requirements import Requirement
 
-from tests.calling import clean_environment
+from tests.calling import UI, call_asgi, call_wsgi, clean_environment
 from tests.e2e.processes import free_port, running
 
 ROOT = Path(__file__).parent.parent
@@ -157,6 +157,19 @@ def test_the_virtual_service_leads_preflights_and_unmatched_keys_to_the_pod() ->
     ]
     pod = "meshcors-dummy:8080"
     assert destinations == [pod, "model-xyz:8000", pod, pod]
+
+
+def test_the_ready_made_apps_of_the_page_on_frameworks_check_the_key() -> None:
+    page = (ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) == 2
+    for block, call in zip(blocks, (call_asgi, call_wsgi), strict=True):
+        made: dict[str, Any] = {"__name__": "service"}
+        exec(compile(block, "docs/frameworks.md", "exec"), made)
+        for key, status in (("xyz", 200), ("guess", 403)):
+            fields = [("origin", UI), ("model-api-key", key)]
+            answered = call(made["app"], path="/v1/predict", headers=fields)
+            assert (answered.status, answered.get("access-control-allow-origin")) == (status, UI)
 
 
 def test_the_test_command_is_the_one_that_ci_runs() -> None:
