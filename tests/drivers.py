@@ -29,11 +29,11 @@ import meshcors
 import meshcors.flask
 import meshcors.starlette
 from meshcors import HeaderKey, Policy
-from meshcors.answers import NO_ROUTE, Answer
+from meshcors._decision.answers import NO_ROUTE, Answer
+from meshcors._decision.engine import Engine
+from meshcors._policy.origins import Regex
 from meshcors.asgi import MeshCORS
 from meshcors.config import to_environment
-from meshcors.engine import Engine
-from meshcors.origins import Regex
 from meshcors.wsgi import MeshCORS as WSGIMeshCORS
 from tests.apps import AppError, TestApp
 from tests.calling import as_server

@@ -31,7 +31,7 @@ class Missing(MetaPathFinder):
         if name.split(".")[0] in {"httptools", "prometheus_client", "ruamel", "uvloop"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
-from meshcors.dummy.command import main
+from meshcors.dummy._command import main
 main(prog_name="python -m meshcors.dummy")
 """
 INSTALLED = ("-m", "meshcors.dummy")

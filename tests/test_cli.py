@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meshcors import cli
+from meshcors import _cli as cli
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def meshcors(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         pytest.param(["lint", ORIGINAL], 1, id="something found"),
         pytest.param(["lint", ORIGINAL, "--select", "mc002,MC003"], 0, id="nothing selected found"),
         pytest.param(["lint", ORIGINAL, "--select", "MC001", "--ignore", "MC001"], 0, id="ignored"),
-        pytest.param(["fix", FIXED], 0, id="nothing to mend"),
+        pytest.param(["fix", FIXED], 0, id="nothing to fix"),
         pytest.param(["fix", ORIGINAL, "--allow-origin", "https://ui.example"], 0, id="a diff"),
     ],
 )
@@ -109,7 +109,7 @@ def test_a_mistake_is_one_line_on_stderr(
         pytest.param(b"%YAML 9.9\n---\na: 1\n", "", id="version"),
     ],
 )
-def test_a_file_that_cannot_be_mended_is_one_line_and_stays(
+def test_a_file_that_cannot_be_fixed_is_one_line_and_stays(
     content: bytes, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "bad.yaml"
@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_mended_is_one_line_and_stays(
 
 def test_lint_imports_no_server() -> None:
     script = (
-        "import sys; from meshcors import cli; cli.run(['lint', sys.argv[1]]);"
+        "import sys; from meshcors import _cli as cli; cli.run(['lint', sys.argv[1]]);"
         "print(sorted({'uvicorn', 'starlette', 'werkzeug', 'httpx'} & set(sys.modules)))"
     )
     done = subprocess.run(
@@ -136,8 +136,8 @@ def test_lint_imports_no_server() -> None:
 
 def test_help_imports_no_verb() -> None:
     script = (
-        "import sys; from meshcors import cli; cli.run(['--help']);"
-        "print([name for name in sys.modules if name in ('meshcors.dummy', 'meshcors.mesh.lint')])"
+        "import sys; from meshcors import _cli as cli; cli.run(['--help']);"
+        "print([name for name in sys.modules if name in ('meshcors.dummy', 'meshcors.mesh._lint')])"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
@@ -168,7 +168,7 @@ def test_without_its_extra_a_verb_says_what_to_install(
 ) -> None:
     script = (
         "import sys; sys.modules[sys.argv[1]] = sys.modules[sys.argv[1] + '.yaml'] = None;"
-        "from meshcors import cli; raise SystemExit(cli.run(sys.argv[2:]))"
+        "from meshcors import _cli as cli; raise SystemExit(cli.run(sys.argv[2:]))"
     )
     command = [sys.executable, "-c", script, missing, *args]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -183,7 +183,7 @@ def test_an_interrupt_says_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("meshcors.cli.lint.lint", interrupted)
+    monkeypatch.setattr("meshcors._cli.lint.lint", interrupted)
     assert cli.run(["lint", ORIGINAL]) == 130
     assert "Traceback" not in capsys.readouterr().err
 

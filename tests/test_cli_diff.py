@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshcors.cli.diff import unified_diff
+from meshcors._cli.diff import unified_diff
 
 LINES = st.lists(st.sampled_from(["a\n", "b\n", "c\n", "d\r\n", "\n", "- x\n", "+\n"]))
 TEXTS = st.builds("{}{}".format, LINES.map("".join), st.sampled_from(["", "end", "a"]))

@@ -14,10 +14,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from meshcors import HeaderKey, Policy, PolicyError
-from meshcors.config import from_environment, from_file, load, to_document, to_environment
-from meshcors.key_values import KeyValues
-from meshcors.origins import Regex
-from meshcors.spelling import OPTIONS
+from meshcors._policy.key_values import KeyValues
+from meshcors._policy.origins import Regex
+from meshcors.config import from_environment, from_file, to_document, to_environment
+from meshcors.config._loading import load
+from meshcors.config._spelling import OPTIONS
 
 UI = "https://ui.example"
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from meshcors import cli
-from meshcors.mesh.lint import RULES, Rule
+from meshcors import _cli as cli
+from meshcors.mesh._lint import RULES, LintRule
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "tests" / "data"
@@ -68,7 +68,7 @@ def test_a_page_shows_its_file(page: str, file: str) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-def test_every_rule_has_its_section(rule: Rule) -> None:
+def test_every_rule_has_its_section(rule: LintRule) -> None:
     assert f"\n### {rule.id}\n\n**{rule.name}**, {rule.severity}: {rule.title}.\n\n" in (
         PAGES[0].read_text(encoding="utf-8")
     )

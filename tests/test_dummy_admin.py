@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from meshcors.dummy.counters import PREFLIGHT_REASONS, REQUEST_REASONS
+from meshcors.dummy._counters import PREFLIGHT_REASONS, REQUEST_REASONS
 from tests.dummy_process import INSTALLED, KEY, PLAIN, POLICY_FLAGS, UI, PodProcess, run, running
 
 

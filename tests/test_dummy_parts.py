@@ -21,29 +21,22 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from meshcors import HeaderKey, Policy
+from meshcors._decision.engine import Engine
+from meshcors._decision.rule_engine import NO_RULE, compile_engine
+from meshcors._policy.origins import Regex
+from meshcors._policy.rules import Rule, RuleSet
 from meshcors.asgi import Message, Scope
-from meshcors.dummy.accept import Connections
-from meshcors.dummy.ask import Question, ask
-from meshcors.dummy.configuration import Configuration, describe
-from meshcors.dummy.counters import (
-    HISTOGRAM,
-    LEFT_OUT,
-    NANOSECONDS,
-    PREFLIGHTS,
-    REQUESTS,
-    Board,
-)
-from meshcors.dummy.idle import HEAD_SECONDS, Sweep
-from meshcors.dummy.logs import JsonFormatter, TextFormatter
-from meshcors.dummy.plain_protocol import PlainProtocol
-from meshcors.dummy.pod import Pod
-from meshcors.dummy.protocol import PodProtocol, _Begun, _finish
-from meshcors.dummy.refusals import BURST, KEPT, MAX_TEXT, RATE, Refusal, Refusals
-from meshcors.dummy.relay import Relay
-from meshcors.engine import Engine
-from meshcors.origins import Regex
-from meshcors.rule_engine import NO_RULE, compile_engine
-from meshcors.rules import Rule, RuleSet
+from meshcors.dummy._accept import Connections
+from meshcors.dummy._ask import Question, ask
+from meshcors.dummy._configuration import Configuration, describe
+from meshcors.dummy._counters import HISTOGRAM, LEFT_OUT, NANOSECONDS, PREFLIGHTS, REQUESTS, Board
+from meshcors.dummy._idle import HEAD_SECONDS, Sweep
+from meshcors.dummy._logs import JsonFormatter, TextFormatter
+from meshcors.dummy._plain_protocol import PlainProtocol
+from meshcors.dummy._pod import Pod
+from meshcors.dummy._protocol import PodProtocol, _Begun, _finish
+from meshcors.dummy._refusals import BURST, KEPT, MAX_TEXT, RATE, Refusal, Refusals
+from meshcors.dummy._relay import Relay
 
 UI = "https://ui.example"
 KEY = "model-api-key"

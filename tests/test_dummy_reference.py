@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from meshcors.dummy.command import main
-from meshcors.spelling import CONFIG_VARIABLE, OPTIONS
+from meshcors.config._spelling import CONFIG_VARIABLE, OPTIONS
+from meshcors.dummy._command import main
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference-pod.md"
 HEAD = """\

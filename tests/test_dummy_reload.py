@@ -17,12 +17,12 @@ from typing import Never
 import pytest
 
 from meshcors import Policy
-from meshcors.dummy import reload
-from meshcors.dummy.configuration import Configuration
-from meshcors.dummy.counters import RELOADS, Board
-from meshcors.dummy.live import Live
-from meshcors.dummy.refusals import Refusals
-from meshcors.dummy.reload import Look, Reloader
+from meshcors.dummy import _reload as reload
+from meshcors.dummy._configuration import Configuration
+from meshcors.dummy._counters import RELOADS, Board
+from meshcors.dummy._live import Live
+from meshcors.dummy._refusals import Refusals
+from meshcors.dummy._reload import Look, Reloader
 from tests.dummy_process import UI, PodProcess, running
 
 OTHER = "https://other.example"

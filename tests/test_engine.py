@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from meshcors import HeaderKey, Policy
-from meshcors.answers import INTERNAL_SERVER_ERROR, NO_ROUTE, Answer, Proceed
-from meshcors.engine import READY_ORIGINS, Engine
-from meshcors.preflight import MAX_LIST_BYTES, MAX_MIRRORED_METHOD_BYTES, MAX_MIRRORED_NAMES
+from meshcors._decision.answers import INTERNAL_SERVER_ERROR, NO_ROUTE, Answer, Proceed
+from meshcors._decision.engine import READY_ORIGINS, Engine
+from meshcors._decision.preflight import (
+    MAX_LIST_BYTES,
+    MAX_MIRRORED_METHOD_BYTES,
+    MAX_MIRRORED_NAMES,
+)
 
 UI = "https://ui.example"
 SAFE = "accept, accept-language, content-language, content-type, range"

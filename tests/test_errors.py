@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from meshcors import Policy, PolicyError, PolicyWarning, Problem
-from meshcors.errors import did_you_mean, shown
+from meshcors._policy.wording import did_you_mean, shown
 
 
 def test_one_problem_is_one_line() -> None:
@@ -17,7 +17,7 @@ def test_one_problem_is_one_line() -> None:
 
 
 def test_several_problems_are_a_line_each() -> None:
-    error = PolicyError(Problem(f"code_{n}", "field", "", "mend") for n in (1, 2))
+    error = PolicyError(Problem(f"code_{n}", "field", "", "hint") for n in (1, 2))
     assert str(error).splitlines() == [
         "2 problems",
         "  field: mend [code_1]",
@@ -62,8 +62,8 @@ def test_its_one_argument_is_its_text(count: int) -> None:
 )
 def test_unprintable_parts_are_escaped(part: str) -> None:
     for problem in (
-        Problem("code", part, "", "mend"),
-        Problem("code", "field", part, "mend"),
+        Problem("code", part, "", "hint"),
+        Problem("code", "field", part, "hint"),
         Problem("code", "field", "value", part),
     ):
         line = str(problem)

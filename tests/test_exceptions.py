@@ -49,7 +49,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 import meshcors
 import meshcors.wsgi
-from meshcors import Policy, Rule, call_stack
+from meshcors import Policy, Rule
+from meshcors._decision import call_stack
 from tests.calling import (
     EVIL,
     UI,

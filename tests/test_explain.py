@@ -1,4 +1,4 @@
-"""``meshcors explain``: the journey, the verdict and the mend, for a table of calls."""
+"""``meshcors explain``: the journey, the verdict and the hint, for a table of calls."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from meshcors import browser
-from meshcors.cli import run
+from meshcors._cli import run
 from meshcors.mesh import Gateway
-from meshcors.mesh.journey import travel
+from meshcors.mesh._analysis.page_call import travel
 
 DATA = Path(__file__).parent / "data"
 ORIGINAL = DATA / "virtualservice_original.yaml"
@@ -64,7 +64,7 @@ def files(tmp_path: Path) -> dict[str, str]:
     return paths
 
 
-# file, flags, exit code, verdict, code, step, what the mend says
+# file, flags, exit code, verdict, code, step, what the hint says
 CASES = [
     pytest.param(
         *("original", (*POST, *KEY), 1, "blocked", "acao_missing", "preflight"),
@@ -148,15 +148,15 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("file", "flags", "exit_code", "verdict", "code", "step", "mend"), CASES)
-def test_verdict_and_mend(
+@pytest.mark.parametrize(("file", "flags", "exit_code", "verdict", "code", "step", "hint"), CASES)
+def test_verdict_and_hint(
     file: str,
     flags: tuple[str, ...],
     exit_code: int,
     verdict: str,
     code: str,
     step: str,
-    mend: str,
+    hint: str,
     files: dict[str, str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -165,12 +165,12 @@ def test_verdict_and_mend(
     assert run([*arguments, "--format", "json"]) == exit_code
     told = json.loads(capsys.readouterr().out)
     assert (told["verdict"], told["code"], told["step"]) == (verdict, code, step)
-    assert mend in " ".join(told["mend"])
-    assert bool(told["mend"]) == bool(mend)
+    assert hint in " ".join(told["hint"])
+    assert bool(told["hint"]) == bool(hint)
 
     assert run(arguments) == exit_code
     text = capsys.readouterr().out
-    assert all(line in text for line in told["mend"])
+    assert all(line in text for line in told["hint"])
     assert all(line in text for line in told["messages"].values())
     assert ("The script may read the answer." in text) == (verdict == "allowed")
 

@@ -17,24 +17,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from meshcors import cli
-from meshcors.mesh import DocumentError, Gateway, Request
-from meshcors.mesh.fix import Way, Wish, fix, separate
-from meshcors.mesh.fix import edits as fix_edits
-from meshcors.mesh.fix.origins import origin_match
-from meshcors.mesh.lint import lint
-from meshcors.mesh.matching import compiled
-from meshcors.origins import OriginError
+from meshcors import _cli as cli
+from meshcors._policy.origins import OriginError
+from meshcors.mesh import DocumentError, Gateway, GatewayRequest
+from meshcors.mesh._analysis.origin_match import origin_match
+from meshcors.mesh._fix import FixOptions, Responder, fix, separate
+from meshcors.mesh._fix import edits as fix_edits
+from meshcors.mesh._lint import lint
+from meshcors.mesh._routing.matching import compiled
 
 DATA = Path(__file__).parent / "data"
 ORIGINAL = (DATA / "virtualservice_original.yaml").read_text()
 BEFORE = (DATA / "virtualservice_before.yaml").read_text()
 UI = ("exact", "https://ui.example")
 OTHER = ("exact", "http://localhost:3000")
-WAYS: tuple[Way, ...] = ("pod", "mesh", "both")
+WAYS: tuple[Responder, ...] = ("pod", "mesh", "both")
 EVERY_WAY = pytest.mark.parametrize("way", WAYS)
-# What fix is there to mend.
-MENDED = {"MC001", "MC002", "MC004"}
+# What fix is there to fix.
+FIXED_RULES = {"MC001", "MC002", "MC004"}
 
 HEAD = """\
 apiVersion: networking.istio.io/v1
@@ -168,40 +168,40 @@ def is_kept(before: str, after: str) -> bool:
 
 @EVERY_WAY
 @EVERY_TEXT
-def test_a_mended_file_is_right_and_stays_as_it_is(text: str, way: Way) -> None:
-    mended = fix(text, "a.yaml", Wish(way, origins=(UI, OTHER))).text
-    assert mended != text
-    assert is_kept(text, mended)
-    assert {finding.rule.id for finding in lint({"a.yaml": mended})} & MENDED == set()
-    assert fix(mended, "a.yaml", Wish(way)).text == mended
-    assert mended.endswith("\n") == text.endswith("\n")
-    assert ("\r\n" in mended) == ("\r\n" in text)
-    assert mended.count("\r") == (mended.count("\n") if "\r\n" in text else 0)
+def test_a_fixed_file_is_right_and_stays_as_it_is(text: str, way: Responder) -> None:
+    fixed = fix(text, "a.yaml", FixOptions(way, origins=(UI, OTHER))).text
+    assert fixed != text
+    assert is_kept(text, fixed)
+    assert {finding.rule.id for finding in lint({"a.yaml": fixed})} & FIXED_RULES == set()
+    assert fix(fixed, "a.yaml", FixOptions(way)).text == fixed
+    assert fixed.endswith("\n") == text.endswith("\n")
+    assert ("\r\n" in fixed) == ("\r\n" in text)
+    assert fixed.count("\r") == (fixed.count("\n") if "\r\n" in text else 0)
 
 
 @EVERY_TEXT
 def test_lines_that_are_not_about_origins_stay(text: str) -> None:
-    after = fix(text, "a.yaml", Wish(origins=(UI, OTHER))).text.splitlines()
+    after = fix(text, "a.yaml", FixOptions(origins=(UI, OTHER))).text.splitlines()
     for line in text.splitlines():
         if "*" not in line and "http: [" not in line:
             assert line in after
 
 
 @EVERY_WAY
-def test_a_rule_is_written_in_the_style_of_the_file(way: Way) -> None:
+def test_a_rule_is_written_in_the_style_of_the_file(way: Responder) -> None:
     added = [
         line
-        for line in fix(BLOCK, "a.yaml", Wish(way, origins=(UI, OTHER))).text.splitlines()
+        for line in fix(BLOCK, "a.yaml", FixOptions(way, origins=(UI, OTHER))).text.splitlines()
         if line not in BLOCK
     ]
     assert "                        access-control-request-method: {}" in added
     assert [line for line in added if re.search(r"[\[{](?!\})", line)] == []
     json_text = TEXTS["JSON"]
-    assert json.loads(fix(json_text, "a.json", Wish(way, origins=(UI,))).text)
+    assert json.loads(fix(json_text, "a.json", FixOptions(way, origins=(UI,))).text)
 
 
 def test_a_comment_stays_with_the_rule_it_is_above() -> None:
-    lines = fix(BLOCK, "a.yaml", Wish(origins=(UI,))).text.splitlines()
+    lines = fix(BLOCK, "a.yaml", FixOptions(origins=(UI,))).text.splitlines()
     at = lines.index("        # the xyz model")
     assert lines[at - 1].strip() == "number: 8080"
     assert lines[at + 1] == "        -   match:"
@@ -227,9 +227,9 @@ def test_the_preflight_rule_takes_what_the_calls_share_and_no_more() -> None:
     route: [{destination: {host: two}}]
 """
     )
-    made = YAML(typ="safe", pure=True).load(fix(text, "a.yaml", Wish("mesh")).text)["spec"]["http"][
-        0
-    ]
+    made = YAML(typ="safe", pure=True).load(fix(text, "a.yaml", FixOptions("mesh")).text)["spec"][
+        "http"
+    ][0]
     preflight = {"method": {"exact": "OPTIONS"}, "headers": {"access-control-request-method": {}}}
     assert made == {
         "name": "preflight",
@@ -265,18 +265,22 @@ def test_the_preflight_rule_takes_what_the_calls_share_and_no_more() -> None:
     ],
 )
 @EVERY_WAY
-def test_what_is_right_stays_as_it_is(text: str, way: Way) -> None:
-    assert fix(text, "a.yaml", Wish(way, origins=(UI,))).text == text
+def test_what_is_right_stays_as_it_is(text: str, way: Responder) -> None:
+    assert fix(text, "a.yaml", FixOptions(way, origins=(UI,))).text == text
 
 
 @pytest.mark.parametrize(
     ("text", "wish", "reason"),
     [
-        pytest.param(ORIGINAL, Wish(), r":12:30: \* with credentials .*--allow-origin", id="star"),
-        pytest.param(BEFORE, Wish("mesh"), ":7:3: no corsPolicy says .*--allow-origin", id="none"),
+        pytest.param(
+            ORIGINAL, FixOptions(), r":12:30: \* with credentials .*--allow-origin", id="star"
+        ),
+        pytest.param(
+            BEFORE, FixOptions("mesh"), ":7:3: no corsPolicy says .*--allow-origin", id="none"
+        ),
         pytest.param(
             BEFORE.replace("  - match", "  - corsPolicy: {allowOrigins: []}\n    match"),
-            Wish("both"),
+            FixOptions("both"),
             "--allow-origin",
             id="an empty list",
         ),
@@ -291,13 +295,13 @@ def test_what_is_right_stays_as_it_is(text: str, way: Way) -> None:
     corsPolicy: {allowOrigins: [{exact: https://b.example}]}
     route: [{destination: {host: b}}]
 """,
-            Wish("mesh"),
+            FixOptions("mesh"),
             ":12:17: rules of one URL allow different origins",
             id="rules that differ",
         ),
         pytest.param(
             (DATA / "istio-samples" / "helloworld_route.yaml").read_text(),
-            Wish(),
+            FixOptions(),
             "no VirtualService in this file; HTTPRoutes",
             id="an HTTPRoute",
         ),
@@ -315,7 +319,7 @@ def test_what_is_right_stays_as_it_is(text: str, way: Way) -> None:
   - match: [{method: {exact: OPTIONS}, uri: {prefix: /}}, {method: {exact: OPTIONS}}]
     redirect: {authority: elsewhere.example}
 """,
-            Wish(),
+            FixOptions(),
             r":8:13: default/older http\[0\] match\[0\] would still take its preflights",
             id="an older VirtualService in front",
         ),
@@ -327,14 +331,14 @@ def test_what_is_right_stays_as_it_is(text: str, way: Way) -> None:
     - match: [{headers: {k: {exact: v}}}]
       route: [{destination: {host: a}}]
 """,
-            Wish(),
+            FixOptions(),
             "write the rule for preflights by hand",
             id="rules merged in",
         ),
     ],
 )
 def test_what_would_be_a_guess_is_refused_with_its_place(
-    text: str, wish: Wish, reason: str
+    text: str, wish: FixOptions, reason: str
 ) -> None:
     with pytest.raises(DocumentError, match=reason):
         fix(text, "a.yaml", wish)
@@ -349,9 +353,9 @@ def test_a_result_that_says_something_else_is_never_written(
     def clumsy(text: str, edits: Any) -> str:
         return original(text, edits).replace("model-deploy", "nodel-deploy")
 
-    monkeypatch.setattr("meshcors.mesh.fix.apply", clumsy)
+    monkeypatch.setattr("meshcors.mesh._fix.apply", clumsy)
     with pytest.raises(DocumentError, match="without touching the rest"):
-        fix(ORIGINAL, "a.yaml", Wish(origins=(UI,)))
+        fix(ORIGINAL, "a.yaml", FixOptions(origins=(UI,)))
 
 
 @pytest.mark.parametrize(
@@ -389,18 +393,18 @@ def test_what_is_no_origin_is_refused(origin: str) -> None:
 
 
 @EVERY_WAY
-def test_a_second_virtual_service_takes_the_preflights(way: Way) -> None:
-    second = separate(ORIGINAL, "a.yaml", Wish(way, origins=(UI,))).text
+def test_a_second_virtual_service_takes_the_preflights(way: Responder) -> None:
+    second = separate(ORIGINAL, "a.yaml", FixOptions(way, origins=(UI,))).text
     gateway = Gateway.from_yaml(f"{ORIGINAL}---\n{second}")
     headers = [
         ("origin", "https://ui.example"),
         ("access-control-request-method", "POST"),
         ("access-control-request-headers", "model-api-key"),
     ]
-    answer = gateway.handle(Request("OPTIONS", "any.example", "/v1/predict", headers))
+    answer = gateway.handle(GatewayRequest("OPTIONS", "any.example", "/v1/predict", headers))
     assert answer.rule == "cheetah/model-preflight http[0] match[0]"
     assert answer.kind == ("forward" if way == "pod" else "cors")
-    assert separate(f"{ORIGINAL}---\n{second}", "a.yaml", Wish(way)).needs == ()
+    assert separate(f"{ORIGINAL}---\n{second}", "a.yaml", FixOptions(way)).needs == ()
 
 
 def test_a_second_virtual_service_is_refused_where_it_would_come_too_late() -> None:
@@ -416,10 +420,10 @@ def test_a_second_virtual_service_is_refused_where_it_would_come_too_late() -> N
 """
     )
     with pytest.raises(DocumentError, match="takes preflights before another"):
-        separate(text, "a.yaml", Wish())
+        separate(text, "a.yaml", FixOptions())
     sidecars = text.replace("gateways: [gateway]", "gateways: [mesh]").replace('"*"', "model")
     with pytest.raises(DocumentError, match="sidecars do not merge"):
-        separate(sidecars, "a.yaml", Wish())
+        separate(sidecars, "a.yaml", FixOptions())
 
 
 # the command
@@ -442,11 +446,11 @@ def test_write_changes_the_file_and_says_so_once(
     model.chmod(0o640)
     assert cli.run(["fix", "model.yaml", "--write", *ALLOW]) == 0
     assert capsys.readouterr().out == "model.yaml: written\n"
-    assert model.read_text() == fix(ORIGINAL, "model.yaml", Wish(origins=(UI,))).text
+    assert model.read_text() == fix(ORIGINAL, "model.yaml", FixOptions(origins=(UI,))).text
     assert stat.S_IMODE(model.stat().st_mode) == 0o640
     inode = model.stat().st_ino
     assert cli.run(["fix", "model.yaml", "--write", *ALLOW]) == 0
-    assert capsys.readouterr().out == "model.yaml: nothing to mend\n"
+    assert capsys.readouterr().out == "model.yaml: nothing to fix\n"
     assert model.stat().st_ino == inode
     assert [path.name for path in Path().iterdir()] == ["model.yaml"]
 
@@ -472,17 +476,17 @@ def test_the_diff_applies(
     diff = capfdbinary.readouterr().out
     assert model.read_bytes() == text.encode()
     subprocess.run(["patch", "--binary", "-p0"], input=diff, check=True, capture_output=True)
-    assert model.read_bytes() == fix(text, "model.yaml", Wish(origins=(UI,))).text.encode()
+    assert model.read_bytes() == fix(text, "model.yaml", FixOptions(origins=(UI,))).text.encode()
 
 
 def test_a_file_that_changed_meanwhile_is_left_alone(
     model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def slow(text: str, file: str, wish: Wish) -> Any:
+    def slow(text: str, file: str, wish: FixOptions) -> Any:
         model.write_text(text + "# an editor was faster\n")
         return fix(text, file, wish)
 
-    monkeypatch.setattr("meshcors.cli.fix.fix", slow)
+    monkeypatch.setattr("meshcors._cli.fix.fix", slow)
     assert cli.run(["fix", "model.yaml", "--write", *ALLOW]) == 2
     assert "changed meanwhile" in capsys.readouterr().err
     assert model.read_text().endswith("# an editor was faster\n")
@@ -495,7 +499,7 @@ def test_a_write_that_fails_leaves_the_old_file(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("meshcors.cli.files.os.fsync", full)
+    monkeypatch.setattr("meshcors._cli.files.os.fsync", full)
     assert cli.run(["fix", "model.yaml", "--write", *ALLOW]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert model.read_text() == ORIGINAL
@@ -511,13 +515,13 @@ def test_separate_writes_beside_the_file_and_over_nothing(
     assert cli.run([*command, "--write"]) == 0
     assert cli.run([*command, "--write"]) == 0
     assert capsys.readouterr().out == (
-        "model-preflight.yaml: written\nmodel-preflight.yaml: nothing to mend\n"
+        "model-preflight.yaml: written\nmodel-preflight.yaml: nothing to fix\n"
     )
     assert model.read_text() == ORIGINAL
     assert cli.run([*command, "--write", "--with", "mesh"]) == 2
     assert "is there already" in capsys.readouterr().err
     assert Path("model-preflight.yaml").read_text() == (
-        separate(ORIGINAL, "model.yaml", Wish(origins=(UI,))).text
+        separate(ORIGINAL, "model.yaml", FixOptions(origins=(UI,))).text
     )
 
 
@@ -616,8 +620,8 @@ def texts(draw: st.DrawFn) -> str:
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=150)
 @given(texts(), st.sampled_from(WAYS))
-def test_any_file_is_mended_and_nothing_of_it_lost(text: str, way: Way) -> None:
-    mended = fix(text, "a.yaml", Wish(way, origins=(UI, OTHER))).text
-    assert is_kept(text, mended)
-    assert fix(mended, "a.yaml", Wish(way, origins=(UI, OTHER))).text == mended
-    assert {finding.rule.id for finding in lint({"a.yaml": mended})} & MENDED == set()
+def test_any_file_is_fixed_and_nothing_of_it_lost(text: str, way: Responder) -> None:
+    fixed = fix(text, "a.yaml", FixOptions(way, origins=(UI, OTHER))).text
+    assert is_kept(text, fixed)
+    assert fix(fixed, "a.yaml", FixOptions(way, origins=(UI, OTHER))).text == fixed
+    assert {finding.rule.id for finding in lint({"a.yaml": fixed})} & FIXED_RULES == set()

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from meshcors.headers import (
-    BYTES,
+from meshcors._decision.fields import BYTES, TEXT, Merge, collect, merge_vary
+from meshcors._policy.headers import (
     CORS_RESPONSE_HEADERS,
     FORBIDDEN_METHODS,
     FORBIDDEN_REQUEST_HEADERS,
@@ -16,13 +16,9 @@ from meshcors.headers import (
     SAFELISTED_METHODS,
     SAFELISTED_REQUEST_HEADERS,
     STANDARD_METHODS,
-    TEXT,
-    Merge,
-    collect,
     is_forbidden_request_header,
     is_token,
     list_elements,
-    merge_vary,
 )
 
 

@@ -23,11 +23,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server
 
-from meshcors.answers import NO_ROUTE
-from meshcors.asgi import send_answer
-from meshcors.dummy import idle, serve
-from meshcors.dummy.plain_protocol import PlainProtocol
-from meshcors.dummy.protocol import PodProtocol
+from meshcors._decision.answers import NO_ROUTE
+from meshcors.asgi._middleware import send_answer
+from meshcors.dummy import _idle as idle
+from meshcors.dummy import _serve as serve
+from meshcors.dummy._plain_protocol import PlainProtocol
+from meshcors.dummy._protocol import PodProtocol
 
 HEAD = b"GET / HTTP/1.1\r\nHost: pod\r\n"
 CHUNKED = (

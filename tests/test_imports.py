@@ -19,7 +19,7 @@ SERVERS = {"gunicorn", "httptools", "uvicorn", "uvloop", "wsgiref.simple_server"
 EXTRAS = {"envoy", "prometheus_client", "publicsuffixlist", "re2", "ruamel.yaml"}
 
 # Imported where its extra has been found to be there.
-OF_AN_EXTRA = {"meshcors.dummy.protocol"}
+OF_AN_EXTRA = {"meshcors.dummy._protocol"}
 
 ALL_MODULES = f"""
 import importlib, pkgutil, meshcors
@@ -51,7 +51,7 @@ def imported_by(module: str) -> set[str]:
         "meshcors.starlette",
         "meshcors.flask",
         "meshcors.wrap",
-        "meshcors.rules",
+        "meshcors._policy.rules",
         "meshcors.browser",
         "meshcors.mesh",
     ],

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from meshcors import HeaderKey
-from meshcors.key_check import KeyCheck
+from meshcors._decision.key_check import KeyCheck
 
 
 def check(values: list[str] | None, **options: Any) -> KeyCheck:

@@ -23,9 +23,10 @@ from cloudcoil.models.istio.security.v1 import AuthorizationPolicy, PeerAuthenti
 from ruamel.yaml import YAML
 
 from meshcors import Policy, RuleSet, config
-from meshcors.answers import Answer
-from meshcors.mesh import Gateway, Request
-from meshcors.rule_engine import NO_RULE, RuleEngine
+from meshcors._decision.answers import Answer
+from meshcors._decision.rule_engine import NO_RULE, RuleEngine
+from meshcors.config._loading import load
+from meshcors.mesh import Gateway, GatewayRequest
 from tests.dummy_process import PodProcess, run, running
 
 ROOT = Path(__file__).parent.parent
@@ -246,7 +247,7 @@ def decide(rules: RuleSet, method: str, path: str, **fields: str) -> Answer | st
 
 
 def test_the_policy_is_one_that_the_loader_takes(policy_file: Path) -> None:
-    rules = config.load({}, {}, config=policy_file)
+    rules = load({}, {}, config=policy_file)
     assert isinstance(rules, RuleSet)
     assert all(isinstance(rule.policy, Policy) for rule in rules.rules)
     preflight = {"origin": UI, "access_control_request_method": "POST"}
@@ -320,7 +321,9 @@ ASKED = ("access-control-request-method", "POST")
 def test_the_gateway_routes_as_the_overlays_say(
     top: Path, method: str, headers: list[tuple[str, str]], destination: str
 ) -> None:
-    answer = gateway(top).handle(Request(method, "api.example.com", "/v1/chat", headers=headers))
+    answer = gateway(top).handle(
+        GatewayRequest(method, "api.example.com", "/v1/chat", headers=headers)
+    )
     assert answer.kind == "forward"
     assert answer.destination is not None
     # A VirtualService names a service in full, an HTTPRoute beside its namespace.

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshcors.mesh import DocumentError, Gateway, Request
-from meshcors.mesh.lint import RULES, lint
-from meshcors.mesh.lint.formats import FORMATS
-from meshcors.mesh.lint.rules import WOULD_NOT_LOAD
-from meshcors.mesh.matching import compiled
-from meshcors.regex_examples import example_of
+from meshcors._policy.regex_examples import example_of
+from meshcors.mesh import DocumentError, Gateway, GatewayRequest
+from meshcors.mesh._lint import RULES, lint
+from meshcors.mesh._lint.formats import FORMATS
+from meshcors.mesh._lint.rules import WOULD_NOT_LOAD
+from meshcors.mesh._routing.matching import compiled
 
 if TYPE_CHECKING:
-    from meshcors.mesh.lint import Rule
+    from meshcors.mesh._lint import LintRule
 
 DATA = Path(__file__).parent / "data"
 ORIGINAL = DATA / "virtualservice_original.yaml"
@@ -33,7 +33,7 @@ def found(path: Path) -> list[tuple[str, int]]:
 
 
 @RULE
-def test_a_rule_finds_the_marked_lines_and_no_others(rule: Rule) -> None:
+def test_a_rule_finds_the_marked_lines_and_no_others(rule: LintRule) -> None:
     path = DATA / "lint" / f"{rule.id.lower()}_found.yaml"
     lines = path.read_text().splitlines()
     marked = [at for at, line in enumerate(lines, start=1) if f"# {rule.id}" in line]
@@ -42,7 +42,7 @@ def test_a_rule_finds_the_marked_lines_and_no_others(rule: Rule) -> None:
 
 
 @RULE
-def test_a_rule_is_silent_where_nothing_is_wrong(rule: Rule) -> None:
+def test_a_rule_is_silent_where_nothing_is_wrong(rule: LintRule) -> None:
     assert found(DATA / "lint" / f"{rule.id.lower()}_clean.yaml") == []
 
 
@@ -103,7 +103,7 @@ def test_a_document_that_would_not_load_is_a_finding_and_the_others_are_read() -
     broken = (DATA / "lint" / "mc000_found.yaml").read_text()
     findings = lint({"broken.yaml": broken, "model.yaml": ORIGINAL.read_text()})
     assert findings[0].rule is WOULD_NOT_LOAD
-    assert "prefix" in findings[0].mend
+    assert "prefix" in findings[0].hint
     assert "MC001" in {finding.rule.id for finding in findings}
 
 
@@ -138,7 +138,7 @@ def test_json_has_every_part() -> None:
     )
     assert first["docs"] == "docs/lint.md#mc001"
     assert first["reason"]
-    assert first["mend"]
+    assert first["hint"]
 
 
 def test_github_commands_are_escaped() -> None:
@@ -215,7 +215,7 @@ def test_what_lint_says_of_a_preflight_is_what_the_gateway_does() -> None:
         ("access-control-request-method", "POST"),
         ("access-control-request-headers", "model-api-key"),
     ]
-    assert gateway.handle(Request("OPTIONS", "any.example", "/", headers)).kind == "no_route"
+    assert gateway.handle(GatewayRequest("OPTIONS", "any.example", "/", headers)).kind == "no_route"
     (finding,) = (each for each in lint({"a": ORIGINAL.read_text()}) if each.rule.id == "MC001")
     assert re.search(r"names model-api-key .* 404", finding.reason)
 

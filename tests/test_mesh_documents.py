@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshcors.mesh import DocumentError, Place, read_documents
-from meshcors.mesh.problems import SHOWN_PROBLEMS
-from meshcors.mesh.source import MAX_CHARACTERS
+from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
+from meshcors.mesh._documents.source import MAX_CHARACTERS
 from tests.mesh_cases import ORIGINAL, route, to, vs
 
 ONE = to()

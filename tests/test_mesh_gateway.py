@@ -6,21 +6,21 @@ from typing import Any
 
 import pytest
 
-from meshcors.mesh import Answer, DocumentError, Gateway, Mismatch, Place, Request
-from meshcors.mesh.request import normalized
+from meshcors.mesh import DocumentError, Gateway, GatewayAnswer, GatewayRequest, Mismatch, Place
+from meshcors.mesh._routing.request import normalized
 from tests.mesh_cases import ALLOW, CASES, ORIGINAL, TWO_SERVICES, UI, MeshCase, route, to, vs
 
 COMPARED = ("access-control-", "x-resp", "location", "vary")
 
 
-def ask(text: str, method: str = "GET", path: str = "/", **more: Any) -> Answer:
+def ask(text: str, method: str = "GET", path: str = "/", **more: Any) -> GatewayAnswer:
     """Ask the default gateway of ``text``."""
-    return Gateway.from_yaml(text).handle(Request(method, "api.example.com", path, **more))
+    return Gateway.from_yaml(text).handle(GatewayRequest(method, "api.example.com", path, **more))
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in CASES])
 def test_case(case: MeshCase) -> None:
-    request = Request(case.method, case.host, case.path, case.headers, scheme="http")
+    request = GatewayRequest(case.method, case.host, case.path, case.headers, scheme="http")
     answer = Gateway.from_yaml(case.text).handle(request)
     seen = sorted((name.lower(), value) for name, value in answer.response_headers(case.answer))
     assert answer.kind == case.kind
@@ -70,12 +70,14 @@ def test_trail_says_why_each_rule_did_not_match() -> None:
 
 def test_places_lead_back_to_the_file() -> None:
     gateway = Gateway.from_yaml(ORIGINAL, file="mesh.yaml")
-    (step,) = gateway.handle(Request("OPTIONS", "api.example.com", "/")).trail
+    (step,) = gateway.handle(GatewayRequest("OPTIONS", "api.example.com", "/")).trail
     assert step.place == Place("mesh.yaml", 14, 13)
 
 
 def test_an_unknown_host_has_no_trail() -> None:
-    answer = Gateway.from_yaml(vs(f"{{{to()}}}", hosts="[a.test]")).handle(Request("GET", "b", "/"))
+    answer = Gateway.from_yaml(vs(f"{{{to()}}}", hosts="[a.test]")).handle(
+        GatewayRequest("GET", "b", "/")
+    )
     assert (answer.kind, answer.trail, answer.dropped, answer.place) == ("no_route", (), (), None)
     assert answer.destinations == ()
     assert answer.forwarded_path is None
@@ -111,8 +113,8 @@ def test_rules_for_this_gateway_by_any_of_its_names_stay() -> None:
 def test_a_gateways_own_labels_namespace_and_port_let_rules_in() -> None:
     text = vs(f"{{match: [{{sourceLabels: {{app: x}}, sourceNamespace: in, port: 8443}}], {to()}}}")
     gateway = Gateway.from_yaml(text, labels={"app": "x", "v": "1"}, namespace="in")
-    assert gateway.handle(Request("GET", "a.test", "/", port=8443)).destination == "one:80"
-    assert gateway.handle(Request("GET", "a.test", "/")).kind == "no_route"
+    assert gateway.handle(GatewayRequest("GET", "a.test", "/", port=8443)).destination == "one:80"
+    assert gateway.handle(GatewayRequest("GET", "a.test", "/")).kind == "no_route"
 
 
 def test_a_destination_without_port_takes_the_gateways() -> None:
@@ -158,8 +160,8 @@ class TestChoosingTheGateway:
 
     def test_another_is_named(self) -> None:
         gateway = Gateway.from_yaml(self.BOTH, name="other/gate")
-        assert gateway.handle(Request("GET", "b.test", "/")).rule == "ns/b http[0]"
-        assert gateway.handle(Request("GET", "a.test", "/")).kind == "no_route"
+        assert gateway.handle(GatewayRequest("GET", "b.test", "/")).rule == "ns/b http[0]"
+        assert gateway.handle(GatewayRequest("GET", "a.test", "/")).kind == "no_route"
 
     def test_an_unknown_one_is_refused_with_the_known(self) -> None:
         with pytest.raises(DocumentError, match="bound to a/b; name one of ns/gate, mesh, other"):
@@ -172,11 +174,11 @@ class TestChoosingTheGateway:
     def test_sidecars_know_a_service_by_its_short_names(self) -> None:
         gateway = Gateway.from_yaml(self.BOTH, name="mesh")
         for host in ("b", "b.ns", "b.ns.svc:80", "B.ns.svc.cluster.local"):
-            assert gateway.handle(Request("GET", host, "/")).rule == "ns/b http[0]"
+            assert gateway.handle(GatewayRequest("GET", host, "/")).rule == "ns/b http[0]"
 
     def test_sidecars_do_not_merge(self) -> None:
         text = TWO_SERVICES.replace("  gateways: [gate]\n", "").replace('["*"]', "[a.test]")
-        answer = Gateway.from_yaml(text).handle(Request("GET", "a.test", "/"))
+        answer = Gateway.from_yaml(text).handle(GatewayRequest("GET", "a.test", "/"))
         assert [step.rule for step in answer.trail] == ["ns/model http[0] match[0]"]
         (dropped,) = answer.dropped
         assert (dropped.reason, dropped.detail) == ("other_owner", "ns/model")
@@ -307,15 +309,15 @@ def test_redirects_lead_to(redirect: str, more: dict[str, int], url: str) -> Non
 def test_hosts_with_ports_and_addresses() -> None:
     text = vs(f"{{{to()}}}", hosts="['::1', 10.0.0.1]")
     gateway = Gateway.from_yaml(text)
-    assert gateway.handle(Request("GET", "10.0.0.1:8080", "/")).kind == "forward"
-    assert gateway.handle(Request("GET", "::1", "/")).kind == "forward"
-    assert gateway.handle(Request("GET", "[::2]:80", "/")).kind == "no_route"
+    assert gateway.handle(GatewayRequest("GET", "10.0.0.1:8080", "/")).kind == "forward"
+    assert gateway.handle(GatewayRequest("GET", "::1", "/")).kind == "forward"
+    assert gateway.handle(GatewayRequest("GET", "[::2]:80", "/")).kind == "no_route"
 
 
 @pytest.mark.parametrize("path", ["", "a", "*", "/a#b", "/é", "/ ", "/%00", "http://a/"])
 def test_paths_envoy_refuses_are_no_requests(path: str) -> None:
     with pytest.raises(ValueError, match="is no path"):
-        Request("GET", "a", path)
+        GatewayRequest("GET", "a", path)
 
 
 PATHS = [
@@ -344,7 +346,7 @@ def test_paths_are_normalized(path: str, seen: str) -> None:
 
 
 def test_headers_the_connection_manager_owns() -> None:
-    request = Request(
+    request = GatewayRequest(
         "GET", "a", "/", iter([("TE", "trailers"), ("x-forwarded-for", "1.2.3.4"), ("a", " b\t")])
     )
     assert "te" not in request.values
@@ -365,7 +367,7 @@ def test_http_routes_of_a_service_are_no_gateways() -> None:
     text = route("{}").replace("{name: gate}", "{kind: Service, group: '', name: a}")
     gateway = Gateway.from_yaml(text)
     assert gateway.names == ()
-    assert gateway.handle(Request("GET", "a", "/")).kind == "no_route"
+    assert gateway.handle(GatewayRequest("GET", "a", "/")).kind == "no_route"
 
 
 def test_http_route_redirects() -> None:

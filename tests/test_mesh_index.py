@@ -15,21 +15,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshcors import mesh
-from meshcors.mesh import DocumentError, Gateway, Request, reading
-from meshcors.mesh import fix as fixing
-from meshcors.mesh.checks import covered_hosts
-from meshcors.mesh.fix import Wish, fix, nodes
-from meshcors.mesh.index import HostIndex
-from meshcors.mesh.lint import lint, subject
-from meshcors.mesh.matching import compiled, mismatches, without_port
-from meshcors.mesh.routes import RouteTable, VirtualHost
-from meshcors.mesh.source import parse
+from meshcors.mesh import DocumentError, Gateway, GatewayRequest
+from meshcors.mesh import _fix as fixing
+from meshcors.mesh._analysis import subject
+from meshcors.mesh._documents import reading
+from meshcors.mesh._documents.checks import covered_hosts
+from meshcors.mesh._documents.source import parse
+from meshcors.mesh._fix import FixOptions, fix, nodes
+from meshcors.mesh._lint import lint
+from meshcors.mesh._routing.index import HostIndex
+from meshcors.mesh._routing.matching import compiled, mismatches, without_port
+from meshcors.mesh._routing.routes import RouteTable, VirtualHost
 from tests.bench.bench_toolbox import SHAPES, VERBS, Shape
 from tests.mesh_cases import CASES, to, vs
 from tests.mesh_generator import spec
 
 MESH = Path(mesh.__file__).parent
-WISH = Wish(origins=(("exact", "https://ui.example"),))
+WISH = FixOptions(origins=(("exact", "https://ui.example"),))
 SEEDS = st.integers(0, 2**32)
 # Hosts that cover one another, are more specific than one another, and route alike.
 HOSTS = (
@@ -39,11 +41,13 @@ HOSTS = (
 AUTHORITIES = (*HOSTS, "", "example.com", ".example.com", "y-x.example.com", "a.test:80", "B.Test")
 
 
-def asked(each: Mapping[str, Any]) -> Request:
-    return Request(each["method"], each["host"], each["path"], each["headers"], scheme="http")
+def asked(each: Mapping[str, Any]) -> GatewayRequest:
+    return GatewayRequest(
+        each["method"], each["host"], each["path"], each["headers"], scheme="http"
+    )
 
 
-def assert_first_is_that_of_a_scan(gateway: Gateway, sent: Request) -> None:
+def assert_first_is_that_of_a_scan(gateway: Gateway, sent: GatewayRequest) -> None:
     for host in gateway.virtual_hosts(sent.port):
         found = host.table.index
         plain = [it for it in host.routes if not any(mismatches(it.match, sent))]
@@ -64,7 +68,7 @@ def test_the_first_route_is_that_of_a_plain_scan(seed: int) -> None:
 
 def test_the_first_route_of_every_case_is_that_of_a_plain_scan() -> None:
     for case in CASES:
-        sent = Request(case.method, case.host, case.path, case.headers, scheme="http")
+        sent = GatewayRequest(case.method, case.host, case.path, case.headers, scheme="http")
         assert_first_is_that_of_a_scan(Gateway.from_yaml(case.text), sent)
 
 
@@ -74,7 +78,7 @@ def test_lines_of_one_header_are_looked_up_one_by_one(lines: tuple[str, ...]) ->
         f"{{match: [{{headers: {{x-key: {{exact: k{n}}}}}}}], {to('two')}}}" for n in range(9)
     )
     gateway = Gateway.from_yaml(vs(rules))
-    sent = Request("GET", "a", "/", [("x-key", line) for line in lines])
+    sent = GatewayRequest("GET", "a", "/", [("x-key", line) for line in lines])
     assert_first_is_that_of_a_scan(gateway, sent)
     taken = "ns/a http[7] match[0]" if "k7" in lines else None
     assert gateway.handle(sent).rule == taken
@@ -182,10 +186,10 @@ def test_hosts_that_route_alike_stand_for_one_another(seed: int) -> None:
 
     def outcome() -> tuple[list[str], str]:
         try:
-            mended = fix(text, "a.yaml", WISH).text
+            fixed = fix(text, "a.yaml", WISH).text
         except DocumentError as error:
-            mended = str(error)
-        return [str(each) for each in lint({"a.yaml": text})], mended
+            fixed = str(error)
+        return [str(each) for each in lint({"a.yaml": text})], fixed
 
     found = outcome()
     with pytest.MonkeyPatch.context() as patch:

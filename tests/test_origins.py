@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from meshcors.origins import (
+from meshcors._policy.origins import (
     CompiledRegex,
     Origin,
     OriginError,

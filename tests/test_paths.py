@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from meshcors.paths import IN_DOUBT, is_plain_path, never_matches, routed_path
+from meshcors._policy.paths import IN_DOUBT, is_plain_path, never_matches, routed_path
 
 
 @pytest.mark.parametrize(

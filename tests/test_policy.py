@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from meshcors import HeaderKey, Policy, PolicyError, PolicyWarning
-from meshcors.header_key import read_key_values
-from meshcors.key_values import KeyValues
-from meshcors.origins import Regex
+from meshcors._policy.header_key import read_key_values
+from meshcors._policy.key_values import KeyValues
+from meshcors._policy.origins import Regex
 
 UI = "https://ui.example"
 
@@ -211,7 +211,7 @@ def test_all_problems_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "mend"),
+    ("options", "hint"),
     [
         pytest.param({"orgin": 1}, "did you mean allow_origins?", id="option"),
         pytest.param({"allow_method": 1}, "did you mean allow_methods?", id="singular"),
@@ -258,11 +258,13 @@ def test_all_problems_at_once() -> None:
             id="django's regexes",
         ),
         pytest.param(
-            {"allow_origin_regex": None}, "write a meshcors.origins.Regex into", id="regex None"
+            {"allow_origin_regex": None},
+            "write a meshcors.Regex into",
+            id="regex None",
         ),
         pytest.param(
             {"allow_origins": [re.compile(r"https://a\.b")]},
-            r'write Regex("https://a\\.b"), with meshcors.origins.Regex [',
+            r'write Regex("https://a\\.b"), with meshcors.Regex [',
             id="compiled",
         ),
         pytest.param(
@@ -342,7 +344,7 @@ def test_all_problems_at_once() -> None:
         # slips of the pen around an origin
         pytest.param(
             {"allow_origins": ["regex:https://.*"]},
-            ': write Regex("https://.*"), with meshcors.origins.Regex [',
+            ': write Regex("https://.*"), with meshcors.Regex [',
             id="regex: of other sources",
         ),
         pytest.param(

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from meshcors import HeaderKey, Policy, PolicyError
-from meshcors.header_key import read_key_values
-from meshcors.origins import Regex
+from meshcors._policy.header_key import read_key_values
+from meshcors._policy.origins import Regex
 
 UI = "https://ui.example"
 CREDENTIALS = {"allow_credentials": True}

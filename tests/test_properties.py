@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from meshcors import Policy, PolicyError
+from meshcors._decision.engine import Engine
+from meshcors._policy.key_values import reveal
+from meshcors._policy.origins import Origin, OriginError, OriginPattern, OriginSet, Regex
 from meshcors.asgi import MeshCORS
 from meshcors.config import from_environment, from_file, to_document, to_environment
-from meshcors.engine import Engine
-from meshcors.key_values import reveal
-from meshcors.mesh.fix.origins import origin_match
-from meshcors.origins import Origin, OriginError, OriginPattern, OriginSet, Regex
+from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.wsgi import MeshCORS as WSGIMeshCORS
 from tests.apps import TestApp
 from tests.drivers import (

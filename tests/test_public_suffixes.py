@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from publicsuffixlist import PublicSuffixList
 
 from meshcors import Policy
-from meshcors.public_suffixes import PublicSuffixes, Suffix, public_suffixes
+from meshcors._policy.public_suffixes import PublicSuffixes, Suffix, public_suffixes
 
 LIST = public_suffixes()
 ORACLE = PublicSuffixList()

@@ -18,9 +18,9 @@ import meshcors
 import meshcors.flask
 import meshcors.starlette
 from meshcors import HeaderKey, MeshCORS, Policy, PolicyError
-from meshcors.answers import Proceed
-from meshcors.engine import Engine
-from meshcors.origins import Regex
+from meshcors._decision.answers import Proceed
+from meshcors._decision.engine import Engine
+from meshcors._policy.origins import Regex
 from tests.calling import (
     ASGI,
     EVIL,
@@ -318,7 +318,7 @@ def test_rs_go_2024_2883_many_lines_of_commas_are_read_to_the_limit_only() -> No
 
 
 def test_rs_go_2024_2883_joining_lines_stops_at_the_limit() -> None:
-    from meshcors.headers import collect
+    from meshcors._decision.fields import collect
 
     lines = [(b"x", b"," * 1024)] * 1024
     assert len(collect(lines, frozenset({b"x"}), 4096)[b"x"]) <= 4096 + 1 + 1024
@@ -746,7 +746,7 @@ def test_aiohttp_cors_flask_handler_that_sets_allow_origin_is_answered() -> None
 
 @both
 def test_no_answer_has_an_access_control_field_twice(surface: Surface) -> None:
-    from meshcors.headers import CORS_RESPONSE_HEADERS
+    from meshcors._policy.headers import CORS_RESPONSE_HEADERS
 
     app = App(
         headers=[

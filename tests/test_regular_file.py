@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from meshcors import HeaderKey, PolicyError
+from meshcors._policy.regular_file import MAX_BYTES, FileError, read_text
 from meshcors.config import from_file, rules_from_file
-from meshcors.regular_file import MAX_BYTES, FileError, read_text
 
 POLICY = '{"allowOrigins": ["https://ui.example"]}'
 

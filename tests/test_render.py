@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from meshcors import Policy
-from meshcors.cli import run
+from meshcors._cli import run
+from meshcors._policy.rules import Rule, RuleMap, RuleSet
 from meshcors.config import from_environment, from_file, rules_from_file
-from meshcors.mesh import Gateway, Request
-from meshcors.mesh.projection import http_routes, virtual_services
-from meshcors.rules import Rule, RuleMap, RuleSet
+from meshcors.mesh import Gateway, GatewayRequest
+from meshcors.mesh._render.projection import http_routes, virtual_services
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "kubernetes" / "base"
 POD = "meshcors-dummy:8080"
@@ -195,5 +195,5 @@ def test_the_mesh_sends_to_the_pod_what_the_rules_cover(
     for made in (virtual_services(rules, **named, way="pod"), http_routes(rules, **named)):
         gateway = Gateway.from_yaml("\n---\n".join(map(json.dumps, made)))
         for method, headers in (("OPTIONS", asks), ("POST", [])):
-            answer = gateway.handle(Request(method, host, path, headers))
+            answer = gateway.handle(GatewayRequest(method, host, path, headers))
             assert answer.destination == (POD if covered else None)

@@ -21,7 +21,7 @@ from starlette.routing import Host, Mount, Route, Router
 from werkzeug.local import LocalProxy
 
 from meshcors import HeaderKey, MeshCORS, Policy, Rule
-from meshcors.root_path import RootPathsBelow, root_path_of
+from meshcors.asgi._root_path import RootPathsBelow, root_path_of
 from tests.calling import UI, App, call_asgi, http_scope
 
 KEYED = Policy(

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import meshcors.rulefile
-import meshcors.rules
+import meshcors._policy.rules
+import meshcors.config._rule_file
 from meshcors import HeaderKey, Policy, PolicyError, PolicyWarning, Rule, RuleSet, config
+from meshcors.config._loading import load
 from tests.calling import UI, App, call_asgi, call_wsgi, preflight
 from tests.test_rules import accepted_rules
 
@@ -232,7 +233,7 @@ def test_options_beside_rules_are_refused_all_at_once(file: Any) -> None:
     path = file({"rules": [{"allowOrigins": ["x"]}]})
     environ = {"MESHCORS_CONFIG": str(path), "MESHCORS_MAX_AGE": "3", "MESHCORS_ALLOW_HEADERS": ""}
     with pytest.raises(PolicyError) as error:
-        config.load({"allow_origins": [UI]}, {**environ, "MESHCORS_MAXAGE": "3"})
+        load({"allow_origins": [UI]}, {**environ, "MESHCORS_MAXAGE": "3"})
     assert problems(error) == [
         ("unknown_variable", "MESHCORS_MAXAGE"),
         ("rules_and_options", "MESHCORS_MAX_AGE"),
@@ -242,9 +243,9 @@ def test_options_beside_rules_are_refused_all_at_once(file: Any) -> None:
 
 
 def test_one_loader_returns_either(file: Any) -> None:
-    assert config.load({}, {"MESHCORS_CONFIG": str(file(EXAMPLE))}) == EXAMPLE_RULES
-    assert config.load({}, {}, config=file(EXAMPLE)) == EXAMPLE_RULES
-    policy = config.load({"max_age": "10m"}, {}, config=file({"allowOrigins": [UI]}))
+    assert load({}, {"MESHCORS_CONFIG": str(file(EXAMPLE))}) == EXAMPLE_RULES
+    assert load({}, {}, config=file(EXAMPLE)) == EXAMPLE_RULES
+    policy = load({"max_age": "10m"}, {}, config=file({"allowOrigins": [UI]}))
     assert policy == Policy(allow_origins=[UI], max_age=600)
 
 
@@ -316,10 +317,10 @@ def test_uncovered_that_says_nothing_is_refused(file: Any) -> None:
     assert problems(error) == [("uncovered_unknown", "uncovered")]
     environ = {"MESHCORS_CONFIG": str(file(KEYED_FILE)), "MESHCORS_UNCOVERED": "all"}
     with pytest.raises(PolicyError) as error:
-        config.load(None, environ)
+        load(None, environ)
     assert problems(error) == [("uncovered_unknown", "MESHCORS_UNCOVERED")]
     with pytest.raises(PolicyError) as error:
-        config.load(None, {"MESHCORS_ALLOW_ORIGINS": UI, "MESHCORS_UNCOVERED": "app"})
+        load(None, {"MESHCORS_ALLOW_ORIGINS": UI, "MESHCORS_UNCOVERED": "app"})
     assert problems(error) == [("uncovered_without_rules", "MESHCORS_UNCOVERED")]
 
 
@@ -337,7 +338,7 @@ def test_uncovered_in_the_file_of_a_single_policy(file: Any, document: Any) -> N
     for read in (
         config.rules_from_file,
         config.from_file,
-        lambda path: config.load({}, {}, config=path),
+        lambda path: load({}, {}, config=path),
     ):
         with pytest.raises(PolicyError) as error:
             read(path)
@@ -573,7 +574,7 @@ def test_another_kind_is_refused_in_a_line(file: Any, kind: str, count: int) -> 
     for read in (
         config.from_file,
         config.rules_from_file,
-        lambda path: config.load({}, {}, config=path),
+        lambda path: load({}, {}, config=path),
     ):
         with pytest.raises(PolicyError) as error:
             read(path)
@@ -613,7 +614,10 @@ def test_the_page_shows_python_that_runs() -> None:
 
 
 def test_the_page_explains_every_code() -> None:
-    sources = [Path(module.__file__ or "") for module in (meshcors.rules, meshcors.rulefile)]
+    sources = [
+        Path(module.__file__ or "")
+        for module in (meshcors._policy.rules, meshcors.config._rule_file)
+    ]
     code = "".join(source.read_text(encoding="utf-8") for source in sources)
     codes = set(re.findall(r"""(?:Problem|\badd)\(\s*"(\w+)",""", code))
     explained = re.findall(r"^\| `(\w+)`", PAGE, re.MULTILINE)

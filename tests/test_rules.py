@@ -19,10 +19,10 @@ import meshcors.flask
 import meshcors.starlette
 import meshcors.wsgi
 from meshcors import HeaderKey, Policy, PolicyError, Rule, RuleSet
-from meshcors.answers import Answer, Proceed
-from meshcors.engine import Engine
-from meshcors.rule_engine import NO_RULE, RuleEngine, compile_engine
-from meshcors.rules import MAX_HOST_BYTES, ONE_URL_ONE_POLICY, RuleMap, Uncovered, host_name
+from meshcors._decision.answers import Answer, Proceed
+from meshcors._decision.engine import Engine
+from meshcors._decision.rule_engine import NO_RULE, RuleEngine, compile_engine
+from meshcors._policy.rules import MAX_HOST_BYTES, ONE_URL_ONE_POLICY, RuleMap, Uncovered, host_name
 from tests.calling import UI, Answered, App, call_asgi, call_wsgi, http_scope, preflight
 
 ADMIN = "https://admin.example"
@@ -544,7 +544,7 @@ def test_ready_origins_are_shared_among_the_policies(
             kept.append(ready_origins)
             super().__init__(policy, ready_origins=ready_origins)
 
-    monkeypatch.setattr("meshcors.rule_engine.Engine", Spy)
+    monkeypatch.setattr("meshcors._decision.rule_engine.Engine", Spy)
     policies = [Policy(allow_origins=[UI], max_age=number) for number in range(count)]
     rules = [Rule(policy, hosts=[f"h{n}.example"]) for n, policy in enumerate(policies)]
     # A policy of several rules has one engine.

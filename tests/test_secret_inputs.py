@@ -30,13 +30,15 @@ from ruamel.yaml.error import YAMLError
 
 import meshcors.asgi
 import meshcors.wsgi
-from meshcors import HeaderKey, MeshCORS, Policy, cli, create_app, create_wsgi_app, wrap
-from meshcors.config import from_environment, from_file, load, rules_from_file, to_document
-from meshcors.dummy import command
-from meshcors.dummy.flags import add_flags
-from meshcors.headers import is_token
-from meshcors.rules import Rule, RuleSet
-from meshcors.spelling import OPTIONS, OTHER_VARIABLES
+from meshcors import HeaderKey, MeshCORS, Policy, create_app, create_wsgi_app, wrap
+from meshcors import _cli as cli
+from meshcors._policy.headers import is_token
+from meshcors._policy.rules import Rule, RuleSet
+from meshcors.config import from_environment, from_file, rules_from_file, to_document
+from meshcors.config._loading import load
+from meshcors.config._spelling import OPTIONS, OTHER_VARIABLES
+from meshcors.dummy import _command as command
+from meshcors.dummy._flags import add_flags
 from tests.calling import UI, App, clean_environment
 
 MARK = "s3cretMarker"

@@ -36,17 +36,17 @@ import meshcors.flask
 import meshcors.starlette
 import meshcors.wsgi
 from meshcors import HeaderKey, MeshCORS, Policy, PolicyError, create_app, create_wsgi_app, wrap
+from meshcors._decision.engine import Engine
+from meshcors._policy.key_values import reveal
+from meshcors._policy.rules import Rule, RuleSet
 from meshcors.config import (
     from_environment,
     from_file,
-    load,
     rules_from_file,
     to_document,
     to_environment,
 )
-from meshcors.engine import Engine
-from meshcors.key_values import reveal
-from meshcors.rules import Rule, RuleSet
+from meshcors.config._loading import load
 from tests.calling import (
     EVIL,
     UI,
@@ -290,7 +290,7 @@ def test_every_value_is_compared_whichever_matches(
         compared.append(value)
         return compare_digest(value, other)
 
-    monkeypatch.setattr("meshcors.key_values.compare_digest", compare)
+    monkeypatch.setattr("meshcors._policy.key_values.compare_digest", compare)
     values = HeaderKey("x-key", ["one", "two", "three"]).values
     assert values is not None
     assert values.comparison()(given.encode()) == (given in {"one", "two", "three"})
@@ -313,8 +313,7 @@ def test_no_hash_is_a_digest_of_it() -> None:
 
 
 COMPARED = f"""
-from meshcors import HeaderKey, Policy
-from meshcors.rules import Rule, RuleSet
+from meshcors import HeaderKey, Policy, Rule, RuleSet
 
 def policy(*values):
     return Policy(allow_origins=["{UI}"], key=HeaderKey("x-key", values))

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshcors import Policy, PolicyError
-from meshcors.origins import CompiledRegex, Origin, OriginError, OriginSet, Regex
-from meshcors.public_suffixes import public_suffixes
-from meshcors.regex_examples import examples_of
-from meshcors.strangers import MOST_STEPS, Excess, excess
+from meshcors._policy.origins import CompiledRegex, Origin, OriginError, OriginSet, Regex
+from meshcors._policy.public_suffixes import public_suffixes
+from meshcors._policy.regex_examples import examples_of
+from meshcors._policy.strangers import MOST_STEPS, Excess, excess
 
 STRANGERS = [
     # whoever

@@ -101,7 +101,7 @@ def test_a_warning_made_an_error_ends_at_the_line_that_called(script: Path) -> N
     made = run(script, "-W", "error::UserWarning")
     assert made.returncode == 1
     last = made.stderr.splitlines()[-1]
-    assert last.startswith("meshcors.errors.PolicyWarning: allow_methods: OPTIONS: ")
+    assert last.startswith("meshcors.PolicyWarning: allow_methods: OPTIONS: ")
 
 
 def test_by_default_python_shows_each_once(script: Path) -> None:

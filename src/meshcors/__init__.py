@@ -3,12 +3,14 @@
 Answered the same way in the app, in the preflight pod and in the mesh.
 """
 
-from meshcors.app import create_app, create_wsgi_app
+from meshcors._policy.errors import PolicyError, Problem
+from meshcors._policy.header_key import HeaderKey
+from meshcors._policy.origins import Regex
+from meshcors._policy.policy import Policy
+from meshcors._policy.rules import Rule, RuleSet
+from meshcors._policy.warning import PolicyWarning
 from meshcors.asgi import MeshCORS
-from meshcors.errors import PolicyError, PolicyWarning, Problem
-from meshcors.header_key import HeaderKey
-from meshcors.policy import Policy
-from meshcors.rules import Rule, RuleSet
+from meshcors.wrap import create_app, create_wsgi_app
 
 __all__ = [
     "HeaderKey",
@@ -17,6 +19,7 @@ __all__ = [
     "PolicyError",
     "PolicyWarning",
     "Problem",
+    "Regex",
     "Rule",
     "RuleSet",
     "create_app",

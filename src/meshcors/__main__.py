@@ -1,6 +1,6 @@
 """``python -m meshcors``: the same as the console script ``meshcors``."""
 
-from meshcors.cli import main
+from meshcors._cli import main
 
 if __name__ == "__main__":
     main()

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import Unpack
 
-from meshcors.policy import Policy, PolicyOptions
-from meshcors.rules import Rule, RuleSet, Uncovered
+from meshcors._policy.policy import Policy, PolicyOptions
+from meshcors._policy.rules import Rule, RuleSet, Uncovered
 from meshcors.wsgi import MeshCORS
 
 if TYPE_CHECKING:
     from flask import Flask
+
+__all__ = ["init_app"]
 
 
 def init_app(

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import Unpack
 
+from meshcors._policy.policy import Policy, PolicyOptions
+from meshcors._policy.rules import Rule, RuleSet, Uncovered
 from meshcors.asgi import MeshCORS
-from meshcors.policy import Policy, PolicyOptions
-from meshcors.rules import Rule, RuleSet, Uncovered
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.types import ASGIApp
+
+__all__ = ["init_app"]
 
 
 def init_app(

@@ -1,10 +1,14 @@
-"""Somebody else's app, wrapped without touching its code: the app and its policy by environment.
+"""Whole apps to hand to a server: ready-made ones, and somebody else's, wrapped without a change.
 
+`create_app` and `create_wsgi_app` answer preflights, and tell a real request why nobody serves it,
+or put a service behind the policy. `asgi` and `wsgi` do it by environment alone:
 ``MESHCORS_APP=pkg.mod:app`` names the app, or ``pkg.mod:create_app()`` what makes it; the other
 ``MESHCORS_*`` variables are its policy::
 
     uvicorn --factory meshcors.wrap:asgi
     gunicorn "meshcors.wrap:wsgi()"
+
+Frameworks are imported when an app is made, never when this module is.
 """
 
 from __future__ import annotations
@@ -12,17 +16,114 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+from collections.abc import Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from meshcors import asgi as asgi_adapter
 from meshcors import wsgi as wsgi_adapter
-from meshcors.config import argument, load
-from meshcors.errors import PolicyError, Problem
-from meshcors.spelling import APP_VARIABLE
+from meshcors._decision.answers import NO_ROUTE
+from meshcors._policy.errors import PolicyError, Problem
+from meshcors._policy.policy import Policy
+from meshcors._policy.rules import Rule, RuleSet
+from meshcors.asgi._middleware import refuse_websocket, send_answer
+from meshcors.config._loading import load
+from meshcors.config._resolving import argument, refuse_uncovered, resolve
+from meshcors.config._spelling import APP_VARIABLE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+    from starlette.applications import Starlette
+
+__all__ = ["asgi", "create_app", "create_wsgi_app", "wsgi"]
+
+
+@overload
+def create_app(
+    policy: Policy | None = None,
+    *,
+    rules: RuleSet | Iterable[Rule] | None = None,
+    app: None = None,
+) -> Starlette: ...
+@overload
+def create_app(
+    policy: Policy | None = None,
+    *,
+    rules: RuleSet | Iterable[Rule] | None = None,
+    app: asgi_adapter.ASGIApp,
+) -> asgi_adapter.MeshCORS: ...
+def create_app(
+    policy: Policy | None = None,
+    *,
+    rules: RuleSet | Iterable[Rule] | None = None,
+    app: asgi_adapter.ASGIApp | None = None,
+) -> Starlette | asgi_adapter.MeshCORS:
+    """Return an ASGI app that answers preflights by `policy`, or by `rules`.
+
+    With a service `app` behind it, any ASGI app, a real request is what `MeshCORS` around that app
+    makes of it: the key is checked, its values included, and the service runs.
+
+    Without one it is a Starlette app, and a real request gets 401 ``key_missing``, 403
+    ``key_unknown`` or 404 ``no_route``, all readable by the page that sent it. Routes and mounts
+    that you add to it are served behind the same check.
+
+    A URL that no rule covers gets 404 ``no_rule``, without CORS. Without a policy and rules the
+    ``MESHCORS_*`` environment is read. Raises `PolicyError`.
+    """
+    settled = _settle(policy, rules)
+    if app is not None:
+        return asgi_adapter.MeshCORS(app, **settled)
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+
+    made = Starlette(middleware=[Middleware(_ServesNothing, **settled)])
+    made.router.default = no_route
+    return made
+
+
+def create_wsgi_app(
+    policy: Policy | None = None,
+    *,
+    rules: RuleSet | Iterable[Rule] | None = None,
+    app: WSGIApplication | None = None,
+) -> WSGIApplication:
+    """Return the WSGI app that answers as `create_app` does, with the service `app` or without.
+
+    Raises `PolicyError`.
+    """
+    settled = _settle(policy, rules)
+    if app is not None:
+        return wsgi_adapter.MeshCORS(app, **settled)
+    from werkzeug.wrappers import Response
+
+    nothing = Response(NO_ROUTE.body, NO_ROUTE.status, list(NO_ROUTE.headers))
+    return _ServesNothingWSGI(nothing, **settled)
+
+
+async def no_route(
+    scope: asgi_adapter.Scope, receive: asgi_adapter.Receive, send: asgi_adapter.Send
+) -> None:
+    """Answer 404 ``no_route`` to whatever arrives: the ASGI app that serves nothing."""
+    if scope["type"] == "websocket":
+        await refuse_websocket(NO_ROUTE, scope, receive, send)
+    else:
+        await send_answer(NO_ROUTE, scope["method"], send)
+
+
+class _ServesNothing(asgi_adapter.MeshCORS):
+    """As in the pod, a key needs no values: it is all the same which service is not there."""
+
+    _serves = False
+
+
+class _ServesNothingWSGI(wsgi_adapter.MeshCORS):
+    """The same in WSGI."""
+
+    _serves = False
+
+
+def _settle(policy: Policy | None, rules: RuleSet | Iterable[Rule] | None) -> dict[str, Any]:
+    return argument(refuse_uncovered(resolve(policy, rules, {})))
 
 
 def asgi() -> asgi_adapter.ASGIApp:

@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import Unpack
 
-from meshcors.answers import INTERNAL_SERVER_ERROR, Answer
-from meshcors.call_stack import has_wsgi_layer
-from meshcors.config import resolve
-from meshcors.paths import IN_DOUBT
-from meshcors.policy import Policy, PolicyOptions
-from meshcors.rule_engine import compile_engine, uncovered_answer
-from meshcors.rules import Rule, RuleSet, Uncovered
+from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer
+from meshcors._decision.call_stack import has_wsgi_layer
+from meshcors._decision.rule_engine import compile_engine, uncovered_answer
+from meshcors._policy.paths import IN_DOUBT
+from meshcors._policy.policy import Policy, PolicyOptions
+from meshcors._policy.rules import Rule, RuleSet, Uncovered
+from meshcors.config._resolving import resolve
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+__all__ = ["MeshCORS"]
 
 
 class MeshCORS:

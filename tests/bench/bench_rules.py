@@ -22,8 +22,8 @@ from statistics import median
 from time import thread_time_ns
 
 from meshcors import HeaderKey, Policy, Rule, RuleSet
-from meshcors.engine import Engine
-from meshcors.rule_engine import RuleEngine
+from meshcors._decision.engine import Engine
+from meshcors._decision.rule_engine import RuleEngine
 
 SIZES = (1, 10, 100, 1000)
 ORIGIN = "https://ui.example"

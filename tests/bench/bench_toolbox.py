@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time
 
-from meshcors.mesh.fix import Wish, fix
-from meshcors.mesh.lint import lint
-from meshcors.mesh.source import parse
+from meshcors.mesh._documents.source import parse
+from meshcors.mesh._fix import FixOptions, fix
+from meshcors.mesh._lint import lint
 
 CORS = "{allowOrigins: [exact: 'https://ui.example'], allowHeaders: [model-api-key], maxAge: 10m}"
-WISH = Wish(origins=(("exact", "https://ui.example"),))
+WISH = FixOptions(origins=(("exact", "https://ui.example"),))
 VERBS: Mapping[str, Callable[[str], object]] = {
     "lint": lambda text: lint({"bench.yaml": text}),
     "fix": lambda text: fix(text, "bench.yaml", WISH),

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from meshcors.mesh import Gateway, Request
+from meshcors.mesh import Gateway, GatewayRequest
 from meshcors.mesh.envoy import bootstrap
 from tests.e2e.envoy import running_envoy
 
@@ -39,9 +39,11 @@ class Case:
     answer: tuple[tuple[str, str], ...] = ()
 
     @property
-    def request(self) -> Request:
+    def request(self) -> GatewayRequest:
         """The request as the model takes it."""
-        return Request(self.method, self.host, self.path, self.headers, scheme="http", port=PORT)
+        return GatewayRequest(
+            self.method, self.host, self.path, self.headers, scheme="http", port=PORT
+        )
 
 
 def expect(gateway: Gateway, case: Case, destination: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The original file, mended by ``meshcors fix``, in a real Envoy: with the pod, and without it.
+"""The original file, fixed by ``meshcors fix``, in a real Envoy: with the pod, and without it.
 
 The pod is started with the very flags that ``fix`` says it needs.
 """
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from meshcors import browser, cli
+from meshcors import _cli as cli
+from meshcors import browser
 from meshcors.mesh import Gateway
 from meshcors.mesh.envoy import bootstrap
 from tests.e2e.envoy import running_envoy

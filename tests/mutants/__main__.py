@@ -38,6 +38,7 @@ SUITES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "answers": (_files("engine"), _files("app", "asgi")),
     "paths": (_files("paths", "root_path"), _files("engine", "rules")),
     "headers": (_files("headers"), _files("engine", "asgi", "wsgi")),
+    "fields": (_files("headers"), _files("engine", "asgi", "wsgi")),
     "origins": (_files("origins"), _files("policy")),
     "policy": (_files("policy", "problems"), _files("engine", "secrets", "config")),
     "header_key": (_files("policy", "problems"), _files("secrets", "config", "engine")),
@@ -48,6 +49,15 @@ SUITES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     ),
     "wsgi": (_files("wsgi"), _files("app", "rules", "regressions", "config"), _files("exceptions")),
 }
+
+_POLICY: Final = {"rules", "paths", "headers", "origins", "policy", "header_key"}
+
+
+def _module(name: str) -> str:
+    """Return the whole name of one of the modules in `SUITES`."""
+    if name in {"asgi", "wsgi"}:
+        return "meshcors.wsgi" if name == "wsgi" else "meshcors.asgi._middleware"
+    return f"meshcors.{'_policy' if name in _POLICY else '_decision'}.{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no module of the decision core: {', '.join(sorted(unknown))}")
     modules = given.modules or list(SUITES)
-    made = {name: mutants(source_of(f"meshcors.{name}").read_text("utf-8")) for name in modules}
+    made = {name: mutants(source_of(_module(name)).read_text("utf-8")) for name in modules}
     chosen = {
         name: [mutant for mutant in all_made if given.only in mutant.name]
         for name, all_made in made.items()
@@ -107,7 +117,7 @@ def _try(name: str, made: list[Mutant], chosen: list[Mutant], jobs: int) -> Outc
             print(f"\r{name}: {done} of {len(chosen)}", end="\r", file=sys.stderr, flush=True)
 
     try:
-        alive = survivors(Suite(f"meshcors.{name}", SUITES[name]), chosen, jobs, tell)
+        alive = survivors(Suite(_module(name), SUITES[name]), chosen, jobs, tell)
     except TestsFailError as error:
         print(f"{name}: the tests fail without any mutant:\n{error}")
         return Outcome(0, 0, well=False)

@@ -14,16 +14,10 @@ No I/O, no clock. `Request` refuses what ``new Request()`` refuses; judging neve
 the answers hold.
 """
 
-from meshcors.browser.cache import MAX_AGE_CAPS, PreflightCache
-from meshcors.browser.consoles import Code, Step
-from meshcors.browser.judgement import (
-    Verdict,
-    follow,
-    judge,
-    judge_preflight,
-    judge_response,
-)
-from meshcors.browser.messages import Credentials, HeaderLines, Request, Response, preflight_for
+from meshcors.browser._cache import MAX_AGE_CAPS, PreflightCache
+from meshcors.browser._consoles import Code, Step
+from meshcors.browser._judgement import Verdict, follow, judge, judge_preflight, judge_response
+from meshcors.browser._messages import Credentials, HeaderLines, Request, Response, preflight_for
 
 __all__ = [
     "MAX_AGE_CAPS",

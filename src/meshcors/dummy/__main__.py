@@ -1,5 +1,5 @@
 """``python -m meshcors.dummy``."""
 
-from meshcors.dummy.command import run
+from meshcors.dummy._command import run
 
 run()

@@ -1,23 +1,38 @@
 """The mesh as a pure model: what an Istio gateway does with a request, and why.
 
-``Gateway.from_yaml`` reads VirtualServices and HTTPRoutes, ``Gateway.handle`` answers a `Request`
-as Envoy 1.40 would; a differential test against a real Envoy holds the two together.
+``Gateway.from_yaml`` reads VirtualServices and HTTPRoutes, ``Gateway.handle`` answers a
+`GatewayRequest` as Envoy 1.40 would; a differential test against a real Envoy holds the two
+together.
 """
 
-from meshcors.mesh.gateway import Answer, Gateway, Step
-from meshcors.mesh.matching import Mismatch
-from meshcors.mesh.problems import DocumentError, Place, Problem
-from meshcors.mesh.reading import read_documents
-from meshcors.mesh.request import Request
+import warnings
+
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
+from meshcors.mesh._documents.reading import read_documents
+from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer, Step
+from meshcors.mesh._routing.matching import Mismatch
+from meshcors.mesh._routing.request import GatewayRequest
 
 __all__ = [
-    "Answer",
     "DocumentError",
+    "DocumentProblem",
     "Gateway",
+    "GatewayAnswer",
+    "GatewayRequest",
     "Mismatch",
     "Place",
-    "Problem",
-    "Request",
     "Step",
     "read_documents",
 ]
+
+# Until 0.1.0 these had names that `meshcors` and `meshcors.browser` have too.
+_RENAMED = {"Answer": GatewayAnswer, "Problem": DocumentProblem, "Request": GatewayRequest}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = _RENAMED[name]
+    message = f"meshcors.mesh.{name} is now meshcors.mesh.{new.__name__}"
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return new

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from meshcors.mesh.documents import (
+    from meshcors.mesh._documents.model import (
         CorsPolicy,
         Destination,
         DirectResponse,
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
         Redirect,
         StringMatch,
     )
-    from meshcors.mesh.gateway import Gateway
-    from meshcors.mesh.routes import HeaderCondition, PathCondition, Route, RouteMatch
+    from meshcors.mesh._routing.gateway import Gateway
+    from meshcors.mesh._routing.routes import HeaderCondition, PathCondition, Route, RouteMatch
+
+__all__ = ["bootstrap"]
 
 Json = dict[str, Any]
 

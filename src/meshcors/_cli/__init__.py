@@ -1,0 +1,125 @@
+"""The toolbox ``meshcors``: one module for each verb, imported when it is called.
+
+Exit code 0: fine; 1: findings, or a browser would block; 2: bad usage or unreadable input, said in
+one line on stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import click
+
+from meshcors._policy.wording import did_you_mean, printable
+from meshcors.mesh._documents.problems import DocumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Verb(NamedTuple):
+    """Where a verb's click command is, and what ``--help`` says of it before it is imported."""
+
+    module: str
+    command: str
+    summary: str
+
+
+# A row here is all that a new verb needs.
+VERBS: Final = {
+    "dummy": Verb("meshcors.dummy._command", "main", "Run the preflight pod."),
+    "explain": Verb("meshcors._cli.explain", "command", "Follow a page's call through the mesh."),
+    "fix": Verb("meshcors._cli.fix", "command", "Mend a VirtualService so that browsers get in."),
+    "lint": Verb("meshcors._cli.lint", "command", "Find what is wrong with CORS in the mesh."),
+    "render": Verb("meshcors._cli.render", "command", "Write a policy in another form."),
+}
+
+
+class Toolbox(click.Group):
+    """A group that knows its verbs by name and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs' names."""
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb; None for one that is not there."""
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        command: click.Command = getattr(import_module(verb.module), verb.command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest verb for one that is not there."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            raise click.UsageError(f"{args[0]}: {did_you_mean(args[0], VERBS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, VERBS[name].summary) for name in sorted(VERBS)])
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(f"meshcors {metadata.version('meshcors')}")
+        ctx.exit()
+
+
+@click.command(
+    cls=Toolbox,
+    subcommand_metavar="VERB ...",
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+@click.pass_context
+def toolbox(ctx: click.Context) -> None:
+    """One CORS policy for services that share a URL: the toolbox."""
+    if ctx.invoked_subcommand is None:
+        raise click.UsageError(f"name a verb: {', '.join(sorted(VERBS))}; --help tells of them")
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run a verb and end the process with its exit code."""
+    raise SystemExit(run(args))
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run a verb with ``args`` (the process's own by default); return its exit code."""
+    arguments: dict[str, Any] = {"args": None if args is None else list(args)}
+    try:
+        code = toolbox.main(prog_name="meshcors", standalone_mode=False, **arguments)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        return refuse(error.format_message())
+    except DocumentError as error:
+        first, *more = error.problems
+        return refuse(f"{first}{f' (and {len(more)} more)' if more else ''}")
+    except click.Abort:
+        return 130
+    except BrokenPipeError:
+        # whoever read the output has seen enough; Python must not flush into it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def refuse(line: str) -> int:
+    """Say in one line on stderr why nothing is done; return the exit code for it."""
+    click.echo(f"meshcors: {printable(line)}", err=True)
+    return 2

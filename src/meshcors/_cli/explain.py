@@ -1,0 +1,174 @@
+"""``meshcors explain FILE...``: a page's call through the mesh, step by step, and the hint."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from meshcors import browser
+from meshcors._cli import options
+from meshcors._cli.advice import advice
+from meshcors._cli.files import policy_unreadable, read_texts
+from meshcors._cli.narration import narrate, shown_mismatch, shown_value
+from meshcors._policy.errors import PolicyError
+from meshcors._policy.origins import OriginError
+from meshcors._policy.wording import printable
+from meshcors.mesh import Gateway, GatewayRequest, read_documents
+from meshcors.mesh._analysis.page_call import Journey, Leg, travel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshcors.mesh import Mismatch
+    from meshcors.mesh._analysis.page_call import Service
+
+
+@click.command("explain", cls=options.Command)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--origin", required=True, help="The page's origin, such as https://ui.example.")
+@click.option("--method", default="GET", show_default=True, help="The method of the call.")
+@click.option(
+    "--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header the script sets."
+)
+@click.option("--host", help="The host that is called; by default the documents' first one.")
+@click.option("--path", default="/", show_default=True, help="The path that is called.")
+@click.option(
+    "--scheme",
+    type=click.Choice(["https", "http"]),
+    default="https",
+    show_default=True,
+    help="How the gateway is called, on port 443 or 80.",
+)
+@click.option("--credentials", is_flag=True, help="The call is made with cookies (include).")
+@click.option("--gateway", metavar="NAMESPACE/NAME", help="The gateway; by default the first one.")
+@click.option(
+    "--config",
+    metavar="POLICY",
+    help="A policy file: the services and the pod are taken to answer as meshcors does by it.",
+)
+@options.FORM
+def command(
+    files: tuple[str, ...],
+    origin: str,
+    method: str,
+    headers: tuple[str, ...],
+    host: str | None,
+    path: str,
+    scheme: str,
+    credentials: bool,
+    gateway: str | None,
+    config: str | None,
+    form: str,
+) -> int:
+    """Say what happens to a page's call: which rule takes it, who answers, and what a browser does.
+
+    Without --config the services' answers are not known, and a verdict that hangs on them is
+    "depends". Exit code 1 when a browser would block the call.
+    """
+    documents = tuple(
+        document
+        for name, text in read_texts(files).items()
+        for document in read_documents(text, name)
+    )
+    mesh = Gateway.of(documents, file=files[0], name=gateway)
+    url = f"{scheme}://{host or _first_host(mesh, scheme)}{path}"
+    try:
+        if not path.startswith("/"):
+            raise ValueError(f"--path {path}: a path begins with /")
+        pairs = [_header(text) for text in headers]
+        call = browser.Request(origin, url, method, pairs, "include" if credentials else "omit")
+        journey = travel(mesh, call, None if config is None else _service(config))
+    except OriginError as error:
+        raise click.UsageError(f"--origin {origin}: {error.hint}") from None
+    except PolicyError as error:
+        raise policy_unreadable(error) from None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    hint = advice(journey, files)
+    if form == "json":
+        click.echo(json.dumps(_data(journey, hint), indent=2))
+    else:
+        for line in narrate(journey, hint):
+            click.echo(printable(line))
+    return int(journey.outcome == "blocked")
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        # Not shown: it may be a key's value alone.
+        raise ValueError("--header: write NAME:VALUE")
+    return name.strip(), value.strip()
+
+
+def _first_host(mesh: Gateway, scheme: str) -> str:
+    """Return a host that the documents' first entry stands for."""
+    hosts = mesh.virtual_hosts(443 if scheme == "https" else 80)
+    domain = hosts[0].domain if hosts else "*"
+    return "api.example" if domain == "*" else domain.replace("*", "api", 1)
+
+
+def _service(config: str) -> Service:
+    """Return services that answer as the middleware and the pod do by the policy in a file."""
+    from meshcors._decision.engine import Engine
+    from meshcors._decision.simulation import simulate
+    from meshcors.config import from_file
+
+    engine = Engine(from_file(config).without_key_values())
+
+    def answer(sent: GatewayRequest) -> browser.Response:
+        path = sent.path.partition("?")[0]
+        return browser.Response(*simulate(engine, sent.method, path, sent.headers))
+
+    return answer
+
+
+def _data(journey: Journey, hint: Iterable[str]) -> dict[str, object]:
+    decisive = journey.decisive
+    return {
+        "verdict": journey.outcome,
+        "code": decisive.verdict.code,
+        "step": decisive.step,
+        "field": decisive.verdict.field,
+        "messages": dict(decisive.verdict.messages),
+        "hint": list(hint),
+        "steps": [_leg(leg) for leg in journey.legs],
+    }
+
+
+def _leg(leg: Leg) -> dict[str, object]:
+    sent, answer = leg.sent, leg.answer
+    return {
+        "step": leg.step,
+        "verdict": leg.outcome,
+        "code": leg.verdict.code,
+        "request": {
+            "method": sent.method,
+            "host": sent.host,
+            "path": sent.path,
+            "headers": [[name, shown_value(name, value)] for name, value in sent.headers],
+        },
+        "tried": [
+            {
+                "rule": step.rule,
+                "place": str(step.place),
+                "matched": step.matched,
+                "mismatches": [_mismatch(mismatch) for mismatch in step.mismatches],
+            }
+            for step in answer.trail
+        ],
+        "answer": {
+            "kind": answer.kind,
+            "rule": answer.rule,
+            "destination": answer.destination,
+            "status": answer.status,
+            "headers": [list(field) for field in answer.headers],
+        },
+    }
+
+
+def _mismatch(mismatch: Mismatch) -> dict[str, object]:
+    expected, actual = shown_mismatch(mismatch)
+    return {"field": mismatch.field, "expected": expected, "actual": actual}

@@ -1,0 +1,55 @@
+"""Options that several verbs share, each read and said in one way."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import click
+
+from meshcors.mesh._documents.checks import domain
+
+
+class Command(click.Command):
+    """A verb that does not show an extra argument, as click would: it may be a secret."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; raises `click.UsageError` if any are left."""
+        ctx.allow_extra_args = True
+        left = super().parse_args(ctx, args)
+        if left:
+            arguments = [each for each in self.params if isinstance(each, click.Argument)]
+            names = [each.human_readable_name for each in arguments]
+            expected = " and ".join([*names, "flags"])
+            raise click.UsageError(f"expected only {expected}: remove the extra argument")
+        return left
+
+
+_PORT: Final = re.compile("[1-9][0-9]{0,4}")
+
+
+def _pod_address(_: click.Context, __: click.Parameter, given: str) -> tuple[str, int]:
+    host, _colon, port = given.rpartition(":")
+    if not _PORT.fullmatch(port) or int(port) > 65535 or domain(host):
+        raise click.BadParameter(f"{given}: write host:port, as meshcors-dummy:8080")
+    return host, int(port)
+
+
+# ``--pod HOST:PORT``, as the parameter ``pod``: a host and a port.
+POD: Final = click.option(
+    "--pod",
+    callback=_pod_address,
+    metavar="HOST:PORT",
+    default="meshcors-dummy:8080",
+    show_default=True,
+    help="The pod's service.",
+)
+# ``--format text|json``, as the parameter ``form``.
+FORM: Final = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How it is reported.",
+)

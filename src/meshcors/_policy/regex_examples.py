@@ -1,0 +1,201 @@
+"""Texts that a regular expression matches: what a rule would be hit by, made from the rule.
+
+Enough of RE2's syntax for what people write into routes and origins. A result is checked against
+the expression itself, so a construct that is read wrong gives nothing and never a wrong answer.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from meshcors._policy.origins import MAX_ORIGIN_BYTES, CompiledRegex, OriginError, Regex
+
+_REPEAT: Final = re.compile(r"([*+?]|\{(\d{1,4})(,\d{0,4})?\})[?+]?")
+# As many alternatives as a regex of 1024 characters can have.
+_MOST: Final = 512
+# A longer origin matches nothing.
+_LONGEST: Final = MAX_ORIGIN_BYTES
+# A character by its number, a text in quotes, the edges of words and texts, any other escape.
+_NUMBER: Final = re.compile(
+    r"\\(?:x(?:\{([0-9a-fA-F]{1,5})\}|([0-9a-fA-F]{2}))|(0[0-7]{0,2}|[1-7][0-7]{2}))"
+)
+_QUOTE: Final = re.compile(r"\\Q(.*?)(?:\\E|\Z)", re.DOTALL)
+_EDGE: Final = re.compile(r"[\^$]|\\[AzbBE]")
+_ESCAPE: Final = re.compile(r"\\(?:[pP](?:\{[^}]*\}|.)|.)", re.DOTALL)
+_POSIX: Final = re.compile(r"\[:(\^?)(\w+):\]")
+_HOST_CHARACTERS: Final = string.ascii_lowercase + string.digits + "-_."
+_CHARACTERS: Final = "".join(dict.fromkeys("ax1-A_ ." + string.printable))
+# So many names that differ in one character may all be meant.
+_A_DOZEN: Final = 12
+
+
+class Examples(NamedTuple):
+    """What a regex matches: `texts`, and of what they are made.
+
+    `parts` are characters of its classes, and what it repeats, once; `optional` are the single
+    characters that it does without. `steps` is the work it took, of what `CompiledRegex.steps`
+    counts; where that is more than was allowed, there are more texts.
+    """
+
+    texts: list[str]
+    parts: list[str]
+    optional: frozenset[str]
+    steps: int
+
+
+@dataclass
+class _Reading:
+    """A regex being read: how ``.`` is written, and what was found on the way."""
+
+    dots: tuple[str, ...]
+    parts: dict[str, None] = field(default_factory=dict[str, None])
+    optional: set[str] = field(default_factory=set[str])
+
+
+def example_of(pattern: str, *, dot: str = "x") -> str | None:
+    """Return a short text that the whole of ``pattern`` matches, None where none is found.
+
+    Every ``.`` is written as ``dot``; ``*`` and ``?`` as nothing, of alternatives the first.
+    """
+    text = next(iter(_texts(pattern, _Reading((dot,)))), None)
+    return text if text is not None and _compiled(pattern).fullmatch(text) else None
+
+
+def examples_of(pattern: str, *, most_steps: int) -> Examples:
+    """Return different texts that ``pattern`` matches, such that each alternative is in one.
+
+    What is optional is in some and not in others; a ``.`` is a letter here and a dot there.
+    """
+    compiled = _compiled(pattern)
+    reading = _Reading(("x", ".", "1"))
+    texts: list[str] = []
+    steps = 0
+    for text in dict.fromkeys(_texts(pattern, reading)):
+        steps += compiled.steps(text)
+        if steps > most_steps:
+            break
+        if compiled.fullmatch(text):
+            texts.append(text)
+    return Examples(texts, list(reading.parts), frozenset(reading.optional), steps)
+
+
+def _texts(pattern: str, reading: _Reading) -> list[str]:
+    try:
+        texts, rest = _alternatives(pattern, reading, 0)
+    except (IndexError, OriginError):
+        return []
+    return [] if rest else texts
+
+
+def _alternatives(left: str, reading: _Reading, depth: int) -> tuple[list[str], str]:
+    if depth > 50:
+        raise IndexError(depth)
+    texts, left = _sequence(left, reading, depth)
+    while left.startswith("|"):
+        more, left = _sequence(left[1:], reading, depth)
+        texts += more
+    return texts, left
+
+
+def _sequence(left: str, reading: _Reading, depth: int) -> tuple[list[str], str]:
+    parts: list[list[str]] = []
+    while left and left[0] not in "|)":
+        atoms, left = _atom(left, reading, depth)
+        repeat = _REPEAT.match(left)
+        if repeat is not None:
+            left = left[repeat.end() :]
+            atoms = _repeated(atoms, repeat, reading)
+        parts.append(atoms)
+    if not all(parts):
+        return [], left
+    # Not all combinations: each text of each part once, and once more beside others.
+    count = max(map(len, parts), default=1)
+    texts = (
+        "".join(atoms[(turn + shift * at) % len(atoms)] for at, atoms in enumerate(parts))
+        for shift in range(2 if count > 1 else 1)
+        for turn in range(count)
+    )
+    short = (text for text in texts if len(text) <= _LONGEST)
+    return list(dict.fromkeys(short))[:_MOST], left
+
+
+def _repeated(atoms: list[str], repeat: re.Match[str], reading: _Reading) -> list[str]:
+    least = int(repeat[2]) if repeat[2] else int(repeat[1] == "+")
+    texts = [] if least else [""]
+    texts += [atom * max(least, 1) for atom in atoms if len(atom) * least <= _LONGEST]
+    if not least:
+        reading.optional.update(atom for atom in atoms if len(atom) == 1)
+    if repeat[1] == "?":
+        return texts
+    reading.parts.update(dict.fromkeys(atoms))
+    if len(atoms) > 1 and least <= _LONGEST:
+        # different ones in turn: a label has at most 63 characters
+        texts.append("".join(atoms[at % len(atoms)] for at in range(max(least, 2))))
+    return texts
+
+
+def _atom(left: str, reading: _Reading, depth: int) -> tuple[list[str], str]:
+    head = left[0]
+    if head == "(":
+        flags = re.match(r"\((\?P?<\w+>|\?[a-zA-Z-]*[:)])?", left)
+        opened = flags.end() if flags else 1
+        if left[opened - 1] == ")":
+            return [""], left[opened:]  # (?i)
+        inner, rest = _alternatives(left[opened:], reading, depth + 1)
+        if rest[0] != ")":
+            raise IndexError(rest)
+        return inner, rest[1:]
+    if head == ".":
+        return list(reading.dots), left[1:]
+    for kind in (_EDGE, _NUMBER, _QUOTE, _ESCAPE):
+        token = kind.match(left)
+        if token is not None:
+            return _escaped(token, reading), left[token.end() :]
+    end = _class_end(left) if head == "[" else 1
+    return _members(left[:end], reading) if end > 1 else [head], left[end:]
+
+
+def _escaped(token: re.Match[str], reading: _Reading) -> list[str]:
+    if token.re is _EDGE:
+        return [""]
+    if token.re is _NUMBER:
+        return [chr(int(token[3], 8) if token[3] else int(token[1] or token[2], 16))]
+    if token.re is _QUOTE:
+        return [token[1]]
+    return _members(token[0], reading) if token[0][1].isalnum() else [token[0][1]]
+
+
+def _class_end(left: str) -> int:
+    """Return where a class in brackets ends."""
+    at = 1
+    at += left[at] == "^"
+    start = at
+    while left[at] != "]" or at == start:
+        posix = _POSIX.match(left, at)
+        escape = _ESCAPE.match(left, at)
+        at = posix.end() if posix else escape.end() if escape else at + 1
+    return at + 1
+
+
+def _members(whole: str, reading: _Reading) -> list[str]:
+    """Return characters of a class: one, and beside it a dot and a hyphen where it has them."""
+    first, hosts = _members_of(whole)
+    reading.parts.update(dict.fromkeys(hosts[:1]))
+    if len(hosts) > _A_DOZEN:
+        reading.parts.update(dict.fromkeys(hosts[1:2]))
+    return list(dict.fromkeys([*first, *(char for char in ".-" if char in hosts)]))
+
+
+@lru_cache(maxsize=256)
+def _members_of(whole: str) -> tuple[str, str]:
+    matches = _compiled(whole).fullmatch
+    return next(filter(matches, _CHARACTERS), ""), "".join(filter(matches, _HOST_CHARACTERS))
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> CompiledRegex:
+    return CompiledRegex(Regex(pattern))

@@ -1,0 +1,192 @@
+"""The CORS check, the judgement of a preflight's answer, and where a redirect leads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urljoin, urlsplit
+
+from meshcors._policy.headers import SAFELISTED_METHODS, is_token
+from meshcors.browser._consoles import NO_FAULT, Code, Fault, Step, console_lines
+from meshcors.browser._messages import (
+    ACAC,
+    ACAH,
+    ACAM,
+    ACAO,
+    NON_WILDCARD_NAME,
+    Request,
+    Response,
+    origin_of,
+    preflight_for,
+    unsafe_names,
+)
+
+# Fetch, "redirect status"
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+# Fetch, "request-body-header name": they go with the body
+_BODY_HEADERS: Final = frozenset(
+    {"content-encoding", "content-language", "content-location", "content-type"}
+)
+_NO_ANSWER: Final[Fault] = ("network_error", "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the browser does.
+
+    `allowed`: the script may read the answer. `code`: why not; the first fault in the order of the
+    standard. `step`: whose answer is at fault. `field`: the header at fault; for
+    ``method_not_allowed`` the method, for ``header_not_allowed`` the request header; empty where
+    there is none. `messages`: the line that "chromium" and "firefox" print in their consoles, empty
+    when allowed. Chromium's line for ``network_error`` ends in "…", where it names the failure.
+    """
+
+    allowed: bool
+    code: Code
+    step: Step
+    field: str
+    messages: Mapping[str, str]
+
+
+def judge(
+    request: Request, *, preflight: Response | None = None, response: Response | None = None
+) -> Verdict:
+    """Tell what a browser does with the answers to `request`, and why.
+
+    `preflight` is the answer to the preflight, looked at only if `preflight_for` asks for one;
+    `response` the answer to the request itself, looked at only if the preflight passed. None stands
+    for no answer at all: refused, reset, timed out. A `response` that redirects is judged like any
+    other; if it is allowed, `follow` gives the next request to judge.
+    """
+    if preflight_for(request) is not None:
+        verdict = judge_preflight(request, preflight)
+        if not verdict.allowed:
+            return verdict
+    return judge_response(request, response)
+
+
+def judge_preflight(request: Request, preflight: Response | None) -> Verdict:
+    """Judge the answer to the preflight of `request` alone (CORS-preflight fetch from step 6)."""
+    fault = firefox_fault = _preflight_fault(request, preflight)
+    if preflight is not None and fault[0] == "preflight_redirect":
+        # Firefox looks at the origin first, and names the redirect only if that is right
+        firefox_fault = _cors_check(request, preflight)
+        if firefox_fault == NO_FAULT:
+            firefox_fault = fault
+    return _verdict(request, "preflight", fault, firefox_fault)
+
+
+def judge_response(request: Request, response: Response | None) -> Verdict:
+    """Judge the answer to `request` itself, its preflight passed, cached or not needed."""
+    fault = _response_fault(request, response)
+    return _verdict(request, "response", fault, fault)
+
+
+def follow(request: Request, response: Response) -> Request | None:
+    """Return the request that a browser makes next when the allowed `response` redirects.
+
+    Fetch, HTTP-redirect fetch: POST may become GET, ``authorization`` stays behind, and an
+    origin that is redirected from one foreign origin to another becomes ``null``. None for a
+    response that does not redirect, or not to where a browser goes. Browsers stop after 20.
+    """
+    try:
+        return _redirected(request, response)
+    except ValueError:
+        return None
+
+
+def _preflight_fault(request: Request, preflight: Response | None) -> Fault:
+    if preflight is None:
+        return _NO_ANSWER
+    # Redirect mode "error" (Fetch, HTTP fetch)
+    if preflight.status in _REDIRECTS and preflight.get("location") is not None:
+        return "preflight_redirect", "location", ""
+    # Step 7: the CORS check and an ok status
+    fault = _cors_check(request, preflight)
+    if fault != NO_FAULT:
+        return fault
+    if not 200 <= preflight.status <= 299:
+        return "preflight_not_ok", "", str(preflight.status)
+    # Steps 7.1 to 7.3
+    methods, names = preflight.elements(ACAM), preflight.elements(ACAH)
+    if malformed := _malformed(methods):
+        return "methods_malformed", ACAM, malformed
+    if malformed := _malformed(names):
+        return "headers_malformed", ACAH, malformed
+    wildcards = request.credentials != "include"
+    # Step 7.5: methods are compared with case
+    listed = request.method in methods or (wildcards and "*" in methods)
+    if not listed and request.method not in SAFELISTED_METHODS:
+        return "method_not_allowed", request.method, ""
+    # Steps 7.6 and 7.7: names are compared without case, and `*` never stands for authorization
+    allowed = {name.lower() for name in names}
+    for name in unsafe_names(request):
+        covered = wildcards and "*" in allowed and name != NON_WILDCARD_NAME
+        if name not in allowed and not covered:
+            return "header_not_allowed", name, ""
+    return NO_FAULT
+
+
+def _response_fault(request: Request, response: Response | None) -> Fault:
+    if response is None:
+        return _NO_ANSWER
+    # Fetch, HTTP fetch: checked before a redirect is followed
+    fault = NO_FAULT if request.is_same_origin else _cors_check(request, response)
+    if fault != NO_FAULT:
+        return fault
+    try:
+        _redirected(request, response)
+    except ValueError:
+        return "network_error", "location", ""
+    return NO_FAULT
+
+
+def _cors_check(request: Request, response: Response) -> Fault:
+    """Run the CORS check of Fetch."""
+    allowed = response.get(ACAO)
+    if allowed is None:
+        return "acao_missing", ACAO, str(response.status)
+    if allowed == "*":
+        if request.credentials == "include":
+            return "acao_wildcard_with_credentials", ACAO, allowed
+        return NO_FAULT
+    if allowed != request.origin:
+        return ("acao_multiple" if "," in allowed else "acao_mismatch"), ACAO, allowed
+    if request.credentials == "include" and (value := response.get(ACAC)) != "true":
+        return "acac_not_true", ACAC, value or ""
+    return NO_FAULT
+
+
+def _malformed(elements: list[str]) -> str:
+    """Return the first element of a list of tokens that is none."""
+    return next((element for element in elements if not is_token(element)), "")
+
+
+def _redirected(request: Request, response: Response) -> Request | None:
+    """Run HTTP-redirect fetch of Fetch; a network error is a `ValueError`."""
+    location = response.get("location")
+    if response.status not in _REDIRECTS or location is None:
+        return None
+    method, headers = request.method, request.headers
+    if (response.status in (301, 302) and method == "POST") or (
+        response.status == 303 and method not in ("GET", "HEAD")
+    ):
+        method = "GET"
+        headers = tuple(line for line in headers if line[0] not in _BODY_HEADERS)
+    origin, url = request.origin, urljoin(request.url, location)
+    # Authorization stays behind, and an origin that a stranger sends on is tainted
+    if origin_of(url) != origin_of(request.url):
+        headers = tuple(line for line in headers if line[0] != NON_WILDCARD_NAME)
+        origin = origin if request.is_same_origin else "null"
+    elif request.is_same_origin:
+        # User info may stand in a Location only where CORS has no say
+        url = urlsplit(url)._replace(netloc=urlsplit(url).netloc.rpartition("@")[2]).geturl()
+    first = request.redirected_from or request
+    return Request(origin, url, method, headers, request.credentials, first)
+
+
+def _verdict(request: Request, step: Step, fault: Fault, firefox_fault: Fault) -> Verdict:
+    code, field, _ = fault
+    lines = console_lines(request, step, fault, firefox_fault)
+    return Verdict(code == "allowed", code, step, field, lines)

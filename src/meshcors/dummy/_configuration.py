@@ -1,0 +1,145 @@
+"""What the pod is configured with: read from all sources, checked, compiled, and told to people.
+
+The pod holds no secret: a key is checked for presence only, and its values are let go.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from meshcors._decision.rule_engine import NO_RULE, compile_engine
+from meshcors._policy.policy import Policy
+from meshcors._policy.rules import Rule, RuleSet
+from meshcors._policy.warning import PolicyWarning
+from meshcors.config import to_document
+from meshcors.config._loading import load
+from meshcors.config._spelling import CONFIG_VARIABLE, OPTIONS
+from meshcors.dummy._pod import Decider
+
+_DIGITS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A policy or rules that may serve.
+
+    `source` has no key values; `engine` is compiled from it; `warnings` are what was said when it
+    was read. `json` is what a file would have to hold to say the same; two pods that answer alike
+    share a `fingerprint` of twelve hexadecimal digits. Both take long to make for many rules, and
+    so are made once, where nobody waits.
+    """
+
+    source: Policy | RuleSet
+    engine: Decider
+    warnings: tuple[str, ...]
+    json: bytes
+    fingerprint: str
+
+    @classmethod
+    def of(cls, source: Policy | RuleSet, warnings: tuple[str, ...] = ()) -> Configuration:
+        """Return the configuration that serves `source`."""
+        source = source.without_key_values()
+        document = to_document(source)
+        # The pod refuses what no rule covers, whatever is said of that.
+        answered = document | {"uncovered": "refuse"}
+        digest = sha256(json.dumps(answered, sort_keys=True).encode()).hexdigest()
+        return cls(
+            source,
+            compile_engine(source, NO_RULE),
+            warnings,
+            json.dumps(document, indent=2).encode(),
+            digest[:_DIGITS],
+        )
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules in order; a lone policy is one that covers everything."""
+        return _rules(self.source)
+
+    @property
+    def key_names(self) -> frozenset[str]:
+        """The names of the headers in which any rule's key is sent."""
+        return frozenset(rule.policy.key.name for rule in self.rules if rule.policy.key)
+
+    def introduction(self, address: str) -> Iterator[str]:
+        """Yield what a pod says on start: what it allows, and a line to try it at `address`.
+
+        `address` is what stands between ``curl -i -X OPTIONS `` and the path.
+        """
+        for rule in self.rules:
+            yield f"allows {describe(rule)}"
+        rule = self.rules[0]
+        origin = _allowed_origin(rule.policy)
+        url = f"{address}{quote(rule.path_prefix)}"
+        line = f"curl -i -X OPTIONS {url} -H 'Origin: {origin or 'ORIGIN'}'"
+        if rule.hosts:
+            line += f" -H 'Host: {rule.hosts[0].replace('*', 'any')}'"
+        line += " -H 'Access-Control-Request-Method: POST'"
+        if rule.policy.key:
+            line += f" -H 'Access-Control-Request-Headers: {rule.policy.key.name}'"
+        fill_in = "" if origin else ", with an origin that the regex allows in place of ORIGIN"
+        yield f"try{fill_in}: {line}"
+
+
+def read(flags: Mapping[str, object], config: str | Path | None) -> Configuration:
+    """Return the configuration of `flags`, the environment and the file; see `config.load`.
+
+    Raises `PolicyError`.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PolicyWarning)
+        given = load(flags, os.environ, config=config)
+    said = [str(each.message) for each in caught]
+    if any(rule.policy.key and rule.policy.key.values for rule in _rules(given)):
+        said.append(
+            f"{_key_values_label(config)}: not used here: the pod checks that a key is there, not"
+            " which; leave it out unless services read it too"
+        )
+    return Configuration.of(given, tuple(dict.fromkeys(said)))
+
+
+def _key_values_label(config: str | Path | None) -> str:
+    """Return what gave the key's values: a variable, else the file that is read."""
+    for option in OPTIONS:
+        if option.name == "key.values" and os.environ.get(option.variable, "").strip():
+            return option.variable
+    return f"{config or os.environ[CONFIG_VARIABLE]}: key.valuesFile"
+
+
+def describe(rule: Rule) -> str:
+    """Return what a rule allows, in a line for people."""
+    policy = rule.policy
+    parts = [f"origins {', '.join(map(str, policy.allow_origins))}"]
+    methods = dict.fromkeys(["GET", "HEAD", "POST", *policy.allow_methods])
+    parts.append(f"methods {', '.join(methods)}")
+    if policy.allow_headers:
+        parts.append(f"headers {', '.join(policy.allow_headers)}")
+    if policy.key:
+        parts.append(f"key header {policy.key.name}")
+    if policy.allow_credentials:
+        parts.append("with credentials")
+    where = f"{', '.join(rule.hosts)}{rule.path_prefix if rule.path_prefix != '/' else ''}"
+    return f"{where}: {'; '.join(parts)}" if where else "; ".join(parts)
+
+
+def _allowed_origin(policy: Policy) -> str | None:
+    """Return an origin that is allowed; None where only regexes say which are."""
+    patterns = [origin for origin in policy.allow_origins if isinstance(origin, str)]
+    exact_first = sorted(patterns, key=lambda pattern: "*" in pattern)
+    if not exact_first:
+        return None
+    if exact_first[0] == "*":
+        return "https://ui.example"
+    return exact_first[0].removesuffix(":*").replace("*.", "any.")
+
+
+def _rules(source: Policy | RuleSet) -> tuple[Rule, ...]:
+    return (Rule(source),) if isinstance(source, Policy) else source.rules

@@ -1,0 +1,1 @@
+"""Reading: YAML into VirtualServices and HTTPRoutes, with the place of everything in its file."""

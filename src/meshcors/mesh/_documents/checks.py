@@ -1,0 +1,157 @@
+"""Istio's checks of single values (``pkg/config/validation``): a complaint, or ``""``."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Final
+
+from meshcors._policy.headers import is_token
+from meshcors._policy.origins import CompiledRegex, OriginError, Regex
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CORS_METHODS: Final = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*")
+)
+PSEUDO_HEADERS: Final = frozenset((":method", ":scheme", ":authority", ":path", ":status"))
+CLAIM_PREFIX: Final = "@request.auth.claims"
+
+_LABEL: Final = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
+_WILDCARD_LABEL: Final = re.compile(r"\*|(\*-?)?[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?")
+_OBJECT_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_LABEL_VALUE: Final = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?")
+_HEADER_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+
+
+def label(text: str) -> str:
+    """Check one DNS label."""
+    return "" if _LABEL.fullmatch(text) else f"{text!r} is no DNS label"
+
+
+def object_name(text: str) -> str:
+    """Check ``metadata.name`` and ``metadata.namespace``."""
+    return "" if _OBJECT_NAME.fullmatch(text) else f"{text!r} is no Kubernetes name"
+
+
+def label_value(text: str) -> str:
+    """Check the value of a label."""
+    return "" if _LABEL_VALUE.fullmatch(text) else f"{text!r} is no label value"
+
+
+def domain(text: str) -> str:
+    """Check a host name without wildcard; a final dot is allowed."""
+    if not 0 < len(text) <= 255:
+        return "a host name has 1 to 255 characters"
+    labels = text.split(".")
+    if re.fullmatch("[-+]?[0-9]+", labels[-1]):
+        return f"{text!r} ends in a number"
+    if len(labels) > 1 and not labels[-1]:
+        labels.pop()
+    wrong = next((part for part in labels if not _LABEL.fullmatch(part)), None)
+    return "" if wrong is None else f"{text!r} is no host name (label {wrong!r})"
+
+
+def wildcard_domain(text: str) -> str:
+    """Check a host name whose first label may be or begin with ``*``."""
+    if not 0 < len(text) <= 255:
+        return "a host name has 1 to 255 characters"
+    first, dot, rest = text.partition(".")
+    if not _WILDCARD_LABEL.fullmatch(first):
+        return f"{text!r} is no host name (label {first!r})"
+    return domain(rest) if dot else ""
+
+
+def is_ip(text: str) -> bool:
+    """Tell whether a host is an IP address, which Istio takes where it takes a name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def gateway_name(text: str) -> str:
+    """Check ``namespace/name``, ``name`` or the old ``name.namespace.svc.cluster.local``."""
+    namespace, slash, name = text.partition("/")
+    if not slash:
+        return domain(text)
+    return label(namespace) or label(name)
+
+
+def match_header(name: str) -> str:
+    """Check a header name under ``match``."""
+    return "" if is_claim(name) or name in PSEUDO_HEADERS else token(name)
+
+
+def token(name: str) -> str:
+    """Check a header name (RFC 9110 5.6.2); ``*`` is one in the lists of a corsPolicy."""
+    return "" if is_token(name) else f"{name!r} is no header name"
+
+
+def operation_header(name: str, authority_allowed: bool) -> str:
+    """Check a header name under ``headers``; only the request's host may be set."""
+    if not name:
+        return "a header name is empty"
+    internal = name.startswith(":") or name.lower() == "host"
+    if internal and not (authority_allowed and name.lower() in {":authority", "host"}):
+        return f"{name!r} cannot be changed here"
+    return "" if internal else token(name)
+
+
+def header_value(value: str) -> str:
+    """Check a value that Envoy reads as a format (``%START_TIME%``, ``100%%``)."""
+    if not _HEADER_VALUE.fullmatch(value):
+        return "a header value holds a control character"
+    # an odd number of percent signs leaves one that opens a command and never closes it
+    return "a single % must be written %%" if value.count("%") % 2 else ""
+
+
+def regex(pattern: str) -> str:
+    """Check an RE2 expression of at most 1024 bytes."""
+    if len(pattern.encode()) > 1024:
+        return "a regex has at most 1024 bytes"
+    try:
+        CompiledRegex(Regex(pattern))
+    except OriginError as error:
+        # What else RE2 says quotes the expression, which may be a key's.
+        return ": ".join(error.hint.split(": ")[:2])
+    return ""
+
+
+def is_claim(name: str) -> bool:
+    """Tell whether a header name asks for a JWT claim (``@request.auth.claims.group``)."""
+    rest = name[len(CLAIM_PREFIX) :]
+    if not name.lower().startswith(CLAIM_PREFIX):
+        return False
+    dotted = rest.startswith(".") and len(rest) > 1
+    return dotted or (rest.startswith("[") and rest.endswith("]") and len(rest) > 2)
+
+
+def covered_hosts(hosts: Sequence[str]) -> list[str | None]:
+    """Return for each host the first one before it that names the same host, if there is one.
+
+    Two hosts of one VirtualService overlap as in ``pkg/config/host``: a wildcard covers what ends
+    with the rest of it, another wildcard too.
+    """
+    # Only these lengths of a host's end are ever compared with a wildcard's rest.
+    lengths = {len(host) - 1 for host in hosts if host.startswith("*")}
+    exact: dict[str, int] = {}
+    wildcards: dict[str, int] = {}  # by their rest
+    ends: dict[str, int] = {}
+    found: list[str | None] = []
+    for at, host in enumerate(hosts):
+        rest = host.removeprefix("*")
+        own_ends = [rest[len(rest) - length :] for length in lengths if length <= len(rest)]
+        covering = [wildcards[end] for end in own_ends if end in wildcards]
+        if host.startswith("*"):
+            covering += [ends[rest]] if rest in ends else []
+            wildcards.setdefault(rest, at)
+        else:
+            covering += [exact[host]] if host in exact else []
+            exact.setdefault(host, at)
+        for end in own_ends:
+            ends.setdefault(end, at)
+        found.append(hosts[min(covering)] if covering else None)
+    return found

@@ -1,0 +1,76 @@
+"""A ``corsPolicy``: YAML to `CorsPolicy`, with the checks of Istio's ``validateCORSPolicy``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, cast
+
+from meshcors.mesh._documents import checks
+from meshcors.mesh._documents.matches import read_string_match
+from meshcors.mesh._documents.model import CorsPolicy, StringMatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meshcors.mesh._documents.cursor import Cursor
+
+_FIELDS: Final = (
+    "allowOrigin", "allowOrigins", "allowMethods", "allowHeaders", "exposeHeaders", "maxAge",
+    "allowCredentials", "unmatchedPreflights",
+)  # fmt: skip
+
+
+def read_cors_policy(cursor: Cursor) -> CorsPolicy:
+    """Read a ``corsPolicy``."""
+    fields = cursor.fields(_FIELDS)
+    unmatched = "UNSPECIFIED"
+    if "unmatchedPreflights" in fields:
+        unmatched = fields["unmatchedPreflights"].choice("UNSPECIFIED", "FORWARD", "IGNORE")
+    return CorsPolicy(
+        place=cursor.place,
+        allow_origins=_origins(fields),
+        allow_methods=_checked(fields.get("allowMethods"), _method),
+        allow_headers=_checked(fields.get("allowHeaders"), checks.token),
+        expose_headers=_checked(fields.get("exposeHeaders"), checks.token),
+        max_age=_max_age(fields["maxAge"]) if "maxAge" in fields else None,
+        allow_credentials=(
+            fields["allowCredentials"].boolean() if "allowCredentials" in fields else None
+        ),
+        unmatched_preflights=cast('Literal["UNSPECIFIED", "FORWARD", "IGNORE"]', unmatched),
+    )
+
+
+def _origins(fields: dict[str, Cursor]) -> tuple[StringMatch, ...]:
+    """Read ``allowOrigins``, or the older ``allowOrigin`` where it is not set."""
+    if "allowOrigins" not in fields:
+        old = fields["allowOrigin"].strings() if "allowOrigin" in fields else []
+        return tuple(StringMatch("exact", text, item.place) for text, item in old)
+    found: list[StringMatch] = []
+    for item in fields["allowOrigins"].items():
+        match = read_string_match(item, star=False)
+        if not match.value and (item.is_null or item.node.id == "mapping"):
+            item.problem("required", "an origin is missing", "write exact: https://ui.example")
+        found.append(match)
+    return tuple(found)
+
+
+def _checked(cursor: Cursor | None, check: Callable[[str], str]) -> tuple[str, ...]:
+    found: list[str] = []
+    for text, item in cursor.strings() if cursor else ():
+        if complaint := check(text):
+            item.problem("name", complaint, "remove it, or write it right")
+        found.append(text)
+    return tuple(found)
+
+
+def _method(name: str) -> str:
+    known = checks.CORS_METHODS
+    return "" if name in known else f"{name!r} is no method that Istio allows in a corsPolicy"
+
+
+def _max_age(cursor: Cursor) -> int:
+    seconds = cursor.seconds()
+    if seconds < 0.001:
+        cursor.problem("duration", "shorter than 1ms", "write at least 1s")
+    elif seconds != int(seconds):
+        cursor.problem("duration", "maxAge counts whole seconds", "write for example 600s")
+    return int(seconds)

@@ -1,0 +1,207 @@
+"""Typed reading of YAML nodes: every answer has its place, every fault is collected, none raised.
+
+A `Cursor` stands on one node. Reading a wrong type reports a problem and returns an empty value,
+so that a reader goes on and finds the next fault as well.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from meshcors._policy.wording import did_you_mean
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
+from meshcors.mesh._documents.source import place_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# What a file may come to once its aliases are followed; the largest real ones have some thousands.
+MAX_NODES: Final = 300_000
+MAX_DEPTH: Final = 64
+
+_TAGS: Final = "tag:yaml.org,2002:"
+_NULL: Final = re.compile(r"~|null|Null|NULL|")
+# YAML 1.1's booleans: Kubernetes reads manifests that way.
+_TRUE: Final = re.compile(r"y|Y|yes|Yes|YES|on|On|ON|true|True|TRUE")
+_FALSE: Final = re.compile(r"n|N|no|No|NO|off|Off|OFF|false|False|FALSE")
+_INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
+_NUMBER: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_UNIT_SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_DURATION_PART: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(h|ms|us|ns|m|s)")
+
+
+@dataclass(slots=True)
+class Report:
+    """What reading one file has found so far, and how much it has read."""
+
+    file: str
+    problems: list[DocumentProblem] = field(default_factory=list)
+    nodes: int = 0
+
+    def count(self, node: Any) -> None:
+        """Count one node; a file whose aliases multiply is refused."""
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            place = place_of(node, self.file)
+            message = f"aliases (*name) blow this file up to more than {MAX_NODES} values"
+            problem = DocumentProblem(place, "alias_bomb", "", message, "write the values out")
+            raise DocumentError([problem])
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """One YAML node with its path (``spec.http[0].match``) and depth."""
+
+    node: Any
+    path: str
+    report: Report
+    depth: int = 0
+
+    @property
+    def place(self) -> Place:
+        """The place of the node's first character."""
+        return place_of(self.node, self.report.file)
+
+    @property
+    def is_null(self) -> bool:
+        """True where the value is left out: ``null``, ``~`` or nothing."""
+        return self.node.id == "scalar" and self._plain(_NULL)
+
+    def problem(self, code: str, message: str, hint: str) -> None:
+        """Report a fault of this node; what follows from a wrong type is not said again."""
+        last = self.report.problems[-1:]
+        if any((it.code, it.place, it.path) == ("type", self.place, self.path) for it in last):
+            return
+        self.report.problems.append(DocumentProblem(self.place, code, self.path, message, hint))
+
+    def fields(self, known: Iterable[str]) -> dict[str, Cursor]:
+        """Return the fields that are set; a field not in ``known`` is reported."""
+        names = tuple(known)
+        found: dict[str, Cursor] = {}
+        for name, value in self.entries().items():
+            if name not in names:
+                hint = did_you_mean(name, names).removeprefix("unknown; ")
+                value.problem("unknown_field", f"no field {name!r} here", hint)
+            elif not value.is_null:
+                found[name] = value
+        return found
+
+    def entries(self) -> dict[str, Cursor]:
+        """Return all entries of a mapping, ``<<`` merged in, null values kept."""
+        if self.node.id != "mapping":
+            self._wrong_type("a mapping (name: value)")
+            return {}
+        if self.depth >= MAX_DEPTH:
+            self.problem("too_deep", "nested too deep", "check for an alias inside its own anchor")
+            return {}
+        merged: dict[str, Cursor] = {}
+        own: dict[str, Cursor] = {}
+        for key, value in self.node.value:
+            if key.id != "scalar":
+                self.problem("type", "a key that is a list or a mapping", "use a plain name")
+                continue
+            inner = self._child(value, f"{self.path}.{key.value}" if self.path else key.value)
+            if key.value == "<<" and key.style is None:
+                sources = inner.items() if inner.node.id == "sequence" else [inner]
+                for source in reversed(sources):
+                    merged |= source.entries()
+            else:
+                own[key.value] = inner
+        return merged | own
+
+    def items(self) -> list[Cursor]:
+        """Return the items of a list."""
+        if self.node.id != "sequence":
+            self._wrong_type("a list (- item)")
+            return []
+        return [self._child(item, f"{self.path}[{at}]") for at, item in enumerate(self.node.value)]
+
+    def string(self) -> str:
+        """Read a text; for Kubernetes a bare ``8000`` or ``yes`` is none."""
+        if self.node.id != "scalar":
+            self._wrong_type("a text")
+            return ""
+        if not self._is_text:
+            value = self.node.value
+            message = f"must be a text, and {value or 'nothing'} is read as {self._kind()}"
+            self.problem("type", message, f'write "{value}"')
+        return str(self.node.value)
+
+    def strings(self) -> list[tuple[str, Cursor]]:
+        """Read a list of texts, each with its cursor."""
+        return [(item.string(), item) for item in self.items()]
+
+    def integer(self, low: int, high: int) -> int:
+        """Read a whole number from ``low`` to ``high``."""
+        if not (self.node.id == "scalar" and self._plain(_INTEGER)):
+            self._wrong_type("a whole number")
+            return low
+        number = int(self.node.value)
+        if not low <= number <= high:
+            self.problem("range", f"{number} is out of range", f"use {low} to {high}")
+            return low
+        return number
+
+    def number(self) -> float:
+        """Read a number."""
+        if not (self.node.id == "scalar" and self._plain(_NUMBER)):
+            self._wrong_type("a number")
+            return 0.0
+        return float(self.node.value)
+
+    def boolean(self) -> bool:
+        """Read ``true`` or ``false``."""
+        if self.node.id == "scalar" and self._plain(_TRUE):
+            return True
+        if not (self.node.id == "scalar" and self._plain(_FALSE)):
+            self._wrong_type("true or false")
+        return False
+
+    def choice(self, *values: str) -> str:
+        """Read one of the given texts; anything else is reported and read as the first."""
+        value = self.string()
+        if value in values:
+            return value
+        self.problem("choice", f"{value!r} is not known here", f"use {', '.join(values)}")
+        return values[0]
+
+    def seconds(self) -> float:
+        """Read a duration such as ``24h``, ``1m30s`` or ``1.5s``, in seconds."""
+        text = self.string()
+        if not self._is_text:
+            return 1.0
+        parts = _DURATION_PART.findall(text)
+        if not parts or "".join(number + unit for number, unit in parts) != text:
+            self.problem("duration", f"{text!r} is no duration", "write it as 24h, 10m or 600s")
+            return 1.0
+        return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+
+    def _child(self, node: Any, path: str) -> Cursor:
+        self.report.count(node)
+        return Cursor(node, path, self.report, self.depth + 1)
+
+    def _plain(self, pattern: re.Pattern[str]) -> bool:
+        return self.node.style is None and pattern.fullmatch(self.node.value) is not None
+
+    @property
+    def _is_text(self) -> bool:
+        return self.node.id == "scalar" and (self.node.style is not None or self._kind() == "text")
+
+    def _kind(self) -> str:
+        if self.node.tag == _TAGS + "str" and not (self._plain(_TRUE) or self._plain(_FALSE)):
+            return "text"
+        if self._plain(_NULL):
+            return "null"
+        if self._plain(_TRUE) or self._plain(_FALSE):
+            return "a boolean"
+        return "a number" if self._plain(_NUMBER) else "text"
+
+    def _wrong_type(self, wanted: str) -> None:
+        kinds = {"mapping": "a mapping", "sequence": "a list"}
+        quoted = self.node.id == "scalar" and self.node.style in {"'", '"'}
+        # A text is not shown: it may be a key's value.
+        got = kinds.get(self.node.id) or "a text"
+        hint = "write it without quotes" if quoted else f"write {wanted}"
+        self.problem("type", f"must be {wanted}, not {got}", hint)

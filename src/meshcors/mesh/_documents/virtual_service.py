@@ -1,0 +1,96 @@
+"""A VirtualService document (networking.istio.io): YAML to `VirtualService`, checked as Istio does.
+
+Sources: ``ValidateVirtualService`` in ``pkg/config/validation/validation.go``; ``ResolveShortname``
+of gateways in ``pilot/pkg/model/virtualservice.go``. ``tcp`` and ``tls`` routes are left alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from meshcors.mesh._documents import checks
+from meshcors.mesh._documents.http_rules import read_rule
+from meshcors.mesh._documents.model import VirtualService
+
+if TYPE_CHECKING:
+    from meshcors.mesh._documents.cursor import Cursor
+
+MESH: Final = "mesh"
+_FIELDS: Final = ("hosts", "gateways", "http", "tls", "tcp", "exportTo")
+
+
+def read_virtual_service(cursor: Cursor) -> VirtualService:
+    """Read one VirtualService document, its faults into the cursor's report."""
+    namespace, name, created = read_metadata(cursor)
+    spec = cursor.entries().get("spec")
+    fields = spec.fields(_FIELDS) if spec and not spec.is_null else {}
+    here = spec or cursor
+    gateways = _gateways(fields.get("gateways"), namespace)
+    hosts = _hosts(here, fields.get("hosts"), at_gateway=gateways != (MESH,))
+    if not {"http", "tls", "tcp"} & fields.keys():
+        here.problem("required", "a VirtualService has http, tls or tcp rules", "add http rules")
+    label = f"{namespace}/{name}"
+    entries = fields["http"].items() if "http" in fields else []
+    return VirtualService(
+        kind="VirtualService",
+        place=cursor.place,
+        namespace=namespace,
+        name=name,
+        hosts=hosts,
+        gateways=gateways,
+        http=tuple(read_rule(entry, f"{label} http[{at}]") for at, entry in enumerate(entries)),
+        created=created,
+        node=cursor.node,
+    )
+
+
+def read_metadata(cursor: Cursor) -> tuple[str, str, str]:
+    """Return namespace (``default`` where it has none), name and creation timestamp."""
+    metadata = cursor.entries().get("metadata")
+    entries = metadata.entries() if metadata and not metadata.is_null else {}
+    texts: dict[str, Any] = {"namespace": "default", "name": "", "creationTimestamp": ""}
+    for field in texts:
+        if field in entries and not entries[field].is_null:
+            texts[field] = entries[field].string()
+    if not texts["name"]:
+        (metadata or cursor).problem("required", "metadata.name is missing", "name it")
+    for field in ("namespace", "name"):
+        if texts[field] and (complaint := checks.object_name(texts[field])):
+            (metadata or cursor).problem("name", complaint, "use lower case, digits, - and .")
+    return texts["namespace"], texts["name"], texts["creationTimestamp"]
+
+
+def resolve_gateway(name: str, namespace: str) -> str:
+    """Return ``namespace/name`` of a gateway as a VirtualService in ``namespace`` names it."""
+    if name == MESH or "/" in name:
+        return name
+    first, dot, rest = name.partition(".")
+    # the old way: the name of a service, model.cheetah or model.cheetah.svc.cluster.local
+    return f"{rest.partition('.')[0]}/{first}" if dot else f"{namespace}/{name}"
+
+
+def _gateways(cursor: Cursor | None, namespace: str) -> tuple[str, ...]:
+    found: list[str] = []
+    for name, item in cursor.strings() if cursor else ():
+        if complaint := checks.gateway_name(name):
+            item.problem("gateway", complaint, "write namespace/name")
+        found.append(resolve_gateway(name, namespace))
+    return tuple(found) or (MESH,)
+
+
+def _hosts(spec: Cursor, cursor: Cursor | None, *, at_gateway: bool) -> tuple[str, ...]:
+    hosts = cursor.strings() if cursor else []
+    if not hosts:
+        message = "a VirtualService without hosts is a delegate, which is not modelled"
+        spec.problem("delegate", message, "give it hosts, or inline its rules where it is named")
+    covered = checks.covered_hosts([host for host, _ in hosts])
+    for (host, item), other in zip(hosts, covered, strict=True):
+        complaint = checks.wildcard_domain(host)
+        if complaint and not checks.is_ip(host):
+            item.problem("host", complaint, "use a host name such as api.example.com or *")
+        elif host == "*" and not at_gateway:
+            item.problem("host", "'*' is not allowed without a gateway", "name the gateways")
+        if other is not None:
+            message = f"{host} is already covered by {other}"
+            item.problem("duplicate_host", message, "keep one of them")
+    return tuple(host for host, _ in hosts)

@@ -1,0 +1,38 @@
+"""Reading objects whose schema is not this project's: what is of another type is not there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meshcors.mesh._documents.cursor import Cursor
+
+
+def fields_of(cursor: Cursor | None) -> dict[str, Cursor]:
+    """Return a mapping's fields that are set."""
+    if cursor is None or cursor.node.id != "mapping":
+        return {}
+    return {name: value for name, value in cursor.entries().items() if not value.is_null}
+
+
+def items_of(cursor: Cursor | None) -> list[Cursor]:
+    """Return a list's items."""
+    return cursor.items() if cursor is not None and cursor.node.id == "sequence" else []
+
+
+def at(cursor: Cursor | None, *path: str) -> Cursor | None:
+    """Return the value at the end of ``path``."""
+    for name in path:
+        cursor = fields_of(cursor).get(name)
+    return cursor
+
+
+def text_of(cursor: Cursor | None) -> str:
+    """Return a text as it stands, or ``""``."""
+    return str(cursor.node.value) if cursor is not None and cursor.node.id == "scalar" else ""
+
+
+def group_and_kind(cursor: Cursor) -> tuple[str, str]:
+    """Return an object's API group and kind: ``("security.istio.io", "AuthorizationPolicy")``."""
+    group = text_of(at(cursor, "apiVersion")).rpartition("/")[0]
+    return group, text_of(at(cursor, "kind"))

@@ -1,0 +1,103 @@
+"""The table of rules, in the order of their ids. An id is never given to another rule."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from meshcors.mesh._lint import lists, neighbours, origins, routing
+from meshcors.mesh._lint.finding import LintRule
+
+WOULD_NOT_LOAD: Final = LintRule(
+    "MC000", "error", "would-not-load", "Kubernetes, Istio or Envoy would refuse this"
+)
+BAD_REGEX: Final = LintRule("MC006", "error", "bad-regex", "a regex that RE2 refuses")
+
+RULES: Final = (
+    WOULD_NOT_LOAD,
+    LintRule(
+        "MC001", "error", "lost-preflight",
+        "a corsPolicy that no preflight ever reaches", routing.lost_preflights,
+    ),
+    LintRule(
+        "MC002", "warning", "strayed-preflight",
+        "a corsPolicy whose preflights go to another service", routing.strayed_preflights,
+    ),
+    LintRule(
+        "MC003", "error", "policy-without-service",
+        "a corsPolicy beside redirect or directResponse", routing.policy_without_service,
+    ),
+    LintRule(
+        "MC004", "error", "star-with-credentials",
+        "any origin allowed, with credentials", origins.star_with_credentials,
+    ),
+    LintRule(
+        "MC005", "error", "origin-never-sent",
+        "an exact origin that no browser sends", origins.never_sent,
+    ),
+    BAD_REGEX,
+    LintRule(
+        "MC007", "warning", "bare-dot",
+        "a regex whose dots stand for any character", origins.bare_dots,
+    ),
+    LintRule(
+        "MC008", "error", "partial-regex",
+        "a regex that matches a part of an origin only", origins.partial_regexes,
+    ),
+    LintRule(
+        "MC009", "error", "stranger-regex",
+        "a regex that allows strangers", origins.stranger_regexes,
+    ),
+    LintRule("MC010", "error", "prefix-origin", "a prefix of origins", origins.prefixes),
+    LintRule(
+        "MC011", "warning", "unmatched-preflights",
+        "preflights of refused origins left to the service", routing.unmatched_preflights,
+    ),
+    LintRule(
+        "MC012", "note", "hollow-curl-test",
+        "a curl call that looks like a preflight and is none", lists.hollow_curl_tests,
+    ),
+    LintRule(
+        "MC013", "error", "routing-header-missing",
+        "an allowHeaders without the header that picks the service",
+        routing.routing_header_missing,
+    ),
+    LintRule(
+        "MC014", "note", "names-without-effect",
+        "names in the lists that change nothing", lists.names_without_effect,
+    ),
+    LintRule(
+        "MC015", "note", "long-max-age",
+        "a maxAge longer than browsers keep an answer", lists.long_max_age,
+    ),
+    LintRule(
+        "MC016", "error", "dead-preflight-rule",
+        "a rule for OPTIONS behind one that takes everything", routing.dead_preflight_rules,
+    ),
+    LintRule(
+        "MC017", "warning", "swallowed-options",
+        "a rule for preflights that takes all OPTIONS requests", routing.swallowed_options,
+    ),
+    LintRule(
+        "MC018", "warning", "two-owners",
+        "CORS headers written by header operations", routing.two_owners,
+    ),
+    LintRule(
+        "MC019", "warning", "authorization-in-front",
+        "authorization that stops preflights before CORS", neighbours.authorization_in_front,
+    ),
+    LintRule(
+        "MC020", "warning", "inference-pool",
+        "a corsPolicy on a rule to an InferencePool", neighbours.pool_with_policy,
+    ),
+    LintRule(
+        "MC021", "warning", "owned-elsewhere",
+        "CORS in a VirtualService that a controller writes", neighbours.owned_by_a_controller,
+    ),
+    LintRule("MC022", "error", "null-origin", "the origin null", origins.null_origin),
+    LintRule(
+        "MC023", "warning", "insecure-origin",
+        "an http origin, with credentials", origins.insecure_origins,
+    ),
+    LintRule("MC024", "warning", "literal-star", "a * beside other names", lists.literal_stars),
+    LintRule("MC025", "error", "no-origins", "a corsPolicy without origins", origins.no_origins),
+)  # fmt: skip

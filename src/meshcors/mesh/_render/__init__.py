@@ -1,0 +1,1 @@
+"""A policy as documents for the mesh and the cluster."""

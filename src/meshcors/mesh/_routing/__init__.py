@@ -1,0 +1,1 @@
+"""What the gateway does with a request: Istio's route table, Envoy's matching and cors filter."""

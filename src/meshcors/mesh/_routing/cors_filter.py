@@ -1,0 +1,86 @@
+"""Envoy's cors filter (1.40, ``source/extensions/filters/http/cors/cors_filter.cc``).
+
+It runs only on routes to a service, asks nothing but the Origin, and never looks at the requested
+method or headers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from meshcors.mesh._routing.matching import text_matches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshcors.mesh._documents.model import CorsPolicy
+    from meshcors.mesh._routing.request import GatewayRequest
+
+Fields = list[tuple[str, str]]
+
+ALLOW_ORIGIN: Final = "access-control-allow-origin"
+ALLOW_CREDENTIALS: Final = "access-control-allow-credentials"
+ALLOW_METHODS: Final = "access-control-allow-methods"
+ALLOW_HEADERS: Final = "access-control-allow-headers"
+EXPOSE_HEADERS: Final = "access-control-expose-headers"
+MAX_AGE: Final = "access-control-max-age"
+REQUEST_METHOD: Final = "access-control-request-method"
+REQUEST_HEADERS: Final = "access-control-request-headers"
+
+
+def origin_allowed(policy: CorsPolicy, origin: str) -> bool:
+    """Tell whether an origin is allowed; the literal ``*`` is tried as well as the origin."""
+    return any(
+        text_matches(allowed, "*") or text_matches(allowed, origin)
+        for allowed in policy.allow_origins
+    )
+
+
+def is_preflight(request: GatewayRequest) -> bool:
+    """Tell whether the filter takes a request for a preflight."""
+    asks = request.value("origin") and request.value(REQUEST_METHOD)
+    return request.method == "OPTIONS" and bool(asks)
+
+
+def preflight_answer(policy: CorsPolicy, request: GatewayRequest) -> Fields | None:
+    """Return the headers of the filter's own 200, or None where the request goes on.
+
+    A preflight of a refused origin goes on unless ``unmatchedPreflights`` is IGNORE.
+    """
+    allowed = origin_allowed(policy, request.value("origin"))
+    if not is_preflight(request):
+        return None
+    if not allowed and policy.unmatched_preflights != "IGNORE":
+        return None
+    fields: Fields = []
+    if allowed:
+        fields.append((ALLOW_ORIGIN, request.value("origin")))
+    if policy.allow_credentials:
+        fields.append((ALLOW_CREDENTIALS, "true"))
+    for name, listed, asked in (
+        (ALLOW_METHODS, policy.allow_methods, REQUEST_METHOD),
+        (ALLOW_HEADERS, policy.allow_headers, REQUEST_HEADERS),
+    ):
+        joined = ",".join(listed)
+        if joined:
+            fields.append((name, request.value(asked) if joined == "*" else joined))
+    if policy.max_age is not None:
+        fields.append((MAX_AGE, str(policy.max_age)))
+    # on its way out the answer passes the filter as any response does
+    return response_fields(policy, request, fields)
+
+
+def response_fields(
+    policy: CorsPolicy, request: GatewayRequest, fields: Iterable[tuple[str, str]]
+) -> Fields:
+    """Return a response's headers after the filter: replaced for an allowed origin, else as is."""
+    fields = list(fields)
+    origin = request.value("origin")
+    if not origin or not origin_allowed(policy, origin):
+        return fields
+    ours = {ALLOW_ORIGIN: origin}
+    if policy.allow_credentials:
+        ours[ALLOW_CREDENTIALS] = "true"
+    if exposed := ",".join(policy.expose_headers):
+        ours[EXPOSE_HEADERS] = exposed
+    return [pair for pair in fields if pair[0].lower() not in ours] + list(ours.items())

@@ -1,0 +1,253 @@
+"""What a gateway does with a request: pure, no I/O, no clock.
+
+`Gateway.handle` follows Envoy 1.40 behind Istio's translation of VirtualServices and HTTPRoutes;
+``docs/mesh.md`` says what is modelled and what is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
+from meshcors.mesh._documents.reading import read_documents
+from meshcors.mesh._documents.virtual_service import MESH
+from meshcors.mesh._routing import cors_filter, rewriting
+from meshcors.mesh._routing.index import HostIndex
+from meshcors.mesh._routing.matching import Mismatch, mismatches
+from meshcors.mesh._routing.routes import (
+    DroppedRule,
+    Proxy,
+    Route,
+    VirtualHost,
+    gateway_names,
+    virtual_hosts,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from meshcors.mesh._documents.model import Destination, VirtualService
+    from meshcors.mesh._routing.request import GatewayRequest
+
+AnswerKind: TypeAlias = Literal["no_route", "cors", "forward", "direct_response", "redirect"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rule that was tried: it matched, or ``mismatches`` says every condition it failed."""
+
+    rule: str
+    place: Place
+    mismatches: tuple[Mismatch, ...]
+
+    @property
+    def matched(self) -> bool:
+        """Whether this rule took the request."""
+        return not self.mismatches
+
+
+@dataclass(frozen=True)
+class GatewayAnswer:
+    """What the gateway makes of one request.
+
+    ``status``, ``headers`` and ``body`` are what Envoy itself answers; a forward has none of them.
+    """
+
+    kind: AnswerKind
+    request: GatewayRequest = field(repr=False)
+    virtual_host: VirtualHost | None = field(repr=False)
+    route: Route | None = field(repr=False)
+    status: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    @property
+    def rule(self) -> str | None:
+        """The rule that took the request, such as ``cheetah/model http[0] match[0]``."""
+        return self.route.rule if self.route else None
+
+    @property
+    def place(self) -> Place | None:
+        """Where that rule stands in its file."""
+        return self.route.place if self.route else None
+
+    @property
+    def destination(self) -> str | None:
+        """The ``host:port`` of a forward; of several weighted ones, the heaviest."""
+        return max(self.destinations, key=_weight)[0] if self.destinations else None
+
+    @property
+    def destinations(self) -> tuple[tuple[str, int], ...]:
+        """Every ``host:port`` a forward may go to, with its weight."""
+        if self.kind != "forward" or self.route is None:
+            return ()
+        return tuple((_label(to, self.route), to.weight) for to in _weighed(self.route))
+
+    @cached_property
+    def trail(self) -> tuple[Step, ...]:
+        """Every rule that was tried, in order, up to the one that matched."""
+        steps: list[Step] = []
+        for route in self.virtual_host.routes if self.virtual_host else ():
+            failed = tuple(mismatches(route.match, self.request))
+            steps.append(Step(route.rule, route.place, failed))
+            if not failed:
+                break
+        return tuple(steps)
+
+    @property
+    def dropped(self) -> tuple[DroppedRule, ...]:
+        """The host's rules that were never tried: other ports, gateways, behind a catch-all."""
+        return self.virtual_host.dropped if self.virtual_host else ()
+
+    @property
+    def forwarded_path(self) -> str | None:
+        """The path and query a service sees, after ``rewrite``; None where none is asked."""
+        if self.kind != "forward" or self.route is None:
+            return None
+        return rewriting.rewritten_path(self.route, self.request)
+
+    def forwarded_host(self, destination: str | None = None) -> str | None:
+        """Return the host a service sees, after ``rewrite``; None where none is asked."""
+        if self.kind != "forward" or self.route is None:
+            return None
+        to = self._destination(self.route, destination)
+        return rewriting.rewritten_authority(self.route, to, self.request)
+
+    def response_headers(
+        self, fields: Iterable[tuple[str, str]], destination: str | None = None
+    ) -> list[tuple[str, str]]:
+        """Return what the client sees of a service's (name, value) headers.
+
+        Envoy's own 503 for a service that is not there is the answer to no headers at all.
+        ``destination`` says which of several weighted ones answered. Where no service answers,
+        the result is ``headers``.
+        """
+        if self.kind != "forward" or self.route is None:
+            return list(self.headers)
+        to = self._destination(self.route, destination)
+        result = rewriting.with_operations(fields, self.route, to)
+        policy = self.route.source.cors_policy
+        return cors_filter.response_fields(policy, self.request, result) if policy else result
+
+    def _destination(self, route: Route, label: str | None) -> Destination:
+        wanted = label or self.destination
+        return next(to for to in _weighed(route) if _label(to, route) == wanted)
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The documents bound to one gateway.
+
+    ``name`` is ``namespace/name`` or ``mesh``; ``labels`` and ``namespace`` are the gateway pod's,
+    for ``sourceLabels`` and ``sourceNamespace``.
+    """
+
+    documents: tuple[VirtualService, ...]
+    name: str
+    labels: tuple[tuple[str, str], ...] = ()
+    namespace: str = ""
+    _tables: dict[int, HostIndex] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    @classmethod
+    def from_yaml(
+        cls,
+        text: str,
+        *,
+        file: str = "<text>",
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        namespace: str = "",
+    ) -> Gateway:
+        """Read VirtualServices and HTTPRoutes from YAML; documents of other kinds are ignored.
+
+        ``name`` picks the gateway (``namespace/name``, or ``mesh``); by default it is the first
+        one a document binds to. ``DocumentError`` says what would not load and where.
+        """
+        return cls.of(
+            read_documents(text, file), file=file, name=name, labels=labels, namespace=namespace
+        )
+
+    @classmethod
+    def of(
+        cls,
+        documents: tuple[VirtualService, ...],
+        *,
+        file: str = "<text>",
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        namespace: str = "",
+    ) -> Gateway:
+        """Bind documents that are read already; the options are those of `from_yaml`."""
+        names = gateway_names(documents)
+        if not documents or (name is not None and name not in names):
+            wanted = f"bound to {name}" if name and documents else "in this file"
+            message = f"no VirtualService and no HTTPRoute {wanted}"
+            hint = f"name one of {', '.join(names)}" if names else "pass the file that has it"
+            raise DocumentError(
+                [DocumentProblem(Place(file, 1, 1), "no_routes", "", message, hint)]
+            )
+        first = next((each for each in names if each != MESH), MESH)
+        return cls(documents, name or first, tuple((labels or {}).items()), namespace)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every gateway that the documents name."""
+        return gateway_names(self.documents)
+
+    def virtual_hosts(self, port: int = 443) -> tuple[VirtualHost, ...]:
+        """Return the route table on ``port``, one entry for each host."""
+        return self._hosts(port).hosts
+
+    def virtual_host(self, authority: str, port: int = 443) -> VirtualHost | None:
+        """Return the virtual host that requests to ``authority`` on ``port`` meet."""
+        return self._hosts(port).find(authority)
+
+    def _hosts(self, port: int) -> HostIndex:
+        if port not in self._tables:
+            proxy = Proxy(self.name, port, self.labels, self.namespace)
+            # every port of a request is a key here: keep the memory of the latest only
+            if len(self._tables) > 16:
+                self._tables.clear()
+            self._tables[port] = HostIndex(virtual_hosts(self.documents, proxy))
+        return self._tables[port]
+
+    def handle(self, request: GatewayRequest) -> GatewayAnswer:
+        """Say what happens to ``request``."""
+        host = self.virtual_host(request.host, request.port)
+        route = host.table.index.first(request) if host else None
+        if route is None:
+            return GatewayAnswer("no_route", request, host, None, 404)
+        rule = route.source
+        if rule.redirect is not None:
+            fields = [("location", rewriting.location(rule.redirect, route, request))]
+            headers = tuple(rewriting.with_operations(fields, route, None))
+            return GatewayAnswer(
+                "redirect", request, host, route, rule.redirect.code or 301, headers
+            )
+        if rule.direct_response is not None:
+            status, body = rule.direct_response.status, rule.direct_response.body
+            headers = tuple(rewriting.with_operations((), route, None))
+            return GatewayAnswer("direct_response", request, host, route, status, headers, body)
+        if rule.cors_policy is not None:
+            own = cors_filter.preflight_answer(rule.cors_policy, request)
+            if own is not None:
+                return GatewayAnswer("cors", request, host, route, 200, tuple(own))
+        return GatewayAnswer("forward", request, host, route)
+
+
+def _weighed(route: Route) -> tuple[Destination, ...]:
+    """Return the destinations that get requests: one alone needs no weight."""
+    several = len(route.source.route) > 1
+    return tuple(to for to in route.source.route if to.weight or not several)
+
+
+def _weight(destination: tuple[str, int]) -> int:
+    return destination[1]
+
+
+def _label(destination: Destination, route: Route) -> str:
+    return f"{destination.host}:{destination.port or route.port}"

@@ -1,0 +1,150 @@
+"""Which routes could take a request, and which virtual host: found without trying each of them.
+
+Routes are kept by their shape, that is which parts of a request they ask for and how much of each,
+and within a shape by the texts they ask for: a request costs a look-up for each shape (tuple space
+search, Srinivasan, Suri and Varghese, SIGCOMM 1999). What is found is a superset in the order of
+the table; `matching` alone decides.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from heapq import merge
+from typing import TYPE_CHECKING, TypeAlias
+
+from meshcors.mesh._routing.matching import compiled, mismatches, without_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from meshcors.mesh._documents.model import MatchKind
+    from meshcors.mesh._routing.request import GatewayRequest
+    from meshcors.mesh._routing.routes import Route, RouteMatch, VirtualHost
+
+# A part of a request: ("path", ""), ("folded", "") for the path in lower case, ("header", name),
+# ("query", name).
+_Part: TypeAlias = tuple[str, str]
+# How many first characters of the part are asked for; -1 is all of it.
+_Asked: TypeAlias = tuple[_Part, int]
+
+_WHOLE = -1
+
+
+class RouteIndex:
+    """The routes of one table, to be asked for the first that takes a request."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = routes
+        shapes: dict[tuple[_Asked, ...], _Shape] = {}
+        for at, route in enumerate(routes):
+            if any(not claim.inverted for claim in route.match.claims):
+                continue  # no token is verified here: nothing meets it
+            asked, texts = _asked(route.match)
+            shapes.setdefault(asked, _Shape(asked)).add(at, texts)
+        # a shape is looked at where a request has the part that the fewest shapes ask for
+        users = Counter(part for shape in shapes.values() for part, _ in shape.asked)
+        self._shapes: dict[_Part, list[_Shape]] = {}
+        for shape in shapes.values():
+            rarest = min((part for part, _ in shape.asked), key=users.__getitem__)
+            self._shapes.setdefault(rarest, []).append(shape)
+
+    def first(self, request: GatewayRequest) -> Route | None:
+        """Return the first route whose conditions ``request`` meets."""
+        return next(
+            (it for it in self.candidates(request) if not any(mismatches(it.match, request))), None
+        )
+
+    def candidates(self, request: GatewayRequest) -> Iterator[Route]:
+        """Yield the routes that could take ``request``, in the order of the table."""
+        parts = _parts(request)
+        found = [
+            shape.find(parts) for part in parts if part in self._shapes
+            for shape in self._shapes[part]
+        ]  # fmt: skip
+        return (self._routes[at] for at in merge(*found))
+
+
+class _Shape:
+    """The routes that ask for the same parts of a request, by the texts they want there."""
+
+    def __init__(self, asked: tuple[_Asked, ...]) -> None:
+        self.asked = asked
+        self._all: list[int] = []
+        self._by_texts: dict[tuple[str, ...], list[int]] = {}
+
+    def add(self, at: int, texts: tuple[str, ...]) -> None:
+        self._all.append(at)
+        self._by_texts.setdefault(texts, []).append(at)
+
+    def find(self, parts: Mapping[_Part, tuple[str, ...]]) -> Sequence[int]:
+        texts: list[str] = []
+        for part, length in self.asked:
+            values = parts.get(part, ())
+            if len(values) > 1:
+                return self._all  # lines of one header: any of them may be the one
+            if not values or len(values[0]) < length:
+                return ()
+            texts.append(values[0] if length == _WHOLE else values[0][:length])
+        return self._by_texts.get(tuple(texts), ())
+
+
+class HostIndex:
+    """The virtual hosts of one port by their domains."""
+
+    def __init__(self, hosts: tuple[VirtualHost, ...]) -> None:
+        self.hosts = hosts
+        self._by_domain = {host.domain: host for host in hosts}
+        wildcards = {len(host.domain) for host in hosts if host.domain.startswith("*")}
+        self._lengths = sorted(wildcards, reverse=True)
+
+    def find(self, authority: str) -> VirtualHost | None:
+        """Pick the virtual host: the exact domain, else the longest ``*.suffix``, else ``*``."""
+        name = without_port(authority).lower()
+        if name in self._by_domain:
+            return self._by_domain[name]
+        for length in self._lengths:
+            # a wildcard stands for one character at least, except alone
+            if len(name) >= length or length == 1:
+                host = self._by_domain.get("*" + name[len(name) - length + 1 :])
+                if host is not None:
+                    return host
+        return None
+
+
+def _asked(match: RouteMatch) -> tuple[tuple[_Asked, ...], tuple[str, ...]]:
+    """Return what a route asks for, and the texts; what no text says is left to `mismatches`."""
+    path = match.path
+    kind: MatchKind = "prefix" if path.kind == "segments" else path.kind
+    folded = path.ignore_case and kind != "regex"
+    text = path.value.lower() if folded else path.value
+    found = [(("folded" if folded else "path", ""), *_beginning(kind, text))]
+    found += [
+        (("header", item.name), *_beginning(item.match.kind, item.match.value))
+        for item in match.headers
+        if not item.inverted
+    ]
+    found += [
+        (("query", name), *_beginning(wanted.kind, wanted.value)) for name, wanted in match.query
+    ]
+    found.sort()
+    asked = tuple((part, length) for part, length, _ in found)
+    return asked, tuple(text for _, _, text in found)
+
+
+def _beginning(kind: MatchKind, value: str) -> tuple[int, str]:
+    """Return how much of a text is certain, and what it is."""
+    if kind == "exact":
+        return _WHOLE, value
+    if kind == "regex":
+        value = compiled(value).literal_prefix()
+    return len(value), value  # empty for "present"
+
+
+def _parts(request: GatewayRequest) -> dict[_Part, tuple[str, ...]]:
+    path = request.path_only
+    return {
+        ("path", ""): (path,),
+        ("folded", ""): (path.lower(),),
+        **{("header", name): values for name, values in request.values.items()},
+        **{("query", name): (value,) for name, value in request.query.items()},
+    }

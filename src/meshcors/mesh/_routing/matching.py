@@ -1,0 +1,103 @@
+"""Envoy's route matching: does this request meet these conditions, and if not, which one fails.
+
+Sources: ``source/common/router/config_impl.cc`` (matchRoute) and
+``source/common/http/header_utility.cc``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from meshcors._policy.origins import CompiledRegex, Regex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshcors.mesh._documents.model import StringMatch
+    from meshcors.mesh._routing.request import GatewayRequest
+    from meshcors.mesh._routing.routes import HeaderCondition, PathCondition, RouteMatch
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """One condition a request does not meet.
+
+    ``field`` names the condition in the document (``headers.model-api-key``, ``method``, ``uri``),
+    ``expected`` is the condition in words, ``actual`` the request's values, if it has any.
+    """
+
+    field: str
+    expected: str
+    actual: tuple[str, ...]
+
+
+def mismatches(match: RouteMatch, request: GatewayRequest) -> Iterator[Mismatch]:
+    """Yield every condition of ``match`` that ``request`` fails; none means that it matches."""
+    if not path_matches(match.path, request.path_only):
+        yield Mismatch("uri", str(match.path), (request.path_only,))
+    for condition in match.headers:
+        values = request.values.get(condition.name, ())
+        if not header_matches(condition, values):
+            expected = f"not {condition.match}" if condition.inverted else str(condition.match)
+            yield Mismatch(condition.field, expected, values)
+    for condition in match.claims:
+        # no token is verified here, and a preflight carries none
+        if not condition.inverted:
+            yield Mismatch(condition.field, str(condition.match), ())
+    for name, wanted in match.query:
+        value = request.query.get(name)
+        if value is None or not text_matches(wanted, value):
+            actual = () if value is None else (value,)
+            yield Mismatch(f"queryParams.{name}", str(wanted), actual)
+
+
+def path_matches(condition: PathCondition, path: str) -> bool:
+    """Match a path without query; case is folded for all but regexes."""
+    wanted = condition.value
+    if condition.kind == "regex":
+        return compiled(wanted).fullmatch(path)
+    if condition.ignore_case:
+        wanted, path = wanted.lower(), path.lower()
+    if condition.kind == "exact":
+        return path == wanted
+    if not path.startswith(wanted):
+        return False
+    return condition.kind == "prefix" or path[len(wanted) :][:1] in {"", "/"}
+
+
+def header_matches(condition: HeaderCondition, values: tuple[str, ...]) -> bool:
+    """Match a header's values one by one: one that matches is enough, inverted none may match.
+
+    Inverted, a missing header is an empty value, except for "present".
+    """
+    if condition.match.kind == "present":
+        return bool(values) != condition.inverted
+    if not condition.inverted:
+        return any(text_matches(condition.match, value) for value in values)
+    return not any(text_matches(condition.match, value) for value in values or ("",))
+
+
+def text_matches(match: StringMatch, text: str) -> bool:
+    """Match one text; case counts, a regex matches the whole of it."""
+    if match.kind == "exact":
+        return text == match.value
+    if match.kind == "prefix":
+        return text.startswith(match.value)
+    return match.kind == "present" or compiled(match.value).fullmatch(text)
+
+
+def without_port(authority: str) -> str:
+    """Return the host of ``host:port``; an IPv6 address keeps its brackets."""
+    name, colon, port = authority.rpartition(":")
+    if not colon or not port.isdigit() or (":" in name and not name.endswith("]")):
+        return authority
+    return name
+
+
+# as many as one file can hold: they are asked for in turn, which a smaller cache would not survive
+@lru_cache(maxsize=32768)
+def compiled(pattern: str) -> CompiledRegex:
+    """Compile an RE2 expression once; ``reading`` has checked it."""
+    return CompiledRegex(Regex(pattern))

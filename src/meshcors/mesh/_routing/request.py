@@ -1,0 +1,158 @@
+"""A request as Envoy's routing sees it, after its connection manager has normalized it.
+
+Istio's gateways run with ``normalize_path`` on, ``use_remote_address`` on and the port left out of
+host matching. Sources: ``source/common/http/path_utility.cc``, ``header_map_impl.cc``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Lines of these names are one value to Envoy, joined by a comma; all others keep a value for each.
+JOINED_HEADERS: Final = frozenset(
+    (
+        "accept", "accept-encoding", "access-control-request-headers",
+        "access-control-request-method", "access-control-request-private-network",
+        "authorization", "cache-control", "content-encoding", "content-type", "expect",
+        "grpc-accept-encoding", "grpc-timeout", "if-match", "if-modified-since", "if-none-match",
+        "if-range", "origin", "pragma", "referer", "user-agent", "via", "x-forwarded-host",
+        "x-forwarded-port",
+    )
+)  # fmt: skip
+# The connection manager of an edge proxy keeps these to itself.
+HIDDEN_HEADERS: Final = frozenset(
+    (
+        "connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade",
+        "x-forwarded-client-cert",
+    )
+)  # fmt: skip
+# What it sets to values nobody knows beforehand; a condition sees that they are there.
+SOME_REQUEST_ID: Final = "00000000-0000-4000-8000-000000000000"
+SOME_ADDRESS: Final = "192.0.2.1"
+
+_PATH: Final = re.compile(r"/[!-\"$-~]*")
+_DOT_PARAMETERS: Final = re.compile(r"(?<=/)(\.\.?);[^/]*")
+_CHARACTER: Final = re.compile("%[0-9a-fA-F]{2}|.")
+_HEX: Final = re.compile("[0-9a-fA-F]{2}")
+_UNRESERVED: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_ENCODED: Final = str.maketrans({char: f"%{ord(char):02X}" for char in '"<>^`{|}'})
+
+
+@dataclass(frozen=True, eq=False)
+class GatewayRequest:
+    """One request at the gateway.
+
+    ``headers`` are (name, value) pairs, a pair for each line, names in any case; ``host`` may have
+    a port; ``path`` may have a query; ``scheme`` is the client's (``http`` or ``https``) and
+    ``port`` the gateway's own, by default the scheme's. ``ValueError`` is raised for a path that
+    Envoy refuses with 400 before any rule is tried: not beginning with ``/``, with ``#``, with
+    ``%00``, or not in printable ASCII.
+    """
+
+    method: str
+    host: str
+    path: str
+    headers: Iterable[tuple[str, str]] = ()
+    scheme: str = "https"
+    port: int = 0
+
+    def __post_init__(self) -> None:
+        """Hold on to the headers: they may come as an iterator."""
+        if not _PATH.fullmatch(self.path) or "%00" in self.path.partition("?")[0]:
+            raise ValueError(f"{self.path!r} is no path: it begins with / and is ASCII without #")
+        object.__setattr__(self, "headers", tuple(self.headers))
+        if not self.port:
+            object.__setattr__(self, "port", 443 if self.scheme == "https" else 80)
+
+    @cached_property
+    def values(self) -> dict[str, tuple[str, ...]]:
+        """The values of each header by lower-case name, pseudo headers among them."""
+        found: dict[str, list[str]] = {}
+        for name, value in self.headers:
+            found.setdefault(name.lower(), []).append(value.strip(" \t"))
+        joined = {
+            name: (join(values),) if name in JOINED_HEADERS else tuple(values)
+            for name, values in found.items()
+            if name not in HIDDEN_HEADERS
+        }
+        addresses = [*found.get("x-forwarded-for", ()), SOME_ADDRESS]
+        return joined | {
+            ":method": (self.method,),
+            ":authority": (self.host,),
+            ":scheme": (self.scheme,),
+            ":path": (self.target,),
+            "x-forwarded-proto": (self.scheme,),
+            "x-forwarded-for": (join(addresses),),
+            "x-request-id": (SOME_REQUEST_ID,),
+        }
+
+    def value(self, name: str) -> str:
+        """Return a header's first value, or an empty text."""
+        return self.values.get(name, ("",))[0]
+
+    @cached_property
+    def target(self) -> str:
+        """Path and query with the path normalized."""
+        path, mark, query = self.path.partition("?")
+        return normalized(path) + mark + query
+
+    @cached_property
+    def path_only(self) -> str:
+        """The normalized path without its query, which is what routes match."""
+        return self.target.partition("?")[0]
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """The first value of each query parameter, as it stands: nothing is decoded."""
+        found: dict[str, str] = {}
+        for part in self.target.partition("?")[2].split("&"):
+            name, _, value = part.partition("=")
+            found.setdefault(name, value)
+        return found
+
+
+def join(values: Iterable[str]) -> str:
+    """Join lines of one header as Envoy's header map does: empty ones leave no comma."""
+    return ",".join(value for value in values if value)
+
+
+def normalized(path: str) -> str:
+    """Normalize a path as Envoy does with ``normalize_path`` (googleurl's canonicalization).
+
+    Unreserved characters are decoded and ``"<>^`{|}`` encoded, a backslash is a slash, ``.`` and
+    ``..`` are resolved (RFC 3986 5.2.4), with ``;parameters`` as well where they are not escaped.
+    Several slashes stay several.
+    """
+    bare = _DOT_PARAMETERS.sub(r"\1", path).replace("\\", "/")
+    decoded = _unescaped(bare).translate(_ENCODED)
+    segments: list[str] = []
+    parts = decoded.split("/")[1:]
+    for at, part in enumerate(parts):
+        if part == "..":
+            del segments[-1:]
+        elif part != ".":
+            segments.append(part)
+            continue
+        if at == len(parts) - 1:
+            segments.append("")
+    return "/" + "/".join(segments)
+
+
+def _unescaped(path: str) -> str:
+    """Decode unreserved characters; a stray ``%`` that would then begin an escape is ``%25``."""
+    found = [_decoded(char) for char in _CHARACTER.findall(path)]
+    for at, char in enumerate(found):
+        if char == "%" and _HEX.fullmatch("".join(found[at + 1 : at + 3])):
+            found[at] = "%25"
+    return "".join(found)
+
+
+def _decoded(char: str) -> str:
+    plain = chr(int(char[1:], 16)) if len(char) == 3 else ""
+    return plain if plain in _UNRESERVED else char

@@ -1,0 +1,135 @@
+"""What Envoy makes of a request's path and host, and of a response's headers, on a route.
+
+Sources: ``source/common/router/config_impl.cc`` (finalizePathHeader, newUri, processRequestHost)
+and ``header_parser.cc``; ``ApplyRedirect`` and ``TranslateHeadersOperations`` in Istio's
+``route.go``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from meshcors.mesh._routing.cors_filter import Fields
+from meshcors.mesh._routing.request import join
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshcors.mesh._documents.model import Destination, HeaderOperations, Redirect
+    from meshcors.mesh._routing.request import GatewayRequest
+    from meshcors.mesh._routing.routes import PathCondition, Route
+
+# Envoy's filters register these with its header map: several lines become one.
+_JOINED: Final = re.compile("access-control-(allow|expose)-|access-control-max-age|vary")
+
+
+def rewritten_path(route: Route, request: GatewayRequest) -> str:
+    """Return the path and query a service sees."""
+    rewrite = route.source.rewrite
+    target = request.target
+    if rewrite is None:
+        return target
+    path, query = request.path_only, target[len(request.path_only) :]
+    if rewrite.regex:
+        import re2  # of the extra "regex"; reading the file has asked for it
+
+        return str(re2.sub(rewrite.regex, rewrite.substitution, path)) + query
+    if not rewrite.uri:
+        return target
+    condition = route.match.path
+    if route.document.kind == "HTTPRoute" and rewrite.uri == "/":
+        # Istio writes a regex here: the prefix goes, and one slash stays
+        prefix = condition.value if condition.kind == "segments" else ""
+        return "/" + path[len(prefix) :].removeprefix("/") + query
+    return _prefix_replaced(condition, path, rewrite.uri) + query
+
+
+def _prefix_replaced(condition: PathCondition, path: str, new: str) -> str:
+    if condition.kind in {"exact", "regex"}:
+        return new
+    return new + path[len(condition.value) :]
+
+
+def rewritten_authority(route: Route, destination: Destination, request: GatewayRequest) -> str:
+    """Return the host a service sees; the rule's own setting beats the destination's."""
+    rewrite = route.source.rewrite
+    own = (rewrite.authority if rewrite else "") or _authority(route.source.headers.request)
+    return own or _authority(destination.headers.request) or request.host
+
+
+def _authority(operations: HeaderOperations) -> str:
+    found = [
+        value
+        for name, value in (*operations.set, *operations.add)
+        if name.lower() in {"host", ":authority"}
+    ]
+    return found[0] if found else ""
+
+
+def location(redirect: Redirect, route: Route, request: GatewayRequest) -> str:
+    """Return the URL of a redirect."""
+    scheme = redirect.scheme or request.scheme
+    port = redirect.port
+    if redirect.derive_port == "FROM_REQUEST_PORT":
+        port = route.port
+    if (port, redirect.scheme or "http") in {(80, "http"), (443, "https")}:
+        port = 0
+    host = redirect.authority or _host(request, scheme, bool(port))
+    target = request.target
+    if redirect.uri:
+        query = target[len(request.path_only) :] if "?" not in redirect.uri else ""
+        target = redirect.uri + query
+    elif redirect.prefix_rewrite:
+        query = target[len(request.path_only) :]
+        path = _prefix_replaced(route.match.path, request.path_only, redirect.prefix_rewrite)
+        target = path + query
+    return f"{scheme}://{host}{f':{port}' if port else ''}{target}"
+
+
+def _host(request: GatewayRequest, scheme: str, has_port: bool) -> str:
+    """Return the request's host, without its port where that is the old scheme's or replaced."""
+    name, colon, port = request.host.rpartition(":")
+    if not colon or not port.isdigit():
+        return request.host
+    default = {"http": "80", "https": "443"}.get(request.scheme)
+    return name if has_port or (scheme != request.scheme and port == default) else request.host
+
+
+def with_operations(
+    fields: Iterable[tuple[str, str]], route: Route, to: Destination | None
+) -> Fields:
+    """Return a response's headers after ``headers.response`` of the rule and the destination."""
+    own = route.source.headers.response
+    result = list(fields)
+    if to is None:
+        return _operated(result, [own])
+    if len(route.source.route) > 1:
+        # two steps, the destination's first
+        return _operated(_operated(result, [to.headers.response]), [own])
+    return _operated(result, [own, to.headers.response])
+
+
+def joined(fields: Iterable[tuple[str, str]]) -> Fields:
+    """Join the lines of each CORS header by a comma, as Envoy's header map does."""
+    result: Fields = []
+    at: dict[str, int] = {}
+    for name, value in fields:
+        key = name.lower()
+        if _JOINED.match(key) and key in at:
+            result[at[key]] = (key, join((result[at[key]][1], value)))
+            continue
+        at.setdefault(key, len(result))
+        result.append((name, value))
+    return result
+
+
+def _operated(fields: Fields, operations: list[HeaderOperations]) -> Fields:
+    """Remove all, set all, add all; ``%%`` is a percent sign, formats stay as written."""
+    removed = {name.lower() for each in operations for name in each.remove}
+    result = [(name, value) for name, value in fields if name.lower() not in removed]
+    for name, value in (pair for each in operations for pair in each.set):
+        result = [pair for pair in result if pair[0].lower() != name.lower()]
+        result.append((name.lower(), value.replace("%%", "%")))
+    added = [pair for each in operations for pair in each.add]
+    return joined([*result, *((name.lower(), value.replace("%%", "%")) for name, value in added)])
