@@ -24,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server
 
 from meshcors._decision.answers import NO_ROUTE
-from meshcors.asgi._middleware import send_answer
+from meshcors.asgi._messages import send_answer
 from meshcors.dummy import _idle as idle
 from meshcors.dummy import _serve as serve
 from meshcors.dummy._plain_protocol import PlainProtocol

@@ -26,7 +26,7 @@ from meshcors._decision.answers import NO_ROUTE
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.policy import Policy
 from meshcors._policy.rules import Rule, RuleSet
-from meshcors.asgi._middleware import refuse_websocket, send_answer
+from meshcors.asgi._messages import refuse_websocket, send_answer
 from meshcors.config._loading import load
 from meshcors.config._resolving import argument, refuse_uncovered, resolve
 from meshcors.config._spelling import APP_VARIABLE
