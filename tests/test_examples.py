@@ -26,6 +26,8 @@ EXAMPLES = {
     "fastapi_service": ("xyz", b'{"model":"xyz","answer":"HELLO"}'),
     "flask_service": ("abc", b'{"answer":"olleh","model":"abc"}\n'),
     "plain_asgi": ("raw", b'{"model": "raw"}'),
+    "litestar_service": ("def", b'{"model":"def","answer":"Hello"}'),
+    "quart_service": ("ghi", b'{"answer":"HELLO","model":"ghi"}\n'),
 }
 PREFLIGHT = {
     "access-control-request-method": "POST",

@@ -93,7 +93,8 @@ class MeshCORS:
         self._root_paths_below = RootPathsBelow(app)
 
     def __repr__(self) -> str:
-        return f"<meshcors.MeshCORS: {self._error or self._source!r}>"
+        shown = "invalid policy" if self._source is None else repr(self._source)
+        return f"<meshcors.MeshCORS: {shown}>"
 
     @property
     def policy(self) -> Policy | None:

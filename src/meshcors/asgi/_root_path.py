@@ -48,6 +48,8 @@ def root_path_of(app: Any) -> RootPath:
     django = sys.modules.get("django.core.handlers.asgi")
     falcon = sys.modules.get("falcon.asgi.app")
     for _ in range(_MOST_LAYERS):
+        if not _is_there(app):
+            break
         found = app
         if fastapi is not None and isinstance(found, fastapi.FastAPI):
             return lambda scope: str(found.root_path or _of_scope(scope))
