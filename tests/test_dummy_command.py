@@ -169,11 +169,11 @@ def test_fewer_connections_than_by_default_are_warned_of_unless_asked_for(asked)
         *(
             (
                 (flag,),
-                f"{flag}: the pod holds no values, only the name of their header: --key-header",
+                f"{flag}: the pod needs no values, only the name of their header: --key-header",
             )
             for flag in ("--key-values", "--key-values-file", "--key-value")
         ),
-        (("--key-values=s3cret",), "--key-values: the pod holds no values, only the name of"),
+        (("--key-values=s3cret",), "--key-values: the pod needs no values, only the name of"),
         (("--port", "70000"), "--port: write a whole number from 0 to 65535"),
         (("--workers", "x"), "--workers: write a whole number from 1 to 256"),
         (("--max-connections", "0"), "--max-connections: write a whole number, at least 1"),
@@ -288,7 +288,7 @@ def test_flag_beats_variable_beats_file(tmp_path):
 
 
 NOT_USED = (
-    "not used here: the pod checks that a key is there, not which; leave it out unless services"
+    "not used here: the pod checks that a key is there, not its value; leave it out unless services"
     " read it too"
 )
 

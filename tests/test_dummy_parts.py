@@ -23,17 +23,26 @@ from meshcors._decision.engine import Engine
 from meshcors._decision.rule_engine import NO_RULE, compile_engine
 from meshcors._policy.origins import Regex
 from meshcors._policy.rules import Rule, RuleSet
-from meshcors.dummy._accept import Connections
-from meshcors.dummy._ask import Question, ask
+from meshcors.dummy._app import PodApp
+from meshcors.dummy._browser_check import FetchCall, check_call
 from meshcors.dummy._configuration import Configuration, describe
-from meshcors.dummy._counters import HISTOGRAM, LEFT_OUT, NANOSECONDS, PREFLIGHTS, REQUESTS, Board
-from meshcors.dummy._idle import HEAD_SECONDS, Sweep
+from meshcors.dummy._connections import HEAD_SECONDS, Connections, IdleCloser
+from meshcors.dummy._counters import (
+    HISTOGRAM,
+    LEFT_OUT,
+    NANOSECONDS,
+    PREFLIGHTS,
+    REQUESTS,
+    Counters,
+)
 from meshcors.dummy._logs import JsonFormatter, TextFormatter
-from meshcors.dummy._plain_protocol import PlainProtocol
-from meshcors.dummy._pod import Pod
-from meshcors.dummy._protocol import PodProtocol, _Begun, _finish
-from meshcors.dummy._refusals import BURST, KEPT, MAX_TEXT, RATE, Refusal, Refusals
-from meshcors.dummy._relay import Relay
+from meshcors.dummy._protocol_h11 import BoundedH11Protocol
+from meshcors.dummy._protocol_httptools import (
+    BoundedHttptoolsProtocol,
+    _finish,
+    _StartedCoroutine,
+)
+from meshcors.dummy._refusals import BURST, KEPT, MAX_TEXT, RATE, Refusal, RefusalRelay, Refusals
 
 UI = "https://ui.example"
 KEY = "model-api-key"
@@ -109,9 +118,9 @@ def answer(pod, asked):
     ],
 )
 def test_answer_is_counted_once_by_its_reason(engine, asked, counted, slot):
-    numbers = Board(1).row(0)
+    numbers = Counters(1).row(0)
     refused = []
-    answer(Pod(engine, numbers, lambda *told: refused.append(told)), asked)
+    answer(PodApp(engine, numbers, lambda *told: refused.append(told)), asked)
     assert numbers[slot] == 1
     assert sum(numbers[: len(PREFLIGHTS) + len(REQUESTS)]) == 1
     assert sum(numbers[HISTOGRAM:]) == (numbers[NANOSECONDS] > 0) == counted
@@ -124,7 +133,7 @@ def test_answer_is_counted_once_by_its_reason(engine, asked, counted, slot):
 
 
 def test_draining_pod_closes_every_connection_with_its_answer():
-    pod = Pod(Engine(POLICY), Board(1).row(0), lambda *_: None)
+    pod = PodApp(Engine(POLICY), Counters(1).row(0), lambda *_: None)
     close = (b"connection", b"close")
     assert close not in answer(pod, scope())[0]["headers"]
     pod.draining = True
@@ -133,13 +142,13 @@ def test_draining_pod_closes_every_connection_with_its_answer():
 
 
 def test_rows_of_a_board_are_summed():
-    board = Board(3)
+    counters = Counters(3)
     for number in range(3):
-        board.row(number)[PREFLIGHTS["allowed"]] += number + 1
-        board.row(number)[HISTOGRAM] += 10
-    assert board.total(PREFLIGHTS["allowed"]) == 6
-    assert board.totals(PREFLIGHTS)["origin_not_allowed"] == 0
-    assert board.total(HISTOGRAM) == 30
+        counters.row(number)[PREFLIGHTS["allowed"]] += number + 1
+        counters.row(number)[HISTOGRAM] += 10
+    assert counters.total(PREFLIGHTS["allowed"]) == 6
+    assert counters.totals(PREFLIGHTS)["origin_not_allowed"] == 0
+    assert counters.total(HISTOGRAM) == 30
 
 
 class Clock:
@@ -150,7 +159,7 @@ class Clock:
 
 
 def test_refusals_are_logged_at_a_rate_and_what_is_left_out_is_counted(caplog):
-    clock, numbers = Clock(), Board(1).row(0)
+    clock, numbers = Clock(), Counters(1).row(0)
     refusals = Refusals(numbers, clock=clock)
     for _ in range(int(BURST) + 30):
         refusals(scope(), 403, "origin_not_allowed")
@@ -164,13 +173,13 @@ def test_refusals_are_logged_at_a_rate_and_what_is_left_out_is_counted(caplog):
     assert (first.message, first.fields) == ("refusals left out of the log", {"count": 30})
     assert [record.message for record in others] == ["refused", "refused"]
     caplog.clear()
-    refusals.say_left_out()
-    refusals.say_left_out()
+    refusals.log_left_out()
+    refusals.log_left_out()
     assert [record.fields for record in caplog.records] == [{"count": 3}]
 
 
 def test_only_the_last_refusals_are_kept():
-    refusals = Refusals(Board(1).row(0), clock=(clock := Clock()))
+    refusals = Refusals(Counters(1).row(0), clock=(clock := Clock()))
     for number in range(2 * KEPT):
         clock.now += 1
         refusals(scope(path=f"/{number}"), 403, "origin_not_allowed")
@@ -196,7 +205,7 @@ def test_split_lines_of_a_request_are_remembered_joined():
 
 
 def test_relay_carries_refusals_and_drops_what_nobody_fetches(request):
-    relay = Relay()
+    relay = RefusalRelay()
     request.addfinalizer(relay.close)
     sent = Refusal(403, "origin_not_allowed", "OPTIONS", "/\x00é", origin=UI)
     relay.send(sent)
@@ -218,14 +227,20 @@ def record(message, **fields):
 def test_no_text_of_a_request_forges_a_log_line(message, value):
     for formatter in (JsonFormatter(), TextFormatter()):
         line = formatter.format(record(message, origin=value))
-        assert line.isascii()
         assert line.isprintable()
     assert json.loads(JsonFormatter().format(record(message, origin=value)))["origin"] == value
 
 
 def test_text_lines_quote_what_could_be_mistaken():
-    line = TextFormatter().format(record("refused", origin="a b=c", path="/x", empty=""))
-    assert line.endswith('WARNING refused origin="a b=c" path=/x empty=""')
+    fields = {"origin": "a b=c", "path": "/x", "empty": "", "host": "b\u00fc cher"}
+    line = TextFormatter().format(record("refused", **fields))
+    assert line.endswith('WARNING refused origin="a b=c" path=/x empty="" host="b\u00fc cher"')
+
+
+def test_json_lines_are_ascii():
+    line = JsonFormatter().format(record("refused", path="/b\u00fccher"))
+    assert line.isascii()
+    assert json.loads(line)["path"] == "/b\u00fccher"
 
 
 @pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
@@ -266,53 +281,53 @@ class Connection:
 
 def test_connection_that_says_nothing_is_closed_after_keep_alive():
     connection = Connection()
-    sweep = Sweep([connection], keep_alive=30)
+    close_idle = IdleCloser([connection], keep_alive=30)
     for now in (0, 10, 29):
-        sweep(now)
+        close_idle(now)
     assert not connection.closed
-    sweep(30)
+    close_idle(30)
     assert connection.closed
 
 
 def test_connection_that_is_closed_and_does_not_go_is_cut_off():
     connection = Connection()
-    sweep = Sweep([connection], keep_alive=30)
+    close_idle = IdleCloser([connection], keep_alive=30)
     for now in (0, 30):
-        sweep(now)
+        close_idle(now)
     assert not connection.aborted
-    sweep(31)
+    close_idle(31)
     assert connection.aborted
 
 
 def test_connection_that_asks_now_and_then_stays_open():
     connection = Connection()
-    sweep = Sweep([connection], keep_alive=30)
+    close_idle = IdleCloser([connection], keep_alive=30)
     for now in range(0, 300, 20):
         connection.answer()
-        sweep(now)
+        close_idle(now)
     assert not connection.closed
 
 
 def test_head_that_does_not_end_is_closed_sooner():
     connection = Connection()
-    sweep = Sweep([connection], keep_alive=300)
+    close_idle = IdleCloser([connection], keep_alive=300)
     connection.answer()
-    sweep(0)
-    sweep(100)
+    close_idle(0)
+    close_idle(100)
     connection.begin()
-    sweep(101)
-    sweep(101 + HEAD_SECONDS - 1)
+    close_idle(101)
+    close_idle(101 + HEAD_SECONDS - 1)
     assert not connection.closed
-    sweep(101 + HEAD_SECONDS)
+    close_idle(101 + HEAD_SECONDS)
     assert connection.closed
 
 
 def test_heads_that_end_in_time_are_no_head_that_does_not_end():
     connection = Connection()
-    sweep = Sweep([connection], keep_alive=300)
+    close_idle = IdleCloser([connection], keep_alive=300)
     for now in range(100):
         connection.begin()
-        sweep(now)
+        close_idle(now)
         connection.answer()
     assert not connection.closed
 
@@ -332,7 +347,7 @@ def test_coroutine_that_has_to_wait_goes_on_as_a_task():
     async def scenario():
         log, gate = [], asyncio.Event()
         running = _interrupted(log, gate)
-        task = asyncio.ensure_future(_finish(_Begun(running, running.send(None))))
+        task = asyncio.ensure_future(_finish(_StartedCoroutine(running, running.send(None))))
         await asyncio.sleep(0)
         assert log == ["begun"]
         gate.set()
@@ -355,7 +370,7 @@ def test_error_in_such_a_coroutine_is_the_tasks():
     async def scenario():
         running = fails()
         with pytest.raises(RuntimeError, match="why"):
-            await _finish(_Begun(running, running.send(None)))
+            await _finish(_StartedCoroutine(running, running.send(None)))
 
     asyncio.run(scenario())
 
@@ -397,8 +412,8 @@ async def connected(protocol_class, app):
 
 def test_requests_that_wait_are_answered_in_turn_and_kept_as_bytes():
     async def scenario():
-        pod = Pod(Engine(POLICY), Board(1).row(0), lambda *_: None)
-        protocol, transport = await connected(PodProtocol, pod)
+        pod = PodApp(Engine(POLICY), Counters(1).row(0), lambda *_: None)
+        protocol, transport = await connected(BoundedHttptoolsProtocol, pod)
         one = b"OPTIONS / HTTP/1.1\r\nOrigin: %s\r\nAccess-Control-Request-Method: POST\r\n\r\n"
         protocol.pause_writing()
         protocol.data_received(one % UI.encode() * 5000)
@@ -450,7 +465,7 @@ STREAM = b"".join(
 )
 
 
-@pytest.mark.parametrize("protocol_class", [PodProtocol, PlainProtocol])
+@pytest.mark.parametrize("protocol_class", [BoundedHttptoolsProtocol, BoundedH11Protocol])
 def test_head_that_is_too_large_is_answered_431_by_both(protocol_class):
     async def scenario():
         protocol, transport = await connected(protocol_class, echo)
@@ -485,7 +500,7 @@ def echoes(protocol_class, parts):
     return asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("protocol_class", [PodProtocol, PlainProtocol])
+@pytest.mark.parametrize("protocol_class", [BoundedHttptoolsProtocol, BoundedH11Protocol])
 @given(
     st.sets(st.integers(1, len(STREAM) - 1), max_size=8).map(sorted),
     st.lists(st.integers(0, 5), min_size=9, max_size=9),
@@ -501,44 +516,48 @@ def test_pipelined_requests_are_answered_alike_however_they_are_split(protocol_c
 @pytest.mark.parametrize(
     ("question", "code"),
     [
-        pytest.param(Question(UI, "https://models.example/v1"), "allowed", id="simple"),
+        pytest.param(FetchCall(UI, "https://models.example/v1"), "allowed", id="simple"),
         pytest.param(
-            Question(UI, "https://models.example/v1", "POST", f"content-type, {KEY}"),
+            FetchCall(UI, "https://models.example/v1", "POST", f"content-type, {KEY}"),
             "allowed",
             id="with the key",
         ),
-        pytest.param(Question(UI, "https://x.example/", "PUT"), "method_not_allowed", id="method"),
+        pytest.param(FetchCall(UI, "https://x.example/", "PUT"), "method_not_allowed", id="method"),
         pytest.param(
-            Question(UI, "https://x.example/", "POST", "x-a"), "header_not_allowed", id="header"
+            FetchCall(UI, "https://x.example/", "POST", "x-a"), "header_not_allowed", id="header"
         ),
         pytest.param(
-            Question("https://evil.example", "https://x.example/", "PUT"), "acao_missing", id="evil"
+            FetchCall("https://evil.example", "https://x.example/", "PUT"),
+            "acao_missing",
+            id="evil",
         ),
         pytest.param(
-            Question(UI, "https://x.example/", "POST", KEY, True), "acac_not_true", id="credentials"
+            FetchCall(UI, "https://x.example/", "POST", KEY, True),
+            "acac_not_true",
+            id="credentials",
         ),
-        pytest.param(Question(), "no_such_call", id="nothing filled in"),
-        pytest.param(Question(UI, "https://x.example/", "TRACE"), "no_such_call", id="forbidden"),
-        pytest.param(Question(UI, "https://x.example/ü", "P P"), "no_such_call", id="no method"),
-        pytest.param(Question(UI, "https://[x/", "PUT"), "no_such_call", id="no URL"),
+        pytest.param(FetchCall(), "no_such_call", id="nothing filled in"),
+        pytest.param(FetchCall(UI, "https://x.example/", "TRACE"), "no_such_call", id="forbidden"),
+        pytest.param(FetchCall(UI, "https://x.example/ü", "P P"), "no_such_call", id="no method"),
+        pytest.param(FetchCall(UI, "https://[x/", "PUT"), "no_such_call", id="no URL"),
     ],
 )
 def test_question_is_answered_as_a_browser_would(question, code):
-    verdict = ask(Engine(POLICY), question)
+    verdict = check_call(Engine(POLICY), question)
     assert verdict.code == code
     assert verdict.allowed == (code == "allowed")
 
 
 @given(st.text(), st.text(), st.text(), st.text(), st.booleans())
 def test_no_question_raises(origin, url, method, headers, credentials):
-    asked = Question(origin, f"https://x.example/{url}", method or "PUT", headers, credentials)
-    ask(Engine(POLICY), asked)
-    ask(Engine(POLICY), Question(UI, url, method, headers, credentials))
-    ask(Engine(POLICY), Question(UI, f"https://{url}", "PUT", headers, credentials))
+    asked = FetchCall(origin, f"https://x.example/{url}", method or "PUT", headers, credentials)
+    check_call(Engine(POLICY), asked)
+    check_call(Engine(POLICY), FetchCall(UI, url, method, headers, credentials))
+    check_call(Engine(POLICY), FetchCall(UI, f"https://{url}", "PUT", headers, credentials))
 
 
 def test_question_about_a_url_that_no_rule_covers():
-    verdict = ask(compile_engine(RULES, NO_RULE), Question(UI, "https://x.example/", "PUT"))
+    verdict = check_call(compile_engine(RULES, NO_RULE), FetchCall(UI, "https://x.example/", "PUT"))
     assert verdict.code == "acao_missing"
     assert verdict.answer[0] == "404"
 

@@ -17,10 +17,10 @@ import pytest
 from meshcors import Policy
 from meshcors.dummy import _reload as reload
 from meshcors.dummy._configuration import Configuration
-from meshcors.dummy._counters import RELOADS, Board
-from meshcors.dummy._live import Live
+from meshcors.dummy._counters import RELOADS, Counters
 from meshcors.dummy._refusals import Refusals
-from meshcors.dummy._reload import Look, Reloader
+from meshcors.dummy._reload import ConfigurationFile, FileContent, Reloader
+from meshcors.dummy._state import PodState
 from tests.dummy_process import UI, running
 
 OTHER = "https://other.example"
@@ -257,42 +257,48 @@ def test_content_is_taken_only_once_it_is_the_same_at_two_looks(monkeypatch):
     contents = iter(["1", "12", "123", "1234", "1234", "1234"])
     seen, taken = ["old"], []
 
-    def look(path):
+    def content_of(path):
         if (content := next(contents, None)) is None:
             raise OverError
         seen.append(content)
-        return Look(True, content)
+        return FileContent(True, content)
 
     def read():
         taken.append(seen[-1])
         return Configuration.of(POLICY)
 
-    monkeypatch.setattr(reload, "look", look)
+    monkeypatch.setattr(reload, "content_of", content_of)
     monkeypatch.setattr(reload, "INTERVAL", 0)
-    live = make_live()
-    reloader = Reloader(live, Path("policy.yaml"), Look(True, "old"), read, speaks=False)
+    state = make_state()
+    reloader = Reloader(
+        state,
+        ConfigurationFile(Path("policy.yaml"), FileContent(True, "old"), read),
+        logs=False,
+    )
     with pytest.raises(OverError):
         reloader.watch(lambda call, *given: call(*given))
     assert taken == ["1234"]
-    assert live.numbers[RELOADS["ok"]] == 1
+    assert state.row[RELOADS["ok"]] == 1
 
 
 def test_fault_while_reading_is_no_end_of_watching_and_its_text_is_not_told(caplog):
     def read():
         raise RuntimeError("s3cret")
 
-    live = make_live()
-    reloader = Reloader(live, Path("/nowhere"), Look(True, "old"), read, speaks=True)
-    reloader.reload(Look(True, "new"), lambda call, *given: call(*given))
+    state = make_state()
+    reloader = Reloader(
+        state, ConfigurationFile(Path("/nowhere"), FileContent(True, "old"), read), logs=True
+    )
+    reloader.reload(FileContent(True, "new"), lambda call, *given: call(*given))
     said = "/nowhere: unexpected RuntimeError while reading it"
-    assert live.problems == (said,)
+    assert state.problems == (said,)
     (record,) = caplog.records
     assert (record.fields, record.exc_info) == ({"problem": said}, None)
 
 
-def make_live():
-    board = Board(1)
-    return Live(Configuration.of(POLICY), board, board.row(0), Refusals(board.row(0)))
+def make_state():
+    counters = Counters(1)
+    return PodState(Configuration.of(POLICY), counters, counters.row(0), Refusals(counters.row(0)))
 
 
 def test_hangup_reloads_at_once_and_without_a_file_changes_nothing(watched):
