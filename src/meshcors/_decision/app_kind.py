@@ -1,8 +1,8 @@
 """Whether an app is certainly an ASGI app, or certainly a WSGI app.
 
-Read from the code of the function that a server would call: nothing is called, no attribute of the
-app is looked up, and signatures that decorators copy do not count. Whatever leaves a doubt, such as
-``*args``, a class, a `functools.partial` or code written in C, is neither.
+This is read from the code of the function that a server would call. Nothing is called, no attribute
+of the app is looked up, and the signature that a decorator copies does not count. In case of doubt,
+as with ``*args``, a class, a `functools.partial` or code written in C, an app is neither.
 """
 
 from __future__ import annotations
