@@ -19,7 +19,7 @@ _MOST_LAYERS: Final = 64
 # More objects than any app has; an attribute may also be a large cache.
 _MOST_OBJECTS: Final = 100_000
 
-# The attributes in which Starlette, FastAPI and most middleware keep what is below them. Their other
+# Where Starlette, FastAPI and most middleware keep the apps and routes below them. Their other
 # attributes, such as exception handlers, lead to no app.
 _KEPT_IN: Final = frozenset(
     (
