@@ -1,6 +1,6 @@
-r"""A model service on Litestar, which the header ``model-api-key: def`` picks.
+r"""A model service on Litestar, picked by the header ``model-api-key: def``.
 
-Start it, then ask it as a page would::
+Start it, then call it as a page would::
 
     python -m pip install litestar meshcors uvicorn
     uvicorn --app-dir examples litestar_service:app --port 8004

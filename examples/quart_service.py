@@ -1,6 +1,6 @@
-r"""A model service on Quart, which the header ``model-api-key: ghi`` picks.
+r"""A model service on Quart, picked by the header ``model-api-key: ghi``.
 
-Start it, then ask it as a page would::
+Start it, then call it as a page would::
 
     python -m pip install meshcors quart uvicorn
     uvicorn --app-dir examples quart_service:app --port 8005
