@@ -57,7 +57,7 @@ def test_page_tells_whether_a_browser_would_allow_a_call(browser, pod):
     assert refused["text"] == "No: method_not_allowed"
     page.run(FILL_IN, {**call, "method": "POST"})
     allowed = await_verdict(page, "POST")
-    assert allowed["text"] == "Yes: allowed."
+    assert allowed["text"] == "Yes, it is allowed."
     # The style is allowed by the page's own security policy, and so it shows.
     assert (refused["color"], allowed["color"]) == ("rgb(153, 0, 0)", "rgb(0, 102, 0)")
     assert page.run("() => document.scripts.length") == 0
