@@ -108,7 +108,7 @@ def test_port_that_was_asked_for_and_is_taken_ends_it_with_2(flag):
     assert ended.stdout == ""
 
 
-# What 64 open files leave room for.
+# Runs a pod that may open 64 files.
 FEW_FILES = ("bash", "-c", 'ulimit -n 64; exec "$@"', "bash")
 
 
@@ -262,7 +262,7 @@ def test_unix_socket_is_listened_on_replaced_when_stale_and_removed_at_the_end(t
 
 def test_default_admin_port_that_is_taken_is_done_without():
     with contextlib.ExitStack() as held:
-        with contextlib.suppress(OSError):  # taken already, by another pod
+        with contextlib.suppress(OSError):  # another pod has taken it already
             held.enter_context(socket.create_server(("127.0.0.1", 9090)))
         with running(admin=False) as pod:
             assert pod.preflight().status == 204

@@ -1,4 +1,4 @@
-"""The pod's parts, each by itself: what counts, what logs, what closes idle connections."""
+"""The pod's parts, each by itself: counters, logs, refusals, connections, protocols."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def scope(method="OPTIONS", path="/", headers=(ORIGIN, POST)):
 
 
 def answer(pod, asked):
-    """Run one request; no task is needed, since nothing in the pod ever waits."""
+    """Run one request, without a task: the pod never waits."""
     messages = []
 
     async def send(message):
@@ -211,7 +211,7 @@ def test_relay_carries_refusals_and_drops_what_nobody_fetches(request):
     relay.send(sent)
     assert list(relay.receive()) == [sent]
     for _ in range(3000):
-        relay.send(sent)  # would block, if it could
+        relay.send(sent)  # more than the socket holds
     received = list(relay.receive())
     assert 0 < len(received) < 3000
     assert set(received) == {sent}
@@ -254,7 +254,7 @@ def test_traceback_of_a_fault_is_logged(formatter):
 
 
 class Connection:
-    """As uvicorn's httptools protocol looks from outside."""
+    """What `IdleCloser` sees of uvicorn's httptools protocol."""
 
     def __init__(self):
         self.closed = False
@@ -376,7 +376,7 @@ def test_error_in_such_a_coroutine_is_the_tasks():
 
 
 class Transport(asyncio.Transport):
-    """Keeps what is written; never full but when told so."""
+    """Keeps what is written."""
 
     def __init__(self):
         super().__init__()
@@ -418,7 +418,7 @@ def test_requests_that_wait_are_answered_in_turn_and_kept_as_bytes():
         protocol.pause_writing()
         protocol.data_received(one % UI.encode() * 5000)
         assert transport.written == b""
-        # An object for each takes some thirty times the bytes.
+        # As objects, requests take about thirty times their bytes.
         assert len(protocol.pipeline) < 100
         protocol.resume_writing()
         for _ in range(20_000):
@@ -431,7 +431,7 @@ def test_requests_that_wait_are_answered_in_turn_and_kept_as_bytes():
 
 
 async def echo(scope, receive, send):
-    """Answers what was asked, once all of it has come."""
+    """Answers with what was sent, once the whole request has arrived."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -479,7 +479,7 @@ def test_head_that_is_too_large_is_answered_431_by_both(protocol_class):
 
 
 def echoes(protocol_class, parts):
-    """What comes back when each part comes so many turns of the loop after the one before."""
+    """The answers, when each part arrives a number of loop turns after the part before."""
 
     async def scenario():
         protocol, transport = await connected(protocol_class, echo)
@@ -566,13 +566,13 @@ def test_configurations_that_answer_alike_share_a_fingerprint():
     made = Configuration.of
     assert made(POLICY).fingerprint == made(Policy(allow_origins=[UI], key=POLICY.key)).fingerprint
     assert made(POLICY).fingerprint != made(RULES).fingerprint
-    # A pod never lets a service answer.
+    # The pod refuses what no rule covers in any case.
     assert made(RULES).fingerprint == made(RuleSet(RULES.rules, uncovered="app")).fingerprint
     assert json.loads(made(RULES).json)["rules"][0]["pathPrefix"] == "/v1"
 
 
 def tried(source, origin=""):
-    """The answer to what the pod says to try; `origin` is filled in where it says so."""
+    """The answer to the curl line that the pod logs; `origin` takes the place of ORIGIN."""
     configuration = Configuration.of(source)
     *_, line = configuration.introduction("http://localhost:8080")
     said, _, command = line.partition(": ")

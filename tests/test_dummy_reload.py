@@ -1,4 +1,4 @@
-"""A changed file becomes the policy, or changes nothing, however it is changed."""
+"""A changed file becomes the policy or changes nothing, however it was changed."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ def remove(path):
 
 
 def swap(path, target):
-    """Let the file's name lead elsewhere, at once."""
+    """Replace the file by a symbolic link to `target`, atomically."""
     path.with_name("new").symlink_to(target)
     path.with_name("new").replace(path)
 
 
 def deny(path):
-    # root reads files whatever their mode
+    # root can read files of any mode
     path.with_name("directory").mkdir()
     swap(path, "directory")
 
@@ -142,7 +142,7 @@ def test_bad_file_keeps_the_last_good_policy(watched, spoil, said):
     assert said in shown.pop("problems")[0]
     assert shown == {k: v for k, v in json.loads(before).items() if k != "problems"}
 
-    # And when it is good again, all is well, also if it is what it was.
+    # A valid file is taken again, even if it is the same as before.
     path.with_name("good").write_text(yaml(UI))
     path.with_name("good").replace(path)
     pod.await_(lambda: reloads(pod, "ok") == 1)
@@ -206,7 +206,7 @@ def test_hangups_while_it_reloads_become_one_more_reload(tmp_path):
         took = time.monotonic() - began
         pod.signal(signal.SIGHUP)
         for _ in range(10):
-            # More than one signal at once would be one to the kernel already.
+            # Spaced out: the kernel merges equal signals that are pending.
             time.sleep(took / 200)
             pod.signal(signal.SIGHUP)
         pod.await_(lambda: reloads(pod, "ok") == 3)
@@ -227,7 +227,7 @@ def many_rules(count):
 
 @pytest.mark.parametrize("check", [("--check",), ()], ids=["check", "start"])
 def test_process_substitution_is_told_why_it_is_not_read(check):
-    """As bash has it: ``--config <(command)`` is the path of a pipe."""
+    """In bash, ``--config <(command)`` passes the path of a pipe."""
     command = [sys.executable, "-m", "meshcors.dummy", *check]
     script = f"exec \"$@\" --config <(echo '{policy(UI)}')"
     ended = subprocess.run(
@@ -253,7 +253,7 @@ class OverError(Exception):
 
 
 def test_content_is_taken_only_once_it_is_the_same_at_two_looks(monkeypatch):
-    # The first is what the pod began with; each that is read is looked at once more.
+    # The pod began with "old"; after each read the file is looked at once more.
     contents = iter(["1", "12", "123", "1234", "1234", "1234"])
     seen, taken = ["old"], []
 

@@ -1,4 +1,4 @@
-"""The examples, started as their first lines say, and called."""
+"""The examples, started with the commands of their docstrings, and called."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Called(NamedTuple):
 
 
 def start_command(source: str) -> list[str]:
-    """The command that the example's docstring tells, up to its port."""
+    """The start command of the example's docstring, up to its port."""
     (line,) = re.findall(r"^    (.* --port) \d+$", source, re.MULTILINE)
     return shlex.split(line)
 

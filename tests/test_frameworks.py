@@ -274,7 +274,7 @@ def test_what_litestars_own_list_reaches(monkeypatch: pytest.MonkeyPatch) -> Non
         assert (missing.status, bool(missing.cors)) == (404, reaches_404)
 
 
-# --- loaders that know the class alone --------------------------------------------------------
+# --- loaders that are given only the class --------------------------------------------------------
 
 
 @pytest.fixture
@@ -289,7 +289,7 @@ def policy_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def load(path: str) -> Any:
-    """Load ``module.Class`` as vLLM does for ``--middleware``."""
+    """Load ``module.Class`` as vLLM's ``--middleware`` does."""
     module_path, object_name = path.rsplit(".", 1)
     return getattr(importlib.import_module(module_path), object_name)
 
@@ -313,7 +313,7 @@ def test_vllm_middleware_is_added_by_its_class_alone(path: str) -> None:
 
 @pytest.mark.usefixtures("policy_in_the_environment")
 def test_pipelines_of_app_factories() -> None:
-    """The class is called with the app alone, by name."""
+    """They call the class with the app alone, by keyword."""
     wrapped = load("meshcors.wsgi.MeshCORS")(app=bare_werkzeug().app)
     assert call_wsgi(wrapped, "OPTIONS", "/hello", preflight(UI, "PUT")).status == 204
 

@@ -1,9 +1,9 @@
-"""What is used of a dependency beside its public interface: it is there, and it is called.
+"""The parts of uvicorn and h11 that are not public, but used: they exist, and they are called.
 
-Each has an upper bound in pyproject.toml. Others of these parts fail tests of their own when they
-are gone: Starlette's outermost layer in test_starlette.py, Werkzeug's mark of its debugger in
-test_wsgi.py, prometheus-client's choice of a format in test_dummy_admin.py, and ruamel.yaml's
-events and nodes in test_config.py and test_fix.py.
+A dependency that is used like this has an upper bound in pyproject.toml. Other tests fail when such
+parts of other dependencies are gone: Starlette's outermost layer in test_starlette.py, Werkzeug's
+mark of its debugger in test_wsgi.py, prometheus-client's choice of a format in test_dummy_admin.py,
+ruamel.yaml's events and nodes in test_config.py and test_fix.py.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def serving(
 
 
 def spied(monkeypatch: pytest.MonkeyPatch, ours: type, theirs: type) -> tuple[set[str], Counter]:
-    """Count the calls of what `ours` overrides of `theirs`; return the names and the counts."""
+    """Count the calls of the methods of `theirs` that `ours` overrides; return names and counts."""
     called: Counter[str] = Counter()
 
     def counting(name: str, method: Any) -> Any:
@@ -101,7 +101,7 @@ def test_uvicorns_protocol_calls_what_the_pods_overrides(
 ) -> None:
     monkeypatch.setattr(server_module, "protocol_class", lambda: ours)
     overridden, called = spied(monkeypatch, ours, theirs)
-    # Without it a task is made for each request: see the module.
+    # Without this override uvicorn makes a task for each request.
     assert ("_start_asgi_task" in overridden) == (ours is BoundedHttptoolsProtocol)
     assert "on_response_complete" in overridden
 
@@ -127,7 +127,7 @@ def test_uvicorns_server_calls_what_the_pods_overrides(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("protocol", [BoundedHttptoolsProtocol, BoundedH11Protocol])
-def test_the_sweep_sees_what_uvicorns_connections_are_at(
+def test_idle_closer_sees_what_uvicorns_connections_are_at(
     protocol: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "protocol_class", lambda: protocol)
@@ -142,7 +142,7 @@ def test_the_sweep_sees_what_uvicorns_connections_are_at(
                 await answers(reader, 1)
             (connection,) = server.server_state.connections
             assert isinstance(connection, protocol)
-            while sent == HEAD and not connections._in_head(connection):  # noqa: ASYNC110 - it has no event
+            while sent == HEAD and not connections._in_head(connection):  # noqa: ASYNC110 - uvicorn sets no event
                 await asyncio.sleep(0)
             assert not connection.transport.is_closing()
             seen.append((connections._in_head(connection), connection.cycle is None))

@@ -1,6 +1,6 @@
-"""Whatever follows a head costs memory up to a bound, and holds nobody up.
+"""Whatever follows a head takes bounded memory, and does not delay other clients.
 
-Each flood is sent as far as the pod takes it; the memory that counts is the most the pod ever had.
+Each flood is sent as long as the pod reads it; the peak of the pod's memory is compared.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def pod(request):
 
 
 def memory(pod, name):
-    """Of the pod: resident now (VmRSS), or at most ever (VmHWM), in KiB."""
+    """Return the pod's resident memory in KiB: now (VmRSS), or at its peak (VmHWM)."""
     status = Path(f"/proc/{pod.process.pid}/status").read_text()
     found = re.search(rf"{name}:\s+(\d+)", status)
     assert found is not None
@@ -69,7 +69,7 @@ def memory(pod, name):
 
 
 class Other:
-    """A client on a connection of its own, that goes on asking."""
+    """A client on a connection of its own, which goes on sending requests."""
 
     def __init__(self, pod):
         self.client = socket.create_connection(("127.0.0.1", pod.port), timeout=20)
@@ -115,7 +115,7 @@ def test_what_is_no_body_ends_at_its_bound(pod, begin, part):
     pod.preflight()
     before = memory(pod, "VmRSS")
     sent, _ = flood(pod, begin, part, 200)
-    # What the kernel keeps on the way counts as sent.
+    # What the kernel buffers counts as sent.
     assert sent < 50 * MB
     assert memory(pod, "VmHWM") - before < MOST_KIB
     assert "exception" not in pod.stderr().lower()
@@ -146,7 +146,7 @@ def test_unfinished_heads_of_many_lines_are_refused_before_they_cost_memory(pod)
             for _ in range(100)
         ]
         for client in clients:
-            # The pod closes while there is still something on its way, which resets.
+            # The pod closes while data is still in flight, so the connection is reset.
             with contextlib.suppress(ConnectionError):
                 client.sendall(head)
         received = []
@@ -181,7 +181,7 @@ def test_lines_of_a_head_and_its_trailers_are_bounded_in_number(pod, data, expec
         received = b""
         with contextlib.suppress(ConnectionResetError):
             client.sendall(data)
-            # What is refused is closed; what is answered goes on.
+            # A refused connection is closed; an answered one stays open.
             while part := client.recv(65536):
                 received += part
                 if statuses(received) == expected == [204]:
@@ -214,7 +214,7 @@ def test_requests_do_not_pile_up_once_a_client_has_not_read(pod):
             if writable:
                 sent += (taken := client.send(left))
                 left = left[taken:] or block
-            # Nothing is read until the pod has stopped reading; then all that comes.
+            # Read nothing until the pod has stopped reading, then everything.
             stalled = stalled or not writable
             while stalled:
                 try:
