@@ -344,18 +344,61 @@ def test_what_would_be_a_guess_is_refused_with_its_place(
         fix(text, "a.yaml", wish)
 
 
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        pytest.param("model-deploy", "nodel-deploy", id="a value of the file"),
+        pytest.param("maxAge", "maxage", id="a name of the file"),
+        pytest.param("meshcors-dummy", "meshcors-dumny", id="a value of the new rule"),
+        pytest.param("8080", '"8080"', id="a type in the new rule"),
+        pytest.param("name: preflight", "name: preflight\n    name2: x", id="more than the rule"),
+        pytest.param("https://ui.example", "https://ux.example", id="the new origin"),
+        pytest.param('"https://ui.example"}', '"https://ui.example"}, {exact: x}', id="one more"),
+        pytest.param("  - name: preflight", "  - {}\n  - name: preflight", id="another rule"),
+        pytest.param("kind: Virt", "kind: virt", id="what the document is"),
+    ],
+)
 def test_a_result_that_says_something_else_is_never_written(
-    monkeypatch: pytest.MonkeyPatch,
+    written: str, instead: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The text is read back: an edit in the wrong place is an error, not a broken file."""
     original = fix_edits.apply
 
     def clumsy(text: str, edits: Any) -> str:
-        return original(text, edits).replace("model-deploy", "nodel-deploy")
+        right = original(text, edits)
+        assert written in right
+        return right.replace(written, instead)
 
-    monkeypatch.setattr("meshcors.mesh._fix.apply", clumsy)
+    monkeypatch.setattr("meshcors.mesh._fix.in_place.apply", clumsy)
     with pytest.raises(DocumentError, match="without touching the rest"):
         fix(ORIGINAL, "a.yaml", FixOptions(origins=(UI,)))
+
+
+def test_an_aliased_list_of_rules_is_changed_once_for_each_document() -> None:
+    rules = """&rules
+    - match: [{headers: {k: {exact: v}}}]
+      corsPolicy: {allowOrigins: [exact: '*'], allowCredentials: true}
+      route: [{destination: {host: a}}]
+"""
+    item = HEAD.replace("\n", "\n  ").rstrip(" ")
+    text = (
+        f"apiVersion: v1\nkind: List\nitems:\n- {item}    http: {rules}"
+        f"- {item.replace('name: model', 'name: other')}    http: *rules\n"
+    ).replace('["*"]', "[a.example]", 1)
+    fixed = fix(text, "a.yaml", FixOptions(origins=(UI, OTHER))).text
+    assert is_kept(text, fixed)
+    assert fix(fixed, "a.yaml", FixOptions()).text == fixed
+    assert fixed.count("- name: preflight") == 1
+    assert fixed.count("https://ui.example") == 1
+
+
+def test_an_older_list_of_origins_takes_no_patterns() -> None:
+    text = TEXTS["the older allowOrigin"]
+    pattern = ("regex", "https://.*[.]ui[.]example")
+    with pytest.raises(DocumentError, match=r"a.yaml:12:7: allowOrigin takes exact origins only"):
+        fix(text, "a.yaml", FixOptions(origins=(pattern,)))
+    null = text.replace("      allowOrigin:", "      allowOrigins: ~\n      allowOrigin:")
+    assert "https://ui.example" in fix(null, "a.yaml", FixOptions(origins=(UI,))).text
 
 
 @pytest.mark.parametrize(
@@ -404,7 +447,7 @@ def test_a_second_virtual_service_takes_the_preflights(way: Responder) -> None:
     answer = gateway.handle(GatewayRequest("OPTIONS", "any.example", "/v1/predict", headers))
     assert answer.rule == "cheetah/model-preflight http[0] match[0]"
     assert answer.kind == ("forward" if way == "pod" else "cors")
-    assert separate(f"{ORIGINAL}---\n{second}", "a.yaml", FixOptions(way)).needs == ()
+    assert separate(f"{ORIGINAL}---\n{second}", "a.yaml", FixOptions(way)).blocked == ()
 
 
 def test_a_second_virtual_service_is_refused_where_it_would_come_too_late() -> None:

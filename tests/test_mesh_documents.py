@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from meshcors.mesh import DocumentError, Place, read_documents
 from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
-from meshcors.mesh._documents.source import MAX_CHARACTERS
-from tests.mesh_cases import ORIGINAL, route, to, vs
+from meshcors.mesh._documents.source import MAX_CHARACTERS, place_of
+from tests.mesh_cases import CASES, ORIGINAL, route, to, vs
 
 ONE = to()
 
@@ -518,6 +518,42 @@ def test_place_at_names_any_field() -> None:
     assert document.place_at(*headers, 99) == document.place_at(*headers)
     assert document.place_at("spec", "nothing", "here") == document.place_at("spec")
     assert document.place_at("apiVersion", "x") == Place("mesh.yaml", 1, 1)
+
+
+def test_a_merged_field_has_the_place_where_it_is_written() -> None:
+    text = vs(f"&first {{name: x, {ONE}}}\n{{<<: *first, match: [{{port: 80}}]}}")
+    (document,) = read_documents(text, "mesh.yaml")
+    merged = ("spec", "http", 1)
+    assert document.place_at(*merged, "name") == document.place_at("spec", "http", 0, "name")
+    assert document.place_at(*merged, "match") > document.place_at(*merged)
+    assert document.node_at(*merged, "name").value == "x"
+    assert document.node_at(*merged, "nothing") is None
+    quoted = text.replace("<<:", '"<<":')
+    with pytest.raises(DocumentError, match="no field '<<' here"):
+        read_documents(quoted)
+
+
+def test_a_rule_is_found_by_its_document_and_its_path() -> None:
+    """The typed form and the YAML it was read from lead to one another, aliases or not."""
+    seen = 0
+    for case in CASES:
+        documents = read_documents(case.text, "mesh.yaml")
+        assert len({document.number for document in documents}) == len(documents)
+        for document in documents:
+            for rule in document.http:
+                node = document.node_at(*rule.path)
+                assert place_of(node, "mesh.yaml") == rule.place
+                seen += 1
+            if document.kind == "VirtualService":
+                assert len({rule.path for rule in document.http}) == len(document.http)
+    assert seen > len(CASES)
+
+
+def test_a_document_knows_which_object_of_its_file_it_is() -> None:
+    service = "apiVersion: v1\nkind: Service\n"
+    item = vs(HTTP).replace("\n", "\n  ").rstrip()
+    text = f"{service}---\n{vs(HTTP)}---\nkind: List\napiVersion: v1\nitems:\n- {item}\n- {item}\n"
+    assert [document.number for document in read_documents(text)] == [1, 2, 3]
 
 
 def test_missing_parts_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

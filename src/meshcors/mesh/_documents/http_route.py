@@ -62,7 +62,8 @@ def read_http_route(cursor: Cursor) -> VirtualService:
     parents = fields["parentRefs"].items() if "parentRefs" in fields else []
     rules: list[HttpRule] = []
     for at, rule in enumerate(fields["rules"].items() if "rules" in fields else ()):
-        rules += _rules(rule, f"{namespace}/{name} rules[{at}]", namespace)
+        base = HttpRule(rule.place, f"{namespace}/{name} rules[{at}]", ("spec", "rules", at))
+        rules += _rules(rule, base, namespace)
     return VirtualService(
         kind="HTTPRoute",
         place=cursor.place,
@@ -103,8 +104,8 @@ def _parent(cursor: Cursor, namespace: str) -> str:
     return f"{place}/{fields['name'].string()}"
 
 
-def _rules(cursor: Cursor, label: str, namespace: str) -> list[HttpRule]:
-    """Return one rule for each match entry: Istio sorts them one by one."""
+def _rules(cursor: Cursor, empty: HttpRule, namespace: str) -> list[HttpRule]:
+    """Fill in ``empty``, once for each match entry: Istio sorts them one by one."""
     known = ("name", "matches", "filters", "backendRefs", "timeouts", "retry", "sessionPersistence")
     fields = cursor.fields(known)
     entries = fields["matches"].items() if "matches" in fields else []
@@ -112,7 +113,7 @@ def _rules(cursor: Cursor, label: str, namespace: str) -> list[HttpRule]:
     if not matches:
         anything = StringMatch("prefix", "/", cursor.place)
         matches = [HttpMatch(cursor.place, uri=anything)]  # the API server's default
-    base = _filters(HttpRule(cursor.place, label), fields.get("filters"))
+    base = _filters(empty, fields.get("filters"))
     route = _backends(fields.get("backendRefs"), namespace)
     if base.redirect is None and not route:
         base = replace(base, direct_response=DirectResponse(cursor.place, 500))
@@ -259,7 +260,7 @@ def _backends(cursor: Cursor | None, namespace: str) -> tuple[Destination, ...]:
         place = fields["namespace"].string() if "namespace" in fields else namespace
         host = name if place == namespace else f"{name}.{place}"
         weight = fields["weight"].integer(0, 1_000_000) if "weight" in fields else 1
-        headers = _filters(HttpRule(item.place, ""), fields.get("filters")).headers
+        headers = _filters(HttpRule(item.place, "", ()), fields.get("filters")).headers
         port = fields["port"].integer(1, 65535) if "port" in fields else 0
         if weight:
             found.append(Destination(item.place, host, port, "", weight, headers))

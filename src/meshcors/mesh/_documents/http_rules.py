@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from meshcors.mesh._documents.cursor import Cursor
+    from meshcors.mesh._documents.model import FieldPath
 
 _RULE_FIELDS: Final = (
     "name", "match", "route", "redirect", "directResponse", "delegate", "rewrite", "timeout",
@@ -41,14 +42,14 @@ _INT32: Final = 2**31 - 1
 _MAX_BODY: Final = 1024 * 1024
 
 
-def read_rule(cursor: Cursor, label: str) -> HttpRule:
-    """Read one rule; ``label`` is what answers call it."""
+def read_rule(cursor: Cursor, label: str, path: FieldPath) -> HttpRule:
+    """Read one rule; ``label`` is its name in answers, ``path`` its place in the document."""
     fields = cursor.fields(_RULE_FIELDS)
     if "delegate" in fields:
         fields["delegate"].problem(
             "delegate", "delegates are not modelled", "read the delegate's rules inlined here"
         )
-        return HttpRule(cursor.place, label)
+        return HttpRule(cursor.place, label, path)
     _check_action(cursor, fields)
     _check_ignored(fields)
     matches = fields["match"].items() if "match" in fields else []
@@ -65,6 +66,7 @@ def read_rule(cursor: Cursor, label: str) -> HttpRule:
     return HttpRule(
         place=cursor.place,
         label=label,
+        path=path,
         name=fields["name"].string() if "name" in fields else "",
         match=match,
         route=_route(fields["route"]) if "route" in fields else (),

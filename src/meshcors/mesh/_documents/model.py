@@ -9,9 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from meshcors.mesh._documents.nodes import entry
 from meshcors.mesh._documents.problems import Place
+from meshcors.mesh._documents.source import place_of
 
 MatchKind: TypeAlias = Literal["exact", "prefix", "regex", "present"]
+# Names and numbers that lead from a document to one of its fields.
+FieldPath: TypeAlias = tuple[str | int, ...]
 NamedMatches: TypeAlias = tuple[tuple[str, "StringMatch"], ...]
 
 
@@ -128,11 +132,15 @@ class Rewrite:
 class HttpRule:
     """One rule of ``spec.http``, or of an HTTPRoute's ``rules``.
 
-    ``label`` is how answers and findings call it, such as ``cheetah/model http[0]``.
+    ``label`` is its name in answers and findings, such as ``cheetah/model http[0]``. ``path`` is
+    where it is in its document, such as ``("spec", "http", 0)``: no other rule of the document has
+    the same one, except that an HTTPRoute's rule is read into one `HttpRule` for each of its
+    matches.
     """
 
     place: Place
     label: str
+    path: FieldPath
     name: str = ""
     match: tuple[HttpMatch, ...] = ()
     route: tuple[Destination, ...] = ()
@@ -148,10 +156,12 @@ class HttpRule:
 
 @dataclass(frozen=True, slots=True)
 class VirtualService:
-    """One document. ``kind`` tells which; ``node`` is its YAML, for `place_at`.
+    """One document: a VirtualService, or an HTTPRoute read into the same rules.
 
     ``gateways`` are ``namespace/name``, or ``mesh`` for sidecars. ``created`` is the creation
-    timestamp as text (RFC 3339, sorts as it reads), empty where the file has none.
+    timestamp as text (RFC 3339, so it sorts by time), empty if the file has none. ``number``
+    counts the Kubernetes objects of the file from 0. ``node`` is the document's YAML: `node_at`
+    and `place_at` find the written form of any field in it.
     """
 
     kind: Literal["VirtualService", "HTTPRoute"]
@@ -162,6 +172,7 @@ class VirtualService:
     gateways: tuple[str, ...]
     http: tuple[HttpRule, ...]
     created: str = ""
+    number: int = 0
     node: Any = field(default=None, repr=False, compare=False)
 
     @property
@@ -169,25 +180,31 @@ class VirtualService:
         """The name answers use: ``namespace/name``."""
         return f"{self.namespace}/{self.name}"
 
-    def place_at(self, *path: str | int) -> Place:
-        """Return the place of a field, such as ``("spec", "http", 0, "corsPolicy")``.
+    def node_at(self, *path: str | int) -> Any:
+        """Return the YAML node of a field's value; None if the document has no such field.
 
-        Of a mapping's field it is the place of its key; where the path ends early, the place of
-        the last part there is.
+        The path consists of names and numbers, such as ``("spec", "http", 0)``; `HttpRule.path`
+        leads to a rule. Merge keys (``<<``) are followed.
+        """
+        node = self.node
+        for step in path:
+            found = entry(node, step)
+            if found is None:
+                return None
+            _, node = found
+        return node
+
+    def place_at(self, *path: str | int) -> Place:
+        """Return the place of a field, as `node_at` finds it.
+
+        For a field of a mapping this is the place of its key. Where the path leads nowhere, it is
+        the place of its last part that exists.
         """
         node, place = self.node, self.place
         for step in path:
-            found = _step(node, step)
+            found = entry(node, step)
             if found is None:
                 break
             at, node = found
-            place = Place(place.file, at.start_mark.line + 1, at.start_mark.column + 1)
+            place = place_of(at, place.file)
         return place
-
-
-def _step(node: Any, step: str | int) -> tuple[Any, Any] | None:
-    if isinstance(step, int):
-        inside = node.id == "sequence" and -len(node.value) <= step < len(node.value)
-        return (node.value[step], node.value[step]) if inside else None
-    pairs = node.value if node.id == "mapping" else ()
-    return next(((key, value) for key, value in pairs if key.value == step), None)

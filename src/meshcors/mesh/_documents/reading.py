@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors.mesh._documents.cursor import Cursor, Report
@@ -12,7 +12,7 @@ from meshcors.mesh._documents.source import duplicate_keys, parse
 from meshcors.mesh._documents.virtual_service import read_virtual_service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from meshcors.mesh._documents.model import VirtualService
     from meshcors.mesh._documents.problems import DocumentProblem
@@ -28,17 +28,20 @@ _KINDS: Final[dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Cursor], Vi
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """What a file holds: ``documents`` that load, ``others`` unread, and why the rest would not.
+    """The Kubernetes objects of a file.
 
-    A document with a problem is in neither of them; the others of its file are not touched by it.
+    ``documents`` are the VirtualServices and HTTPRoutes that load, ``others`` the objects of other
+    kinds, ``problems`` the reasons why the rest does not load, and ``roots`` the YAML nodes of the
+    whole file. One object with a problem does not affect the others.
     """
 
     documents: tuple[VirtualService, ...]
     others: tuple[Cursor, ...]
     problems: tuple[DocumentProblem, ...]
+    roots: tuple[Any, ...]
 
     def checked(self) -> Objects:
-        """Return itself; ``DocumentError`` where anything would not load."""
+        """Return the objects themselves; ``DocumentError`` if any has a problem."""
         if self.problems:
             raise DocumentError(self.problems)
         return self
@@ -47,37 +50,33 @@ class Objects:
 def read_documents(text: str, file: str = "<text>") -> tuple[VirtualService, ...]:
     """Read every VirtualService and HTTPRoute of a YAML text, in the order of the text.
 
-    ``file`` is the name that places bear. ``DocumentError`` lists all that Kubernetes, Istio or
-    Envoy would refuse.
+    ``file`` is the file name in their places. ``DocumentError`` lists everything that Kubernetes,
+    Istio or Envoy would refuse.
     """
     return read_objects(text, file).checked().documents
 
 
 def read_objects(text: str, file: str = "<text>") -> Objects:
-    """Read as `read_documents` does, each document for itself.
+    """Read as `read_documents` does, each object on its own.
 
-    ``DocumentError`` is raised only for what is no YAML, or more than is read.
+    ``DocumentError`` is raised only for a text that is not YAML, or too large to be read.
     """
-    return read_roots(parse(text, file), file)
-
-
-def read_roots(roots: Iterable[Any], file: str) -> Objects:
-    """Read what `source.parse` has made of a text; see `read_objects`."""
+    roots = parse(text, file)
     report = Report(file)
     found: list[VirtualService] = []
     others: list[Cursor] = []
-    for root in roots:
-        for cursor in _objects(Cursor(root, "", report)):
-            before = len(report.problems)
-            read = _reader(cursor)
-            if read is not None:
-                report.problems.extend(duplicate_keys(cursor.node, file))
-                document = read(cursor)
-                if len(report.problems) == before:
-                    found.append(document)
-            elif len(report.problems) == before:
-                others.append(cursor)
-    return Objects(tuple(found), tuple(others), tuple(report.problems))
+    objects = (each for root in roots for each in _objects(Cursor(root, "", report)))
+    for number, cursor in enumerate(objects):
+        before = len(report.problems)
+        read = _reader(cursor)
+        if read is not None:
+            report.problems.extend(duplicate_keys(cursor.node, file))
+            document = read(cursor)
+            if len(report.problems) == before:
+                found.append(replace(document, number=number))
+        elif len(report.problems) == before:
+            others.append(cursor)
+    return Objects(tuple(found), tuple(others), tuple(report.problems), tuple(roots))
 
 
 def _objects(cursor: Cursor) -> Iterator[Cursor]:

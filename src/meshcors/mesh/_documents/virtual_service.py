@@ -30,7 +30,7 @@ def read_virtual_service(cursor: Cursor) -> VirtualService:
     if not {"http", "tls", "tcp"} & fields.keys():
         here.problem("required", "a VirtualService has http, tls or tcp rules", "add http rules")
     label = f"{namespace}/{name}"
-    entries = fields["http"].items() if "http" in fields else []
+    rules = fields["http"].items() if "http" in fields else []
     return VirtualService(
         kind="VirtualService",
         place=cursor.place,
@@ -38,7 +38,10 @@ def read_virtual_service(cursor: Cursor) -> VirtualService:
         name=name,
         hosts=hosts,
         gateways=gateways,
-        http=tuple(read_rule(entry, f"{label} http[{at}]") for at, entry in enumerate(entries)),
+        http=tuple(
+            read_rule(rule, f"{label} http[{at}]", ("spec", "http", at))
+            for at, rule in enumerate(rules)
+        ),
         created=created,
         node=cursor.node,
     )
