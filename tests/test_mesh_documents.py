@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import pickle
+import traceback
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshcors.mesh import DocumentError, Place, read_documents
+from meshcors.mesh import DocumentError, DocumentProblem, Place, read_documents
 from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
 from meshcors.mesh._documents.source import MAX_CHARACTERS, place_of
 from tests.mesh_cases import CASES, ORIGINAL, route, to, vs
@@ -455,6 +459,51 @@ def test_a_hundred_faults_are_not_a_hundred_lines() -> None:
         read_documents(text)
     assert len(caught.value.problems) == 100
     assert len(str(caught.value).splitlines()) == SHOWN_PROBLEMS + 1
+
+
+class OwnError(DocumentError):
+    """A subclass of a user."""
+
+
+@pytest.mark.parametrize("kind", [DocumentError, OwnError])
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.copy,
+        copy.deepcopy,
+        *(
+            pytest.param(
+                lambda error, protocol=protocol: pickle.loads(pickle.dumps(error, protocol)),
+                id=f"pickle {protocol}",
+            )
+            for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+        ),
+    ],
+)
+def test_an_error_can_be_copied_and_pickled(
+    kind: type[DocumentError], copied: Callable[[DocumentError], DocumentError]
+) -> None:
+    with pytest.raises(DocumentError) as caught:
+        read_documents(vs("\n".join(["{}"] * 3)), "mesh.yaml")
+    error = kind(caught.value.problems)
+    error.add_note("a note")
+    again = copied(error)
+    assert type(again) is kind
+    assert (again.problems, str(again), again.args) == (error.problems, str(error), error.args)
+    assert again.__notes__ == ["a note"]
+
+
+def test_a_traceback_names_the_error_as_it_is_imported() -> None:
+    error = DocumentError([DocumentProblem(Place("a.yaml", 1, 2), "yaml", "", "broken", "fix it")])
+    assert traceback.format_exception_only(error) == [
+        "meshcors.mesh.DocumentError: a.yaml:1:2: broken; fix it\n"
+    ]
+
+
+def test_a_problem_is_one_line_whatever_the_file_is_called() -> None:
+    with pytest.raises(DocumentError) as caught:
+        read_documents("kind: x", "a\x1b[31m\nb.yaml")
+    assert str(caught.value).startswith(r"a\x1b[31m\nb.yaml:1:1: ")
 
 
 def test_other_kinds_are_passed_over_and_lists_opened() -> None:
