@@ -31,8 +31,8 @@ ORIGINAL = (DATA / "virtualservice_original.yaml").read_text()
 BEFORE = (DATA / "virtualservice_before.yaml").read_text()
 UI = ("exact", "https://ui.example")
 OTHER = ("exact", "http://localhost:3000")
-WAYS: tuple[Responder, ...] = ("pod", "mesh", "both")
-EVERY_WAY = pytest.mark.parametrize("way", WAYS)
+RESPONDERS: tuple[Responder, ...] = ("pod", "mesh", "both")
+EVERY_RESPONDER = pytest.mark.parametrize("responder", RESPONDERS)
 # What fix is there to fix.
 FIXED_RULES = {"MC001", "MC002", "MC004"}
 
@@ -166,14 +166,14 @@ def is_kept(before: str, after: str) -> bool:
     return all(char in left for char in wanted)
 
 
-@EVERY_WAY
+@EVERY_RESPONDER
 @EVERY_TEXT
-def test_a_fixed_file_is_right_and_stays_as_it_is(text: str, way: Responder) -> None:
-    fixed = fix(text, "a.yaml", FixOptions(way, origins=(UI, OTHER))).text
+def test_a_fixed_file_is_right_and_stays_as_it_is(text: str, responder: Responder) -> None:
+    fixed = fix(text, "a.yaml", FixOptions(responder, origins=(UI, OTHER))).text
     assert fixed != text
     assert is_kept(text, fixed)
     assert {finding.rule.id for finding in lint({"a.yaml": fixed})} & FIXED_RULES == set()
-    assert fix(fixed, "a.yaml", FixOptions(way)).text == fixed
+    assert fix(fixed, "a.yaml", FixOptions(responder)).text == fixed
     assert fixed.endswith("\n") == text.endswith("\n")
     assert ("\r\n" in fixed) == ("\r\n" in text)
     assert fixed.count("\r") == (fixed.count("\n") if "\r\n" in text else 0)
@@ -187,17 +187,19 @@ def test_lines_that_are_not_about_origins_stay(text: str) -> None:
             assert line in after
 
 
-@EVERY_WAY
-def test_a_rule_is_written_in_the_style_of_the_file(way: Responder) -> None:
+@EVERY_RESPONDER
+def test_a_rule_is_written_in_the_style_of_the_file(responder: Responder) -> None:
     added = [
         line
-        for line in fix(BLOCK, "a.yaml", FixOptions(way, origins=(UI, OTHER))).text.splitlines()
+        for line in fix(
+            BLOCK, "a.yaml", FixOptions(responder, origins=(UI, OTHER))
+        ).text.splitlines()
         if line not in BLOCK
     ]
     assert "                        access-control-request-method: {}" in added
     assert [line for line in added if re.search(r"[\[{](?!\})", line)] == []
     json_text = TEXTS["JSON"]
-    assert json.loads(fix(json_text, "a.json", FixOptions(way, origins=(UI,))).text)
+    assert json.loads(fix(json_text, "a.json", FixOptions(responder, origins=(UI,))).text)
 
 
 def test_a_comment_stays_with_the_rule_it_is_above() -> None:
@@ -264,13 +266,13 @@ def test_the_preflight_rule_takes_what_the_calls_share_and_no_more() -> None:
         ),
     ],
 )
-@EVERY_WAY
-def test_what_is_right_stays_as_it_is(text: str, way: Responder) -> None:
-    assert fix(text, "a.yaml", FixOptions(way, origins=(UI,))).text == text
+@EVERY_RESPONDER
+def test_what_is_right_stays_as_it_is(text: str, responder: Responder) -> None:
+    assert fix(text, "a.yaml", FixOptions(responder, origins=(UI,))).text == text
 
 
 @pytest.mark.parametrize(
-    ("text", "wish", "reason"),
+    ("text", "options", "reason"),
     [
         pytest.param(
             ORIGINAL, FixOptions(), r":12:30: \* with credentials .*--allow-origin", id="star"
@@ -338,10 +340,10 @@ def test_what_is_right_stays_as_it_is(text: str, way: Responder) -> None:
     ],
 )
 def test_what_would_be_a_guess_is_refused_with_its_place(
-    text: str, wish: FixOptions, reason: str
+    text: str, options: FixOptions, reason: str
 ) -> None:
     with pytest.raises(DocumentError, match=reason):
-        fix(text, "a.yaml", wish)
+        fix(text, "a.yaml", options)
 
 
 @pytest.mark.parametrize(
@@ -435,9 +437,9 @@ def test_what_is_no_origin_is_refused(origin: str) -> None:
 # --separate
 
 
-@EVERY_WAY
-def test_a_second_virtual_service_takes_the_preflights(way: Responder) -> None:
-    second = separate(ORIGINAL, "a.yaml", FixOptions(way, origins=(UI,))).text
+@EVERY_RESPONDER
+def test_a_second_virtual_service_takes_the_preflights(responder: Responder) -> None:
+    second = separate(ORIGINAL, "a.yaml", FixOptions(responder, origins=(UI,))).text
     gateway = Gateway.from_yaml(f"{ORIGINAL}---\n{second}")
     headers = [
         ("origin", "https://ui.example"),
@@ -446,8 +448,8 @@ def test_a_second_virtual_service_takes_the_preflights(way: Responder) -> None:
     ]
     answer = gateway.handle(GatewayRequest("OPTIONS", "any.example", "/v1/predict", headers))
     assert answer.rule == "cheetah/model-preflight http[0] match[0]"
-    assert answer.kind == ("forward" if way == "pod" else "cors")
-    assert separate(f"{ORIGINAL}---\n{second}", "a.yaml", FixOptions(way)).blocked == ()
+    assert answer.kind == ("forward" if responder == "pod" else "cors")
+    assert separate(f"{ORIGINAL}---\n{second}", "a.yaml", FixOptions(responder)).blocked == ()
 
 
 def test_a_second_virtual_service_is_refused_where_it_would_come_too_late() -> None:
@@ -525,9 +527,9 @@ def test_the_diff_applies(
 def test_a_file_that_changed_meanwhile_is_left_alone(
     model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def slow(text: str, file: str, wish: FixOptions) -> Any:
+    def slow(text: str, file: str, options: FixOptions) -> Any:
         model.write_text(text + "# an editor was faster\n")
-        return fix(text, file, wish)
+        return fix(text, file, options)
 
     monkeypatch.setattr("meshcors._cli.fix.fix", slow)
     assert cli.run(["fix", "model.yaml", "--write", *ALLOW]) == 2
@@ -662,9 +664,9 @@ def texts(draw: st.DrawFn) -> str:
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=150)
-@given(texts(), st.sampled_from(WAYS))
-def test_any_file_is_fixed_and_nothing_of_it_lost(text: str, way: Responder) -> None:
-    fixed = fix(text, "a.yaml", FixOptions(way, origins=(UI, OTHER))).text
+@given(texts(), st.sampled_from(RESPONDERS))
+def test_any_file_is_fixed_and_nothing_of_it_lost(text: str, responder: Responder) -> None:
+    fixed = fix(text, "a.yaml", FixOptions(responder, origins=(UI, OTHER))).text
     assert is_kept(text, fixed)
-    assert fix(fixed, "a.yaml", FixOptions(way, origins=(UI, OTHER))).text == fixed
+    assert fix(fixed, "a.yaml", FixOptions(responder, origins=(UI, OTHER))).text == fixed
     assert {finding.rule.id for finding in lint({"a.yaml": fixed})} & FIXED_RULES == set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import shlex
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -14,8 +14,9 @@ from meshcors._cli.files import policy_unreadable
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.warning import PolicyWarning
 from meshcors.config import rules_from_file, to_document, to_environment
+from meshcors.mesh._render.http_routes import http_routes
 from meshcors.mesh._render.kubernetes import kubernetes
-from meshcors.mesh._render.projection import Responder, http_routes, virtual_services
+from meshcors.mesh._render.virtual_services import virtual_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 @options.POD
 @click.option(
     "--with",
-    "way",
+    "responder",
     type=click.Choice(["pod", "both"]),
     default="pod",
     show_default=True,
@@ -54,7 +55,7 @@ def command(
     name: str,
     gateway: str,
     pod: tuple[str, int],
-    way: Responder,
+    responder: Literal["pod", "both"],
     image: str,
 ) -> None:
     """Write a policy in another form.
@@ -65,7 +66,7 @@ def command(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", PolicyWarning)
             rules = rules_from_file(config)
-        text = _render(rules, form, name, gateway, pod, way, image)
+        text = _render(rules, form, name, gateway, pod, responder, image)
     except PolicyError as error:
         raise policy_unreadable(error) from None
     for warning in dict.fromkeys(str(each.message) for each in caught):
@@ -81,12 +82,12 @@ def _render(
     name: str,
     gateway: str,
     pod: tuple[str, int],
-    way: Responder,
+    responder: Literal["pod", "both"],
     image: str,
 ) -> str:
     bare = rules.without_key_values()
     if form == "virtualservice":
-        made = virtual_services(bare, name=name, gateway=gateway, pod=pod, way=way)
+        made = virtual_services(bare, name=name, gateway=gateway, pod=pod, responder=responder)
         return _yaml(made)
     if form == "httproute":
         return _yaml(http_routes(bare, name=name, gateway=gateway, pod=pod))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from meshcors.mesh._documents import checks
-from meshcors.mesh._documents.matches import read_string_match
 from meshcors.mesh._documents.model import CorsPolicy, StringMatch
+from meshcors.mesh._documents.virtual_service_match import read_string_match
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors.mesh._documents import checks
-from meshcors.mesh._documents.http_rules import read_rule
 from meshcors.mesh._documents.model import VirtualService
+from meshcors.mesh._documents.virtual_service_rule import read_rule
 
 if TYPE_CHECKING:
     from meshcors.mesh._documents.cursor import Cursor

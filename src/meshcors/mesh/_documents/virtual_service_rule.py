@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, cast
 
 from meshcors.mesh._documents import checks
 from meshcors.mesh._documents.cors_policy import read_cors_policy
-from meshcors.mesh._documents.matches import read_match
 from meshcors.mesh._documents.model import (
     Destination,
     DirectResponse,
@@ -22,6 +21,7 @@ from meshcors.mesh._documents.model import (
     Redirect,
     Rewrite,
 )
+from meshcors.mesh._documents.virtual_service_match import read_match
 
 if TYPE_CHECKING:
     from typing import Literal
