@@ -1,4 +1,4 @@
-"""Fix: what it writes works, what it does not mean to change stays byte for byte."""
+"""``fix``: what it writes works, and everything else stays byte for byte."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ UI = ("exact", "https://ui.example")
 OTHER = ("exact", "http://localhost:3000")
 RESPONDERS: tuple[Responder, ...] = ("pod", "mesh", "both")
 EVERY_RESPONDER = pytest.mark.parametrize("responder", RESPONDERS)
-# What fix is there to fix.
+# The rules of lint whose findings fix resolves.
 FIXED_RULES = {"MC001", "MC002", "MC004"}
 
 HEAD = """\
@@ -160,7 +160,7 @@ EVERY_TEXT = pytest.mark.parametrize("text", TEXTS.values(), ids=list(TEXTS))
 
 
 def is_kept(before: str, after: str) -> bool:
-    """Whether every character is still there, in order, but for the stars of the origins."""
+    """Whether every character is still there, in order, except for the open origins."""
     left = iter(after)
     wanted = re.sub(r"regex: \.|\*", "", before)
     return all(char in left for char in wanted)
@@ -564,7 +564,7 @@ def test_separate_writes_beside_the_file_and_over_nothing(
     )
     assert model.read_text() == ORIGINAL
     assert cli.run([*command, "--write", "--with", "mesh"]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert Path("model-preflight.yaml").read_text() == (
         separate(ORIGINAL, "model.yaml", FixOptions(origins=(UI,))).text
     )
@@ -573,7 +573,9 @@ def test_separate_writes_beside_the_file_and_over_nothing(
 @pytest.mark.parametrize(
     ("args", "note"),
     [
-        pytest.param(["--with", "mesh", *ALLOW], "without a pod Envoy checks no method", id="mesh"),
+        pytest.param(
+            ["--with", "mesh", *ALLOW], "without a pod, Envoy does not check the method", id="mesh"
+        ),
         pytest.param(ALLOW, "--key-header model-api-key --allow-credentials", id="the pod's flags"),
         pytest.param(["--pod", "p.ns:81", *ALLOW], "the pod behind p.ns:81", id="the pod's name"),
     ],
@@ -595,7 +597,7 @@ def test_json_reports_what_would_change(capsys: pytest.CaptureFixture[str]) -> N
     assert report["notes"]
 
 
-# whatever a file looks like
+# any file
 
 NAMES = st.sampled_from(["model-api-key", "x-tenant", "authorization"])
 URI = st.one_of(
@@ -627,7 +629,7 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def texts(draw: st.DrawFn) -> str:
-    """A file in one of many styles, with comments, of one or two documents."""
+    """A file of one or two documents in one of many styles, with comments."""
     data = {
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",

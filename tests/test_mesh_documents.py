@@ -1,4 +1,4 @@
-"""Documents that would not load: each says the place, the reason and the mend, and never raises."""
+"""Documents that do not load: every problem has its place, its reason and a hint."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def problems(text: str) -> list[tuple[str, str]]:
     return [(problem.code, problem.path) for problem in caught.value.problems]
 
 
-# one rule in flow style: what is wrong with it, and where
+# Rules in flow style, each with one problem: its code and its path.
 RULES = [
     ("no_action", "{match: [{uri: {prefix: /}}]}", "action", ""),
     ("empty_route", "{route: []}", "action", ""),
@@ -401,22 +401,26 @@ BROKEN = [
     (
         "list_for_kind",
         "apiVersion: v1\nkind: []",
-        "mesh.yaml:2:7: kind: must be a text, not a list",
+        "mesh.yaml:2:7: kind: must be a string, not a list",
     ),
     ("unfinished", "a: [", "mesh.yaml:1:5: not YAML"),
     (
         "tab",
         "a:\n\tb: 1",
-        "mesh.yaml:2:1: not YAML: a tab where YAML wants spaces; indent with spaces",
+        "mesh.yaml:2:1: not YAML: a tab where YAML expects spaces; indent with spaces",
     ),
     ("control", "a: \x00", "mesh.yaml:1:1: not YAML: unacceptable character"),
     ("colon", "a: b: c", "mesh.yaml:1:5: not YAML: mapping values are not allowed here"),
     ("unknown_alias", "a: *b", "mesh.yaml:1:4: not YAML: found undefined alias"),
-    ("text", "hello", "mesh.yaml:1:1: a document that is no Kubernetes object"),
-    ("list", "- a", "mesh.yaml:1:1: a document that is no Kubernetes object"),
-    ("deep", "[" * 20_000, "mesh.yaml:1:1: lists and mappings are nested too deep"),
-    ("large", "#" * (5 * 1024 * 1024), "mesh.yaml:1:1: the file has 5.0 MiB, more than the 2 MiB"),
-    ("self", vs(f"{{match: [&m {{<<: *m, port: 80}}], {ONE}}}"), "nested too deep"),
+    ("text", "hello", "mesh.yaml:1:1: the document is not a Kubernetes object"),
+    ("list", "- a", "mesh.yaml:1:1: the document is not a Kubernetes object"),
+    ("deep", "[" * 20_000, "mesh.yaml:1:1: lists and mappings are nested too deeply"),
+    (
+        "large",
+        "#" * (5 * 1024 * 1024),
+        "mesh.yaml:1:1: the file has 5.0 MiB, and the limit is 2 MiB",
+    ),
+    ("self", vs(f"{{match: [&m {{<<: *m, port: 80}}], {ONE}}}"), "nested too deeply"),
 ]
 
 
@@ -450,7 +454,7 @@ def test_places_are_those_of_an_editor() -> None:
         "mesh.yaml:15:81:",
         "mesh.yaml:15:86:",
     ]
-    assert lines[1].endswith("no field 'host' here; did you mean hosts?")
+    assert lines[1].endswith("unknown field 'host'; did you mean hosts?")
 
 
 def test_a_hundred_faults_are_not_a_hundred_lines() -> None:
@@ -578,7 +582,7 @@ def test_a_merged_field_has_the_place_where_it_is_written() -> None:
     assert document.node_at(*merged, "name").value == "x"
     assert document.node_at(*merged, "nothing") is None
     quoted = text.replace("<<:", '"<<":')
-    with pytest.raises(DocumentError, match="no field '<<' here"):
+    with pytest.raises(DocumentError, match="unknown field '<<'"):
         read_documents(quoted)
 
 

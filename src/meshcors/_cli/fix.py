@@ -1,4 +1,4 @@
-"""``meshcors fix FILE``: a VirtualService result, as a diff or in its file."""
+"""``meshcors fix FILE``: the fixed VirtualServices, as a diff or written to the file."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.origin_match import OriginMatch
 
 _LACKS: Final = (
-    "without a pod Envoy checks no method and no header of a preflight, says no Vary, and a"
-    " missing or unknown key still gets a bare 404 that pages cannot read"
+    "without a pod, Envoy does not check the method and the headers of a preflight, sends no Vary,"
+    " and answers a missing or unknown key with a bare 404 that pages cannot read"
 )
 
 
@@ -49,14 +49,14 @@ def _origins(
     type=click.Choice(["pod", "mesh", "both"]),
     default="pod",
     show_default=True,
-    help="Who answers preflights: the preflight pod, Envoy itself, or Envoy and behind it the pod.",
+    help="Who answers preflights: the preflight pod, Envoy, or Envoy with the pod behind it.",
 )
 @options.POD
 @click.option(
     "--separate",
     "apart",
     is_flag=True,
-    help="Leave FILE alone, which another controller writes: make a second VirtualService.",
+    help="Leave FILE as it is, which a controller overwrites; write a second VirtualService.",
 )
 @click.option(
     "--allow-origin",
@@ -64,9 +64,11 @@ def _origins(
     callback=_origins,
     multiple=True,
     metavar="ORIGIN",
-    help="A page's origin, where the file says * or none; repeat it for more.",
+    help="An origin to allow where the file allows * or none; repeat it for more.",
 )
-@click.option("--write", "writing", is_flag=True, help="Change the file, and print no diff.")
+@click.option(
+    "--write", "writing", is_flag=True, help="Change the file instead of printing a diff."
+)
 @options.FORM
 def command(
     file: str,
@@ -77,10 +79,10 @@ def command(
     writing: bool,
     form: str,
 ) -> int:
-    """Mend the VirtualServices of FILE so that browsers' preflights are answered.
+    """Fix the VirtualServices of FILE so that browsers' preflights are answered.
 
-    Prints a diff; with --write it changes the file and nothing else in it: comments, order and
-    style stay. A file that is right already stays as it is.
+    Prints a diff, or changes the file with --write. Nothing else in the file changes: comments,
+    order and style stay. A file without problems stays as it is.
     """
     content = read_bytes(file)
     text = decoded(file, content)
@@ -90,7 +92,7 @@ def command(
         target, before = _second_file(file)
         changed = bool(result.blocked) and result.text != before
         if changed and before is not None and writing:
-            raise click.ClickException(f"{target}: is there already; move it away")
+            raise click.ClickException(f"{target}: already exists; move it away")
     else:
         result = fix(text, file, fix_options)
         target, before, changed = file, text, result.text != text
@@ -107,7 +109,7 @@ def command(
     elif writing:
         click.echo(f"{printable(target)}: written")
     else:
-        # as bytes: the diff is to fit the file whatever the terminal's encoding is
+        # As bytes: the diff has to fit the file, whatever the terminal's encoding is.
         click.echo(diff.encode(), nl=False)
     for note in notes:
         click.echo(f"note: {printable(note)}", err=True)
@@ -115,7 +117,7 @@ def command(
 
 
 def _second_file(file: str) -> tuple[str, str | None]:
-    """Return the name for a second file beside ``file``, and its text if it is there."""
+    """Return the name of the second file beside ``file``, and its text if it exists."""
     path = Path(file)
     target = path.with_name(f"{path.stem}-preflight{path.suffix}")
     if not target.exists():

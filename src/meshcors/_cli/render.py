@@ -1,4 +1,4 @@
-"""``meshcors render --config FILE --to FORM``: one policy, every projection of it."""
+"""``meshcors render --config FILE --to FORM``: the same policy in another form."""
 
 from __future__ import annotations
 
@@ -25,17 +25,21 @@ if TYPE_CHECKING:
 
 
 @click.command("render", cls=options.Command)
-@click.option("--config", required=True, metavar="FILE", help="The policy, or the rules.")
+@click.option(
+    "--config", required=True, metavar="FILE", help="The file with the policy, or with rules."
+)
 @click.option(
     "--to",
     "form",
     required=True,
     type=click.Choice(["virtualservice", "httproute", "kubernetes", "env", "policy"]),
-    help="What is written: documents of the mesh, the pod's, variables, or a policy file.",
+    help="The form: documents for the mesh, the pod's objects, variables, or a policy file.",
 )
-@click.option("--name", default="meshcors-dummy", show_default=True, help="The documents' name.")
 @click.option(
-    "--gateway", default="gateway", show_default=True, help="The gateway they are bound to."
+    "--name", default="meshcors-dummy", show_default=True, help="The name of the documents."
+)
+@click.option(
+    "--gateway", default="gateway", show_default=True, help="The gateway that they are bound to."
 )
 @options.POD
 @click.option(
@@ -44,7 +48,7 @@ if TYPE_CHECKING:
     type=click.Choice(["pod", "both"]),
     default="pod",
     show_default=True,
-    help="In a VirtualService: whether Envoy answers too, before the pod.",
+    help="In a VirtualService: who answers preflights, the pod, or Envoy with the pod behind it.",
 )
 @click.option(
     "--image", default="meshcors", show_default=True, help="The pod's image, for kubernetes."
@@ -60,7 +64,7 @@ def command(
 ) -> None:
     """Write a policy in another form.
 
-    Key values are never written: a service that checks them reads them from its own file.
+    Key values are never written: a service that checks keys reads them from its own file.
     """
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -99,13 +103,15 @@ def _render(
     if form == "policy":
         return _yaml([to_document(source)])
     if only is None or not single:
-        raise click.UsageError("--to env: variables hold one policy for all URLs, not rules")
+        raise click.UsageError(
+            "--to env: variables hold one policy for all URLs, and this file has rules"
+        )
     variables = to_environment(only.policy)
     return "".join(f"{variable}={shlex.quote(value)}\n" for variable, value in variables.items())
 
 
 def _yaml(documents: Iterable[dict[str, Any]]) -> str:
-    """Return plain data as YAML documents, block style, in the order it has."""
+    """Return plain data as YAML documents in block style, in its own order."""
     try:
         from ruamel.yaml import YAML
         from ruamel.yaml.representer import RoundTripRepresenter
@@ -125,7 +131,7 @@ def _yaml(documents: Iterable[dict[str, Any]]) -> str:
     yaml.width = 4096
     stream = io.StringIO()
     made = list(documents)
-    # Texts of several lines as blocks.
+    # Strings of several lines become block scalars.
     walk_tree(made)
     yaml.dump_all(made, stream)
     return stream.getvalue()

@@ -1,7 +1,7 @@
-"""What VirtualServices and HTTPRoutes say, typed and frozen, every part with its place in the file.
+"""VirtualServices and HTTPRoutes as typed, frozen data; every part knows its place in the file.
 
-Names are Istio's (``networking.istio.io`` VirtualService); an HTTPRoute is read into the same rules
-(`httproute`), as Istio's own gateway controller does. Nothing here decides anything.
+The names are Istio's (``networking.istio.io`` VirtualService). An HTTPRoute is read into the same
+rules (`http_route`), as Istio's own gateway controller does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NamedMatches: TypeAlias = tuple[tuple[str, "StringMatch"], ...]
 
 @dataclass(frozen=True, slots=True)
 class StringMatch:
-    """A condition on a text; ``present`` asks only that it is there (``{}``, null, regex ``*``)."""
+    """A condition on a text; ``present`` (``{}``, null or regex ``*``) matches any value."""
 
     kind: MatchKind
     value: str
@@ -33,7 +33,7 @@ class StringMatch:
 
 @dataclass(frozen=True, slots=True)
 class HttpMatch:
-    """One entry of ``match``: all its conditions hold together (HTTPMatchRequest)."""
+    """One entry of ``match``: a request has to meet all its conditions (HTTPMatchRequest)."""
 
     place: Place
     name: str = ""
@@ -53,7 +53,7 @@ class HttpMatch:
 
 @dataclass(frozen=True, slots=True)
 class CorsPolicy:
-    """``corsPolicy``: lists as written; ``max_age`` in seconds, None where it is not set."""
+    """``corsPolicy``, with lists as written; ``max_age`` is in seconds, None if it is not set."""
 
     place: Place
     allow_origins: tuple[StringMatch, ...] = ()
@@ -67,7 +67,7 @@ class CorsPolicy:
 
 @dataclass(frozen=True, slots=True)
 class HeaderOperations:
-    """``set``, ``add`` and ``remove`` on one direction."""
+    """``set``, ``add`` and ``remove`` for one direction."""
 
     set: tuple[tuple[str, str], ...] = ()
     add: tuple[tuple[str, str], ...] = ()
@@ -76,7 +76,7 @@ class HeaderOperations:
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """``headers``: operations on the request and on the response."""
+    """``headers``: operations on the headers of the request and of the response."""
 
     request: HeaderOperations = HeaderOperations()
     response: HeaderOperations = HeaderOperations()
@@ -84,7 +84,7 @@ class Headers:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """One entry of ``route``: a host as written, its port (0: the gateway's), its weight."""
+    """One entry of ``route``: a host as written, its port (0 is the gateway's), its weight."""
 
     place: Place
     host: str
@@ -96,7 +96,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """``redirect``: ``code`` 0 is 301; ``port`` 0 leaves it out."""
+    """``redirect``. A ``code`` of 0 means 301, a ``port`` of 0 none."""
 
     place: Place
     uri: str = ""
@@ -110,7 +110,7 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class DirectResponse:
-    """``directResponse``: answered by the gateway itself."""
+    """``directResponse``: the gateway answers by itself."""
 
     place: Place
     status: int
@@ -119,7 +119,7 @@ class DirectResponse:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """``rewrite``: what the destination sees instead of the request's own path and host."""
+    """``rewrite``: the path and host that the destination sees instead of the request's own."""
 
     place: Place
     uri: str = ""
@@ -150,7 +150,7 @@ class HttpRule:
     cors_policy: CorsPolicy | None = None
     headers: Headers = Headers()
     has_fault: bool = False
-    # an HTTPRoute's match entries are sorted among the rules; this is where this one stood
+    # Of an HTTPRoute: the position of this match among the matches of its rule.
     match_index: int = 0
 
 

@@ -1,4 +1,4 @@
-"""A file's text to its VirtualServices and HTTPRoutes; documents of other kinds are passed over."""
+"""A file's text to its VirtualServices and HTTPRoutes; other objects are kept unread."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ def read_objects(text: str, file: str = "<text>") -> Objects:
 
 
 def _objects(cursor: Cursor) -> Iterator[Cursor]:
-    """Yield the document, or the items of a ``List`` as ``kubectl get -o yaml`` prints it."""
+    """Yield the object, or the items of a ``List``, as ``kubectl get -o yaml`` prints it."""
     if cursor.is_null:
-        return  # nothing between two ---
+        return  # an empty document
     if cursor.node.id != "mapping":
-        message = "a document that is no Kubernetes object"
-        cursor.problem("type", message, "it begins with apiVersion and kind")
+        message = "the document is not a Kubernetes object"
+        cursor.problem("type", message, "begin it with apiVersion and kind")
         return
     entries = cursor.entries()
     if "kind" in entries and entries["kind"].node.value == "List" and "items" in entries:
@@ -97,8 +97,8 @@ def _objects(cursor: Cursor) -> Iterator[Cursor]:
 def _reader(cursor: Cursor) -> Callable[[Cursor], VirtualService] | None:
     entries = cursor.entries()
     if not {"apiVersion", "kind"} <= entries.keys():
-        message = "a document without apiVersion and kind"
-        cursor.problem("type", message, "write what it is, or pass another file")
+        message = "the document has no apiVersion and kind"
+        cursor.problem("type", message, "add them, or pass another file")
         return None
     group, _, version = entries["apiVersion"].string().rpartition("/")
     known = _KINDS.get((group, entries["kind"].string()))
@@ -107,5 +107,5 @@ def _reader(cursor: Cursor) -> Callable[[Cursor], VirtualService] | None:
     versions, read = known
     if version not in versions:
         message = f"{group} has no version {version!r}"
-        entries["apiVersion"].problem("api_version", message, f"use {', '.join(versions)}")
+        entries["apiVersion"].problem("api_version", message, f"use one of {', '.join(versions)}")
     return read
