@@ -1,4 +1,4 @@
-"""``meshcors render``: every projection of a policy is valid, and says what the policy says."""
+"""``meshcors render``: every form of a policy is valid and says the same as the policy."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_the_deployment_is_the_example_s(config: str, capsys: pytest.CaptureFixt
     _, deployment, service = documents(rendered(config, "kubernetes", capsys, *flags))
     (example,) = documents((EXAMPLES / "deployment.yaml").read_text())
     pod = example["spec"]["template"]  # type: ignore[index]
-    # what only a cluster with a mesh needs
+    # Only a cluster with a mesh needs these.
     del pod["metadata"]["annotations"]
     del pod["spec"]["serviceAccountName"]
     assert deployment == example
@@ -242,7 +242,7 @@ MANY: list[Any] = [
 def test_twice_the_rules_are_twice_the_work(
     shape: Callable[[int], list[tuple[list[str] | None, str]]],
 ) -> None:
-    """Counted are calls, not seconds."""
+    """The test counts calls, not seconds."""
     policy = Policy(allow_origins=["https://ui.example"])
     small, large = (
         RuleSet([Rule(policy, hosts=hosts, path_prefix=path) for hosts, path in shape(number)])
@@ -250,7 +250,7 @@ def test_twice_the_rules_are_twice_the_work(
     )
     named: Any = {"name": "pod", "gateway": "public", "pod": ("meshcors-dummy", 8080)}
     for make in (partial(virtual_services, responder="both"), http_routes):
-        make(small, **named)  # what is done once for all
+        make(small, **named)  # fills the caches
         twice = work(partial(make, large, **named))
         assert twice < 2.15 * work(partial(make, small, **named))
 
