@@ -9,6 +9,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -522,6 +523,65 @@ def test_the_diff_applies(
     assert model.read_bytes() == text.encode()
     subprocess.run(["patch", "--binary", "-p0"], input=diff, check=True, capture_output=True)
     assert model.read_bytes() == fix(text, "model.yaml", FixOptions(origins=(UI,))).text.encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        pytest.param("model.yaml", "model.yaml", id="plain"),
+        pytest.param("ä model.yaml", "ä model.yaml\t", id="a space"),
+        pytest.param("a\x1b[31m.yaml", r'"a\033[31m.yaml"', id="a terminal escape"),
+        pytest.param("a\nb.yaml", r'"a\012b.yaml"', id="a line break"),
+        pytest.param('"a\\\t.yaml', r'"\"a\\\011.yaml"', id="quotes"),
+        pytest.param("\udcff.yaml", r'"\377.yaml"', id="not UTF-8"),
+    ],
+)
+def test_a_diff_names_any_file_so_that_it_applies(
+    name: str, label: str, model: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    model.rename(name)
+    assert cli.run(["fix", name, *ALLOW]) == 0
+    printed = capfdbinary.readouterr()
+    assert printed.out.decode().startswith(f"--- {label}\n+++ {label}\n@@")
+    assert b"\x1b" not in printed.out + printed.err
+    if shutil.which("patch") is not None:
+        subprocess.run(["patch", "-p0"], input=printed.out, check=True, capture_output=True)
+        assert Path(name).read_text() == fix(ORIGINAL, "a.yaml", FixOptions(origins=(UI,))).text
+
+
+def test_a_terminal_is_not_steered_by_a_file(model: Path) -> None:
+    """A pipe gets the bytes of the diff, a terminal only what it can print."""
+    pty = pytest.importorskip("pty")
+    marked = ORIGINAL.replace("  - corsPolicy:", "  # \u202e \u2066\tkeep\n  - corsPolicy:")
+    assert marked != ORIGINAL
+    model.write_text(marked)
+    command = [sys.executable, "-m", "meshcors", "fix", "model.yaml", *ALLOW]
+    piped = subprocess.run(command, check=True, capture_output=True)
+    assert "# \u202e \u2066\tkeep\n" in piped.stdout.decode()
+    ours, theirs = pty.openpty()
+    try:
+        subprocess.run(command, check=True, stdout=theirs, stderr=subprocess.DEVNULL)
+        shown = os.read(ours, 100_000).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert r"# \u202e \u2066" in shown
+    assert "keep" in shown
+    assert all(char.isprintable() or char in "\r\n\t" for char in shown)
+
+
+@pytest.mark.parametrize("char", [r"\u2028", r"\x85", r"\u202e", r"\x7f", r"\ufeff", "\U0001f600"])
+def test_invisible_characters_are_written_so_that_they_are_read_again(char: str) -> None:
+    text = HEAD + (
+        "  http:\n  - match: [{headers: {k: {exact: v}}}]\n"
+        f'    corsPolicy: {{allowOrigins: [{{exact: "https://a{char}"}}]}}\n'
+        "    route: [{destination: {host: a}}]\n"
+    )
+    fixed = fix(text, "a.yaml", FixOptions("mesh")).text
+    added = fixed.split("- name: preflight")[1].split("  - match")[0]
+    assert all(each.isprintable() or each == "\n" for each in added)
+    first, second = YAML(typ="safe", pure=True).load(fixed)["spec"]["http"]
+    assert first["corsPolicy"]["allowOrigins"] == second["corsPolicy"]["allowOrigins"]
 
 
 def test_a_file_that_changed_meanwhile_is_left_alone(

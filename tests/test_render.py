@@ -148,6 +148,24 @@ def test_key_values_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert "never-shown" not in said.out
 
 
+STEERING = {"corsPolicy": {"allowOrigins": [{"regex": "https://a\x1b\u202e"}]}}
+
+
+@pytest.mark.parametrize("config", [STEERING], indirect=True, ids=["escapes"])
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_is_not_steered_by_a_policy(
+    terminal: bool,
+    config: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A shell gets the variables as they are, a terminal only what it can print."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    printed = rendered(config, "env", capsys)
+    shown = r"\x1b\u202e" if terminal else "\x1b\u202e"
+    assert printed == f"MESHCORS_ALLOW_ORIGINS='regex:https://a{shown}'\n"
+
+
 @pytest.mark.parametrize(
     ("flags", "line"),
     [

@@ -28,7 +28,8 @@ def unified_diff(before: str | None, after: str, name: str) -> str:
     groups = list(_Matcher(old, new).get_grouped_opcodes())
     if not groups:
         return ""
-    lines = [f"--- {'/dev/null' if before is None else name}\n", f"+++ {name}\n"]
+    label = _label(name)
+    lines = [f"--- {'/dev/null' if before is None else label}\n", f"+++ {label}\n"]
     for group in groups:
         (_, old_start, _, new_start, _), (_, _, old_end, _, new_end) = group[0], group[-1]
         ranges = f"-{_range(old_start, old_end)} +{_range(new_start, new_end)}"
@@ -43,6 +44,23 @@ def unified_diff(before: str | None, after: str, name: str) -> str:
         line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
     )
     return "".join(ended)
+
+
+def _label(name: str) -> str:
+    """Return a file's name as git and ``patch`` read it.
+
+    A name with characters that are not printable is quoted as in C, and a tab ends one with spaces.
+    """
+    if name.isprintable() and not name.startswith('"'):
+        return f"{name}\t" if " " in name else name
+    found = name.encode(errors="surrogateescape")
+    return f'"{"".join(map(_quoted, found))}"'
+
+
+def _quoted(byte: int) -> str:
+    if chr(byte) in '"\\':
+        return f"\\{chr(byte)}"
+    return chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}"
 
 
 def _range(start: int, end: int) -> str:

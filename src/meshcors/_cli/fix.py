@@ -11,6 +11,7 @@ import click
 from meshcors._cli import options
 from meshcors._cli.diff import unified_diff
 from meshcors._cli.files import decoded, read_bytes, write
+from meshcors._cli.output import print_text
 from meshcors._policy.origins import OriginError
 from meshcors._policy.wording import printable
 from meshcors.mesh._analysis.origin_match import origin_match
@@ -109,8 +110,7 @@ def command(
     elif writing:
         click.echo(f"{printable(target)}: written")
     else:
-        # As bytes: the diff has to fit the file, whatever the terminal's encoding is.
-        click.echo(diff.encode(), nl=False)
+        print_text(diff)
     for note in notes:
         click.echo(f"note: {printable(note)}", err=True)
     return 0

@@ -11,6 +11,7 @@ import click
 
 from meshcors._cli import options
 from meshcors._cli.files import policy_unreadable
+from meshcors._cli.output import print_text
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.warning import PolicyWarning
 from meshcors.config import rules_from_file, to_document, to_environment
@@ -77,7 +78,7 @@ def command(
         click.echo(f"note: {warning}", err=True)
     if any(rule.policy.key and rule.policy.key.values is not None for rule in rules.rules):
         click.echo("note: the key's values are left out", err=True)
-    click.echo(text, nl=False)
+    print_text(text)
 
 
 def _render(

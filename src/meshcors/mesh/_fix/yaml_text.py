@@ -86,7 +86,9 @@ def _fits(value: Any, line: str, style: Style) -> bool:
 def _scalar(value: Any, json_style: bool) -> str:
     if isinstance(value, str) and not json_style and _is_plain(value):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    written = json.dumps(value, ensure_ascii=False)
+    # YAML takes some invisible characters for line breaks, and some could steer a terminal.
+    return "".join(c if c.isprintable() or c > "\uffff" else f"\\u{ord(c):04x}" for c in written)
 
 
 def _is_plain(text: str) -> bool:
