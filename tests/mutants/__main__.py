@@ -34,13 +34,20 @@ SUITES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "preflight": (_files("engine"), _files("regressions"), (_VECTORS, "-k", "[engine")),
     "key_check": (_files("key_check"), _files("engine")),
     "rules": (_files("rules"), _files("regressions", "rulefile")),
+    "rule_map": (_files("rules"), _files("regressions", "rulefile")),
+    "coverage": (_files("rules"), _files("rulefile")),
     "rule_engine": (_files("rules"), _files("app")),
     "answers": (_files("engine"), _files("app", "asgi")),
     "paths": (_files("paths", "root_path"), _files("engine", "rules")),
     "headers": (_files("headers"), _files("engine", "asgi", "wsgi")),
     "fields": (_files("headers"), _files("engine", "asgi", "wsgi")),
+    "hosts": (_files("origins", "rules"), _files("policy", "regressions")),
     "origins": (_files("origins"), _files("policy")),
+    "origin_set": (_files("origins"), _files("policy")),
+    "regex": (_files("origins"), _files("policy")),
     "policy": (_files("policy", "problems"), _files("engine", "secrets", "config")),
+    "option_values": (_files("policy", "problems"), _files("engine", "secrets", "config")),
+    "origin_checks": (_files("policy", "problems"), _files("strangers", "config")),
     "header_key": (_files("policy", "problems"), _files("secrets", "config", "engine")),
     "asgi": (
         _files("asgi"),
@@ -50,14 +57,15 @@ SUITES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "wsgi": (_files("wsgi"), _files("app", "rules", "regressions", "config"), _files("exceptions")),
 }
 
-_POLICY: Final = {"rules", "paths", "headers", "origins", "policy", "header_key"}
+_DECISION: Final = {"engine", "preflight", "key_check", "rule_engine", "answers", "fields"}
+_ADAPTERS: Final = {"asgi": "meshcors.asgi._middleware", "wsgi": "meshcors.wsgi"}
 
 
 def _module(name: str) -> str:
     """Return the whole name of one of the modules in `SUITES`."""
-    if name in {"asgi", "wsgi"}:
-        return "meshcors.wsgi" if name == "wsgi" else "meshcors.asgi._middleware"
-    return f"meshcors.{'_policy' if name in _POLICY else '_decision'}.{name}"
+    if name in _ADAPTERS:
+        return _ADAPTERS[name]
+    return f"meshcors.{'_decision' if name in _DECISION else '_policy'}.{name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Finds out who called the middleware, by looking at the stack. Never done for successful requests.
+"""Who called an adapter, read from the call stack: a server, or a layer that answers exceptions.
 
-Doubt fails closed: any unknown code between the middleware and a known server may be a layer that
-answers exceptions.
+The stack is read when an exception has been raised or a policy is invalid, never for a request that
+goes well. If in doubt, unknown code between an adapter and the server counts as such a layer.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, Final
 
 _ASGI_PARAMETERS: Final = ("scope", "receive", "send")
 
-# Modules and packages outside an app that never answer exceptions: wrappers of servers, routers,
-# and instrumentation.
+# Modules and packages that let every exception pass: what servers put around an app, routers, and
+# instrumentation that only observes.
 _TRANSPARENT: Final = (
     *("fastapi.applications", "flask.app", "quart.app"),
     *("starlette.applications", "starlette.routing"),
@@ -24,22 +24,22 @@ _TRANSPARENT: Final = (
     *("uvicorn.middleware", "waitress.proxy_headers", "werkzeug.middleware", "wsgiref.validate"),
     *("opentelemetry", "sentry_sdk"),
 )
-# Servers, and clients that act as one: they log an exception and answer it with a bare 500.
+# Servers, and test clients in place of one: they log an exception and answer it with a bare 500.
 _SERVERS: Final = (
     *("granian", "gunicorn", "hypercorn", "uvicorn", "waitress", "wsgiref"),
     *("werkzeug.serving", "werkzeug.test", "starlette.testclient", "httpx", "httpx2"),
 )
-# Servers that run an app in a task of its own, recognized by the `send` that they pass.
+# Servers that run an app as a task of its own; they are known by the `send` that they pass.
 _TASK_MAKERS: Final = ("daphne", "starlette.testclient")
 _OURS: Final = ("meshcors.asgi._middleware", "meshcors.wsgi")
-# The outermost frames of a task: no app is called from outside of these.
+# Event loops: what is outside of them on the stack called no app.
 _LOOPS: Final = ("anyio", "asyncio")
 
 
 def serves_now() -> bool:
-    """Return whether an ASGI app is being called further out on this stack.
+    """Tell whether an ASGI app is being called further out on this stack.
 
-    So it is where a framework creates its middleware on the first call, as Starlette does.
+    So it is where a framework makes its middleware with the first call, as Starlette does.
     """
     for frame in _outward(inspect.currentframe()):
         code = frame.f_code
@@ -50,9 +50,9 @@ def serves_now() -> bool:
 
 
 def has_asgi_layer(send: Any) -> bool:
-    """Return whether a layer outside the calling ASGI app may answer its exceptions.
+    """Tell whether a layer outside the calling ASGI app may answer an exception.
 
-    `send` is the callable that the app was called with.
+    `send` is what that app was called with.
     """
     nearest = next(_layers(inspect.currentframe()), None)
     if nearest is None or _is_in(_module_of(nearest), _LOOPS):
@@ -61,14 +61,14 @@ def has_asgi_layer(send: Any) -> bool:
 
 
 def is_sent_by(package: str, send: Any) -> bool:
-    """Return whether `send` is a function of `package` or its submodules."""
+    """Tell whether `send` is a function or method from `package`."""
     return _is_in(_made_by(send), (package,))
 
 
 def has_wsgi_layer() -> bool:
-    """Return whether a layer outside the calling WSGI app may answer its exceptions.
+    """Tell whether a layer outside the calling WSGI app may answer an exception.
 
-    A server that is not written in Python, such as uWSGI, is not on the stack.
+    There is none under a server that is not written in Python, such as uWSGI.
     """
     nearest = next(_layers(inspect.currentframe()), None)
     return nearest is not None and not _is_in(_module_of(nearest), _SERVERS)
@@ -79,10 +79,10 @@ def _module_of(frame: FrameType) -> str:
 
 
 def _layers(frame: FrameType | None) -> Iterator[FrameType]:
-    """Yield the frames outside the app that called `frame` which may answer its exceptions."""
+    """Yield the frames outside the app that called the function of `frame`, and may answer."""
     for outer in islice(_outward(frame), 2, None):
         module = _module_of(outer)
-        # Another of our middlewares that does not handle this request never answers.
+        # MeshCORS only passes exceptions of requests that its rules do not cover.
         passes = module in _OURS and outer.f_locals.get("decision") is None
         if not passes and not _is_in(module, _TRANSPARENT):
             yield outer
@@ -95,7 +95,7 @@ def _outward(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def _made_by(function: Any) -> str:
-    """Return the name of the module that defines a function or method."""
+    """Return the name of the module in which a function or method is defined."""
     while isinstance(function, partial):
         function = function.func
     return str(getattr(function, "__module__", ""))

@@ -1,4 +1,7 @@
-"""What a service with the middleware would answer: for tools, without a server and an app."""
+"""What a service inside the middleware would answer, without a server or an app.
+
+The tools that judge answers use it: `meshcors explain`, and the pod's admin page.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from meshcors._decision.answers import Answer, Fields, Proceed
 from meshcors._decision.fields import BYTES
 
 
-class AnyEngine(Protocol):
-    """An engine that answers everything itself, or lets the app answer."""
+class Decider(Protocol):
+    """An engine of a policy, or of rules that refuse what they do not cover."""
 
     def decide(self, method: str, path: str, fields: Mapping[bytes, bytes]) -> Answer | Proceed:
         """Decide an HTTP request; see `Engine.decide`."""
@@ -18,11 +21,12 @@ class AnyEngine(Protocol):
 
 
 def simulate(
-    engine: AnyEngine, method: str, path: str, fields: Iterable[tuple[str, str]]
+    engine: Decider, method: str, path: str, fields: Iterable[tuple[str, str]]
 ) -> tuple[int, Fields]:
-    """Return the status and the fields of the answer to a request with these `fields` (lower case).
+    """Return the status and the fields of the answer to a request with these `fields`.
 
-    If `engine` lets the app answer, that is a 200 without fields of its own.
+    Names are in lower case. Where `engine` lets the app answer, it is taken to answer 200 without
+    fields of its own.
     """
     decision = engine.decide(method, path, dict(BYTES.fields(fields)))
     if isinstance(decision, Answer):
