@@ -10,7 +10,7 @@ import pytest
 from meshcors import browser
 from meshcors._cli import run
 from meshcors.mesh import Gateway
-from meshcors.mesh._analysis.page_call import travel
+from meshcors.mesh._analysis.page_call import trace_call
 
 DATA = Path(__file__).parent / "data"
 ORIGINAL = DATA / "virtualservice_original.yaml"
@@ -227,7 +227,7 @@ def test_a_document_of_several_files(
 
 def test_no_origin_is_sent_where_a_browser_sends_none() -> None:
     call = browser.Request("https://api.example", "https://api.example/x?y=1")
-    journey = travel(Gateway.from_yaml(ORIGINAL.read_text()), call)
-    assert journey.preflight is None
-    assert journey.request.sent.headers == ()
-    assert journey.request.sent.path == "/x?y=1"
+    page_call = trace_call(Gateway.from_yaml(ORIGINAL.read_text()), call)
+    assert page_call.preflight is None
+    assert page_call.request.sent.headers == ()
+    assert page_call.request.sent.path == "/x?y=1"

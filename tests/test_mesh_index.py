@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from meshcors import mesh
 from meshcors.mesh import DocumentError, Gateway, GatewayRequest
 from meshcors.mesh import _fix as fixing
-from meshcors.mesh._analysis import subject
+from meshcors.mesh._analysis import mesh_documents
 from meshcors.mesh._documents import reading
 from meshcors.mesh._documents.checks import covered_hosts
 from meshcors.mesh._documents.source import parse
@@ -193,7 +193,7 @@ def test_hosts_that_route_alike_stand_for_one_another(seed: int) -> None:
 
     found = outcome()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(subject, "_representatives", every_domain)
+        patch.setattr(mesh_documents, "representatives", every_domain)
         assert outcome() == found
 
 

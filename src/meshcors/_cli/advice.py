@@ -1,4 +1,4 @@
-"""The mend for a journey that does not end well: what to change, and where."""
+"""The mend for a page_call that does not end well: what to change, and where."""
 
 from __future__ import annotations
 
@@ -8,37 +8,39 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from meshcors.mesh._analysis.page_call import Journey, Leg
+    from meshcors.mesh._analysis.page_call import Exchange, PageCall
 
 
-def advice(journey: Journey, files: Sequence[str]) -> list[str]:
+def advice(page_call: PageCall, files: Sequence[str]) -> list[str]:
     """Return the lines of the mend; none for a call that is allowed."""
-    leg = journey.decisive
-    if leg.outcome == "allowed":
+    exchange = page_call.decisive
+    if exchange.outcome == "allowed":
         return []
-    if leg.answer.kind == "forward":
-        return _service_must_answer(journey, leg)
-    if leg.answer.kind == "cors":
-        return [_policy_must_say(journey, leg)]
-    if leg.step == "preflight":
-        return _preflight_must_arrive(journey, leg, files)
+    if exchange.answer.kind == "forward":
+        return _service_must_answer(page_call, exchange)
+    if exchange.answer.kind == "cors":
+        return [_policy_must_say(page_call, exchange)]
+    if exchange.step == "preflight":
+        return _preflight_must_arrive(page_call, exchange, files)
     return [
         "the page cannot read this answer. Send what no rule takes to the pod, as the last rule:",
         "its answer is readable.",
     ]
 
 
-def _preflight_must_arrive(journey: Journey, leg: Leg, files: Sequence[str]) -> list[str]:
-    origins = f" --allow-origin {journey.call.origin}" if _is_open(journey) else ""
+def _preflight_must_arrive(
+    page_call: PageCall, exchange: Exchange, files: Sequence[str]
+) -> list[str]:
+    origins = f" --allow-origin {page_call.call.origin}" if _is_open(page_call) else ""
     fix = [
         f"meshcors fix {shlex.quote(files[0])} --with pod --pod HOST:PORT{origins}",
         "or, without a pod: --with mesh",
     ]
-    if leg.answer.kind != "no_route":
+    if exchange.answer.kind != "no_route":
         return ["put a rule that takes preflights before this one:", *fix]
-    if journey.request.answer.kind == "no_route":
+    if page_call.request.answer.kind == "no_route":
         return ["no rule takes this host and path at all: look at --host and --path first."]
-    carried = [name for name, _ in journey.call.headers if _wanted_by_a_rule(name, leg)]
+    carried = [name for name, _ in page_call.call.headers if _wanted_by_a_rule(name, exchange)]
     if not carried:
         return ["put a rule that takes preflights first:", *fix]
     return [
@@ -49,17 +51,17 @@ def _preflight_must_arrive(journey: Journey, leg: Leg, files: Sequence[str]) -> 
     ]
 
 
-def _wanted_by_a_rule(name: str, leg: Leg) -> bool:
+def _wanted_by_a_rule(name: str, exchange: Exchange) -> bool:
     return any(
         mismatch.field == f"headers.{name}"
-        for step in leg.answer.trail
+        for step in exchange.answer.trail
         for mismatch in step.mismatches
     )
 
 
-def _is_open(journey: Journey) -> bool:
+def _is_open(page_call: PageCall) -> bool:
     """Tell whether the call's own rule lets every site in with credentials: fix will ask."""
-    route = journey.request.answer.route
+    route = page_call.request.answer.route
     policy = route.source.cors_policy if route else None
     return (
         policy is not None
@@ -68,22 +70,22 @@ def _is_open(journey: Journey) -> bool:
     )
 
 
-def _policy_must_say(journey: Journey, leg: Leg) -> str:
-    where = f"corsPolicy of {leg.answer.rule} ({leg.answer.place})"
-    code, field = leg.verdict.code, leg.verdict.field
+def _policy_must_say(page_call: PageCall, exchange: Exchange) -> str:
+    where = f"corsPolicy of {exchange.answer.rule} ({exchange.answer.place})"
+    code, field = exchange.verdict.code, exchange.verdict.field
     if code == "header_not_allowed":
         return f"add {field} to allowHeaders in the {where}."
     if code == "method_not_allowed":
         return f"add {field} to allowMethods in the {where}."
     if code in {"acac_not_true", "acao_wildcard_with_credentials"}:
         return f"name the origins and set allowCredentials: true in the {where}."
-    return f"add {{exact: {journey.call.origin}}} to allowOrigins in the {where}."
+    return f"add {{exact: {page_call.call.origin}}} to allowOrigins in the {where}."
 
 
-def _service_must_answer(journey: Journey, leg: Leg) -> list[str]:
-    service = leg.answer.destination
-    origin = journey.call.origin
-    if leg.step == "preflight":
+def _service_must_answer(page_call: PageCall, exchange: Exchange) -> list[str]:
+    service = exchange.answer.destination
+    origin = page_call.call.origin
+    if exchange.step == "preflight":
         return [
             f"{service} must answer the OPTIONS request itself, with",
             f"access-control-allow-origin: {origin} and what the call needs. Run it with",

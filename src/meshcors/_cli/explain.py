@@ -16,7 +16,7 @@ from meshcors._policy.errors import PolicyError
 from meshcors._policy.origins import OriginError
 from meshcors._policy.wording import printable
 from meshcors.mesh import Gateway, GatewayRequest, read_documents
-from meshcors.mesh._analysis.page_call import Journey, Leg, travel
+from meshcors.mesh._analysis.page_call import Exchange, PageCall, trace_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,20 +79,20 @@ def command(
             raise ValueError(f"--path {path}: a path begins with /")
         pairs = [_header(text) for text in headers]
         call = browser.Request(origin, url, method, pairs, "include" if credentials else "omit")
-        journey = travel(mesh, call, None if config is None else _service(config))
+        page_call = trace_call(mesh, call, None if config is None else _service(config))
     except OriginError as error:
         raise click.UsageError(f"--origin {origin}: {error.hint}") from None
     except PolicyError as error:
         raise policy_unreadable(error) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    hint = advice(journey, files)
+    hint = advice(page_call, files)
     if form == "json":
-        click.echo(json.dumps(_data(journey, hint), indent=2))
+        click.echo(json.dumps(_data(page_call, hint), indent=2))
     else:
-        for line in narrate(journey, hint):
+        for line in narrate(page_call, hint):
             click.echo(printable(line))
-    return int(journey.outcome == "blocked")
+    return int(page_call.outcome == "blocked")
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -125,25 +125,25 @@ def _service(config: str) -> Service:
     return answer
 
 
-def _data(journey: Journey, hint: Iterable[str]) -> dict[str, object]:
-    decisive = journey.decisive
+def _data(page_call: PageCall, hint: Iterable[str]) -> dict[str, object]:
+    decisive = page_call.decisive
     return {
-        "verdict": journey.outcome,
+        "verdict": page_call.outcome,
         "code": decisive.verdict.code,
         "step": decisive.step,
         "field": decisive.verdict.field,
         "messages": dict(decisive.verdict.messages),
         "hint": list(hint),
-        "steps": [_leg(leg) for leg in journey.legs],
+        "steps": [_exchange(exchange) for exchange in page_call.exchanges],
     }
 
 
-def _leg(leg: Leg) -> dict[str, object]:
-    sent, answer = leg.sent, leg.answer
+def _exchange(exchange: Exchange) -> dict[str, object]:
+    sent, answer = exchange.sent, exchange.answer
     return {
-        "step": leg.step,
-        "verdict": leg.outcome,
-        "code": leg.verdict.code,
+        "step": exchange.step,
+        "verdict": exchange.outcome,
+        "code": exchange.verdict.code,
         "request": {
             "method": sent.method,
             "host": sent.host,

@@ -133,7 +133,7 @@ def _notes(result: FixResult, wish: FixOptions, file: str) -> Iterator[str]:
     if named and wish.origins and not any(value in result.text for _, value in wish.origins):
         yield f"{file} says already which origins it allows: --allow-origin changes nothing"
     for need in result.needs:
-        if any(each.route.source.cors_policy is None for each in need.journeys):
+        if any(each.route.source.cors_policy is None for each in need.calls):
             yield f"{need.service.label}: without corsPolicy a rule leaves CORS to its service"
     left = sum(finding.rule.severity == "error" for finding in findings_in(result.after))
     if left:

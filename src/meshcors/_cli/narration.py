@@ -1,4 +1,4 @@
-"""A journey told to people: each step, each rule that was tried, the verdict, the hint.
+"""A page_call told to people: each step, each rule that was tried, the verdict, the hint.
 
 No value of a header that may carry a key is told, be it the call's or a rule's.
 """
@@ -13,7 +13,7 @@ from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from meshcors.mesh._analysis.page_call import Journey, Leg
+    from meshcors.mesh._analysis.page_call import Exchange, PageCall
     from meshcors.mesh._routing.gateway import GatewayAnswer, Step
     from meshcors.mesh._routing.matching import Mismatch
 
@@ -23,13 +23,13 @@ _QUOTED: Final = re.compile('".*"', re.DOTALL)
 _CONSOLES: Final = {"chromium": "Chromium", "firefox": "Firefox"}
 
 
-def narrate(journey: Journey, hint: Iterable[str]) -> Iterator[str]:
+def narrate(page_call: PageCall, hint: Iterable[str]) -> Iterator[str]:
     """Yield the lines of the story."""
-    call = journey.call
+    call = page_call.call
     cookies = ", with credentials" if call.credentials == "include" else ""
     yield f"A page of {call.origin} calls {call.method} {call.url}{cookies}"
     yield ""
-    preflight = journey.preflight
+    preflight = page_call.preflight
     if preflight is None:
         why = "it calls its own origin" if call.is_same_origin else "method and headers are safe"
         yield f"1. The browser sends no preflight: {why}."
@@ -44,25 +44,25 @@ def narrate(journey: Journey, hint: Iterable[str]) -> Iterator[str]:
         else:
             yield "2. Then it sends the request."
     sent = preflight is None or preflight.outcome != "blocked"
-    yield from _tell(journey.request, judged=sent)
+    yield from _tell(page_call.request, judged=sent)
     yield ""
-    yield from _end(journey)
+    yield from _end(page_call)
     for number, line in enumerate(hint):
         yield f"{'Fix: ' if number == 0 else '     '}{line}"
 
 
-def _tell(leg: Leg, *, judged: bool = True) -> Iterator[str]:
-    sent = leg.sent
+def _tell(exchange: Exchange, *, judged: bool = True) -> Iterator[str]:
+    sent = exchange.sent
     yield f"     {sent.method} {sent.path}"
     yield f"     host: {sent.host}"
     for name, value in sent.headers:
         yield f"     {name}: {shown_value(name, value)}"
-    for step in leg.answer.trail:
+    for step in exchange.answer.trail:
         yield f"   {_tried(step)}"
-    yield f"   {_who_answers(leg.answer)}"
-    for name, value in leg.answer.headers:
+    yield f"   {_who_answers(exchange.answer)}"
+    for name, value in exchange.answer.headers:
         yield f"     {name}: {value}"
-    if judged and leg.outcome == "allowed":
+    if judged and exchange.outcome == "allowed":
         yield "   The browser is content."
 
 
@@ -109,16 +109,16 @@ def _who_answers(answer: GatewayAnswer) -> str:
     return f"{who}: {answer.status}."
 
 
-def _end(journey: Journey) -> Iterator[str]:
-    leg = journey.decisive
-    if journey.outcome == "allowed":
+def _end(page_call: PageCall) -> Iterator[str]:
+    exchange = page_call.decisive
+    if page_call.outcome == "allowed":
         yield "The script may read the answer."
         return
-    answerer = "the preflight" if leg.step == "preflight" else "the request"
-    if journey.outcome == "depends":
-        yield f"It depends on what {leg.answer.destination} answers to {answerer}."
+    answerer = "the preflight" if exchange.step == "preflight" else "the request"
+    if page_call.outcome == "depends":
+        yield f"It depends on what {exchange.answer.destination} answers to {answerer}."
         yield "If it says nothing of CORS, the browser blocks the call:"
     else:
-        yield f"The browser blocks the call: {leg.verdict.code}, in the answer to {answerer}."
-    for engine, text in leg.verdict.messages.items():
+        yield f"The browser blocks the call: {exchange.verdict.code}, in the answer to {answerer}."
+    for engine, text in exchange.verdict.messages.items():
         yield f"  {_CONSOLES[engine]}: {text}"

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._analysis.origin_match import OriginMatch
-from meshcors.mesh._analysis.subject import Subject
 from meshcors.mesh._documents.model import StringMatch
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 from meshcors.mesh._documents.reading import read_objects, read_roots
@@ -36,7 +36,7 @@ class FixResult:
 
     text: str
     needs: tuple[Need, ...]
-    after: Subject
+    after: MeshDocuments
 
 
 def fix(text: str, file: str, wish: FixOptions) -> FixResult:
@@ -93,17 +93,17 @@ def separate(text: str, file: str, wish: FixOptions) -> FixResult:
     name = f"{file} (second)"
     second = read_objects(made, name).checked()
     texts = {name: made, file: text}
-    both = Subject((*second.documents, *subject.documents), subject.others, texts)
+    both = MeshDocuments((*second.documents, *subject.documents), subject.others, texts)
     left = needs(both)
     if left:
-        journey = left[0].journeys[0]
-        taker = journey.answer.rule or "no rule"
+        call = left[0].calls[0]
+        taker = call.preflight_answer.rule or "no rule"
         reason = f"{taker} takes preflights before another VirtualService can"
-        raise _cannot(journey.route.place, reason)
+        raise _cannot(call.route.place, reason)
     return FixResult(made, tuple(wanting), both)
 
 
-def _subject(roots: list[Any], text: str, file: str) -> Subject:
+def _subject(roots: list[Any], text: str, file: str) -> MeshDocuments:
     read = read_roots(roots, file).checked()
     if not any(document.kind == "VirtualService" for document in read.documents):
         message = "no VirtualService in this file"
@@ -116,10 +116,10 @@ def _subject(roots: list[Any], text: str, file: str) -> Subject:
                 )
             ]
         )
-    return Subject(read.documents, read.others, {file: text})
+    return MeshDocuments(read.documents, read.others, {file: text})
 
 
-def _refuse_star(subject: Subject, wish: FixOptions) -> None:
+def _refuse_star(subject: MeshDocuments, wish: FixOptions) -> None:
     """Refuse ``--allow-origin '*'`` where a rule allows credentials."""
     for at in subject.policies:
         for kind, value in wish.origins:
@@ -136,7 +136,7 @@ def _own_rules(need: Need) -> Any:
     return spec
 
 
-def _open_origins(subject: Subject) -> Iterator[tuple[Place, Any, int]]:
+def _open_origins(subject: MeshDocuments) -> Iterator[tuple[Place, Any, int]]:
     """Yield the place, the list's node and the number of each ``*`` with credentials.
 
     From the last to the first of a list: one that is replaced by several moves those behind it.
@@ -165,7 +165,7 @@ def _ways(choices: list[list[Edit]]) -> Iterator[list[Edit]]:
         yield [ways[-1] for ways in choices]
 
 
-def _read_again(text: str, file: str, meant: list[Any]) -> Subject | None:
+def _read_again(text: str, file: str, meant: list[Any]) -> MeshDocuments | None:
     """Read the mended text; None where it does not say what is meant, in every document."""
     try:
         roots = parse(text, file)
@@ -179,8 +179,8 @@ def _read_again(text: str, file: str, meant: list[Any]) -> Subject | None:
 def _refuse_lost(before: list[Need], after: list[Need]) -> None:
     for need in after:
         was = next((it for it in before if it.service.label == need.service.label), need)
-        taker = need.journeys[0].answer.rule or "no rule"
-        place = was.journeys[0].route.place
+        taker = need.calls[0].preflight_answer.rule or "no rule"
+        place = was.calls[0].route.place
         raise _cannot(place, f"{taker} would still take its preflights")
 
 

@@ -17,8 +17,9 @@ from meshcors.mesh._fix.nodes import child, plain
 from meshcors.mesh._routing.cors_filter import REQUEST_METHOD
 
 if TYPE_CHECKING:
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._analysis.origin_match import OriginMatch
-    from meshcors.mesh._analysis.subject import Journey, Subject
+    from meshcors.mesh._analysis.routed_call import RoutedCall
     from meshcors.mesh._documents.model import CorsPolicy, HttpRule, VirtualService
 
 Responder: TypeAlias = Literal["pod", "mesh", "both"]
@@ -44,22 +45,22 @@ class Need:
     """A VirtualService some of whose calls a browser cannot make, and those calls."""
 
     service: VirtualService
-    journeys: tuple[Journey, ...]
+    calls: tuple[RoutedCall, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         """The headers by which its services are picked."""
-        return tuple(dict.fromkeys(name for each in self.journeys for name in each.names))
+        return tuple(dict.fromkeys(name for each in self.calls for name in each.names))
 
     @property
     def policies(self) -> tuple[CorsPolicy, ...]:
         """What the rules of those calls allow; else what any rule of the document does."""
-        rules = {id(each.route.source): each.route.source for each in self.journeys}.values()
+        rules = {id(each.route.source): each.route.source for each in self.calls}.values()
         own = tuple(rule.cors_policy for rule in rules if rule.cors_policy)
         return own or tuple(rule.cors_policy for rule in self.service.http if rule.cors_policy)
 
 
-def needs(subject: Subject) -> list[Need]:
+def needs(subject: MeshDocuments) -> list[Need]:
     """Return the VirtualServices that need a rule for preflights."""
     found: list[Need] = []
     for service in subject.documents:
@@ -69,24 +70,19 @@ def needs(subject: Subject) -> list[Need]:
         # browsers call gateways; a sidecar's rules matter where somebody thought of CORS
         if not has_policy and service.gateways == (MESH,):
             continue
-        fates = {"nowhere", "refused", "elsewhere"} if has_policy else {"nowhere", "refused"}
         lost = tuple(
-            journey
-            for journey in subject.journeys_from(service)
-            if journey.fate in fates and _asks(journey)
+            call
+            for call in subject.calls_of_document(service)
+            if (call.is_misrouted if has_policy else call.is_unanswered) and _asks(call)
         )
         if lost:
             found.append(Need(service, lost))
     return found
 
 
-def _asks(journey: Journey) -> bool:
+def _asks(routed: RoutedCall) -> bool:
     """Tell whether a browser sends a preflight before this call."""
-    policy = journey.route.source.cors_policy
-    if journey.route.source.redirect or journey.route.source.direct_response:
-        return False
-    simple = journey.call.method in {"GET", "HEAD"}
-    return bool(journey.names) or (policy is not None and not (simple and not policy.allow_headers))
+    return routed.route.is_forward and routed.has_preflight
 
 
 def preflight_rule(need: Need, wish: FixOptions) -> dict[str, Any]:
@@ -98,7 +94,7 @@ def preflight_rule(need: Need, wish: FixOptions) -> dict[str, Any]:
     if wish.way != "pod":
         rule["corsPolicy"] = cors_policy(need, wish)
     if wish.way == "mesh":
-        first = _node(need.service, need.journeys[0].route.source)
+        first = _node(need.service, need.calls[0].route.source)
         rule["route"] = [{"destination": plain(child(first, "route", 0, "destination"))}]
     else:
         host, port = wish.pod
@@ -110,7 +106,7 @@ def cors_policy(need: Need, wish: FixOptions) -> dict[str, Any]:
     """Return the corsPolicy by which Envoy answers the preflights of these calls."""
     policies = need.policies
     methods = [method for policy in policies for method in policy.allow_methods]
-    methods += [each.call.method for each in need.journeys]
+    methods += [each.call.method for each in need.calls]
     headers = [name.lower() for policy in policies for name in policy.allow_headers]
     headers += [*([] if policies else ["content-type"]), *need.names]
     made: dict[str, Any] = {
@@ -203,8 +199,8 @@ def _matches(need: Need) -> list[dict[str, Any]]:
         for number, match in reversed(list(enumerate(rule.match)))
     }
     found: dict[str, dict[str, Any]] = {}
-    for journey in need.journeys:
-        at, number = numbers.get((id(journey.route.source), journey.route.place), (None, 0))
+    for call in need.calls:
+        at, number = numbers.get((id(call.route.source), call.route.place), (None, 0))
         node = None if at is None else child(need.service.node, "spec", "http", at, "match", number)
         written = {name: child(node, name) for name in _SHARED}
         shared = {name: plain(value) for name, value in written.items() if value is not None}

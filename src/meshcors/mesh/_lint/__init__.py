@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from meshcors.mesh._analysis.subject import Subject
+from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_objects
 from meshcors.mesh._documents.source import lines_of
@@ -48,12 +48,12 @@ def lint(texts: Mapping[str, str], rules: Iterable[LintRule] = RULES) -> list[Di
         documents += read.documents
         others += read.others
         refused += read.problems
-    subject = Subject(tuple(documents), tuple(others), dict(texts))
-    return findings_in(subject, rules, map(_refused, refused))
+    mesh = MeshDocuments(tuple(documents), tuple(others), dict(texts))
+    return findings_in(mesh, rules, map(_refused, refused))
 
 
 def findings_in(
-    subject: Subject, rules: Iterable[LintRule] = RULES, before: Iterable[Diagnostic] = ()
+    mesh: MeshDocuments, rules: Iterable[LintRule] = RULES, before: Iterable[Diagnostic] = ()
 ) -> list[Diagnostic]:
     """Return what ``rules`` find in files that are read, with what was found ``before``.
 
@@ -62,9 +62,9 @@ def findings_in(
     chosen = {rule.id: rule for rule in rules}
     found = set(before)
     for rule in chosen.values():
-        hits = rule.check(subject) if rule.check else ()
+        hits = rule.check(mesh) if rule.check else ()
         found.update(Diagnostic(rule, hit.place, hit.reason, hit.hint) for hit in hits)
-    ignored = {file: _ignored(text) for file, text in subject.texts.items()}
+    ignored = {file: _ignored(text) for file, text in mesh.texts.items()}
     kept = (
         finding
         for finding in found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from meshcors.mesh._analysis.subject import Subject
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.problems import Place
 
 # An error breaks browsers or lets strangers in, a warning may, a note has no effect.
@@ -38,7 +38,7 @@ class LintRule:
     severity: Severity
     name: str
     title: str
-    check: Callable[[Subject], Iterator[Finding]] | None = None
+    check: Callable[[MeshDocuments], Iterator[Finding]] | None = None
 
     @property
     def docs(self) -> str:

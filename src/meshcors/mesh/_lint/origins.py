@@ -15,17 +15,18 @@ from meshcors.mesh._routing.matching import compiled
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcors.mesh._analysis.subject import PolicyAt, Subject
+    from meshcors.mesh._analysis.located_policy import LocatedPolicy
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.model import StringMatch
 
 _BARE_DOT: Final = re.compile(r"(?<=[A-Za-z0-9_+*?)}])\.(?=[A-Za-z0-9])")
 _ESCAPED: Final = re.compile(r"\\.|\[\^?\]?[^\]]*\]")
 
 
-def star_with_credentials(subject: Subject) -> Iterator[Finding]:
+def star_with_credentials(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a policy that lets any site act as the user."""
-    for at, origin in _origins(subject):
-        if at.policy.allow_credentials and is_open(origin):
+    for located, origin in _origins(mesh):
+        if located.policy.allow_credentials and is_open(origin):
             reason = (
                 "with allowCredentials Envoy echoes whatever origin asks: any site may act as the"
                 " user"
@@ -33,9 +34,9 @@ def star_with_credentials(subject: Subject) -> Iterator[Finding]:
             yield Finding(origin.place, reason, "name the origins: meshcors fix --allow-origin ...")
 
 
-def never_sent(subject: Subject) -> Iterator[Finding]:
+def never_sent(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find an exact origin that no browser sends."""
-    for _, origin in _origins(subject):
+    for _, origin in _origins(mesh):
         if origin.kind != "exact" or origin.value in {"*", "null"}:
             continue
         hint = _why_never_sent(origin.value)
@@ -44,9 +45,9 @@ def never_sent(subject: Subject) -> Iterator[Finding]:
             yield Finding(origin.place, reason, hint)
 
 
-def bare_dots(subject: Subject) -> Iterator[Finding]:
+def bare_dots(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a regex in which a dot of a host name stands for any character."""
-    for _, origin in _origins(subject):
+    for _, origin in _origins(mesh):
         if origin.kind != "regex":
             continue
         blanked = _ESCAPED.sub(lambda found: "_" * len(found[0]), origin.value)
@@ -56,21 +57,21 @@ def bare_dots(subject: Subject) -> Iterator[Finding]:
             yield Finding(origin.place, f"a dot stands for any character{also}", "write \\.")
 
 
-def partial_regexes(subject: Subject) -> Iterator[Finding]:
+def partial_regexes(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a regex written as if it searched: it has to match the whole origin, and cannot."""
-    for _, origin in _origins(subject):
+    for _, origin in _origins(mesh):
         if origin.kind == "regex" and not is_open(origin) and _is_partial(origin):
             reason = "it has to match the whole origin, scheme included, and never does"
             yield Finding(origin.place, reason, "begin it with https://")
 
 
-def stranger_regexes(subject: Subject) -> Iterator[Finding]:
+def stranger_regexes(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a regex that also matches origins of strangers."""
-    for at, origin in _origins(subject):
+    for located, origin in _origins(mesh):
         if origin.kind != "regex" or is_open(origin):
             continue
         lets_in = excess(Regex(origin.value))
-        credentials = at.policy.allow_credentials
+        credentials = located.policy.allow_credentials
         stranger = lets_in.stranger or (lets_in.neighbor if credentials else "")
         if stranger:
             reason = f"it also allows {stranger}"
@@ -83,9 +84,9 @@ def stranger_regexes(subject: Subject) -> Iterator[Finding]:
             yield Finding(origin.place, reason, "write the origins out, or a simpler expression")
 
 
-def prefixes(subject: Subject) -> Iterator[Finding]:
+def prefixes(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a prefix of origins that a stranger's host name can go on from."""
-    for _, origin in _origins(subject):
+    for _, origin in _origins(mesh):
         # behind a port's colon only digits can follow
         if origin.kind == "prefix" and not re.search(r"://[^/]+:[0-9]*$", origin.value):
             whole = "://" in origin.value and not origin.value.endswith("//")
@@ -93,11 +94,11 @@ def prefixes(subject: Subject) -> Iterator[Finding]:
             yield Finding(origin.place, f"it also allows {stranger}", "write exact, or a regex")
 
 
-def null_origin(subject: Subject) -> Iterator[Finding]:
+def null_origin(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a policy that allows the origin of every sandboxed frame."""
-    for at in subject.policies:
-        if not any(is_open(origin) for origin in at.policy.allow_origins):
-            for origin in at.policy.allow_origins:
+    for located in mesh.policies:
+        if not any(is_open(origin) for origin in located.policy.allow_origins):
+            for origin in located.policy.allow_origins:
                 if origin.kind == "exact" and origin.value == "null":
                     reason = "null is the origin of every sandboxed frame, on any site"
                     yield Finding(
@@ -105,10 +106,10 @@ def null_origin(subject: Subject) -> Iterator[Finding]:
                     )
 
 
-def insecure_origins(subject: Subject) -> Iterator[Finding]:
+def insecure_origins(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find an http origin that is allowed credentials."""
-    for at, origin in _origins(subject):
-        if origin.kind != "exact" or not at.policy.allow_credentials:
+    for located, origin in _origins(mesh):
+        if origin.kind != "exact" or not located.policy.allow_credentials:
             continue
         try:
             pattern = OriginPattern.parse(origin.value)
@@ -119,11 +120,11 @@ def insecure_origins(subject: Subject) -> Iterator[Finding]:
             yield Finding(origin.place, reason, "use https")
 
 
-def no_origins(subject: Subject) -> Iterator[Finding]:
+def no_origins(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a policy without origins: it refuses every page."""
-    for at in subject.policies:
-        if not at.policy.allow_origins:
-            yield Finding(at.place(), "it allows no origin", "name them under allowOrigins")
+    for located in mesh.policies:
+        if not located.policy.allow_origins:
+            yield Finding(located.place(), "it allows no origin", "name them under allowOrigins")
 
 
 def _is_partial(origin: StringMatch) -> bool:
@@ -135,8 +136,10 @@ def _is_partial(origin: StringMatch) -> bool:
     return not any(compiled(origin.value).fullmatch(each) for each in longer)
 
 
-def _origins(subject: Subject) -> Iterator[tuple[PolicyAt, StringMatch]]:
-    return ((at, origin) for at in subject.policies for origin in at.policy.allow_origins)
+def _origins(mesh: MeshDocuments) -> Iterator[tuple[LocatedPolicy, StringMatch]]:
+    return (
+        (located, origin) for located in mesh.policies for origin in located.policy.allow_origins
+    )
 
 
 def _why_never_sent(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from meshcors.mesh._lint import lists, neighbours, origins, routing
+from meshcors.mesh._lint import lists, origins, other_objects, routing
 from meshcors.mesh._lint.finding import LintRule
 
 WOULD_NOT_LOAD: Final = LintRule(
@@ -83,15 +83,15 @@ RULES: Final = (
     ),
     LintRule(
         "MC019", "warning", "authorization-in-front",
-        "authorization that stops preflights before CORS", neighbours.authorization_in_front,
+        "authorization that stops preflights before CORS", other_objects.authorization_in_front,
     ),
     LintRule(
         "MC020", "warning", "inference-pool",
-        "a corsPolicy on a rule to an InferencePool", neighbours.pool_with_policy,
+        "a corsPolicy on a rule to an InferencePool", other_objects.pool_with_policy,
     ),
     LintRule(
         "MC021", "warning", "owned-elsewhere",
-        "CORS in a VirtualService that a controller writes", neighbours.owned_by_a_controller,
+        "CORS in a VirtualService that a controller writes", other_objects.owned_by_a_controller,
     ),
     LintRule("MC022", "error", "null-origin", "the origin null", origins.null_origin),
     LintRule(

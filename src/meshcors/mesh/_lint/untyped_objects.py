@@ -20,7 +20,7 @@ def items_of(cursor: Cursor | None) -> list[Cursor]:
     return cursor.items() if cursor is not None and cursor.node.id == "sequence" else []
 
 
-def at(cursor: Cursor | None, *path: str) -> Cursor | None:
+def value_at(cursor: Cursor | None, *path: str) -> Cursor | None:
     """Return the value at the end of ``path``."""
     for name in path:
         cursor = fields_of(cursor).get(name)
@@ -34,5 +34,5 @@ def text_of(cursor: Cursor | None) -> str:
 
 def group_and_kind(cursor: Cursor) -> tuple[str, str]:
     """Return an object's API group and kind: ``("security.istio.io", "AuthorizationPolicy")``."""
-    group = text_of(at(cursor, "apiVersion")).rpartition("/")[0]
-    return group, text_of(at(cursor, "kind"))
+    group = text_of(value_at(cursor, "apiVersion")).rpartition("/")[0]
+    return group, text_of(value_at(cursor, "kind"))

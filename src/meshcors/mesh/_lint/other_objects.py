@@ -8,12 +8,18 @@ from meshcors.mesh._documents.cursor import Cursor, Report
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._lint.authorization import fate_of_preflights
 from meshcors.mesh._lint.finding import Finding
-from meshcors.mesh._lint.lenient import at, fields_of, group_and_kind, items_of, text_of
+from meshcors.mesh._lint.untyped_objects import (
+    fields_of,
+    group_and_kind,
+    items_of,
+    text_of,
+    value_at,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcors.mesh._analysis.subject import Subject
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.model import VirtualService
 
 _ASKS: Final = {
@@ -42,27 +48,30 @@ _EXT_AUTHZ: Final = "ext_authz"
 _POOL_SERVICE: Final = "-ip-"
 
 
-def authorization_in_front(subject: Subject) -> Iterator[Finding]:
+def authorization_in_front(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find authorization that denies preflights: it comes before Envoy's cors filter."""
-    if not _answers_preflights(subject):
+    if not _answers_preflights(mesh):
         return
-    namespaces = _namespaces(subject)
-    for other in subject.others:
+    namespaces = _namespaces(mesh)
+    for other in mesh.others:
         group, kind = group_and_kind(other)
         if not _is_in_front(other, namespaces):
             continue
         if (group, kind) == ("security.istio.io", "AuthorizationPolicy"):
-            found = fate_of_preflights(at(other, "spec"))
+            found = fate_of_preflights(value_at(other, "spec"))
             if found is not None:
                 action, cursor = found
                 hint = "let OPTIONS with access-control-request-method pass"
                 reason = f"authorization comes before CORS, and {_ASKS[action]}"
                 yield Finding(cursor.place, reason, hint)
         elif kind == "EnvoyFilter":
-            for patch in items_of(at(other, "spec", "configPatches")):
-                value = at(patch, "patch", "value")
-                named = text_of(at(value, "name")), text_of(at(value, "typed_config", "@type"))
-                context = text_of(at(patch, "match", "context"))
+            for patch in items_of(value_at(other, "spec", "configPatches")):
+                value = value_at(patch, "patch", "value")
+                named = (
+                    text_of(value_at(value, "name")),
+                    text_of(value_at(value, "typed_config", "@type")),
+                )
+                context = text_of(value_at(patch, "match", "context"))
                 if context.startswith("SIDECAR"):
                     continue
                 if any(_EXT_AUTHZ in text for text in named):
@@ -73,35 +82,35 @@ def authorization_in_front(subject: Subject) -> Iterator[Finding]:
 
 def _is_in_front(other: Cursor, namespaces: set[str]) -> bool:
     """Tell whether an object is about the gateway, or about what preflights are sent to."""
-    spec = at(other, "spec")
-    targets = [at(spec, "targetRef"), *items_of(at(spec, "targetRefs"))]
-    kinds = {text_of(at(target, "kind")) for target in targets if target}
+    spec = value_at(other, "spec")
+    targets = [value_at(spec, "targetRef"), *items_of(value_at(spec, "targetRefs"))]
+    kinds = {text_of(value_at(target, "kind")) for target in targets if target}
     labels = {
-        **fields_of(at(spec, "selector", "matchLabels")),
-        **fields_of(at(spec, "workloadSelector", "labels")),
+        **fields_of(value_at(spec, "selector", "matchLabels")),
+        **fields_of(value_at(spec, "workloadSelector", "labels")),
     }
     if kinds or labels:
         named = any("gateway" in f"{name}={text_of(value)}" for name, value in labels.items())
         return named or "Gateway" in kinds
-    return (text_of(at(other, "metadata", "namespace")) or "default") in namespaces
+    return (text_of(value_at(other, "metadata", "namespace")) or "default") in namespaces
 
 
-def _namespaces(subject: Subject) -> set[str]:
+def _namespaces(mesh: MeshDocuments) -> set[str]:
     """Return the namespaces of gateways, as far as is certain, and of preflight pods."""
     found = {_ROOT_NAMESPACE}
-    for document in subject.documents:
+    for document in mesh.documents:
         own = document.namespace
         elsewhere = {name.partition("/")[0] for name in document.gateways if name != MESH}
         found |= elsewhere - {own}
-        if subject.has_preflight_rule(document):
+        if mesh.has_preflight_rule(document):
             found.add(own)
     return found
 
 
-def pool_with_policy(subject: Subject) -> Iterator[Finding]:
+def pool_with_policy(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a corsPolicy on a rule to an InferencePool."""
-    for document in subject.documents:
-        policies = subject.policies_of(document)
+    for document in mesh.documents:
+        policies = mesh.policies_of(document)
         pools = {text for text in _backend_kinds(document) if text} if policies else set()
         for policy in policies:
             hosts = [to.host for to in policy.rule.route]
@@ -112,12 +121,12 @@ def pool_with_policy(subject: Subject) -> Iterator[Finding]:
                 yield Finding(policy.place(), reason, "answer preflights on a rule of their own")
 
 
-def owned_by_a_controller(subject: Subject) -> Iterator[Finding]:
+def owned_by_a_controller(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find CORS in a VirtualService that a controller writes."""
-    managed = _managed_by_rollouts(subject)
-    for document in subject.documents:
-        own = subject.policies_of(document)
-        if not own and not subject.has_preflight_rule(document):
+    managed = _managed_by_rollouts(mesh)
+    for document in mesh.documents:
+        own = mesh.policies_of(document)
+        if not own and not mesh.has_preflight_rule(document):
             continue
         owner = _owner(document) or managed.get(document.label, "")
         if owner:
@@ -126,8 +135,8 @@ def owned_by_a_controller(subject: Subject) -> Iterator[Finding]:
             yield Finding(place, reason, _KEEP_APART)
 
 
-def _answers_preflights(subject: Subject) -> bool:
-    return bool(subject.policies) or any(map(subject.has_preflight_rule, subject.documents))
+def _answers_preflights(mesh: MeshDocuments) -> bool:
+    return bool(mesh.policies) or any(map(mesh.has_preflight_rule, mesh.documents))
 
 
 def _root(document: VirtualService) -> Cursor:
@@ -136,37 +145,40 @@ def _root(document: VirtualService) -> Cursor:
 
 def _backend_kinds(document: VirtualService) -> Iterator[str]:
     """Yield the names of the InferencePools that an HTTPRoute sends to."""
-    for rule in items_of(at(_root(document), "spec", "rules")):
-        for backend in items_of(at(rule, "backendRefs")):
-            if text_of(at(backend, "kind")) == "InferencePool":
-                yield text_of(at(backend, "name"))
+    for rule in items_of(value_at(_root(document), "spec", "rules")):
+        for backend in items_of(value_at(rule, "backendRefs")):
+            if text_of(value_at(backend, "kind")) == "InferencePool":
+                yield text_of(value_at(backend, "name"))
 
 
 def _owner(document: VirtualService) -> str:
-    metadata = at(_root(document), "metadata")
-    for reference in items_of(at(metadata, "ownerReferences")):
-        kind, group = text_of(at(reference, "kind")), text_of(at(reference, "apiVersion"))
+    metadata = value_at(_root(document), "metadata")
+    for reference in items_of(value_at(metadata, "ownerReferences")):
+        kind, group = (
+            text_of(value_at(reference, "kind")),
+            text_of(value_at(reference, "apiVersion")),
+        )
         if kind in _OWNERS and not group.startswith("networking.k8s.io/"):
-            return f"{_OWNERS[kind]} ({kind} {text_of(at(reference, 'name'))})"
+            return f"{_OWNERS[kind]} ({kind} {text_of(value_at(reference, 'name'))})"
     for field in ("labels", "annotations"):
-        for name in fields_of(at(metadata, field)):
+        for name in fields_of(value_at(metadata, field)):
             for mark, owner in _MARKS.items():
                 if name.startswith(mark):
                     return owner
     return ""
 
 
-def _managed_by_rollouts(subject: Subject) -> dict[str, str]:
+def _managed_by_rollouts(mesh: MeshDocuments) -> dict[str, str]:
     """Return the VirtualServices, by label, that a Rollout shifts traffic with."""
     managed: dict[str, str] = {}
-    for other in subject.others:
+    for other in mesh.others:
         if group_and_kind(other) != ("argoproj.io", "Rollout"):
             continue
-        namespace = text_of(at(other, "metadata", "namespace")) or "default"
-        owner = f"Argo Rollouts (Rollout {text_of(at(other, 'metadata', 'name'))})"
-        istio = at(other, "spec", "strategy", "canary", "trafficRouting", "istio")
-        one = at(istio, "virtualService")
-        for entry in [*([one] if one else []), *items_of(at(istio, "virtualServices"))]:
-            name, _, elsewhere = text_of(at(entry, "name")).partition(".")
+        namespace = text_of(value_at(other, "metadata", "namespace")) or "default"
+        owner = f"Argo Rollouts (Rollout {text_of(value_at(other, 'metadata', 'name'))})"
+        istio = value_at(other, "spec", "strategy", "canary", "trafficRouting", "istio")
+        one = value_at(istio, "virtualService")
+        for entry in [*([one] if one else []), *items_of(value_at(istio, "virtualServices"))]:
+            name, _, elsewhere = text_of(value_at(entry, "name")).partition(".")
             managed[f"{elsewhere or namespace}/{name}"] = owner
     return managed
