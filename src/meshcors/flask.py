@@ -14,6 +14,8 @@ from meshcors.wsgi import MeshCORS
 if TYPE_CHECKING:
     from flask import Flask
 
+__all__ = ["init_app"]
+
 
 def init_app(
     app: Flask,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.types import ASGIApp
 
+__all__ = ["init_app"]
+
 
 def init_app(
     app: Starlette,

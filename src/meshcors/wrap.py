@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from starlette.applications import Starlette
 
+__all__ = ["asgi", "create_app", "create_wsgi_app", "wsgi"]
+
 
 @overload
 def create_app(

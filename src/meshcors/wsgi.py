@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+__all__ = ["MeshCORS"]
+
 
 class MeshCORS:
     """WSGI middleware: one CORS policy, and the check of the header key, for the `app` below it.

@@ -6,7 +6,6 @@ together.
 """
 
 import warnings
-from typing import Any
 
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 from meshcors.mesh._documents.reading import read_documents
@@ -30,7 +29,7 @@ __all__ = [
 _RENAMED = {"Answer": GatewayAnswer, "Problem": DocumentProblem, "Request": GatewayRequest}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _RENAMED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     new = _RENAMED[name]

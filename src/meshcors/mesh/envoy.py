@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from meshcors.mesh._routing.gateway import Gateway
     from meshcors.mesh._routing.routes import HeaderCondition, PathCondition, Route, RouteMatch
 
+__all__ = ["bootstrap"]
+
 Json = dict[str, Any]
 
 _TYPES: Final = "type.googleapis.com/envoy.extensions"
