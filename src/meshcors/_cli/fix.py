@@ -16,7 +16,7 @@ from meshcors._policy.wording import printable
 from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._fix import FixOptions, FixResult, Responder, fix, separate
 from meshcors.mesh._fix.preflight import pod_command
-from meshcors.mesh._lint import findings_in
+from meshcors.mesh._lint import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +135,6 @@ def _notes(result: FixResult, wish: FixOptions, file: str) -> Iterator[str]:
     for need in result.needs:
         if any(each.route.source.cors_policy is None for each in need.calls):
             yield f"{need.service.label}: without corsPolicy a rule leaves CORS to its service"
-    left = sum(finding.rule.severity == "error" for finding in findings_in(result.after))
+    left = sum(finding.rule.severity == "error" for finding in diagnose(result.after))
     if left:
         yield f"{left} error{'s' * (left > 1)} left that only you can hint: meshcors lint {file}"

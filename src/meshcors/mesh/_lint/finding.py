@@ -1,4 +1,4 @@
-"""What lint says: a rule of the table, a place, one sentence why, and the hint."""
+"""A lint rule, what its check finds, and the two together."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.problems import Place
 
-# An error breaks browsers or lets strangers in, a warning may, a note has no effect.
+# An error breaks browsers or allows strangers, a warning may do so, a note has no effect.
 Severity: TypeAlias = Literal["error", "warning", "note"]
 
+# Where the rules are documented; what links to a rule is made from this.
 DOCS: Final = "docs/lint.md"
 
 
@@ -30,8 +31,8 @@ class Finding:
 class LintRule:
     """One row of the table.
 
-    ``name`` is for people, ``title`` one line of what the rule finds; ``check`` looks at all
-    documents together. ``check`` is None for what reading the documents finds already.
+    ``name`` is for people, ``title`` says in one line what the rule finds. ``check`` looks at all
+    documents together; it is None if reading the documents already finds it.
     """
 
     id: str
@@ -45,10 +46,15 @@ class LintRule:
         """The rule's section in the documentation."""
         return f"{DOCS}#{self.id.lower()}"
 
+    @property
+    def explain_command(self) -> str:
+        """The command that explains the rule, without a network."""
+        return f"meshcors lint --explain {self.id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """A hit with the rule that made it; findings sort by place."""
+    """A finding with the rule that made it."""
 
     rule: LintRule
     place: Place
@@ -57,7 +63,4 @@ class Diagnostic:
 
     def __str__(self) -> str:
         rule = self.rule
-        return (
-            f"{self.place}: {rule.severity} {rule.id} {rule.name}: {self.reason};"
-            f" {self.hint} ({rule.docs})"
-        )
+        return f"{self.place}: {rule.severity} {rule.id} {rule.name}: {self.reason}; {self.hint}"

@@ -28,7 +28,7 @@ def lost_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
     for located, call in _first_calls(mesh, "no_rule", "no_service"):
         answer = call.preflight_answer
         if answer.route is None:
-            end = "no rule matches, and Envoy answers 404"
+            end = "no rule matches it, Envoy answers 404"
         else:
             end = f"{answer.rule} answers it with {answer.status}"
         yield Finding(located.place(), _never_applies(call, end), _ADD_RULE)
@@ -112,7 +112,7 @@ def unmatched_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
     for located in mesh.preflight_policies:
         if located.policy.unmatched_preflights == "UNSPECIFIED":
             reason = (
-                "preflights of other origins go on to the service: if it answers *, those origins"
+                "preflights of other origins go on to the service, and if it answers *, those origins"
                 " are allowed after all"
             )
             hint = "set unmatchedPreflights: IGNORE, or FORWARD if that is intended"
@@ -153,12 +153,13 @@ def _first_calls(
 def _never_applies(call: RoutedCall, end: str) -> str:
     """Return why a policy never applies: what a preflight lacks, and where it ends."""
     if call.names:
-        lack = f"names {', '.join(call.names)} but does not carry it"
+        them = "them" if len(call.names) > 1 else "it"
+        lack = f"names {', '.join(call.names)} but does not carry {them}"
     elif any(item.name == ":method" for item in call.route.match.headers):
         lack = "is an OPTIONS request"
     else:
         lack = "does not match this rule"
-    return f"a browser's preflight {lack}: {end}, so this policy never applies"
+    return f"a browser's preflight {lack}: {end}, and this policy never applies"
 
 
 def _example_preflight(route: Route, domain: str, port: int) -> GatewayRequest | None:

@@ -1,4 +1,4 @@
-"""Reading objects whose schema is not this project's: what is of another type is not there."""
+"""Reading objects whose schema is not modelled: a value of an unexpected type counts as missing."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 def fields_of(cursor: Cursor | None) -> dict[str, Cursor]:
-    """Return a mapping's fields that are set."""
+    """Return the fields of a mapping that are set."""
     if cursor is None or cursor.node.id != "mapping":
         return {}
     return {name: value for name, value in cursor.entries().items() if not value.is_null}
 
 
 def items_of(cursor: Cursor | None) -> list[Cursor]:
-    """Return a list's items."""
+    """Return the items of a list."""
     return cursor.items() if cursor is not None and cursor.node.id == "sequence" else []
 
 
@@ -28,7 +28,7 @@ def value_at(cursor: Cursor | None, *path: str) -> Cursor | None:
 
 
 def text_of(cursor: Cursor | None) -> str:
-    """Return a text as it stands, or ``""``."""
+    """Return a text as written, or ``""``."""
     return str(cursor.node.value) if cursor is not None and cursor.node.id == "scalar" else ""
 
 
