@@ -112,8 +112,8 @@ def unmatched_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
     for located in mesh.preflight_policies:
         if located.policy.unmatched_preflights == "UNSPECIFIED":
             reason = (
-                "preflights of other origins go on to the service, and if it answers *, those origins"
-                " are allowed after all"
+                "preflights of other origins go on to the service, and if it answers *, those"
+                " origins are allowed after all"
             )
             hint = "set unmatchedPreflights: IGNORE, or FORWARD if that is intended"
             yield Finding(located.place(), reason, hint)
