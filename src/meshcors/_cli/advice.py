@@ -68,8 +68,8 @@ def _is_condition(name: str, exchange: Exchange) -> bool:
     """Tell whether a rule did not match because of this header."""
     return any(
         mismatch.field == f"headers.{name}"
-        for step in exchange.answer.trail
-        for mismatch in step.mismatches
+        for tried in exchange.answer.trail
+        for mismatch in tried.mismatches
     )
 
 

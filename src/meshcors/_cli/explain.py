@@ -155,12 +155,12 @@ def _exchange(exchange: Exchange) -> dict[str, object]:
         },
         "tried": [
             {
-                "rule": step.rule,
-                "place": str(step.place),
-                "matched": step.matched,
-                "mismatches": [_mismatch(mismatch) for mismatch in step.mismatches],
+                "rule": tried.rule,
+                "place": str(tried.place),
+                "matched": tried.matched,
+                "mismatches": [_mismatch(mismatch) for mismatch in tried.mismatches],
             }
-            for step in answer.trail
+            for tried in answer.trail
         ],
         "answer": {
             "kind": answer.kind,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from meshcors.mesh._analysis.page_call import Exchange, PageCall
-    from meshcors.mesh._routing.gateway import GatewayAnswer, Step
+    from meshcors.mesh._routing.gateway import GatewayAnswer, TriedRule
     from meshcors.mesh._routing.matching import Mismatch
 
 _PUBLIC: Final = frozenset({*SAFELISTED_REQUEST_HEADERS, "host", "origin"})
@@ -59,8 +59,8 @@ def _exchange_lines(exchange: Exchange, *, judged: bool = True) -> Iterator[str]
     yield f"     host: {sent.host}"
     for name, value in sent.headers:
         yield f"     {name}: {shown_value(name, value)}"
-    for step in exchange.answer.trail:
-        yield f"   {_tried(step)}"
+    for tried in exchange.answer.trail:
+        yield f"   {_tried(tried)}"
     yield f"   {_who_answers(exchange.answer)}"
     for name, value in exchange.answer.headers:
         yield f"     {name}: {value}"
@@ -68,11 +68,11 @@ def _exchange_lines(exchange: Exchange, *, judged: bool = True) -> Iterator[str]
         yield "   The browser accepts it."
 
 
-def _tried(step: Step) -> str:
-    if step.matched:
-        return f"{step.rule} ({step.place}) matches."
-    reasons = "; ".join(_reason(mismatch) for mismatch in step.mismatches)
-    return f"{step.rule} ({step.place}) does not match: {reasons}."
+def _tried(tried: TriedRule) -> str:
+    if tried.matched:
+        return f"{tried.rule} ({tried.place}) matches."
+    reasons = "; ".join(_reason(mismatch) for mismatch in tried.mismatches)
+    return f"{tried.rule} ({tried.place}) does not match: {reasons}."
 
 
 def _reason(mismatch: Mismatch) -> str:

@@ -9,7 +9,7 @@ import warnings
 
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 from meshcors.mesh._documents.reading import read_documents
-from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer, Step
+from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer, TriedRule
 from meshcors.mesh._routing.matching import Mismatch
 from meshcors.mesh._routing.request import GatewayRequest
 
@@ -21,12 +21,17 @@ __all__ = [
     "GatewayRequest",
     "Mismatch",
     "Place",
-    "Step",
+    "TriedRule",
     "read_documents",
 ]
 
 # Until 0.1.0 these had names that `meshcors` and `meshcors.browser` have too.
-_RENAMED = {"Answer": GatewayAnswer, "Problem": DocumentProblem, "Request": GatewayRequest}
+_RENAMED = {
+    "Answer": GatewayAnswer,
+    "Problem": DocumentProblem,
+    "Request": GatewayRequest,
+    "Step": TriedRule,
+}
 
 
 def __getattr__(name: str) -> object:
