@@ -1,6 +1,6 @@
 """A request as Envoy's routing sees it, normalized by the connection manager.
 
-Istio's gateways set ``normalize_path`` and ``use_remote_address``, and match hosts without the port.
+Istio's gateways set ``normalize_path`` and ``use_remote_address``; hosts match without their ports.
 Sources: ``source/common/http/path_utility.cc``, ``header_map_impl.cc``.
 """
 
