@@ -1,4 +1,4 @@
-"""The command line: exit codes, one line for a mistake, nothing imported that is not used."""
+"""The command line: exit codes, one line for a mistake, no imports that are not needed."""
 
 from __future__ import annotations
 

@@ -268,7 +268,7 @@ def test_the_printed_fix_works(
         capsys.readouterr()
         assert run([*call, "--format", "json"]) == 0
         verdict = json.loads(capsys.readouterr().out)["verdict"]
-        # where it is not the gateway that answers, nobody knows the answer
+        # only the gateway's own answers are known
         known = command[3] == "mesh" and policy is not None and "allowOrigin" in policy
         assert verdict == ("allowed" if known else "depends")
 
@@ -278,7 +278,7 @@ def test_the_origin_is_asked_for_only_where_fix_needs_it(
 ) -> None:
     closed = f"allowOrigins: [{{exact: 'https://ui.example'}}], {CREDENTIALS}"
     other = f"allowOrigins: [{{exact: 'https://other.example'}}], {CREDENTIALS}"
-    # another rule of the file may need it, and two answerers need different things
+    # another rule of the file may need it, and what is needed depends on the responder
     for policies, needed in (
         ((closed,), (False, False)),
         ((None,), (False, True)),

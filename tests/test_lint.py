@@ -1,4 +1,4 @@
-"""Lint: every rule on a file that has the fault and on one that has not, and what is printed."""
+"""Lint: every rule on a file with the mistake and on one without, and what is printed."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def test_every_rule_is_explained(rule: LintRule) -> None:
     assert EXPLANATIONS.keys() == {rule.id for rule in RULES}
     texts = EXPLANATIONS[rule.id]
     assert all(text.endswith(".") for text in (texts.finds, texts.why, texts.fix))
-    # it goes on a sentence
+    # it continues a sentence
     assert texts.not_reported == "" or re.fullmatch(r"[a-z`*Rc].*\.", texts.not_reported)
     printed = explanation(rule)
     assert printed.startswith(f"{rule.id} {rule.name} ({rule.severity}): {rule.title}\n")
-    # code is not broken
+    # code is not wrapped
     assert all(len(line) <= 80 or "`" in line for line in printed.splitlines()[1:])
     # the page and the terminal have the same words
     on_page = re.sub(r"\[(.*?)\]\(.*?\)", r"\1", page(rule).read_text(encoding="utf-8"))
@@ -242,7 +242,7 @@ def test_no_regex_makes_the_search_for_an_example_fail(pattern: str) -> None:
 
 
 def test_what_lint_says_of_a_preflight_is_what_the_gateway_does() -> None:
-    """MC001 on a rule is the model's 404 for the preflight that a browser sends."""
+    """MC001 means that the model answers 404 to the browser's preflight."""
     gateway = Gateway.from_yaml(ORIGINAL.read_text())
     headers = [
         ("origin", "https://ui.example"),
@@ -282,7 +282,7 @@ def as_list(*texts: str) -> str:
 def test_one_document_that_would_not_load_does_not_stop_the_checking_of_the_rest(
     broken: str, form: str
 ) -> None:
-    """Regression: with one VirtualService without hosts, nothing else of a dump was checked."""
+    """Regression: one VirtualService without hosts kept the rest of a dump from being checked."""
     original = "\n".join(
         line for line in ORIGINAL.read_text().splitlines() if not line.startswith("#")
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.page_call import Service
 
 
-@click.command("explain", cls=options.Command)
+@click.command("explain", cls=options.VerbCommand)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--origin", required=True, help="The page's origin, such as https://ui.example.")
 @click.option("--method", default="GET", show_default=True, help="The method of the call.")

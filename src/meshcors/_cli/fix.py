@@ -41,7 +41,7 @@ def _origins(
     return tuple(found)
 
 
-@click.command("fix", cls=options.Command)
+@click.command("fix", cls=options.VerbCommand)
 @click.argument("file")
 @click.option(
     "--with",

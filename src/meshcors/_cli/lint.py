@@ -23,7 +23,7 @@ def _explain(ctx: click.Context, _: click.Parameter, given: str | None) -> None:
     ctx.exit()
 
 
-@click.command("lint", cls=options.Command)
+@click.command("lint", cls=options.VerbCommand)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--format",

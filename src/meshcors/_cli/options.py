@@ -10,7 +10,7 @@ import click
 from meshcors.mesh._documents.checks import domain
 
 
-class Command(click.Command):
+class VerbCommand(click.Command):
     """A verb that does not print an extra argument, as click would: it may be a secret."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

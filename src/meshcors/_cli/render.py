@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from meshcors._policy.rules import RuleSet
 
 
-@click.command("render", cls=options.Command)
+@click.command("render", cls=options.VerbCommand)
 @click.option("--config", required=True, metavar="FILE", help="The policy, or the rules.")
 @click.option(
     "--to",
