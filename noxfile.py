@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tarfile
 from itertools import chain
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import nox
 from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.2.9"
-nox.options.sessions = ["lint", "tests", "minimal", "lowest", "load"]
+nox.options.sessions = ["lint", "package", "tests", "minimal", "lowest", "load"]
 nox.options.download_python = "never"
 # An interpreter of the matrix that is not here is skipped, with nox's own message.
 nox.options.error_on_missing_interpreters = False
@@ -39,7 +40,7 @@ CORE_TESTS = tuple(
     f"tests/test_{name}.py"
     for name in (
         *("imports", "errors", "headers", "paths", "key_check"),
-        *("engine", "asgi", "wsgi", "browser"),
+        *("engine", "asgi", "wsgi", "browser", "package"),
     )
 )
 # What depends on the versions of the dependencies: the adapters, the pod, the toolbox.
@@ -64,8 +65,31 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports")
-    session.run("mypy", "src", "examples", "noxfile.py")
+    session.run("mypy", "src", "examples", "noxfile.py", "hatch_build.py", ".ci/check_release.py")
     session.run("pyright", "src", "examples")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the sdist, and the wheel from it, into dist/; check them, and test the wheel."""
+    session.install(*group("package"), *group("minimal"))
+    dist = Path("dist")
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", silent=True)
+    (sdist,) = dist.glob("*.tar.gz")
+    (wheel,) = dist.glob("*.whl")
+    session.run("twine", "check", "--strict", str(sdist), str(wheel))
+    session.run("check-wheel-contents", str(wheel))
+    temporary = session.create_tmp()
+    shutil.rmtree(temporary)
+    with tarfile.open(sdist) as archive:
+        archive.extractall(temporary, filter="data")
+    (unpacked,) = Path(temporary).iterdir()
+    check_sdist(session, unpacked)
+    session.install("--force-reinstall", str(wheel))
+    with session.chdir(unpacked):
+        session.run("python", "-c", IS_INSTALLED)
+        session.run("pytest", *CORE_TESTS)
 
 
 @nox.session(python=PYTHONS)
@@ -126,6 +150,21 @@ def load(session: nox.Session) -> None:
     """Run the tests that put the pod under load."""
     install_wheel(session, "[all]", *group("test"))
     session.run("pytest", "-m", "load", *session.posargs)
+
+
+def check_sdist(session: nox.Session, unpacked: Path) -> None:
+    """Hold what is in the sdist to what Git tracks, where there is a checkout."""
+    if not Path(".git").exists():
+        session.log("No Git checkout: nothing to compare the sdist's files with.")
+        return
+    listed = session.run("git", "ls-files", "-z", "--", external=True, silent=True, log=False)
+    tracked = set(str(listed).rstrip("\0").split("\0"))
+    found = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*")}
+    files = {name for name in found if (unpacked / name).is_file()} - {"PKG-INFO"}
+    if files != tracked:
+        session.error(
+            f"not in the sdist: {sorted(tracked - files)}; not in Git: {sorted(files - tracked)}"
+        )
 
 
 def group(name: str) -> tuple[str, ...]:

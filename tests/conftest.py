@@ -1,12 +1,94 @@
-"""What all tests share."""
+"""What all tests share, and which of them a bare `pytest` leaves out.
+
+`pytest` alone is the contributor's loop: quick tests only. `pytest tests` runs everything; a file
+or test that is named always runs. Under nox and in CI nothing is left out.
+"""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
+
+# Files, a folder and single tests that start processes or servers, import many frameworks, or try
+# very many or very large cases.
+SLOW = (
+    "tests/e2e",
+    "tests/test_asgi.py::test_no_lifespan_starts_with_a_wrong_policy",
+    "tests/test_bench_scripts.py",
+    "tests/test_browser.py::test_an_answer_is_remembered_as_long_as_it_says_and_the_engine_allows",
+    "tests/test_browser_properties.py",
+    "tests/test_cli.py",
+    "tests/test_config.py::test_many_keys_of_json_are_read_in_one_pass",
+    "tests/test_config.py::test_unreadable_file[deep]",
+    "tests/test_dummy_admin.py",
+    "tests/test_dummy_command.py",
+    "tests/test_dummy_life.py",
+    "tests/test_dummy_parts.py",
+    "tests/test_dummy_reload.py",
+    "tests/test_examples.py",
+    "tests/test_exceptions.py",
+    "tests/test_fix.py",
+    "tests/test_frameworks.py",
+    "tests/test_hooks.py",
+    "tests/test_imports.py",
+    "tests/test_kubernetes.py",
+    "tests/test_lint.py::test_a_file_that_is_no_yaml_is_refused_with_its_place[deep]",
+    "tests/test_mesh_documents.py::test_alias_bomb_is_defused",
+    "tests/test_mesh_documents.py::test_broken_text_is_one_clear_line[deep]",
+    "tests/test_mesh_documents.py::test_rule_istio_refuses[big_body]",
+    "tests/test_mesh_documents.py::test_size_is_bounded_by_characters",
+    "tests/test_mesh_envoy.py",
+    "tests/test_mesh_index.py",
+    "tests/test_mutants.py",
+    "tests/test_properties.py",
+    "tests/test_readme.py",
+    "tests/test_regressions.py::test_litestar_404_and_405_are_reached",
+    "tests/test_render.py",
+    "tests/test_root_path.py",
+    "tests/test_rules.py::test_ready_origins_are_shared_among_the_policies",
+    "tests/test_secret_inputs.py",
+    "tests/test_secret_pod.py",
+    "tests/test_secrets.py",
+    "tests/test_starlette.py",
+    "tests/test_vectors.py",
+    "tests/test_warnings.py",
+    "tests/test_wrap.py",
+)
 
 # Deterministic where a failure must be the change's own; no deadlines: machines differ.
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.register_profile("local", deadline=None)
-settings.load_profile("ci" if os.environ.get("CI") else "local")
+settings.register_profile("quick", deadline=None, max_examples=10)
+
+
+def is_quick(config: pytest.Config) -> bool:
+    """Whether nothing was named on the command line, outside nox and CI."""
+    named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+    return not (named or {"CI", "NOX_CURRENT_SESSION"} & os.environ.keys())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    quick = "quick" if is_quick(config) else "local"
+    settings.load_profile("ci" if os.environ.get("CI") else quick)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    name = collection_path.relative_to(config.rootpath).as_posix()
+    return True if is_quick(config) and name in SLOW else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if is_quick(config):
+        slow = [item for item in items if item.nodeid.startswith(SLOW)]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if is_quick(config):
+        terminalreporter.write_line("Only the quick tests ran; `pytest tests` runs everything.")

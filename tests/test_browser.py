@@ -71,7 +71,7 @@ def test_a_row_has_its_verdict(case: Case) -> None:
 
 def test_the_table_covers_every_code() -> None:
     assert {case.code for case in CASES} == CODES
-    assert len({case.id for case in CASES}) == len(CASES) >= 120
+    assert len({case.id for case in CASES}) == len(CASES)
     known = {case.id for case in (*CASES, *CACHE_CASES)}
     assert {case_id for case_id, _ in DEPARTURES} <= known
 
@@ -455,10 +455,9 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def test_the_examples_of_the_docs_run() -> None:
-    blocks = re.findall(
-        r"^```python\n(.*?)^```$", DOCS.read_text("utf-8"), re.DOTALL | re.MULTILINE
-    )
-    assert len(blocks) == 3
+    page = DOCS.read_text("utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == page.count("```python") > 0
     for block in blocks:
         exec(block, {})  # the page's own code
 

@@ -39,11 +39,11 @@ def test_the_policy_page_explains_every_code() -> None:
         if module.stem not in {"rules", "_rule_file"}
     )
     codes = set(CODE.findall(code))
-    assert len(codes) > 40
     assert sorted(each for each in codes if f"`{each}`" not in POLICY_PAGE) == []
     errors = POLICY_PAGE.partition("## Errors")[2].partition("## Warnings")[0]
     rows = re.findall(r"^\| (`.*?) \|", errors, re.MULTILINE)
     explained = {each for row in rows for each in re.findall(r"`(\w+)`", row)}
+    assert len(codes & explained) > len(explained) // 2, "the pattern finds few of them"
     assert sorted(each for each in explained if f'"{each}"' not in code) == []
 
 

@@ -3,28 +3,30 @@ from __future__ import annotations
 import json
 import re
 import socket
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from meshcors.dummy._counters import PREFLIGHT_REASONS, REQUEST_REASONS
-from tests.dummy_process import INSTALLED, KEY, PLAIN, POLICY_FLAGS, UI, run, running
+from tests.dummy_process import INSTALLED, KEY, PLAIN, POLICY_FLAGS, UI, PodProcess, run, running
 
 
 @pytest.fixture(scope="module")
-def pod():
+def pod() -> Iterator[PodProcess]:
     with running("--allow-method", "OPTIONS") as started:
         yield started
 
 
-def test_probes_say_that_it_lives_and_is_ready(pod):
+def test_probes_say_that_it_lives_and_is_ready(pod: PodProcess) -> None:
     assert (pod.admin("/healthz").status, pod.admin("/healthz").text) == (200, "ok\n")
     assert (pod.admin("/readyz").status, pod.admin("/readyz").text) == (200, "ready\n")
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/policy", "/"])
-def test_pages_are_read_only_complete_and_never_cached(pod, path):
+def test_pages_are_read_only_complete_and_never_cached(pod: PodProcess, path: str) -> None:
     page = pod.admin(path)
     assert page.status == 200
     assert int(page.headers["content-length"]) == len(page.body) > 0
@@ -38,13 +40,13 @@ def test_pages_are_read_only_complete_and_never_cached(pod, path):
         assert refused.headers["allow"].startswith("GET, HEAD")
 
 
-def test_admin_paths_shadow_nothing_on_the_pods_own_port(pod):
+def test_admin_paths_shadow_nothing_on_the_pods_own_port(pod: PodProcess) -> None:
     for path in ("/healthz", "/readyz", "/metrics", "/policy"):
         assert json.loads(pod.ask("GET", path).body)["reason"] == "key_missing"
     assert pod.admin("/v1/chat").status == 404
 
 
-def test_policy_is_shown_with_its_warnings(pod):
+def test_policy_is_shown_with_its_warnings(pod: PodProcess) -> None:
     shown = json.loads(pod.admin("/policy").body)
     assert shown["effective"]["corsPolicy"]["allowOrigins"] == [{"exact": UI}]
     assert shown["effective"]["key"] == {"header": KEY}
@@ -52,18 +54,18 @@ def test_policy_is_shown_with_its_warnings(pod):
     assert re.fullmatch("[0-9a-f]{12}", shown["hash"])
 
 
-def samples(pod, name):
+def samples(pod: PodProcess, name: str) -> list[Any]:
     families = text_string_to_metric_families(pod.admin("/metrics").text)
     (found,) = [family for family in families if family.name == name]
     return found.samples
 
 
-def counts(pod, name):
+def counts(pod: PodProcess, name: str) -> dict[str, float]:
     kept = [sample for sample in samples(pod, name) if sample.name == f"{name}_total"]
     return {sample.labels["reason"]: sample.value for sample in kept}
 
 
-def test_every_answer_is_counted_by_a_reason_out_of_a_fixed_list(pod):
+def test_every_answer_is_counted_by_a_reason_out_of_a_fixed_list(pod: PodProcess) -> None:
     before = counts(pod, "meshcors_preflights"), counts(pod, "meshcors_requests")
     pod.preflight()
     pod.preflight(origin="https://evil.example")
@@ -88,7 +90,7 @@ def test_every_answer_is_counted_by_a_reason_out_of_a_fixed_list(pod):
     }
 
 
-def test_histogram_has_every_preflight(pod):
+def test_histogram_has_every_preflight(pod: PodProcess) -> None:
     pod.preflight()
     found = samples(pod, "meshcors_preflight_seconds")
     buckets = [sample for sample in found if sample.name.endswith("_bucket")]
@@ -100,20 +102,20 @@ def test_histogram_has_every_preflight(pod):
     assert 0 < took < total
 
 
-def test_metrics_tell_the_process_the_build_and_the_policy(pod):
+def test_metrics_tell_the_process_the_build_and_the_policy(pod: PodProcess) -> None:
     names = {family.name for family in text_string_to_metric_families(pod.admin("/metrics").text)}
     assert {"process_resident_memory_bytes", "meshcors_build_info", "meshcors_ready"} <= names
     (policy,) = samples(pod, "meshcors_policy_info")
     assert policy.labels["hash"] == json.loads(pod.admin("/policy").body)["hash"]
 
 
-def test_no_label_is_taken_from_a_request(pod):
+def test_no_label_is_taken_from_a_request(pod: PodProcess) -> None:
     pod.preflight(origin="https://label.example", method="LABEL", names="x-label")
     pod.ask("LABEL", "/label", {"Host": "label.example"})
     assert "label" not in pod.admin("/metrics").text.lower()
 
 
-def test_plain_install_says_what_metrics_need():
+def test_plain_install_says_what_metrics_need() -> None:
     with running(start=PLAIN) as plain:
         page = plain.admin("/metrics")
         assert page.status == 501
@@ -121,7 +123,7 @@ def test_plain_install_says_what_metrics_need():
         assert plain.admin("/").status == 200
 
 
-def test_page_shows_refusals_escaped(pod):
+def test_page_shows_refusals_escaped(pod: PodProcess) -> None:
     pod.preflight(origin="https://<b>&amp;.example", names="<script>alert(1)</script>")
     page = pod.admin("/").text
     assert "https://&lt;b&gt;&amp;amp;.example" in page
@@ -130,14 +132,14 @@ def test_page_shows_refusals_escaped(pod):
     assert "<b>" not in page
 
 
-def test_page_may_load_and_run_nothing(pod):
+def test_page_may_load_and_run_nothing(pod: PodProcess) -> None:
     policy = pod.admin("/").headers["content-security-policy"].split("; ")
     assert "default-src 'none'" in policy
     assert "form-action 'self'" in policy
     assert not any("unsafe" in part for part in policy)
 
 
-def test_page_shows_only_the_last_refusals(pod):
+def test_page_shows_only_the_last_refusals(pod: PodProcess) -> None:
     # More than the log's rate lets through at once: some are left out, and counted.
     for number in range(60):
         pod.ask("GET", f"/number-{number:02}")
@@ -160,14 +162,14 @@ def test_page_shows_only_the_last_refusals(pod):
         pytest.param("&".join(f"f{n}=1" for n in range(99)), 400, "not a form", id="many fields"),
     ],
 )
-def test_form_is_answered(pod, form, status, expected):
+def test_form_is_answered(pod: PodProcess, form: str, status: int, expected: str) -> None:
     page = pod.admin("/", "POST", form)
     assert page.status == status
     assert expected in page.text
     assert "<script>" not in page.text
 
 
-def hosts(pod, path, *lines, method="GET"):
+def hosts(pod: PodProcess, path: str, *lines: str, method: str = "GET") -> tuple[int, str]:
     """The status and the text of an answer on the admin port, to a request with these Hosts."""
     with socket.create_connection(("127.0.0.1", pod.admin_port), timeout=20) as client:
         fields = "".join(f"Host: {line}\r\n" for line in lines)
@@ -200,14 +202,16 @@ UNKNOWN = [
 
 
 @pytest.fixture(scope="module", params=[INSTALLED, PLAIN], ids=["extra", "plain install"])
-def named(request):
+def named(request: pytest.FixtureRequest) -> Iterator[PodProcess]:
     flags = ("--admin-host-name", "Admin.example", "--admin-host-name", "b.example")
     with running(*flags, start=request.param) as started:
         yield started
 
 
 @pytest.mark.parametrize(("path", "method"), [("/", "GET"), ("/policy", "GET"), ("/", "POST")])
-def test_policy_is_shown_under_addresses_and_known_names_only(named, path, method):
+def test_policy_is_shown_under_addresses_and_known_names_only(
+    named: PodProcess, path: str, method: str
+) -> None:
     for host in KNOWN:
         assert hosts(named, path, host, method=method)[0] == 200, host
     for host in UNKNOWN:
@@ -220,7 +224,7 @@ def test_policy_is_shown_under_addresses_and_known_names_only(named, path, metho
     assert hosts(named, path, method=method)[0] in (421, 400)
 
 
-def test_refusal_says_what_to_do(named):
+def test_refusal_says_what_to_do(named: PodProcess) -> None:
     status, text = hosts(named, "/policy", "evil.example")
     assert status == 421
     assert text == (
@@ -230,13 +234,13 @@ def test_refusal_says_what_to_do(named):
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
-def test_probes_and_metrics_are_answered_under_any_name(named, path):
+def test_probes_and_metrics_are_answered_under_any_name(named: PodProcess, path: str) -> None:
     for host in ("10.1.2.3:9090", "preflight.mesh.svc", "evil.example"):
         assert hosts(named, path, host)[0] in (200, 501)
 
 
 @pytest.mark.parametrize("name", ["", "https://a.example", "a.example:9090", "*.example", "a b"])
-def test_host_name_that_is_none_is_refused(name):
+def test_host_name_that_is_none_is_refused(name: str) -> None:
     ended = run(*POLICY_FLAGS, "--check", "--admin-host-name", name)
     assert (ended.returncode, ended.stdout) == (2, "")
     (line,) = ended.stderr.splitlines()
@@ -244,7 +248,7 @@ def test_host_name_that_is_none_is_refused(name):
     assert line == f"meshcors.dummy: --admin-host-name: {hint}"
 
 
-def test_many_rules_are_shown_without_holding_up_preflights(tmp_path):
+def test_many_rules_are_shown_without_holding_up_preflights(tmp_path: Path) -> None:
     path = tmp_path / "rules.json"
     rules = [
         {"hosts": [f"h{number}.example"], "corsPolicy": {"allowOrigins": [UI]}}
@@ -274,6 +278,6 @@ def test_many_rules_are_shown_without_holding_up_preflights(tmp_path):
 MOST_SECONDS = 0.05
 
 
-def cpu_seconds(pod):
+def cpu_seconds(pod: PodProcess) -> float:
     tasks = Path(f"/proc/{pod.process.pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9

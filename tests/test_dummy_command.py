@@ -87,7 +87,9 @@ spec:
         ),
     ],
 )
-def test_mistake_is_told_in_a_line_each_and_ends_it_with_2(flags, env, lines):
+def test_mistake_is_told_in_a_line_each_and_ends_it_with_2(
+    flags: tuple[str, ...], env: dict[str, str], lines: list[str]
+) -> None:
     ended = run(*flags, env=env)
     assert ended.returncode == 2
     said = ended.stderr.splitlines()
@@ -98,7 +100,7 @@ def test_mistake_is_told_in_a_line_each_and_ends_it_with_2(flags, env, lines):
 
 
 @pytest.mark.parametrize("flag", ["--port", "--admin-port"])
-def test_port_that_was_asked_for_and_is_taken_ends_it_with_2(flag):
+def test_port_that_was_asked_for_and_is_taken_ends_it_with_2(flag: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ended = run(*POLICY_FLAGS, "--host", "127.0.0.1", "--port", "0", flag, port)
@@ -132,7 +134,9 @@ FEW_FILES = ("bash", "-c", 'ulimit -n 64; exec "$@"', "bash")
     ],
     ids=["no room", "one port for both", "one port, also on every interface"],
 )
-def test_what_cannot_start_is_refused_by_check_too_and_prints_nothing(flags, said, check):
+def test_what_cannot_start_is_refused_by_check_too_and_prints_nothing(
+    flags: tuple[str, ...], said: str, check: tuple[str, ...]
+) -> None:
     ended = run(*POLICY_FLAGS, *flags, *check, before=FEW_FILES)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == f"meshcors.dummy: {said}\n"
@@ -147,13 +151,15 @@ def test_what_cannot_start_is_refused_by_check_too_and_prints_nothing(flags, sai
     ],
     ids=["two free ones", "Unix socket", "two hosts"],
 )
-def test_ports_that_only_look_alike_are_fine(places):
+def test_ports_that_only_look_alike_are_fine(places: tuple[str, ...]) -> None:
     ended = run(*POLICY_FLAGS, "--check", *places)
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("asked", [None, "26"])
-def test_fewer_connections_than_by_default_are_warned_of_unless_asked_for(asked):
+def test_fewer_connections_than_by_default_are_warned_of_unless_asked_for(
+    asked: str | None,
+) -> None:
     flags = ("--max-connections", asked) if asked else ()
     with running(*flags, before=FEW_FILES) as pod:
         warned = [line for line in pod.log() if line["level"] == "warning"]
@@ -185,7 +191,7 @@ def test_fewer_connections_than_by_default_are_warned_of_unless_asked_for(asked)
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
 )
-def test_flag_that_is_wrong_is_told_in_one_line(flags, line):
+def test_flag_that_is_wrong_is_told_in_one_line(flags: tuple[str, ...], line: str) -> None:
     ended = run(*flags)
     assert (ended.returncode, ended.stdout) == (2, "")
     (said,) = ended.stderr.splitlines()
@@ -194,7 +200,7 @@ def test_flag_that_is_wrong_is_told_in_one_line(flags, line):
 
 
 @pytest.mark.parametrize("start", [INSTALLED, PLAIN], ids=["extra", "plain install"])
-def test_start_says_what_it_allows_and_a_line_to_try(start):
+def test_start_says_what_it_allows_and_a_line_to_try(start: tuple[str, ...]) -> None:
     with running(start=start) as pod:
         messages = [line["message"] for line in pod.log()]
         assert f"listening on http://127.0.0.1:{pod.port}" in messages
@@ -208,7 +214,7 @@ def test_start_says_what_it_allows_and_a_line_to_try(start):
 
 
 @pytest.mark.parametrize("start", [INSTALLED, PLAIN], ids=["extra", "plain install"])
-def test_answers_are_the_same_with_and_without_the_extra(start):
+def test_answers_are_the_same_with_and_without_the_extra(start: tuple[str, ...]) -> None:
     with running(start=start) as pod:
         allowed = pod.preflight()
         assert allowed.status == 204
@@ -225,7 +231,7 @@ def test_answers_are_the_same_with_and_without_the_extra(start):
         assert (head.status, head.body) == (404, b"")
 
 
-def test_it_listens_on_every_interface_in_both_families_unless_told_a_host():
+def test_it_listens_on_every_interface_in_both_families_unless_told_a_host() -> None:
     with running(host=None) as pod:
         for host in ("127.0.0.1", "::1"):
             answer = request((host, pod.port), "OPTIONS", "/", preflight_fields())
@@ -236,14 +242,18 @@ def test_it_listens_on_every_interface_in_both_families_unless_told_a_host():
     ("host", "there", "elsewhere"),
     [("::1", "::1", "127.0.0.1"), ("localhost", "127.0.0.1", "127.0.0.2")],
 )
-def test_it_listens_on_the_host_it_is_told_and_nowhere_else(host, there, elsewhere):
+def test_it_listens_on_the_host_it_is_told_and_nowhere_else(
+    host: str, there: str, elsewhere: str
+) -> None:
     with running(host=host) as pod:
         assert request((there, pod.port), "OPTIONS", "/", preflight_fields()).status == 204
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection((elsewhere, pod.port))
 
 
-def test_unix_socket_is_listened_on_replaced_when_stale_and_removed_at_the_end(tmp_path):
+def test_unix_socket_is_listened_on_replaced_when_stale_and_removed_at_the_end(
+    tmp_path: Path,
+) -> None:
     path = str(tmp_path / "pod.sock")
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(path)
@@ -260,7 +270,7 @@ def test_unix_socket_is_listened_on_replaced_when_stale_and_removed_at_the_end(t
     assert not Path(path).exists()
 
 
-def test_default_admin_port_that_is_taken_is_done_without():
+def test_default_admin_port_that_is_taken_is_done_without() -> None:
     with contextlib.ExitStack() as held:
         with contextlib.suppress(OSError):  # taken already, by another pod
             held.enter_context(socket.create_server(("127.0.0.1", 9090)))
@@ -270,7 +280,7 @@ def test_default_admin_port_that_is_taken_is_done_without():
     assert warning["message"].startswith("no admin page, probes or metrics: --admin-port: port")
 
 
-def test_flag_beats_variable_beats_file(tmp_path):
+def test_flag_beats_variable_beats_file(tmp_path: Path) -> None:
     path = tmp_path / "policy.json"
     path.write_text(
         json.dumps({"allowOrigins": ["https://file.example"], "maxAge": 1, "allowMethods": ["PUT"]})
@@ -298,7 +308,9 @@ NOT_USED = (
     ["MESHCORS_KEY_VALUES_FILE", "policy.json: key.valuesFile", "rules.json: key.valuesFile"],
 )
 @pytest.mark.parametrize("by_flag", [True, False], ids=["--config", "MESHCORS_CONFIG"])
-def test_key_values_that_are_not_used_are_named_by_their_source(tmp_path, name, by_flag):
+def test_key_values_that_are_not_used_are_named_by_their_source(
+    tmp_path: Path, name: str, by_flag: bool
+) -> None:
     keys = tmp_path / "keys"
     keys.write_text("s3cret\n")
     key = {"header": KEY} | ({} if name.startswith("MESHCORS") else {"valuesFile": str(keys)})
@@ -312,7 +324,7 @@ def test_key_values_that_are_not_used_are_named_by_their_source(tmp_path, name, 
     assert printed.stderr == f"meshcors.dummy: warning: {said}: {NOT_USED}\n"
 
 
-def test_check_prints_what_a_file_could_say_without_secrets(tmp_path):
+def test_check_prints_what_a_file_could_say_without_secrets(tmp_path: Path) -> None:
     flags = ("--check", *POLICY_FLAGS, "--allow-header", "x-one", "--max-age", "10m")
     env = {"MESHCORS_KEY_VALUES": "s3cret,0ther"}
     printed = run(*flags, env=env)
@@ -329,7 +341,9 @@ def test_check_prints_what_a_file_could_say_without_secrets(tmp_path):
     ("written", "variable", "said"),
     [("app", None, "app"), ("refuse", None, "refuse"), (None, "refuse", "refuse")],
 )
-def test_check_says_who_answers_what_no_rule_covers(tmp_path, written, variable, said):
+def test_check_says_who_answers_what_no_rule_covers(
+    tmp_path: Path, written: str | None, variable: str | None, said: str
+) -> None:
     path = tmp_path / "rules.json"
     uncovered = {"uncovered": written} if written else {}
     rules = [{"pathPrefix": "/v1", "corsPolicy": {"allowOrigins": [UI]}}]
@@ -341,14 +355,16 @@ def test_check_says_who_answers_what_no_rule_covers(tmp_path, written, variable,
     assert rules_from_file(path).uncovered == said
 
 
-def test_check_of_a_wrong_policy_ends_with_2():
+def test_check_of_a_wrong_policy_ends_with_2() -> None:
     ended = run("--check", "--allow-origin", "ui.example")
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert "origin_scheme_missing" in ended.stderr
 
 
-def test_virtual_service_is_taken_for_its_cors_parts_and_what_is_ignored_is_said(tmp_path):
+def test_virtual_service_is_taken_for_its_cors_parts_and_what_is_ignored_is_said(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "vs.yaml"
     path.write_text(VIRTUAL_SERVICE)
     ended = run("--check", "--config", str(path))
@@ -360,13 +376,13 @@ def test_virtual_service_is_taken_for_its_cors_parts_and_what_is_ignored_is_said
     assert "gateways" in ended.stderr
 
 
-def test_warnings_are_log_lines(tmp_path):
+def test_warnings_are_log_lines(tmp_path: Path) -> None:
     with running("--allow-method", "OPTIONS") as pod:
         (warning,) = [line for line in pod.log() if line["level"] == "warning"]
         assert "OPTIONS" in warning["message"]
 
 
-def test_no_key_value_is_ever_shown(tmp_path):
+def test_no_key_value_is_ever_shown(tmp_path: Path) -> None:
     secret = "s3cret-of-the-service"
     env = {"MESHCORS_KEY_VALUES": secret}
     with running("--access-log", "--log-level", "debug", env=env) as pod:

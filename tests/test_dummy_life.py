@@ -19,7 +19,7 @@ counts = pytest.mark.parametrize("workers", ["1", "2"])
 
 @both
 @counts
-def test_sigterm_drains_and_ends_it_with_0_in_time(start, workers):
+def test_sigterm_drains_and_ends_it_with_0_in_time(start: tuple[str, ...], workers: str) -> None:
     with running("--workers", workers, drain="3", start=start) as pod:
         kept = http.client.HTTPConnection("127.0.0.1", pod.port, timeout=20)
         kept.request("OPTIONS", "/", headers=preflight_fields())
@@ -47,7 +47,7 @@ def test_sigterm_drains_and_ends_it_with_0_in_time(start, workers):
     [(signal.SIGTERM, signal.SIGTERM), (signal.SIGINT,)],
     ids=["second SIGTERM", "SIGINT"],
 )
-def test_it_ends_at_once_when_told_so(signals, workers):
+def test_it_ends_at_once_when_told_so(signals: tuple[signal.Signals, ...], workers: str) -> None:
     with running("--workers", workers, drain="600") as pod:
         for number in signals:
             pod.signal(number)
@@ -55,14 +55,14 @@ def test_it_ends_at_once_when_told_so(signals, workers):
         assert pod.wait() == 0
 
 
-def test_connection_that_is_kept_alive_does_not_hold_up_the_end():
+def test_connection_that_is_kept_alive_does_not_hold_up_the_end() -> None:
     with running() as pod, socket.create_connection(("127.0.0.1", pod.port)) as idle:
         idle.sendall(b"OPTIONS / HTTP/1.1\r\nHost: x\r\n")  # never ended
         pod.signal(signal.SIGTERM)
         assert pod.wait() == 0
 
 
-def test_connections_that_are_silent_are_closed_after_keep_alive():
+def test_connections_that_are_silent_are_closed_after_keep_alive() -> None:
     with running("--keep-alive", "1") as pod:
         with socket.create_connection(("127.0.0.1", pod.port), timeout=20) as silent:
             assert silent.recv(1) == b""
@@ -72,11 +72,11 @@ def test_connections_that_are_silent_are_closed_after_keep_alive():
         assert pod.preflight().status == 204
 
 
-def children(pid):
+def children(pid: int) -> list[int]:
     return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_worker_that_dies_is_replaced_and_its_counts_are_kept():
+def test_worker_that_dies_is_replaced_and_its_counts_are_kept() -> None:
     with running("--workers", "2") as pod:
         for _ in range(20):
             assert pod.preflight().status == 204
@@ -93,7 +93,7 @@ def test_worker_that_dies_is_replaced_and_its_counts_are_kept():
         assert [line["exit_code"] for line in ended] == [-signal.SIGKILL] * 2
 
 
-def test_workers_show_their_refusals_and_numbers_in_one_place():
+def test_workers_show_their_refusals_and_numbers_in_one_place() -> None:
     with running("--workers", "2") as pod:
         for number in range(20):
             pod.preflight(origin=f"https://evil-{number:02}.example")
@@ -102,7 +102,7 @@ def test_workers_show_their_refusals_and_numbers_in_one_place():
         pod.await_(lambda: pod.admin("/").text.count("https://evil-") == 20)
 
 
-def test_workers_end_when_their_parent_is_killed():
+def test_workers_end_when_their_parent_is_killed() -> None:
     with running("--workers", "2") as pod:
         orphans = children(pod.process.pid)
         assert len(orphans) == 3
@@ -114,14 +114,14 @@ def test_workers_end_when_their_parent_is_killed():
             time.sleep(0.05)
 
 
-def _runs(pid):
+def _runs(pid: int) -> bool:
     try:
         return "(zombie)" not in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
         return False
 
 
-def test_log_says_why_and_for_whom_an_answer_was_no():
+def test_log_says_why_and_for_whom_an_answer_was_no() -> None:
     with running() as pod:
         fields = preflight_fields("https://evil.example")
         ids = {"X-Request-Id": "id-1", "Traceparent": "00-4bf92f35-00f067aa-01"}
@@ -137,7 +137,7 @@ def test_log_says_why_and_for_whom_an_answer_was_no():
         assert len([line for line in pod.log() if line["message"] == "answered"]) == 0
 
 
-def test_access_log_has_a_line_for_every_answer_in_text_too():
+def test_access_log_has_a_line_for_every_answer_in_text_too() -> None:
     with running("--access-log", "--log-format", "text") as pod:
         pod.preflight()
         pod.await_(lambda: "answered" in pod.stderr())

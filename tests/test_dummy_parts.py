@@ -7,8 +7,10 @@ import json
 import logging
 import re
 import shlex
+from collections.abc import Iterable
 from itertools import pairwise
 from types import SimpleNamespace
+from typing import Any, Never
 from urllib.parse import unquote, urlsplit
 from zlib import crc32
 
@@ -23,6 +25,7 @@ from meshcors._decision.engine import Engine
 from meshcors._decision.rule_engine import NO_RULE, compile_engine
 from meshcors._policy.origins import Regex
 from meshcors._policy.rules import Rule, RuleSet
+from meshcors.asgi import Message, Scope
 from meshcors.dummy._accept import Connections
 from meshcors.dummy._ask import Question, ask
 from meshcors.dummy._configuration import Configuration, describe
@@ -44,15 +47,19 @@ ORIGIN = (b"origin", UI.encode())
 POST = (b"access-control-request-method", b"POST")
 
 
-def scope(method="OPTIONS", path="/", headers=(ORIGIN, POST)):
+def scope(
+    method: str = "OPTIONS",
+    path: str = "/",
+    headers: Iterable[tuple[bytes, bytes]] = (ORIGIN, POST),
+) -> Scope:
     return {"type": "http", "method": method, "path": path, "headers": list(headers)}
 
 
-def answer(pod, asked):
+def answer(pod: Pod, asked: Scope) -> list[Message]:
     """Run one request; no task is needed, since nothing in the pod ever waits."""
     messages = []
 
-    async def send(message):
+    async def send(message: Message) -> None:
         messages.append(message)
 
     running = pod(asked, None, send)
@@ -108,7 +115,9 @@ def answer(pod, asked):
         ),
     ],
 )
-def test_answer_is_counted_once_by_its_reason(engine, asked, counted, slot):
+def test_answer_is_counted_once_by_its_reason(
+    engine: Any, asked: Scope, counted: bool, slot: int
+) -> None:
     numbers = Board(1).row(0)
     refused = []
     answer(Pod(engine, numbers, lambda *told: refused.append(told)), asked)
@@ -123,7 +132,7 @@ def test_answer_is_counted_once_by_its_reason(engine, asked, counted, slot):
     ]
 
 
-def test_draining_pod_closes_every_connection_with_its_answer():
+def test_draining_pod_closes_every_connection_with_its_answer() -> None:
     pod = Pod(Engine(POLICY), Board(1).row(0), lambda *_: None)
     close = (b"connection", b"close")
     assert close not in answer(pod, scope())[0]["headers"]
@@ -132,7 +141,7 @@ def test_draining_pod_closes_every_connection_with_its_answer():
         assert close in answer(pod, asked)[0]["headers"]
 
 
-def test_rows_of_a_board_are_summed():
+def test_rows_of_a_board_are_summed() -> None:
     board = Board(3)
     for number in range(3):
         board.row(number)[PREFLIGHTS["allowed"]] += number + 1
@@ -145,11 +154,13 @@ def test_rows_of_a_board_are_summed():
 class Clock:
     now = 0.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.now
 
 
-def test_refusals_are_logged_at_a_rate_and_what_is_left_out_is_counted(caplog):
+def test_refusals_are_logged_at_a_rate_and_what_is_left_out_is_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     clock, numbers = Clock(), Board(1).row(0)
     refusals = Refusals(numbers, clock=clock)
     for _ in range(int(BURST) + 30):
@@ -169,7 +180,7 @@ def test_refusals_are_logged_at_a_rate_and_what_is_left_out_is_counted(caplog):
     assert [record.fields for record in caplog.records] == [{"count": 3}]
 
 
-def test_only_the_last_refusals_are_kept():
+def test_only_the_last_refusals_are_kept() -> None:
     refusals = Refusals(Board(1).row(0), clock=(clock := Clock()))
     for number in range(2 * KEPT):
         clock.now += 1
@@ -177,7 +188,7 @@ def test_only_the_last_refusals_are_kept():
     assert [refusal.path for refusal in refusals.last] == [f"/{n}" for n in range(KEPT, 2 * KEPT)]
 
 
-def test_what_is_remembered_of_a_request_is_bounded_and_never_its_key():
+def test_what_is_remembered_of_a_request_is_bounded_and_never_its_key() -> None:
     long = b"x" * 100_000
     headers = [(name, long) for name in (b"origin", b"host", KEY.encode(), b"x-request-id")]
     refusal = Refusal.of(
@@ -187,7 +198,7 @@ def test_what_is_remembered_of_a_request_is_bounded_and_never_its_key():
     assert KEY not in refusal.fields()
 
 
-def test_split_lines_of_a_request_are_remembered_joined():
+def test_split_lines_of_a_request_are_remembered_joined() -> None:
     name = b"access-control-request-headers"
     refusal = Refusal.of(
         scope(headers=[(name, b"x-a"), (name, b"x-b")]), 204, "header_not_allowed", frozenset()
@@ -195,7 +206,9 @@ def test_split_lines_of_a_request_are_remembered_joined():
     assert refusal.requested_headers == "x-a,x-b"
 
 
-def test_relay_carries_refusals_and_drops_what_nobody_fetches(request):
+def test_relay_carries_refusals_and_drops_what_nobody_fetches(
+    request: pytest.FixtureRequest,
+) -> None:
     relay = Relay()
     request.addfinalizer(relay.close)
     sent = Refusal(403, "origin_not_allowed", "OPTIONS", "/\x00é", origin=UI)
@@ -208,14 +221,14 @@ def test_relay_carries_refusals_and_drops_what_nobody_fetches(request):
     assert set(received) == {sent}
 
 
-def record(message, **fields):
+def record(message: str, **fields: object) -> logging.LogRecord:
     made = logging.LogRecord("x", logging.WARNING, __file__, 1, "%s", (message,), None)
     made.fields = fields
     return made
 
 
 @given(st.text(), st.text())
-def test_no_text_of_a_request_forges_a_log_line(message, value):
+def test_no_text_of_a_request_forges_a_log_line(message: str, value: str) -> None:
     for formatter in (JsonFormatter(), TextFormatter()):
         line = formatter.format(record(message, origin=value))
         assert line.isascii()
@@ -223,13 +236,13 @@ def test_no_text_of_a_request_forges_a_log_line(message, value):
     assert json.loads(JsonFormatter().format(record(message, origin=value)))["origin"] == value
 
 
-def test_text_lines_quote_what_could_be_mistaken():
+def test_text_lines_quote_what_could_be_mistaken() -> None:
     line = TextFormatter().format(record("refused", origin="a b=c", path="/x", empty=""))
     assert line.endswith('WARNING refused origin="a b=c" path=/x empty=""')
 
 
 @pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
-def test_traceback_of_a_fault_is_logged(formatter):
+def test_traceback_of_a_fault_is_logged(formatter: logging.Formatter) -> None:
     made = record("failed")
     try:
         raise RuntimeError("why")
@@ -241,7 +254,7 @@ def test_traceback_of_a_fault_is_logged(formatter):
 class Connection:
     """As uvicorn's httptools protocol looks from outside."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.closed = False
         self.cycle = None
         self.scope = None
@@ -250,21 +263,21 @@ class Connection:
             close=self.close, abort=self.abort, is_closing=lambda: self.closed
         )
 
-    def close(self):
+    def close(self) -> None:
         self.closed = True
 
-    def abort(self):
+    def abort(self) -> None:
         self.aborted = True
 
-    def begin(self):
+    def begin(self) -> None:
         self.scope = {}
 
-    def answer(self):
+    def answer(self) -> None:
         self.begin()
         self.cycle = SimpleNamespace(scope=self.scope)
 
 
-def test_connection_that_says_nothing_is_closed_after_keep_alive():
+def test_connection_that_says_nothing_is_closed_after_keep_alive() -> None:
     connection = Connection()
     sweep = Sweep([connection], keep_alive=30)
     for now in (0, 10, 29):
@@ -274,7 +287,7 @@ def test_connection_that_says_nothing_is_closed_after_keep_alive():
     assert connection.closed
 
 
-def test_connection_that_is_closed_and_does_not_go_is_cut_off():
+def test_connection_that_is_closed_and_does_not_go_is_cut_off() -> None:
     connection = Connection()
     sweep = Sweep([connection], keep_alive=30)
     for now in (0, 30):
@@ -284,7 +297,7 @@ def test_connection_that_is_closed_and_does_not_go_is_cut_off():
     assert connection.aborted
 
 
-def test_connection_that_asks_now_and_then_stays_open():
+def test_connection_that_asks_now_and_then_stays_open() -> None:
     connection = Connection()
     sweep = Sweep([connection], keep_alive=30)
     for now in range(0, 300, 20):
@@ -293,7 +306,7 @@ def test_connection_that_asks_now_and_then_stays_open():
     assert not connection.closed
 
 
-def test_head_that_does_not_end_is_closed_sooner():
+def test_head_that_does_not_end_is_closed_sooner() -> None:
     connection = Connection()
     sweep = Sweep([connection], keep_alive=300)
     connection.answer()
@@ -307,7 +320,7 @@ def test_head_that_does_not_end_is_closed_sooner():
     assert connection.closed
 
 
-def test_heads_that_end_in_time_are_no_head_that_does_not_end():
+def test_heads_that_end_in_time_are_no_head_that_does_not_end() -> None:
     connection = Connection()
     sweep = Sweep([connection], keep_alive=300)
     for now in range(100):
@@ -317,7 +330,7 @@ def test_heads_that_end_in_time_are_no_head_that_does_not_end():
     assert not connection.closed
 
 
-async def _interrupted(log, gate):
+async def _interrupted(log: list[str | bool], gate: asyncio.Event) -> None:
     log.append("begun")
     try:
         log.append(await gate.wait())
@@ -328,8 +341,8 @@ async def _interrupted(log, gate):
         raise
 
 
-def test_coroutine_that_has_to_wait_goes_on_as_a_task():
-    async def scenario():
+def test_coroutine_that_has_to_wait_goes_on_as_a_task() -> None:
+    async def scenario() -> None:
         log, gate = [], asyncio.Event()
         running = _interrupted(log, gate)
         task = asyncio.ensure_future(_finish(_Begun(running, running.send(None))))
@@ -347,12 +360,12 @@ def test_coroutine_that_has_to_wait_goes_on_as_a_task():
     asyncio.run(scenario())
 
 
-def test_error_in_such_a_coroutine_is_the_tasks():
-    async def fails():
+def test_error_in_such_a_coroutine_is_the_tasks() -> None:
+    async def fails() -> Never:
         await asyncio.sleep(0)
         raise RuntimeError("why")
 
-    async def scenario():
+    async def scenario() -> None:
         running = fails()
         with pytest.raises(RuntimeError, match="why"):
             await _finish(_Begun(running, running.send(None)))
@@ -363,29 +376,29 @@ def test_error_in_such_a_coroutine_is_the_tasks():
 class Transport(asyncio.Transport):
     """Keeps what is written; never full but when told so."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.written = bytearray()
         self.reads = True
         self.closed = False
 
-    def write(self, data):
+    def write(self, data: bytes) -> None:
         self.written += data
 
-    def is_closing(self):
+    def is_closing(self) -> bool:
         return self.closed
 
-    def close(self):
+    def close(self) -> None:
         self.closed = True
 
-    def pause_reading(self):
+    def pause_reading(self) -> None:
         self.reads = False
 
-    def resume_reading(self):
+    def resume_reading(self) -> None:
         self.reads = True
 
 
-async def connected(protocol_class, app):
+async def connected(protocol_class: type[Any], app: Any) -> tuple[Any, Transport]:
     config = Config(app, ws="none", lifespan="off", interface="asgi3", log_config=None)
     config.load()
     state = ServerState()
@@ -395,8 +408,8 @@ async def connected(protocol_class, app):
     return protocol, transport
 
 
-def test_requests_that_wait_are_answered_in_turn_and_kept_as_bytes():
-    async def scenario():
+def test_requests_that_wait_are_answered_in_turn_and_kept_as_bytes() -> None:
+    async def scenario() -> tuple[int, bool]:
         pod = Pod(Engine(POLICY), Board(1).row(0), lambda *_: None)
         protocol, transport = await connected(PodProtocol, pod)
         one = b"OPTIONS / HTTP/1.1\r\nOrigin: %s\r\nAccess-Control-Request-Method: POST\r\n\r\n"
@@ -415,7 +428,7 @@ def test_requests_that_wait_are_answered_in_turn_and_kept_as_bytes():
     assert asyncio.run(scenario()) == (5000, True)
 
 
-async def echo(scope, receive, send):
+async def echo(scope: Any, receive: Any, send: Any) -> None:
     """Answers what was asked, once all of it has come."""
     body, more = b"", True
     while more:
@@ -428,7 +441,7 @@ async def echo(scope, receive, send):
     await send({"type": "http.response.body", "body": said})
 
 
-def pipelined(path, body):
+def pipelined(path: int, body: bytes) -> bytes:
     return b"POST /%d HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (
         path,
         len(body),
@@ -451,8 +464,8 @@ STREAM = b"".join(
 
 
 @pytest.mark.parametrize("protocol_class", [PodProtocol, PlainProtocol])
-def test_head_that_is_too_large_is_answered_431_by_both(protocol_class):
-    async def scenario():
+def test_head_that_is_too_large_is_answered_431_by_both(protocol_class: type[Any]) -> None:
+    async def scenario() -> tuple[bytearray, bool]:
         protocol, transport = await connected(protocol_class, echo)
         protocol.data_received(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 80 * 1024)
         return transport.written, transport.closed
@@ -463,10 +476,10 @@ def test_head_that_is_too_large_is_answered_431_by_both(protocol_class):
     assert closed
 
 
-def echoes(protocol_class, parts):
+def echoes(protocol_class: type[Any], parts: Iterable[tuple[int, bytes]]) -> list[bytes]:
     """What comes back when each part comes so many turns of the loop after the one before."""
 
-    async def scenario():
+    async def scenario() -> list[bytes]:
         protocol, transport = await connected(protocol_class, echo)
         for turns, part in parts:
             for _ in range(turns):
@@ -490,7 +503,9 @@ def echoes(protocol_class, parts):
     st.sets(st.integers(1, len(STREAM) - 1), max_size=8).map(sorted),
     st.lists(st.integers(0, 5), min_size=9, max_size=9),
 )
-def test_pipelined_requests_are_answered_alike_however_they_are_split(protocol_class, cuts, turns):
+def test_pipelined_requests_are_answered_alike_however_they_are_split(
+    protocol_class: type[Any], cuts: list[int], turns: list[int]
+) -> None:
     ends = [0, *cuts, len(STREAM)]
     parts = [STREAM[start:end] for start, end in pairwise(ends)]
     whole = echoes(protocol_class, [(0, STREAM)])
@@ -523,27 +538,29 @@ def test_pipelined_requests_are_answered_alike_however_they_are_split(protocol_c
         pytest.param(Question(UI, "https://[x/", "PUT"), "no_such_call", id="no URL"),
     ],
 )
-def test_question_is_answered_as_a_browser_would(question, code):
+def test_question_is_answered_as_a_browser_would(question: Question, code: str) -> None:
     verdict = ask(Engine(POLICY), question)
     assert verdict.code == code
     assert verdict.allowed == (code == "allowed")
 
 
 @given(st.text(), st.text(), st.text(), st.text(), st.booleans())
-def test_no_question_raises(origin, url, method, headers, credentials):
+def test_no_question_raises(
+    origin: str, url: str, method: str, headers: str, credentials: bool
+) -> None:
     asked = Question(origin, f"https://x.example/{url}", method or "PUT", headers, credentials)
     ask(Engine(POLICY), asked)
     ask(Engine(POLICY), Question(UI, url, method, headers, credentials))
     ask(Engine(POLICY), Question(UI, f"https://{url}", "PUT", headers, credentials))
 
 
-def test_question_about_a_url_that_no_rule_covers():
+def test_question_about_a_url_that_no_rule_covers() -> None:
     verdict = ask(compile_engine(RULES, NO_RULE), Question(UI, "https://x.example/", "PUT"))
     assert verdict.code == "acao_missing"
     assert verdict.answer[0] == "404"
 
 
-def test_configurations_that_answer_alike_share_a_fingerprint():
+def test_configurations_that_answer_alike_share_a_fingerprint() -> None:
     made = Configuration.of
     assert made(POLICY).fingerprint == made(Policy(allow_origins=[UI], key=POLICY.key)).fingerprint
     assert made(POLICY).fingerprint != made(RULES).fingerprint
@@ -552,7 +569,7 @@ def test_configurations_that_answer_alike_share_a_fingerprint():
     assert json.loads(made(RULES).json)["rules"][0]["pathPrefix"] == "/v1"
 
 
-def tried(source, origin=""):
+def tried(source: Policy | RuleSet, origin: str = "") -> Any:
     """The answer to what the pod says to try; `origin` is filled in where it says so."""
     configuration = Configuration.of(source)
     *_, line = configuration.introduction("http://localhost:8080")
@@ -585,19 +602,21 @@ def tried(source, origin=""):
 )
 @pytest.mark.parametrize("hosts", [None, ["models.example"], ["*.models.example", "[::1]"]])
 @pytest.mark.parametrize("prefix", ["/", "/v1", "/v1/o'neill & söhne;[x]"])
-def test_what_the_pod_says_to_try_is_allowed(origins, hosts, prefix):
+def test_what_the_pod_says_to_try_is_allowed(
+    origins: list[str | Regex], hosts: list[str] | None, prefix: str
+) -> None:
     policy = Policy(allow_origins=origins, key=HeaderKey(KEY))
     answered = tried(RuleSet([Rule(policy, hosts=hosts, path_prefix=prefix)]))
     assert (answered.status, answered.reason) == (204, "allowed")
 
 
-def test_what_the_pod_says_to_try_leaves_a_place_where_only_a_regex_allows():
+def test_what_the_pod_says_to_try_leaves_a_place_where_only_a_regex_allows() -> None:
     policy = Policy(allow_origins=[Regex(r"https://[a-z]+\.ui\.example")])
     assert tried(policy, "https://a.ui.example").reason == "allowed"
     assert tried(policy, "https://ui.example").reason == "origin_not_allowed"
 
 
-def test_rule_is_described_with_where_it_holds():
+def test_rule_is_described_with_where_it_holds() -> None:
     policy = Policy(
         allow_origins=[UI], allow_methods=["PUT"], allow_headers=["x-a"], allow_credentials=True
     )

@@ -83,11 +83,11 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
 
 
-def test_reference_says_what_the_code_says():
+def test_reference_says_what_the_code_says() -> None:
     assert PAGE.read_text() == page()
 
 
-def test_every_option_is_in_the_reference():
+def test_every_option_is_in_the_reference() -> None:
     written = page()
     for option in OPTIONS:
         assert f"`{option.variable}`" in written

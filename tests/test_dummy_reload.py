@@ -10,7 +10,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Never
 
 import pytest
 
@@ -21,23 +23,23 @@ from meshcors.dummy._counters import RELOADS, Board
 from meshcors.dummy._live import Live
 from meshcors.dummy._refusals import Refusals
 from meshcors.dummy._reload import Look, Reloader
-from tests.dummy_process import UI, running
+from tests.dummy_process import UI, PodProcess, running
 
 OTHER = "https://other.example"
 POLICY = Policy(allow_origins=[UI])
 
 
-def policy(*origins):
+def policy(*origins: str) -> str:
     return json.dumps({"corsPolicy": {"allowOrigins": list(origins)}})
 
 
-def yaml(*origins):
+def yaml(*origins: str) -> str:
     items = "".join(f"  - {origin}\n" for origin in origins)
     return f"corsPolicy:\n  maxAge: 600\n  allowOrigins:\n{items}"
 
 
 @pytest.fixture
-def watched(tmp_path):
+def watched(tmp_path: Path) -> Iterator[tuple[PodProcess, Path]]:
     """A pod and the file that it watches, mounted as Kubernetes mounts a ConfigMap."""
     data = tmp_path / "..data"
     (tmp_path / "..2026_1").mkdir()
@@ -49,15 +51,15 @@ def watched(tmp_path):
         yield pod, path
 
 
-def allows(pod, origin):
+def allows(pod: PodProcess, origin: str) -> bool:
     return pod.preflight(origin=origin, names="").status == 204
 
 
-def reloads(pod, result):
+def reloads(pod: PodProcess, result: str) -> float:
     return pod.metric(f'meshcors_config_reloads_total{{result="{result}"}}')
 
 
-def test_symlinks_that_are_swapped_are_a_change(watched):
+def test_symlinks_that_are_swapped_are_a_change(watched: tuple[PodProcess, Path]) -> None:
     pod, path = watched
     mount = path.parent
     (mount / "..2026_2").mkdir()
@@ -71,7 +73,7 @@ def test_symlinks_that_are_swapped_are_a_change(watched):
     assert line["hash"] == json.loads(pod.admin("/policy").body)["hash"]
 
 
-def test_file_written_in_place_or_renamed_is_a_change(watched):
+def test_file_written_in_place_or_renamed_is_a_change(watched: tuple[PodProcess, Path]) -> None:
     pod, path = watched
     path.write_text(yaml(OTHER))
     pod.await_(lambda: allows(pod, OTHER))
@@ -80,32 +82,32 @@ def test_file_written_in_place_or_renamed_is_a_change(watched):
     pod.await_(lambda: allows(pod, UI))
 
 
-def remove(path):
+def remove(path: Path) -> None:
     path.unlink()
 
 
-def swap(path, target):
+def swap(path: Path, target: str) -> None:
     """Let the file's name lead elsewhere, at once."""
     path.with_name("new").symlink_to(target)
     path.with_name("new").replace(path)
 
 
-def deny(path):
+def deny(path: Path) -> None:
     # root reads files whatever their mode
     path.with_name("directory").mkdir()
     swap(path, "directory")
 
 
-def pipe(path):
+def pipe(path: Path) -> None:
     os.mkfifo(path.with_name("pipe"))
     swap(path, "pipe")
 
 
-def device(path):
+def device(path: Path) -> None:
     swap(path, "/dev/zero")
 
 
-def loop(path):
+def loop(path: Path) -> None:
     swap(path, path.name)
 
 
@@ -127,7 +129,9 @@ def loop(path):
         ),
     ],
 )
-def test_bad_file_keeps_the_last_good_policy(watched, spoil, said):
+def test_bad_file_keeps_the_last_good_policy(
+    watched: tuple[PodProcess, Path], spoil: Callable[[Path], object], said: str
+) -> None:
     pod, path = watched
     before = pod.admin("/policy").text
     spoil(path)
@@ -150,7 +154,7 @@ def test_bad_file_keeps_the_last_good_policy(watched, spoil, said):
     assert reloads(pod, "failed") == 1
 
 
-def test_bad_file_is_told_of_once(watched):
+def test_bad_file_is_told_of_once(watched: tuple[PodProcess, Path]) -> None:
     pod, path = watched
     pipe(path)
     pod.await_(lambda: reloads(pod, "failed") == 1)
@@ -158,7 +162,9 @@ def test_bad_file_is_told_of_once(watched):
     assert pod.stderr().count("configuration not reloaded") == 1
 
 
-def test_symlink_that_swings_under_load_fails_nobody_and_is_logged_when_it_rests(watched):
+def test_symlink_that_swings_under_load_fails_nobody_and_is_logged_when_it_rests(
+    watched: tuple[PodProcess, Path],
+) -> None:
     pod, path = watched
     other, pipe_, new = (path.with_name(name) for name in ("other.yaml", "pipe", "new"))
     other.write_text(yaml(OTHER))
@@ -166,7 +172,7 @@ def test_symlink_that_swings_under_load_fails_nobody_and_is_logged_when_it_rests
     targets = itertools.cycle([pipe_, path.parent, "/dev/zero", other, "/nowhere"])
     over = threading.Event()
 
-    def swing():
+    def swing() -> None:
         while not over.is_set():
             new.symlink_to(next(targets))
             new.replace(path)
@@ -192,11 +198,11 @@ def test_symlink_that_swings_under_load_fails_nobody_and_is_logged_when_it_rests
     pod.await_(lambda: allows(pod, OTHER) and not allows(pod, UI))
 
 
-def last_problem(pod):
+def last_problem(pod: PodProcess) -> str:
     return [line.get("problem", "") for line in pod.log()][-1]
 
 
-def test_hangups_while_it_reloads_become_one_more_reload(tmp_path):
+def test_hangups_while_it_reloads_become_one_more_reload(tmp_path: Path) -> None:
     path = tmp_path / "rules.json"
     path.write_text(many_rules(2000))
     with running(policy=("--config", str(path))) as pod:
@@ -214,7 +220,7 @@ def test_hangups_while_it_reloads_become_one_more_reload(tmp_path):
         assert reloads(pod, "ok") == 3
 
 
-def many_rules(count):
+def many_rules(count: int) -> str:
     return json.dumps(
         {
             "rules": [
@@ -226,7 +232,7 @@ def many_rules(count):
 
 
 @pytest.mark.parametrize("check", [("--check",), ()], ids=["check", "start"])
-def test_process_substitution_is_told_why_it_is_not_read(check):
+def test_process_substitution_is_told_why_it_is_not_read(check: tuple[str, ...]) -> None:
     """As bash has it: ``--config <(command)`` is the path of a pipe."""
     command = [sys.executable, "-m", "meshcors.dummy", *check]
     script = f"exec \"$@\" --config <(echo '{policy(UI)}')"
@@ -239,7 +245,7 @@ def test_process_substitution_is_told_why_it_is_not_read(check):
     assert "a pipe, not a regular file: save what it holds as a file" in line
 
 
-def test_emptied_file_is_no_policy_even_where_flags_would_make_one(tmp_path):
+def test_emptied_file_is_no_policy_even_where_flags_would_make_one(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text("allowMethods: [PUT]\n")
     with running(policy=("--config", str(path), "--allow-origin", UI)) as pod:
@@ -252,18 +258,20 @@ class OverError(Exception):
     """Ends a watch."""
 
 
-def test_content_is_taken_only_once_it_is_the_same_at_two_looks(monkeypatch):
+def test_content_is_taken_only_once_it_is_the_same_at_two_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     # The first is what the pod began with; each that is read is looked at once more.
     contents = iter(["1", "12", "123", "1234", "1234", "1234"])
     seen, taken = ["old"], []
 
-    def look(path):
+    def look(path: Path) -> tuple[bool, str]:
         if (content := next(contents, None)) is None:
             raise OverError
         seen.append(content)
         return Look(True, content)
 
-    def read():
+    def read() -> Configuration:
         taken.append(seen[-1])
         return Configuration.of(POLICY)
 
@@ -277,8 +285,10 @@ def test_content_is_taken_only_once_it_is_the_same_at_two_looks(monkeypatch):
     assert live.numbers[RELOADS["ok"]] == 1
 
 
-def test_fault_while_reading_is_no_end_of_watching_and_its_text_is_not_told(caplog):
-    def read():
+def test_fault_while_reading_is_no_end_of_watching_and_its_text_is_not_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def read() -> Never:
         raise RuntimeError("s3cret")
 
     live = make_live()
@@ -290,12 +300,14 @@ def test_fault_while_reading_is_no_end_of_watching_and_its_text_is_not_told(capl
     assert (record.fields, record.exc_info) == ({"problem": said}, None)
 
 
-def make_live():
+def make_live() -> Live:
     board = Board(1)
     return Live(Configuration.of(POLICY), board, board.row(0), Refusals(board.row(0)))
 
 
-def test_hangup_reloads_at_once_and_without_a_file_changes_nothing(watched):
+def test_hangup_reloads_at_once_and_without_a_file_changes_nothing(
+    watched: tuple[PodProcess, Path],
+) -> None:
     pod, path = watched
     pod.signal(signal.SIGHUP)
     pod.await_(lambda: reloads(pod, "ok") == 1)
@@ -308,7 +320,7 @@ def test_hangup_reloads_at_once_and_without_a_file_changes_nothing(watched):
         assert without.preflight().status == 204
 
 
-def test_workers_all_take_the_change(tmp_path):
+def test_workers_all_take_the_change(tmp_path: Path) -> None:
     path = tmp_path / "policy.json"
     path.write_text(policy(UI))
     with running("--workers", "2", policy=("--config", str(path))) as pod:

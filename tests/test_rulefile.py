@@ -620,5 +620,6 @@ def test_the_page_explains_every_code() -> None:
     ]
     code = "".join(source.read_text(encoding="utf-8") for source in sources)
     codes = set(re.findall(r"""(?:Problem|\badd)\(\s*"(\w+)",""", code))
-    assert len(codes) > 10
+    explained = re.findall(r"^\| `(\w+)`", PAGE, re.MULTILINE)
+    assert len(codes & set(explained)) > len(explained) // 2, "the pattern finds few of them"
     assert [each for each in sorted(codes) if f"`{each}`" not in PAGE] == []

@@ -8,9 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
-PROMISES = re.findall(
-    r"^- (.*?)(?=^- |^$)", PAGE.partition("## What is promised")[2], re.DOTALL | re.MULTILINE
-)
+PROMISED = PAGE.partition("## What is promised")[2].partition("\n## ")[0]
+PROMISES = re.findall(r"^- (.*?)(?=^- |^$)", PROMISED, re.DOTALL | re.MULTILINE)
 
 
 def functions_of(path: str) -> set[str]:
@@ -19,7 +18,7 @@ def functions_of(path: str) -> set[str]:
 
 
 def test_every_promise_names_tests_that_are_there() -> None:
-    assert len(PROMISES) == 8
+    assert len(PROMISES) == PROMISED.count("\n- ") > 0
     for promise in PROMISES:
         files = re.findall(r"\]\((tests/[\w/]+\.py)\)", promise)
         assert files, promise

@@ -963,23 +963,20 @@ def _with_traits(vectors: Iterable[Vector]) -> Iterator[Vector]:
         yield replace(vector, traits=vector.traits | more)
 
 
-VECTORS: Final = tuple(
-    _with_traits(
-        chain(
-            _origin_vectors(),
-            _special_origin_vectors(),
-            _requested_vectors(),
-            _wildcard_vectors(),
-            _mirror_vectors(),
-            _private_network_vectors(),
-            _real_vectors(),
-            _app_vectors(),
-            _vary_vectors(),
-            _key_vectors(),
-            _keyed_preflight_vectors(),
-            _any_key_vectors(),
-            _websocket_vectors(),
-            _nobody_vectors(),
-        )
-    )
+TABLES: Final = (
+    _origin_vectors,
+    _special_origin_vectors,
+    _requested_vectors,
+    _wildcard_vectors,
+    _mirror_vectors,
+    _private_network_vectors,
+    _real_vectors,
+    _app_vectors,
+    _vary_vectors,
+    _key_vectors,
+    _keyed_preflight_vectors,
+    _any_key_vectors,
+    _websocket_vectors,
+    _nobody_vectors,
 )
+VECTORS: Final = tuple(_with_traits(chain.from_iterable(table() for table in TABLES)))

@@ -10,11 +10,12 @@ import re
 import select
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.dummy_process import INSTALLED, PLAIN, running
+from tests.dummy_process import INSTALLED, PLAIN, PodProcess, running
 
 HEAD = (
     b"OPTIONS /v1 HTTP/1.1\r\nHost: x\r\nOrigin: https://ui.example\r\n"
@@ -55,12 +56,12 @@ BODIES = [
 
 
 @pytest.fixture(scope="module", params=[INSTALLED, PLAIN], ids=["extra", "plain install"])
-def pod(request):
+def pod(request: pytest.FixtureRequest) -> Iterator[PodProcess]:
     with running(start=request.param) as started:
         yield started
 
 
-def memory(pod, name):
+def memory(pod: PodProcess, name: str) -> int:
     """Of the pod: resident now (VmRSS), or at most ever (VmHWM), in KiB."""
     status = Path(f"/proc/{pod.process.pid}/status").read_text()
     found = re.search(rf"{name}:\s+(\d+)", status)
@@ -71,15 +72,15 @@ def memory(pod, name):
 class Other:
     """A client on a connection of its own, that goes on asking."""
 
-    def __init__(self, pod):
+    def __init__(self, pod: PodProcess) -> None:
         self.client = socket.create_connection(("127.0.0.1", pod.port), timeout=20)
 
-    def asks(self):
+    def asks(self) -> None:
         self.client.sendall(REQUEST)
         assert self.client.recv(65536).startswith(b"HTTP/1.1 204 ")
 
 
-def flood(pod, begin, part, megabytes):
+def flood(pod: PodProcess, begin: bytes, part: bytes, megabytes: float) -> tuple[int, int]:
     """Send `begin`, then `part` over and over; return how much was taken, and what came back."""
     block = memoryview(part * (MB // len(part)))
     sent = received = 0
@@ -111,7 +112,7 @@ def flood(pod, begin, part, megabytes):
 
 
 @pytest.mark.parametrize(("begin", "part"), BOUNDED)
-def test_what_is_no_body_ends_at_its_bound(pod, begin, part):
+def test_what_is_no_body_ends_at_its_bound(pod: PodProcess, begin: bytes, part: bytes) -> None:
     pod.preflight()
     before = memory(pod, "VmRSS")
     sent, _ = flood(pod, begin, part, 200)
@@ -126,7 +127,9 @@ def test_what_is_no_body_ends_at_its_bound(pod, begin, part):
     [pytest.param(10, id="small"), pytest.param(1, id="full", marks=pytest.mark.load)],
 )
 @pytest.mark.parametrize(("begin", "part", "megabytes"), BODIES)
-def test_body_is_let_go_as_it_comes(pod, begin, part, megabytes, portion):
+def test_body_is_let_go_as_it_comes(
+    pod: PodProcess, begin: bytes, part: bytes, megabytes: int, portion: int
+) -> None:
     megabytes /= portion
     pod.preflight()
     before = memory(pod, "VmRSS")
@@ -136,7 +139,9 @@ def test_body_is_let_go_as_it_comes(pod, begin, part, megabytes, portion):
     assert "exception" not in pod.stderr().lower()
 
 
-def test_unfinished_heads_of_many_lines_are_refused_before_they_cost_memory(pod):
+def test_unfinished_heads_of_many_lines_are_refused_before_they_cost_memory(
+    pod: PodProcess,
+) -> None:
     pod.preflight()
     before = memory(pod, "VmRSS")
     head = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * 15_500
@@ -157,7 +162,7 @@ def test_unfinished_heads_of_many_lines_are_refused_before_they_cost_memory(pod)
     assert memory(pod, "VmHWM") - before < MOST_KIB
 
 
-def lines(count):
+def lines(count: int) -> bytes:
     return b"a:\r\n" * count
 
 
@@ -176,7 +181,9 @@ def lines(count):
         pytest.param(CHUNKED + b"0\r\n" + lines(126), [204, None], id="more trailers so far"),
     ],
 )
-def test_lines_of_a_head_and_its_trailers_are_bounded_in_number(pod, data, expected):
+def test_lines_of_a_head_and_its_trailers_are_bounded_in_number(
+    pod: PodProcess, data: bytes, expected: list[int | None]
+) -> None:
     with socket.create_connection(("127.0.0.1", pod.port), timeout=20) as client:
         received = b""
         with contextlib.suppress(ConnectionResetError):
@@ -193,11 +200,11 @@ def test_lines_of_a_head_and_its_trailers_are_bounded_in_number(pod, data, expec
     assert statuses(received) == [status for status in expected if status]
 
 
-def statuses(received):
+def statuses(received: bytes) -> list[int]:
     return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+)", received)]
 
 
-def test_requests_do_not_pile_up_once_a_client_has_not_read(pod):
+def test_requests_do_not_pile_up_once_a_client_has_not_read(pod: PodProcess) -> None:
     pod.preflight()
     before = memory(pod, "VmRSS")
     with socket.socket() as client:

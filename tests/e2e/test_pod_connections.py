@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dummy_process import INSTALLED, PLAIN, UI, run, running
+from tests.dummy_process import INSTALLED, PLAIN, UI, PodProcess, run, running
 
 REQUEST = (
     b"OPTIONS /v1 HTTP/1.1\r\nHost: x\r\nOrigin: https://ui.example\r\n"
@@ -23,16 +23,16 @@ both = pytest.mark.parametrize("start", [INSTALLED, PLAIN], ids=["extra", "plain
 counts = pytest.mark.parametrize("workers", ["1", "2"])
 
 
-def connect(pod, port=None):
+def connect(pod: PodProcess, port: int | None = None) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port or pod.port), timeout=20)
 
 
-def ask(client):
+def ask(client: socket.socket) -> bool:
     client.sendall(REQUEST)
     return client.recv(65536).startswith(b"HTTP/1.1 204 ")
 
 
-def is_open(client):
+def is_open(client: socket.socket) -> bool:
     client.settimeout(0.2)
     try:
         return client.recv(1) != b""
@@ -42,23 +42,23 @@ def is_open(client):
         return False
 
 
-def is_well(pod):
+def is_well(pod: PodProcess) -> None:
     assert pod.preflight().status == 204
     assert pod.admin("/healthz").status == 200
     assert pod.admin("/readyz").status == 200
 
 
-def descriptors(pid):
+def descriptors(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
-def assert_nothing_went_wrong(pod):
+def assert_nothing_went_wrong(pod: PodProcess) -> None:
     assert [line for line in pod.log() if line["level"] == "error"] == []
 
 
 @both
 @counts
-def test_idle_clients_without_end_keep_nobody_out(start, workers):
+def test_idle_clients_without_end_keep_nobody_out(start: tuple[str, ...], workers: str) -> None:
     with running("--workers", workers, start=start, before=FEW_FILES) as pod:
         with contextlib.ExitStack() as idle:
             for number in range(IDLE):
@@ -81,7 +81,7 @@ def test_idle_clients_without_end_keep_nobody_out(start, workers):
 
 
 @both
-def test_clients_that_all_come_at_once_keep_nobody_out(start):
+def test_clients_that_all_come_at_once_keep_nobody_out(start: tuple[str, ...]) -> None:
     with running(start=start, before=FEW_FILES) as pod, contextlib.ExitStack() as idle:
         clients = [idle.enter_context(socket.socket()) for _ in range(IDLE)]
         for client in clients:
@@ -94,7 +94,7 @@ def test_clients_that_all_come_at_once_keep_nobody_out(start):
 
 
 @both
-def test_the_longest_idle_connection_goes_first(start):
+def test_the_longest_idle_connection_goes_first(start: tuple[str, ...]) -> None:
     with running("--max-connections", "3", start=start) as pod, contextlib.ExitStack() as opened:
         first, second, third = (opened.enter_context(connect(pod)) for _ in range(3))
         for client in (first, second, third, first):
@@ -115,7 +115,7 @@ def test_the_longest_idle_connection_goes_first(start):
 
 
 @both
-def test_a_thousand_that_come_and_go_leave_nothing_behind(start):
+def test_a_thousand_that_come_and_go_leave_nothing_behind(start: tuple[str, ...]) -> None:
     with running(start=start, before=FEW_FILES) as pod:
         is_well(pod)
         time.sleep(0.2)
@@ -133,7 +133,7 @@ def test_a_thousand_that_come_and_go_leave_nothing_behind(start):
 
 
 @both
-def test_half_closed_connection_is_answered_and_ends(start):
+def test_half_closed_connection_is_answered_and_ends(start: tuple[str, ...]) -> None:
     with running("--keep-alive", "1", start=start) as pod, connect(pod) as client:
         client.sendall(REQUEST)
         client.shutdown(socket.SHUT_WR)
@@ -143,7 +143,7 @@ def test_half_closed_connection_is_answered_and_ends(start):
         assert received.startswith(b"HTTP/1.1 204 ")
 
 
-def deaf(pod):
+def deaf(pod: PodProcess) -> socket.socket:
     """A client that asks and asks, and reads nothing."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -156,7 +156,7 @@ def deaf(pod):
 
 
 @both
-def test_client_that_never_reads_is_cut_off(start):
+def test_client_that_never_reads_is_cut_off(start: tuple[str, ...]) -> None:
     with running("--keep-alive", "1", start=start) as pod:
         before = descriptors(pod.process.pid)
         with deaf(pod):
@@ -166,7 +166,7 @@ def test_client_that_never_reads_is_cut_off(start):
 
 
 @both
-def test_client_that_is_gone_before_its_answers_is_no_fault(start):
+def test_client_that_is_gone_before_its_answers_is_no_fault(start: tuple[str, ...]) -> None:
     with running(start=start) as pod:
         deaf(pod).close()
         is_well(pod)
@@ -174,7 +174,7 @@ def test_client_that_is_gone_before_its_answers_is_no_fault(start):
 
 
 @both
-def test_client_that_never_reads_makes_room(start):
+def test_client_that_never_reads_makes_room(start: tuple[str, ...]) -> None:
     flags = ("--max-connections", "1")
     with running(*flags, start=start) as pod, deaf(pod):
         pod.await_(lambda: answers(pod))
@@ -182,7 +182,7 @@ def test_client_that_never_reads_makes_room(start):
             assert ask(other)
 
 
-def answers(pod):
+def answers(pod: PodProcess) -> bool:
     # As long as it is answered itself, the other is not the one that was idle longest.
     with contextlib.suppress(OSError):
         return pod.preflight().status == 204
@@ -190,7 +190,7 @@ def answers(pod):
 
 
 @both
-def test_it_ends_in_time_whoever_is_connected(start):
+def test_it_ends_in_time_whoever_is_connected(start: tuple[str, ...]) -> None:
     with (
         running(start=start, before=FEW_FILES, drain="0.5") as pod,
         contextlib.ExitStack() as opened,
@@ -217,7 +217,9 @@ def test_it_ends_in_time_whoever_is_connected(start):
         pytest.param(("--max-connections", "0"), "--max-connections: write a whole number", id="0"),
     ],
 )
-def test_more_connections_than_files_may_be_open_are_refused(flags, said):
+def test_more_connections_than_files_may_be_open_are_refused(
+    flags: tuple[str, ...], said: str | None
+) -> None:
     if said is None:
         with running(*flags, before=FEW_FILES) as pod:
             is_well(pod)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
+from collections.abc import Iterator
 
 import pytest
 
-from tests.dummy_process import INSTALLED, PLAIN, running
+from tests.dummy_process import INSTALLED, PLAIN, PodProcess, running
 
 PREFLIGHT = (
     b"OPTIONS /v1 HTTP/1.1\r\nHost: x\r\nOrigin: https://ui.example\r\n"
@@ -17,12 +18,12 @@ PREFLIGHT = (
 
 
 @pytest.fixture(scope="module", params=[INSTALLED, PLAIN], ids=["extra", "plain install"])
-def pod(request):
+def pod(request: pytest.FixtureRequest) -> Iterator[PodProcess]:
     with running(start=request.param) as started:
         yield started
 
 
-def exchange(pod, data, *, end=True):
+def exchange(pod: PodProcess, data: bytes, *, end: bool = True) -> bytes:
     """Send bytes, and the `end` of them, and return all that comes back until the pod closes."""
     received = b""
     with socket.create_connection(("127.0.0.1", pod.port), timeout=20) as client:
@@ -38,11 +39,11 @@ def exchange(pod, data, *, end=True):
     return received
 
 
-def statuses(received):
+def statuses(received: bytes) -> list[int]:
     return [int(part.split(b" ", 1)[0]) for part in received.split(b"HTTP/1.1 ")[1:]]
 
 
-def head(*lines):
+def head(*lines: bytes) -> bytes:
     return PREFLIGHT + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
 
 
@@ -76,7 +77,7 @@ def head(*lines):
         pytest.param(b"OPTIONS / HTTP/1.1\nHost: x\n Origin: folded\n\n", id="folded line"),
     ],
 )
-def test_malformed_is_a_4xx_or_a_closed_connection(pod, data):
+def test_malformed_is_a_4xx_or_a_closed_connection(pod: PodProcess, data: bytes) -> None:
     received = exchange(pod, data)
     assert all(400 <= status < 500 or status == 204 for status in statuses(received)), received
     # What may be read as a request may be answered as one, but nothing after it.
@@ -92,11 +93,11 @@ def test_malformed_is_a_4xx_or_a_closed_connection(pod, data):
         pytest.param(head(*(b"X-%d: a" % n for n in range(50_000))), id="lines"),
     ],
 )
-def test_large_head_is_never_answered_as_a_request(pod, data):
+def test_large_head_is_never_answered_as_a_request(pod: PodProcess, data: bytes) -> None:
     assert all(400 <= status < 500 for status in statuses(exchange(pod, data)))
 
 
-def test_head_of_64_kilobytes_is_answered(pod):
+def test_head_of_64_kilobytes_is_answered(pod: PodProcess) -> None:
     received = exchange(pod, head(*(b"X-%d: %s" % (n, b"a" * 1000) for n in range(55))))
     assert statuses(received) == [204]
 
@@ -127,19 +128,19 @@ def test_head_of_64_kilobytes_is_answered(pod):
         ),
     ],
 )
-def test_odd_but_well_formed_is_answered(pod, data, expected):
+def test_odd_but_well_formed_is_answered(pod: PodProcess, data: bytes, expected: int) -> None:
     received = exchange(pod, data)
     assert [status for status in statuses(received) if status != 100] == [expected], received
 
 
-def test_pipelined_requests_are_answered_in_order(pod):
+def test_pipelined_requests_are_answered_in_order(pod: PodProcess) -> None:
     one, other = PREFLIGHT + b"\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
     last = other.replace(b"Host", b"Connection: close\r\nHost")
     received = exchange(pod, (one + other) * 499 + one + last, end=False)
     assert statuses(received) == [204, 401] * 500
 
 
-def test_pipelining_without_reading_waits_for_the_reader(pod):
+def test_pipelining_without_reading_waits_for_the_reader(pod: PodProcess) -> None:
     count = 10_000
     with socket.socket() as client:
         # Little room on the way, so that the pod soon cannot write.
@@ -170,11 +171,13 @@ def test_pipelining_without_reading_waits_for_the_reader(pod):
     assert pod.preflight().status == 204
 
 
-def post(body):
+def post(body: bytes) -> bytes:
     return b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
-def test_bytes_that_wait_for_an_answer_stay_in_front_of_those_that_come_later(pod):
+def test_bytes_that_wait_for_an_answer_stay_in_front_of_those_that_come_later(
+    pod: PodProcess,
+) -> None:
     first = post(b"origin=a&")
     last = b"GET /missing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     # The end of the second body looks like a request. It begins with the pod's second slice of
@@ -191,7 +194,7 @@ def test_bytes_that_wait_for_an_answer_stay_in_front_of_those_that_come_later(po
 
 
 @pytest.mark.parametrize("gap", [0, 0.03, 0.2])
-def test_pipelined_forms_in_pieces_are_all_answered(pod, gap):
+def test_pipelined_forms_in_pieces_are_all_answered(pod: PodProcess, gap: float) -> None:
     with socket.create_connection(("127.0.0.1", pod.admin_port), timeout=20) as client:
         received = b""
         client.sendall(post(b"origin=a&method=M0&url=" + b'"' * 12_000))
@@ -202,7 +205,7 @@ def test_pipelined_forms_in_pieces_are_all_answered(pod, gap):
     assert [part[:1] for part in received.split(b'value="M')[1:]] == [b"0", b"1"]
 
 
-def test_slow_connections_hold_nobody_up(pod):
+def test_slow_connections_hold_nobody_up(pod: PodProcess) -> None:
     slow = [socket.create_connection(("127.0.0.1", pod.port), timeout=20) for _ in range(100)]
     try:
         for sent in range(3):
@@ -215,7 +218,7 @@ def test_slow_connections_hold_nobody_up(pod):
             client.close()
 
 
-def test_nothing_of_this_was_a_fault_of_the_pod(pod):
+def test_nothing_of_this_was_a_fault_of_the_pod(pod: PodProcess) -> None:
     exchange(pod, b"garbage\r\n\r\n")
     assert "Traceback" not in pod.stderr()
     assert "exception" not in pod.stderr()

@@ -28,7 +28,7 @@ Figure = Callable[[str, str], None]
 DEPTH = 8
 
 
-def sizes(small: int, full: int):
+def sizes(small: int, full: int) -> pytest.MarkDecorator:
     """A test's two sizes."""
     return pytest.mark.parametrize(
         "size",
@@ -37,7 +37,7 @@ def sizes(small: int, full: int):
 
 
 @pytest.fixture
-def figure(request, capsys) -> Figure:
+def figure(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Figure:
     """Show a row of the table of figures, when it was measured in full."""
 
     def show(what: str, measured: str) -> None:
@@ -105,7 +105,7 @@ def resident_kib(pid: int) -> int:
 
 
 @sizes(5_000, 200_000)
-def test_no_preflight_on_kept_alive_connections_is_lost_or_wrong(size, figure):
+def test_no_preflight_on_kept_alive_connections_is_lost_or_wrong(size: int, figure: Figure) -> None:
     kinds = [
         preflight(),
         preflight(origin="https://evil.example"),
@@ -130,7 +130,7 @@ def test_no_preflight_on_kept_alive_connections_is_lost_or_wrong(size, figure):
 
 
 @sizes(8, 32)
-def test_no_accepted_request_fails_while_the_pod_is_told_to_end(size, figure):
+def test_no_accepted_request_fails_while_the_pod_is_told_to_end(size: int, figure: Figure) -> None:
     served, failures = [0] * size, []
     told, over = threading.Event(), threading.Event()
 
@@ -174,7 +174,9 @@ def test_no_accepted_request_fails_while_the_pod_is_told_to_end(size, figure):
 
 
 @sizes(12, 300)
-def test_reloads_under_load_show_no_mixture_and_fail_nobody(size, figure, tmp_path):
+def test_reloads_under_load_show_no_mixture_and_fail_nobody(
+    size: int, figure: Figure, tmp_path: Path
+) -> None:
     path = tmp_path / "policy.json"
 
     def write(number: int) -> None:
@@ -232,7 +234,7 @@ def test_reloads_under_load_show_no_mixture_and_fail_nobody(size, figure, tmp_pa
 
 
 @sizes(50, 500)
-def test_slow_connections_do_not_slow_the_others(size, figure):
+def test_slow_connections_do_not_slow_the_others(size: int, figure: Figure) -> None:
     request = preflight()
     with running() as pod:
         slow = [socket.create_connection(("127.0.0.1", pod.port)) for _ in range(size)]
@@ -257,7 +259,7 @@ def test_slow_connections_do_not_slow_the_others(size, figure):
 
 
 @sizes(20_000, 1_000_000)
-def test_memory_does_not_grow_with_requests(size, figure):
+def test_memory_does_not_grow_with_requests(size: int, figure: Figure) -> None:
     early = 10_000
 
     def requests(start: int, end: int) -> Iterator[bytes]:

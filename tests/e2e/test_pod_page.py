@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 
 import pytest
 
-from tests.dummy_process import KEY, UI, running
+from tests.dummy_process import KEY, UI, PodProcess, running
 from tests.e2e.browsers import launch
+from tests.e2e.browsers.chromium import Chromium, ChromiumPage
 
 EVIL = "https://<img src=x onerror=document.title='owned'>"
 
@@ -24,18 +26,18 @@ VERDICT = """() => {
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser() -> Iterator[Chromium]:
     with launch("chromium") as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def pod():
+def pod() -> Iterator[PodProcess]:
     with running() as started:
         yield started
 
 
-def await_verdict(page, method):
+def await_verdict(page: ChromiumPage, method: str) -> dict[str, str]:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         try:
@@ -48,7 +50,9 @@ def await_verdict(page, method):
     raise AssertionError("no verdict was shown")
 
 
-def test_page_tells_whether_a_browser_would_allow_a_call(browser, pod):
+def test_page_tells_whether_a_browser_would_allow_a_call(
+    browser: Chromium, pod: PodProcess
+) -> None:
     page = browser.open(f"http://127.0.0.1:{pod.admin_port}/")
     assert page.run("() => document.querySelector('h1').textContent") == "Preflight pod"
     call = {"origin": UI, "url": "https://models.example/v1", "headers": f"content-type,{KEY}"}
@@ -65,7 +69,7 @@ def test_page_tells_whether_a_browser_would_allow_a_call(browser, pod):
     assert [line for line in page.console() if "Content Security Policy" in line] == []
 
 
-def test_what_requests_say_is_shown_as_text(browser, pod):
+def test_what_requests_say_is_shown_as_text(browser: Chromium, pod: PodProcess) -> None:
     pod.preflight(origin=EVIL)
     page = browser.open(f"http://127.0.0.1:{pod.admin_port}/")
     assert page.run("(evil) => document.body.textContent.includes(evil)", EVIL)

@@ -20,7 +20,7 @@ MOST_IDLE_MIB = 40
 
 
 @pytest.fixture(scope="module")
-def sandbox():
+def sandbox() -> None:
     if shutil.which("bwrap") is None:
         message = "bwrap missing: apt-get install bubblewrap"
         if os.environ.get("CI") == "true":
@@ -30,7 +30,7 @@ def sandbox():
 
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_it_runs_as_nobody_on_a_root_that_is_read_only(workers):
+def test_it_runs_as_nobody_on_a_root_that_is_read_only(workers: str) -> None:
     with running("--workers", workers, before=SANDBOX) as pod:
         assert pod.preflight().status == 204
         assert pod.admin("/metrics").status == 200
@@ -42,7 +42,7 @@ def test_it_runs_as_nobody_on_a_root_that_is_read_only(workers):
         assert pod.wait() == 0
 
 
-def test_idle_memory_is_within_its_bound(monkeypatch):
+def test_idle_memory_is_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     # What measures coverage takes memory of its own.
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     with running() as pod:

@@ -1,0 +1,72 @@
+"""What an installation says of the package: its page on the index, its version, its command."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from importlib.metadata import distribution
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+INSTALLED = distribution("meshcors")
+ADDRESS = PROJECT["urls"]["Source"]
+EDITABLE = (
+    json.loads(INSTALLED.read_text("direct_url.json") or "{}").get("dir_info", {}).get("editable")
+)
+# Inline links, definitions of links, and HTML attributes.
+LINK = re.compile(r'(?:\]\(|^\[[^\]]+\]:\s+|\b(?:href|src|srcset)=")([^)\s"]+)', re.MULTILINE)
+
+
+@pytest.mark.skipif(bool(EDITABLE), reason="an editable install keeps the README that it found")
+def test_the_page_on_the_index_has_absolute_links_that_lead_somewhere() -> None:
+    page = INSTALLED.metadata.get_payload()
+    links = LINK.findall(page)
+    readme = LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(links) == len(readme) > 0
+    assert [link for link in links if not link.startswith("https://")] == []
+    for link, written in zip(links, readme, strict=True):
+        if link == written:
+            continue
+        view, tag, path = link.removeprefix(f"{ADDRESS}/").split("/", 2)
+        assert tag == f"v{PROJECT['version']}"
+        assert view == ("raw" if path.endswith((".gif", ".png", ".svg")) else "blob")
+        assert written in (path, path.removeprefix("README.md"))
+        assert (ROOT / path.partition("#")[0]).is_file()
+
+
+def test_the_metadata_is_what_the_project_says() -> None:
+    metadata = INSTALLED.metadata
+    assert metadata["Version"] == PROJECT["version"]
+    assert metadata["Summary"] == PROJECT["description"]
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata["License-Expression"] == PROJECT["license"]
+    assert metadata.get_all("License-File") == PROJECT["license-files"]
+    assert metadata.get_all("Classifier") == sorted(PROJECT["classifiers"])
+    assert set(metadata.get_all("Provides-Extra", [])) == PROJECT["optional-dependencies"].keys()
+
+
+def test_links_that_tools_print_begin_with_the_one_address() -> None:
+    assert INSTALLED.metadata.get_all("Project-URL") == [f"Source, {ADDRESS}"]
+
+
+def test_the_command_is_there() -> None:
+    (command,) = INSTALLED.entry_points.select(group="console_scripts")
+    assert (command.name, command.value) == ("meshcors", PROJECT["scripts"]["meshcors"])
+    assert callable(command.load())
+
+
+def test_the_address_is_written_in_one_place() -> None:
+    folders = (".ci", ".github", "docs", "examples", "src", "tests")
+    texts = (".md", ".py", ".svg", ".toml", ".yaml", ".yml")
+    files = [*ROOT.glob("*"), *chain(*((ROOT / folder).rglob("*") for folder in folders))]
+    placed = [
+        path.name
+        for path in files
+        if path.suffix in texts and ADDRESS in path.read_text(encoding="utf-8")
+    ]
+    assert placed == ["pyproject.toml"]
