@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import tomllib
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from meshcors._policy.regex_examples import example_of
 from meshcors.mesh import DocumentError, Gateway, GatewayRequest
-from meshcors.mesh._lint import RULES, lint
+from meshcors.mesh._lint import RULES, links, lint
 from meshcors.mesh._lint.explanations import EXPLANATIONS, explanation, sections
 from meshcors.mesh._lint.formats import FORMATS
 from meshcors.mesh._lint.rules import WOULD_NOT_LOAD
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from meshcors.mesh._lint import LintRule
 
 DATA = Path(__file__).parent / "data"
+PROJECT = tomllib.loads((INDEX.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))[
+    "project"
+]
+ADDRESS, VERSION = PROJECT["urls"]["Source"], PROJECT["version"]
 ORIGINAL = DATA / "virtualservice_original.yaml"
 SAMPLES = sorted((DATA / "istio-samples").glob("*.yaml"))
 RULE = pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.id}-{rule.name}")
@@ -167,9 +173,21 @@ def test_json_has_every_part() -> None:
         8,
         5,
     )
-    assert first["docs"] == "docs/lint.md#mc001"
+    assert first["docs"] == f"{ADDRESS}/blob/v{VERSION}/docs/lint.md#mc001"
     assert first["reason"]
     assert first["hint"]
+
+
+def test_without_metadata_a_link_is_a_path_in_the_repository(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(links.metadata, "metadata", missing)
+    links._docs.cache_clear()
+    assert RULES[1].docs == "docs/lint.md#mc001"
+    links._docs.cache_clear()
 
 
 def test_github_commands_are_escaped() -> None:
@@ -191,6 +209,7 @@ def test_sarif_refers_to_its_rules() -> None:
         assert rule["id"] == result["ruleId"]
         assert rule["defaultConfiguration"]["level"] == result["level"]
         assert "How to fix it" in rule["help"]["text"]
+        assert rule["helpUri"].startswith(ADDRESS)
         place = result["locations"][0]["physicalLocation"]
         assert place["artifactLocation"]["uri"] == "a%2Cb%3Ac%25.yaml"
         assert place["region"]["startLine"] > 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from meshcors.mesh._lint.links import docs_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -13,9 +15,6 @@ if TYPE_CHECKING:
 
 # An error breaks browsers or allows strangers, a warning may do so, a note has no effect.
 Severity: TypeAlias = Literal["error", "warning", "note"]
-
-# Where the rules are documented; what links to a rule is made from this.
-DOCS: Final = "docs/lint.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,8 @@ class LintRule:
 
     @property
     def docs(self) -> str:
-        """The rule's section in the documentation."""
-        return f"{DOCS}#{self.id.lower()}"
+        """The link to the rule's section in the documentation."""
+        return docs_link(f"lint.md#{self.id.lower()}")
 
     @property
     def explain_command(self) -> str:

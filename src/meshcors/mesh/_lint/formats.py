@@ -71,6 +71,7 @@ def as_sarif(diagnostics: Sequence[Diagnostic]) -> str:
                 "name": rule.name,
                 "shortDescription": {"text": rule.title},
                 "help": {"text": explanation(rule)},
+                **({"helpUri": rule.docs} if "://" in rule.docs else {}),
                 "defaultConfiguration": {"level": rule.severity},
             }
             for rule in RULES
