@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 @click.option("--origin", required=True, help="The page's origin, such as https://ui.example.")
 @click.option("--method", default="GET", show_default=True, help="The method of the call.")
 @click.option(
-    "--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header the script sets."
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="NAME:VALUE",
+    help="A header that the script sets; repeat it.",
 )
 @click.option("--host", help="The host that is called. Default: the first one in the documents.")
 @click.option("--path", default="/", show_default=True, help="The path that is called.")
