@@ -1,0 +1,499 @@
+"""The page on coming from other CORS libraries: both sides of what it says are run."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import logging
+import os
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from flask import Flask
+from flask_cors import CORS
+from flask_cors.core import CONFIG_OPTIONS, probably_regex
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+import meshcors.flask
+import meshcors.starlette
+from meshcors import MeshCORS, Policy, PolicyError, Regex, Rule
+from meshcors.browser import Request, Response, judge, judge_preflight, preflight_for
+from tests.calling import EVIL, UI, Answered, call_asgi, call_wsgi, preflight
+
+# Writes the page's table of answers anew instead of comparing it.
+WRITE = "COMING_FROM_WRITE"
+PATH = Path(__file__).parent.parent / "docs" / "coming-from.md"
+TEXT = PATH.read_text(encoding="utf-8")
+BEFORE_STARLETTE, AFTER_STARLETTE, BEFORE_FLASK, AFTER_FLASK = re.findall(
+    r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE
+)
+ACAO = "access-control-allow-origin"
+ACAM = "access-control-allow-methods"
+ACAH = "access-control-allow-headers"
+PRIVATE = "access-control-request-private-network"
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Any:
+    """No traceback of the errors that are raised on purpose."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def starlette_app() -> Starlette:
+    async def hello(request: Any) -> PlainTextResponse:
+        return PlainTextResponse("hello")
+
+    async def own(request: Any) -> PlainTextResponse:
+        return PlainTextResponse("hello", headers={ACAO: "https://own.example"})
+
+    async def boom(request: Any) -> PlainTextResponse:
+        raise RuntimeError("boom")
+
+    methods = ["GET", "POST", "PUT", "DELETE"]
+    routes = [
+        Route("/api/hello", hello, methods=methods),
+        Route("/other", hello, methods=methods),
+        Route("/api/own", own),
+        Route("/api/boom", boom),
+    ]
+    return Starlette(routes=routes)
+
+
+def flask_app() -> Flask:
+    app = Flask(__name__)
+    methods = ["GET", "POST", "PUT", "DELETE"]
+
+    @app.route("/api/hello", methods=methods)
+    @app.route("/apiary", methods=methods)
+    @app.route("/other", methods=methods)
+    def hello() -> str:
+        return "hello"
+
+    @app.get("/api/own")
+    def own() -> tuple[str, dict[str, str]]:
+        return "hello", {ACAO: "https://own.example"}
+
+    @app.get("/api/boom")
+    def boom() -> str:
+        raise RuntimeError("boom")
+
+    return app
+
+
+class Serve(NamedTuple):
+    """A whole app, and how it is called."""
+
+    call: Callable[..., Answered]
+    app: Any
+
+    def __call__(self, method: str, path: str, headers: Any = ()) -> Answered:
+        return self.call(self.app, method, path, headers)
+
+
+def theirs(**options: Any) -> Serve:
+    """Starlette with its CORSMiddleware."""
+    app = starlette_app()
+    app.add_middleware(CORSMiddleware, **options)
+    return Serve(call_asgi, app)
+
+
+def flask_cors(**options: Any) -> Serve:
+    app = flask_app()
+    CORS(app, **options)
+    return Serve(call_wsgi, app)
+
+
+def ours(**options: Any) -> Serve:
+    app = starlette_app()
+    app.add_middleware(MeshCORS, **options)
+    return Serve(call_asgi, app)
+
+
+def ours_in_flask(**options: Any) -> Serve:
+    app = flask_app()
+    meshcors.flask.init_app(app, **options)
+    return Serve(call_wsgi, app)
+
+
+def verdict(
+    serve: Serve,
+    method: str = "GET",
+    headers: Any = (),
+    *,
+    origin: str = UI,
+    path: str = "/api/hello",
+    credentials: str = "omit",
+) -> str:
+    """What becomes of a page's call: the code."""
+    call = Request(origin, f"https://api.example{path}", method, headers, credentials)
+    asked = preflight_for(call)
+    said = None if asked is None else serve("OPTIONS", path, asked)
+    answered = serve(method, path, [*call.headers, ("origin", origin)])
+    return judge(
+        call,
+        preflight=None if said is None else Response(said.status, said.headers),
+        response=Response(answered.status, answered.headers),
+    ).code
+
+
+CALLS = [
+    {
+        "origin": origin,
+        "method": method,
+        "headers": headers,
+        "credentials": credentials,
+        "path": path,
+    }
+    for origin, method, headers, credentials, path in itertools.product(
+        (UI, EVIL, "https://pr-7.preview.example", "https://pr-7.preview.example.evil.example"),
+        ("GET", "POST", "PUT", "DELETE"),
+        ({}, {"content-type": "application/json"}, {"x-version": "1"}, {"x-other": "1"}),
+        ("omit", "include"),
+        ("/api/hello", "/other"),
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "call", "before", "after"),
+    [
+        (starlette_app, call_asgi, BEFORE_STARLETTE, AFTER_STARLETTE),
+        (flask_app, call_wsgi, BEFORE_FLASK, AFTER_FLASK),
+    ],
+    ids=["CORSMiddleware", "flask-cors"],
+)
+def test_the_same_calls_pass_before_and_after(
+    make: Callable[[], Any], call: Callable[..., Answered], before: str, after: str
+) -> None:
+    serves = []
+    for source in (before, after):
+        app = make()
+        exec(compile(source, str(PATH), "exec"), {"app": app})
+        serves.append(Serve(call, app))
+    passed = [[verdict(serve, **each) == "allowed" for each in CALLS] for serve in serves]
+    assert passed[0] == passed[1]
+    assert {True, False} == set(passed[0])
+    ages = [serve("OPTIONS", "/api/hello", preflight(UI, "PUT")) for serve in serves]
+    assert {each.get("access-control-max-age") for each in ages} == {"600"}
+
+
+# --- The tables of options -----------------------------------------------------------------------
+
+
+def options(heading: str) -> set[str]:
+    """The names that the first column of a section's table has."""
+    section = TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (.*?) \|", section, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`(\w+)", cell)}
+
+
+def test_every_option_of_cors_middleware_has_its_row() -> None:
+    known = set(inspect.signature(CORSMiddleware).parameters) - {"app"}
+    assert known <= options("CORSMiddleware")
+
+
+def test_every_option_of_flask_cors_has_its_row() -> None:
+    known = {name.removeprefix("CORS_").lower() for name in CONFIG_OPTIONS}
+    assert known <= options("flask-cors")
+    assert "`@cross_origin(...)`" in TEXT
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("allow_origin_regex", r"https://.*\.example\.com"),
+        ("origins", [UI]),
+        ("methods", ["PUT"]),
+        ("supports_credentials", True),
+        ("send_wildcard", True),
+        ("vary_header", True),
+        ("automatic_options", True),
+        ("intercept_exceptions", True),
+        ("always_send", True),
+        ("resources", {r"/api/*": {"origins": [UI]}}),
+    ],
+)
+def test_an_option_without_its_name_here_is_refused_with_what_to_write(
+    option: str, value: object
+) -> None:
+    with pytest.raises(PolicyError) as raised:
+        Policy(**{"allow_origins": [UI], option: value})
+    (problem,) = raised.value.problems
+    assert (problem.code, problem.field) == ("unknown_option", option)
+    rows = dict(re.findall(r"^\| `(\w+).*? \| (.*?) \|", TEXT, re.MULTILINE))
+    says = re.findall(r"Regex\(|Rule\(|leave it out|allow_\w+", rows[option])[0]
+    assert says in problem.hint
+    assert problem.hint.startswith("leave it out") is rows[option].startswith("leave it out")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({}, "no_origins"),
+        ({"allow_origins": ["https://ui.example/"]}, "origin_trailing_slash"),
+        ({"allow_origins": ["*"], "allow_credentials": True}, "origin_wildcard_with_credentials"),
+        (
+            {"allow_origins": [UI], "expose_headers": ["*"], "allow_credentials": True},
+            "expose_wildcard_with_credentials",
+        ),
+        (
+            {"allow_origins": [Regex("https://.*example.*")], "allow_credentials": True},
+            "origin_regex_open",
+        ),
+        ({"allow_origins": [Regex("https://(?!evil).*")]}, "origin_regex_invalid"),
+        ({"allow_origins": [Regex(r"https://(a)\1")]}, "origin_regex_invalid"),
+        ({"allow_origins": UI}, "not_a_list"),
+        ({"allow_origins": [UI], "expose_headers": "x-a"}, "not_a_list"),
+        ({"allow_origins": [UI], "max_age": "600"}, "max_age_not_seconds"),
+    ],
+)
+def test_what_is_said_to_be_an_error_is_one(wrong: dict[str, Any], code: str) -> None:
+    with pytest.raises(PolicyError) as raised:
+        Policy(**wrong)
+    assert [problem.code for problem in raised.value.problems] == [code]
+
+
+def test_there_every_site_may_act_as_the_user() -> None:
+    for serve in (
+        theirs(allow_origins=["*"], allow_credentials=True),
+        flask_cors(supports_credentials=True),
+    ):
+        assert verdict(serve, origin=EVIL, credentials="include") == "allowed"
+
+
+def test_there_a_trailing_slash_never_matches() -> None:
+    assert verdict(theirs(allow_origins=[f"{UI}/"])) == "acao_missing"
+
+
+def test_methods() -> None:
+    json = {"content-type": "application/json"}
+    assert verdict(theirs(allow_origins=[UI]), "POST", json) == "preflight_not_ok"
+    assert verdict(ours(allow_origins=[UI]), "POST", json) == "allowed"
+    assert verdict(flask_cors(origins=[UI]), "DELETE") == "allowed"
+    assert verdict(ours_in_flask(allow_origins=[UI]), "DELETE") == "method_not_allowed"
+
+    def told(serve: Serve) -> str | None:
+        return serve("OPTIONS", "/api/hello", preflight(UI, "PUT")).get(ACAM)
+
+    assert "PATCH" in (told(theirs(allow_origins=[UI], allow_methods=["*"])) or "")
+    assert told(ours(allow_origins=[UI], allow_methods=["*"])) == "*"
+    both = {"allow_methods": ["*"], "allow_credentials": True}
+    assert told(ours(allow_origins=[UI], **both)) == "PUT"
+
+
+def test_headers() -> None:
+    def told(serve: Serve) -> set[str]:
+        return serve("OPTIONS", "/api/hello", preflight(UI, "GET", "x-a,authorization")).names(ACAH)
+
+    safelisted = {"accept", "accept-language", "content-language", "content-type"}
+    assert told(theirs(allow_origins=[UI])) == safelisted
+    assert told(ours(allow_origins=[UI])) == {*safelisted, "range"}
+    asked = {"x-a", "authorization"}
+    anything = {"allow_origins": [UI], "allow_headers": ["*"]}
+    assert told(theirs(**anything)) == asked
+    assert told(ours(**anything, allow_credentials=True)) == asked
+    with pytest.warns(meshcors.PolicyWarning, match="does not cover authorization"):
+        assert told(ours(**anything)) == {"*"}
+    named = {"allow_origins": [UI], "allow_headers": ["*", "authorization"]}
+    for headers in ({"authorization": "1"}, {"x-a": "1", "authorization": "1"}):
+        assert verdict(flask_cors(origins=[UI]), headers=headers) == "allowed"
+        assert verdict(ours_in_flask(**named), headers=headers) == "allowed"
+    json = {"content-type": "application/json"}
+    listed = {"allow_headers": ["x-version"]}
+    assert verdict(flask_cors(origins=[UI], **listed), headers=json) == "header_not_allowed"
+    assert verdict(ours_in_flask(allow_origins=[UI], **listed), headers=json) == "allowed"
+
+
+def test_regular_expressions() -> None:
+    pattern = r"https://ui\.example"
+    longer, upper = f"{UI}.evil.example", "https://UI.example"
+    assert verdict(flask_cors(origins=[pattern]), origin=longer) == "allowed"
+    assert flask_cors(origins=[pattern])("GET", "/other", [("origin", upper)]).get(ACAO) == upper
+    for serve in (
+        theirs(allow_origin_regex=pattern),
+        ours_in_flask(allow_origins=[Regex(pattern)]),
+    ):
+        assert verdict(serve) == "allowed"
+        assert verdict(serve, origin=longer) == "acao_missing"
+        assert serve("GET", "/other", [("origin", upper)]).get(ACAO) is None
+    hints = set(re.findall(r"a text with one of `(.*?)`", TEXT)[0])
+    assert hints == {
+        character for character in map(chr, range(33, 127)) if probably_regex(character)
+    }
+
+
+def test_private_networks() -> None:
+    fields = [*preflight(UI, "GET"), (PRIVATE, "true")]
+    answers = [
+        serve("OPTIONS", "/api/hello", fields)
+        for serve in (
+            theirs(allow_origins=[UI]),
+            flask_cors(origins=[UI]),
+            ours(allow_origins=[UI]),
+        )
+    ]
+    said = [(each.status, each.get("access-control-allow-private-network")) for each in answers]
+    assert said == [(400, None), (200, "false"), (204, None)]
+
+
+def test_ages() -> None:
+    serves = (theirs(allow_origins=[UI]), flask_cors(origins=[UI]), ours(allow_origins=[UI]))
+    answers = [serve("OPTIONS", "/api/hello", preflight(UI, "GET")) for serve in serves]
+    assert [each.get("access-control-max-age") for each in answers] == ["600", None, None]
+    assert Policy(allow_origins=[UI], max_age=timedelta(minutes=10)).max_age == 600
+
+
+def test_wildcards_and_vary() -> None:
+    page = [("origin", UI)]
+    for serve, allowed, vary, without in (
+        (theirs(allow_origins=["*"]), "*", "Origin", None),
+        (flask_cors(), UI, "Origin", "*"),
+        (flask_cors(send_wildcard=True), "*", None, "*"),
+        (ours(allow_origins=["*"]), "*", None, "*"),
+        (ours_in_flask(allow_origins=["*"]), "*", None, "*"),
+        (flask_cors(origins=[UI]), UI, None, UI),
+        (ours_in_flask(allow_origins=[UI]), UI, "Origin", None),
+    ):
+        answered = serve("GET", "/api/hello", page)
+        assert (answered.get(ACAO), answered.get("vary")) == (allowed, vary)
+        assert serve("GET", "/api/hello").get(ACAO) == without
+
+
+def test_paths() -> None:
+    resources = {r"/api/*": {"origins": [UI]}}
+    rules = [Rule(Policy(allow_origins=[UI]), path_prefix="/api")]
+    for serve, covered in (
+        (flask_cors(resources=resources), {"/api/hello", "/apiary"}),
+        (ours_in_flask(rules=rules), {"/api/hello"}),
+    ):
+        paths = ("/api/hello", "/apiary", "/other")
+        assert {path for path in paths if verdict(serve, path=path) == "allowed"} == covered
+    specific = {r"/api/.*": {"origins": [EVIL]}, r"/api/hello": {"origins": [UI]}}
+    assert verdict(flask_cors(resources=specific)) == "allowed"
+    first = Rule(Policy(allow_origins=[EVIL]), path_prefix="/api")
+    both = [Rule(Policy(allow_origins=[UI]), path_prefix="/api/hello"), first]
+    assert verdict(ours_in_flask(rules=both)) == "allowed"
+
+
+# --- Beside each other, and what each answers ----------------------------------------------------
+
+
+def test_the_headers_of_the_old_one_inside_are_dropped() -> None:
+    inside, extension = starlette_app(), flask_app()
+    inside.add_middleware(CORSMiddleware, allow_origins=[EVIL], allow_methods=["*"])
+    CORS(extension, origins=[EVIL])
+    meshcors.starlette.init_app(inside, allow_origins=[UI])
+    meshcors.flask.init_app(extension, allow_origins=[UI])
+    for serve in (Serve(call_asgi, inside), Serve(call_wsgi, extension)):
+        assert verdict(serve) == "allowed"
+        assert verdict(serve, origin=EVIL) == "acao_missing"
+        assert serve("OPTIONS", "/api/hello", preflight(EVIL, "PUT")).status == 403
+
+
+def test_a_cors_middleware_outside_answers_in_its_place() -> None:
+    app = starlette_app()
+    app.add_middleware(MeshCORS, allow_origins=[UI])
+    app.add_middleware(CORSMiddleware, allow_origins=[EVIL])
+    assert call_asgi(app, "OPTIONS", "/api/hello", preflight(UI, "GET")).status == 400
+
+
+def test_init_app_is_outside_whatever_is_added_later() -> None:
+    app = starlette_app()
+    meshcors.starlette.init_app(app, allow_origins=[UI])
+    app.add_middleware(CORSMiddleware, allow_origins=[EVIL])
+    assert call_asgi(app, "OPTIONS", "/api/hello", preflight(UI, "GET")).status == 204
+
+
+def test_websockets() -> None:
+    def handshake(serve: Serve, origin: str) -> str:
+        seen: list[str] = []
+
+        async def echo(scope: Any, receive: Any, send: Any) -> None:
+            seen.append(scope["type"])
+            await send({"type": "websocket.close"})
+
+        middleware = serve.app.user_middleware[0]
+        raw = [(b"origin", origin.encode()), (b"host", b"own.example")]
+        scope = {"type": "websocket", "path": "/", "headers": raw}
+        app = middleware.cls(echo, *middleware.args, **middleware.kwargs)
+        call_asgi(app, scope=scope, received=[{"type": "websocket.connect"}])
+        return "passes" if seen else "refused"
+
+    assert handshake(theirs(allow_origins=[UI]), EVIL) == "passes"
+    assert handshake(ours(allow_origins=[UI]), EVIL) == "refused"
+    assert handshake(ours(allow_origins=[UI]), UI) == "passes"
+    assert handshake(ours(allow_origins=[UI]), "https://own.example") == "passes"
+
+
+JSON = {"content-type": "application/json", "x-version": "1"}
+# What is asked: (the calls of the browser model, or a method and fields that no page sends)
+ASKED: dict[str, tuple[str, str, str, dict[str, str]]] = {
+    "PUT with both headers": (UI, "PUT", "/api/hello", JSON),
+    "DELETE, which is not listed": (UI, "DELETE", "/api/hello", {}),
+    "a header that is not listed": (UI, "GET", "/api/hello", {"x-other": "1"}),
+    "PUT from another origin": (EVIL, "PUT", "/api/hello", JSON),
+    "PUT to a path without a route": (UI, "PUT", "/nowhere", JSON),
+}
+SIMPLE: dict[str, tuple[str, str]] = {
+    "GET": (UI, "/api/hello"),
+    "GET from another origin": (EVIL, "/api/hello"),
+    "GET to a path without a route": (UI, "/nowhere"),
+    "GET that raises an exception": (UI, "/api/boom"),
+    "GET, and the app sets `access-control-allow-origin` itself": (UI, "/api/own"),
+}
+
+
+def table() -> str:
+    same = {"allow_headers": ["content-type", "x-version"]}
+    listed = ["GET", "POST", "PUT"]
+    columns = {
+        "CORSMiddleware": theirs(allow_origins=[UI], allow_methods=listed, **same),
+        "flask-cors": flask_cors(origins=[UI], methods=listed, **same),
+        "meshcors in Starlette": ours(allow_origins=[UI], allow_methods=["PUT"], **same),
+        "meshcors in Flask": ours_in_flask(allow_origins=[UI], allow_methods=["PUT"], **same),
+    }
+    lines = [f"| | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
+
+    def add(name: str, cells: list[tuple[int, str]]) -> None:
+        texts = []
+        for status, code in cells:
+            link = f"[`{code}`](console-messages.md#{code})"
+            texts.append(f"{status}, {'passes' if code == 'allowed' else link}")
+        lines.append(f"| {name} | {' | '.join(texts)} |")
+
+    for name, (origin, method, path, headers) in ASKED.items():
+        call = Request(origin, f"https://api.example{path}", method, headers, "omit")
+        asked = preflight_for(call)
+        assert asked is not None
+        answers = [serve("OPTIONS", path, asked) for serve in columns.values()]
+        judged = [judge_preflight(call, Response(each.status, each.headers)) for each in answers]
+        statuses = [each.status for each in answers]
+        add(f"preflight: {name}", list(zip(statuses, [each.code for each in judged], strict=True)))
+    for name, (origin, path) in SIMPLE.items():
+        answers = [serve("GET", path, [("origin", origin)]) for serve in columns.values()]
+        codes = [verdict(serve, origin=origin, path=path) for serve in columns.values()]
+        add(name, list(zip([each.status for each in answers], codes, strict=True)))
+    plain = [serve("OPTIONS", "/api/hello", [("origin", UI)]) for serve in columns.values()]
+    allowed = [each.get(ACAO) == UI for each in plain]
+    assert all(allowed)
+    cells = [f"{each.status}, from {'the app' if each.get('allow') else 'here'}" for each in plain]
+    lines.append(f"| OPTIONS that is no preflight | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def test_the_table_of_answers_is_what_they_answer() -> None:
+    before, _, rest = TEXT.partition("<!-- answers -->\n")
+    after = rest.partition("<!-- end -->\n")[2]
+    made = f"{before}<!-- answers -->\n\n{table()}\n\n<!-- end -->\n{after}"
+    if os.environ.get(WRITE):
+        PATH.write_text(made, encoding="utf-8")
+    assert made == PATH.read_text(encoding="utf-8"), f"{WRITE}=1 writes the table"
