@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from typing import TYPE_CHECKING, Final
 
@@ -77,11 +78,10 @@ def _fix_commands(page_call: PageCall, texts: Mapping[str, str]) -> Iterator[str
     """Yield the commands that write such a rule into the file of the rule that takes the call."""
     place = page_call.request.answer.place or page_call.decisive.answer.place
     file = place.file if place else next(iter(texts))
-    origin = page_call.call.origin
     commands = [
-        f"meshcors fix {shlex.quote(file)} {flags}{more}"
-        for responder, flags in _RESPONDERS.items()
-        if (more := _origin_flag(file, texts[file], responder, origin)) is not None
+        f"meshcors fix {shlex.quote(file)} {_RESPONDERS[responder]}"
+        + (f" --allow-origin {shlex.quote(page_call.call.origin)}" if needs_origin else "")
+        for responder, needs_origin in _working_fixes(texts[file], file, page_call.call.origin)
     ]
     if not commands:
         yield "write it by hand: it matches the method OPTIONS and the header"
@@ -90,24 +90,31 @@ def _fix_commands(page_call: PageCall, texts: Mapping[str, str]) -> Iterator[str
         yield command if number == 0 else f"or, without a pod: {command}"
 
 
-def _origin_flag(file: str, text: str, responder: Responder, origin: str) -> str | None:
-    """Return the flag that fix needs to know who may call, if it needs it; None if fix fails."""
-    if _fixes(file, text, responder, ()):
-        return ""
-    try:
-        match = origin_match(origin)
-    except OriginError:
-        return None  # null, the origin of sandboxed frames
-    if _fixes(file, text, responder, (match,)):
-        return f" --allow-origin {shlex.quote(origin)}"
-    return None
+def _working_fixes(text: str, file: str, origin: str) -> Iterator[tuple[Responder, bool]]:
+    """Yield the responders with which fix succeeds, and whether it needs the origin for that.
+
+    Each is tried. If the pod needs the origin, so does the mesh.
+    """
+    named: tuple[OriginMatch, ...] = ()
+    # null, the origin of sandboxed frames, cannot be named
+    with contextlib.suppress(OriginError):
+        named = (origin_match(origin),)
+    needed = False
+    for responder in _RESPONDERS:
+        outcome = _try(text, file, FixOptions(responder, origins=named if needed else ()))
+        if outcome == "origins_needed" and named and not needed:
+            needed = True
+            outcome = _try(text, file, FixOptions(responder, origins=named))
+        if outcome == "fixed":
+            yield responder, needed
 
 
-def _fixes(file: str, text: str, responder: Responder, origins: tuple[OriginMatch, ...]) -> bool:
+def _try(text: str, file: str, options: FixOptions) -> str:
+    """Return "fixed", "unchanged", or the code of the problem."""
     try:
-        return bool(fix(text, file, FixOptions(responder, origins=origins)).needs)
-    except DocumentError:
-        return False
+        return "fixed" if fix(text, file, options).needs else "unchanged"
+    except DocumentError as error:
+        return error.problems[0].code
 
 
 def _policy_must_allow(page_call: PageCall, exchange: Exchange) -> str:
