@@ -1,8 +1,8 @@
-"""What a mesh does, case by case, as plain data: the model and a real Envoy are held to each row.
+"""What a mesh does with a request: plain data that the model and a real Envoy are tested with.
 
-Every row is one request to one file. ``rule`` and ``destination`` are what must take it, ``seen``
-the compared headers of what the client gets (`access-control-*`, `location`, `vary`, `x-resp*`),
-sorted; ``answer`` is what the service replies with.
+Each case is one request to one file. ``rule`` and ``destination`` have to take it. ``seen`` are the
+headers that the client gets, as far as they are compared (`access-control-*`, `location`, `vary`,
+`x-resp*`), sorted. ``answer`` are the headers of the service's answer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ORIGINAL = Path(__file__).with_name("data").joinpath("virtualservice_original.ya
 
 @dataclass(frozen=True)
 class MeshCase:
-    """One request and what becomes of it."""
+    """One request and its expected answer."""
 
     id: str
     text: str
@@ -36,7 +36,7 @@ class MeshCase:
 
 
 def vs(http: str, *, name: str = "a", hosts: str = '["*"]', meta: str = "") -> str:
-    """Write a VirtualService around its rules, which are YAML in flow style, one a line."""
+    """Return a VirtualService with these rules: YAML in flow style, one on each line."""
     rules = "\n".join(f"  - {line.strip()}" for line in http.strip().splitlines())
     return (
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\n"
@@ -46,7 +46,7 @@ def vs(http: str, *, name: str = "a", hosts: str = '["*"]', meta: str = "") -> s
 
 
 def route(rules: str, *, name: str = "a", hostnames: str = "[]") -> str:
-    """Write an HTTPRoute around its rules, likewise."""
+    """Return an HTTPRoute with these rules, written in the same way."""
     lines = "\n".join(f"  - {line.strip()}" for line in rules.strip().splitlines())
     return (
         "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\n"
@@ -56,7 +56,7 @@ def route(rules: str, *, name: str = "a", hostnames: str = "[]") -> str:
 
 
 def to(host: str = "one", port: int = 80) -> str:
-    """Write a route to one destination."""
+    """Return a route to one destination."""
     return f"route: [{{destination: {{host: {host}, port: {{number: {port}}}}}}}]"
 
 

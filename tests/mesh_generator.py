@@ -1,6 +1,7 @@
-"""Made-up VirtualServices, HTTPRoutes and requests, from a small vocabulary so that they meet.
+"""Random VirtualServices, HTTPRoutes and requests.
 
-Everything comes from one `random.Random`: the same seed makes the same documents and requests.
+The vocabulary is small, so that many requests match a rule. Everything comes from one
+`random.Random`: the same seed gives the same documents and requests.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ RESPONSE_NAMES = ["access-control-allow-origin", "x-resp", "access-control-expos
 
 @dataclass(frozen=True)
 class Spec:
-    """One generated file and the requests made to it."""
+    """One generated file and the requests to send to it."""
 
     text: str
     requests: tuple[dict[str, Any], ...]
 
 
 def spec(rng: random.Random, requests: int) -> Spec:
-    """Make one file and ``requests`` requests; a quarter of the files hold HTTPRoutes."""
+    """Make one file and a number of requests; a quarter of the files have HTTPRoutes."""
     make = http_route if rng.random() < 0.25 else virtual_service
     objects = [make(rng, number) for number in range(rng.choice([1, 1, 2, 3]))]
     text = "\n---\n".join(json.dumps(item, indent=1) for item in objects)
@@ -49,7 +50,7 @@ def spec(rng: random.Random, requests: int) -> Spec:
 
 
 def request(rng: random.Random) -> dict[str, Any]:
-    """Make one request, often a preflight, and the headers a service will answer with."""
+    """Make one request, often a preflight, and the headers of the service's answer."""
     headers: list[tuple[str, str]] = []
     method = rng.choice(METHODS)
     if rng.random() < 0.75:

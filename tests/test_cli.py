@@ -84,7 +84,9 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
             ["fix", ORIGINAL, "--allow-origin", "ui.example"], "write a scheme", id="no scheme"
         ),
         pytest.param(
-            ["fix", ORIGINAL, "--allow-origin", "*"], "does not go with credentials", id="star"
+            ["fix", ORIGINAL, "--allow-origin", "*"],
+            "cannot be combined with credentials",
+            id="star",
         ),
         pytest.param(
             ["dummy", "--port", "x"], "--port: write a whole number", id="a flag of the pod"

@@ -1,4 +1,4 @@
-"""The diff that fix prints: it leads from the one text to the other, whatever they are."""
+"""The diff that fix prints: applied to the old text, it gives the new one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEXTS = st.builds("{}{}".format, LINES.map("".join), st.sampled_from(["", "end",
 
 
 def patched(before: str, diff: str) -> str:
-    """Return ``before`` with a unified diff applied; it has to fit."""
+    """Return ``before`` with a unified diff applied, which has to fit."""
     old = re.findall(r"[^\n]*\n|[^\n]+", before)
     made: list[str] = []
     at = 0

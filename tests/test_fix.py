@@ -1,4 +1,4 @@
-"""Fix: what it writes works, what it does not mean to change stays byte for byte."""
+"""``fix``: what it writes works, and everything else stays byte for byte."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,9 @@ ORIGINAL = (DATA / "virtualservice_original.yaml").read_text()
 BEFORE = (DATA / "virtualservice_before.yaml").read_text()
 UI = ("exact", "https://ui.example")
 OTHER = ("exact", "http://localhost:3000")
-WAYS: tuple[Responder, ...] = ("pod", "mesh", "both")
-EVERY_WAY = pytest.mark.parametrize("way", WAYS)
-# What fix is there to fix.
+RESPONDERS: tuple[Responder, ...] = ("pod", "mesh", "both")
+EVERY_RESPONDER = pytest.mark.parametrize("responder", RESPONDERS)
+# The rules of lint whose findings fix resolves.
 FIXED_RULES = {"MC001", "MC002", "MC004"}
 
 HEAD = """\
@@ -160,20 +161,20 @@ EVERY_TEXT = pytest.mark.parametrize("text", TEXTS.values(), ids=list(TEXTS))
 
 
 def is_kept(before: str, after: str) -> bool:
-    """Whether every character is still there, in order, but for the stars of the origins."""
+    """Whether every character is still there, in order, except for the open origins."""
     left = iter(after)
     wanted = re.sub(r"regex: \.|\*", "", before)
     return all(char in left for char in wanted)
 
 
-@EVERY_WAY
+@EVERY_RESPONDER
 @EVERY_TEXT
-def test_a_fixed_file_is_right_and_stays_as_it_is(text: str, way: Responder) -> None:
-    fixed = fix(text, "a.yaml", FixOptions(way, origins=(UI, OTHER))).text
+def test_a_fixed_file_is_right_and_stays_as_it_is(text: str, responder: Responder) -> None:
+    fixed = fix(text, "a.yaml", FixOptions(responder, origins=(UI, OTHER))).text
     assert fixed != text
     assert is_kept(text, fixed)
     assert {finding.rule.id for finding in lint({"a.yaml": fixed})} & FIXED_RULES == set()
-    assert fix(fixed, "a.yaml", FixOptions(way)).text == fixed
+    assert fix(fixed, "a.yaml", FixOptions(responder)).text == fixed
     assert fixed.endswith("\n") == text.endswith("\n")
     assert ("\r\n" in fixed) == ("\r\n" in text)
     assert fixed.count("\r") == (fixed.count("\n") if "\r\n" in text else 0)
@@ -187,17 +188,19 @@ def test_lines_that_are_not_about_origins_stay(text: str) -> None:
             assert line in after
 
 
-@EVERY_WAY
-def test_a_rule_is_written_in_the_style_of_the_file(way: Responder) -> None:
+@EVERY_RESPONDER
+def test_a_rule_is_written_in_the_style_of_the_file(responder: Responder) -> None:
     added = [
         line
-        for line in fix(BLOCK, "a.yaml", FixOptions(way, origins=(UI, OTHER))).text.splitlines()
+        for line in fix(
+            BLOCK, "a.yaml", FixOptions(responder, origins=(UI, OTHER))
+        ).text.splitlines()
         if line not in BLOCK
     ]
     assert "                        access-control-request-method: {}" in added
     assert [line for line in added if re.search(r"[\[{](?!\})", line)] == []
     json_text = TEXTS["JSON"]
-    assert json.loads(fix(json_text, "a.json", FixOptions(way, origins=(UI,))).text)
+    assert json.loads(fix(json_text, "a.json", FixOptions(responder, origins=(UI,))).text)
 
 
 def test_a_comment_stays_with_the_rule_it_is_above() -> None:
@@ -264,13 +267,13 @@ def test_the_preflight_rule_takes_what_the_calls_share_and_no_more() -> None:
         ),
     ],
 )
-@EVERY_WAY
-def test_what_is_right_stays_as_it_is(text: str, way: Responder) -> None:
-    assert fix(text, "a.yaml", FixOptions(way, origins=(UI,))).text == text
+@EVERY_RESPONDER
+def test_what_is_right_stays_as_it_is(text: str, responder: Responder) -> None:
+    assert fix(text, "a.yaml", FixOptions(responder, origins=(UI,))).text == text
 
 
 @pytest.mark.parametrize(
-    ("text", "wish", "reason"),
+    ("text", "options", "reason"),
     [
         pytest.param(
             ORIGINAL, FixOptions(), r":12:30: \* with credentials .*--allow-origin", id="star"
@@ -338,24 +341,67 @@ def test_what_is_right_stays_as_it_is(text: str, way: Responder) -> None:
     ],
 )
 def test_what_would_be_a_guess_is_refused_with_its_place(
-    text: str, wish: FixOptions, reason: str
+    text: str, options: FixOptions, reason: str
 ) -> None:
     with pytest.raises(DocumentError, match=reason):
-        fix(text, "a.yaml", wish)
+        fix(text, "a.yaml", options)
 
 
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        pytest.param("model-deploy", "nodel-deploy", id="a value of the file"),
+        pytest.param("maxAge", "maxage", id="a name of the file"),
+        pytest.param("meshcors-dummy", "meshcors-dumny", id="a value of the new rule"),
+        pytest.param("8080", '"8080"', id="a type in the new rule"),
+        pytest.param("name: preflight", "name: preflight\n    name2: x", id="more than the rule"),
+        pytest.param("https://ui.example", "https://ux.example", id="the new origin"),
+        pytest.param('"https://ui.example"}', '"https://ui.example"}, {exact: x}', id="one more"),
+        pytest.param("  - name: preflight", "  - {}\n  - name: preflight", id="another rule"),
+        pytest.param("kind: Virt", "kind: virt", id="what the document is"),
+    ],
+)
 def test_a_result_that_says_something_else_is_never_written(
-    monkeypatch: pytest.MonkeyPatch,
+    written: str, instead: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The text is read back: an edit in the wrong place is an error, not a broken file."""
     original = fix_edits.apply
 
     def clumsy(text: str, edits: Any) -> str:
-        return original(text, edits).replace("model-deploy", "nodel-deploy")
+        right = original(text, edits)
+        assert written in right
+        return right.replace(written, instead)
 
-    monkeypatch.setattr("meshcors.mesh._fix.apply", clumsy)
+    monkeypatch.setattr("meshcors.mesh._fix.in_place.apply", clumsy)
     with pytest.raises(DocumentError, match="without touching the rest"):
         fix(ORIGINAL, "a.yaml", FixOptions(origins=(UI,)))
+
+
+def test_an_aliased_list_of_rules_is_changed_once_for_each_document() -> None:
+    rules = """&rules
+    - match: [{headers: {k: {exact: v}}}]
+      corsPolicy: {allowOrigins: [exact: '*'], allowCredentials: true}
+      route: [{destination: {host: a}}]
+"""
+    item = HEAD.replace("\n", "\n  ").rstrip(" ")
+    text = (
+        f"apiVersion: v1\nkind: List\nitems:\n- {item}    http: {rules}"
+        f"- {item.replace('name: model', 'name: other')}    http: *rules\n"
+    ).replace('["*"]', "[a.example]", 1)
+    fixed = fix(text, "a.yaml", FixOptions(origins=(UI, OTHER))).text
+    assert is_kept(text, fixed)
+    assert fix(fixed, "a.yaml", FixOptions()).text == fixed
+    assert fixed.count("- name: preflight") == 1
+    assert fixed.count("https://ui.example") == 1
+
+
+def test_an_older_list_of_origins_takes_no_patterns() -> None:
+    text = TEXTS["the older allowOrigin"]
+    pattern = ("regex", "https://.*[.]ui[.]example")
+    with pytest.raises(DocumentError, match=r"a.yaml:12:7: allowOrigin takes exact origins only"):
+        fix(text, "a.yaml", FixOptions(origins=(pattern,)))
+    null = text.replace("      allowOrigin:", "      allowOrigins: ~\n      allowOrigin:")
+    assert "https://ui.example" in fix(null, "a.yaml", FixOptions(origins=(UI,))).text
 
 
 @pytest.mark.parametrize(
@@ -392,9 +438,9 @@ def test_what_is_no_origin_is_refused(origin: str) -> None:
 # --separate
 
 
-@EVERY_WAY
-def test_a_second_virtual_service_takes_the_preflights(way: Responder) -> None:
-    second = separate(ORIGINAL, "a.yaml", FixOptions(way, origins=(UI,))).text
+@EVERY_RESPONDER
+def test_a_second_virtual_service_takes_the_preflights(responder: Responder) -> None:
+    second = separate(ORIGINAL, "a.yaml", FixOptions(responder, origins=(UI,))).text
     gateway = Gateway.from_yaml(f"{ORIGINAL}---\n{second}")
     headers = [
         ("origin", "https://ui.example"),
@@ -403,8 +449,8 @@ def test_a_second_virtual_service_takes_the_preflights(way: Responder) -> None:
     ]
     answer = gateway.handle(GatewayRequest("OPTIONS", "any.example", "/v1/predict", headers))
     assert answer.rule == "cheetah/model-preflight http[0] match[0]"
-    assert answer.kind == ("forward" if way == "pod" else "cors")
-    assert separate(f"{ORIGINAL}---\n{second}", "a.yaml", FixOptions(way)).needs == ()
+    assert answer.kind == ("forward" if responder == "pod" else "cors")
+    assert separate(f"{ORIGINAL}---\n{second}", "a.yaml", FixOptions(responder)).blocked == ()
 
 
 def test_a_second_virtual_service_is_refused_where_it_would_come_too_late() -> None:
@@ -479,12 +525,71 @@ def test_the_diff_applies(
     assert model.read_bytes() == fix(text, "model.yaml", FixOptions(origins=(UI,))).text.encode()
 
 
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        pytest.param("model.yaml", "model.yaml", id="plain"),
+        pytest.param("ä model.yaml", "ä model.yaml\t", id="a space"),
+        pytest.param("a\x1b[31m.yaml", r'"a\033[31m.yaml"', id="a terminal escape"),
+        pytest.param("a\nb.yaml", r'"a\012b.yaml"', id="a line break"),
+        pytest.param('"a\\\t.yaml', r'"\"a\\\011.yaml"', id="quotes"),
+        pytest.param("\udcff.yaml", r'"\377.yaml"', id="not UTF-8"),
+    ],
+)
+def test_a_diff_names_any_file_so_that_it_applies(
+    name: str, label: str, model: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    model.rename(name)
+    assert cli.run(["fix", name, *ALLOW]) == 0
+    printed = capfdbinary.readouterr()
+    assert printed.out.decode().startswith(f"--- {label}\n+++ {label}\n@@")
+    assert b"\x1b" not in printed.out + printed.err
+    if shutil.which("patch") is not None:
+        subprocess.run(["patch", "-p0"], input=printed.out, check=True, capture_output=True)
+        assert Path(name).read_text() == fix(ORIGINAL, "a.yaml", FixOptions(origins=(UI,))).text
+
+
+def test_a_terminal_is_not_steered_by_a_file(model: Path) -> None:
+    """A pipe gets the bytes of the diff, a terminal only what it can print."""
+    pty = pytest.importorskip("pty")
+    marked = ORIGINAL.replace("  - corsPolicy:", "  # \u202e \u2066\tkeep\n  - corsPolicy:")
+    assert marked != ORIGINAL
+    model.write_text(marked)
+    command = [sys.executable, "-m", "meshcors", "fix", "model.yaml", *ALLOW]
+    piped = subprocess.run(command, check=True, capture_output=True)
+    assert "# \u202e \u2066\tkeep\n" in piped.stdout.decode()
+    ours, theirs = pty.openpty()
+    try:
+        subprocess.run(command, check=True, stdout=theirs, stderr=subprocess.DEVNULL)
+        shown = os.read(ours, 100_000).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert r"# \u202e \u2066" in shown
+    assert "keep" in shown
+    assert all(char.isprintable() or char in "\r\n\t" for char in shown)
+
+
+@pytest.mark.parametrize("char", [r"\u2028", r"\x85", r"\u202e", r"\x7f", r"\ufeff", "\U0001f600"])
+def test_invisible_characters_are_written_so_that_they_are_read_again(char: str) -> None:
+    text = HEAD + (
+        "  http:\n  - match: [{headers: {k: {exact: v}}}]\n"
+        f'    corsPolicy: {{allowOrigins: [{{exact: "https://a{char}"}}]}}\n'
+        "    route: [{destination: {host: a}}]\n"
+    )
+    fixed = fix(text, "a.yaml", FixOptions("mesh")).text
+    added = fixed.split("- name: preflight")[1].split("  - match")[0]
+    assert all(each.isprintable() or each == "\n" for each in added)
+    first, second = YAML(typ="safe", pure=True).load(fixed)["spec"]["http"]
+    assert first["corsPolicy"]["allowOrigins"] == second["corsPolicy"]["allowOrigins"]
+
+
 def test_a_file_that_changed_meanwhile_is_left_alone(
     model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def slow(text: str, file: str, wish: FixOptions) -> Any:
+    def slow(text: str, file: str, options: FixOptions) -> Any:
         model.write_text(text + "# an editor was faster\n")
-        return fix(text, file, wish)
+        return fix(text, file, options)
 
     monkeypatch.setattr("meshcors._cli.fix.fix", slow)
     assert cli.run(["fix", "model.yaml", "--write", *ALLOW]) == 2
@@ -519,7 +624,7 @@ def test_separate_writes_beside_the_file_and_over_nothing(
     )
     assert model.read_text() == ORIGINAL
     assert cli.run([*command, "--write", "--with", "mesh"]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert Path("model-preflight.yaml").read_text() == (
         separate(ORIGINAL, "model.yaml", FixOptions(origins=(UI,))).text
     )
@@ -528,7 +633,9 @@ def test_separate_writes_beside_the_file_and_over_nothing(
 @pytest.mark.parametrize(
     ("args", "note"),
     [
-        pytest.param(["--with", "mesh", *ALLOW], "without a pod Envoy checks no method", id="mesh"),
+        pytest.param(
+            ["--with", "mesh", *ALLOW], "without a pod, Envoy does not check the method", id="mesh"
+        ),
         pytest.param(ALLOW, "--key-header model-api-key --allow-credentials", id="the pod's flags"),
         pytest.param(["--pod", "p.ns:81", *ALLOW], "the pod behind p.ns:81", id="the pod's name"),
     ],
@@ -550,7 +657,7 @@ def test_json_reports_what_would_change(capsys: pytest.CaptureFixture[str]) -> N
     assert report["notes"]
 
 
-# whatever a file looks like
+# any file
 
 NAMES = st.sampled_from(["model-api-key", "x-tenant", "authorization"])
 URI = st.one_of(
@@ -582,7 +689,7 @@ def rules(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def texts(draw: st.DrawFn) -> str:
-    """A file in one of many styles, with comments, of one or two documents."""
+    """A file of one or two documents in one of many styles, with comments."""
     data = {
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",
@@ -619,9 +726,9 @@ def texts(draw: st.DrawFn) -> str:
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=150)
-@given(texts(), st.sampled_from(WAYS))
-def test_any_file_is_fixed_and_nothing_of_it_lost(text: str, way: Responder) -> None:
-    fixed = fix(text, "a.yaml", FixOptions(way, origins=(UI, OTHER))).text
+@given(texts(), st.sampled_from(RESPONDERS))
+def test_any_file_is_fixed_and_nothing_of_it_lost(text: str, responder: Responder) -> None:
+    fixed = fix(text, "a.yaml", FixOptions(responder, origins=(UI, OTHER))).text
     assert is_kept(text, fixed)
-    assert fix(fixed, "a.yaml", FixOptions(way, origins=(UI, OTHER))).text == fixed
+    assert fix(fixed, "a.yaml", FixOptions(responder, origins=(UI, OTHER))).text == fixed
     assert {finding.rule.id for finding in lint({"a.yaml": fixed})} & FIXED_RULES == set()

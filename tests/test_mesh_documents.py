@@ -1,17 +1,21 @@
-"""Documents that would not load: each says the place, the reason and the mend, and never raises."""
+"""Documents that do not load: every problem has its place, its reason and a hint."""
 
 from __future__ import annotations
 
 import contextlib
+import copy
+import pickle
+import traceback
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshcors.mesh import DocumentError, Place, read_documents
+from meshcors.mesh import DocumentError, DocumentProblem, Place, read_documents
 from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
-from meshcors.mesh._documents.source import MAX_CHARACTERS
-from tests.mesh_cases import ORIGINAL, route, to, vs
+from meshcors.mesh._documents.source import MAX_CHARACTERS, place_of
+from tests.mesh_cases import CASES, ORIGINAL, route, to, vs
 
 ONE = to()
 
@@ -22,7 +26,7 @@ def problems(text: str) -> list[tuple[str, str]]:
     return [(problem.code, problem.path) for problem in caught.value.problems]
 
 
-# one rule in flow style: what is wrong with it, and where
+# Rules in flow style, each with one problem: its code and its path.
 RULES = [
     ("no_action", "{match: [{uri: {prefix: /}}]}", "action", ""),
     ("empty_route", "{route: []}", "action", ""),
@@ -397,22 +401,26 @@ BROKEN = [
     (
         "list_for_kind",
         "apiVersion: v1\nkind: []",
-        "mesh.yaml:2:7: kind: must be a text, not a list",
+        "mesh.yaml:2:7: kind: must be a string, not a list",
     ),
     ("unfinished", "a: [", "mesh.yaml:1:5: not YAML"),
     (
         "tab",
         "a:\n\tb: 1",
-        "mesh.yaml:2:1: not YAML: a tab where YAML wants spaces; indent with spaces",
+        "mesh.yaml:2:1: not YAML: a tab where YAML expects spaces; indent with spaces",
     ),
     ("control", "a: \x00", "mesh.yaml:1:1: not YAML: unacceptable character"),
     ("colon", "a: b: c", "mesh.yaml:1:5: not YAML: mapping values are not allowed here"),
     ("unknown_alias", "a: *b", "mesh.yaml:1:4: not YAML: found undefined alias"),
-    ("text", "hello", "mesh.yaml:1:1: a document that is no Kubernetes object"),
-    ("list", "- a", "mesh.yaml:1:1: a document that is no Kubernetes object"),
-    ("deep", "[" * 20_000, "mesh.yaml:1:1: lists and mappings are nested too deep"),
-    ("large", "#" * (5 * 1024 * 1024), "mesh.yaml:1:1: the file has 5.0 MiB, more than the 2 MiB"),
-    ("self", vs(f"{{match: [&m {{<<: *m, port: 80}}], {ONE}}}"), "nested too deep"),
+    ("text", "hello", "mesh.yaml:1:1: the document is not a Kubernetes object"),
+    ("list", "- a", "mesh.yaml:1:1: the document is not a Kubernetes object"),
+    ("deep", "[" * 20_000, "mesh.yaml:1:1: lists and mappings are nested too deeply"),
+    (
+        "large",
+        "#" * (5 * 1024 * 1024),
+        "mesh.yaml:1:1: the file has 5.0 MiB, and the limit is 2 MiB",
+    ),
+    ("self", vs(f"{{match: [&m {{<<: *m, port: 80}}], {ONE}}}"), "nested too deeply"),
 ]
 
 
@@ -446,7 +454,7 @@ def test_places_are_those_of_an_editor() -> None:
         "mesh.yaml:15:81:",
         "mesh.yaml:15:86:",
     ]
-    assert lines[1].endswith("no field 'host' here; did you mean hosts?")
+    assert lines[1].endswith("unknown field 'host'; did you mean hosts?")
 
 
 def test_a_hundred_faults_are_not_a_hundred_lines() -> None:
@@ -455,6 +463,51 @@ def test_a_hundred_faults_are_not_a_hundred_lines() -> None:
         read_documents(text)
     assert len(caught.value.problems) == 100
     assert len(str(caught.value).splitlines()) == SHOWN_PROBLEMS + 1
+
+
+class OwnError(DocumentError):
+    """A subclass of a user."""
+
+
+@pytest.mark.parametrize("kind", [DocumentError, OwnError])
+@pytest.mark.parametrize(
+    "copied",
+    [
+        copy.copy,
+        copy.deepcopy,
+        *(
+            pytest.param(
+                lambda error, protocol=protocol: pickle.loads(pickle.dumps(error, protocol)),
+                id=f"pickle {protocol}",
+            )
+            for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+        ),
+    ],
+)
+def test_an_error_can_be_copied_and_pickled(
+    kind: type[DocumentError], copied: Callable[[DocumentError], DocumentError]
+) -> None:
+    with pytest.raises(DocumentError) as caught:
+        read_documents(vs("\n".join(["{}"] * 3)), "mesh.yaml")
+    error = kind(caught.value.problems)
+    error.add_note("a note")
+    again = copied(error)
+    assert type(again) is kind
+    assert (again.problems, str(again), again.args) == (error.problems, str(error), error.args)
+    assert again.__notes__ == ["a note"]
+
+
+def test_a_traceback_names_the_error_as_it_is_imported() -> None:
+    error = DocumentError([DocumentProblem(Place("a.yaml", 1, 2), "yaml", "", "broken", "fix it")])
+    assert traceback.format_exception_only(error) == [
+        "meshcors.mesh.DocumentError: a.yaml:1:2: broken; fix it\n"
+    ]
+
+
+def test_a_problem_is_one_line_whatever_the_file_is_called() -> None:
+    with pytest.raises(DocumentError) as caught:
+        read_documents("kind: x", "a\x1b[31m\nb.yaml")
+    assert str(caught.value).startswith(r"a\x1b[31m\nb.yaml:1:1: ")
 
 
 def test_other_kinds_are_passed_over_and_lists_opened() -> None:
@@ -518,6 +571,42 @@ def test_place_at_names_any_field() -> None:
     assert document.place_at(*headers, 99) == document.place_at(*headers)
     assert document.place_at("spec", "nothing", "here") == document.place_at("spec")
     assert document.place_at("apiVersion", "x") == Place("mesh.yaml", 1, 1)
+
+
+def test_a_merged_field_has_the_place_where_it_is_written() -> None:
+    text = vs(f"&first {{name: x, {ONE}}}\n{{<<: *first, match: [{{port: 80}}]}}")
+    (document,) = read_documents(text, "mesh.yaml")
+    merged = ("spec", "http", 1)
+    assert document.place_at(*merged, "name") == document.place_at("spec", "http", 0, "name")
+    assert document.place_at(*merged, "match") > document.place_at(*merged)
+    assert document.node_at(*merged, "name").value == "x"
+    assert document.node_at(*merged, "nothing") is None
+    quoted = text.replace("<<:", '"<<":')
+    with pytest.raises(DocumentError, match="unknown field '<<'"):
+        read_documents(quoted)
+
+
+def test_a_rule_is_found_by_its_document_and_its_path() -> None:
+    """The typed form and the YAML it was read from lead to one another, aliases or not."""
+    seen = 0
+    for case in CASES:
+        documents = read_documents(case.text, "mesh.yaml")
+        assert len({document.number for document in documents}) == len(documents)
+        for document in documents:
+            for rule in document.http:
+                node = document.node_at(*rule.path)
+                assert place_of(node, "mesh.yaml") == rule.place
+                seen += 1
+            if document.kind == "VirtualService":
+                assert len({rule.path for rule in document.http}) == len(document.http)
+    assert seen > len(CASES)
+
+
+def test_a_document_knows_which_object_of_its_file_it_is() -> None:
+    service = "apiVersion: v1\nkind: Service\n"
+    item = vs(HTTP).replace("\n", "\n  ").rstrip()
+    text = f"{service}---\n{vs(HTTP)}---\nkind: List\napiVersion: v1\nitems:\n- {item}\n- {item}\n"
+    assert [document.number for document in read_documents(text)] == [1, 2, 3]
 
 
 def test_missing_parts_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

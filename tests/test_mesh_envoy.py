@@ -1,4 +1,4 @@
-"""The bootstrap: what of the documents reaches Envoy, and in Envoy's words."""
+"""The bootstrap: what reaches Envoy of the documents, and how Envoy spells it."""
 
 from __future__ import annotations
 

@@ -16,12 +16,11 @@ from hypothesis import strategies as st
 
 from meshcors import mesh
 from meshcors.mesh import DocumentError, Gateway, GatewayRequest
-from meshcors.mesh import _fix as fixing
 from meshcors.mesh._analysis import mesh_documents
 from meshcors.mesh._documents import reading
 from meshcors.mesh._documents.checks import covered_hosts
 from meshcors.mesh._documents.source import parse
-from meshcors.mesh._fix import FixOptions, fix, nodes
+from meshcors.mesh._fix import FixOptions, fix
 from meshcors.mesh._lint import lint
 from meshcors.mesh._routing.index import HostIndex
 from meshcors.mesh._routing.matching import compiled, mismatches, without_port
@@ -248,8 +247,7 @@ def test_twice_the_input_is_twice_the_work(
     shape: Shape, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Function calls are counted, not seconds, and none for reading YAML."""
-    for module in (reading, fixing, nodes):
-        monkeypatch.setattr(module, "parse", parse_uncounted)
+    monkeypatch.setattr(reading, "parse", parse_uncounted)
     small, large = (partial(VERBS[verb], shape.text(number)) for number in (50, 100))
     small()  # fill the caches
     assert work(large) < 2.15 * work(small)

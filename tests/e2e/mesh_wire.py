@@ -1,7 +1,8 @@
-"""The model and a real Envoy asked the same: one Envoy for many documents, one echo per service.
+"""The same requests to the model and to a real Envoy.
 
-`observe` returns what Envoy did with each request, `expect` what the model says it does, both as
-plain dictionaries of the same keys.
+`observe` returns what Envoy did with each request, and `expect` what the model says that it does,
+as dictionaries with the same keys. One Envoy serves many documents; each destination is a small
+server that reports the request it got.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ANSWER = "x-answer"
 
 @dataclass(frozen=True)
 class Case:
-    """One request to one gateway; ``answer`` is what the service replies with."""
+    """One request to one gateway; ``answer`` are the headers of the service's answer."""
 
     gateway: str
     method: str
@@ -40,14 +41,14 @@ class Case:
 
     @property
     def request(self) -> GatewayRequest:
-        """The request as the model takes it."""
+        """The request for the model."""
         return GatewayRequest(
             self.method, self.host, self.path, self.headers, scheme="http", port=PORT
         )
 
 
 def expect(gateway: Gateway, case: Case, destination: str | None) -> dict[str, Any]:
-    """Say what the model makes of a case; ``destination`` is the weighted one Envoy chose."""
+    """Return the model's answer; ``destination`` is the one that Envoy chose by weight."""
     answer = gateway.handle(case.request)
     forward = answer.kind == "forward"
     labels = [label for label, _ in answer.destinations]
@@ -66,7 +67,7 @@ def expect(gateway: Gateway, case: Case, destination: str | None) -> dict[str, A
 
 
 def compared(fields: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the headers both sides must agree on, in an order of their own."""
+    """Return the headers that both sides must agree on, sorted."""
     pairs = [(name.lower(), value) for name, value in fields]
     return sorted(pair for pair in pairs if pair[0].startswith(COMPARED))
 
@@ -97,7 +98,7 @@ async def observe(
 
 
 def _rules(envoy: Any, count: int) -> dict[int, str | None]:
-    """Read which rule took each case from Envoy's access log, which it writes a moment later."""
+    """Return which rule took each case, from Envoy's access log, which it writes a little later."""
     found: dict[int, str | None] = {}
     deadline = time.monotonic() + 20
     while len(found) < count and time.monotonic() < deadline:
@@ -156,7 +157,7 @@ async def _head(reader: asyncio.StreamReader) -> tuple[str, list[tuple[str, str]
 
 @asynccontextmanager
 async def _service(name: str) -> AsyncIterator[int]:
-    """Serve one destination: it says who it is and what it saw, and answers as it is told."""
+    """Serve one destination, which answers with the case's headers and reports what it saw."""
 
     tasks: list[Any] = []
     writers: list[asyncio.StreamWriter] = []

@@ -1,4 +1,4 @@
-"""The named cases of the mesh on a real Envoy: the same table the model is held to."""
+"""The named cases of the mesh on a real Envoy: the table that the model is tested with too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.mesh_cases import ALLOW, CASES, UI, MeshCase, to, vs
 
 @pytest.fixture(scope="module")
 def seen() -> dict[str, dict[str, Any]]:
-    """What one Envoy makes of every case, by its id."""
+    """What one Envoy does with every case, by the case's id."""
     gateways = {case.id: Gateway.from_yaml(case.text, file=case.id) for case in CASES}
     destinations = {case.destination for case in CASES if case.destination}
     wire = [

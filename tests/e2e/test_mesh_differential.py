@@ -1,6 +1,6 @@
-"""The model of the mesh against a real Envoy: made-up documents, made-up requests, no difference.
+"""The model of the mesh and a real Envoy agree on random requests to random documents.
 
-``DIFFERENTIAL_SEED`` and ``DIFFERENTIAL_DOCUMENTS`` run other and more documents.
+Set ``DIFFERENTIAL_SEED`` for other documents, and ``DIFFERENTIAL_DOCUMENTS`` for more.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests import mesh_generator
 from tests.e2e.mesh_wire import Case, expect, observe
 
 REQUESTS = 50
-# One Envoy serves this many documents, a listener each.
+# One Envoy serves this many documents, each with its own listener.
 BATCH = 100
 KINDS = ("no_route", "cors", "forward", "direct_response", "redirect")
 
@@ -28,13 +28,10 @@ def seed() -> int:
 
 def test_model_and_envoy_agree(seed: int, capsys: pytest.CaptureFixture[str]) -> None:
     documents = int(os.environ.get("DIFFERENTIAL_DOCUMENTS", "80"))
-    count, kinds = (
-        0,
-        dict.fromkeys(("no_route", "cors", "forward", "direct_response", "redirect"), 0),
-    )
+    count, kinds = 0, dict.fromkeys(KINDS, 0)
     for first in range(0, documents, BATCH):
         numbers = range(first, min(first + BATCH, documents))
-        # each document has a generator of its own: the first ones stay when there are more
+        # Each document has its own generator, so more documents do not change the first ones.
         specs = {
             f"d{number}": mesh_generator.spec(random.Random(f"{seed}-{number}"), REQUESTS)
             for number in numbers

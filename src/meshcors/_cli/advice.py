@@ -112,7 +112,7 @@ def _working_fixes(text: str, file: str, origin: str) -> Iterator[tuple[Responde
 def _try(text: str, file: str, options: FixOptions) -> str:
     """Return "fixed", "unchanged", or the code of the problem."""
     try:
-        return "fixed" if fix(text, file, options).needs else "unchanged"
+        return "fixed" if fix(text, file, options).blocked else "unchanged"
     except DocumentError as error:
         return error.problems[0].code
 

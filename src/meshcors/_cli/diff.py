@@ -1,7 +1,8 @@
-"""A unified diff in about linear time: lines that both texts have once are matched first.
+"""A unified diff in about linear time.
 
-Between two of them `difflib` compares what is left, a few lines where two texts are versions of one
-(patience diff, Bram Cohen). On whole files with many changes `difflib` takes quadratic time.
+Lines that occur once in each text are matched first, and `difflib` compares the few lines between
+them (patience diff, Bram Cohen). On whole files with many changes, `difflib` alone would take
+quadratic time.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 def unified_diff(before: str | None, after: str, name: str) -> str:
-    """Return a diff that ``patch`` applies, whatever the line breaks are; None is no file."""
+    """Return a diff that ``patch`` applies, whatever the line breaks are.
+
+    ``before`` is None if there is no such file yet.
+    """
     old, new = _LINE.findall(before or ""), _LINE.findall(after)
     groups = list(_Matcher(old, new).get_grouped_opcodes())
     if not groups:
         return ""
-    lines = [f"--- {'/dev/null' if before is None else name}\n", f"+++ {name}\n"]
+    label = _label(name)
+    lines = [f"--- {'/dev/null' if before is None else label}\n", f"+++ {label}\n"]
     for group in groups:
         (_, old_start, _, new_start, _), (_, _, old_end, _, new_end) = group[0], group[-1]
         ranges = f"-{_range(old_start, old_end)} +{_range(new_start, new_end)}"
@@ -41,15 +46,32 @@ def unified_diff(before: str | None, after: str, name: str) -> str:
     return "".join(ended)
 
 
+def _label(name: str) -> str:
+    """Return a file's name as git and ``patch`` read it.
+
+    A name with characters that are not printable is quoted as in C, and a tab ends one with spaces.
+    """
+    if name.isprintable() and not name.startswith('"'):
+        return f"{name}\t" if " " in name else name
+    found = name.encode(errors="surrogateescape")
+    return f'"{"".join(map(_quoted, found))}"'
+
+
+def _quoted(byte: int) -> str:
+    if chr(byte) in '"\\':
+        return f"\\{chr(byte)}"
+    return chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}"
+
+
 def _range(start: int, end: int) -> str:
-    """Return lines as a hunk's head has them: an empty range names the line before it."""
+    """Return lines as a hunk's header has them: an empty range names the line before it."""
     length = end - start
     first = start + 1 if length else start
     return str(first) if length == 1 else f"{first},{length}"
 
 
 class _Matcher(SequenceMatcher[str]):
-    """`difflib`'s, with the texts cut at lines that each has once."""
+    """The matcher of `difflib`, with the texts cut at lines that occur once in each."""
 
     def __init__(self, old: Sequence[str], new: Sequence[str]) -> None:
         super().__init__(None, old, new, autojunk=False)
@@ -57,7 +79,7 @@ class _Matcher(SequenceMatcher[str]):
         self._new = new
 
     def get_matching_blocks(self) -> list[Match]:
-        """Return the runs of equal lines, the last of length 0 as in `difflib`."""
+        """Return the runs of equal lines; the last one has length 0, as in `difflib`."""
         blocks: list[Match] = []
         old_at = new_at = 0
         ends = (len(self._old), len(self._new))
@@ -84,14 +106,14 @@ def _append(blocks: list[Match], old_at: int, new_at: int, size: int) -> None:
 
 
 def _anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """Return the lines that each text has once, as many as stand in the same order in both."""
+    """Return the longest series of lines that occur once in each text, in the same order."""
     counts = Counter(new)
     places = {line: at for at, line in enumerate(new) if counts[line] == 1}
     counts = Counter(old)
     pairs = [
         (at, places[line]) for at, line in enumerate(old) if counts[line] == 1 and line in places
     ]
-    # the longest increasing subsequence, by the last element of each length
+    # The longest increasing subsequence, by the last element of each length.
     tails: list[int] = []
     chains: list[_Chain] = []
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""``meshcors fix FILE``: a VirtualService result, as a diff or in its file."""
+"""``meshcors fix FILE``: the fixed VirtualServices, as a diff or written to the file."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ import click
 from meshcors._cli import options
 from meshcors._cli.diff import unified_diff
 from meshcors._cli.files import decoded, read_bytes, write
+from meshcors._cli.output import print_text
 from meshcors._policy.origins import OriginError
 from meshcors._policy.wording import printable
 from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._fix import FixOptions, FixResult, Responder, fix, separate
-from meshcors.mesh._fix.preflight import pod_command
+from meshcors.mesh._fix.pod_command import pod_command
 from meshcors.mesh._lint import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcors.mesh._fix import OriginMatch
+    from meshcors.mesh._analysis.origin_match import OriginMatch
 
 _LACKS: Final = (
-    "without a pod Envoy checks no method and no header of a preflight, says no Vary, and a"
-    " missing or unknown key still gets a bare 404 that pages cannot read"
+    "without a pod, Envoy does not check the method and the headers of a preflight, sends no Vary,"
+    " and answers a missing or unknown key with a bare 404 that pages cannot read"
 )
 
 
@@ -45,18 +46,18 @@ def _origins(
 @click.argument("file")
 @click.option(
     "--with",
-    "way",
+    "responder",
     type=click.Choice(["pod", "mesh", "both"]),
     default="pod",
     show_default=True,
-    help="Who answers preflights: the preflight pod, Envoy itself, or Envoy and behind it the pod.",
+    help="Who answers preflights: the preflight pod, Envoy, or Envoy with the pod behind it.",
 )
 @options.POD
 @click.option(
     "--separate",
     "apart",
     is_flag=True,
-    help="Leave FILE alone, which another controller writes: make a second VirtualService.",
+    help="Leave FILE as it is, which a controller overwrites; write a second VirtualService.",
 )
 @click.option(
     "--allow-origin",
@@ -64,58 +65,59 @@ def _origins(
     callback=_origins,
     multiple=True,
     metavar="ORIGIN",
-    help="A page's origin, where the file says * or none; repeat it for more.",
+    help="An origin to allow where the file allows * or none; repeat it for more.",
 )
-@click.option("--write", "writing", is_flag=True, help="Change the file, and print no diff.")
+@click.option(
+    "--write", "writing", is_flag=True, help="Change the file instead of printing a diff."
+)
 @options.FORM
 def command(
     file: str,
-    way: Responder,
+    responder: Responder,
     pod: tuple[str, int],
     apart: bool,
     origins: tuple[OriginMatch, ...],
     writing: bool,
     form: str,
 ) -> int:
-    """Mend the VirtualServices of FILE so that browsers' preflights are answered.
+    """Fix the VirtualServices of FILE so that browsers' preflights are answered.
 
-    Prints a diff; with --write it changes the file and nothing else in it: comments, order and
-    style stay. A file that is right already stays as it is.
+    Prints a diff, or changes the file with --write. Nothing else in the file changes: comments,
+    order and style stay. A file without problems stays as it is.
     """
     content = read_bytes(file)
     text = decoded(file, content)
-    wish = FixOptions(way, pod, origins)
+    fix_options = FixOptions(responder, pod, origins)
     if apart:
-        result = separate(text, file, wish)
+        result = separate(text, file, fix_options)
         target, before = _second_file(file)
-        changed = bool(result.needs) and result.text != before
+        changed = bool(result.blocked) and result.text != before
         if changed and before is not None and writing:
-            raise click.ClickException(f"{target}: is there already; move it away")
+            raise click.ClickException(f"{target}: already exists; move it away")
     else:
-        result = fix(text, file, wish)
+        result = fix(text, file, fix_options)
         target, before, changed = file, text, result.text != text
     diff = unified_diff(before, result.text, target) if changed else ""
     if changed and writing:
         write(target, result.text.encode(), before=None if apart else content, like=file)
-    notes = list(_notes(result, wish, file))
+    notes = list(_notes(result, fix_options, file))
     if form == "json":
         report = {"file": target, "changed": changed, "written": changed and writing}
         click.echo(json.dumps(report | {"diff": diff, "notes": notes}, indent=2))
         return 0
     if not changed:
-        click.echo(f"{printable(target if result.needs else file)}: nothing to fix")
+        click.echo(f"{printable(target if result.blocked else file)}: nothing to fix")
     elif writing:
         click.echo(f"{printable(target)}: written")
     else:
-        # as bytes: the diff is to fit the file whatever the terminal's encoding is
-        click.echo(diff.encode(), nl=False)
+        print_text(diff)
     for note in notes:
         click.echo(f"note: {printable(note)}", err=True)
     return 0
 
 
 def _second_file(file: str) -> tuple[str, str | None]:
-    """Return the name for a second file beside ``file``, and its text if it is there."""
+    """Return the name of the second file beside ``file``, and its text if it exists."""
     path = Path(file)
     target = path.with_name(f"{path.stem}-preflight{path.suffix}")
     if not target.exists():
@@ -123,18 +125,21 @@ def _second_file(file: str) -> tuple[str, str | None]:
     return str(target), decoded(str(target), read_bytes(str(target)))
 
 
-def _notes(result: FixResult, wish: FixOptions, file: str) -> Iterator[str]:
-    if result.needs and wish.way == "mesh":
+def _notes(result: FixResult, fix_options: FixOptions, file: str) -> Iterator[str]:
+    if result.blocked and fix_options.responder == "mesh":
         yield _LACKS
-    if wish.way != "mesh":
-        for need in result.needs:
-            yield f"the pod behind {':'.join(map(str, wish.pod))}: {pod_command(need, wish)}"
-    named = any(need.policies for need in result.needs)
-    if named and wish.origins and not any(value in result.text for _, value in wish.origins):
-        yield f"{file} says already which origins it allows: --allow-origin changes nothing"
-    for need in result.needs:
-        if any(each.route.source.cors_policy is None for each in need.calls):
-            yield f"{need.service.label}: without corsPolicy a rule leaves CORS to its service"
+    if fix_options.responder != "mesh":
+        for calls in result.blocked:
+            address = ":".join(map(str, fix_options.pod))
+            yield f"the pod behind {address}: {pod_command(calls, fix_options)}"
+    origins = [value for _, value in fix_options.origins]
+    named = any(calls.policies for calls in result.blocked)
+    if named and origins and not any(value in result.text for value in origins):
+        yield f"{file} already names the origins that it allows: --allow-origin changes nothing"
+    for calls in result.blocked:
+        if any(each.route.source.cors_policy is None for each in calls.calls):
+            yield f"{calls.service.label}: a rule without corsPolicy leaves CORS to its service"
     left = sum(finding.rule.severity == "error" for finding in diagnose(result.after))
     if left:
-        yield f"{left} error{'s' * (left > 1)} left that only you can hint: meshcors lint {file}"
+        errors = "1 error is" if left == 1 else f"{left} errors are"
+        yield f"{errors} left for you to fix: meshcors lint {file}"

@@ -1,21 +1,23 @@
-"""``meshcors render --config FILE --to FORM``: one policy, every projection of it."""
+"""``meshcors render --config FILE --to FORM``: the same policy in another form."""
 
 from __future__ import annotations
 
 import io
 import shlex
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from meshcors._cli import options
 from meshcors._cli.files import policy_unreadable
+from meshcors._cli.output import print_text
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.warning import PolicyWarning
 from meshcors.config import rules_from_file, to_document, to_environment
+from meshcors.mesh._render.http_routes import http_routes
 from meshcors.mesh._render.kubernetes import kubernetes
-from meshcors.mesh._render.projection import Responder, http_routes, virtual_services
+from meshcors.mesh._render.virtual_services import virtual_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,26 +26,30 @@ if TYPE_CHECKING:
 
 
 @click.command("render", cls=options.VerbCommand)
-@click.option("--config", required=True, metavar="FILE", help="The policy, or the rules.")
+@click.option(
+    "--config", required=True, metavar="FILE", help="The file with the policy, or with rules."
+)
 @click.option(
     "--to",
     "form",
     required=True,
     type=click.Choice(["virtualservice", "httproute", "kubernetes", "env", "policy"]),
-    help="What is written: documents of the mesh, the pod's, variables, or a policy file.",
+    help="The form: documents for the mesh, the pod's objects, variables, or a policy file.",
 )
-@click.option("--name", default="meshcors-dummy", show_default=True, help="The documents' name.")
 @click.option(
-    "--gateway", default="gateway", show_default=True, help="The gateway they are bound to."
+    "--name", default="meshcors-dummy", show_default=True, help="The name of the documents."
+)
+@click.option(
+    "--gateway", default="gateway", show_default=True, help="The gateway that they are bound to."
 )
 @options.POD
 @click.option(
     "--with",
-    "way",
+    "responder",
     type=click.Choice(["pod", "both"]),
     default="pod",
     show_default=True,
-    help="In a VirtualService: whether Envoy answers too, before the pod.",
+    help="In a VirtualService: who answers preflights, the pod, or Envoy with the pod behind it.",
 )
 @click.option(
     "--image", default="meshcors", show_default=True, help="The pod's image, for kubernetes."
@@ -54,25 +60,25 @@ def command(
     name: str,
     gateway: str,
     pod: tuple[str, int],
-    way: Responder,
+    responder: Literal["pod", "both"],
     image: str,
 ) -> None:
     """Write a policy in another form.
 
-    Key values are never written: a service that checks them reads them from its own file.
+    Key values are never written: a service that checks keys reads them from its own file.
     """
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", PolicyWarning)
             rules = rules_from_file(config)
-        text = _render(rules, form, name, gateway, pod, way, image)
+        text = _render(rules, form, name, gateway, pod, responder, image)
     except PolicyError as error:
         raise policy_unreadable(error) from None
     for warning in dict.fromkeys(str(each.message) for each in caught):
         click.echo(f"note: {warning}", err=True)
     if any(rule.policy.key and rule.policy.key.values is not None for rule in rules.rules):
         click.echo("note: the key's values are left out", err=True)
-    click.echo(text, nl=False)
+    print_text(text)
 
 
 def _render(
@@ -81,12 +87,12 @@ def _render(
     name: str,
     gateway: str,
     pod: tuple[str, int],
-    way: Responder,
+    responder: Literal["pod", "both"],
     image: str,
 ) -> str:
     bare = rules.without_key_values()
     if form == "virtualservice":
-        made = virtual_services(bare, name=name, gateway=gateway, pod=pod, way=way)
+        made = virtual_services(bare, name=name, gateway=gateway, pod=pod, responder=responder)
         return _yaml(made)
     if form == "httproute":
         return _yaml(http_routes(bare, name=name, gateway=gateway, pod=pod))
@@ -98,13 +104,15 @@ def _render(
     if form == "policy":
         return _yaml([to_document(source)])
     if only is None or not single:
-        raise click.UsageError("--to env: variables hold one policy for all URLs, not rules")
+        raise click.UsageError(
+            "--to env: variables hold one policy for all URLs, and this file has rules"
+        )
     variables = to_environment(only.policy)
     return "".join(f"{variable}={shlex.quote(value)}\n" for variable, value in variables.items())
 
 
 def _yaml(documents: Iterable[dict[str, Any]]) -> str:
-    """Return plain data as YAML documents, block style, in the order it has."""
+    """Return plain data as YAML documents in block style, in its own order."""
     try:
         from ruamel.yaml import YAML
         from ruamel.yaml.representer import RoundTripRepresenter
@@ -124,7 +132,7 @@ def _yaml(documents: Iterable[dict[str, Any]]) -> str:
     yaml.width = 4096
     stream = io.StringIO()
     made = list(documents)
-    # Texts of several lines as blocks.
+    # Strings of several lines become block scalars.
     walk_tree(made)
     yaml.dump_all(made, stream)
     return stream.getvalue()

@@ -1,8 +1,17 @@
-"""The mesh as a pure model: what an Istio gateway does with a request, and why.
+"""A model of the mesh: what an Istio gateway does with a request, and why.
 
-``Gateway.from_yaml`` reads VirtualServices and HTTPRoutes, ``Gateway.handle`` answers a
-`GatewayRequest` as Envoy 1.40 would; a differential test against a real Envoy holds the two
-together.
+`Gateway.from_yaml` reads VirtualServices and HTTPRoutes, and `Gateway.handle` answers a
+`GatewayRequest` as Envoy 1.40 would. There is no I/O; a differential test compares the answers with
+those of a real Envoy.
+
+- `Gateway`: the documents of one gateway. `read_documents` reads them without a gateway.
+- `GatewayRequest`: a request as the gateway sees it.
+- `GatewayAnswer`: who answers it, and what the client gets. Its `TriedRule`s are the rules that were
+  tried, with a `Mismatch` for each condition that was not met.
+- `DocumentError`: the documents would not load. It has a `DocumentProblem` for each reason.
+- `Place`: where a rule or a problem is, as file, line and column.
+
+`meshcors.mesh.envoy` turns a gateway into a configuration for a real Envoy.
 """
 
 import warnings
@@ -25,7 +34,7 @@ __all__ = [
     "read_documents",
 ]
 
-# Until 0.1.0 these had names that `meshcors` and `meshcors.browser` have too.
+# Deprecated names, which meant something else in `meshcors` and `meshcors.browser`.
 _RENAMED = {
     "Answer": GatewayAnswer,
     "Problem": DocumentProblem,

@@ -1,8 +1,8 @@
-"""The route table as an Envoy bootstrap, laid out as Istio's control plane would send it.
+"""The route table as a configuration for Envoy, laid out as Istio's control plane would send it.
 
-It is what the differential test loads into a real Envoy, and what a laboratory on one machine
-serves: plain HTTP, the cors filter and the router, every destination on loopback. TLS, telemetry,
-authentication and fault injection are left out.
+It is for tests on one machine: plain HTTP, the cors filter and the router, every destination on
+loopback. TLS, telemetry, authentication and fault injection are left out. A differential test loads
+it into a real Envoy and compares the answers with those of `Gateway`.
 
 Sources: ``pilot/pkg/networking/core/route/route.go`` (TranslateRoute, TranslateCORSPolicy),
 ``gateway.go``, ``listener_builder.go``; Envoy's ``route_components.proto`` for the names.
@@ -55,10 +55,12 @@ def bootstrap(
 ) -> Json:
     """Return an Envoy bootstrap (the JSON form of its protobuf) that serves ``gateways``.
 
-    Each entry becomes a listener of its name on a free port of 127.0.0.1, with the routes its
-    gateway has on ``port``. ``upstreams`` maps destinations (``host:port``) to loopback ports; one
-    that is missing has no endpoint, so Envoy answers 503. ``log_format`` is Envoy's access log
-    format, written to its stdout; ``%ROUTE_NAME%`` is the rule's name.
+    Each entry becomes a listener of that name on a free port of 127.0.0.1, with the routes that the
+    gateway has on ``port``. ``upstreams`` maps destinations (``host:port``) to loopback ports; a
+    destination that is missing gets no endpoint, so Envoy answers 503. ``log_format`` is the format
+    of Envoy's access log, which it writes to stdout; ``%ROUTE_NAME%`` in it is the rule's name.
+
+    Source: Envoy's API v3, ``envoy.config.bootstrap.v3.Bootstrap``.
     """
     tables = {name: gateway.virtual_hosts(port) for name, gateway in gateways.items()}
     labels = {

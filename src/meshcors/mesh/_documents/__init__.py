@@ -1,1 +1,1 @@
-"""Reading: YAML into VirtualServices and HTTPRoutes, with the place of everything in its file."""
+"""Read YAML into VirtualServices and HTTPRoutes that know where each part is in its file."""

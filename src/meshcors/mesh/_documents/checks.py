@@ -1,4 +1,7 @@
-"""Istio's checks of single values (``pkg/config/validation``): a complaint, or ``""``."""
+"""Istio's checks of single values (``pkg/config/validation``).
+
+A check returns what is wrong with the value, or ``""``.
+"""
 
 from __future__ import annotations
 
@@ -27,17 +30,17 @@ _HEADER_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 def label(text: str) -> str:
     """Check one DNS label."""
-    return "" if _LABEL.fullmatch(text) else f"{text!r} is no DNS label"
+    return "" if _LABEL.fullmatch(text) else f"{text!r} is not a DNS label"
 
 
 def object_name(text: str) -> str:
     """Check ``metadata.name`` and ``metadata.namespace``."""
-    return "" if _OBJECT_NAME.fullmatch(text) else f"{text!r} is no Kubernetes name"
+    return "" if _OBJECT_NAME.fullmatch(text) else f"{text!r} is not a Kubernetes name"
 
 
 def label_value(text: str) -> str:
     """Check the value of a label."""
-    return "" if _LABEL_VALUE.fullmatch(text) else f"{text!r} is no label value"
+    return "" if _LABEL_VALUE.fullmatch(text) else f"{text!r} is not a label value"
 
 
 def domain(text: str) -> str:
@@ -50,21 +53,21 @@ def domain(text: str) -> str:
     if len(labels) > 1 and not labels[-1]:
         labels.pop()
     wrong = next((part for part in labels if not _LABEL.fullmatch(part)), None)
-    return "" if wrong is None else f"{text!r} is no host name (label {wrong!r})"
+    return "" if wrong is None else f"{text!r} is not a host name (label {wrong!r})"
 
 
 def wildcard_domain(text: str) -> str:
-    """Check a host name whose first label may be or begin with ``*``."""
+    """Check a host name whose first label may be ``*`` or begin with it."""
     if not 0 < len(text) <= 255:
         return "a host name has 1 to 255 characters"
     first, dot, rest = text.partition(".")
     if not _WILDCARD_LABEL.fullmatch(first):
-        return f"{text!r} is no host name (label {first!r})"
+        return f"{text!r} is not a host name (label {first!r})"
     return domain(rest) if dot else ""
 
 
 def is_ip(text: str) -> bool:
-    """Tell whether a host is an IP address, which Istio takes where it takes a name."""
+    """Tell whether a host is an IP address, which Istio accepts in place of a name."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -86,12 +89,15 @@ def match_header(name: str) -> str:
 
 
 def token(name: str) -> str:
-    """Check a header name (RFC 9110 5.6.2); ``*`` is one in the lists of a corsPolicy."""
-    return "" if is_token(name) else f"{name!r} is no header name"
+    """Check a header name (RFC 9110 5.6.2). ``*`` is a valid one, as in a corsPolicy's lists."""
+    return "" if is_token(name) else f"{name!r} is not a header name"
 
 
 def operation_header(name: str, authority_allowed: bool) -> str:
-    """Check a header name under ``headers``; only the request's host may be set."""
+    """Check a header name under ``headers``.
+
+    Only the request's host may be set, and only if ``authority_allowed``.
+    """
     if not name:
         return "a header name is empty"
     internal = name.startswith(":") or name.lower() == "host"
@@ -103,8 +109,8 @@ def operation_header(name: str, authority_allowed: bool) -> str:
 def header_value(value: str) -> str:
     """Check a value that Envoy reads as a format (``%START_TIME%``, ``100%%``)."""
     if not _HEADER_VALUE.fullmatch(value):
-        return "a header value holds a control character"
-    # an odd number of percent signs leaves one that opens a command and never closes it
+        return "a header value contains a control character"
+    # With an odd number of percent signs, one of them opens a command that is never closed.
     return "a single % must be written %%" if value.count("%") % 2 else ""
 
 
@@ -115,13 +121,13 @@ def regex(pattern: str) -> str:
     try:
         CompiledRegex(Regex(pattern))
     except OriginError as error:
-        # What else RE2 says quotes the expression, which may be a key's.
+        # The rest of RE2's message quotes the expression, which may contain a key's value.
         return ": ".join(error.hint.split(": ")[:2])
     return ""
 
 
 def is_claim(name: str) -> bool:
-    """Tell whether a header name asks for a JWT claim (``@request.auth.claims.group``)."""
+    """Tell whether a header name refers to a JWT claim (``@request.auth.claims.group``)."""
     rest = name[len(CLAIM_PREFIX) :]
     if not name.lower().startswith(CLAIM_PREFIX):
         return False
@@ -130,15 +136,15 @@ def is_claim(name: str) -> bool:
 
 
 def covered_hosts(hosts: Sequence[str]) -> list[str | None]:
-    """Return for each host the first one before it that names the same host, if there is one.
+    """Return for each host the first one before it that overlaps with it, or None.
 
-    Two hosts of one VirtualService overlap as in ``pkg/config/host``: a wildcard covers what ends
-    with the rest of it, another wildcard too.
+    Hosts of one VirtualService overlap as in ``pkg/config/host``: a wildcard covers every host and
+    every wildcard that ends with the part after its ``*``.
     """
-    # Only these lengths of a host's end are ever compared with a wildcard's rest.
+    # A host's end is compared with a wildcard only at these lengths.
     lengths = {len(host) - 1 for host in hosts if host.startswith("*")}
     exact: dict[str, int] = {}
-    wildcards: dict[str, int] = {}  # by their rest
+    wildcards: dict[str, int] = {}  # by the part after the *
     ends: dict[str, int] = {}
     found: list[str | None] = []
     for at, host in enumerate(hosts):

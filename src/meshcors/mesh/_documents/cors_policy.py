@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from meshcors.mesh._documents import checks
-from meshcors.mesh._documents.matches import read_string_match
 from meshcors.mesh._documents.model import CORS_FIELDS, NAME_LISTS, CorsPolicy, StringMatch
+from meshcors.mesh._documents.virtual_service_match import read_string_match
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ def read_cors_policy(cursor: Cursor) -> CorsPolicy:
 
 
 def _origins(fields: dict[str, Cursor]) -> tuple[StringMatch, ...]:
-    """Read ``allowOrigins``, or the older ``allowOrigin`` where it is not set."""
+    """Read ``allowOrigins``; if it is not set, the older ``allowOrigin``."""
     if "allowOrigins" not in fields:
         old = fields["allowOrigin"].strings() if "allowOrigin" in fields else []
         return tuple(StringMatch("exact", text, item.place) for text, item in old)
@@ -59,14 +59,14 @@ def _checked(cursor: Cursor | None, check: Callable[[str], str]) -> tuple[str, .
     found: list[str] = []
     for text, item in cursor.strings() if cursor else ():
         if complaint := check(text):
-            item.problem("name", complaint, "remove it, or write it right")
+            item.problem("name", complaint, "remove it or correct it")
         found.append(text)
     return tuple(found)
 
 
 def _method(name: str) -> str:
     known = checks.CORS_METHODS
-    return "" if name in known else f"{name!r} is no method that Istio allows in a corsPolicy"
+    return "" if name in known else f"Istio does not allow the method {name!r} in a corsPolicy"
 
 
 def _max_age(cursor: Cursor) -> int:
@@ -74,5 +74,5 @@ def _max_age(cursor: Cursor) -> int:
     if seconds < 0.001:
         cursor.problem("duration", "shorter than 1ms", "write at least 1s")
     elif seconds != int(seconds):
-        cursor.problem("duration", "maxAge counts whole seconds", "write for example 600s")
+        cursor.problem("duration", "maxAge must be whole seconds", "write 600s, for example")
     return int(seconds)

@@ -1,7 +1,7 @@
-"""Typed reading of YAML nodes: every answer has its place, every fault is collected, none raised.
+"""Typed reading of YAML nodes: problems are collected with their place, and not raised.
 
-A `Cursor` stands on one node. Reading a wrong type reports a problem and returns an empty value,
-so that a reader goes on and finds the next fault as well.
+A `Cursor` is one node. Reading a value of the wrong type adds a problem to the report and returns
+an empty value, so that a reader goes on and finds the next problem as well.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from meshcors.mesh._documents.source import place_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# What a file may come to once its aliases are followed; the largest real ones have some thousands.
+# Limits for a file with its aliases followed. The largest real files have some thousand nodes.
 MAX_NODES: Final = 300_000
 MAX_DEPTH: Final = 64
 
 _TAGS: Final = "tag:yaml.org,2002:"
 _NULL: Final = re.compile(r"~|null|Null|NULL|")
-# YAML 1.1's booleans: Kubernetes reads manifests that way.
+# YAML 1.1's booleans, as Kubernetes reads them.
 _TRUE: Final = re.compile(r"y|Y|yes|Yes|YES|on|On|ON|true|True|TRUE")
 _FALSE: Final = re.compile(r"n|N|no|No|NO|off|Off|OFF|false|False|FALSE")
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
@@ -34,18 +34,18 @@ _DURATION_PART: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})
 
 @dataclass(slots=True)
 class Report:
-    """What reading one file has found so far, and how much it has read."""
+    """The problems found in one file so far, and the number of nodes read."""
 
     file: str
     problems: list[DocumentProblem] = field(default_factory=list)
     nodes: int = 0
 
     def count(self, node: Any) -> None:
-        """Count one node; a file whose aliases multiply is refused."""
+        """Count one node; ``DocumentError`` if aliases expand the file beyond ``MAX_NODES``."""
         self.nodes += 1
         if self.nodes > MAX_NODES:
             place = place_of(node, self.file)
-            message = f"aliases (*name) blow this file up to more than {MAX_NODES} values"
+            message = f"aliases (*name) expand this file to more than {MAX_NODES} values"
             problem = DocumentProblem(place, "alias_bomb", "", message, "write the values out")
             raise DocumentError([problem])
 
@@ -66,41 +66,43 @@ class Cursor:
 
     @property
     def is_null(self) -> bool:
-        """True where the value is left out: ``null``, ``~`` or nothing."""
+        """Whether the value is ``null``, ``~`` or missing."""
         return self.node.id == "scalar" and self._plain(_NULL)
 
     def problem(self, code: str, message: str, hint: str) -> None:
-        """Report a fault of this node; what follows from a wrong type is not said again."""
+        """Report a problem of this node, unless its type was just reported as wrong."""
         last = self.report.problems[-1:]
         if any((it.code, it.place, it.path) == ("type", self.place, self.path) for it in last):
             return
         self.report.problems.append(DocumentProblem(self.place, code, self.path, message, hint))
 
     def fields(self, known: Iterable[str]) -> dict[str, Cursor]:
-        """Return the fields that are set; a field not in ``known`` is reported."""
+        """Return the fields that are set; report those that are not ``known``."""
         names = tuple(known)
         found: dict[str, Cursor] = {}
         for name, value in self.entries().items():
             if name not in names:
                 hint = did_you_mean(name, names).removeprefix("unknown; ")
-                value.problem("unknown_field", f"no field {name!r} here", hint)
+                value.problem("unknown_field", f"unknown field {name!r}", hint)
             elif not value.is_null:
                 found[name] = value
         return found
 
     def entries(self) -> dict[str, Cursor]:
-        """Return all entries of a mapping, ``<<`` merged in, null values kept."""
+        """Return all entries of a mapping, with ``<<`` merged in and null values kept."""
         if self.node.id != "mapping":
             self._wrong_type("a mapping (name: value)")
             return {}
         if self.depth >= MAX_DEPTH:
-            self.problem("too_deep", "nested too deep", "check for an alias inside its own anchor")
+            self.problem(
+                "too_deep", "nested too deeply", "check for an alias inside its own anchor"
+            )
             return {}
         merged: dict[str, Cursor] = {}
         own: dict[str, Cursor] = {}
         for key, value in self.node.value:
             if key.id != "scalar":
-                self.problem("type", "a key that is a list or a mapping", "use a plain name")
+                self.problem("type", "a key is a list or a mapping", "use a plain name")
                 continue
             inner = self._child(value, f"{self.path}.{key.value}" if self.path else key.value)
             if key.value == "<<" and key.style is None:
@@ -119,18 +121,19 @@ class Cursor:
         return [self._child(item, f"{self.path}[{at}]") for at, item in enumerate(self.node.value)]
 
     def string(self) -> str:
-        """Read a text; for Kubernetes a bare ``8000`` or ``yes`` is none."""
+        """Read a string; to Kubernetes a bare ``8000`` or ``yes`` is none."""
         if self.node.id != "scalar":
-            self._wrong_type("a text")
+            self._wrong_type("a string")
             return ""
         if not self._is_text:
             value = self.node.value
-            message = f"must be a text, and {value or 'nothing'} is read as {self._kind()}"
+            got = f"{value} is read as {self._kind()}" if value else "is null"
+            message = f"must be a string, but {got}"
             self.problem("type", message, f'write "{value}"')
         return str(self.node.value)
 
     def strings(self) -> list[tuple[str, Cursor]]:
-        """Read a list of texts, each with its cursor."""
+        """Read a list of strings, each with its cursor."""
         return [(item.string(), item) for item in self.items()]
 
     def integer(self, low: int, high: int) -> int:
@@ -160,11 +163,11 @@ class Cursor:
         return False
 
     def choice(self, *values: str) -> str:
-        """Read one of the given texts; anything else is reported and read as the first."""
+        """Read one of the given strings; anything else is reported and read as the first."""
         value = self.string()
         if value in values:
             return value
-        self.problem("choice", f"{value!r} is not known here", f"use {', '.join(values)}")
+        self.problem("choice", f"unknown value {value!r}", f"use one of {', '.join(values)}")
         return values[0]
 
     def seconds(self) -> float:
@@ -174,7 +177,7 @@ class Cursor:
             return 1.0
         parts = _DURATION_PART.findall(text)
         if not parts or "".join(number + unit for number, unit in parts) != text:
-            self.problem("duration", f"{text!r} is no duration", "write it as 24h, 10m or 600s")
+            self.problem("duration", f"{text!r} is not a duration", "write it as 24h, 10m or 600s")
             return 1.0
         return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
 
@@ -187,21 +190,23 @@ class Cursor:
 
     @property
     def _is_text(self) -> bool:
-        return self.node.id == "scalar" and (self.node.style is not None or self._kind() == "text")
+        return self.node.id == "scalar" and (
+            self.node.style is not None or self._kind() == "a string"
+        )
 
     def _kind(self) -> str:
         if self.node.tag == _TAGS + "str" and not (self._plain(_TRUE) or self._plain(_FALSE)):
-            return "text"
+            return "a string"
         if self._plain(_NULL):
             return "null"
         if self._plain(_TRUE) or self._plain(_FALSE):
             return "a boolean"
-        return "a number" if self._plain(_NUMBER) else "text"
+        return "a number" if self._plain(_NUMBER) else "a string"
 
     def _wrong_type(self, wanted: str) -> None:
         kinds = {"mapping": "a mapping", "sequence": "a list"}
         quoted = self.node.id == "scalar" and self.node.style in {"'", '"'}
-        # A text is not shown: it may be a key's value.
-        got = kinds.get(self.node.id) or "a text"
+        # A string is not shown: it may be a key's value.
+        got = kinds.get(self.node.id) or "a string"
         hint = "write it without quotes" if quoted else f"write {wanted}"
         self.problem("type", f"must be {wanted}, not {got}", hint)

@@ -1,4 +1,4 @@
-"""An HTTPRoute (gateway.networking.k8s.io): YAML to the rules Istio's controller makes of it.
+"""An HTTPRoute (gateway.networking.k8s.io): YAML to the rules that Istio makes of it.
 
 Sources: ``pilot/pkg/config/kube/gateway/conversion.go`` (convertHTTPRoute, createCorsFilter,
 sortHTTPRoutes) and the Gateway API's own types for fields, defaults and checks.
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _PATH_KINDS: Final = {"PathPrefix": "prefix", "Exact": "exact", "RegularExpression": "regex"}
 _VALUE_KINDS: Final = {"Exact": "exact", "RegularExpression": "regex"}
 _METHODS: Final = tuple(sorted(checks.CORS_METHODS - {"*"}))
-# What Istio lets a bare "*" mean: any text shaped like an origin.
+# What a bare "*" means to Istio: any text shaped like an origin.
 ANY_ORIGIN: Final = r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^/\s?#]+$"
 _FILTERS: Final = {
     "RequestHeaderModifier": "requestHeaderModifier",
@@ -50,7 +50,7 @@ _FILTERS: Final = {
 
 
 def read_http_route(cursor: Cursor) -> VirtualService:
-    """Read one HTTPRoute document, its faults into the cursor's report."""
+    """Read one HTTPRoute; its problems are added to the cursor's report."""
     namespace, name, created = read_metadata(cursor)
     spec = cursor.entries().get("spec")
     known = ("parentRefs", "hostnames", "rules", "useDefaultGateways")
@@ -59,12 +59,14 @@ def read_http_route(cursor: Cursor) -> VirtualService:
     for host, item in fields["hostnames"].strings() if "hostnames" in fields else ():
         complaint = checks.wildcard_domain(host)
         if complaint or host == "*":
-            item.problem("host", complaint or "'*' is no hostname", "leave hostnames out for any")
+            hint = "leave out hostnames to match any host"
+            item.problem("host", complaint or "'*' is not a hostname", hint)
         hosts.append(host)
     parents = fields["parentRefs"].items() if "parentRefs" in fields else []
     rules: list[HttpRule] = []
     for at, rule in enumerate(fields["rules"].items() if "rules" in fields else ()):
-        rules += _rules(rule, f"{namespace}/{name} rules[{at}]", namespace)
+        base = HttpRule(rule.place, f"{namespace}/{name} rules[{at}]", ("spec", "rules", at))
+        rules += _rules(rule, base, namespace)
     return VirtualService(
         kind="HTTPRoute",
         place=cursor.place,
@@ -79,7 +81,7 @@ def read_http_route(cursor: Cursor) -> VirtualService:
 
 
 def precedence(rule: HttpRule) -> tuple[int, int, bool, int, int]:
-    """Rank a rule of one match entry; the higher rank is tried first, equal ones in order."""
+    """Rank a rule of one match entry: higher ranks are tried first, equal ranks in order."""
     match = rule.match[0]
     kinds = {"exact": 3, "prefix": 2, "regex": 1}
     path = match.uri or StringMatch("prefix", "/", match.place)
@@ -100,13 +102,13 @@ def _parent(cursor: Cursor, namespace: str) -> str:
         cursor.problem("required", "a parentRef needs a name", "name the Gateway")
         return ""
     if "kind" in fields and fields["kind"].string() != "Gateway":
-        return ""  # a route for sidecars, by Service
+        return ""  # a Service: the route is for sidecars
     place = fields["namespace"].string() if "namespace" in fields else namespace
     return f"{place}/{fields['name'].string()}"
 
 
-def _rules(cursor: Cursor, label: str, namespace: str) -> list[HttpRule]:
-    """Return one rule for each match entry: Istio sorts them one by one."""
+def _rules(cursor: Cursor, empty: HttpRule, namespace: str) -> list[HttpRule]:
+    """Fill in ``empty``, once for each match entry: Istio sorts them one by one."""
     known = ("name", "matches", "filters", "backendRefs", "timeouts", "retry", "sessionPersistence")
     fields = cursor.fields(known)
     entries = fields["matches"].items() if "matches" in fields else []
@@ -114,7 +116,7 @@ def _rules(cursor: Cursor, label: str, namespace: str) -> list[HttpRule]:
     if not matches:
         anything = StringMatch("prefix", "/", cursor.place)
         matches = [HttpMatch(cursor.place, uri=anything)]  # the API server's default
-    base = _filters(HttpRule(cursor.place, label), fields.get("filters"))
+    base = _filters(empty, fields.get("filters"))
     route = _backends(fields.get("backendRefs"), namespace)
     if base.redirect is None and not route:
         base = replace(base, direct_response=DirectResponse(cursor.place, 500))
@@ -146,7 +148,7 @@ def _path(cursor: Cursor) -> StringMatch:
         if complaint := checks.regex(value):
             cursor.problem("regex", complaint, "see RE2's syntax")
     elif not value.startswith("/"):
-        cursor.problem("path", f"{value!r} is no path", "begin it with /")
+        cursor.problem("path", f"{value!r} is not a path", "begin it with /")
     if kind == "prefix" and value != "/":
         value = value.removesuffix("/")
     return StringMatch(cast("MatchKind", kind), value, cursor.place)
@@ -164,7 +166,7 @@ def _values(cursor: Cursor | None, fold: Callable[[str], str]) -> NamedMatches:
         if kind == "regex" and (complaint := checks.regex(value)):
             fields["value"].problem("regex", complaint, "see RE2's syntax")
         match = StringMatch(cast("MatchKind", kind), value, item.place)
-        # of entries with one name only the first counts (Gateway API, HTTPHeaderMatch)
+        # Of several entries with one name, only the first counts (Gateway API, HTTPHeaderMatch).
         found.setdefault(fold(fields["name"].string()), match)
     return tuple(found.items())
 
@@ -174,8 +176,11 @@ def _filters(rule: HttpRule, cursor: Cursor | None) -> HttpRule:
         fields = item.fields(("type", "extensionRef", *_FILTERS.values()))
         kind = fields["type"].string() if "type" in fields else ""
         body = fields.get(_FILTERS.get(kind, ""))
-        if body is None:
-            item.problem("filter", f"no filter of type {kind!r} here", f"use {', '.join(_FILTERS)}")
+        if kind not in _FILTERS:
+            message = f"unknown filter type {kind!r}" if kind else "a filter needs a type"
+            item.problem("filter", message, f"use one of {', '.join(_FILTERS)}")
+        elif body is None:
+            item.problem("filter", f"the filter needs {_FILTERS[kind]}", "add it")
         elif kind == "RequestHeaderModifier":
             headers = Headers(_operations(body), rule.headers.response)
             rule = replace(rule, headers=headers)
@@ -201,7 +206,7 @@ def _operations(cursor: Cursor) -> HeaderOperations:
             value = parts["value"].string() if "value" in parts else ""
             complaint = checks.operation_header(name, False) or checks.header_value(value)
             if complaint:
-                item.problem("header", complaint, "give it a name and a value")
+                item.problem("header", complaint, "correct the name or the value")
             found.append((name, value))
         pairs[kind] = tuple(sorted(found))
     removed = fields["remove"].strings() if "remove" in fields else []
@@ -214,7 +219,8 @@ def _redirect(cursor: Cursor) -> Redirect:
     kind, path = _path_modifier(fields.get("path"))
     code = fields["statusCode"].integer(301, 308) if "statusCode" in fields else 302
     if code not in {301, 302, 303, 307, 308}:
-        fields["statusCode"].problem("redirect", f"no redirect {code}", "use 301 or 302")
+        message = f"there is no redirect with status {code}"
+        fields["statusCode"].problem("redirect", message, "use 301 or 302")
     return Redirect(
         place=cursor.place,
         uri=path if kind == "ReplaceFullPath" else "",
@@ -261,7 +267,7 @@ def _backends(cursor: Cursor | None, namespace: str) -> tuple[Destination, ...]:
         place = fields["namespace"].string() if "namespace" in fields else namespace
         host = name if place == namespace else f"{name}.{place}"
         weight = fields["weight"].integer(0, 1_000_000) if "weight" in fields else 1
-        headers = _filters(HttpRule(item.place, ""), fields.get("filters")).headers
+        headers = _filters(HttpRule(item.place, "", ()), fields.get("filters")).headers
         port = fields["port"].integer(1, 65535) if "port" in fields else 0
         if weight:
             found.append(Destination(item.place, host, port, "", weight, headers))
@@ -276,7 +282,7 @@ def _cors(cursor: Cursor) -> CorsPolicy:
     )
     origins = fields["allowOrigins"].strings() if "allowOrigins" in fields else []
     allowed = "allowCredentials" in fields and fields["allowCredentials"].boolean()
-    # the API server's default is 5 seconds, and 0 is not sent
+    # The API server's default is 5 seconds. It refuses 0.
     max_age = fields["maxAge"].integer(1, 2**31 - 1) if "maxAge" in fields else 5
     return CorsPolicy(
         place=cursor.place,

@@ -1,7 +1,7 @@
-"""What VirtualServices and HTTPRoutes say, typed and frozen, every part with its place in the file.
+"""VirtualServices and HTTPRoutes as typed, frozen data; every part knows its place in the file.
 
-Names are Istio's (``networking.istio.io`` VirtualService); an HTTPRoute is read into the same rules
-(`httproute`), as Istio's own gateway controller does. Nothing here decides anything.
+The names are Istio's (``networking.istio.io`` VirtualService). An HTTPRoute is read into the same
+rules (`http_route`), as Istio's own gateway controller does.
 """
 
 from __future__ import annotations
@@ -9,9 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
+from meshcors.mesh._documents.nodes import entry
 from meshcors.mesh._documents.problems import Place
+from meshcors.mesh._documents.source import place_of
 
 MatchKind: TypeAlias = Literal["exact", "prefix", "regex", "present"]
+# Names and numbers that lead from a document to one of its fields.
+FieldPath: TypeAlias = tuple[str | int, ...]
 NamedMatches: TypeAlias = tuple[tuple[str, "StringMatch"], ...]
 
 # The fields of a corsPolicy that HTTPRoutes have too, as documents spell them. `CorsPolicy` has the
@@ -22,7 +26,7 @@ CORS_FIELDS: Final = ("allowOrigins", *NAME_LISTS, "maxAge", "allowCredentials")
 
 @dataclass(frozen=True, slots=True)
 class StringMatch:
-    """A condition on a text; ``present`` asks only that it is there (``{}``, null, regex ``*``)."""
+    """A condition on a text; ``present`` (``{}``, null or regex ``*``) matches any value."""
 
     kind: MatchKind
     value: str
@@ -34,7 +38,7 @@ class StringMatch:
 
 @dataclass(frozen=True, slots=True)
 class HttpMatch:
-    """One entry of ``match``: all its conditions hold together (HTTPMatchRequest)."""
+    """One entry of ``match``: a request has to meet all its conditions (HTTPMatchRequest)."""
 
     place: Place
     name: str = ""
@@ -54,7 +58,7 @@ class HttpMatch:
 
 @dataclass(frozen=True, slots=True)
 class CorsPolicy:
-    """``corsPolicy``: lists as written; ``max_age`` in seconds, None where it is not set."""
+    """``corsPolicy``, with lists as written; ``max_age`` is in seconds, None if it is not set."""
 
     place: Place
     allow_origins: tuple[StringMatch, ...] = ()
@@ -74,7 +78,7 @@ class CorsPolicy:
 
 @dataclass(frozen=True, slots=True)
 class HeaderOperations:
-    """``set``, ``add`` and ``remove`` on one direction."""
+    """``set``, ``add`` and ``remove`` for one direction."""
 
     set: tuple[tuple[str, str], ...] = ()
     add: tuple[tuple[str, str], ...] = ()
@@ -83,7 +87,7 @@ class HeaderOperations:
 
 @dataclass(frozen=True, slots=True)
 class Headers:
-    """``headers``: operations on the request and on the response."""
+    """``headers``: operations on the headers of the request and of the response."""
 
     request: HeaderOperations = HeaderOperations()
     response: HeaderOperations = HeaderOperations()
@@ -91,7 +95,7 @@ class Headers:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """One entry of ``route``: a host as written, its port (0: the gateway's), its weight."""
+    """One entry of ``route``: a host as written, its port (0 is the gateway's), its weight."""
 
     place: Place
     host: str
@@ -103,7 +107,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """``redirect``: ``code`` 0 is 301; ``port`` 0 leaves it out."""
+    """``redirect``. A ``code`` of 0 means 301, a ``port`` of 0 none."""
 
     place: Place
     uri: str = ""
@@ -117,7 +121,7 @@ class Redirect:
 
 @dataclass(frozen=True, slots=True)
 class DirectResponse:
-    """``directResponse``: answered by the gateway itself."""
+    """``directResponse``: the gateway answers by itself."""
 
     place: Place
     status: int
@@ -126,7 +130,7 @@ class DirectResponse:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """``rewrite``: what the destination sees instead of the request's own path and host."""
+    """``rewrite``: the path and host that the destination sees instead of the request's own."""
 
     place: Place
     uri: str = ""
@@ -139,11 +143,15 @@ class Rewrite:
 class HttpRule:
     """One rule of ``spec.http``, or of an HTTPRoute's ``rules``.
 
-    ``label`` is how answers and findings call it, such as ``cheetah/model http[0]``.
+    ``label`` is its name in answers and findings, such as ``cheetah/model http[0]``. ``path`` is
+    where it is in its document, such as ``("spec", "http", 0)``: no other rule of the document has
+    the same one, except that an HTTPRoute's rule is read into one `HttpRule` for each of its
+    matches.
     """
 
     place: Place
     label: str
+    path: FieldPath
     name: str = ""
     match: tuple[HttpMatch, ...] = ()
     route: tuple[Destination, ...] = ()
@@ -153,16 +161,18 @@ class HttpRule:
     cors_policy: CorsPolicy | None = None
     headers: Headers = Headers()
     has_fault: bool = False
-    # an HTTPRoute's match entries are sorted among the rules; this is where this one stood
+    # Of an HTTPRoute: the position of this match among the matches of its rule.
     match_index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualService:
-    """One document. ``kind`` tells which; ``node`` is its YAML, for `place_at`.
+    """One document: a VirtualService, or an HTTPRoute read into the same rules.
 
     ``gateways`` are ``namespace/name``, or ``mesh`` for sidecars. ``created`` is the creation
-    timestamp as text (RFC 3339, sorts as it reads), empty where the file has none.
+    timestamp as text (RFC 3339, so it sorts by time), empty if the file has none. ``number``
+    counts the Kubernetes objects of the file from 0. ``node`` is the document's YAML: `node_at`
+    and `place_at` find the written form of any field in it.
     """
 
     kind: Literal["VirtualService", "HTTPRoute"]
@@ -173,6 +183,7 @@ class VirtualService:
     gateways: tuple[str, ...]
     http: tuple[HttpRule, ...]
     created: str = ""
+    number: int = 0
     node: Any = field(default=None, repr=False, compare=False)
 
     @property
@@ -180,25 +191,31 @@ class VirtualService:
         """The name answers use: ``namespace/name``."""
         return f"{self.namespace}/{self.name}"
 
-    def place_at(self, *path: str | int) -> Place:
-        """Return the place of a field, such as ``("spec", "http", 0, "corsPolicy")``.
+    def node_at(self, *path: str | int) -> Any:
+        """Return the YAML node of a field's value; None if the document has no such field.
 
-        Of a mapping's field it is the place of its key; where the path ends early, the place of
-        the last part there is.
+        The path consists of names and numbers, such as ``("spec", "http", 0)``; `HttpRule.path`
+        leads to a rule. Merge keys (``<<``) are followed.
+        """
+        node = self.node
+        for step in path:
+            found = entry(node, step)
+            if found is None:
+                return None
+            _, node = found
+        return node
+
+    def place_at(self, *path: str | int) -> Place:
+        """Return the place of a field, as `node_at` finds it.
+
+        For a field of a mapping this is the place of its key. Where the path leads nowhere, it is
+        the place of its last part that exists.
         """
         node, place = self.node, self.place
         for step in path:
-            found = _step(node, step)
+            found = entry(node, step)
             if found is None:
                 break
             at, node = found
-            place = Place(place.file, at.start_mark.line + 1, at.start_mark.column + 1)
+            place = place_of(at, place.file)
         return place
-
-
-def _step(node: Any, step: str | int) -> tuple[Any, Any] | None:
-    if isinstance(step, int):
-        inside = node.id == "sequence" and -len(node.value) <= step < len(node.value)
-        return (node.value[step], node.value[step]) if inside else None
-    pairs = node.value if node.id == "mapping" else ()
-    return next(((key, value) for key, value in pairs if key.value == step), None)

@@ -1,20 +1,25 @@
-"""What is wrong with a document: the place in the file, one sentence, and the hint."""
+"""What is wrong with documents: a place in a file, one sentence, and the hint."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from meshcors._policy.wording import printable
 
-# A file with ten thousand faults has one cause; the first few name it.
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# The text of an error shows this many problems: the first few of a thousand name their cause.
 SHOWN_PROBLEMS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where something stands: ``line`` and ``column`` count from 1, as editors do."""
+    """A place in a file, written ``file:line:column``.
+
+    ``line`` and ``column`` count from 1, as editors do. Places sort in the order of the text.
+    """
 
     file: str
     line: int
@@ -26,10 +31,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class DocumentProblem:
-    """One reason why a document would not load.
+    """One reason why a document does not load.
 
-    ``code`` is stable and meant for programs (``unknown_field``, ``regex``), ``path`` is the field
-    as in ``spec.http[0].match``, empty for faults of the YAML itself.
+    ``code`` is stable and meant for programs (``unknown_field``, ``regex``). ``path`` is the field,
+    such as ``spec.http[0].match``; it is empty if the YAML itself is broken. ``message`` says what
+    is wrong, and ``hint`` what to write instead.
     """
 
     place: Place
@@ -40,19 +46,25 @@ class DocumentProblem:
 
     def __str__(self) -> str:
         where = f"{self.path}: " if self.path else ""
-        return f"{self.place}: {where}{self.message}; {self.hint}"
+        return printable(f"{self.place}: {where}{self.message}; {self.hint}")
 
 
 class DocumentError(ValueError):
     """Documents that Kubernetes, Istio or Envoy would refuse.
 
-    ``problems`` holds all of them in the order of the file; the text has one line for each, at
-    most ``SHOWN_PROBLEMS``.
+    ``problems`` (a tuple of `DocumentProblem`) lists all of them in the order of the file. The text
+    of the exception has one line for each, up to 20.
     """
 
-    def __init__(self, problems: Sequence[DocumentProblem]) -> None:
+    # The name to import it by, which a traceback shows.
+    __module__ = "meshcors.mesh"
+
+    def __init__(self, problems: Iterable[DocumentProblem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.place))
         lines = [str(problem) for problem in self.problems[:SHOWN_PROBLEMS]]
         if len(self.problems) > SHOWN_PROBLEMS:
             lines.append(f"... and {len(self.problems) - SHOWN_PROBLEMS} more")
         super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.problems,), self.__dict__

@@ -1,8 +1,8 @@
-"""A file's text to its VirtualServices and HTTPRoutes; documents of other kinds are passed over."""
+"""A file's text to its VirtualServices and HTTPRoutes; other objects are kept unread."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors.mesh._documents.cursor import Cursor, Report
@@ -12,7 +12,7 @@ from meshcors.mesh._documents.source import duplicate_keys, parse
 from meshcors.mesh._documents.virtual_service import read_virtual_service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from meshcors.mesh._documents.model import VirtualService
     from meshcors.mesh._documents.problems import DocumentProblem
@@ -28,17 +28,20 @@ _KINDS: Final[dict[tuple[str, str], tuple[tuple[str, ...], Callable[[Cursor], Vi
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """What a file holds: ``documents`` that load, ``others`` unread, and why the rest would not.
+    """The Kubernetes objects of a file.
 
-    A document with a problem is in neither of them; the others of its file are not touched by it.
+    ``documents`` are the VirtualServices and HTTPRoutes that load, ``others`` the objects of other
+    kinds, ``problems`` the reasons why the rest does not load, and ``roots`` the YAML nodes of the
+    whole file. One object with a problem does not affect the others.
     """
 
     documents: tuple[VirtualService, ...]
     others: tuple[Cursor, ...]
     problems: tuple[DocumentProblem, ...]
+    roots: tuple[Any, ...]
 
     def checked(self) -> Objects:
-        """Return itself; ``DocumentError`` where anything would not load."""
+        """Return the objects themselves; ``DocumentError`` if any has a problem."""
         if self.problems:
             raise DocumentError(self.problems)
         return self
@@ -47,46 +50,42 @@ class Objects:
 def read_documents(text: str, file: str = "<text>") -> tuple[VirtualService, ...]:
     """Read every VirtualService and HTTPRoute of a YAML text, in the order of the text.
 
-    ``file`` is the name that places bear. ``DocumentError`` lists all that Kubernetes, Istio or
-    Envoy would refuse.
+    ``file`` is the file name in their places. ``DocumentError`` lists everything that Kubernetes,
+    Istio or Envoy would refuse.
     """
     return read_objects(text, file).checked().documents
 
 
 def read_objects(text: str, file: str = "<text>") -> Objects:
-    """Read as `read_documents` does, each document for itself.
+    """Read as `read_documents` does, each object on its own.
 
-    ``DocumentError`` is raised only for what is no YAML, or more than is read.
+    ``DocumentError`` is raised only for a text that is not YAML, or too large to be read.
     """
-    return read_roots(parse(text, file), file)
-
-
-def read_roots(roots: Iterable[Any], file: str) -> Objects:
-    """Read what `source.parse` has made of a text; see `read_objects`."""
+    roots = parse(text, file)
     report = Report(file)
     found: list[VirtualService] = []
     others: list[Cursor] = []
-    for root in roots:
-        for cursor in _objects(Cursor(root, "", report)):
-            before = len(report.problems)
-            read = _reader(cursor)
-            if read is not None:
-                report.problems.extend(duplicate_keys(cursor.node, file))
-                document = read(cursor)
-                if len(report.problems) == before:
-                    found.append(document)
-            elif len(report.problems) == before:
-                others.append(cursor)
-    return Objects(tuple(found), tuple(others), tuple(report.problems))
+    objects = (each for root in roots for each in _objects(Cursor(root, "", report)))
+    for number, cursor in enumerate(objects):
+        before = len(report.problems)
+        read = _reader(cursor)
+        if read is not None:
+            report.problems.extend(duplicate_keys(cursor.node, file))
+            document = read(cursor)
+            if len(report.problems) == before:
+                found.append(replace(document, number=number))
+        elif len(report.problems) == before:
+            others.append(cursor)
+    return Objects(tuple(found), tuple(others), tuple(report.problems), tuple(roots))
 
 
 def _objects(cursor: Cursor) -> Iterator[Cursor]:
-    """Yield the document, or the items of a ``List`` as ``kubectl get -o yaml`` prints it."""
+    """Yield the object, or the items of a ``List``, as ``kubectl get -o yaml`` prints it."""
     if cursor.is_null:
-        return  # nothing between two ---
+        return  # an empty document
     if cursor.node.id != "mapping":
-        message = "a document that is no Kubernetes object"
-        cursor.problem("type", message, "it begins with apiVersion and kind")
+        message = "the document is not a Kubernetes object"
+        cursor.problem("type", message, "begin it with apiVersion and kind")
         return
     entries = cursor.entries()
     if "kind" in entries and entries["kind"].node.value == "List" and "items" in entries:
@@ -98,8 +97,8 @@ def _objects(cursor: Cursor) -> Iterator[Cursor]:
 def _reader(cursor: Cursor) -> Callable[[Cursor], VirtualService] | None:
     entries = cursor.entries()
     if not {"apiVersion", "kind"} <= entries.keys():
-        message = "a document without apiVersion and kind"
-        cursor.problem("type", message, "write what it is, or pass another file")
+        message = "the document has no apiVersion and kind"
+        cursor.problem("type", message, "add them, or pass another file")
         return None
     group, _, version = entries["apiVersion"].string().rpartition("/")
     known = _KINDS.get((group, entries["kind"].string()))
@@ -108,5 +107,5 @@ def _reader(cursor: Cursor) -> Callable[[Cursor], VirtualService] | None:
     versions, read = known
     if version not in versions:
         message = f"{group} has no version {version!r}"
-        entries["apiVersion"].problem("api_version", message, f"use {', '.join(versions)}")
+        entries["apiVersion"].problem("api_version", message, f"use one of {', '.join(versions)}")
     return read

@@ -1,7 +1,7 @@
-"""YAML text to nodes that know their place: bounded, and never a traceback for a broken file.
+"""YAML text to nodes that know their place, within limits, and with one error for a broken file.
 
-Nothing is constructed from the text. Aliases stay references, so that an alias bomb costs what it
-weighs; whoever walks the nodes counts them (`cursor`).
+The nodes are not converted to Python objects. Aliases stay references, so an alias bomb takes no
+more memory than its text; `cursor` counts the nodes when it follows them.
 """
 
 from __future__ import annotations
@@ -14,47 +14,47 @@ from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Pl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# etcd takes no object above 1.5 MiB, and istiod no larger one.
+# etcd accepts no object above 1.5 MiB.
 MAX_CHARACTERS: Final = 2 * 1024 * 1024
 _LINE_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 INSTALL: Final = "python -m pip install 'meshcors[cli]'"
 
 
 def parse(text: str, file: str) -> list[Any]:
-    """Return the root node of each YAML document of ``text``; empty documents are left out.
+    """Return the root node of each YAML document in ``text``, without empty documents.
 
-    ``DocumentError`` says where the text is no YAML, or that it is larger than
-    ``MAX_CHARACTERS``, or that ruamel.yaml is not installed.
+    ``DocumentError`` is raised for text that is not YAML or longer than ``MAX_CHARACTERS``, and if
+    ruamel.yaml is not installed.
     """
     if len(text) > MAX_CHARACTERS:
         size = f"{len(text) / 1024 / 1024:.1f} MiB"
-        message = f"the file has {size}, more than the {MAX_CHARACTERS // 1024 // 1024} MiB read"
+        message = f"the file has {size}, and the limit is {MAX_CHARACTERS // 1024 // 1024} MiB"
         raise _fault(Place(file, 1, 1), "too_large", message, "split it")
     try:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
     except ModuleNotFoundError:
         place = Place(file, 1, 1)
-        raise _fault(place, "yaml_missing", "ruamel.yaml reads this file", INSTALL) from None
+        raise _fault(place, "yaml_missing", "reading YAML needs ruamel.yaml", INSTALL) from None
     reader = YAML(typ="safe", pure=True)
-    reader.composer.warn_double_anchors = (
-        False  # a later anchor of the same name wins, as YAML has it
-    )
+    # YAML allows an anchor's name to be used again.
+    reader.composer.warn_double_anchors = False
     try:
         return [root for root in reader.compose_all(text) if root is not None]
     except RecursionError:
-        message = "lists and mappings are nested too deep"
-        raise _fault(Place(file, 1, 1), "too_deep", message, "a document nests some ten") from None
+        message = "lists and mappings are nested too deeply"
+        hint = "check for brackets that are never closed"
+        raise _fault(Place(file, 1, 1), "too_deep", message, hint) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
-        raise _syntax(place, error.problem or error.context or "broken") from None
+        raise _syntax(place, error.problem or error.context or "it cannot be read") from None
     except YAMLError as error:
         raise _syntax(Place(file, 1, 1), str(error)) from None
 
 
 def lines_of(text: str) -> list[str]:
-    """Split a text where places count a new line; the line breaks are left out."""
+    """Split a text into the lines that places count, without their line breaks."""
     return _LINE_BREAK.split(text)
 
 
@@ -64,7 +64,10 @@ def place_of(node: Any, file: str) -> Place:
 
 
 def duplicate_keys(root: Any, file: str) -> Iterator[DocumentProblem]:
-    """Yield each key that a mapping under ``root`` has twice, in time linear in the text."""
+    """Yield a problem for each key that a mapping under ``root`` has twice.
+
+    The time is linear in the text.
+    """
     seen: set[int] = set()
     stack: list[tuple[Any, str]] = [(root, "")]
     while stack:
@@ -82,17 +85,17 @@ def duplicate_keys(root: Any, file: str) -> Iterator[DocumentProblem]:
             stack.append((value, inner))
             place = place_of(key, file)
             if name in first and name != "<<" and key.id == "scalar":
-                message = f"the key is already on line {first[name].line}"
+                message = f"the same key is on line {first[name].line}"
                 yield DocumentProblem(place, "duplicate_key", inner, message, "keep one of them")
             first.setdefault(name, place)
 
 
 def _syntax(place: Place, reason: str) -> DocumentError:
-    # Of a tag and of an alias it would tell what stands there.
+    # The message would quote the tag or the alias.
     reason = re.sub("(tag handle|alias) .*", r"\1", " ".join(reason.split()))
-    hint = "mend the YAML"
+    hint = "fix the YAML"
     if "\\t" in reason or "'\t'" in reason:
-        reason, hint = "a tab where YAML wants spaces", "indent with spaces"
+        reason, hint = "a tab where YAML expects spaces", "indent with spaces"
     return _fault(place, "yaml", f"not YAML: {reason}", hint)
 
 

@@ -1,7 +1,7 @@
 """A VirtualService document (networking.istio.io): YAML to `VirtualService`, checked as Istio does.
 
 Sources: ``ValidateVirtualService`` in ``pkg/config/validation/validation.go``; ``ResolveShortname``
-of gateways in ``pilot/pkg/model/virtualservice.go``. ``tcp`` and ``tls`` routes are left alone.
+of gateways in ``pilot/pkg/model/virtualservice.go``. ``tcp`` and ``tls`` routes are not read.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors.mesh._documents import checks
-from meshcors.mesh._documents.http_rules import read_rule
 from meshcors.mesh._documents.model import VirtualService
+from meshcors.mesh._documents.virtual_service_rule import read_rule
 
 if TYPE_CHECKING:
     from meshcors.mesh._documents.cursor import Cursor
@@ -20,7 +20,7 @@ _FIELDS: Final = ("hosts", "gateways", "http", "tls", "tcp", "exportTo")
 
 
 def read_virtual_service(cursor: Cursor) -> VirtualService:
-    """Read one VirtualService document, its faults into the cursor's report."""
+    """Read one VirtualService; its problems are added to the cursor's report."""
     namespace, name, created = read_metadata(cursor)
     spec = cursor.entries().get("spec")
     fields = spec.fields(_FIELDS) if spec and not spec.is_null else {}
@@ -28,9 +28,9 @@ def read_virtual_service(cursor: Cursor) -> VirtualService:
     gateways = _gateways(fields.get("gateways"), namespace)
     hosts = _hosts(here, fields.get("hosts"), at_gateway=gateways != (MESH,))
     if not {"http", "tls", "tcp"} & fields.keys():
-        here.problem("required", "a VirtualService has http, tls or tcp rules", "add http rules")
+        here.problem("required", "a VirtualService needs http, tls or tcp rules", "add http rules")
     label = f"{namespace}/{name}"
-    entries = fields["http"].items() if "http" in fields else []
+    rules = fields["http"].items() if "http" in fields else []
     return VirtualService(
         kind="VirtualService",
         place=cursor.place,
@@ -38,14 +38,17 @@ def read_virtual_service(cursor: Cursor) -> VirtualService:
         name=name,
         hosts=hosts,
         gateways=gateways,
-        http=tuple(read_rule(entry, f"{label} http[{at}]") for at, entry in enumerate(entries)),
+        http=tuple(
+            read_rule(rule, f"{label} http[{at}]", ("spec", "http", at))
+            for at, rule in enumerate(rules)
+        ),
         created=created,
         node=cursor.node,
     )
 
 
 def read_metadata(cursor: Cursor) -> tuple[str, str, str]:
-    """Return namespace (``default`` where it has none), name and creation timestamp."""
+    """Return the namespace (``default`` if it has none), the name and the creation timestamp."""
     metadata = cursor.entries().get("metadata")
     entries = metadata.entries() if metadata and not metadata.is_null else {}
     texts: dict[str, Any] = {"namespace": "default", "name": "", "creationTimestamp": ""}
@@ -53,7 +56,7 @@ def read_metadata(cursor: Cursor) -> tuple[str, str, str]:
         if field in entries and not entries[field].is_null:
             texts[field] = entries[field].string()
     if not texts["name"]:
-        (metadata or cursor).problem("required", "metadata.name is missing", "name it")
+        (metadata or cursor).problem("required", "metadata.name is missing", "add it")
     for field in ("namespace", "name"):
         if texts[field] and (complaint := checks.object_name(texts[field])):
             (metadata or cursor).problem("name", complaint, "use lower case, digits, - and .")
@@ -61,11 +64,11 @@ def read_metadata(cursor: Cursor) -> tuple[str, str, str]:
 
 
 def resolve_gateway(name: str, namespace: str) -> str:
-    """Return ``namespace/name`` of a gateway as a VirtualService in ``namespace`` names it."""
+    """Return ``namespace/name`` of the gateway that a VirtualService in ``namespace`` names."""
     if name == MESH or "/" in name:
         return name
     first, dot, rest = name.partition(".")
-    # the old way: the name of a service, model.cheetah or model.cheetah.svc.cluster.local
+    # The old form is the name of a service: model.cheetah or model.cheetah.svc.cluster.local.
     return f"{rest.partition('.')[0]}/{first}" if dot else f"{namespace}/{name}"
 
 
@@ -82,14 +85,14 @@ def _hosts(spec: Cursor, cursor: Cursor | None, *, at_gateway: bool) -> tuple[st
     hosts = cursor.strings() if cursor else []
     if not hosts:
         message = "a VirtualService without hosts is a delegate, which is not modelled"
-        spec.problem("delegate", message, "give it hosts, or inline its rules where it is named")
+        spec.problem("delegate", message, "add hosts, or move its rules to where it is named")
     covered = checks.covered_hosts([host for host, _ in hosts])
     for (host, item), other in zip(hosts, covered, strict=True):
         complaint = checks.wildcard_domain(host)
         if complaint and not checks.is_ip(host):
             item.problem("host", complaint, "use a host name such as api.example.com or *")
         elif host == "*" and not at_gateway:
-            item.problem("host", "'*' is not allowed without a gateway", "name the gateways")
+            item.problem("host", "'*' is not allowed without a gateway", "add gateways")
         if other is not None:
             message = f"{host} is already covered by {other}"
             item.problem("duplicate_host", message, "keep one of them")

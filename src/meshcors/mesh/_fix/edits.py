@@ -1,4 +1,4 @@
-"""Changes of a text at the places of its YAML nodes: what is not changed stays byte for byte."""
+"""Edits of a text at the places of its YAML nodes; everything else stays byte for byte."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from meshcors.mesh._fix.nodes import compose
-from meshcors.mesh._fix.writing import Style, block_item, flow
+from meshcors.mesh._fix.yaml_text import Style, block_item, flow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +19,7 @@ _LINE_END: Final = re.compile(r"\r\n|[\r\n]|\Z")
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Put ``text`` in place of what stands from ``start`` to ``end`` (in characters)."""
+    """Replace the characters from ``start`` to ``end`` with ``text``."""
 
     start: int
     end: int
@@ -28,7 +27,7 @@ class Edit:
 
 
 def apply(text: str, edits: Iterable[Edit]) -> str:
-    """Return ``text`` with all edits made; they do not overlap."""
+    """Return ``text`` with all edits applied; they must not overlap."""
     parts: list[str] = []
     at = 0
     for edit in sorted(edits, key=lambda edit: edit.start):
@@ -38,7 +37,11 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
 
 
 def insert_rule(text: str, spec: Any, rule: dict[str, Any], comment: str) -> Iterator[Edit]:
-    """Yield the ways to put ``rule`` first into ``http``, the best one first."""
+    """Yield alternative edits that put ``rule`` first into ``http``, the best one first.
+
+    ``spec`` is the node of the mapping with the key ``http``. The first alternative keeps the
+    comments above the first rule with that rule; not every layout allows it.
+    """
     key, rules = next(pair for pair in spec.value if pair[0].value == "http")
     first = rules.value[0]
     json_style = first.id == "mapping" and bool(first.value) and first.value[0][0].style == '"'
@@ -71,10 +74,13 @@ def insert_rule(text: str, spec: Any, rule: dict[str, Any], comment: str) -> Ite
 def replace_origin(
     text: str, origins: Any, number: int, wanted: tuple[OriginMatch, ...]
 ) -> Iterator[Edit]:
-    """Yield the edits that put ``wanted`` in place of one entry of ``allowOrigins``."""
+    """Yield the edits that replace one item of a list of origins with ``wanted``.
+
+    ``origins`` is the list's node: mappings under ``allowOrigins``, texts under ``allowOrigin``.
+    """
     item = origins.value[number]
     first, *more = wanted
-    if item.id == "scalar":  # the older allowOrigin
+    if item.id == "scalar":
         quoted = _quoted(first[1], item)
         yield Edit(item.start_mark.index, item.end_mark.index, quoted)
         end, others = item.end_mark.index, [_quoted(value, item) for _, value in more]
@@ -101,15 +107,8 @@ def replace_origin(
     yield Edit(at, at, "".join(f"{newline}{before}{other}" for other in others))
 
 
-def replaced_nodes(origins: Any, number: int, wanted: tuple[OriginMatch, ...]) -> None:
-    """Make the same change in the nodes."""
-    old = origins.value[number]
-    texts = [value if old.id == "scalar" else {kind: value} for kind, value in wanted]
-    origins.value[number : number + 1] = compose(flow(texts)).value
-
-
 def _quoted(text: str, like: Any) -> str:
-    """Write a text with the quotes of the scalar it replaces."""
+    """Write a text with the quotes of the scalar that it replaces."""
     if like.style == "'" and "'" not in text:
         return f"'{text}'"
     return flow(text, json_style=like.style == '"')
@@ -139,7 +138,7 @@ def _lines_above(text: str, at: int) -> Iterator[str]:
 
 
 def _has_flow(node: Any) -> bool:
-    """Tell whether any list or mapping below a rule is written with brackets."""
+    """Tell whether any list or mapping in a rule is written in brackets or braces."""
     stack = [node]
     while stack:
         each = stack.pop()

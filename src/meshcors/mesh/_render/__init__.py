@@ -1,1 +1,1 @@
-"""A policy as documents for the mesh and the cluster."""
+"""Write a policy as documents for the mesh and for the cluster."""

@@ -1,25 +1,29 @@
 """The pod as Kubernetes objects: the policy's ConfigMap, a Deployment and a Service. Plain data.
 
-The smallest that a cluster should run; ``examples/kubernetes`` adds to it what is a cluster's own
-(disruption budget, autoscaling, network policy, monitoring).
+This is the least that a cluster should run. ``examples/kubernetes`` adds what depends on the
+cluster: disruption budget, autoscaling, network policy, monitoring.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from meshcors.mesh._render.documents import Document
 
 _USER: Final = 65532
 _POLICY_DIRECTORY: Final = "/etc/meshcors"
 
 
-def kubernetes(policy: str, *, name: str, port: int, image: str) -> list[dict[str, Any]]:
-    """Return the objects, called `name`; `policy` is the text of the policy file (YAML).
+def kubernetes(policy: str, *, name: str, port: int, image: str) -> list[Document]:
+    """Return the objects, with names that begin with `name`.
 
-    The Service has the port `port`; the pod listens on 8080 and has its admin port on 9090.
+    `policy` is the text of the policy file (YAML), `image` the pod's image, and `port` the port of
+    the Service. The pod itself listens on 8080, and on 9090 for its admin pages.
     """
     labels = {"app.kubernetes.io/name": name}
 
-    def metadata(called: str) -> dict[str, Any]:
+    def metadata(called: str) -> Document:
         return {"name": called, "labels": dict(labels)}
 
     config_map = {
@@ -51,19 +55,19 @@ def kubernetes(policy: str, *, name: str, port: int, image: str) -> list[dict[st
         "metadata": metadata(name),
         "spec": {
             "selector": dict(labels),
-            # The name tells Istio the protocol.
+            # Istio takes the protocol from the port's name.
             "ports": [{"name": "http", "port": port, "targetPort": "http"}],
         },
     }
     return [config_map, deployment, service]
 
 
-def _pod_spec(name: str, image: str, labels: dict[str, str]) -> dict[str, Any]:
+def _pod_spec(name: str, image: str, labels: dict[str, str]) -> Document:
     return {
         "automountServiceAccountToken": False,
-        # Else a Service's variables would stand beside the pod's own, MESHCORS_*.
+        # Otherwise a Service called meshcors would set MESHCORS_* variables, which the pod reads.
         "enableServiceLinks": False,
-        # Longer than --drain, so that the pod ends by itself.
+        # Longer than --drain, so that the pod exits before it is killed.
         "terminationGracePeriodSeconds": 30,
         "securityContext": {
             "runAsNonRoot": True,
@@ -85,7 +89,7 @@ def _pod_spec(name: str, image: str, labels: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _container(name: str, image: str) -> dict[str, Any]:
+def _container(name: str, image: str) -> Document:
     return {
         "name": name,
         "image": image,
@@ -104,7 +108,7 @@ def _container(name: str, image: str) -> dict[str, Any]:
         "livenessProbe": _probe("/healthz", period=10, failures=3),
         "resources": {
             "requests": {"cpu": "100m", "memory": "64Mi"},
-            # No limit on CPU: throttling would cost every browser's call.
+            # No CPU limit: throttling would delay every call of every browser.
             "limits": {"memory": "128Mi"},
         },
         "securityContext": {
@@ -112,12 +116,12 @@ def _container(name: str, image: str) -> dict[str, Any]:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        # The directory, not a subPath: only a directory follows the ConfigMap.
+        # A directory and no subPath: only a directory is updated with the ConfigMap.
         "volumeMounts": [{"name": "policy", "mountPath": _POLICY_DIRECTORY, "readOnly": True}],
     }
 
 
-def _probe(path: str, *, period: int, failures: int) -> dict[str, Any]:
+def _probe(path: str, *, period: int, failures: int) -> Document:
     return {
         "httpGet": {"path": path, "port": "admin"},
         "periodSeconds": period,

@@ -14,7 +14,7 @@ _FIELDS: Final = (
     "name", "uri", "scheme", "method", "authority", "headers", "port", "sourceLabels",
     "queryParams", "ignoreUriCase", "withoutHeaders", "sourceNamespace", "statPrefix", "gateways",
 )  # fmt: skip
-# The API documents these keys of ``headers`` as ignored: they have fields of their own.
+# The API says that these keys of ``headers`` are ignored: they have fields of their own.
 IGNORED_HEADER_KEYS: Final = frozenset(("uri", "scheme", "method", "authority"))
 
 
@@ -27,7 +27,7 @@ def read_match(cursor: Cursor) -> HttpMatch:
         if name in fields
     }
     if "uri" in single and single["uri"].kind == "present":
-        del single["uri"]  # a uri that asks for nothing is every uri
+        del single["uri"]  # without a condition, every uri matches
     gateways = fields["gateways"].strings() if "gateways" in fields else []
     for name, item in gateways:
         if name != "mesh" and (complaint := checks.gateway_name(name)):
@@ -35,7 +35,7 @@ def read_match(cursor: Cursor) -> HttpMatch:
     labels = fields["sourceLabels"].entries() if "sourceLabels" in fields else {}
     namespace = fields["sourceNamespace"].string() if "sourceNamespace" in fields else ""
     if namespace and (complaint := checks.label(namespace)):
-        fields["sourceNamespace"].problem("namespace", complaint, "name a namespace")
+        fields["sourceNamespace"].problem("namespace", complaint, "write the name of a namespace")
     if "statPrefix" in fields:
         fields["statPrefix"].string()
     return HttpMatch(
@@ -59,10 +59,10 @@ def read_match(cursor: Cursor) -> HttpMatch:
 def read_string_match(
     cursor: Cursor, *, star: bool = True, empty_prefix: bool = False
 ) -> StringMatch:
-    """Read ``exact``, ``prefix`` or ``regex``; nothing of them (``{}`` or null) is "present".
+    """Read ``exact``, ``prefix`` or ``regex``; without any (``{}`` or null) it is "present".
 
-    ``star`` lets ``regex: "*"``, which is no RE2, mean the same; ``empty_prefix`` lets a prefix be
-    empty.
+    With ``star``, ``regex: "*"`` means "present" too, though it is not RE2. With
+    ``empty_prefix``, a prefix may be empty.
     """
     place = cursor.place
     found = {} if cursor.is_null else cursor.fields(("exact", "prefix", "regex"))
@@ -70,13 +70,15 @@ def read_string_match(
         return StringMatch("present", "", place)
     if len(found) > 1:
         names = " and ".join(found)
-        cursor.problem("match", f"{names} exclude each other", "keep one of them")
+        cursor.problem("match", f"{names} cannot be combined", "keep one of them")
     kind, value = next(iter(found.items()))
     text = value.string()
     if star and kind == "regex" and text == "*":
         return StringMatch("present", "", place)
     if not text and (kind == "regex" or (kind == "prefix" and not empty_prefix)):
-        value.problem("match", f"an empty {kind}", "write what to match, or {} for 'present'")
+        value.problem(
+            "match", f"the {kind} is empty", "write what to match, or {} to match any value"
+        )
     elif kind == "regex" and (complaint := checks.regex(text)):
         value.problem("regex", complaint, "see RE2's syntax")
     return StringMatch(cast("MatchKind", kind), text, value.place)

@@ -1,4 +1,4 @@
-"""One rule of ``spec.http``: YAML to `HttpRule`, with the checks Istio's webhook makes on it.
+"""One rule of ``spec.http``: YAML to `HttpRule`, with the checks of Istio's webhook.
 
 Sources: istio/api ``networking/v1alpha3/virtual_service.proto`` and its CRD for fields and types,
 ``pkg/config/validation/virtualservice.go`` and ``validation.go`` for the checks.
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, cast
 
 from meshcors.mesh._documents import checks
 from meshcors.mesh._documents.cors_policy import read_cors_policy
-from meshcors.mesh._documents.matches import read_match
 from meshcors.mesh._documents.model import (
     Destination,
     DirectResponse,
@@ -22,11 +21,13 @@ from meshcors.mesh._documents.model import (
     Redirect,
     Rewrite,
 )
+from meshcors.mesh._documents.virtual_service_match import read_match
 
 if TYPE_CHECKING:
     from typing import Literal
 
     from meshcors.mesh._documents.cursor import Cursor
+    from meshcors.mesh._documents.model import FieldPath
 
 _RULE_FIELDS: Final = (
     "name", "match", "route", "redirect", "directResponse", "delegate", "rewrite", "timeout",
@@ -41,14 +42,14 @@ _INT32: Final = 2**31 - 1
 _MAX_BODY: Final = 1024 * 1024
 
 
-def read_rule(cursor: Cursor, label: str) -> HttpRule:
-    """Read one rule; ``label`` is what answers call it."""
+def read_rule(cursor: Cursor, label: str, path: FieldPath) -> HttpRule:
+    """Read one rule; ``label`` is its name in answers, ``path`` its place in the document."""
     fields = cursor.fields(_RULE_FIELDS)
     if "delegate" in fields:
         fields["delegate"].problem(
-            "delegate", "delegates are not modelled", "read the delegate's rules inlined here"
+            "delegate", "delegates are not modelled", "put the delegate's rules here instead"
         )
-        return HttpRule(cursor.place, label)
+        return HttpRule(cursor.place, label, path)
     _check_action(cursor, fields)
     _check_ignored(fields)
     matches = fields["match"].items() if "match" in fields else []
@@ -65,6 +66,7 @@ def read_rule(cursor: Cursor, label: str) -> HttpRule:
     return HttpRule(
         place=cursor.place,
         label=label,
+        path=path,
         name=fields["name"].string() if "name" in fields else "",
         match=match,
         route=_route(fields["route"]) if "route" in fields else (),
@@ -89,20 +91,20 @@ def _check_action(cursor: Cursor, fields: dict[str, Cursor]) -> None:
     actions = [name for name in ("route", "redirect", "directResponse") if name in fields]
     if not actions or (actions == ["route"] and not fields["route"].items()):
         cursor.problem(
-            "action", "a rule answers with route, redirect or directResponse", "add one of them"
+            "action", "a rule needs route, redirect or directResponse", "add one of them"
         )
     if len(actions) > 1:
         names = " and ".join(actions)
-        fields[actions[1]].problem("action", f"{names} exclude each other", "keep one of them")
+        fields[actions[1]].problem("action", f"{names} cannot be combined", "keep one of them")
     if actions and actions[0] != "route":
         for name in ("fault", "rewrite"):
             if name in fields:
-                message = f"{name} has no place beside {actions[0]}"
+                message = f"{name} cannot be combined with {actions[0]}"
                 fields[name].problem("action", message, "remove it, or use route")
 
 
 def _check_ignored(fields: dict[str, Cursor]) -> None:
-    """Check what the model does not follow and Istio's webhook looks at all the same."""
+    """Check fields that do not change the model's answers, as Istio's webhook does."""
     if "timeout" in fields:
         check_duration(fields["timeout"])
     if "retries" in fields:
@@ -117,7 +119,9 @@ def _check_ignored(fields: dict[str, Cursor]) -> None:
     if "mirror" in fields:
         read_destination(fields["mirror"])
         if "mirrors" in fields:
-            fields["mirrors"].problem("mirror", "mirror and mirrors exclude each other", "keep one")
+            fields["mirrors"].problem(
+                "mirror", "mirror and mirrors cannot be combined", "keep one of them"
+            )
     for mirror in fields["mirrors"].items() if "mirrors" in fields else []:
         parts = mirror.fields(("destination", "percentage"))
         if "destination" in parts:
@@ -140,7 +144,7 @@ def _check_percentage(cursor: Cursor) -> None:
     fields = cursor.fields(("value",))
     value = fields["value"].number() if "value" in fields else 0.0
     if not 0 <= value <= 100:
-        cursor.problem("range", f"{value:g} is no percentage", "use 0 to 100")
+        cursor.problem("range", f"{value:g} is not a percentage", "use 0 to 100")
 
 
 def _check_retries(cursor: Cursor) -> None:
@@ -161,7 +165,7 @@ def _check_retries(cursor: Cursor) -> None:
 def _check_fault(cursor: Cursor) -> None:
     fields = cursor.fields(("abort", "delay"))
     if not fields:
-        cursor.problem("required", "a fault is an abort or a delay", "add one of them")
+        cursor.problem("required", "a fault needs abort or delay", "add one of them")
     if "abort" in fields:
         abort = fields["abort"].fields(("percentage", "httpStatus", "grpcStatus", "http2Error"))
         if "percentage" in abort:
@@ -200,7 +204,7 @@ def _operations(cursor: Cursor, of_request: bool) -> HeaderOperations:
             if complaint:
                 value.problem("header", complaint, "see Istio's Headers.HeaderOperations")
             found.append((name, text))
-        # Istio sorts them by name, so that its output is stable
+        # Istio sorts them by name.
         pairs[kind] = tuple(sorted(found))
     removed: list[str] = []
     for name, item in fields["remove"].strings() if "remove" in fields else ():
@@ -221,7 +225,9 @@ def _route(cursor: Cursor) -> tuple[Destination, ...]:
         headers = read_headers(fields["headers"]) if "headers" in fields else Headers()
         found.append(read_destination(fields["destination"], weight, headers))
     if len(found) > 1 and not any(destination.weight for destination in found):
-        cursor.problem("weight", "no destination has a weight", "weigh them, for example 90 and 10")
+        cursor.problem(
+            "weight", "no destination has a weight", "add weights, for example 90 and 10"
+        )
     return tuple(found)
 
 
@@ -233,7 +239,7 @@ def read_destination(
     host = fields["host"].string() if "host" in fields else ""
     if "host" not in fields:
         cursor.problem("required", "a destination needs a host", "add host")
-    elif complaint := "'*' is no destination" if host == "*" else checks.wildcard_domain(host):
+    elif complaint := "'*' is not a destination" if host == "*" else checks.wildcard_domain(host):
         fields["host"].problem("host", complaint, "name a service")
     subset = fields["subset"].string() if "subset" in fields else ""
     if subset and (complaint := checks.label(subset)):
@@ -242,7 +248,7 @@ def read_destination(
     if "port" in fields:
         number = fields["port"].fields(("number",)).get("number")
         if number is None:
-            fields["port"].problem("required", "a port needs its number", "write {number: 80}")
+            fields["port"].problem("required", "a port needs a number", "write {number: 80}")
         else:
             port = number.integer(1, 65535)
     return Destination(cursor.place, host, port, subset, weight, headers or Headers())
@@ -255,13 +261,15 @@ def _redirect(cursor: Cursor) -> Redirect:
         for name in ("uri", "prefixRewrite", "authority", "scheme")
     }
     if texts["uri"] and texts["prefixRewrite"]:
-        cursor.problem("redirect", "uri and prefixRewrite exclude each other", "keep one of them")
+        cursor.problem("redirect", "uri and prefixRewrite cannot be combined", "keep one of them")
     if "port" in fields and "derivePort" in fields:
-        cursor.problem("redirect", "port and derivePort exclude each other", "keep one of them")
+        cursor.problem("redirect", "port and derivePort cannot be combined", "keep one of them")
     if not any(texts.values()) and not {"port", "derivePort"} & fields.keys():
-        cursor.problem("redirect", "it changes nothing", "set uri, authority, scheme or port")
+        cursor.problem(
+            "redirect", "the redirect changes nothing", "set uri, authority, scheme or port"
+        )
     if texts["scheme"] not in {"", "http", "https"}:
-        message = f"{texts['scheme']!r} is no scheme of a redirect"
+        message = f"a redirect cannot have the scheme {texts['scheme']!r}"
         fields["scheme"].problem("redirect", message, "use http or https")
     derive = "derivePort" in fields and fields["derivePort"].choice(
         "FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"
@@ -291,16 +299,20 @@ def _direct(cursor: Cursor) -> DirectResponse:
     if "body" in fields:
         parts = fields["body"].fields(("string", "bytes"))
         if len(parts) > 1:
-            fields["body"].problem("body", "string and bytes exclude each other", "keep one")
+            fields["body"].problem(
+                "body", "string and bytes cannot be combined", "keep one of them"
+            )
         elif "string" in parts:
             body = parts["string"].string().encode()
         elif "bytes" in parts:
             try:
                 body = base64.b64decode(parts["bytes"].string(), validate=True)
             except binascii.Error:
-                parts["bytes"].problem("body", "not base64", "encode it, or use string")
+                parts["bytes"].problem(
+                    "body", "the value is not base64", "encode it, or use string"
+                )
         if len(body) > _MAX_BODY:
-            fields["body"].problem("body", "larger than 1 MiB", "serve it from a service")
+            fields["body"].problem("body", "the body is larger than 1 MiB", "let a service send it")
     return DirectResponse(cursor.place, status, body)
 
 
@@ -314,12 +326,16 @@ def _rewrite(cursor: Cursor) -> Rewrite:
         regex = parts["match"].string() if "match" in parts else ""
         substitution = parts["rewrite"].string() if "rewrite" in parts else ""
         if not (regex and substitution):
-            message = "a uriRegexRewrite has match and rewrite"
+            message = "a uriRegexRewrite needs match and rewrite"
             fields["uriRegexRewrite"].problem("required", message, "add what is missing")
         elif complaint := checks.regex(regex):
             parts["match"].problem("regex", complaint, "see RE2's syntax")
         if uri:
-            cursor.problem("rewrite", "uri and uriRegexRewrite exclude each other", "keep one")
+            cursor.problem(
+                "rewrite", "uri and uriRegexRewrite cannot be combined", "keep one of them"
+            )
     elif not (uri or authority):
-        cursor.problem("rewrite", "it changes nothing", "set uri, uriRegexRewrite or authority")
+        cursor.problem(
+            "rewrite", "the rewrite changes nothing", "set uri, uriRegexRewrite or authority"
+        )
     return Rewrite(cursor.place, uri, authority, regex, substitution)
