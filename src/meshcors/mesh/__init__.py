@@ -6,8 +6,8 @@ those of a real Envoy.
 
 - `Gateway`: the documents of one gateway. `read_documents` reads them without a gateway.
 - `GatewayRequest`: a request as the gateway sees it.
-- `GatewayAnswer`: who answers it, and what the client gets. Its `TriedRule`s are the rules that were
-  tried, with a `Mismatch` for each condition that was not met.
+- `GatewayAnswer`: who answers it, and what the client gets. A `TriedRule` is a rule that was tried,
+  with a `Mismatch` for each condition that was not met.
 - `DocumentError`: the documents would not load. It has a `DocumentProblem` for each reason.
 - `Place`: where a rule or a problem is, as file, line and column.
 
