@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import tomllib
+from collections.abc import Iterator
+from email.message import Message
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,10 +28,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._lint import LintRule
 
 DATA = Path(__file__).parent / "data"
-PROJECT = tomllib.loads((INDEX.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))[
-    "project"
-]
-ADDRESS, VERSION = PROJECT["urls"]["Source"], PROJECT["version"]
+ADDRESS = "https://repository.example/meshcors"
 ORIGINAL = DATA / "virtualservice_original.yaml"
 SAMPLES = sorted((DATA / "istio-samples").glob("*.yaml"))
 RULE = pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.id}-{rule.name}")
@@ -173,9 +171,36 @@ def test_json_has_every_part() -> None:
         8,
         5,
     )
-    assert first["docs"] == f"{ADDRESS}/blob/v{VERSION}/docs/lint.md#mc001"
+    assert first["docs"] == RULES[1].docs
     assert first["reason"]
     assert first["hint"]
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Message]:
+    """The metadata of the package, in place of those that were installed."""
+    found = Message()
+    found["Version"] = "1.2.3"
+    monkeypatch.setattr(metadata, "metadata", lambda name: {"meshcors": found}[name])
+    links._docs.cache_clear()
+    yield found
+    links._docs.cache_clear()
+
+
+def test_links_begin_with_the_address_of_the_source(installed: Message) -> None:
+    installed["Project-URL"] = "Changelog, https://elsewhere.example"
+    installed["Project-URL"] = f"Source, {ADDRESS}"
+    assert RULES[1].docs == f"{ADDRESS}/blob/v1.2.3/docs/lint.md#mc001"
+    run = json.loads(FORMATS["sarif"]([]))["runs"][0]
+    assert [each["helpUri"] for each in run["tool"]["driver"]["rules"]] == [
+        each.docs for each in RULES
+    ]
+
+
+@pytest.mark.usefixtures("installed")
+def test_without_an_address_a_link_is_a_path_in_the_repository() -> None:
+    assert RULES[1].docs == "docs/lint.md#mc001"
+    assert "helpUri" not in FORMATS["sarif"]([])
 
 
 def test_without_metadata_a_link_is_a_path_in_the_repository(
@@ -184,7 +209,7 @@ def test_without_metadata_a_link_is_a_path_in_the_repository(
     def missing(name: str) -> None:
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(links.metadata, "metadata", missing)
+    monkeypatch.setattr(metadata, "metadata", missing)
     links._docs.cache_clear()
     assert RULES[1].docs == "docs/lint.md#mc001"
     links._docs.cache_clear()
@@ -209,7 +234,6 @@ def test_sarif_refers_to_its_rules() -> None:
         assert rule["id"] == result["ruleId"]
         assert rule["defaultConfiguration"]["level"] == result["level"]
         assert "How to fix it" in rule["help"]["text"]
-        assert rule["helpUri"].startswith(ADDRESS)
         place = result["locations"][0]["physicalLocation"]
         assert place["artifactLocation"]["uri"] == "a%2Cb%3Ac%25.yaml"
         assert place["region"]["startLine"] > 0
