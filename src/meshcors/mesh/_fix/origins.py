@@ -101,5 +101,5 @@ def _entries(at: PolicyAt, options: FixOptions) -> Any:
         return node
     if any(kind != "exact" for kind, _ in options.origins):
         message = "allowOrigin takes exact origins only"
-        raise cannot_fix(at.place("allowOrigin"), message, "write allowOrigins instead of it")
+        raise cannot_fix(at.place("allowOrigin"), message, "use allowOrigins instead")
     return at.document.node_at(*at.path, "allowOrigin")
