@@ -1,6 +1,6 @@
-r"""A model service on FastAPI, which the header ``model-api-key: xyz`` picks.
+r"""A model service on FastAPI, picked by the header ``model-api-key: xyz``.
 
-Start it, then ask it as a page would::
+Start it, then call it as a page would::
 
     python -m pip install fastapi meshcors uvicorn
     uvicorn --app-dir examples fastapi_service:app --port 8001
@@ -21,7 +21,7 @@ app.add_middleware(
     MeshCORS,
     allow_origins=["http://localhost:3000"],
     max_age=600,
-    # In earnest: HeaderKey.from_file("model-api-key", "/run/secrets/model-api-key")
+    # In production: HeaderKey.from_file("model-api-key", "/run/secrets/model-api-key")
     key=HeaderKey("model-api-key", values=["xyz"], exempt_paths=["/healthz"]),
 )
 

@@ -1,6 +1,6 @@
-r"""A model service on Flask, which the header ``model-api-key: abc`` picks.
+r"""A model service on Flask, picked by the header ``model-api-key: abc``.
 
-Start it, then ask it as a page would::
+Start it, then call it as a page would::
 
     python -m pip install flask meshcors
     flask --app examples/flask_service.py run --port 8002

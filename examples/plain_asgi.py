@@ -1,6 +1,6 @@
-r"""A model service without a framework, which the header ``model-api-key: raw`` picks.
+r"""A model service without a framework, picked by the header ``model-api-key: raw``.
 
-Start it, then ask it as a page would::
+Start it, then call it as a page would::
 
     python -m pip install meshcors uvicorn
     uvicorn --app-dir examples plain_asgi:app --port 8003

@@ -17,7 +17,7 @@ from tests.vectors import APPS
 
 
 class AppError(Exception):
-    """What the app that fails raises."""
+    """Raised by the app that fails."""
 
 
 class TestApp:
@@ -68,7 +68,7 @@ class TestApp:
     async def respond(self, request: starlette.requests.Request) -> starlette.responses.Response:
         body = self._body(self.chunks(request.method))
         response = starlette.responses.StreamingResponse(body, self.status)
-        # As they are: a mapping would merge repeated names and lower their case.
+        # Unchanged: a mapping would merge repeated names and lower their case.
         response.raw_headers = [
             (name.encode("latin-1"), value.encode()) for name, value in self.fields
         ]

@@ -1,4 +1,4 @@
-"""One request to one app, in process, over ASGI and over WSGI: what was sent, in full."""
+"""One request to one app, in process, over ASGI or WSGI, and everything that was sent back."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Answered:
     messages: list[dict[str, Any]] = field(default_factory=list)
 
     def get(self, name: str) -> str | None:
-        """The value of the field; None where there is none; no field stands twice."""
+        """The value of the field, or None; it must not occur twice."""
         values = self.every(name)
-        assert len(values) < 2, f"{name} stands {len(values)} times"
+        assert len(values) < 2, f"{name} occurs {len(values)} times"
         return values[0] if values else None
 
     def every(self, name: str) -> list[str]:
@@ -52,7 +52,7 @@ class Answered:
 
 @dataclass
 class App:
-    """An app that answers as told, on both surfaces, and counts its calls."""
+    """An app with a set answer, for both interfaces, which counts its calls."""
 
     status: int = 200
     headers: Fields = (("content-type", "text/plain"),)
@@ -91,7 +91,7 @@ class _Closing:
 
 
 def as_server(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `function` as one of a server's: who calls an app otherwise may be any layer."""
+    """Return `function` as a server's function: any other caller may be a layer."""
     own = {**function.__globals__, "__name__": "uvicorn"}
     return FunctionType(
         function.__code__, own, function.__name__, function.__defaults__, function.__closure__
@@ -137,7 +137,7 @@ def call_asgi(
     async def receive() -> dict[str, Any]:
         for message in inbox:
             return message
-        # A client that stays until it has its answer.
+        # The client stays connected until it has its answer.
         await complete.wait()
         return {"type": "http.disconnect"}
 
@@ -171,7 +171,7 @@ def call_asgi(
 
 
 def environ_of(method: str = "GET", path: str = "/", headers: Fields = ()) -> dict[str, Any]:
-    """An environ as servers make it (PEP 3333, RFC 3875): several lines joined by a comma."""
+    """An environ as servers make it (PEP 3333, RFC 3875), repeated fields joined by a comma."""
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,
         "PATH_INFO": path.encode().decode("latin-1"),
@@ -195,7 +195,7 @@ def call_wsgi(
     environ: dict[str, Any] | None = None,
     validated: bool = True,
 ) -> Answered:
-    """Call a WSGI app, under `wsgiref.validate` where not told otherwise."""
+    """Call a WSGI app, inside `wsgiref.validate` unless `validated` is false."""
     answered = Answered()
     written: list[bytes] = []
 
@@ -219,7 +219,7 @@ def call_wsgi(
             if hasattr(iterable, "close"):
                 iterable.close()
 
-    # wsgiref.validate fails by assertions: those are the test's to see.
+    # wsgiref.validate fails with assertions, which the test must see.
     try:
         serve()
     except AssertionError:
@@ -263,7 +263,7 @@ def preflight(origin: str, method: str = "POST", names: str | None = None) -> li
 
 
 def clean_environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment for a child: no MESHCORS_* but `variables`."""
+    """This process's environment for a child, with no MESHCORS_* variables but `variables`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MESHCORS_")}
     return {**kept, **(variables or {})}
 

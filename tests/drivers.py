@@ -1,7 +1,7 @@
-"""One driver a surface, all of one signature: a policy, a call and an app in, an outcome out.
+"""One driver for each surface, all with the same signature: policy, call and app in, outcome out.
 
-What a surface cannot do is left out as data, with its reason. What a server or a framework itself
-adds or alters is evened out in its driver, with a comment that says why; never in an expectation.
+What a surface cannot do is skipped as data, with the reason. What a server or a framework itself
+adds or alters is evened out in its driver, with a comment that says why, never in an expectation.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ METHODS: Final = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "Q
 class Outcome:
     """What left the process, and how the app was used.
 
-    `fields` have lower-case names, in order; `chunks` no empty ones. `reason` only where a surface
-    tells it. `raised`: the app's exception reached the server.
+    `fields` are in order, with lower-case names; `chunks` has no empty ones. `reason` is set only
+    where a surface shows it. `raised`: the app's exception reached the server.
     """
 
     status: int
@@ -64,7 +64,7 @@ class Outcome:
         return b"".join(self.chunks)
 
 
-# Their values are lists of names: neither order nor blanks nor, for names, case matters.
+# Their values are lists of names: order and blanks do not matter, nor does the case of names.
 LISTS: Final = {
     "vary": str.lower,
     "access-control-allow-headers": str.lower,
@@ -110,7 +110,7 @@ def named_policy(name: str) -> Policy:
 
 
 def run_engine(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
-    """Give the engine the facts, as an adapter would, and its answer to nobody."""
+    """Give the engine the facts of the call, as an adapter would."""
     engine = Engine(policy)
     fields: dict[bytes, bytes] = {}
     for name, value in call.headers:
@@ -188,7 +188,7 @@ def serve_asgi(app: ASGIApp, call: Call, used: TestApp | None = None) -> Outcome
         raise AssertionError("unreachable")
 
     async def send(message: dict[str, Any]) -> None:
-        # As a server does: the bytes leave now, whatever becomes of the message later.
+        # As a server does: the bytes are sent now, even if the message is changed later.
         messages.append(dict(message))
 
     @as_server
@@ -211,7 +211,7 @@ def serve_asgi(app: ASGIApp, call: Call, used: TestApp | None = None) -> Outcome
     prefix = "websocket.http.response" if call.websocket else "http.response"
     assert first["type"] == f"{prefix}.start"
     assert {message["type"] for message in messages[1:]} == {f"{prefix}.body"}
-    # After an exception the server itself ends the answer, or the connection.
+    # After an exception the server itself completes the answer, or closes the connection.
     assert raised or not messages[-1].get("more_body", False)
     return Outcome(
         first["status"],
@@ -232,7 +232,7 @@ def run_asgi(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
 def _serve_starlette(app: ASGIApp, call: Call, used: TestApp) -> Outcome:
     outcome = serve_asgi(app, call, used)
     if call.method == "HEAD" and outcome.raised:
-        # Starlette's answer to an exception has a body for HEAD too: servers do not send it.
+        # Starlette's error answer has a body for HEAD too, which servers do not send.
         outcome.chunks = ()
     return outcome
 
@@ -311,7 +311,7 @@ def make_environ(call: Call) -> dict[str, Any]:
         "wsgi.run_once": False,
     }
     for name, value in call.headers:
-        # As gunicorn and Werkzeug's server do: the environ could not tell X_Key from X-Key.
+        # As gunicorn and Werkzeug's server do: an environ cannot distinguish X_Key from X-Key.
         if "_" not in name:
             variable = name.upper().replace("-", "_")
             if variable not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
@@ -322,7 +322,7 @@ def make_environ(call: Call) -> dict[str, Any]:
 
 
 def serve_wsgi(app: WSGIApp, call: Call, used: TestApp | None = None) -> Outcome:
-    """Play a WSGI server for one request, with the standard library's validator between."""
+    """Play a WSGI server for one request, with the standard library's validator in between."""
     starts: list[tuple[str, list[tuple[str, str]]]] = []
     chunks: list[bytes] = []
 
@@ -338,7 +338,7 @@ def serve_wsgi(app: WSGIApp, call: Call, used: TestApp | None = None) -> Outcome
     raised = False
     try:
         with warnings.catch_warnings():
-            # Any token is a method (RFC 9110 9.1); the validator knows some.
+            # Any token is a method (RFC 9110 9.1); the validator knows only some.
             warnings.filterwarnings("ignore", "Unknown REQUEST_METHOD", WSGIWarning)
             iterable = serve()
         try:
@@ -362,7 +362,7 @@ def serve_wsgi(app: WSGIApp, call: Call, used: TestApp | None = None) -> Outcome
 def run_wsgi(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
     assert behaviour is not None
     used = TestApp(behaviour)
-    # The validator below as well: the middleware is a server to the app.
+    # The validator below as well: to the app, the middleware is the server.
     return serve_wsgi(WSGIMeshCORS(validator(used.wsgi), policy), call, used)
 
 
@@ -449,7 +449,7 @@ _pods: dict[Policy, _Pod] = {}
 
 
 def _start_pod(policy: Policy) -> _Pod:
-    # The pod's own flags and files have their own tests: here the environment says it all.
+    # The pod's flags and files have tests of their own; here only the environment is used.
     told = to_environment(policy.without_key_values())
     environ = {name: text for name, text in os.environ.items() if "MESHCORS" not in name}
     command = [sys.executable, "-m", "meshcors.dummy", "--host", "127.0.0.1", "--port", "0"]
@@ -470,13 +470,13 @@ def stop_pods() -> None:
 
 def run_pod(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
     if not _pods:
-        # All at once: they start side by side.
+        # All at once, so that they start in parallel.
         _pods.update({made: _start_pod(made) for made in map(named_policy, POLICIES)})
     connection = _pods[policy].connect()
     try:
         response, body = _exchange(connection, call)
     except (http.client.RemoteDisconnected, ConnectionError):
-        # The pod ends idle connections, and a client tries once more (RFC 9110 9.2.2).
+        # The pod closes idle connections, so a client tries once more (RFC 9110 9.2.2).
         connection.close()
         response, body = _exchange(connection, call)
     # The server's own field, on every answer (RFC 9110 6.6.1).
@@ -554,7 +554,7 @@ DRIVERS: Final[Mapping[str, Driver]] = {
     ),
 }
 
-# One answers in another process, and one is what the others are compared with.
+# One answers in another process, and the others are compared with the other one.
 IN_PROCESS: Final = {name: made for name, made in DRIVERS.items() if name not in ("engine", "pod")}
 
 

@@ -78,12 +78,12 @@ class PodProcess:
         return self.ask("OPTIONS", "/v1/chat", preflight_fields(origin, method, names))
 
     def metric(self, name: str) -> float:
-        """A sample of /metrics by its name and labels; 0 where there is none."""
+        """A sample of /metrics by its name and labels; 0 if it is missing."""
         found = re.search(rf"^{re.escape(name)} (\S+)$", self.admin("/metrics").text, re.MULTILINE)
         return float(found[1]) if found else 0.0
 
     def await_(self, holds: Callable[[], bool], seconds: float = 15) -> None:
-        """Wait until something holds that the pod does in its own time."""
+        """Wait until `holds` returns true: the pod works in its own time."""
         deadline = time.monotonic() + seconds
         while not holds():
             assert self.process.poll() is None, self.stderr()
@@ -127,7 +127,7 @@ def request(
 
 
 def environment(variables: dict[str, str] | None = None) -> dict[str, str]:
-    """This process's environment, without what would configure a pod."""
+    """This process's environment, without the variables that would configure a pod."""
     own = {name: text for name, text in os.environ.items() if not name.startswith("MESHCORS_")}
     return own | (variables or {})
 
@@ -138,7 +138,7 @@ def run(
     start: tuple[str, ...] = INSTALLED,
     before: tuple[str, ...] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run a pod that ends by itself; `before` is what its command stands behind."""
+    """Run a pod that ends by itself; `before` is put in front of its command."""
     return subprocess.run(
         [*before, sys.executable, *start, *flags],
         env=environment(env),
@@ -160,9 +160,9 @@ def running(
     start: tuple[str, ...] = INSTALLED,
     before: tuple[str, ...] = (),
 ) -> Iterator[PodProcess]:
-    """Start a pod on free ports, and end it; `before` is what its command stands behind.
+    """Start a pod on free ports, and end it; `before` is put in front of its command.
 
-    Without a `host` it is not told one; without `admin` its admin port is the default one.
+    Without a `host` the pod gets no --host; without `admin` it gets no --admin-port.
     """
     places = ("--host", host) if host else ()
     if admin:

@@ -154,7 +154,7 @@ RULES = RuleSet([Rule(KEYED, path_prefix="/v1"), Rule(PLAIN, path_prefix="/open"
 
 
 def made(behind: str, **options: Any) -> Callable[..., Answered]:
-    """A ready-made app with a service behind it, in each way there is; how to call it."""
+    """A ready-made app with a service behind it, made in each possible way, and how to call it."""
     if behind == "ASGI":
         return partial(call_asgi, create_app(**options, app=fastapi_service()))
     if behind == "mount":
@@ -193,7 +193,7 @@ def test_service_behind_a_ready_made_app_by_rules(behind: str) -> None:
     assert call("GET", "/v1/predict", right).status == 200
     assert call("GET", "/v1/predict").status == 401
     assert call("GET", "/open/x").status == 200
-    # Refused, whatever the rules say of it.
+    # Refused, whatever the rules say about uncovered URLs.
     assert call("GET", "/docs", right).status == 404
     assert b"no_rule" in call("GET", "/docs", right).body
 
@@ -249,7 +249,7 @@ def test_websocket_of_the_service_behind() -> None:
 
 
 # --- mounted as a fallback inside a service: preflights are answered, and what the service does not
-# serve; what it serves itself, the ready-made app never sees
+# serve; the ready-made app never sees what the service serves itself
 
 
 def test_fallback_inside_fastapi() -> None:

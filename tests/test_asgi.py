@@ -1,4 +1,4 @@
-"""The ASGI adapter: messages, scopes and header lists are the app's own."""
+"""The ASGI adapter: it never changes an app's messages, scopes or header lists."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ WRONG: dict[str, Any] = {"allow_origins": ["*", f"{UI}/"], "allow_credentials": 
 
 
 def lazily_built(**options: Any) -> Any:
-    """An app that makes its middleware with the first call, as frameworks do."""
+    """An app that makes its middleware at the first call, as frameworks do."""
     app = starlette.applications.Starlette()
     app.add_middleware(MeshCORS, **options)
     return app
@@ -101,7 +101,7 @@ def test_with_a_wrong_policy_only_the_lifespan_is_answered_and_after_its_start()
     async def app(scope: Any, receive: Any, send: Any) -> None:
         heard.append(f"app: {scope['type']}")
 
-    # What a server calls: only then is a wrong policy kept for the lifespan.
+    # A server is calling: only then is an invalid policy kept for the lifespan.
     async def served(scope: Any, receive: Any, send: Any) -> None:
         await MeshCORS(app, **WRONG)(scope, receive, send)
 
@@ -127,7 +127,7 @@ def test_a_wrong_policy_is_raised_where_nobody_swallows_it() -> None:
         with pytest.raises(PolicyError):
             MeshCORS(App().asgi, **WRONG)
 
-    # A server imports an app, and a test makes one, with its loop running.
+    # Servers import an app, and tests make one, in a running event loop.
     asyncio.run(make())
 
 
@@ -164,8 +164,8 @@ def test_other_scopes_pass_untouched(kind: str) -> None:
     assert seen_scope(scope) is scope
 
 
-# An exempt prefix, in the root path, in the path, where both meet: what is exempt is what the app
-# routes on. The last column is the path that Starlette, FastAPI and Django route on.
+# An exempt prefix in the root path, in the path, and where both meet: the path on which the app
+# routes decides. The last column is the path on which Starlette, FastAPI and Django route.
 ROOT_PATHS = [
     ("", "/open/x", 200, "/open/x"),
     ("", "/x", 401, "/x"),
@@ -178,7 +178,7 @@ ROOT_PATHS = [
     ("/open", "/open", 401, ""),
     ("/", "/open/x", 200, "/open/x"),
     ("/", "/x", 401, "/x"),
-    # In doubt: others remove it as text, or wherever it stands.
+    # In doubt: other frameworks remove it as text, or wherever it occurs.
     ("/api", "/apiopen/x", 401, None),
     ("/api", "/open/api/x", 401, None),
     ("/open/", "/open/x", 401, None),
@@ -255,7 +255,7 @@ def test_request_names_with_an_underscore_are_other_names() -> None:
 
 
 def answered_with(*messages: dict[str, Any], origin: str = UI) -> list[dict[str, Any]]:
-    """What leaves the process where the app sends `messages`."""
+    """What leaves the process if the app sends `messages`."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         for message in messages:
@@ -416,7 +416,7 @@ def test_a_client_that_is_gone_hides_no_error() -> None:
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, bytes.decode])
 def test_names_of_any_type_are_known(kind: Any) -> None:
-    """ASGI says bytes; some servers take what some apps send instead."""
+    """ASGI requires bytes; some servers accept what some apps send instead."""
     kept = (kind(b"X-Own"), kind(b"1"))
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -450,7 +450,7 @@ def test_fields_that_cannot_be_merged_are_a_failure_of_the_app() -> None:
 
 
 def test_error_of_another_frameworks_app() -> None:
-    """`scope["app"]` is whatever a framework puts there."""
+    """A framework may put any object in `scope["app"]`."""
     scope = http_scope(headers=[("origin", UI)], app=object())
     answered = call_asgi(MeshCORS(App(error=ValueError()).asgi, PLAIN), scope=scope)
     assert (answered.status, answered.body) == (500, b"Internal Server Error")
@@ -460,7 +460,7 @@ def test_error_of_another_frameworks_app() -> None:
 
 
 def handshake(policy: Policy, *headers: tuple[str, str], **more: Any) -> list[dict[str, Any]]:
-    """What is sent for a handshake that an app below would accept."""
+    """What is sent in answer to a handshake that the app below would accept."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         assert (await receive())["type"] == "websocket.connect"

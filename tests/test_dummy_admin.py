@@ -140,7 +140,7 @@ def test_page_may_load_and_run_nothing(pod: PodProcess) -> None:
 
 
 def test_page_shows_only_the_last_refusals(pod: PodProcess) -> None:
-    # More than the log's rate lets through at once: some are left out, and counted.
+    # More than the log's burst: some are left out, and counted.
     for number in range(60):
         pod.ask("GET", f"/number-{number:02}")
     rows = pod.admin("/").text.count("<td>key_missing</td><td></td>")
@@ -170,7 +170,7 @@ def test_form_is_answered(pod: PodProcess, form: str, status: int, expected: str
 
 
 def hosts(pod: PodProcess, path: str, *lines: str, method: str = "GET") -> tuple[int, str]:
-    """The status and the text of an answer on the admin port, to a request with these Hosts."""
+    """The status and text of the admin port's answer to a request with these Host lines."""
     with socket.create_connection(("127.0.0.1", pod.admin_port), timeout=20) as client:
         fields = "".join(f"Host: {line}\r\n" for line in lines)
         request = f"{method} {path} HTTP/1.1\r\n{fields}Connection: close\r\n\r\n"
@@ -216,7 +216,7 @@ def test_policy_is_shown_under_addresses_and_known_names_only(
         assert hosts(named, path, host, method=method)[0] == 200, host
     for host in UNKNOWN:
         status, text = hosts(named, path, host, method=method)
-        # What is no Host at all, the server itself may refuse.
+        # The server itself may refuse a malformed Host.
         assert status in (421, 400), host
         assert UI not in text
     for several in (("localhost", "localhost"), ("localhost", "evil.example")):
@@ -264,7 +264,7 @@ def test_many_rules_are_shown_without_holding_up_preflights(tmp_path: Path) -> N
         assert "h199.example" in page
         assert "h200.example" not in page
         assert "And 4800 more" in page
-        # What the pod does for them is its own: the time it has run, whoever else runs.
+        # The pod's own CPU time, whatever else the machine runs.
         pod.admin("/metrics")
         before = cpu_seconds(pod)
         for _ in range(20):
@@ -274,7 +274,7 @@ def test_many_rules_are_shown_without_holding_up_preflights(tmp_path: Path) -> N
         assert cpu_seconds(pod) - before < 20 * MOST_SECONDS
 
 
-# For one look at all three. Made anew, the policy and its hash alone took some 0.2 s each time.
+# For all three pages. Made anew each time, the policy and its hash alone took about 0.2 s.
 MOST_SECONDS = 0.05
 
 

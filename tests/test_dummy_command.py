@@ -110,7 +110,7 @@ def test_port_that_was_asked_for_and_is_taken_ends_it_with_2(flag: str) -> None:
     assert ended.stdout == ""
 
 
-# What 64 open files leave room for.
+# Runs a pod that may open 64 files.
 FEW_FILES = ("bash", "-c", 'ulimit -n 64; exec "$@"', "bash")
 
 
@@ -175,11 +175,11 @@ def test_fewer_connections_than_by_default_are_warned_of_unless_asked_for(
         *(
             (
                 (flag,),
-                f"{flag}: the pod holds no values, only the name of their header: --key-header",
+                f"{flag}: the pod needs no values, only the name of their header: --key-header",
             )
             for flag in ("--key-values", "--key-values-file", "--key-value")
         ),
-        (("--key-values=s3cret",), "--key-values: the pod holds no values, only the name of"),
+        (("--key-values=s3cret",), "--key-values: the pod needs no values, only the name of"),
         (("--port", "70000"), "--port: write a whole number from 0 to 65535"),
         (("--workers", "x"), "--workers: write a whole number from 1 to 256"),
         (("--max-connections", "0"), "--max-connections: write a whole number, at least 1"),
@@ -272,7 +272,7 @@ def test_unix_socket_is_listened_on_replaced_when_stale_and_removed_at_the_end(
 
 def test_default_admin_port_that_is_taken_is_done_without() -> None:
     with contextlib.ExitStack() as held:
-        with contextlib.suppress(OSError):  # taken already, by another pod
+        with contextlib.suppress(OSError):  # another pod has taken it already
             held.enter_context(socket.create_server(("127.0.0.1", 9090)))
         with running(admin=False) as pod:
             assert pod.preflight().status == 204
@@ -298,7 +298,7 @@ def test_flag_beats_variable_beats_file(tmp_path: Path) -> None:
 
 
 NOT_USED = (
-    "not used here: the pod checks that a key is there, not which; leave it out unless services"
+    "not used here: the pod checks that a key is there, not its value; leave it out unless services"
     " read it too"
 )
 

@@ -1,4 +1,4 @@
-"""From SIGTERM to the end, and with several processes."""
+"""From SIGTERM to the end, with one process and with several."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_sigterm_drains_and_ends_it_with_0_in_time(start: tuple[str, ...], worke
         pod.signal(signal.SIGTERM)
         pod.await_(lambda: pod.admin("/readyz").status == 503)
         assert pod.admin("/readyz").text == "draining\n"
-        # New connections are answered still, and every answer says that it is the last.
+        # New connections are still answered, and every answer closes its connection.
         assert pod.preflight().headers["connection"] == "close"
         kept.request("OPTIONS", "/", headers=preflight_fields())
         last = kept.getresponse()
@@ -51,7 +51,7 @@ def test_it_ends_at_once_when_told_so(signals: tuple[signal.Signals, ...], worke
     with running("--workers", workers, drain="600") as pod:
         for number in signals:
             pod.signal(number)
-            time.sleep(0.3)  # two of the same at once are one
+            time.sleep(0.3)  # two equal signals at once count as one
         assert pod.wait() == 0
 
 
@@ -80,7 +80,7 @@ def test_worker_that_dies_is_replaced_and_its_counts_are_kept() -> None:
     with running("--workers", "2") as pod:
         for _ in range(20):
             assert pod.preflight().status == 204
-        # An answer is counted when it has been sent.
+        # An answer is counted after it has been sent.
         pod.await_(lambda: pod.metric('meshcors_preflights_total{reason="allowed"}') == 20)
         workers = children(pod.process.pid)[:2]
         for pid in workers:

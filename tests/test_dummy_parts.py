@@ -1,4 +1,4 @@
-"""The pod's parts, each by itself: what counts, what logs, what closes idle connections."""
+"""The pod's parts, each by itself: counters, logs, refusals, connections, protocols."""
 
 from __future__ import annotations
 
@@ -26,17 +26,26 @@ from meshcors._decision.rule_engine import NO_RULE, compile_engine
 from meshcors._policy.origins import Regex
 from meshcors._policy.rules import Rule, RuleSet
 from meshcors.asgi import Message, Scope
-from meshcors.dummy._accept import Connections
-from meshcors.dummy._ask import Question, ask
+from meshcors.dummy._app import PodApp
+from meshcors.dummy._browser_check import FetchCall, check_call
 from meshcors.dummy._configuration import Configuration, describe
-from meshcors.dummy._counters import HISTOGRAM, LEFT_OUT, NANOSECONDS, PREFLIGHTS, REQUESTS, Board
-from meshcors.dummy._idle import HEAD_SECONDS, Sweep
+from meshcors.dummy._connections import HEAD_SECONDS, Connections, IdleCloser
+from meshcors.dummy._counters import (
+    HISTOGRAM,
+    LEFT_OUT,
+    NANOSECONDS,
+    PREFLIGHTS,
+    REQUESTS,
+    Counters,
+)
 from meshcors.dummy._logs import JsonFormatter, TextFormatter
-from meshcors.dummy._plain_protocol import PlainProtocol
-from meshcors.dummy._pod import Pod
-from meshcors.dummy._protocol import PodProtocol, _Begun, _finish
-from meshcors.dummy._refusals import BURST, KEPT, MAX_TEXT, RATE, Refusal, Refusals
-from meshcors.dummy._relay import Relay
+from meshcors.dummy._protocol_h11 import BoundedH11Protocol
+from meshcors.dummy._protocol_httptools import (
+    BoundedHttptoolsProtocol,
+    _finish,
+    _StartedCoroutine,
+)
+from meshcors.dummy._refusals import BURST, KEPT, MAX_TEXT, RATE, Refusal, RefusalRelay, Refusals
 
 UI = "https://ui.example"
 KEY = "model-api-key"
@@ -55,8 +64,8 @@ def scope(
     return {"type": "http", "method": method, "path": path, "headers": list(headers)}
 
 
-def answer(pod: Pod, asked: Scope) -> list[Message]:
-    """Run one request; no task is needed, since nothing in the pod ever waits."""
+def answer(pod: PodApp, asked: Scope) -> list[Message]:
+    """Run one request, without a task: the pod never waits."""
     messages = []
 
     async def send(message: Message) -> None:
@@ -118,9 +127,9 @@ def answer(pod: Pod, asked: Scope) -> list[Message]:
 def test_answer_is_counted_once_by_its_reason(
     engine: Any, asked: Scope, counted: bool, slot: int
 ) -> None:
-    numbers = Board(1).row(0)
+    numbers = Counters(1).row(0)
     refused = []
-    answer(Pod(engine, numbers, lambda *told: refused.append(told)), asked)
+    answer(PodApp(engine, numbers, lambda *told: refused.append(told)), asked)
     assert numbers[slot] == 1
     assert sum(numbers[: len(PREFLIGHTS) + len(REQUESTS)]) == 1
     assert sum(numbers[HISTOGRAM:]) == (numbers[NANOSECONDS] > 0) == counted
@@ -133,7 +142,7 @@ def test_answer_is_counted_once_by_its_reason(
 
 
 def test_draining_pod_closes_every_connection_with_its_answer() -> None:
-    pod = Pod(Engine(POLICY), Board(1).row(0), lambda *_: None)
+    pod = PodApp(Engine(POLICY), Counters(1).row(0), lambda *_: None)
     close = (b"connection", b"close")
     assert close not in answer(pod, scope())[0]["headers"]
     pod.draining = True
@@ -142,13 +151,13 @@ def test_draining_pod_closes_every_connection_with_its_answer() -> None:
 
 
 def test_rows_of_a_board_are_summed() -> None:
-    board = Board(3)
+    counters = Counters(3)
     for number in range(3):
-        board.row(number)[PREFLIGHTS["allowed"]] += number + 1
-        board.row(number)[HISTOGRAM] += 10
-    assert board.total(PREFLIGHTS["allowed"]) == 6
-    assert board.totals(PREFLIGHTS)["origin_not_allowed"] == 0
-    assert board.total(HISTOGRAM) == 30
+        counters.row(number)[PREFLIGHTS["allowed"]] += number + 1
+        counters.row(number)[HISTOGRAM] += 10
+    assert counters.total(PREFLIGHTS["allowed"]) == 6
+    assert counters.totals(PREFLIGHTS)["origin_not_allowed"] == 0
+    assert counters.total(HISTOGRAM) == 30
 
 
 class Clock:
@@ -161,7 +170,7 @@ class Clock:
 def test_refusals_are_logged_at_a_rate_and_what_is_left_out_is_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    clock, numbers = Clock(), Board(1).row(0)
+    clock, numbers = Clock(), Counters(1).row(0)
     refusals = Refusals(numbers, clock=clock)
     for _ in range(int(BURST) + 30):
         refusals(scope(), 403, "origin_not_allowed")
@@ -175,13 +184,13 @@ def test_refusals_are_logged_at_a_rate_and_what_is_left_out_is_counted(
     assert (first.message, first.fields) == ("refusals left out of the log", {"count": 30})
     assert [record.message for record in others] == ["refused", "refused"]
     caplog.clear()
-    refusals.say_left_out()
-    refusals.say_left_out()
+    refusals.log_left_out()
+    refusals.log_left_out()
     assert [record.fields for record in caplog.records] == [{"count": 3}]
 
 
 def test_only_the_last_refusals_are_kept() -> None:
-    refusals = Refusals(Board(1).row(0), clock=(clock := Clock()))
+    refusals = Refusals(Counters(1).row(0), clock=(clock := Clock()))
     for number in range(2 * KEPT):
         clock.now += 1
         refusals(scope(path=f"/{number}"), 403, "origin_not_allowed")
@@ -209,13 +218,13 @@ def test_split_lines_of_a_request_are_remembered_joined() -> None:
 def test_relay_carries_refusals_and_drops_what_nobody_fetches(
     request: pytest.FixtureRequest,
 ) -> None:
-    relay = Relay()
+    relay = RefusalRelay()
     request.addfinalizer(relay.close)
     sent = Refusal(403, "origin_not_allowed", "OPTIONS", "/\x00é", origin=UI)
     relay.send(sent)
     assert list(relay.receive()) == [sent]
     for _ in range(3000):
-        relay.send(sent)  # would block, if it could
+        relay.send(sent)  # more than the socket holds
     received = list(relay.receive())
     assert 0 < len(received) < 3000
     assert set(received) == {sent}
@@ -231,14 +240,20 @@ def record(message: str, **fields: object) -> logging.LogRecord:
 def test_no_text_of_a_request_forges_a_log_line(message: str, value: str) -> None:
     for formatter in (JsonFormatter(), TextFormatter()):
         line = formatter.format(record(message, origin=value))
-        assert line.isascii()
         assert line.isprintable()
     assert json.loads(JsonFormatter().format(record(message, origin=value)))["origin"] == value
 
 
 def test_text_lines_quote_what_could_be_mistaken() -> None:
-    line = TextFormatter().format(record("refused", origin="a b=c", path="/x", empty=""))
-    assert line.endswith('WARNING refused origin="a b=c" path=/x empty=""')
+    fields = {"origin": "a b=c", "path": "/x", "empty": "", "host": "b\u00fc cher"}
+    line = TextFormatter().format(record("refused", **fields))
+    assert line.endswith('WARNING refused origin="a b=c" path=/x empty="" host="b\u00fc cher"')
+
+
+def test_json_lines_are_ascii() -> None:
+    line = JsonFormatter().format(record("refused", path="/b\u00fccher"))
+    assert line.isascii()
+    assert json.loads(line)["path"] == "/b\u00fccher"
 
 
 @pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
@@ -252,7 +267,7 @@ def test_traceback_of_a_fault_is_logged(formatter: logging.Formatter) -> None:
 
 
 class Connection:
-    """As uvicorn's httptools protocol looks from outside."""
+    """What `IdleCloser` sees of uvicorn's httptools protocol."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -279,53 +294,53 @@ class Connection:
 
 def test_connection_that_says_nothing_is_closed_after_keep_alive() -> None:
     connection = Connection()
-    sweep = Sweep([connection], keep_alive=30)
+    close_idle = IdleCloser([connection], keep_alive=30)
     for now in (0, 10, 29):
-        sweep(now)
+        close_idle(now)
     assert not connection.closed
-    sweep(30)
+    close_idle(30)
     assert connection.closed
 
 
 def test_connection_that_is_closed_and_does_not_go_is_cut_off() -> None:
     connection = Connection()
-    sweep = Sweep([connection], keep_alive=30)
+    close_idle = IdleCloser([connection], keep_alive=30)
     for now in (0, 30):
-        sweep(now)
+        close_idle(now)
     assert not connection.aborted
-    sweep(31)
+    close_idle(31)
     assert connection.aborted
 
 
 def test_connection_that_asks_now_and_then_stays_open() -> None:
     connection = Connection()
-    sweep = Sweep([connection], keep_alive=30)
+    close_idle = IdleCloser([connection], keep_alive=30)
     for now in range(0, 300, 20):
         connection.answer()
-        sweep(now)
+        close_idle(now)
     assert not connection.closed
 
 
 def test_head_that_does_not_end_is_closed_sooner() -> None:
     connection = Connection()
-    sweep = Sweep([connection], keep_alive=300)
+    close_idle = IdleCloser([connection], keep_alive=300)
     connection.answer()
-    sweep(0)
-    sweep(100)
+    close_idle(0)
+    close_idle(100)
     connection.begin()
-    sweep(101)
-    sweep(101 + HEAD_SECONDS - 1)
+    close_idle(101)
+    close_idle(101 + HEAD_SECONDS - 1)
     assert not connection.closed
-    sweep(101 + HEAD_SECONDS)
+    close_idle(101 + HEAD_SECONDS)
     assert connection.closed
 
 
 def test_heads_that_end_in_time_are_no_head_that_does_not_end() -> None:
     connection = Connection()
-    sweep = Sweep([connection], keep_alive=300)
+    close_idle = IdleCloser([connection], keep_alive=300)
     for now in range(100):
         connection.begin()
-        sweep(now)
+        close_idle(now)
         connection.answer()
     assert not connection.closed
 
@@ -345,7 +360,7 @@ def test_coroutine_that_has_to_wait_goes_on_as_a_task() -> None:
     async def scenario() -> None:
         log, gate = [], asyncio.Event()
         running = _interrupted(log, gate)
-        task = asyncio.ensure_future(_finish(_Begun(running, running.send(None))))
+        task = asyncio.ensure_future(_finish(_StartedCoroutine(running, running.send(None))))
         await asyncio.sleep(0)
         assert log == ["begun"]
         gate.set()
@@ -368,13 +383,13 @@ def test_error_in_such_a_coroutine_is_the_tasks() -> None:
     async def scenario() -> None:
         running = fails()
         with pytest.raises(RuntimeError, match="why"):
-            await _finish(_Begun(running, running.send(None)))
+            await _finish(_StartedCoroutine(running, running.send(None)))
 
     asyncio.run(scenario())
 
 
 class Transport(asyncio.Transport):
-    """Keeps what is written; never full but when told so."""
+    """Keeps what is written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -410,13 +425,13 @@ async def connected(protocol_class: type[Any], app: Any) -> tuple[Any, Transport
 
 def test_requests_that_wait_are_answered_in_turn_and_kept_as_bytes() -> None:
     async def scenario() -> tuple[int, bool]:
-        pod = Pod(Engine(POLICY), Board(1).row(0), lambda *_: None)
-        protocol, transport = await connected(PodProtocol, pod)
+        pod = PodApp(Engine(POLICY), Counters(1).row(0), lambda *_: None)
+        protocol, transport = await connected(BoundedHttptoolsProtocol, pod)
         one = b"OPTIONS / HTTP/1.1\r\nOrigin: %s\r\nAccess-Control-Request-Method: POST\r\n\r\n"
         protocol.pause_writing()
         protocol.data_received(one % UI.encode() * 5000)
         assert transport.written == b""
-        # An object for each takes some thirty times the bytes.
+        # As objects, requests take about thirty times their bytes.
         assert len(protocol.pipeline) < 100
         protocol.resume_writing()
         for _ in range(20_000):
@@ -429,7 +444,7 @@ def test_requests_that_wait_are_answered_in_turn_and_kept_as_bytes() -> None:
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """Answers what was asked, once all of it has come."""
+    """Answers with what was sent, once the whole request has arrived."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -463,7 +478,7 @@ STREAM = b"".join(
 )
 
 
-@pytest.mark.parametrize("protocol_class", [PodProtocol, PlainProtocol])
+@pytest.mark.parametrize("protocol_class", [BoundedHttptoolsProtocol, BoundedH11Protocol])
 def test_head_that_is_too_large_is_answered_431_by_both(protocol_class: type[Any]) -> None:
     async def scenario() -> tuple[bytearray, bool]:
         protocol, transport = await connected(protocol_class, echo)
@@ -477,7 +492,7 @@ def test_head_that_is_too_large_is_answered_431_by_both(protocol_class: type[Any
 
 
 def echoes(protocol_class: type[Any], parts: Iterable[tuple[int, bytes]]) -> list[bytes]:
-    """What comes back when each part comes so many turns of the loop after the one before."""
+    """The answers, when each part arrives a number of loop turns after the part before."""
 
     async def scenario() -> list[bytes]:
         protocol, transport = await connected(protocol_class, echo)
@@ -498,7 +513,7 @@ def echoes(protocol_class: type[Any], parts: Iterable[tuple[int, bytes]]) -> lis
     return asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("protocol_class", [PodProtocol, PlainProtocol])
+@pytest.mark.parametrize("protocol_class", [BoundedHttptoolsProtocol, BoundedH11Protocol])
 @given(
     st.sets(st.integers(1, len(STREAM) - 1), max_size=8).map(sorted),
     st.lists(st.integers(0, 5), min_size=9, max_size=9),
@@ -516,30 +531,34 @@ def test_pipelined_requests_are_answered_alike_however_they_are_split(
 @pytest.mark.parametrize(
     ("question", "code"),
     [
-        pytest.param(Question(UI, "https://models.example/v1"), "allowed", id="simple"),
+        pytest.param(FetchCall(UI, "https://models.example/v1"), "allowed", id="simple"),
         pytest.param(
-            Question(UI, "https://models.example/v1", "POST", f"content-type, {KEY}"),
+            FetchCall(UI, "https://models.example/v1", "POST", f"content-type, {KEY}"),
             "allowed",
             id="with the key",
         ),
-        pytest.param(Question(UI, "https://x.example/", "PUT"), "method_not_allowed", id="method"),
+        pytest.param(FetchCall(UI, "https://x.example/", "PUT"), "method_not_allowed", id="method"),
         pytest.param(
-            Question(UI, "https://x.example/", "POST", "x-a"), "header_not_allowed", id="header"
+            FetchCall(UI, "https://x.example/", "POST", "x-a"), "header_not_allowed", id="header"
         ),
         pytest.param(
-            Question("https://evil.example", "https://x.example/", "PUT"), "acao_missing", id="evil"
+            FetchCall("https://evil.example", "https://x.example/", "PUT"),
+            "acao_missing",
+            id="evil",
         ),
         pytest.param(
-            Question(UI, "https://x.example/", "POST", KEY, True), "acac_not_true", id="credentials"
+            FetchCall(UI, "https://x.example/", "POST", KEY, True),
+            "acac_not_true",
+            id="credentials",
         ),
-        pytest.param(Question(), "no_such_call", id="nothing filled in"),
-        pytest.param(Question(UI, "https://x.example/", "TRACE"), "no_such_call", id="forbidden"),
-        pytest.param(Question(UI, "https://x.example/ü", "P P"), "no_such_call", id="no method"),
-        pytest.param(Question(UI, "https://[x/", "PUT"), "no_such_call", id="no URL"),
+        pytest.param(FetchCall(), "no_such_call", id="nothing filled in"),
+        pytest.param(FetchCall(UI, "https://x.example/", "TRACE"), "no_such_call", id="forbidden"),
+        pytest.param(FetchCall(UI, "https://x.example/ü", "P P"), "no_such_call", id="no method"),
+        pytest.param(FetchCall(UI, "https://[x/", "PUT"), "no_such_call", id="no URL"),
     ],
 )
-def test_question_is_answered_as_a_browser_would(question: Question, code: str) -> None:
-    verdict = ask(Engine(POLICY), question)
+def test_question_is_answered_as_a_browser_would(question: FetchCall, code: str) -> None:
+    verdict = check_call(Engine(POLICY), question)
     assert verdict.code == code
     assert verdict.allowed == (code == "allowed")
 
@@ -548,14 +567,14 @@ def test_question_is_answered_as_a_browser_would(question: Question, code: str) 
 def test_no_question_raises(
     origin: str, url: str, method: str, headers: str, credentials: bool
 ) -> None:
-    asked = Question(origin, f"https://x.example/{url}", method or "PUT", headers, credentials)
-    ask(Engine(POLICY), asked)
-    ask(Engine(POLICY), Question(UI, url, method, headers, credentials))
-    ask(Engine(POLICY), Question(UI, f"https://{url}", "PUT", headers, credentials))
+    asked = FetchCall(origin, f"https://x.example/{url}", method or "PUT", headers, credentials)
+    check_call(Engine(POLICY), asked)
+    check_call(Engine(POLICY), FetchCall(UI, url, method, headers, credentials))
+    check_call(Engine(POLICY), FetchCall(UI, f"https://{url}", "PUT", headers, credentials))
 
 
 def test_question_about_a_url_that_no_rule_covers() -> None:
-    verdict = ask(compile_engine(RULES, NO_RULE), Question(UI, "https://x.example/", "PUT"))
+    verdict = check_call(compile_engine(RULES, NO_RULE), FetchCall(UI, "https://x.example/", "PUT"))
     assert verdict.code == "acao_missing"
     assert verdict.answer[0] == "404"
 
@@ -564,13 +583,13 @@ def test_configurations_that_answer_alike_share_a_fingerprint() -> None:
     made = Configuration.of
     assert made(POLICY).fingerprint == made(Policy(allow_origins=[UI], key=POLICY.key)).fingerprint
     assert made(POLICY).fingerprint != made(RULES).fingerprint
-    # A pod never lets a service answer.
+    # The pod refuses what no rule covers in any case.
     assert made(RULES).fingerprint == made(RuleSet(RULES.rules, uncovered="app")).fingerprint
     assert json.loads(made(RULES).json)["rules"][0]["pathPrefix"] == "/v1"
 
 
 def tried(source: Policy | RuleSet, origin: str = "") -> Any:
-    """The answer to what the pod says to try; `origin` is filled in where it says so."""
+    """The answer to the curl line that the pod logs; `origin` takes the place of ORIGIN."""
     configuration = Configuration.of(source)
     *_, line = configuration.introduction("http://localhost:8080")
     said, _, command = line.partition(": ")

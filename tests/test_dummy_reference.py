@@ -1,6 +1,6 @@
-"""docs/reference-pod.md is made from the code; here it is compared with it.
+"""docs/reference-pod.md is made from the code, and compared with it here.
 
-``python -m tests.test_dummy_reference`` writes it anew.
+``python -m tests.test_dummy_reference`` writes it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ PAGE = Path(__file__).parent.parent / "docs" / "reference-pod.md"
 HEAD = """\
 # The pod: every flag and variable
 
-Written by `python -m tests.test_dummy_reference` from the code, and compared with it by a test.
+`python -m tests.test_dummy_reference` writes this page from the code, and a test compares the two.
 
-A flag beats its variable, a variable beats the file. Lists in a variable are separated by commas;
-a flag that takes a list is repeated. What has no variable is set on the command line alone.
+The pod is started with `python -m meshcors.dummy`, or `meshcors dummy`. A flag beats its variable,
+and a variable beats the file. A variable separates the items of a list by commas; a flag is
+repeated for each item. What has no variable is set on the command line only.
 
 | flag | variable | in a file | default | what it is |
 |---|---|---|---|---|
@@ -31,13 +32,13 @@ VARIABLES = """
 | variable | in a file | what it is |
 |---|---|---|
 """
-# What the command line leaves to the environment and the file, and why.
+# The options that have no flag, only a variable and a file's field.
 UNFLAGGED = {
     "dangerously_allow_null_origin": "Allow the origin `null` to be listed.",
     "dangerously_allow_insecure_origins": "With credentials, allow plain-http origins.",
     "dangerously_allow_public_suffixes": "With credentials, allow `https://*.<public suffix>`.",
-    "key.values": "Read, and let go: the pod checks that a key is there, not which.",
-    "key.exempt_paths": "Paths that need no key: exact, or all below as `/public/*`.",
+    "key.values": "Read and discarded: the pod checks that a key is there, not its value.",
+    "key.exempt_paths": "Paths that need no key: exact, or a whole tree such as `/public/*`.",
 }
 
 

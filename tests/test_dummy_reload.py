@@ -1,4 +1,4 @@
-"""A changed file becomes the policy, or changes nothing, however it is changed."""
+"""A changed file becomes the policy or changes nothing, however it was changed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ import pytest
 from meshcors import Policy
 from meshcors.dummy import _reload as reload
 from meshcors.dummy._configuration import Configuration
-from meshcors.dummy._counters import RELOADS, Board
-from meshcors.dummy._live import Live
+from meshcors.dummy._counters import RELOADS, Counters
 from meshcors.dummy._refusals import Refusals
-from meshcors.dummy._reload import Look, Reloader
+from meshcors.dummy._reload import ConfigurationFile, FileContent, Reloader
+from meshcors.dummy._state import PodState
 from tests.dummy_process import UI, PodProcess, running
 
 OTHER = "https://other.example"
@@ -87,13 +87,13 @@ def remove(path: Path) -> None:
 
 
 def swap(path: Path, target: str) -> None:
-    """Let the file's name lead elsewhere, at once."""
+    """Replace the file by a symbolic link to `target`, atomically."""
     path.with_name("new").symlink_to(target)
     path.with_name("new").replace(path)
 
 
 def deny(path: Path) -> None:
-    # root reads files whatever their mode
+    # root can read files of any mode
     path.with_name("directory").mkdir()
     swap(path, "directory")
 
@@ -146,7 +146,7 @@ def test_bad_file_keeps_the_last_good_policy(
     assert said in shown.pop("problems")[0]
     assert shown == {k: v for k, v in json.loads(before).items() if k != "problems"}
 
-    # And when it is good again, all is well, also if it is what it was.
+    # A valid file is taken again, even if it is the same as before.
     path.with_name("good").write_text(yaml(UI))
     path.with_name("good").replace(path)
     pod.await_(lambda: reloads(pod, "ok") == 1)
@@ -212,7 +212,7 @@ def test_hangups_while_it_reloads_become_one_more_reload(tmp_path: Path) -> None
         took = time.monotonic() - began
         pod.signal(signal.SIGHUP)
         for _ in range(10):
-            # More than one signal at once would be one to the kernel already.
+            # Spaced out: the kernel merges equal signals that are pending.
             time.sleep(took / 200)
             pod.signal(signal.SIGHUP)
         pod.await_(lambda: reloads(pod, "ok") == 3)
@@ -233,7 +233,7 @@ def many_rules(count: int) -> str:
 
 @pytest.mark.parametrize("check", [("--check",), ()], ids=["check", "start"])
 def test_process_substitution_is_told_why_it_is_not_read(check: tuple[str, ...]) -> None:
-    """As bash has it: ``--config <(command)`` is the path of a pipe."""
+    """In bash, ``--config <(command)`` passes the path of a pipe."""
     command = [sys.executable, "-m", "meshcors.dummy", *check]
     script = f"exec \"$@\" --config <(echo '{policy(UI)}')"
     ended = subprocess.run(
@@ -261,28 +261,32 @@ class OverError(Exception):
 def test_content_is_taken_only_once_it_is_the_same_at_two_looks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # The first is what the pod began with; each that is read is looked at once more.
+    # The pod began with "old"; after each read the file is looked at once more.
     contents = iter(["1", "12", "123", "1234", "1234", "1234"])
     seen, taken = ["old"], []
 
-    def look(path: Path) -> tuple[bool, str]:
+    def content_of(path: Path) -> FileContent:
         if (content := next(contents, None)) is None:
             raise OverError
         seen.append(content)
-        return Look(True, content)
+        return FileContent(True, content)
 
     def read() -> Configuration:
         taken.append(seen[-1])
         return Configuration.of(POLICY)
 
-    monkeypatch.setattr(reload, "look", look)
+    monkeypatch.setattr(reload, "content_of", content_of)
     monkeypatch.setattr(reload, "INTERVAL", 0)
-    live = make_live()
-    reloader = Reloader(live, Path("policy.yaml"), Look(True, "old"), read, speaks=False)
+    state = make_state()
+    reloader = Reloader(
+        state,
+        ConfigurationFile(Path("policy.yaml"), FileContent(True, "old"), read),
+        logs=False,
+    )
     with pytest.raises(OverError):
         reloader.watch(lambda call, *given: call(*given))
     assert taken == ["1234"]
-    assert live.numbers[RELOADS["ok"]] == 1
+    assert state.row[RELOADS["ok"]] == 1
 
 
 def test_fault_while_reading_is_no_end_of_watching_and_its_text_is_not_told(
@@ -291,18 +295,20 @@ def test_fault_while_reading_is_no_end_of_watching_and_its_text_is_not_told(
     def read() -> Never:
         raise RuntimeError("s3cret")
 
-    live = make_live()
-    reloader = Reloader(live, Path("/nowhere"), Look(True, "old"), read, speaks=True)
-    reloader.reload(Look(True, "new"), lambda call, *given: call(*given))
+    state = make_state()
+    reloader = Reloader(
+        state, ConfigurationFile(Path("/nowhere"), FileContent(True, "old"), read), logs=True
+    )
+    reloader.reload(FileContent(True, "new"), lambda call, *given: call(*given))
     said = "/nowhere: unexpected RuntimeError while reading it"
-    assert live.problems == (said,)
+    assert state.problems == (said,)
     (record,) = caplog.records
     assert (record.fields, record.exc_info) == ({"problem": said}, None)
 
 
-def make_live() -> Live:
-    board = Board(1)
-    return Live(Configuration.of(POLICY), board, board.row(0), Refusals(board.row(0)))
+def make_state() -> PodState:
+    counters = Counters(1)
+    return PodState(Configuration.of(POLICY), counters, counters.row(0), Refusals(counters.row(0)))
 
 
 def test_hangup_reloads_at_once_and_without_a_file_changes_nothing(

@@ -1,4 +1,4 @@
-"""The examples, started as their first lines say, and called."""
+"""The examples, started with the commands of their docstrings, and called."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ EXAMPLES = {
     "fastapi_service": ("xyz", b'{"model":"xyz","answer":"HELLO"}'),
     "flask_service": ("abc", b'{"answer":"olleh","model":"abc"}\n'),
     "plain_asgi": ("raw", b'{"model": "raw"}'),
+    "litestar_service": ("def", b'{"model":"def","answer":"Hello"}'),
+    "quart_service": ("ghi", b'{"answer":"HELLO","model":"ghi"}\n'),
 }
 PREFLIGHT = {
     "access-control-request-method": "POST",
@@ -46,7 +48,7 @@ class Called(NamedTuple):
 
 
 def start_command(source: str) -> list[str]:
-    """The command that the example's docstring tells, up to its port."""
+    """The start command of the example's docstring, up to its port."""
     (line,) = re.findall(r"^    (.* --port) \d+$", source, re.MULTILINE)
     return shlex.split(line)
 

@@ -1,8 +1,8 @@
-"""An exception ends as it would without the middleware, and with CORS fields where we answer.
+"""An exception ends as it would without the middleware, with CORS fields where we answer it.
 
-One table of stacks, each run with nothing in a place, with a layer that only passes, with another
-library's CORS middleware and with ours: status, body, what reaches the server, what is logged with
-a traceback and how often handlers run are equal.
+One table of stacks with a place for a layer. Each runs with nothing in that place, with a layer
+that only passes, with another library's CORS middleware and with ours. Status, body, what reaches
+the server, what is logged with a traceback and how often handlers run must be equal.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ from tests.calling import (
 )
 
 with warnings.catch_warnings():
-    # connexion imports what jsonschema has deprecated.
+    # connexion imports a part of jsonschema that is deprecated.
     warnings.simplefilter("ignore", DeprecationWarning)
     import connexion
 
@@ -72,7 +72,7 @@ Layer = Callable[[Any], Any]
 
 
 class OwnError(Exception):
-    """Has a handler of its own in every app below."""
+    """An exception for which every app below has a handler."""
 
 
 class Calls:
@@ -142,7 +142,7 @@ async def raw(scope: Any, receive: Any, send: Any) -> None:
 
 
 class Catching:
-    """A user's own layer that turns exceptions into answers, whatever its arguments' names."""
+    """A user's own layer that turns exceptions into answers, with arguments of any names."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -161,7 +161,7 @@ class Catching:
 
 
 class CatchingTask(Catching):
-    """The same, with what is below in a task of its own, as time limits have it."""
+    """The same, with the app below in a task of its own, as time limits run it."""
 
     async def call(self, *connection: Any) -> None:
         await asyncio.ensure_future(self.app(*connection))
@@ -280,7 +280,7 @@ def typed(number: int) -> int:
 
 
 def fastapi_decorated(layer: Layer) -> Any:
-    """`add_middleware` first, a decorated function after it: so that is outside."""
+    """`add_middleware` first, then a decorated function, which is therefore outside."""
     app = fastapi_app([layer])
     app.middleware("http")(dispatch_catching)
     return app
@@ -324,7 +324,7 @@ def litestar_own(request: Any, error: Exception) -> Any:
 
 
 class LitestarAuth:
-    """Authentication of a route: it refuses before the route runs."""
+    """A route's authentication, which refuses before the route runs."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -396,8 +396,8 @@ def own_handler_of_connexion(request: Any, error: Exception) -> Any:
 class Stack:
     """An app with a place for a layer.
 
-    `bare` are the paths whose answer is made by somebody outside of the place who cannot be made to
-    add CORS fields; the reason is told beside each stack.
+    `bare` are the paths that are answered outside of the place, without CORS fields; the reason is
+    beside each stack.
     """
 
     name: str
@@ -416,7 +416,7 @@ CAUGHT = ("/value", "/permission")
 ASGI_STACKS = [
     Stack("the app alone", lambda layer: layer(raw)),
     Stack("a layer that passes outside", lambda layer: GZipMiddleware(layer(raw))),
-    # A user's own layer answers, on the far side of us.
+    # A user's own layer answers, outside the middleware.
     Stack("catch-all outside", lambda layer: Catching(layer(raw)), ALL_FAILURES),
     Stack("catch-all outside, task", lambda layer: CatchingTask(layer(raw)), ALL_FAILURES),
     Stack("catch-all outside, closure", lambda layer: CatchingClosure(layer(raw)), ALL_FAILURES),
@@ -424,7 +424,7 @@ ASGI_STACKS = [
     Stack("catch-all outside, group", lambda layer: CatchingGroup(layer(raw)), ALL_FAILURES),
     Stack("catch-all inside", lambda layer: layer(Catching(raw))),
     Stack("ours outside, of other hosts", lambda layer: elsewhere(layer(raw))),
-    # It may answer: what it does not, the server does.
+    # It may answer; otherwise the server does.
     Stack("dispatch outside", lambda layer: base(dispatch_catching)(layer(raw)), ALL_FAILURES),
     Stack("starlette", lambda layer: starlette([layer])),
     Stack("starlette, last handler", lambda layer: starlette([layer], {500: last_handler})),
@@ -436,13 +436,13 @@ ASGI_STACKS = [
         "starlette, last handler an object",
         lambda layer: starlette([layer], {Exception: CallableHandler()}),
     ),
-    # The handler's own failure is the server's to answer.
+    # The server answers the handler's own failure.
     Stack(
         "starlette, last handler fails",
         lambda layer: starlette([layer], {500: failing_handler}),
         ("/value", "/permission", "/group", "/own"),
     ),
-    # The page with the traceback is left alone.
+    # The debug page with the traceback is left as it is.
     Stack(
         "starlette, debug",
         lambda layer: starlette([layer], debug=True),
@@ -454,7 +454,7 @@ ASGI_STACKS = [
         "starlette, passing dispatch outside",
         lambda layer: starlette([base(dispatch_passing), layer]),
     ),
-    # What the user's layer catches, it answers.
+    # The user's layer answers what it catches.
     Stack(
         "starlette, catch-all outside",
         lambda layer: starlette([Catching, layer]),
@@ -527,7 +527,7 @@ ASGI_STACKS = [
         lambda layer: fastapi_mounting(fastapi_app([layer])),
         paths=tuple(path for path in IN_PATHS if "fine" not in path),
     ),
-    # Litestar's own layer, outside of its list, answers what is raised.
+    # Litestar's own layer, outside its list, answers the exception.
     Stack(
         "litestar's list",
         litestar_app,
@@ -540,7 +540,7 @@ ASGI_STACKS = [
         paths=(*ERRORS, "/auth", "/limit", "/route-auth", "/missing"),
     ),
     Stack("quart", quart_app),
-    # Connexion's own layer, outside of the default position, answers what is raised.
+    # Connexion's own layer, outside the default position, answers the exception.
     Stack(
         "connexion's list",
         connexion_app,
@@ -576,7 +576,7 @@ LAYERS: dict[str, Layer] = {
 
 @dataclass
 class Outcome:
-    """What is compared: the fields are those beside CORS."""
+    """What is compared; `fields` are all but the CORS fields."""
 
     status: int
     body: bytes
@@ -593,7 +593,7 @@ def outcome(answered: Answered, records: Iterable[logging.LogRecord]) -> Outcome
         answered.headers = [("content-type", "text/plain; charset=utf-8"), ("content-length", "21")]
     dropped = {"vary", "date"}
     if b"Traceback (most recent call last):" in answered.body[:80]:
-        # Of a page with the traceback only its last line is compared: the layers are in it.
+        # Of a debug page only the last line is compared: its traceback shows the layers.
         answered.body = answered.body.splitlines()[-1]
         dropped.add("content-length")
     if b"// Werkzeug Debugger" in answered.body:
@@ -629,7 +629,7 @@ def test_asgi(stack: Stack, path: str, caplog: pytest.LogCaptureFixture) -> None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             app = stack.build(layer)
-        # Twice: what the first call leaves behind changes nothing for the second.
+        # Twice: the first call must leave nothing behind that changes the second.
         for _ in range(2):
             Calls.count = 0
             caplog.clear()
@@ -658,7 +658,7 @@ def wsgi_raw(environ: Any, start_response: Any) -> Any:
 
 
 def wsgi_starting(environ: Any, start_response: Any) -> Any:
-    """It fails after it has named its status, with no byte sent yet."""
+    """It fails after start_response, before any byte is sent."""
     start_response("200 OK", [("content-type", "text/plain")])
     fail(environ["PATH_INFO"])
     return [b"raw"]
@@ -669,7 +669,7 @@ def wsgi_passing(app: Any) -> Any:
 
 
 def flask_corss(app: Any) -> Any:
-    """flask-cors is no layer: `flask_app` gives it the app itself."""
+    """flask-cors is not a layer: `flask_app` passes it the app itself."""
     raise NotImplementedError
 
 
@@ -678,7 +678,7 @@ def wsgi_ours(app: Any) -> Any:
 
 
 class WSGICatching:
-    """A user's own layer that maps exceptions, whatever its arguments' names."""
+    """A user's own layer that maps exceptions, with arguments of any names."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
@@ -696,7 +696,7 @@ class WSGICatching:
 
 
 class WSGIForgetting(WSGICatching):
-    """The same, which has no environ any more when it catches."""
+    """The same, without an environ when it catches the exception."""
 
     def __call__(self, environ: Any, respond: Any) -> Any:
         kept = dict(environ)
@@ -723,7 +723,7 @@ def wsgi_catching_in_a_thread(app: Any) -> Any:
 
 
 def wsgi_catching_late(app: Any) -> Any:
-    """The same as a generator: the app runs when its first part is asked for."""
+    """The same as a generator: the app runs when the first chunk is requested."""
 
     def catching(environ: Any, start_response: Any) -> Any:
         try:
@@ -776,12 +776,12 @@ def bottle_app(*, catches: bool = True) -> Any:
 
 WSGI_STACKS = [
     Stack("the app alone", lambda layer: layer(wsgi_raw)),
-    # Some servers would send the fields of both answers.
+    # Some servers would send the headers of both answers.
     Stack("the app that has started", lambda layer: layer(wsgi_starting), ALL_FAILURES),
     Stack(
         "layers of Werkzeug outside", lambda layer: ProxyFix(DispatcherMiddleware(layer(wsgi_raw)))
     ),
-    # A user's own layer answers, on the far side of us.
+    # A user's own layer answers, outside the middleware.
     Stack("catch-all outside", lambda layer: WSGICatching(layer(wsgi_raw)), ALL_FAILURES),
     Stack(
         "catch-all outside, late", lambda layer: wsgi_catching_late(layer(wsgi_raw)), ALL_FAILURES
@@ -798,7 +798,7 @@ WSGI_STACKS = [
     Stack("ours outside, of other hosts", lambda layer: wsgi_elsewhere(layer(wsgi_raw))),
     Stack("flask", flask_app),
     Stack("flask, exceptions on the way out", lambda layer: flask_app(layer, TESTING=True)),
-    # The page with the traceback is left alone.
+    # The debug page with the traceback is left as it is.
     Stack(
         "flask in the debugger",
         lambda layer: DebuggedApplication(flask_app(layer, DEBUG=True)),
@@ -841,7 +841,7 @@ def test_wsgi(
             environ = environ_of("GET", path, [("origin", UI)])
             answered = call_wsgi(app, environ=environ, validated=False)
             if answered.raised is not None and answered.body != b"Internal Server Error":
-                answered.status = 0  # no byte is out: the server answers
+                answered.status = 0  # no byte has been sent: the server answers
             found[name] = outcome(answered, caplog.records)
             allowed[name] = answered.get("access-control-allow-origin")
     for each in found.values():
@@ -867,7 +867,7 @@ def test_an_exception_object_that_is_raised_again_carries_nothing_of_the_first_r
 
 
 def test_an_exception_that_two_requests_wait_for_carries_nothing_from_one_to_the_other() -> None:
-    """As with one call in flight for all, whose failure everybody gets."""
+    """As with a shared call in flight, whose failure every waiting request gets."""
     error = ValueError("one for all")
     first_fails = asyncio.Event()
 
@@ -949,9 +949,9 @@ def test_a_handler_that_is_partial() -> None:
 @pytest.mark.parametrize(
     ("module", "status"),
     [
-        # daphne runs each request as a task of its own, with nobody outside.
+        # daphne runs each request as a task of its own, with no layer outside.
         ("daphne.server", 500),
-        # Whoever else does may have a layer there.
+        # With any other task there may be a layer outside.
         ("somebodys.layer", 0),
     ],
 )
@@ -976,7 +976,7 @@ def test_a_task_of_its_own(module: str, status: int) -> None:
 def test_gunicorns_asgi_worker_logs_no_error_after_a_whole_answer(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """So we do; see tests/e2e/test_exceptions_on_servers.py for the real one."""
+    """So the middleware logs it; tests/e2e/test_exceptions_on_servers.py has the real worker."""
 
     async def send(message: Any) -> None: ...
 
@@ -1003,7 +1003,7 @@ def test_starlettes_handlers_are_wrapped_once() -> None:
 
 @pytest.mark.parametrize("loops", [False, True])
 def test_a_stack_whose_error_layer_is_out_of_sight_passes_the_exception(loops: bool) -> None:
-    """The 500 has no CORS fields then, and nothing else changes."""
+    """Then the 500 has no CORS fields; nothing else changes."""
     app = starlette([ours])
     stack = app.build_middleware_stack()
 
@@ -1041,7 +1041,7 @@ def test_another_exception_than_the_one_that_passed_is_somebody_elses(
 
 
 def test_nobody_is_outside_of_a_thread_that_is_no_pythons() -> None:
-    """As under uWSGI and mod_wsgi, which call the app from C."""
+    """Such as under uWSGI and mod_wsgi, which call the app from C."""
     app = wsgi_ours(wsgi_raw)
     environ = environ_of("GET", "/value", [("origin", UI)])
     started: SimpleQueue[Any] = SimpleQueue()

@@ -1,4 +1,4 @@
-"""Flask: redirects, error pages and exceptions; `init_app` and the bare middleware alike."""
+"""Flask: redirects, error pages and exceptions, with `init_app` and with the middleware itself."""
 
 from __future__ import annotations
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -243,7 +245,36 @@ def test_error(framework: Framework) -> None:
     assert answered.body
 
 
-# --- loaders that know the class alone --------------------------------------------------------
+# --- the documented lines ---------------------------------------------------------------------
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("framework", ["Litestar", "Quart"])
+def test_the_documented_lines_are_those_that_type_checkers_check(framework: str) -> None:
+    example = (ROOT / "examples" / f"{framework.lower()}_service.py").read_text(encoding="utf-8")
+    lines = re.findall(rf"^\| {framework} \| `(.*?)` \|", PAGE, re.MULTILINE)
+    assert lines
+    for line in lines:
+        before, _, after = line.partition("...")
+        pattern = f"{re.escape(before)}.*{re.escape(after)}" if after else re.escape(before)
+        assert re.search(pattern, example), line
+
+
+def test_what_litestars_own_list_reaches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    example = importlib.import_module("litestar_service")
+    fields = [("origin", "http://localhost:3000"), ("host", "testserver")]
+    for app, reaches_404 in ((example.app, True), (example.inside(), False)):
+        assert call_asgi(app, "OPTIONS", "/v1/predict", preflight(fields[0][1])).status == 204
+        keyless = call_asgi(app, "POST", "/v1/predict", fields)
+        assert (keyless.status, bool(keyless.cors)) == (401, True)
+        missing = call_asgi(app, "GET", "/none", [*fields, ("model-api-key", "def")])
+        assert (missing.status, bool(missing.cors)) == (404, reaches_404)
+
+
+# --- loaders that are given only the class --------------------------------------------------------
 
 
 @pytest.fixture
@@ -258,7 +289,7 @@ def policy_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def load(path: str) -> Any:
-    """Load ``module.Class`` as vLLM does for ``--middleware``."""
+    """Load ``module.Class`` as vLLM's ``--middleware`` does."""
     module_path, object_name = path.rsplit(".", 1)
     return getattr(importlib.import_module(module_path), object_name)
 
@@ -282,7 +313,7 @@ def test_vllm_middleware_is_added_by_its_class_alone(path: str) -> None:
 
 @pytest.mark.usefixtures("policy_in_the_environment")
 def test_pipelines_of_app_factories() -> None:
-    """The class is called with the app alone, by name."""
+    """They call the class with the app alone, by keyword."""
     wrapped = load("meshcors.wsgi.MeshCORS")(app=bare_werkzeug().app)
     assert call_wsgi(wrapped, "OPTIONS", "/hello", preflight(UI, "PUT")).status == 204
 

@@ -1,9 +1,9 @@
-"""What is used of a dependency beside its public interface: it is there, and it is called.
+"""The parts of uvicorn and h11 that are not public, but used: they exist, and they are called.
 
-Each has an upper bound in pyproject.toml. Others of these parts fail tests of their own when they
-are gone: Starlette's outermost layer in test_starlette.py, Werkzeug's mark of its debugger in
-test_wsgi.py, prometheus-client's choice of a format in test_dummy_admin.py, and ruamel.yaml's
-events and nodes in test_config.py and test_fix.py.
+A dependency that is used like this has an upper bound in pyproject.toml. Other tests fail when such
+parts of other dependencies are gone: Starlette's outermost layer in test_starlette.py, Werkzeug's
+mark of its debugger in test_wsgi.py, prometheus-client's choice of a format in test_dummy_admin.py,
+ruamel.yaml's events and nodes in test_config.py and test_fix.py.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server
 
 from meshcors._decision.answers import NO_ROUTE
-from meshcors.asgi._middleware import send_answer
-from meshcors.dummy import _idle as idle
-from meshcors.dummy import _serve as serve
-from meshcors.dummy._plain_protocol import PlainProtocol
-from meshcors.dummy._protocol import PodProtocol
+from meshcors.asgi._messages import send_answer
+from meshcors.dummy import _connections as connections
+from meshcors.dummy import _server as server_module
+from meshcors.dummy._protocol_h11 import BoundedH11Protocol
+from meshcors.dummy._protocol_httptools import BoundedHttptoolsProtocol
+from meshcors.dummy._server import PodServer
 
 HEAD = b"GET / HTTP/1.1\r\nHost: pod\r\n"
 CHUNKED = (
@@ -42,14 +43,14 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 def serving(
-    talk: Callable[[serve.PodServer, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+    talk: Callable[[PodServer, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
 ) -> None:
     """Run the pod's server, and `talk` with one connection to it."""
 
     async def scenario() -> None:
         listener = socket.create_server(("127.0.0.1", 0))
         ready = asyncio.Event()
-        server = serve.PodServer(app, [listener], 10, 30, ready.set)
+        server = PodServer(app, [listener], 10, 30, ready.set)
         running = asyncio.ensure_future(server.serve())
         await ready.wait()
         reader, writer = await asyncio.open_connection(*listener.getsockname())
@@ -64,7 +65,7 @@ def serving(
 
 
 def spied(monkeypatch: pytest.MonkeyPatch, ours: type, theirs: type) -> tuple[set[str], Counter]:
-    """Count the calls of what `ours` overrides of `theirs`; return the names and the counts."""
+    """Count the calls of the methods of `theirs` that `ours` overrides; return names and counts."""
     called: Counter[str] = Counter()
 
     def counting(name: str, method: Any) -> Any:
@@ -92,15 +93,16 @@ async def answers(reader: asyncio.StreamReader, number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs"), [(PodProtocol, HttpToolsProtocol), (PlainProtocol, H11Protocol)]
+    ("ours", "theirs"),
+    [(BoundedHttptoolsProtocol, HttpToolsProtocol), (BoundedH11Protocol, H11Protocol)],
 )
 def test_uvicorns_protocol_calls_what_the_pods_overrides(
     ours: type, theirs: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "_protocol", lambda: ours)
+    monkeypatch.setattr(server_module, "protocol_class", lambda: ours)
     overridden, called = spied(monkeypatch, ours, theirs)
-    # Without it a task is made for each request: see the module.
-    assert ("_start_asgi_task" in overridden) == (ours is PodProtocol)
+    # Without this override uvicorn makes a task for each request.
+    assert ("_start_asgi_task" in overridden) == (ours is BoundedHttptoolsProtocol)
     assert "on_response_complete" in overridden
 
     async def talk(_: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -114,7 +116,7 @@ def test_uvicorns_protocol_calls_what_the_pods_overrides(
 
 
 def test_uvicorns_server_calls_what_the_pods_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
-    overridden, called = spied(monkeypatch, serve.PodServer, Server)
+    overridden, called = spied(monkeypatch, PodServer, Server)
     assert {"startup", "shutdown", "capture_signals"} <= overridden
 
     async def talk(*_: Any) -> None:
@@ -124,15 +126,15 @@ def test_uvicorns_server_calls_what_the_pods_overrides(monkeypatch: pytest.Monke
     assert overridden <= set(called)
 
 
-@pytest.mark.parametrize("protocol", [PodProtocol, PlainProtocol])
-def test_the_sweep_sees_what_uvicorns_connections_are_at(
+@pytest.mark.parametrize("protocol", [BoundedHttptoolsProtocol, BoundedH11Protocol])
+def test_idle_closer_sees_what_uvicorns_connections_are_at(
     protocol: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serve, "_protocol", lambda: protocol)
+    monkeypatch.setattr(server_module, "protocol_class", lambda: protocol)
     seen: list[tuple[bool, bool]] = []
 
     async def talk(
-        server: serve.PodServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        server: PodServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         for sent in (HEAD, b"\r\n", HEAD, b"\r\n"):
             writer.write(sent)
@@ -140,10 +142,10 @@ def test_the_sweep_sees_what_uvicorns_connections_are_at(
                 await answers(reader, 1)
             (connection,) = server.server_state.connections
             assert isinstance(connection, protocol)
-            while sent == HEAD and not idle._in_head(connection):  # noqa: ASYNC110 - it has no event
+            while sent == HEAD and not connections._in_head(connection):  # noqa: ASYNC110 - uvicorn sets no event
                 await asyncio.sleep(0)
             assert not connection.transport.is_closing()
-            seen.append((idle._in_head(connection), connection.cycle is None))
+            seen.append((connections._in_head(connection), connection.cycle is None))
 
     serving(talk)
     assert seen == [(True, True), (False, False), (True, False), (False, False)]

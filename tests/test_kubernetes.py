@@ -1,8 +1,8 @@
-"""The Kubernetes examples: valid, of one piece, routed as they say, and served by a real pod.
+"""The Kubernetes examples: valid, consistent, routed as described, and served by a real pod.
 
-Built-in kinds are held to Kubernetes' own schemas, Istio's to its model, HTTPRoutes to the reader
-of `meshcors.mesh`; kustomizations are put together here and, where kubectl is there, by kubectl.
-For ServiceMonitor and PrometheusRule no schema is to be had offline: what they name is checked.
+Built-in kinds are checked against Kubernetes' own schemas, Istio's against its model, HTTPRoutes by
+the reader of `meshcors.mesh`. Kustomizations are rendered here and, where it is installed, by
+kubectl. ServiceMonitor and PrometheusRule have no offline schema: what they refer to is checked.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ EXAMPLES = ROOT / "examples" / "kubernetes"
 TOPS = sorted(path.parent for path in EXAMPLES.rglob("kustomization.yaml"))
 OVERLAYS = [top for top in TOPS if top.parent.name == "overlays"]
 NAMESPACE = "meshcors"
-# The oldest version that Kubernetes itself still looks after, and the newest one known here.
+# The oldest version that Kubernetes still supports, and the newest one known here.
 VERSIONS = ("1.34", kubernetes_validate.latest_version())
 ISTIO = {
     ("networking.istio.io/v1", "VirtualService"): VirtualService,
     ("security.istio.io/v1", "AuthorizationPolicy"): AuthorizationPolicy,
     ("security.istio.io/v1", "PeerAuthentication"): PeerAuthentication,
 }
-# Kinds that have no schema here; each is looked into by a test of its own.
+# Kinds without a schema here; each has a test of its own.
 UNCHECKED = {"HTTPRoute", "PrometheusRule", "ServiceMonitor"}
 UI = "https://ui.example.com"
 
@@ -114,7 +114,7 @@ def test_manifests_are_valid(path: Path, version: str) -> None:
     model = ISTIO.get((document["apiVersion"], document["kind"]))
     if model is not None:
         made = model.model_validate(document)
-        # The model drops what it does not know.
+        # The model drops unknown fields.
         assert made.model_dump(mode="json", by_alias=True, exclude_unset=True) == document
     elif document["kind"] not in UNCHECKED:
         kubernetes_validate.validate(document, version, strict=True)
@@ -133,7 +133,7 @@ def test_kustomize_renders_the_same(top: Path) -> None:
         [kubectl, "version", "--client"], capture_output=True, text=True, check=False
     )
     if not kubectl or "Kustomize Version: v5" not in version.stdout:
-        # No package registry has kubectl: not even in CI can it be asked for.
+        # No package registry has kubectl, so CI cannot install it either.
         pytest.skip("no kubectl with kustomize 5: install kubectl as kubernetes.io says")
     command = [kubectl, "kustomize", str(top)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -265,7 +265,7 @@ def gateway(top: Path) -> Gateway:
         if document["kind"] in ("VirtualService", "HTTPRoute")
     ]
     if top.name != "istio-sidecar":
-        # A model's own route, as its team has it.
+        # A model's own route, as its team would write it.
         routed.append(MODEL_ROUTE)
     return Gateway.from_yaml("\n---\n".join(map(json.dumps, routed)))
 
@@ -326,7 +326,7 @@ def test_the_gateway_routes_as_the_overlays_say(
     )
     assert answer.kind == "forward"
     assert answer.destination is not None
-    # A VirtualService names a service in full, an HTTPRoute beside its namespace.
+    # A VirtualService names a service in full, an HTTPRoute by name and namespace.
     assert (
         re.sub(r"\.(meshcors|models)\.svc\.cluster\.local", "", answer.destination) == destination
     )
@@ -358,7 +358,7 @@ def test_the_authorization_lets_true_preflights_pass_and_no_other_options() -> N
 
 @pytest.fixture
 def arguments(policy_file: Path) -> tuple[str, ...]:
-    """What the Deployment starts the pod with, its policy lying elsewhere."""
+    """The Deployment's arguments, with the policy at another path."""
     return tuple(
         f"--config={policy_file}" if each.startswith("--config=") else each
         for each in CONTAINER["args"]
@@ -367,7 +367,7 @@ def arguments(policy_file: Path) -> tuple[str, ...]:
 
 @pytest.fixture
 def pod(arguments: tuple[str, ...]) -> Iterator[PodProcess]:
-    # The ports and the drain that `running` adds come last, and so they hold.
+    # The ports and the drain that `running` adds come last, so they take effect.
     with running(policy=arguments) as started:
         yield started
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import runpy
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,17 @@ def test_the_projects_own_changelog_dates_every_version() -> None:
 def test_this_repository_is_published_by_its_workflow_alone_and_checked_first() -> None:
     workflow = (ROOT / ".github" / "workflows" / "publish.yml").read_text(encoding="utf-8")
     assert 'python .ci/check_release.py "$GITHUB_REF_NAME"' in workflow
+
+
+def test_the_address_is_written_in_one_place() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    address = pyproject["project"]["urls"]["Source"]
+    folders = (".ci", ".github", "docs", "examples", "src", "tests")
+    texts = (".md", ".py", ".svg", ".toml", ".yaml", ".yml")
+    files = [*ROOT.glob("*"), *chain(*((ROOT / folder).rglob("*") for folder in folders))]
+    placed = [
+        path.name
+        for path in files
+        if path.suffix in texts and address in path.read_text(encoding="utf-8")
+    ]
+    assert placed == ["pyproject.toml"]

@@ -1,4 +1,4 @@
-"""The root path that an app leaves out itself: FastAPI, Django, Falcon, wrapped in any way."""
+"""Root paths that apps set or ignore themselves: FastAPI, Django, Falcon, wrapped in any way."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ WRAPPED = [lambda app: app, by_class, by_function, by_wraps, lambda app: by_clas
 
 def fastapi_app(root_path: str = "/open") -> Any:
     with warnings.catch_warnings():
-        # FastAPI would rather have the server say it.
+        # FastAPI recommends the server's flag instead.
         warnings.simplefilter("ignore")
         app = fastapi.FastAPI(root_path=root_path)
     for route, name in {"/v1": "v1", "/open/v1": "open"}.items():
@@ -97,7 +97,7 @@ def test_falcon_routes_on_the_whole_path(around: Callable[[Any], Any]) -> None:
     app.add_route("/admin/open/x", Endpoint())
     app.add_route("/open/x", Endpoint())
     served = MeshCORS(around(app), KEYED)
-    # daphne takes the root path from the request.
+    # daphne takes the root path from a request header.
     scope = http_scope(path="/admin/open/x", root_path="/admin")
     assert call_asgi(served, scope=scope).status == 401
     scope = http_scope(path="/open/x", root_path="/open")
@@ -244,7 +244,7 @@ def test_falcon_below_routes_on_the_whole_path(below: Callable[[Any], Any]) -> N
     app.add_route("/open/x", Endpoint())
     served = MeshCORS(below(app), KEYED)
     host = [("host", "x")]
-    # daphne takes the root path from the request.
+    # daphne takes the root path from a request header.
     scope = http_scope(path="/admin/open/x", root_path="/admin", headers=host)
     assert call_asgi(served, scope=scope).status == 401
     assert call_asgi(served, path="/open/x", headers=host).body == b"/open/x"
@@ -260,7 +260,7 @@ def test_root_path_that_mounts_make_as_well() -> None:
     app.add_api_route("/version", endpoint)
     app.mount("/open", sub)
     assert call_asgi(MeshCORS(app, KEYED), path="/open/v1").body == b'"v1"'
-    # Not that of the mounts, with a root path above them.
+    # Not the root path of the mounts, which are below another root path.
     scope = http_scope(path="/open/open/v1", root_path="/open")
     assert call_asgi(MeshCORS(app, KEYED), scope=scope).status == 401
 
@@ -269,7 +269,7 @@ def test_references_that_serve_no_app() -> None:
     sub = fastapi_app()
     app = fastapi.FastAPI()
     app.mount("/open", sub)
-    # What is mounted counts as mounted, whoever else knows it.
+    # A mounted app counts as mounted, whatever else refers to it.
     around: Any = ByOtherName(sub)
     around.app = app
     assert RootPathsBelow(Router([Mount("/", around)])).found() == (("/open", "/open"),)

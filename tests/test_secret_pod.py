@@ -1,4 +1,4 @@
-"""A running pod never tells what the header that carries the key had in it, whatever its name."""
+"""A running pod never shows the value of the key's header, whatever the header's name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def lines(first: str, *fields: str, body: str = "") -> bytes:
 
 
 def requests(key: str) -> list[bytes]:
-    """What a client sends that has the key, or something near to it, in the header `key`."""
+    """Requests with the key in the header `key`, in similar headers, and in other places."""
     asks = ("Access-Control-Request-Method: PUT", f"Access-Control-Request-Headers: {key}")
     sent = f"{key}: {SECRET}"
     return [
@@ -53,9 +53,9 @@ def requests(key: str) -> list[bytes]:
 
 
 def tell(pod: PodProcess, request: bytes) -> str:
-    """Send it on a connection of its own; return the answer, or what there is of it."""
+    """Send `request` on a connection of its own; return the answer, which may be incomplete."""
     answer = b""
-    # One that is refused early may be reset.
+    # A connection that is refused early may be reset.
     with socket.create_connection((pod.host, pod.port), 20) as connection, suppress(OSError):
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)

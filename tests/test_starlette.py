@@ -1,4 +1,4 @@
-"""Starlette and FastAPI: unhandled exceptions, and what lies outside the user's middleware."""
+"""Starlette and FastAPI: unhandled exceptions, and the layers outside the user's middleware."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def test_handler_that_fails(make: Any) -> None:
         TestClient(app).get("/boom", headers=FIELDS)
     assert isinstance(raised.value.__context__, RuntimeError)
     assert calls == ["boom"]
-    # Nobody but init_app's layer is left to answer.
+    # Only init_app's layer can still answer.
     answer = client(init_app(make(exception_handlers={500: handler}))).get("/boom", headers=FIELDS)
     assert (answer.status_code, answer.text) == (500, "Internal Server Error")
     assert answer.headers["access-control-allow-origin"] == UI
@@ -262,7 +262,7 @@ def test_handler_whose_answer_breaks_off() -> None:
         return StreamingResponse(parts(), 500)
 
     app = add_middleware(starlette_app(exception_handlers={500: handler}))
-    # Called as it is: an older TestClient loses what was sent of a body that breaks off.
+    # Called directly: an older TestClient loses the sent part of a body that breaks off.
     answer = call_asgi(app, path="/boom", headers=FIELDS.items())
     assert (answer.status, answer.get("access-control-allow-origin")) == (500, UI)
     assert answer.body.startswith(b"part")
@@ -274,7 +274,7 @@ def test_debug_page_is_left_alone(make: Any) -> None:
     assert answer.status_code == 500
     assert "Traceback" in answer.text
     assert "access-control-allow-origin" not in answer.headers
-    # It lies inside of what init_app puts around.
+    # It is inside the layer that init_app adds.
     answer = client(init_app(make(debug=True))).get("/boom", headers=FIELDS)
     assert "Traceback" in answer.text
     assert answer.headers["access-control-allow-origin"] == UI
@@ -372,5 +372,5 @@ def test_wrong_options_are_said_at_once() -> None:
         meshcors.starlette.init_app(app, allow_origins="*")  # type: ignore[arg-type]  # a string
     assert app.middleware_stack is None
     app.add_middleware(MeshCORS, allow_origins=["*"], allow_credentials=True)
-    # Too late to raise: see tests/e2e/test_start.py.
+    # It is too late to raise: see tests/e2e/test_start.py.
     assert TestClient(app).get("/hello").status_code == 500

@@ -1,4 +1,4 @@
-"""Somebody else's app, wrapped by a server's command line: real uvicorn, real gunicorn."""
+"""An app that the environment names, served inside its policy by a real uvicorn and gunicorn."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from tests.calling import PYTHON, UI, call_asgi, call_wsgi, clean_environment
 from tests.e2e.processes import free_port, running
 
 APPS = """
+import functools
+
+
 async def asgi(scope, receive, send):
     if scope["type"] == "lifespan":
         await receive()
@@ -45,6 +49,16 @@ def create_asgi():
 
 def create_wsgi():
     return wsgi
+
+
+@functools.wraps(wsgi)
+async def asgi_of_wsgi(scope, receive, send):
+    await asgi(scope, receive, send)
+
+
+@functools.wraps(asgi)
+def wsgi_of_asgi(environ, start_response):
+    return wsgi(environ, start_response)
 
 
 def with_arguments(a, b, c, d):
@@ -189,6 +203,45 @@ def test_mistake_ends_the_server_with_one_line(
     assert said in lines[0]
     assert "Traceback" not in done.stderr + done.stdout
     assert KEY not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "other", "hint"),
+    [
+        ("asgi", "wsgi", "this is a WSGI app: serve it with meshcors.wrap:wsgi()"),
+        ("wsgi", "asgi", "this is an ASGI app: serve it with meshcors.wrap:asgi"),
+    ],
+)
+@pytest.mark.parametrize("path", ["wrapped_apps:{}", "wrapped_apps:create_{}()"])
+@pytest.mark.usefixtures("apps")
+def test_an_app_of_the_other_interface_is_one_line(
+    kind: str,
+    other: str,
+    hint: str,
+    path: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = path.format(other)
+    monkeypatch.delitem(sys.modules, "gunicorn.arbiter", raising=False)
+    for variable, value in {**POLICY, "MESHCORS_APP": name}.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit):
+        getattr(wrap, kind)()
+    assert capsys.readouterr().err == f"meshcors: MESHCORS_APP: {name}: {hint} [app_not_app]\n"
+
+
+@pytest.mark.parametrize("name", ["asgi_of_wsgi", "wsgi_of_asgi"])
+@pytest.mark.usefixtures("apps")
+def test_an_app_that_wraps_one_of_the_other_interface_is_served(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in {**POLICY, "MESHCORS_APP": f"wrapped_apps:{name}"}.items():
+        monkeypatch.setenv(variable, value)
+    kind = name.partition("_")[0]
+    call: Any = call_asgi if kind == "asgi" else partial(call_wsgi, validated=False)
+    fields = [("origin", UI), ("model-api-key", KEY)]
+    assert call(getattr(wrap, kind)(), "GET", "/x", fields).get("x-app") == kind
 
 
 @servers

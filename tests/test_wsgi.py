@@ -1,4 +1,4 @@
-"""The WSGI adapter: late, repeated and failing starts, iterables returned as they came."""
+"""The WSGI adapter: late, repeated and failing starts, and iterables returned unchanged."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_refusals_and_head(method: str) -> None:
     [
         ("", "/open/x", 200),
         ("/app", "/open/x", 200),
-        # gunicorn takes it from a field of the request.
+        # gunicorn takes SCRIPT_NAME from a request header.
         ("/open", "/x", 401),
         ("/open", "", 401),
         ("/open/..", "/x", 401),
@@ -158,7 +158,7 @@ def test_start(app: Any) -> None:
 
 
 def test_start_after_the_first_chunk() -> None:
-    # wsgiref.validate wants the start before; PEP 3333 lets it come with the first bytes.
+    # wsgiref.validate requires the start earlier; PEP 3333 allows it with the first bytes.
     answered = served(late_app, validated=False)
     assert (answered.status, answered.body) == (200, b"onetwo")
     assert ALLOWED in answered.headers
@@ -295,7 +295,7 @@ def test_fields_that_cannot_be_merged_are_a_failure_of_the_app() -> None:
 
 
 def test_a_server_without_write_gets_the_answer_and_the_log() -> None:
-    """As granian, whose start_response returns None."""
+    """Such as granian, whose start_response returns None."""
     environ = environ_of(headers=[("origin", UI)])
     started: list[Any] = []
     app = MeshCORS(App(error=ValueError("for the log")).wsgi, PLAIN)

@@ -30,7 +30,7 @@ def init_app(
     Takes what `MeshCORS` takes: a `Policy`, its options as keywords, `rules` and `uncovered`, or
     nothing (then the environment is read). Raises `PolicyError`.
     """
-    # The place that Flask documents for WSGI middleware; to type checkers it is a method.
+    # Flask documents this assignment for WSGI middleware; to type checkers, wsgi_app is a method.
     app.wsgi_app = MeshCORS(  # type: ignore[method-assign]
         app.wsgi_app, policy, rules=rules, uncovered=uncovered, **options
     )

@@ -1,7 +1,7 @@
-"""Starlette and FastAPI: the policy around the whole app, error and limit layers included.
+"""Starlette and FastAPI: the policy around the whole app, with its error and limit layers.
 
-``app.add_middleware(MeshCORS, ...)`` reaches what lies inside the user's middleware; `init_app`
-reaches every answer of the app.
+``app.add_middleware(MeshCORS, ...)`` covers the answers of routes and inner middleware; `init_app`
+covers every answer of the app.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def init_app(
     """
     if app.middleware_stack is not None:
         raise RuntimeError("init_app comes before the first request: the app has started")
-    # What it stands before is made with the first request.
+    # The router stands in for the app's layers, which are made with the first request.
     outermost = MeshCORS(app.router, policy, rules=rules, uncovered=uncovered, **options)
     build = app.build_middleware_stack
 

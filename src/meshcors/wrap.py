@@ -1,14 +1,16 @@
-"""Whole apps to hand to a server: ready-made ones, and somebody else's, wrapped without a change.
+"""Whole apps to hand to a server: ready-made ones, and one that the environment names.
 
-`create_app` and `create_wsgi_app` answer preflights, and tell a real request why nobody serves it,
-or put a service behind the policy. `asgi` and `wsgi` do it by environment alone:
-``MESHCORS_APP=pkg.mod:app`` names the app, or ``pkg.mod:create_app()`` what makes it; the other
-``MESHCORS_*`` variables are its policy::
+`create_app` and `create_wsgi_app` return a ready-made app: it answers preflights, and either puts a
+service behind the policy or answers real requests itself, with the reason why no service does.
+
+`asgi` and `wsgi` wrap an app that you cannot change. ``MESHCORS_APP`` names it (``pkg.mod:app``) or
+the function that makes it (``pkg.mod:create_app()``), and the other ``MESHCORS_*`` variables are
+its policy::
 
     uvicorn --factory meshcors.wrap:asgi
     gunicorn "meshcors.wrap:wsgi()"
 
-Frameworks are imported when an app is made, never when this module is.
+Frameworks are imported when an app is made, not when this module is imported.
 """
 
 from __future__ import annotations
@@ -16,17 +18,18 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, overload
 
 from meshcors import asgi as asgi_adapter
 from meshcors import wsgi as wsgi_adapter
 from meshcors._decision.answers import NO_ROUTE
+from meshcors._decision.app_kind import is_asgi, is_wsgi
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.policy import Policy
 from meshcors._policy.rules import Rule, RuleSet
-from meshcors.asgi._middleware import refuse_websocket, send_answer
+from meshcors.asgi._messages import refuse_websocket, send_answer
 from meshcors.config._loading import load
 from meshcors.config._resolving import argument, refuse_uncovered, resolve
 from meshcors.config._spelling import APP_VARIABLE
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 __all__ = ["asgi", "create_app", "create_wsgi_app", "wsgi"]
+
+# --- ready-made apps --------------------------------------------------------------------------
 
 
 @overload
@@ -60,24 +65,26 @@ def create_app(
 ) -> Starlette | asgi_adapter.MeshCORS:
     """Return an ASGI app that answers preflights by `policy`, or by `rules`.
 
-    With a service `app` behind it, any ASGI app, a real request is what `MeshCORS` around that app
-    makes of it: the key is checked, its values included, and the service runs.
+    With a service `app` behind it, any ASGI app, it does what `MeshCORS` around that app does: it
+    checks the key and its values, and the service answers.
 
     Without one it is a Starlette app, and a real request gets 401 ``key_missing``, 403
     ``key_unknown`` or 404 ``no_route``, all readable by the page that sent it. Routes and mounts
     that you add to it are served behind the same check.
 
     A URL that no rule covers gets 404 ``no_rule``, without CORS. Without a policy and rules the
-    ``MESHCORS_*`` environment is read. Raises `PolicyError`.
+    ``MESHCORS_*`` environment is read.
+
+    Raises `PolicyError` for an invalid policy, and `TypeError` for a WSGI app.
     """
-    settled = _settle(policy, rules)
+    source = _source(policy, rules)
     if app is not None:
-        return asgi_adapter.MeshCORS(app, **settled)
+        return asgi_adapter.MeshCORS(app, **source)
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
 
-    made = Starlette(middleware=[Middleware(_ServesNothing, **settled)])
-    made.router.default = no_route
+    made = Starlette(middleware=[Middleware(_WithoutService, **source)])
+    made.router.default = _no_route
     return made
 
 
@@ -89,75 +96,96 @@ def create_wsgi_app(
 ) -> WSGIApplication:
     """Return the WSGI app that answers as `create_app` does, with the service `app` or without.
 
-    Raises `PolicyError`.
+    Raises `PolicyError` for an invalid policy, and `TypeError` for an ASGI app.
     """
-    settled = _settle(policy, rules)
+    source = _source(policy, rules)
     if app is not None:
-        return wsgi_adapter.MeshCORS(app, **settled)
+        return wsgi_adapter.MeshCORS(app, **source)
     from werkzeug.wrappers import Response
 
-    nothing = Response(NO_ROUTE.body, NO_ROUTE.status, list(NO_ROUTE.headers))
-    return _ServesNothingWSGI(nothing, **settled)
+    no_route = Response(NO_ROUTE.body, NO_ROUTE.status, list(NO_ROUTE.headers))
+    return _WithoutServiceWSGI(no_route, **source)
 
 
-async def no_route(
+class _WithoutService(asgi_adapter.MeshCORS):
+    """As in the pod, a key without values is no reason for a warning: there is no service."""
+
+    _serves = False
+
+
+class _WithoutServiceWSGI(wsgi_adapter.MeshCORS):
+    """The same in WSGI."""
+
+    _serves = False
+
+
+async def _no_route(
     scope: asgi_adapter.Scope, receive: asgi_adapter.Receive, send: asgi_adapter.Send
 ) -> None:
-    """Answer 404 ``no_route`` to whatever arrives: the ASGI app that serves nothing."""
+    """Answer 404 ``no_route`` to every request."""
     if scope["type"] == "websocket":
         await refuse_websocket(NO_ROUTE, scope, receive, send)
     else:
         await send_answer(NO_ROUTE, scope["method"], send)
 
 
-class _ServesNothing(asgi_adapter.MeshCORS):
-    """As in the pod, a key needs no values: it is all the same which service is not there."""
-
-    _serves = False
-
-
-class _ServesNothingWSGI(wsgi_adapter.MeshCORS):
-    """The same in WSGI."""
-
-    _serves = False
-
-
-def _settle(policy: Policy | None, rules: RuleSet | Iterable[Rule] | None) -> dict[str, Any]:
+def _source(policy: Policy | None, rules: RuleSet | Iterable[Rule] | None) -> dict[str, Any]:
+    """Return the policy or the rules as a middleware's argument; what is uncovered is refused."""
     return argument(refuse_uncovered(resolve(policy, rules, {})))
+
+
+# --- an app that the environment names --------------------------------------------------------
 
 
 def asgi() -> asgi_adapter.ASGIApp:
     """Return the ASGI app that ``MESHCORS_APP`` names, inside the environment's policy.
 
-    A mistake in either ends the process with one line on stderr for each, and exit code 2, or
-    gunicorn's own for an app that does not load.
+    A mistake in either ends the process with one line on stderr for each, and exit code 2; under
+    gunicorn with its own code for an app that does not load.
     """
-    app, policy = _app_and_policy(("scope", "receive", "send"))
+    app, policy = _app_and_policy(_ASGI)
     return asgi_adapter.MeshCORS(app, **policy)
 
 
 def wsgi() -> WSGIApplication:
     """Return the WSGI app that ``MESHCORS_APP`` names; see `asgi`."""
-    app, policy = _app_and_policy(("environ", "start_response"))
+    app, policy = _app_and_policy(_WSGI)
     return wsgi_adapter.MeshCORS(app, **policy)
 
 
-def _app_and_policy(parameters: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
+class _Interface(NamedTuple):
+    """What a server passes to an app, and how an app of the other interface is told apart."""
+
+    parameters: tuple[str, ...]
+    is_other: Callable[[Any], bool]
+    hint_for_other: str
+
+
+_ASGI: Final = _Interface(
+    ("scope", "receive", "send"), is_wsgi, "this is a WSGI app: serve it with meshcors.wrap:wsgi()"
+)
+_WSGI: Final = _Interface(
+    ("environ", "start_response"), is_asgi, "this is an ASGI app: serve it with meshcors.wrap:asgi"
+)
+
+
+def _app_and_policy(interface: _Interface) -> tuple[Any, dict[str, Any]]:
     try:
         policy = argument(load(None))
-        return _named_app(os.environ.get(APP_VARIABLE, ""), parameters), policy
+        return _named_app(os.environ.get(APP_VARIABLE, ""), interface), policy
     except PolicyError as error:
         # Servers call this at start: an exception would reach the user as their traceback.
         print(f"meshcors: {error}", file=sys.stderr, flush=True)
-    # For any other code gunicorn starts its workers anew, for ever.
+    # With any other code gunicorn would restart its workers for ever.
     gunicorn = sys.modules.get("gunicorn.arbiter")
     raise SystemExit(2 if gunicorn is None else gunicorn.Arbiter.APP_LOAD_ERROR)
 
 
-def _named_app(name: str, parameters: tuple[str, ...]) -> Any:
-    """Return the app that `name` names: one that takes `parameters`.
+def _named_app(name: str, interface: _Interface) -> Any:
+    """Return the app that `name` names.
 
-    What names nothing may be a secret in the wrong variable: a problem shows what was found.
+    A name that leads nowhere may be a secret in the wrong variable: a problem shows only the part
+    that was found.
     """
     module_name, _, attributes = name.partition(":")
     path = attributes.removesuffix("()")
@@ -166,7 +194,7 @@ def _named_app(name: str, parameters: tuple[str, ...]) -> Any:
     try:
         found: Any = import_module(module_name)
     except ModuleNotFoundError as error:
-        # A module that the app itself fails to import is the app's own traceback to show.
+        # If the app itself fails to import a module, the user needs its own traceback.
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
         parent = error.name.rpartition(".")[0]
@@ -182,8 +210,10 @@ def _named_app(name: str, parameters: tuple[str, ...]) -> Any:
         found = found()
     if not callable(found):
         raise _no_app("app_not_callable", name, "this is not an app: it cannot be called")
-    if not _takes(found, *parameters):
-        reason = f"this is not an app: it does not take ({', '.join(parameters)})"
+    if interface.is_other(found):
+        raise _no_app("app_not_app", name, interface.hint_for_other)
+    if not _takes(found, *interface.parameters):
+        reason = f"this is not an app: it does not take ({', '.join(interface.parameters)})"
         factory = path == attributes and _takes(found)
         hint = f"; if it makes one, write {module_name}:{path}()" if factory else ""
         raise _no_app("app_not_app", name, reason + hint)
@@ -195,11 +225,12 @@ def _takes(found: Any, *parameters: str) -> bool:
     if not callable(found):
         return False
     try:
-        inspect.signature(found).bind(*parameters)
+        # What is called may take other arguments than the function that it wraps.
+        inspect.signature(found, follow_wrapped=False).bind(*parameters)
     except TypeError:
         return False
     except ValueError:
-        # One written in C may have no signature: calling it will tell.
+        # A function written in C may have no signature: the call will show.
         return True
     return True
 

@@ -1,6 +1,6 @@
-"""The WSGI adapter: it turns an environ into facts and an answer into an iterable; decides nothing.
+"""The WSGI adapter: it turns an environ into facts and an answer into an iterable.
 
-It imports no framework. Names are those of PEP 3333.
+It decides nothing and imports no framework. Names are those of PEP 3333.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import Unpack
 
 from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer
+from meshcors._decision.app_kind import is_asgi, name_of
 from meshcors._decision.call_stack import has_wsgi_layer
 from meshcors._decision.rule_engine import compile_engine, uncovered_answer
 from meshcors._policy.paths import IN_DOUBT
@@ -33,13 +34,16 @@ class MeshCORS:
 
     Pass a `Policy`, or its options as keywords, or `rules` for several policies by host and path,
     or nothing: then the ``MESHCORS_*`` environment is read. `uncovered` says who answers where no
-    rule covers a URL: ``"app"``, as if this were not there, or ``"refuse"``; see `RuleSet`. Raises
-    `PolicyError` for a policy that does not start.
+    rule covers a URL: ``"app"``, as if this were not there, or ``"refuse"``; see `RuleSet`.
+
+    Raises `PolicyError` for an invalid policy, and `TypeError` for an ASGI app, which needs
+    `meshcors.MeshCORS`.
 
     ``flask_app.wsgi_app = MeshCORS(flask_app.wsgi_app, policy)``
     """
 
-    # Whether a service is behind it, for which a key that any value fits is worth a warning.
+    # Whether a service is behind it: then a key without values, which any value fits, is worth a
+    # warning.
     _serves: ClassVar[bool] = True
 
     def __init__(
@@ -51,16 +55,45 @@ class MeshCORS:
         uncovered: Uncovered | None = None,
         **options: Unpack[PolicyOptions],
     ) -> None:
+        if is_asgi(app):
+            hint = "use meshcors.MeshCORS"
+            raise TypeError(
+                f"meshcors.wsgi.MeshCORS is for WSGI apps, {name_of(app)} is ASGI: {hint}"
+            )
         self.app = app
-        source = resolve(policy, rules, options, uncovered, serves=self._serves)
-        engine = compile_engine(source, uncovered_answer(source))
+        self._source = resolve(policy, rules, options, uncovered, serves=self._serves)
+        engine = compile_engine(self._source, uncovered_answer(self._source))
         self._decide = engine.decide
         self._reads = _environ_keys(engine.reads_unless_options)
         self._reads_of_options = _environ_keys(engine.reads)
         self._reads_path = engine.reads_path
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve one request (PEP 3333); the app's iterable is returned as it came."""
+    def __repr__(self) -> str:
+        return f"<meshcors.wsgi.MeshCORS: {self._source!r}>"
+
+    @property
+    def policy(self) -> Policy | None:
+        """The policy, wherever it was read from; None where there are `rules`."""
+        return self._source if isinstance(self._source, Policy) else None
+
+    @property
+    def rules(self) -> RuleSet | None:
+        """The rules by host and path; None where there is a single `policy`."""
+        return self._source if isinstance(self._source, RuleSet) else None
+
+    def __call__(
+        self,
+        environ: WSGIEnvironment,
+        start_response: StartResponse | None = None,
+        *more: object,
+    ) -> Iterable[bytes]:
+        """Serve one request (PEP 3333); the app's iterable is returned as it came.
+
+        Raises `TypeError` for the one argument, or the three, with which an ASGI server calls.
+        """
+        if start_response is None or more:
+            hint = "use a WSGI server, or meshcors.MeshCORS around an ASGI app"
+            raise TypeError(f"meshcors.wsgi.MeshCORS was called by an ASGI server: {hint}")
         fields: dict[bytes, bytes] = {}
         method = environ["REQUEST_METHOD"]
         for key, name in self._reads_of_options if method == "OPTIONS" else self._reads:
@@ -88,24 +121,23 @@ class MeshCORS:
         try:
             return self.app(environ, start_merged)
         except Exception:
-            # Once an answer has started there is no second one: gunicorn would send the fields of
-            # both.
+            # No second answer once one has started: gunicorn would send the fields of both.
             if started or has_wsgi_layer():
                 raise
-            # The server's own answer would have no CORS fields.
+            # The server's own 500 would have no CORS fields.
             answer = INTERNAL_SERVER_ERROR
             write = start_merged(_status_line(answer), list(answer.headers), sys.exc_info())
             if callable(write):
-                # At once: the server, which logs the exception, finds that an answer has begun.
+                # At once, so that the server, which logs the exception, sends no answer of its own.
                 write(_body(answer, method))
                 raise
-            # Some servers have no write(), and take the exception for an answer of their own.
+            # Servers without write() would answer the exception themselves: log it here instead.
             traceback.print_exc(file=environ.get("wsgi.errors"))
             return [_body(answer, method)]
 
 
 def answer_wsgi(answer: Answer, method: str, start_response: StartResponse) -> Iterable[bytes]:
-    """Give `answer`; a HEAD request gets the same fields and no body (RFC 9110 9.3.2)."""
+    """Start `answer` and return its body, which is empty for a HEAD request (RFC 9110 9.3.2)."""
     start_response(_status_line(answer), list(answer.headers))
     return [_body(answer, method)]
 
@@ -119,7 +151,7 @@ def _body(answer: Answer, method: str) -> bytes:
 
 
 def _environ_keys(names: Iterable[bytes]) -> tuple[tuple[str, bytes], ...]:
-    """Return each request field's key in an environ, beside its name."""
+    """Return pairs: the key of a request field in an environ, and the field's name."""
     return tuple(
         (f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}", name) for name in sorted(names)
     )
@@ -128,7 +160,7 @@ def _environ_keys(names: Iterable[bytes]) -> tuple[tuple[str, bytes], ...]:
 def _path(environ: WSGIEnvironment) -> str:
     """Return the path on which the app routes; PEP 3333 carries its UTF-8 bytes as latin-1.
 
-    SCRIPT_NAME is no part of it: no app routes on it, and gunicorn takes it from a request's field.
+    SCRIPT_NAME is no part of it: no app routes on it, and gunicorn takes it from a request header.
     """
     path: str = environ.get("PATH_INFO", "")
     if path.isascii():

@@ -2,8 +2,8 @@
 
 In one process, without a server: each contender wraps the same app, and each round calls the bare
 app, ours and theirs in turn, so that all of them meet the same state of the machine. A round's
-costs are the CPU time that a contender adds to the bare app of the same round; of a preflight, that
-reaches no app, all but the call itself. Printed are medians over rounds.
+costs are the CPU time that a contender adds to the bare app of the same round. A preflight reaches
+no app, so it is compared with an empty call. The table shows medians over rounds.
 
     python tests/bench/bench_middleware.py [--rounds 300] [--calls 200]
 """
@@ -40,7 +40,7 @@ POLICY = Policy(
     max_age=600,
     key=HeaderKey(KEY, values=["xyz"]),
 )
-# The same policy, as far as the others can say it: neither checks the key.
+# The same policy, as far as the others have the options: neither checks the key.
 STARLETTE = {
     "allow_origins": [ORIGIN],
     "allow_methods": ["GET", "HEAD", "POST", "PUT", "DELETE"],
@@ -94,7 +94,7 @@ PREFLIGHT = {
 
 @dataclass(frozen=True)
 class Contest:
-    """The same request to `ours`, to `theirs`, and to what costs nothing of either."""
+    """The same request to `ours`, to `theirs`, and to `bare`, without any middleware."""
 
     title: str
     rival: str
@@ -120,7 +120,7 @@ async def no_op(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def silent(scope: Any, receive: Any, send: Any) -> None:
-    """Cost what any call costs: no app is behind a preflight."""
+    """Do nothing: no app is behind a preflight."""
 
 
 async def _receive() -> dict[str, Any]:
@@ -128,11 +128,11 @@ async def _receive() -> dict[str, Any]:
 
 
 async def _send(message: Any) -> None:
-    """Take what a server would write."""
+    """Discard what a server would write."""
 
 
 def call_asgi(app: Any, method: str, headers: dict[str, str]) -> Call:
-    """Return a call of `app`; nothing in it waits, so one step of the coroutine runs it through."""
+    """Return a call of `app`, which never waits: one step runs its coroutine to the end."""
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": method, "path": "/v1/predict", "headers": raw}
 
@@ -228,7 +228,7 @@ def compare(contest: Contest, rounds: int, calls: int) -> Result:
     gc.collect()
     gc.freeze()
     for turn in range(rounds + 1):
-        # Nobody is always the first.
+        # In a different order each time.
         order = [contenders[(turn + place) % 3] for place in range(3)]
         spent = {contender: timed(contender, calls) for contender in order}
         if turn:  # the first round warms up
@@ -240,7 +240,7 @@ def compare(contest: Contest, rounds: int, calls: int) -> Result:
 
 
 def timed(call: Call, calls: int) -> int:
-    """Nanoseconds of this thread's CPU time."""
+    """Return nanoseconds of this thread's CPU time."""
     begin = thread_time_ns()
     for _ in repeat(None, calls):
         call()

@@ -1,10 +1,10 @@
-"""What the pod costs: server CPU time per preflight, beside a bare ASGI app on the same server.
+"""What the pod costs: CPU time per preflight, compared with a bare ASGI app on the same server.
 
 Run as ``python -m tests.bench.bench_pod`` on Linux with the extra ``dummy``. The bare app answers
 every request with a constant 204, under uvicorn with uvloop and httptools; the pod runs with its
-metrics and its admin port. Both serve the same bytes, from kept-alive connections, in turns; what
-is compared is the CPU time that the kernel accounts to each server. Memory and the time until
-ready are measured at the end. Exit code 1: a bound is not kept.
+metrics and its admin port. Both get the same bytes on kept-alive connections, in turn; the CPU time
+that the kernel accounts to each server is compared. Memory and the time until the first answer are
+measured at the end. Exit code 1: a bound is exceeded.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Served:
 
 
 def load(address: tuple[str, int], requests: int, connections: int) -> None:
-    """Send `requests` preflights, one after the other on each of the `connections`."""
+    """Send `requests` preflights, one after another on each of the `connections`."""
     left, open_ones = requests, connections
     with selectors.DefaultSelector() as selector:
         for _ in range(connections):
@@ -116,7 +116,7 @@ def cost(server: Served, requests: int, connections: int) -> float:
 
 
 def seconds_to_ready() -> float:
-    """Start a pod and return the time until its first answer is there."""
+    """Start a pod and return the seconds until its first answer."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     arguments = [*POD, "--port", str(port)]

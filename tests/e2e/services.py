@@ -1,6 +1,6 @@
 """Two model services behind one URL, told apart by ``model-api-key``: FastAPI's xyz, Flask's abc.
 
-Each keeps the same policy, with its own key, as every service behind the URL must; the pod keeps it
+Each has the same policy with its own key, as every service behind the URL must; the pod has it
 without any key's value. `running_services` starts all of them as a user does.
 """
 
@@ -44,7 +44,7 @@ POD_FLAGS = (
     *("--max-age", "600", "--key-header", KEY_HEADER),
 )
 
-# xyz as it was before anybody thought of CORS
+# xyz as it was, without any CORS
 bare_app = fastapi.FastAPI()
 
 fastapi_app = fastapi.FastAPI()

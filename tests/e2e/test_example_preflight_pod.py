@@ -1,4 +1,4 @@
-"""The example of a pod behind a gateway: its Envoy file on a real Envoy, its own commands."""
+"""The example of a pod behind a gateway: its Envoy file in a real Envoy, and its own commands."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def envoy_file() -> dict[str, Any]:
 
 
 def moved(config: dict[str, Any], ports: dict[str, int]) -> dict[str, Any]:
-    """The file with its clusters on the ports that these tests have; no other line changed."""
+    """The file with its clusters on these tests' ports, and otherwise unchanged."""
     for cluster in config["static_resources"]["clusters"]:
         (endpoint,) = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
         endpoint["endpoint"]["address"]["socket_address"]["port_value"] = ports[cluster["name"]]

@@ -1,8 +1,8 @@
 """An app's exception on real servers, with their default settings.
 
-Each server runs the same apps without us and with us, and is asked the same: status and the number
-of tracebacks in its log are equal, the app's exception is in the log, and the page can read the
-answer where no layer of the user's makes it.
+Each server runs the same apps with and without the middleware and gets the same requests: status
+and the number of tracebacks in its log are equal, the app's exception is in the log, and the page
+can read the answer unless a user's own layer makes it.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ WSGI = {
     "werkzeug": ["failing", "{app}", "{port}"],
     "wsgiref": ["failing", "{app}", "{port}"],
 }
-# An app, the path that is asked, the status that it has without us, and whether we answer.
+# An app, the path, the status without the middleware, and whether the middleware answers.
 CASES = [
     *((ASGI, name, app, "/") for name in ASGI for app in ("alone", "caught", "app")),
     *((WSGI, name, f"wsgi_{app}", "/") for name in WSGI for app in ("alone", "caught", "flask")),
@@ -163,7 +163,7 @@ def asked(server: list[str], name: str, app: str, path: str, layer: str) -> tupl
         answer = connection.getresponse()
         answer.read()
         connection.close()
-        # The log may come after the answer.
+        # The log line may come after the answer.
         deadline = time.monotonic() + 3
         while "for the log" not in process.output and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -186,9 +186,9 @@ def test_exception(servers: dict[str, list[str]], name: str, app: str, path: str
     status, tracebacks, _ = asked(server, name, app, path, "nothing")
     with_us = asked(server, name, app, path, "ours")
     caught = app.endswith("caught")
-    # gunicorn's ASGI worker logs no error that follows a whole answer, as Starlette raises it.
+    # gunicorn's ASGI worker logs no error after a whole answer, which is when Starlette raises it.
     silent = caught or (name, app) == ("gunicorn, asgi", "app")
     assert (status, tracebacks) == (503 if caught else 500, 0 if silent else 1)
-    # What has started is the server's to end; flask answers inside.
+    # The server ends an answer that has started; Flask answers inside the middleware.
     bare = caught or path == "/started"
     assert with_us == (status, tracebacks, "" if bare else UI)

@@ -1,4 +1,4 @@
-"""The routes of the Kubernetes examples in a real Envoy, before a pod with their own policy."""
+"""The routes of the Kubernetes examples in a real Envoy, in front of a pod with their policy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POD = ("meshcors.meshcors.svc.cluster.local:8080", "meshcors:8080")
 
 
 class Overlay:
-    """A gateway with an overlay's routes; no model is there behind it."""
+    """A gateway with an overlay's routes, and without any model behind it."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -75,5 +75,5 @@ def test_a_request_without_a_service_is_told_so_readably(
 
 @pytest.mark.parametrize("method", ["POST", "OPTIONS"])
 def test_a_known_key_goes_to_its_model(overlay: Overlay, method: str) -> None:
-    # Envoy's own words for a service that is not there.
+    # Envoy's own answer for a service that does not exist.
     assert overlay.ask(method, {"model-api-key": "xyz"}).status == 503

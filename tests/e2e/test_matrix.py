@@ -1,7 +1,7 @@
-"""No request reaches an app without a right key, unless its policy exempts what the app routes to.
+"""No request reaches an app without a valid key, unless the policy exempts what the app routes to.
 
-On real servers with their default settings, from raw bytes, below every framework. What an app
-routed to is what the app says itself; what is exempt is judged without the library.
+Raw bytes are sent to real servers with their default settings, around every framework. The app
+itself says what it routed to; what is exempt is decided without the library.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from tests.e2e.matrix.wire import HANDSHAKE, Answer, Request, ask, ask2
 from tests.e2e.parts import need
 from tests.e2e.processes import free_port, running
 
-# Writes the page anew instead of comparing it.
+# Writes the page instead of comparing it.
 WRITE = "MATRIX_WRITE"
 
 
 @dataclass
 class Run:
-    """What came of all requests to a server: counts, by app too, and what must not have come."""
+    """The results of all requests to a server: counts, in total and by app, and violations."""
 
     ran: Counter[str] = field(default_factory=Counter)
     came_of: Counter[str] = field(default_factory=Counter)
@@ -103,7 +103,7 @@ def send_hostile(send: Sender, found: Run, number: int, name: str, app: App, *, 
         elif "x-told" in answer.headers:
             told = json.loads(answer.headers["x-told"])
             found.came_of["exempt"] += 1
-            # Where a framework reads no host it reads no other one than was sent.
+            # A framework that reads no host cannot read another one than was sent.
             told["host"] = told["host"] or b",".join(case.request.hosts).decode("latin-1")
             if not is_exempt(case.policy, **told):
                 found.exceptions.append(f"{name}, {case}: {told}")
@@ -129,7 +129,7 @@ def send_served(
 
 
 def outcome(answer: Answer | None) -> str:
-    """The endpoint that answered, or the reason for which none did."""
+    """The endpoint that answered, or the reason why none did."""
     if answer is None:
         return "no answer"
     if "x-told" in answer.headers:
@@ -140,7 +140,7 @@ def outcome(answer: Answer | None) -> str:
 
 
 def say(capsys: pytest.CaptureFixture[str], what: str, came_of: Counter[str]) -> None:
-    """Print how many requests ran, in any run of the tests, and what came of them."""
+    """Print how many requests ran and their results, in every run of the tests."""
     counts = ", ".join(f"{count} {name}" for name, count in sorted(came_of.items()))
     with capsys.disabled():
         print(f"\n{what}: {counts}", end=" ")
@@ -159,7 +159,7 @@ def test_no_request_reaches_an_app_without_a_right_key(
     found = run(server)
     say(capsys, f"{server}: {found.ran.total()} requests without a right key", found.came_of)
     assert found.exceptions == []
-    # No request makes the middleware raise.
+    # No request may make the middleware raise.
     assert re.findall(r".*meshcors/(?:asgi|wsgi).py.*", found.output) == []
 
 
@@ -199,7 +199,7 @@ def test_no_websocket_reaches_an_app_without_a_right_key(
     assert exceptions == []
 
 
-# Rules as those of the apps.
+# The same rules as the apps'.
 POD_RULES = [
     {
         "hosts": ["api.example"],
@@ -230,7 +230,7 @@ def test_pod_takes_nothing_for_what_it_may_not_be(
             preflight = replace(request, method=b"OPTIONS", fields=(*request.fields, *PREFLIGHT))
             answered = outcome(ask(process.port, preflight))
             came_of[reason] += 1
-            # A preflight is told the same of its URL.
+            # A preflight gets the same answer about its URL.
             expected = {"no_route": "204", "key_missing": "204"}.get(reason, reason)
             if not is_so(reason, request) or answered != expected:
                 exceptions.append(f"{request}: {reason}, preflight {answered}")
@@ -248,7 +248,7 @@ def test_pod_takes_nothing_for_what_it_may_not_be(
 
 
 def is_so(reason: str, request: Request) -> bool:
-    """Tell whether the pod may say `reason` of what a request's line and Host field name."""
+    """Tell whether `reason` is right for a request's path and host."""
     host = named(request.hosts[0].decode("latin-1")) if len(request.hosts) == 1 else ""
     target = request.target.decode("latin-1").partition("?")[0].partition("#")[0]
     path = unquote(re.sub("^[A-Za-z]+://[^/]*", "", target))
@@ -256,7 +256,7 @@ def is_so(reason: str, request: Request) -> bool:
         return True
     prefix = {"no_route": "/public", "key_missing": "/v1"}.get(reason)
     if prefix is None:
-        return True  # it is refused, by the pod or by the server
+        return True  # refused, by the pod or by the server
     return host == "api.example" and is_plain(path) and f"{path}/".startswith(f"{prefix}/")
 
 

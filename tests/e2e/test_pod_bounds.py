@@ -1,6 +1,6 @@
-"""Whatever follows a head costs memory up to a bound, and holds nobody up.
+"""Whatever follows a head takes bounded memory, and does not delay other clients.
 
-Each flood is sent as far as the pod takes it; the memory that counts is the most the pod ever had.
+Each flood is sent as long as the pod reads it; the peak of the pod's memory is compared.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def pod(request: pytest.FixtureRequest) -> Iterator[PodProcess]:
 
 
 def memory(pod: PodProcess, name: str) -> int:
-    """Of the pod: resident now (VmRSS), or at most ever (VmHWM), in KiB."""
+    """Return the pod's resident memory in KiB: now (VmRSS), or at its peak (VmHWM)."""
     status = Path(f"/proc/{pod.process.pid}/status").read_text()
     found = re.search(rf"{name}:\s+(\d+)", status)
     assert found is not None
@@ -70,7 +70,7 @@ def memory(pod: PodProcess, name: str) -> int:
 
 
 class Other:
-    """A client on a connection of its own, that goes on asking."""
+    """A client on a connection of its own, which goes on sending requests."""
 
     def __init__(self, pod: PodProcess) -> None:
         self.client = socket.create_connection(("127.0.0.1", pod.port), timeout=20)
@@ -116,7 +116,7 @@ def test_what_is_no_body_ends_at_its_bound(pod: PodProcess, begin: bytes, part: 
     pod.preflight()
     before = memory(pod, "VmRSS")
     sent, _ = flood(pod, begin, part, 200)
-    # What the kernel keeps on the way counts as sent.
+    # What the kernel buffers counts as sent.
     assert sent < 50 * MB
     assert memory(pod, "VmHWM") - before < MOST_KIB
     assert "exception" not in pod.stderr().lower()
@@ -151,7 +151,7 @@ def test_unfinished_heads_of_many_lines_are_refused_before_they_cost_memory(
             for _ in range(100)
         ]
         for client in clients:
-            # The pod closes while there is still something on its way, which resets.
+            # The pod closes while data is still in flight, so the connection is reset.
             with contextlib.suppress(ConnectionError):
                 client.sendall(head)
         received = []
@@ -188,7 +188,7 @@ def test_lines_of_a_head_and_its_trailers_are_bounded_in_number(
         received = b""
         with contextlib.suppress(ConnectionResetError):
             client.sendall(data)
-            # What is refused is closed; what is answered goes on.
+            # A refused connection is closed; an answered one stays open.
             while part := client.recv(65536):
                 received += part
                 if statuses(received) == expected == [204]:
@@ -221,7 +221,7 @@ def test_requests_do_not_pile_up_once_a_client_has_not_read(pod: PodProcess) -> 
             if writable:
                 sent += (taken := client.send(left))
                 left = left[taken:] or block
-            # Nothing is read until the pod has stopped reading; then all that comes.
+            # Read nothing until the pod has stopped reading, then everything.
             stalled = stalled or not writable
             while stalled:
                 try:

@@ -1,4 +1,4 @@
-"""Connections are kept up to a number, the longest idle go first, probes always get through."""
+"""Connections are kept up to a limit, the longest idle are closed first, probes get through."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_idle_clients_without_end_keep_nobody_out(start: tuple[str, ...], worker
                     is_well(pod)
             for _ in range(10):
                 is_well(pod)
-            # The admin port has its own number, and its own longest idle.
+            # The admin port has a limit of its own.
             for number in range(IDLE):
                 idle.enter_context(connect(pod, pod.admin_port))
                 if number % 10 == 0:
@@ -103,7 +103,7 @@ def test_the_longest_idle_connection_goes_first(start: tuple[str, ...]) -> None:
         assert ask(fourth)
         assert not is_open(second)
         assert all(is_open(client) for client in (third, first, fourth))
-        # One that has never asked counts from its beginning, one that asks slowly as well.
+        # A connection without a request counts from its beginning, as does one with a slow request.
         fifth = opened.enter_context(connect(pod))
         fifth.sendall(REQUEST[:9])
         assert not is_open(third)
@@ -144,7 +144,7 @@ def test_half_closed_connection_is_answered_and_ends(start: tuple[str, ...]) -> 
 
 
 def deaf(pod: PodProcess) -> socket.socket:
-    """A client that asks and asks, and reads nothing."""
+    """A client that sends requests and never reads an answer."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.connect(("127.0.0.1", pod.port))
@@ -183,7 +183,7 @@ def test_client_that_never_reads_makes_room(start: tuple[str, ...]) -> None:
 
 
 def answers(pod: PodProcess) -> bool:
-    # As long as it is answered itself, the other is not the one that was idle longest.
+    # While this one is answered, the other one is not the longest idle.
     with contextlib.suppress(OSError):
         return pod.preflight().status == 204
     return False

@@ -1,4 +1,4 @@
-"""What no browser sends: a 4xx or a closed connection, never a 5xx, and the pod goes on."""
+"""What no browser sends gets a 4xx or a closed connection, never a 5xx, and the pod goes on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def exchange(pod: PodProcess, data: bytes, *, end: bool = True) -> bytes:
     """Send bytes, and the `end` of them, and return all that comes back until the pod closes."""
     received = b""
     with socket.create_connection(("127.0.0.1", pod.port), timeout=20) as client:
-        # A pod that has seen enough closes while there is still something on its way.
+        # The pod may close while data is still in flight.
         with contextlib.suppress(OSError):
             client.sendall(data)
             if end:
@@ -80,7 +80,7 @@ def head(*lines: bytes) -> bytes:
 def test_malformed_is_a_4xx_or_a_closed_connection(pod: PodProcess, data: bytes) -> None:
     received = exchange(pod, data)
     assert all(400 <= status < 500 or status == 204 for status in statuses(received)), received
-    # What may be read as a request may be answered as one, but nothing after it.
+    # What can be read as a request may be answered, but nothing after it.
     assert len(statuses(received)) <= 2
     assert pod.preflight().status == 204
 
@@ -143,7 +143,7 @@ def test_pipelined_requests_are_answered_in_order(pod: PodProcess) -> None:
 def test_pipelining_without_reading_waits_for_the_reader(pod: PodProcess) -> None:
     count = 10_000
     with socket.socket() as client:
-        # Little room on the way, so that the pod soon cannot write.
+        # Small buffers, so that the pod soon cannot write.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         client.connect(("127.0.0.1", pod.port))
@@ -158,7 +158,7 @@ def test_pipelining_without_reading_waits_for_the_reader(pod: PodProcess) -> Non
                 left = left[client.send(left[: 1 << 16]) :] if left else left
             except BlockingIOError:
                 stalled = True
-                # Only now is anything read: the pod could not write, and so stopped reading.
+                # Begin to read only now: the pod could not write, and so stopped reading.
                 with contextlib.suppress(BlockingIOError):
                     while True:
                         received += client.recv(1 << 16)
@@ -181,7 +181,7 @@ def test_bytes_that_wait_for_an_answer_stay_in_front_of_those_that_come_later(
     first = post(b"origin=a&")
     last = b"GET /missing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     # The end of the second body looks like a request. It begins with the pod's second slice of
-    # 4 KiB, and so is held until the first request is answered.
+    # 4 KiB, so it is held until the first request is answered.
     looks_like_one = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     filling = 4096 - len(first) - (len(post(b"a" * 4000)) - 4000)
     second = post(b"url=" + b"a" * (filling - 4) + looks_like_one)

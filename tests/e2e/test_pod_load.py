@@ -1,4 +1,4 @@
-"""The pod under load: nothing lost, nothing wrong, nothing kept.
+"""The pod under load: no answer is lost or wrong, and memory does not grow.
 
 Each test runs small with all the others, and in full with ``nox -s load``, which prints figures.
 """
@@ -24,7 +24,7 @@ from tests.dummy_process import KEY, UI, preflight_fields, running
 
 Figure = Callable[[str, str], None]
 
-# How many requests wait on a connection at once.
+# How many requests are sent ahead on a connection.
 DEPTH = 8
 
 
@@ -38,7 +38,7 @@ def sizes(small: int, full: int) -> pytest.MarkDecorator:
 
 @pytest.fixture
 def figure(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> Figure:
-    """Show a row of the table of figures, when it was measured in full."""
+    """Print a row of the table of figures, if the test runs in full."""
 
     def show(what: str, measured: str) -> None:
         if request.node.get_closest_marker("load"):
@@ -57,7 +57,7 @@ def preflight(origin: str = UI, method: str = "POST", names: str = KEY) -> bytes
 
 
 def answers(received: bytearray) -> Iterator[bytes]:
-    """Take the whole answers out of what has been received, without their dates."""
+    """Take the complete answers out of what has been received, without their dates."""
     while (end := received.find(b"\r\n\r\n")) >= 0:
         found = re.search(rb"content-length: (\d+)", received[:end])
         end += 4 + (int(found[1]) if found else 0)
@@ -159,7 +159,7 @@ def test_no_accepted_request_fails_while_the_pod_is_told_to_end(size: int, figur
         told.set()
         pod.signal(signal.SIGTERM)
         before = sum(served)
-        # As a gateway does: it takes a pod that drains off its list before the pod is gone.
+        # As a gateway does, which removes a draining pod before the pod ends.
         time.sleep(1.5)
         over.set()
         for each in clients:
@@ -221,7 +221,7 @@ def test_reloads_under_load_show_no_mixture_and_fail_nobody(
         over.set()
         client.join(60)
     assert failures == []
-    # Two policies, and so two answers.
+    # Two policies, so two possible answers.
     assert {re.findall(rb"methods: (\w+)|age: (\d)", answer).__repr__() for answer in seen} == {
         "[(b'PUT', b''), (b'', b'1')]",
         "[(b'DELETE', b''), (b'', b'2')]",
@@ -263,7 +263,7 @@ def test_memory_does_not_grow_with_requests(size: int, figure: Figure) -> None:
     early = 10_000
 
     def requests(start: int, end: int) -> Iterator[bytes]:
-        # Origins without end, allowed and refused ones: nothing may be kept of them.
+        # Ever new origins, allowed and refused: nothing may be kept for each.
         for number in range(start, end):
             place = "example" if number % 2 else "evil"
             yield preflight(origin=f"https://o{number}.{place}")

@@ -1,4 +1,4 @@
-"""The admin page, as people see it: opened, filled in and read in a real browser."""
+"""The admin page in a real browser: opened, filled in and read."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def await_verdict(page: ChromiumPage, method: str) -> dict[str, str]:
     while time.monotonic() < deadline:
         try:
             found = page.run(VERDICT)
-        except AssertionError:  # the old page goes, the new one comes
+        except AssertionError:  # the old page is being replaced by the new one
             found = None
         if found and found["method"] == method:
             return found
@@ -61,8 +61,8 @@ def test_page_tells_whether_a_browser_would_allow_a_call(
     assert refused["text"] == "No: method_not_allowed"
     page.run(FILL_IN, {**call, "method": "POST"})
     allowed = await_verdict(page, "POST")
-    assert allowed["text"] == "Yes: allowed."
-    # The style is allowed by the page's own security policy, and so it shows.
+    assert allowed["text"] == "Yes, it is allowed."
+    # The page's own security policy allows its style.
     assert (refused["color"], allowed["color"]) == ("rgb(153, 0, 0)", "rgb(0, 102, 0)")
     assert page.run("() => document.scripts.length") == 0
     assert page.run("() => performance.getEntriesByType('resource').length") == 0

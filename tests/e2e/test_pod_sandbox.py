@@ -1,4 +1,4 @@
-"""The pod as Kubernetes runs it: another user, a root that cannot be written, next to no memory."""
+"""The pod as Kubernetes runs it: as another user, on a read-only root, with little memory."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_it_runs_as_nobody_on_a_root_that_is_read_only(workers: str) -> None:
 
 
 def test_idle_memory_is_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    # What measures coverage takes memory of its own.
+    # Measuring coverage takes memory, too.
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     with running() as pod:
         status = Path(f"/proc/{pod.process.pid}/status").read_text()

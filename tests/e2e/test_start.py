@@ -1,7 +1,7 @@
-"""No server starts with a wrong policy: real ones, with their default settings.
+"""No real server, with its default settings, starts with an invalid policy.
 
-`app.add_middleware` makes the middleware inside the server's lifespan call, where an exception is
-taken for an app without lifespan.
+`app.add_middleware` makes the middleware inside the server's lifespan call, where servers take an
+exception for an app without lifespan.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ environment = starlette.applications.Starlette()
 environment.add_middleware(MeshCORS)
 """
 
-# The package that brings each server, its command line, its exit code.
+# Each server's package, command line and exit code.
 SERVERS: dict[str, tuple[str, list[str], int]] = {
     "uvicorn": ("uvicorn", ["uvicorn", "{app}", "--port", "{port}"], 3),
     "uvicorn with workers": (
         "uvicorn",
         ["uvicorn", "{app}", "--port", "{port}", "--workers", "2"],
-        # The parent process stops as if it had been asked to.
+        # Its parent process exits as if it had been stopped.
         0,
     ),
-    # Its parent process loses the worker's code, whatever the app.
+    # Its parent process never passes on a worker's exit code.
     "hypercorn": ("hypercorn", ["hypercorn", "{app}", "--bind", "127.0.0.1:{port}"], 0),
     "granian": (
         "granian",
@@ -59,7 +59,7 @@ SERVERS: dict[str, tuple[str, list[str], int]] = {
     ),
 }
 
-# The app, its environment, and all that is wrong.
+# The app, its environment, and all problems.
 WRONG: dict[str, tuple[dict[str, str], list[str]]] = {
     "keywords": (
         {},
@@ -95,7 +95,7 @@ def command(server: str, app: str, port: int) -> list[str]:
 @pytest.mark.parametrize("server", SERVERS)
 def test_wrong_policy_stops_the_server_and_says_why(server: str, app: str) -> None:
     variables, expected = WRONG[app]
-    # It must end by itself: one that started would run into the timeout.
+    # It must end by itself: a server that starts runs into the timeout.
     done = subprocess.run(
         command(server, app, free_port()),
         env=clean_environment(variables),
@@ -106,7 +106,7 @@ def test_wrong_policy_stops_the_server_and_says_why(server: str, app: str) -> No
     assert done.returncode == SERVERS[server][2]
     for text in expected:
         assert text in done.stderr + done.stdout
-    if server != "hypercorn":  # whose own way of telling it is a traceback
+    if server != "hypercorn":  # which always prints a traceback
         assert "Traceback" not in done.stderr + done.stdout
 
 

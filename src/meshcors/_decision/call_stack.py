@@ -1,6 +1,7 @@
-"""Who called: read from the stack, never on the way of a request that goes well.
+"""Who called an adapter, read from the call stack: a server, or a layer that answers exceptions.
 
-Doubt fails closed: any code between us and a known server may be a layer that answers exceptions.
+The stack is read when an exception has been raised or a policy is invalid, never for a request that
+goes well. If in doubt, unknown code between an adapter and the server counts as such a layer.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import Any, Final
 
 _ASGI_PARAMETERS: Final = ("scope", "receive", "send")
 
-# Modules and packages, outside of an app, that let every exception pass: what servers put around an
-# app, routers, and instrumentation that only watches.
+# Modules and packages that let every exception pass: what servers put around an app, routers, and
+# instrumentation that only observes.
 _TRANSPARENT: Final = (
     *("fastapi.applications", "flask.app", "quart.app"),
     *("starlette.applications", "starlette.routing"),
@@ -23,22 +24,22 @@ _TRANSPARENT: Final = (
     *("uvicorn.middleware", "waitress.proxy_headers", "werkzeug.middleware", "wsgiref.validate"),
     *("opentelemetry", "sentry_sdk"),
 )
-# Servers, and clients that stand for one: they log an exception and answer it with a bare 500.
+# Servers, and test clients in place of one: they log an exception and answer it with a bare 500.
 _SERVERS: Final = (
     *("granian", "gunicorn", "hypercorn", "uvicorn", "waitress", "wsgiref"),
     *("werkzeug.serving", "werkzeug.test", "starlette.testclient", "httpx", "httpx2"),
 )
-# Those that run an app as a task of its own, known by the `send` that they pass.
+# Servers that run an app as a task of its own; they are known by the `send` that they pass.
 _TASK_MAKERS: Final = ("daphne", "starlette.testclient")
 _OURS: Final = ("meshcors.asgi._middleware", "meshcors.wsgi")
-# Where a task ends: what is outside of these called no app.
+# Event loops: what is outside of them on the stack called no app.
 _LOOPS: Final = ("anyio", "asyncio")
 
 
 def serves_now() -> bool:
-    """Tell whether an ASGI app is being called, further out on this stack.
+    """Tell whether an ASGI app is being called further out on this stack.
 
-    Frameworks that make their middleware with the first call, as Starlette does, make it there.
+    So it is where a framework makes its middleware with the first call, as Starlette does.
     """
     for frame in _outward(inspect.currentframe()):
         code = frame.f_code
@@ -49,7 +50,7 @@ def serves_now() -> bool:
 
 
 def has_asgi_layer(send: Any) -> bool:
-    """Tell whether somebody outside the ASGI app that asks may answer an exception of its.
+    """Tell whether a layer outside the calling ASGI app may answer an exception.
 
     `send` is what that app was called with.
     """
@@ -60,14 +61,14 @@ def has_asgi_layer(send: Any) -> bool:
 
 
 def is_sent_by(package: str, send: Any) -> bool:
-    """Tell whether `send` is a function of `package`, or a part of it."""
+    """Tell whether `send` is a function or method from `package`."""
     return _is_in(_made_by(send), (package,))
 
 
 def has_wsgi_layer() -> bool:
-    """Tell whether somebody outside the WSGI app that asks may answer an exception of its.
+    """Tell whether a layer outside the calling WSGI app may answer an exception.
 
-    Nobody is outside where a server is that is no Python, as uWSGI.
+    There is none under a server that is not written in Python, such as uWSGI.
     """
     nearest = next(_layers(inspect.currentframe()), None)
     return nearest is not None and not _is_in(_module_of(nearest), _SERVERS)
@@ -78,10 +79,10 @@ def _module_of(frame: FrameType) -> str:
 
 
 def _layers(frame: FrameType | None) -> Iterator[FrameType]:
-    """Yield what is outside the app that called the function of `frame`, and may answer."""
+    """Yield the frames outside the app that called the function of `frame`, and may answer."""
     for outer in islice(_outward(frame), 2, None):
         module = _module_of(outer)
-        # Ours, where it has nothing to do with the request, only passes.
+        # MeshCORS only passes exceptions of requests that its rules do not cover.
         passes = module in _OURS and outer.f_locals.get("decision") is None
         if not passes and not _is_in(module, _TRANSPARENT):
             yield outer
@@ -94,7 +95,7 @@ def _outward(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 def _made_by(function: Any) -> str:
-    """Return the name of the module that a function or a method comes from."""
+    """Return the name of the module in which a function or method is defined."""
     while isinstance(function, partial):
         function = function.func
     return str(getattr(function, "__module__", ""))

@@ -1,4 +1,7 @@
-"""What a service inside the middleware answers, for the tools that judge it: no server, no app."""
+"""What a service inside the middleware would answer, without a server or an app.
+
+The tools that judge answers use it: `meshcors explain`, and the pod's admin page.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from meshcors._decision.fields import BYTES
 
 
 class Decider(Protocol):
-    """An engine that answers everything itself, or lets the app answer."""
+    """An engine of a policy, or of rules that refuse what they do not cover."""
 
     def decide(self, method: str, path: str, fields: Mapping[bytes, bytes]) -> Answer | Proceed:
         """Decide an HTTP request; see `Engine.decide`."""
@@ -20,9 +23,10 @@ class Decider(Protocol):
 def simulate(
     engine: Decider, method: str, path: str, fields: Iterable[tuple[str, str]]
 ) -> tuple[int, Fields]:
-    """Return the status and the fields that a request with these `fields` (lower case) gets.
+    """Return the status and the fields of the answer to a request with these `fields`.
 
-    Where `engine` lets the app answer, the app answers 200 without any fields of its own.
+    Names are in lower case. Where `engine` lets the app answer, it is taken to answer 200 without
+    fields of its own.
     """
     decision = engine.decide(method, path, dict(BYTES.fields(fields)))
     if isinstance(decision, Answer):

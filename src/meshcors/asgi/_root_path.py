@@ -1,6 +1,6 @@
 """The root paths that ASGI apps leave out of the path they route on, whatever the server says.
 
-Only looked up, never imported: without a framework's module no app is one of its.
+No framework is imported: if its module is not loaded, no app is one of its apps.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, Final, TypeAlias
 # Given a scope (ASGI 3.0), the root path that counts.
 RootPath: TypeAlias = Callable[[Mapping[str, Any]], str]
 
-# An object may have an attribute of any name, without end.
+# A chain of attributes may be endless: an object may make up an attribute of any name.
 _MOST_LAYERS: Final = 64
-# More objects than any app is made of: a cache may be an attribute of one, too.
+# More objects than any app has; an attribute may also be a large cache.
 _MOST_OBJECTS: Final = 100_000
 
 # Where Starlette, FastAPI and most middleware keep the apps and routes below them. Their other
-# attributes, such as handlers of exceptions, serve no app.
+# attributes, such as exception handlers, lead to no app.
 _KEPT_IN: Final = frozenset(
     (
         *("app", "__wrapped__", "router", "original_router", "routes", "default"),
@@ -28,7 +28,7 @@ _KEPT_IN: Final = frozenset(
     )
 )
 _FRAMEWORKS: Final = frozenset(("fastapi", "meshcors", "starlette"))
-# FastAPI's and Starlette's own classes that users derive from, and put attributes of theirs in.
+# Starlette's own classes, from which users derive classes with attributes of their own.
 _BASES: Final = (
     ("starlette.applications", "Starlette"),
     ("starlette.routing", "Router"),
@@ -38,9 +38,9 @@ _CONTAINERS: Final = (list, tuple, set, frozenset)
 
 
 def root_path_of(app: Any) -> RootPath:
-    """Return what tells the root path that the ASGI `app` leaves out of the path it routes on.
+    """Return a function that tells, for a scope, which root path `app` leaves out when it routes.
 
-    Most leave out the scope's. FastAPI puts its own ``root_path`` in its place, Django its
+    Most apps leave out the scope's. FastAPI uses its own ``root_path`` instead, and Django its
     ``FORCE_SCRIPT_NAME``. Falcon routes on the whole path, and some servers take the root path from
     a field of the request. The app may be wrapped, see `_below`.
     """
@@ -48,6 +48,8 @@ def root_path_of(app: Any) -> RootPath:
     django = sys.modules.get("django.core.handlers.asgi")
     falcon = sys.modules.get("falcon.asgi.app")
     for _ in range(_MOST_LAYERS):
+        if not _is_there(app):
+            break
         found = app
         if fastapi is not None and isinstance(found, fastapi.FastAPI):
             return lambda scope: str(found.root_path or _of_scope(scope))
@@ -61,10 +63,10 @@ def root_path_of(app: Any) -> RootPath:
 
 
 class RootPathsBelow:
-    """The root paths of their own that apps anywhere below `app` have: FastAPI, Django, Falcon.
+    """The root paths that apps anywhere below `app` set themselves: FastAPI, Django, Falcon.
 
-    Looked for at the first request, as apps get their routes after their middleware, and again
-    when routes have been added or taken away.
+    They are searched at the first request, because apps get their routes after their middleware,
+    and again when routes have been added or removed.
     """
 
     def __init__(self, app: Any) -> None:
@@ -74,7 +76,7 @@ class RootPathsBelow:
         self._found: Sequence[tuple[str, str]] = ()
 
     def found(self) -> Sequence[tuple[str, str]]:
-        """Return each with, before it, the path at which its app is mounted: ``""`` for none."""
+        """Return pairs: the path at which an app is mounted, or ``""``, and its root path."""
         if sum(map(len, self._routes)) != self._count:
             self._look()
         return self._found
@@ -85,7 +87,7 @@ class RootPathsBelow:
         for app, mounted in _reached(self._app):
             own = _own_root_path(app)
             if own is not None:
-                # Falcon reads what a mount leaves out as well.
+                # Falcon routes on what a mount leaves out, too.
                 found[mounted if own else "", own] = None
             if isinstance(held := _attributes(app).get("routes"), list):
                 routes.append(held)
@@ -94,16 +96,17 @@ class RootPathsBelow:
 
 
 def _reached(app: Any) -> Iterator[tuple[Any, str]]:
-    """Yield what is reachable from `app`, each once, with the path at which it is mounted.
+    """Yield each object reachable from `app` once, with the path at which it is mounted.
 
-    Where apps are usually kept comes first: what is mounted may be referred to elsewhere as well.
+    The attributes in which apps are usually kept come first: a mounted app may also be referred to
+    elsewhere, without its path.
     """
     usual = [(app, "")]
     others: list[tuple[Any, str]] = []
     for _ in range(_MOST_LAYERS):
         app = _below(app)
         others.append((app, ""))
-    seen: dict[int, Any] = {}  # and kept, so that no other object gets the same id
+    seen: dict[int, Any] = {}  # keeps the objects alive, so that no other gets the same id
     while (usual or others) and len(seen) < _MOST_OBJECTS:
         is_usual = bool(usual)
         found, mounted = usual.pop() if is_usual else others.pop()
@@ -121,7 +124,7 @@ def _reached(app: Any) -> Iterator[tuple[Any, str]]:
 
 
 def _parts(found: Any) -> Iterator[tuple[str | None, Any]]:
-    """Yield what `found` holds, by name; None for what is kept where `found` is."""
+    """Yield what `found` holds: attributes by name, the items of containers with None."""
     kind = type(found)
     if issubclass(kind, type):
         return
@@ -144,7 +147,7 @@ def _parts(found: Any) -> Iterator[tuple[str | None, Any]]:
 
 
 def _attributes(found: Any) -> dict[str, Any]:
-    """Return what `found` stores, without a call of its code: that has no end in a mock."""
+    """Return what `found` stores, without calling its code: a mock would make up attributes."""
     attributes = dict(getattr(found, "__dict__", ()))
     for kind in type(found).__mro__:
         if "__slots__" in vars(kind):
@@ -155,7 +158,7 @@ def _attributes(found: Any) -> dict[str, Any]:
 
 
 def _is_there(found: Any) -> bool:
-    """Tell whether `found` can be looked at: not a proxy of something that is not there now."""
+    """Tell whether `found` can be inspected: it may be a proxy whose object is missing now."""
     try:
         _ = found.__class__, getattr(found, "__dict__", None)
     except Exception:  # whatever the proxy raises
@@ -164,7 +167,7 @@ def _is_there(found: Any) -> bool:
 
 
 def _own_root_path(app: Any) -> str | None:
-    """Return the root path that `app` sets itself; "" for Falcon, which has none, else None."""
+    """Return the root path that `app` sets itself, "" for Falcon, and None for all others."""
     fastapi = sys.modules.get("fastapi.applications")
     django = sys.modules.get("django.core.handlers.asgi")
     falcon = sys.modules.get("falcon.asgi.app")
@@ -177,7 +180,7 @@ def _own_root_path(app: Any) -> str | None:
 
 
 def _mount_path(route: Any) -> str:
-    """Return what `route` adds to the root path: as a Mount, or as a router that is included."""
+    """Return what `route`, a Mount or an included router, adds to the root path."""
     routing = sys.modules.get("starlette.routing")
     if routing is None or not isinstance(route, routing.BaseRoute):
         return ""
@@ -187,7 +190,7 @@ def _mount_path(route: Any) -> str:
 
 
 def _is_of_framework(found: Any) -> bool:
-    # Not a function's `__module__`: `functools.wraps` copies that.
+    # Not a function's `__module__`, which `functools.wraps` copies.
     home = found.__globals__.get("__name__") if isinstance(found, FunctionType) else None
     if str(home or type(found).__module__).partition(".")[0] in _FRAMEWORKS:
         return True
@@ -202,8 +205,8 @@ def _of_scope(scope: Mapping[str, Any]) -> str:
 def _below(app: Any) -> Any:
     """Return the app that `app` is wrapped around, or None.
 
-    It is called ``app``: an attribute in most middleware, a variable of the function around it in
-    middleware that is a function. Or ``__wrapped__``, as `functools.wraps` has it.
+    Most middleware keeps it in the attribute ``app``, middleware that is a function in a variable
+    ``app`` of the function around it, and `functools.wraps` in ``__wrapped__``.
     """
     for name in ("app", "__wrapped__"):
         below = getattr(app, name, None)
@@ -217,7 +220,7 @@ def _below(app: Any) -> Any:
 
 
 def _variables(function: FunctionType) -> Iterator[tuple[str, CellType]]:
-    """Yield the variables of the functions around `function` that it uses."""
+    """Yield the variables that `function` uses from the functions around it."""
     return zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
 
 

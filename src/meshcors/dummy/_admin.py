@@ -1,9 +1,9 @@
-"""The admin port: probes, metrics, the effective policy and a page for people.
+"""The app of the admin port: probes, metrics, the effective policy and a page for people.
 
-A listener of its own, so that no path of a model service is ever shadowed. It shows nothing secret
-and changes nothing. What the policy shows is shown under known names only: a page from elsewhere
-may have a name of its own lead to this address (DNS rebinding), and would then be allowed to read
-it. Probes and metrics tell nothing of the policy but its fingerprint, and answer under any name.
+It has a listener of its own, so that no path of a service is shadowed. It shows no secret and
+changes nothing. The policy is shown under known host names only: otherwise a website could point a
+name of its own at this address (DNS rebinding), and its pages could read the policy. Probes and
+metrics show nothing of the policy but its fingerprint, and are answered under any name.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from urllib.parse import parse_qs
 
 from meshcors._policy.rules import host_name
 from meshcors.asgi import Receive, Scope, Send
-from meshcors.dummy._live import Live
 from meshcors.dummy._metrics import Metrics, MetricsMissingError
+from meshcors.dummy._state import PodState
 
 if TYPE_CHECKING:
-    from meshcors.dummy._ask import Question
+    from meshcors.dummy._browser_check import FetchCall
 
-# Of a form, in bytes.
+# Bytes and fields of a form.
 _MAX_BODY: Final = 16 * 1024
 _MAX_FIELDS: Final = 16
 
@@ -39,17 +39,17 @@ _GUARDED: Final = frozenset({"/", "/policy"})
 Page: TypeAlias = tuple[int, str, bytes]
 
 
-class Admin:
+class AdminApp:
     """The ASGI app of the admin port.
 
-    What shows the policy is answered under addresses, ``localhost`` and `host_names`, which are in
-    lower case.
+    The policy is shown if the Host is an address, ``localhost`` or one of `host_names`, which are
+    in lower case.
     """
 
-    def __init__(self, live: Live, host_names: Collection[str] = ()) -> None:
-        self._live = live
+    def __init__(self, state: PodState, host_names: Collection[str] = ()) -> None:
+        self._state = state
         self._host_names = frozenset({"localhost", *host_names})
-        self._metrics = Metrics(live)
+        self._metrics = Metrics(state)
         self._pages: dict[str, Callable[[Scope], Page]] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
@@ -64,7 +64,7 @@ class Admin:
         show = self._pages.get(path)
         allow: tuple[tuple[bytes, bytes], ...] = ()
         if show is None:
-            page = _text(404, f"known are {', '.join(self._pages)}")
+            page = _text(404, f"no such page; there are {', '.join(self._pages)}")
         elif path in _GUARDED and not self._is_known(scope):
             page = _text(421, _MISDIRECTED)
         elif method in ("GET", "HEAD"):
@@ -79,7 +79,7 @@ class Admin:
     def _is_known(self, scope: Scope) -> bool:
         """Tell whether the request's Host is an address, or one of the names."""
         given = [value for name, value in scope["headers"] if name == b"host"]
-        # Of several hosts it is in doubt which is meant, as of none.
+        # Several hosts are joined, so that they are no valid host; no host is none either.
         host = host_name(b",".join(given))
         return host is not None and (host in self._host_names or _is_address(host))
 
@@ -87,9 +87,9 @@ class Admin:
         return _text(200, "ok")
 
     def _readyz(self, scope: Scope) -> Page:
-        if self._live.is_ready:
+        if self._state.is_ready:
             return _text(200, "ready")
-        return _text(503, "draining" if self._live.draining else "not serving")
+        return _text(503, "draining" if self._state.draining else "not serving")
 
     def _show_metrics(self, scope: Scope) -> Page:
         accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
@@ -100,24 +100,24 @@ class Admin:
         return 200, content_type, body
 
     def _policy(self, scope: Scope) -> Page:
-        configuration = self._live.configuration
+        configuration = self._state.configuration
         fields = {
             "hash": configuration.fingerprint,
             "warnings": configuration.warnings,
-            "problems": self._live.problems,
+            "problems": self._state.problems,
         }
         begin = json.dumps(fields, indent=2).removesuffix("\n}").encode()
-        # Ready-made: of thousands of rules it would hold up the serving.
+        # Ready-made: writing thousands of rules takes long, and requests would wait.
         body = b"".join([begin, b',\n  "effective": ', configuration.json, b"\n}\n"])
         return 200, "application/json", body
 
     def _front(self, scope: Scope) -> Page:
-        from meshcors.dummy._ask import Question
+        from meshcors.dummy._browser_check import FetchCall
 
-        return self._render(Question(), asked=False)
+        return self._render(FetchCall(), check=False)
 
     async def _answer_form(self, receive: Receive) -> Page:
-        from meshcors.dummy._ask import Question
+        from meshcors.dummy._browser_check import FetchCall
 
         body = b""
         more = True
@@ -134,15 +134,15 @@ class Admin:
         texts = {
             name: given[name][0] for name in ("origin", "url", "method", "headers") if name in given
         }
-        return self._render(Question(**texts, credentials="credentials" in given), asked=True)
+        return self._render(FetchCall(**texts, credentials="credentials" in given), check=True)
 
-    def _render(self, question: Question, *, asked: bool) -> Page:
-        # Imported late: nobody may ever look.
-        from meshcors.dummy._ask import ask
-        from meshcors.dummy._page import render
+    def _render(self, call: FetchCall, *, check: bool) -> Page:
+        # Imported late: many pods never show this page.
+        from meshcors.dummy._admin_page import render
+        from meshcors.dummy._browser_check import check_call
 
-        verdict = ask(self._live.configuration.engine, question) if asked else None
-        return 200, "text/html; charset=utf-8", render(self._live, question, verdict).encode()
+        result = check_call(self._state.configuration.engine, call) if check else None
+        return 200, "text/html; charset=utf-8", render(self._state, call, result).encode()
 
 
 def _is_address(host: str) -> bool:
@@ -170,7 +170,7 @@ async def _send(
         *headers,
     ]
     if content_type.startswith("text/html"):
-        from meshcors.dummy._page import SECURITY_POLICY
+        from meshcors.dummy._admin_page import SECURITY_POLICY
 
         fields.append((b"content-security-policy", SECURITY_POLICY.encode()))
     await send({"type": "http.response.start", "status": status, "headers": fields})

@@ -1,6 +1,6 @@
-"""What the pod is configured with: read from all sources, checked, compiled, and told to people.
+"""What the pod is configured with: read from all sources, checked, compiled, described to people.
 
-The pod holds no secret: a key is checked for presence only, and its values are let go.
+The pod holds no secret: it checks that a key is there, and discards the key's values.
 """
 
 from __future__ import annotations
@@ -22,33 +22,33 @@ from meshcors._policy.warning import PolicyWarning
 from meshcors.config import to_document
 from meshcors.config._loading import load
 from meshcors.config._spelling import CONFIG_VARIABLE, OPTIONS
-from meshcors.dummy._pod import Decider
+from meshcors.dummy._app import PodEngine
 
 _DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A policy or rules that may serve.
+    """A valid policy, or valid rules, ready to serve.
 
-    `source` has no key values; `engine` is compiled from it; `warnings` are what was said when it
-    was read. `json` is what a file would have to hold to say the same; two pods that answer alike
-    share a `fingerprint` of twelve hexadecimal digits. Both take long to make for many rules, and
-    so are made once, where nobody waits.
+    `source` has no key values; `engine` is compiled from it; `warnings` were given when it was
+    read. `json` is a policy file that says the same. `fingerprint` is twelve hexadecimal digits,
+    the same for all pods that answer alike. Both take long to make for many rules, so they are made
+    once, where no request waits.
     """
 
     source: Policy | RuleSet
-    engine: Decider
+    engine: PodEngine
     warnings: tuple[str, ...]
     json: bytes
     fingerprint: str
 
     @classmethod
     def of(cls, source: Policy | RuleSet, warnings: tuple[str, ...] = ()) -> Configuration:
-        """Return the configuration that serves `source`."""
+        """Return the configuration made from `source`."""
         source = source.without_key_values()
         document = to_document(source)
-        # The pod refuses what no rule covers, whatever is said of that.
+        # The pod always refuses what no rule covers, so that setting makes no difference.
         answered = document | {"uncovered": "refuse"}
         digest = sha256(json.dumps(answered, sort_keys=True).encode()).hexdigest()
         return cls(
@@ -61,7 +61,7 @@ class Configuration:
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """The rules in order; a lone policy is one that covers everything."""
+        """The rules in order; a single policy is one rule that covers everything."""
         return _rules(self.source)
 
     @property
@@ -70,9 +70,9 @@ class Configuration:
         return frozenset(rule.policy.key.name for rule in self.rules if rule.policy.key)
 
     def introduction(self, address: str) -> Iterator[str]:
-        """Yield what a pod says on start: what it allows, and a line to try it at `address`.
+        """Yield what a pod logs on start: what it allows, and a curl line to try.
 
-        `address` is what stands between ``curl -i -X OPTIONS `` and the path.
+        `address` goes between ``curl -i -X OPTIONS `` and the path.
         """
         for rule in self.rules:
             yield f"allows {describe(rule)}"
@@ -97,17 +97,17 @@ def read(flags: Mapping[str, object], config: str | Path | None) -> Configuratio
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", PolicyWarning)
         given = load(flags, os.environ, config=config)
-    said = [str(each.message) for each in caught]
+    noted = [str(each.message) for each in caught]
     if any(rule.policy.key and rule.policy.key.values for rule in _rules(given)):
-        said.append(
+        noted.append(
             f"{_key_values_label(config)}: not used here: the pod checks that a key is there, not"
-            " which; leave it out unless services read it too"
+            " its value; leave it out unless services read it too"
         )
-    return Configuration.of(given, tuple(dict.fromkeys(said)))
+    return Configuration.of(given, tuple(dict.fromkeys(noted)))
 
 
 def _key_values_label(config: str | Path | None) -> str:
-    """Return what gave the key's values: a variable, else the file that is read."""
+    """Return the source of the key's values: a variable, else the configuration file."""
     for option in OPTIONS:
         if option.name == "key.values" and os.environ.get(option.variable, "").strip():
             return option.variable
@@ -115,7 +115,7 @@ def _key_values_label(config: str | Path | None) -> str:
 
 
 def describe(rule: Rule) -> str:
-    """Return what a rule allows, in a line for people."""
+    """Return what a rule allows, as one line for people."""
     policy = rule.policy
     parts = [f"origins {', '.join(map(str, policy.allow_origins))}"]
     methods = dict.fromkeys(["GET", "HEAD", "POST", *policy.allow_methods])
@@ -131,7 +131,7 @@ def describe(rule: Rule) -> str:
 
 
 def _allowed_origin(policy: Policy) -> str | None:
-    """Return an origin that is allowed; None where only regexes say which are."""
+    """Return an origin that is allowed, or None where all patterns are regular expressions."""
     patterns = [origin for origin in policy.allow_origins if isinstance(origin, str)]
     exact_first = sorted(patterns, key=lambda pattern: "*" in pattern)
     if not exact_first:

@@ -1,6 +1,6 @@
-"""What a pod counts: integers in memory that its worker processes share, one row for each.
+"""What a pod counts: integers in memory that its processes share, one row for each process.
 
-Counting is an increment of one integer; sums are made when somebody asks.
+To count is to increment one integer; sums are made when somebody asks.
 """
 
 from __future__ import annotations
@@ -21,23 +21,25 @@ RELOAD_RESULTS: Final = ("ok", "failed")
 # A preflight is in bucket n if the number of nanoseconds it took has n bits.
 BUCKETS: Final = 64
 
-# Where in a row each number is.
+# The place of each number in a row.
 PREFLIGHTS: Final = {reason: slot for slot, reason in enumerate(PREFLIGHT_REASONS)}
 REQUESTS: Final = {reason: len(PREFLIGHTS) + n for n, reason in enumerate(REQUEST_REASONS)}
 _AFTER_REASONS: Final = len(PREFLIGHTS) + len(REQUESTS)
 RELOADS: Final = {result: _AFTER_REASONS + n for n, result in enumerate(RELOAD_RESULTS)}
 NANOSECONDS: Final = _AFTER_REASONS + len(RELOADS)
+# Refusals that were not logged.
 LEFT_OUT: Final = NANOSECONDS + 1
+# 1 while a process accepts connections.
 SERVING: Final = LEFT_OUT + 1
 HISTOGRAM: Final = SERVING + 1
 _WIDTH: Final = HISTOGRAM + BUCKETS
 
 
-class Board:
-    """The numbers of a pod: a row for each of its processes, seen by all that fork after this."""
+class Counters:
+    """The numbers of a pod: a row for each process, seen by all that are forked after this."""
 
     def __init__(self, rows: int) -> None:
-        # Anonymous and shared: it is gone when the last process is.
+        # Anonymous and shared: it is freed when the last process ends.
         self._memory = memoryview(mmap.mmap(-1, rows * _WIDTH * 8)).cast("Q")
 
     def row(self, number: int) -> memoryview:

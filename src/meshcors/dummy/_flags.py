@@ -1,4 +1,4 @@
-"""The pod's command line: the policy's flags, off the table of spellings, and the pod's own."""
+"""The pod's command line: the policy's flags, from the table of options, and the pod's own."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ import click
 from meshcors._policy.rules import host_name
 from meshcors._policy.wording import did_you_mean
 from meshcors.config._spelling import CONFIG_VARIABLE, FLAG, NAMES, OPTIONS, ORIGINS, Option
-from meshcors.dummy._descriptors import DEFAULT_MOST
+from meshcors.dummy._connections import DEFAULT_MAX_CONNECTIONS
 
 Command: TypeAlias = Callable[..., Any]
 
 _HELP: Final = {
-    "allow_origins": "An origin whose pages may call, as https://ui.example,"
-    " https://*.example.com, http://localhost:* or regex:EXPRESSION. Repeat it for more.",
-    "allow_methods": "A method beside GET, HEAD and POST. Repeat it for more.",
-    "allow_headers": "A request header beside the safelisted ones and the key. Repeat it for more.",
-    "expose_headers": "A response header that scripts may read. Repeat it for more.",
-    "allow_credentials": "Whether cookies and HTTP authentication are used.",
-    "max_age": "For how long browsers keep an answer: seconds, or as 10m or 24h.",
-    "allow_private_network": "Whether public pages may reach this private service.",
-    "key.name": "The request header by which a service is picked, as model-api-key.",
+    "allow_origins": "An origin whose pages may call the services, such as https://ui.example,"
+    " https://*.example.com, http://localhost:* or regex:EXPRESSION. May be repeated.",
+    "allow_methods": "A method to allow besides GET, HEAD and POST. May be repeated.",
+    "allow_headers": "A request header to allow besides the safelisted ones and the key. May be"
+    " repeated.",
+    "expose_headers": "A response header that scripts may read. May be repeated.",
+    "allow_credentials": "Whether pages may send cookies and HTTP authentication.",
+    "max_age": "How long browsers may cache an answer: seconds, or a duration such as 10m or 24h.",
+    "allow_private_network": "Whether public pages may reach these services on a private network.",
+    "key.name": "The request header that picks a service, such as model-api-key.",
 }
 _METAVARS: Final = {ORIGINS: "ORIGIN", NAMES: "NAME"}
 
 
 class _Seconds(click.FloatRange):
-    """Seconds of a day; longer drains and pauses are mistakes."""
+    """A number of seconds, at most a day; more would be a mistake."""
 
     def __init__(self) -> None:
         super().__init__(0, 86400)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number; nan is in no range, but below and above none either."""
+        """Return the number; click's range check lets nan pass."""
         number = super().convert(value, param, ctx)
         if isnan(number):
             self.fail("not a number", param, ctx)
@@ -52,23 +53,25 @@ _POD_FLAGS: Final = (
     click.option(
         "--config",
         metavar="FILE",
-        help="A file with the policy or rules: YAML, JSON or TOML; an Istio VirtualService too."
-        f" It is watched, and reloaded when it changes. [{CONFIG_VARIABLE}]",
+        help="A file with the policy or rules: YAML, JSON or TOML, or an Istio VirtualService. It"
+        f" is watched, and reloaded when it changes. [{CONFIG_VARIABLE}]",
     ),
-    click.option("--check", is_flag=True, help="Read the policy, print it as JSON, and end."),
-    click.option("--host", metavar="HOST", help="Where to listen; without it, on every interface."),
+    click.option(
+        "--check", is_flag=True, help="Check the configuration, print it as JSON, and exit."
+    ),
+    click.option("--host", metavar="HOST", help="The host to listen on. Default: every interface."),
     click.option(
         "--port",
         type=_PORT,
         default=8080,
         show_default=True,
-        help="The port to listen on; 0 is any free one, which is printed.",
+        help="The port to listen on; 0 picks a free one and prints it.",
     ),
     click.option(
         "--uds", metavar="PATH", help="A Unix socket to listen on, instead of host and port."
     ),
     click.option(
-        "--admin-host", metavar="HOST", help="Where the admin port listens; without it, as --host."
+        "--admin-host", metavar="HOST", help="The host of the admin port. Default: that of --host."
     ),
     click.option(
         "--admin-host-name",
@@ -76,14 +79,14 @@ _POD_FLAGS: Final = (
         multiple=True,
         metavar="NAME",
         callback=lambda context, parameter, names: tuple(map(_host_name, names)),
-        help="A host name under which the page for people and /policy are shown, beside addresses"
-        " and localhost. Repeat it for more.",
+        help="A host name under which the admin page and /policy are shown, besides IP addresses"
+        " and localhost. May be repeated.",
     ),
     click.option(
         "--admin-port",
         type=_PORT,
-        help="The port for probes, metrics and the page for people; 0 is any free one, which is"
-        f" printed. Without it {DEFAULT_ADMIN_PORT}, or none where that is taken.",
+        help="The port for probes, metrics and the admin page; 0 picks a free one and prints it."
+        f" Default: {DEFAULT_ADMIN_PORT}, or no admin port if that is taken.",
     ),
     click.option(
         "--workers",
@@ -91,7 +94,7 @@ _POD_FLAGS: Final = (
         default=1,
         show_default=True,
         metavar="N",
-        help="Processes that answer; with more than one, another oversees them.",
+        help="How many processes answer; if more than one, another serves the admin port.",
     ),
     click.option(
         "--drain",
@@ -99,7 +102,7 @@ _POD_FLAGS: Final = (
         default=5.0,
         show_default=True,
         metavar="SECONDS",
-        help="How long to go on answering after SIGTERM.",
+        help="How long the pod goes on answering after SIGTERM.",
     ),
     click.option(
         "--keep-alive",
@@ -113,30 +116,30 @@ _POD_FLAGS: Final = (
         "--max-connections",
         type=click.IntRange(1),
         metavar="N",
-        help="How many connections each process keeps open; for one more, the one that was idle"
-        f" longest is closed. Without it {DEFAULT_MOST}, or as many as the limit on open files"
-        " leaves room for.",
+        help="How many connections each process keeps open. When one more arrives, the one that"
+        f" has been idle longest is closed. Default: {DEFAULT_MAX_CONNECTIONS}, or fewer if the"
+        " limit on open files is low.",
     ),
-    click.option("--access-log", is_flag=True, help="Log every answer, not only refusals."),
+    click.option("--access-log", is_flag=True, help="Log every answer, not only refused requests."),
     click.option(
         "--log-format",
         type=click.Choice(["auto", "json", "text"]),
         default="auto",
         show_default=True,
-        help="auto is text on a terminal and JSON elsewhere.",
+        help="auto means text on a terminal, and JSON elsewhere.",
     ),
     click.option(
         "--log-level",
         type=click.Choice(["debug", "info", "warning", "error"]),
         default="info",
         show_default=True,
-        help="The least severe lines to log.",
+        help="The least severe log lines to write.",
     ),
 )
 
 
 class PodCommand(click.Command):
-    """A command that says in the pod's words what is wrong with a flag, and never what was given.
+    """A command whose errors name the flag and what to write, and never repeat what was given.
 
     Raises `click.UsageError`.
     """
@@ -150,7 +153,7 @@ class PodCommand(click.Command):
             known = [flag for each in self.params for flag in (*each.opts, *each.secondary_opts)]
             hint = did_you_mean(name, known)
             if name.startswith("--key-value"):
-                hint = "the pod holds no values, only the name of their header: --key-header"
+                hint = "the pod needs no values, only the name of their header: --key-header"
             raise click.UsageError(f"{name}: {hint}") from None
         except click.BadParameter as error:
             if error.param is None:
@@ -160,7 +163,7 @@ class PodCommand(click.Command):
 
 
 def _what_to_write(kind: object) -> str | None:
-    """Return what a flag of this kind takes; None where its own message says so."""
+    """Return what a flag of this type takes; None where click's own message says so."""
     if isinstance(kind, click.Choice):
         return f"write {', '.join(kind.choices[:-1])} or {kind.choices[-1]}"
     if not isinstance(kind, click.IntRange | click.FloatRange):
@@ -172,7 +175,7 @@ def _what_to_write(kind: object) -> str | None:
 
 
 def add_flags(command: Command) -> Command:
-    """Add all flags to a command's function; the policy's come first."""
+    """Add all flags to a command's function, the policy's first."""
     for flag in reversed(_POD_FLAGS):
         command = flag(command)
     for option in reversed(OPTIONS):
@@ -182,14 +185,14 @@ def add_flags(command: Command) -> Command:
 
 
 def policy_values(parameters: dict[str, Any]) -> dict[str, object]:
-    """Take the policy's flags out of a command's `parameters`: those given, by option name."""
+    """Remove the policy's flags from `parameters`; return those that were given, by option."""
     values = {option.name: parameters.pop(_parameter(option)) for option in OPTIONS if option.flag}
     return {name: value for name, value in values.items() if value not in (None, ())}
 
 
 def _host_name(text: str) -> str:
     name = host_name(text.encode("utf-8", "surrogateescape"))
-    # Of a name and a port the name would be taken; what is printed says that there is no port.
+    # `host_name` would drop a port; a name given with one is refused.
     if name is None or name != text.lower().rstrip("."):
         raise click.BadParameter("write the host name alone, such as admin.example")
     return name

@@ -1,4 +1,4 @@
-"""Sockets to listen on: all interfaces in both families, one host, or a port the system chooses."""
+"""Sockets to listen on: every interface or one host, a port, or a Unix socket."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _BACKLOG: Final = 2048
 
 
 class ListenError(Exception):
-    """An address that cannot be listened on; its text is one line for people."""
+    """The pod cannot listen as it was told; the text is one line for people."""
 
 
 def listen(host: str | None, port: int, host_flag: str, port_flag: str) -> list[socket.socket]:
     """Return sockets bound to `port` of `host`, or of every interface where `host` is None.
 
-    Port 0 is one that the system chooses, the same for all sockets. The flags are the options that
-    chose them, named in the `ListenError` that is raised when an address cannot be had.
+    With port 0 the system chooses one, the same for all sockets. Raises `ListenError`, which names
+    the flag at fault: `host_flag` or `port_flag`.
     """
     try:
         if host is None:
@@ -45,7 +45,7 @@ def listen(host: str | None, port: int, host_flag: str, port_flag: str) -> list[
     except socket.gaierror as error:
         raise ListenError(f"{host_flag}: {host}: {error.strerror}") from None
     except UnicodeError:
-        raise ListenError(f"{host_flag}: {host}: no host name") from None
+        raise ListenError(f"{host_flag}: {host}: not a host name") from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             hint = f"port {port} is taken: free it, or choose another"
@@ -55,19 +55,19 @@ def listen(host: str | None, port: int, host_flag: str, port_flag: str) -> list[
 
 
 def listen_unix(path: str) -> socket.socket:
-    """Return a Unix socket bound to `path`; one that nobody listens on any more is replaced.
+    """Return a Unix socket bound to `path`; a stale one, that nobody listens on, is replaced.
 
     Raises `ListenError`.
     """
     try:
-        if stat.S_ISSOCK(Path(path).stat().st_mode) and not _is_answered(path):
+        if stat.S_ISSOCK(Path(path).stat().st_mode) and not _is_listened_on(path):
             Path(path).unlink()
     except (OSError, ValueError):
-        pass  # binding says what is wrong
+        pass  # bind() reports what is wrong
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(path)
-        # For a gateway that runs as another user; the directory says who may come.
+        # For a gateway that runs as another user; the directory decides who has access.
         Path(path).chmod(0o666)
         listener.listen(_BACKLOG)
     except (OSError, ValueError) as error:
@@ -78,16 +78,16 @@ def listen_unix(path: str) -> socket.socket:
     return listener
 
 
-def _is_answered(path: str) -> bool:
+def _is_listened_on(path: str) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         return client.connect_ex(path) == 0
 
 
 def _bind_all(port: int) -> socket.socket:
-    """Bind every interface: one socket for both families where the machine has IPv6."""
+    """Bind every interface, with one socket for IPv4 and IPv6 where the machine has both."""
     if socket.has_dualstack_ipv6():
         return _bind(_dual_stack(), ("::", port))
-    return _bind(socket.socket(socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", port))  # noqa: S104 - asked for
+    return _bind(socket.socket(socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", port))  # noqa: S104 - no --host was given
 
 
 def _dual_stack() -> socket.socket:
@@ -99,12 +99,12 @@ def _dual_stack() -> socket.socket:
 def _bind(listener: socket.socket, address: tuple[object, ...]) -> socket.socket:
     try:
         if os.name != "nt":
-            # A port whose last connections are still winding down is free; on Windows the option
-            # means sharing a port that is in use.
+            # Take a port whose last connections are still closing. On Windows the option would
+            # share a port that is in use.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        # At once: until then another process could bind the same port, and one of both would fail
-        # too late to say so in a line.
+        # At once: until then another process could bind the same port, and one of the two would
+        # fail too late to report it in a line.
         listener.listen(_BACKLOG)
     except BaseException:
         listener.close()

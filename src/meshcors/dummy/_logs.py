@@ -1,4 +1,4 @@
-"""Log lines: JSON for machines, text for people, on stderr; no line ever has a control character.
+"""Log lines on stderr: JSON for machines, text for people; none has a control character.
 
 A record's own fields are in its attribute ``fields``, a mapping of names to plain values.
 """
@@ -11,6 +11,8 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal
+
+from meshcors._policy.wording import printable
 
 LOGGER: Final = logging.getLogger("meshcors.dummy")
 
@@ -31,13 +33,13 @@ def set_up(form: Format, level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler])
-    # Its lines on malformed requests and on its own start say nothing that ours do not.
+    # uvicorn's and asyncio's lines about malformed requests and about starting add nothing to ours.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, ASCII only."""
+    """One JSON object a line; JSON itself escapes all that is not ASCII."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as a line."""
@@ -63,16 +65,11 @@ class TextFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def printable(text: str) -> str:
-    """Return `text` with everything that is not printable ASCII escaped."""
-    if text.isascii() and text.isprintable():
-        return text
-    return text.encode("unicode_escape").decode()
-
-
 def _quoted(text: str) -> str:
     text = printable(text)
-    return json.dumps(text) if not text or any(mark in text for mark in ' "=') else text
+    if text and not any(mark in text for mark in ' "='):
+        return text
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _fields(record: logging.LogRecord) -> Mapping[str, object]:

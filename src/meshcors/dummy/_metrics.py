@@ -1,4 +1,4 @@
-"""The pod's numbers as Prometheus reads them; the exposition needs the extra ``dummy``.
+"""The pod's numbers as Prometheus metrics; they need prometheus-client (extra ``dummy``).
 
 Labels are bounded: reasons and results, never an origin, a path or a header of a request.
 """
@@ -21,28 +21,34 @@ from meshcors.dummy._counters import (
     RELOADS,
     REQUESTS,
 )
-from meshcors.dummy._live import Live
+from meshcors.dummy._state import PodState
 
-# The smallest bucket that is shown: 2**12 ns, some 4 microseconds; the largest, some 0.5 s.
-_SHOWN: Final = range(12, 30)
+# Counters: name, help, the label and the slot of each of its values.
+_COUNTERS: Final = (
+    ("meshcors_preflights", "Preflights by what a browser makes of them.", "reason", PREFLIGHTS),
+    ("meshcors_requests", "Real requests that found no service.", "reason", REQUESTS),
+    ("meshcors_config_reloads", "Reloads of the configuration.", "result", RELOADS),
+)
+# The buckets that are shown, in bits: from 2**12 ns, about 4 microseconds, to about 0.5 s.
+_SHOWN_BUCKETS: Final = range(12, 30)
 
 
 class MetricsMissingError(Exception):
-    """prometheus-client is not there; the text says what to install."""
+    """prometheus-client is not installed; the text says what to install."""
 
 
 class Metrics:
-    """Makes the page of metrics from the numbers of `live`, when it is asked for."""
+    """Makes the page of metrics from a pod's `state`, each time it is asked for."""
 
-    def __init__(self, live: Live) -> None:
-        self._live = live
+    def __init__(self, state: PodState) -> None:
+        self._state = state
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """Return the metrics and their content type, for a request's `accept` field.
 
         Raises `MetricsMissingError`.
         """
-        # Imported late: it takes memory that a pod nobody scrapes can do without.
+        # Imported late: it takes memory, which a pod that nobody scrapes can do without.
         try:
             from prometheus_client.exposition import choose_encoder
         except ModuleNotFoundError:
@@ -62,53 +68,57 @@ class Metrics:
 
     def collect(self) -> Iterator[Any]:
         """Yield the metrics; called by the registry."""
-        from prometheus_client.core import (
-            CounterMetricFamily,
-            GaugeMetricFamily,
-            HistogramMetricFamily,
+        yield from self._counters()
+        yield self._preflight_seconds()
+        yield _gauge(
+            "meshcors_ready", "Whether new connections are accepted.", self._state.is_ready
         )
+        fingerprint = self._state.configuration.fingerprint
+        yield _info("meshcors_policy_info", "The active configuration.", hash=fingerprint)
+        build = {"version": version("meshcors"), "python": platform.python_version()}
+        yield _info("meshcors_build_info", "The version of meshcors and of Python.", **build)
 
-        live, board = self._live, self._live.board
-        for name, what, label, slots in (
-            (
-                "meshcors_preflights",
-                "Preflights by what a browser makes of them.",
-                "reason",
-                PREFLIGHTS,
-            ),
-            ("meshcors_requests", "Real requests that found no service.", "reason", REQUESTS),
-            ("meshcors_config_reloads", "Reloads of the configuration.", "result", RELOADS),
-        ):
+    def _counters(self) -> Iterator[Any]:
+        from prometheus_client.core import CounterMetricFamily
+
+        counters = self._state.counters
+        for name, what, label, slots in _COUNTERS:
             counter = CounterMetricFamily(name, what, labels=[label])
-            for value, total in board.totals(slots).items():
+            for value, total in counters.totals(slots).items():
                 counter.add_metric([value], total)
             yield counter
-
-        counts = list(accumulate(board.total(HISTOGRAM + n) for n in range(BUCKETS)))
-        yield HistogramMetricFamily(
-            "meshcors_preflight_seconds",
-            "Time from a preflight's head to its answer's last byte, in the pod.",
-            buckets=[
-                *((repr(2**n / 1e9), counts[n]) for n in _SHOWN),
-                ("+Inf", counts[-1]),
-            ],
-            sum_value=board.total(NANOSECONDS) / 1e9,
-        )
         yield CounterMetricFamily(
             "meshcors_refusals_left_out_of_log",
             "Refusals without a log line of their own.",
-            value=board.total(LEFT_OUT),
+            value=counters.total(LEFT_OUT),
         )
-        ready = GaugeMetricFamily("meshcors_ready", "Whether new connections are welcome.")
-        ready.add_metric([], live.is_ready)
-        yield ready
-        policy = GaugeMetricFamily(
-            "meshcors_policy_info", "The configuration that serves.", labels=["hash"]
+
+    def _preflight_seconds(self) -> Any:
+        from prometheus_client.core import HistogramMetricFamily
+
+        counters = self._state.counters
+        counts = list(accumulate(counters.total(HISTOGRAM + n) for n in range(BUCKETS)))
+        return HistogramMetricFamily(
+            "meshcors_preflight_seconds",
+            "Time from a preflight's head to its answer's last byte, in the pod.",
+            buckets=[
+                *((repr(2**n / 1e9), counts[n]) for n in _SHOWN_BUCKETS),
+                ("+Inf", counts[-1]),
+            ],
+            sum_value=counters.total(NANOSECONDS) / 1e9,
         )
-        policy.add_metric([live.configuration.fingerprint], 1)
-        yield policy
-        build = GaugeMetricFamily(
-            "meshcors_build_info", "The software that serves.", labels=["version", "python"]
-        )
-        build.add_metric([version("meshcors"), platform.python_version()], 1)
-        yield build
+
+
+def _gauge(name: str, what: str, value: float) -> Any:
+    from prometheus_client.core import GaugeMetricFamily
+
+    return GaugeMetricFamily(name, what, value=value)
+
+
+def _info(name: str, what: str, **labels: str) -> Any:
+    """Return a gauge that is always 1; its labels carry the information."""
+    from prometheus_client.core import GaugeMetricFamily
+
+    gauge = GaugeMetricFamily(name, what, labels=list(labels))
+    gauge.add_metric(list(labels.values()), 1)
+    return gauge

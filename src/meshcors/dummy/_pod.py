@@ -1,96 +1,112 @@
-"""The pod's ASGI app: from the server straight to the engine, with a count on the way.
-
-No router, no middleware. It decides nothing: what the engine answers is sent as it is, and what the
-engine would let an app answer finds no service here.
-"""
+"""A whole pod: one process, or several workers and one with the admin port."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from time import perf_counter_ns
-from typing import Final, Protocol, TypeAlias
+import gc
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
-from meshcors._decision.answers import NO_ROUTE, Answer, Proceed
-from meshcors._decision.fields import collect
-from meshcors._decision.preflight import MAX_LIST_BYTES
-from meshcors.asgi import Receive, Scope, Send
-from meshcors.dummy._counters import HISTOGRAM, NANOSECONDS, PREFLIGHTS, REQUESTS
-
-# Told of an answer: the request's scope, the answer's status and reason.
-Witness: TypeAlias = Callable[[Scope, int, str], None]
-
-_CLOSE: Final = (b"connection", b"close")
-
-
-class Decider(Protocol):
-    """What the pod needs of an engine, be it of one policy or of several rules."""
-
-    @property
-    def reads(self) -> frozenset[bytes]:
-        """The request fields, in lower case, that `decide` looks at."""
-        ...
-
-    def decide(self, method: str, path: str, fields: Mapping[bytes, bytes]) -> Answer | Proceed:
-        """Decide a request; see `meshcors._decision.engine.Engine.decide`."""
-        ...
+from meshcors.dummy._admin import AdminApp
+from meshcors.dummy._app import PodApp
+from meshcors.dummy._configuration import Configuration
+from meshcors.dummy._connections import ConnectionLimits
+from meshcors.dummy._counters import SERVING, Counters
+from meshcors.dummy._logs import log
+from meshcors.dummy._process import Process
+from meshcors.dummy._refusals import RefusalRelay, Refusals
+from meshcors.dummy._reload import ConfigurationFile, Reloader
+from meshcors.dummy._state import PodState
 
 
+@dataclass(frozen=True, slots=True)
 class Pod:
-    """The ASGI app of the pod.
+    """A pod that is ready to start: its configuration is checked, its sockets are bound.
 
-    `engine` may be replaced at any time: a request is decided by one engine as a whole. `numbers`
-    is a row of a `meshcors.dummy._counters.Board`. `refused` is told of every answer that is no
-    good news, `answered` of all of them, where it is not None. While `draining`, every answer
-    closes its connection.
+    `file` is what `configuration` was read from, and is watched; None where there is no file.
+    `drain` and `keep_alive` are in seconds.
     """
 
-    __slots__ = ("answered", "draining", "engine", "numbers", "refused")
+    configuration: Configuration
+    file: ConfigurationFile | None
+    sockets: list[socket.socket]
+    admin_sockets: list[socket.socket]
+    limits: ConnectionLimits
+    drain: float
+    keep_alive: float
+    admin_host_names: tuple[str, ...]
+    access_log: bool
 
-    def __init__(
-        self,
-        engine: Decider,
-        numbers: memoryview,
-        refused: Witness,
-        answered: Witness | None = None,
-    ) -> None:
-        self.engine = engine
-        self.numbers = numbers
-        self.refused = refused
-        self.answered = answered
-        self.draining = False
+    def run(self, when_serving: Callable[[], None]) -> None:
+        """Run everything in this process."""
+        state = self._state(Counters(1), 0)
+        # What exists now stays: the garbage collector need not look at it again.
+        gc.freeze()
+        self._process(
+            state,
+            when_serving,
+            app=self._app(state),
+            sockets=self.sockets,
+            admin=AdminApp(state, self.admin_host_names) if self.admin_sockets else None,
+            admin_sockets=self.admin_sockets,
+            reloader=self._reloader(state, logs=True),
+        ).run()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request (ASGI 3.0); its body is not read."""
-        began = perf_counter_ns()
-        engine = self.engine
-        fields = collect(scope["headers"], engine.reads, MAX_LIST_BYTES)
-        decision = engine.decide(scope["method"], scope["path"], fields)
-        if isinstance(decision, Answer):
-            status, reason = decision.status, decision.reason
-            headers, body = decision.raw_headers, decision.body
-        else:
-            status, reason = NO_ROUTE.status, NO_ROUTE.reason
-            headers, body = tuple(decision.merge_raw(NO_ROUTE.raw_headers)), NO_ROUTE.body
-        if self.draining:
-            headers = (*headers, _CLOSE)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+    def run_workers(self, count: int, when_serving: Callable[[], None]) -> None:
+        """Run `count` processes that answer, and one with the admin port."""
+        from meshcors.dummy._workers import run_processes
 
-        numbers = self.numbers
-        if reason in REQUESTS and not (reason in PREFLIGHTS and _is_preflight(scope)):
-            numbers[REQUESTS[reason]] += 1
-        else:
-            numbers[PREFLIGHTS[reason]] += 1
-            took = perf_counter_ns() - began
-            numbers[NANOSECONDS] += took
-            numbers[HISTOGRAM + took.bit_length()] += 1
-        if reason != "allowed":
-            self.refused(scope, status, reason)
-        if self.answered is not None:
-            self.answered(scope, status, reason)
+        counters = Counters(count + 1)
+        relay = RefusalRelay()
+        gc.freeze()
 
+        def worker(number: int) -> Callable[[int], None]:
+            def main(parent: int) -> None:
+                state = self._state(counters, number, relay)
+                self._process(
+                    state,
+                    lambda: log(logging.INFO, "a worker is serving", number=number),
+                    app=self._app(state),
+                    sockets=self.sockets,
+                    reloader=self._reloader(state, logs=False),
+                    parent=parent,
+                ).run()
 
-def _is_preflight(scope: Scope) -> bool:
-    """Tell how a request is counted that no rule covers: nobody has decided what it is."""
-    names = {name for name, value in scope["headers"] if value.strip()}
-    return scope["method"] == "OPTIONS" and {b"origin", b"access-control-request-method"} <= names
+            return main
+
+        def admin(parent: int) -> None:
+            state = self._state(counters, count)
+            self._process(
+                state,
+                when_serving,
+                admin=AdminApp(state, self.admin_host_names),
+                admin_sockets=self.admin_sockets,
+                reloader=self._reloader(state, logs=True),
+                relay=relay,
+                parent=parent,
+            ).run()
+
+        def when_ended(number: int) -> None:
+            counters.row(number)[SERVING] = 0
+
+        run_processes([*map(worker, range(count)), admin], when_ended)
+        relay.close()
+
+    def _process(self, state: PodState, when_serving: Callable[[], None], **parts: Any) -> Process:
+        return Process(state, self.drain, self.keep_alive, self.limits, when_serving, **parts)
+
+    def _state(
+        self, counters: Counters, number: int, relay: RefusalRelay | None = None
+    ) -> PodState:
+        row = counters.row(number)
+        refusals = Refusals(row, relay.send if relay else None)
+        return PodState(self.configuration, counters, row, refusals)
+
+    def _app(self, state: PodState) -> PodApp:
+        on_answer = state.refusals.log_access if self.access_log else None
+        return PodApp(self.configuration.engine, state.row, state.refusals, on_answer)
+
+    def _reloader(self, state: PodState, *, logs: bool) -> Reloader | None:
+        return None if self.file is None else Reloader(state, self.file, logs=logs)

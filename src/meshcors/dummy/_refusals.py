@@ -1,14 +1,17 @@
-"""Answers that were no good news: a log line for each, as far as it goes, and the last few kept.
+"""Refused requests: a log line for each, up to a rate, and the last ones kept for the admin page.
 
-Whatever is remembered of a request is cut to a length; of its header values only those are read
-that say what was asked for, never the key's, whatever header the key is in.
+What is kept of a request is cut to a length. Of its header values only those are read that say what
+was asked for; the key's value is never read, whatever header carries it.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import socket
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from time import monotonic
 from typing import Final
@@ -17,13 +20,15 @@ from meshcors.asgi import Scope
 from meshcors.dummy._counters import LEFT_OUT
 from meshcors.dummy._logs import log
 
-# Of one value of a request.
+# Characters of one value of a request.
 MAX_TEXT: Final = 256
-# How many are kept for people to look at.
+# How many refusals are kept for the admin page.
 KEPT: Final = 50
-# Lines a second in the long run, and at once.
+# Log lines a second in the long run, and at once.
 RATE: Final = 10.0
 BURST: Final = 50.0
+# Of a refusal that is passed on; its texts are bounded, and each character is at most six in JSON.
+_MAX_DATAGRAM: Final = 64 * 1024
 
 _FIELDS: Final = {
     b"origin": "origin",
@@ -37,7 +42,7 @@ _FIELDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What is remembered of a request and its answer; a field that was not sent is empty."""
+    """What is kept of a request and its answer; a field that was not sent is empty."""
 
     status: int
     reason: str
@@ -52,7 +57,7 @@ class Refusal:
 
     @classmethod
     def of(cls, scope: Scope, status: int, reason: str, hidden: frozenset[bytes]) -> Refusal:
-        """Read what is remembered of a request from its ASGI scope, save for `hidden` headers."""
+        """Read a request from its ASGI scope, without the headers that are `hidden`."""
         texts: dict[str, str] = {}
         for name, value in scope["headers"]:
             field = None if name in hidden else _FIELDS.get(name)
@@ -63,27 +68,26 @@ class Refusal:
         return cls(status, reason, method, path, **texts)
 
     def fields(self) -> dict[str, object]:
-        """Return what there is of it, by name."""
+        """Return the fields that are not empty, by name."""
         return {name: value for name, value in asdict(self).items() if value != ""}
 
 
 class Refusals:
     """Keeps and logs refusals, at most `RATE` a second; those left out are counted.
 
-    The values of headers that `hide` was told of are neither kept nor logged.
-
-    `last` are the kept ones, the newest last. `pass_on` is told of each that is kept: a worker
-    process has nobody to show them to.
+    `last` are the kept ones, the newest last. `pass_on` is called with each of them: a worker
+    process has no page to show them on. Values of the headers given to `hide` are neither kept nor
+    logged.
     """
 
     def __init__(
         self,
-        numbers: memoryview,
+        row: memoryview,
         pass_on: Callable[[Refusal], None] | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.last: deque[Refusal] = deque(maxlen=KEPT)
-        self._numbers = numbers
+        self._row = row
         self._pass_on = pass_on
         self._clock = clock
         self._allowance = BURST
@@ -92,32 +96,64 @@ class Refusals:
         self._hidden: frozenset[bytes] = frozenset()
 
     def hide(self, names: Iterable[str]) -> None:
-        """Hide the values of these headers, for ever: clients may go on sending an old key's."""
+        """Hide the values of these headers for good: clients may go on sending an old key."""
         self._hidden |= _FIELDS.keys() & {name.encode() for name in names}
 
     def __call__(self, scope: Scope, status: int, reason: str) -> None:
-        """Take note of an answer."""
+        """Keep and log the refusal of a request, if the rate allows it."""
         now = self._clock()
         self._allowance = min(BURST, self._allowance + (now - self._counted_at) * RATE)
         self._counted_at = now
         if self._allowance < 1:
             self._left_out += 1
-            self._numbers[LEFT_OUT] += 1
+            self._row[LEFT_OUT] += 1
             return
         self._allowance -= 1
         refusal = Refusal.of(scope, status, reason, self._hidden)
         self.last.append(refusal)
         if self._pass_on is not None:
             self._pass_on(refusal)
-        self.say_left_out()
+        self.log_left_out()
         log(logging.WARNING, "refused", **refusal.fields())
 
-    def say_left_out(self) -> None:
-        """Log how many refusals have had no line since the last one that had."""
+    def log_left_out(self) -> None:
+        """Log how many refusals have had no line since the last call, if any."""
         if self._left_out:
             log(logging.WARNING, "refusals left out of the log", count=self._left_out)
             self._left_out = 0
 
     def log_access(self, scope: Scope, status: int, reason: str) -> None:
-        """Log an answer of any kind, as ``--access-log`` asks for."""
+        """Log an answer of any kind, for ``--access-log``."""
         log(logging.INFO, "answered", **Refusal.of(scope, status, reason, self._hidden).fields())
+
+
+class RefusalRelay:
+    """Carries refusals from the workers to the process with the admin page; it never blocks.
+
+    A pair of datagram sockets, made before the processes are forked.
+    """
+
+    def __init__(self) -> None:
+        self._receiver, self._sender = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._receiver.setblocking(False)
+        self._sender.setblocking(False)
+
+    def send(self, refusal: Refusal) -> None:
+        """Pass a refusal on, unless too many wait already."""
+        with suppress(OSError):
+            self._sender.send(json.dumps(refusal.fields()).encode())
+
+    def close(self) -> None:
+        """Close both ends."""
+        self._receiver.close()
+        self._sender.close()
+
+    def fileno(self) -> int:
+        """Return the file descriptor that can be read when a refusal has come."""
+        return self._receiver.fileno()
+
+    def receive(self) -> Iterator[Refusal]:
+        """Yield the refusals that have come."""
+        with suppress(BlockingIOError):
+            while True:
+                yield Refusal(**json.loads(self._receiver.recv(_MAX_DATAGRAM)))

@@ -1,10 +1,9 @@
-"""A changed file becomes the pod's configuration, or changes nothing.
+"""The configuration file is watched: a changed file becomes the configuration, or changes nothing.
 
 Files are compared by content, so that a ConfigMap's swapped symlinks, an editor's rename and a
-write in place are one and the same. A file that is being written is left to settle: only content
-that is the same at two looks is taken. All of it, every look at the file too, is done in a thread
-of its own, beside the serving: a file system may keep its reader waiting. The new configuration is
-swapped in whole.
+write in place all count. A file that may still be written is not read: only content that is the
+same at two looks in a row is taken. A file system may keep its reader waiting, so all of this is
+done in a thread of its own, beside the serving. The new configuration is swapped in as a whole.
 """
 
 from __future__ import annotations
@@ -21,52 +20,55 @@ from typing import Any, Final, NamedTuple
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.regular_file import FileError, read_text
 from meshcors.dummy._configuration import Configuration
-from meshcors.dummy._live import Live
 from meshcors.dummy._logs import log
+from meshcors.dummy._state import PodState
 
-# Between two looks, in seconds.
+# Seconds between two looks at the file.
 INTERVAL: Final = 0.5
-# For how long the thread may compute before whoever serves gets a turn, in seconds.
+# Seconds that the thread may compute before the event loop gets a turn.
 _SWITCH_INTERVAL: Final = 0.0005
 
 
-class Look(NamedTuple):
-    """What a look at a file finds: its text, or why it cannot be read."""
+class FileContent(NamedTuple):
+    """What a file holds: its text, or why it cannot be read."""
 
     readable: bool
     text: str
 
 
-def look(path: Path) -> Look:
-    """Look at the file at `path`."""
+def content_of(path: Path) -> FileContent:
+    """Return what the file at `path` holds now."""
     try:
-        return Look(True, read_text(path))
+        return FileContent(True, read_text(path))
     except FileError as error:
-        return Look(False, error.hint)
+        return FileContent(False, error.hint)
+
+
+class ConfigurationFile(NamedTuple):
+    """The file that a configuration was made from, and how to make it again.
+
+    `content` is what the file held then. `read` reads every source anew and raises `PolicyError`.
+    """
+
+    path: Path
+    content: FileContent
+    read: Callable[[], Configuration]
 
 
 class Reloader:
-    """Watches the file at `path` and replaces the configuration of `live`.
+    """Watches `file` and replaces the configuration of `state`.
 
-    `taken` is what the configuration was made of. `read` reads it anew and raises `PolicyError`. Of
-    several processes that watch the same file, one `speaks`: its log tells of reloads.
+    Of several processes that watch the same file, one `logs` its reloads.
     """
 
-    def __init__(
-        self,
-        live: Live,
-        path: Path,
-        taken: Look | None,
-        read: Callable[[], Configuration],
-        *,
-        speaks: bool,
-    ) -> None:
-        self._live = live
-        self._path = path
-        self._read = read
-        self._speaks = speaks
-        self._taken = taken
-        self._asked = threading.Event()
+    def __init__(self, state: PodState, file: ConfigurationFile, *, logs: bool) -> None:
+        self._state = state
+        self._path = file.path
+        self._read = file.read
+        self._logs = logs
+        # What the file held when it was last read.
+        self._taken = file.content
+        self._requested = threading.Event()
 
     def start(self) -> None:
         """Watch from now on, for as long as the process lives; called on its event loop."""
@@ -78,43 +80,43 @@ class Reloader:
                 self.watch(call)
 
         # The interpreter's own interval is ten times as long: while thousands of rules are read,
-        # an answer would wait for it several times.
+        # each answer would wait for it several times.
         sys.setswitchinterval(_SWITCH_INTERVAL)
-        # No reader that waits holds up the end of the process.
+        # A daemon: a reader that hangs does not hold up the end of the process.
         threading.Thread(target=watch, name="reload", daemon=True).start()
 
-    def ask(self) -> None:
-        """Read the configuration now; once more, however often asked while it is being read."""
-        self._asked.set()
+    def request(self) -> None:
+        """Read the configuration now; requests that come while it is read become one more."""
+        self._requested.set()
 
     def watch(self, call: Callable[..., Any]) -> None:
-        """Look at the file now and then; `call` runs a function where the pod serves."""
+        """Look at the file at every interval; `call` runs a function on the event loop."""
         before = self._taken
         while True:
-            asked = self._asked.wait(INTERVAL)
-            self._asked.clear()
-            now = look(self._path)
-            if asked or now == before != self._taken:
+            requested = self._requested.wait(INTERVAL)
+            self._requested.clear()
+            now = content_of(self._path)
+            if requested or now == before != self._taken:
                 self.reload(now, call)
             before = now
 
-    def reload(self, now: Look, call: Callable[..., Any]) -> None:
-        """Read the configuration; one that is no good is logged and not taken.
+    def reload(self, now: FileContent, call: Callable[..., Any]) -> None:
+        """Read the configuration; an invalid one is logged and changes nothing.
 
-        `now` is what the file holds. One that holds something else by the end is left to settle.
+        `now` is what the file holds. If the file has changed again by the end, nothing is done: the
+        next looks will find it.
         """
         try:
             configuration = self._read()
         except PolicyError as error:
             problems = tuple(map(str, error.problems))
         except Exception as error:
-            # Whatever it is, the configuration that serves is not at fault. Its text may hold what
-            # was given for a key.
+            # Whatever it is, the pod goes on. The error's text may hold what was given for a key.
             problems = (f"{self._path}: unexpected {type(error).__name__} while reading it",)
         else:
             if now.readable and not now.text.strip():
                 problems = (f"{self._path}: the file is empty",)
-            elif now == look(self._path):
+            elif now == content_of(self._path):
                 self._taken = now
                 call(self._replace, configuration)
                 return
@@ -124,14 +126,14 @@ class Reloader:
         call(self._keep, problems)
 
     def _replace(self, configuration: Configuration) -> None:
-        self._live.replace(configuration)
-        if self._speaks:
+        self._state.replace(configuration)
+        if self._logs:
             for warning in configuration.warnings:
                 log(logging.WARNING, warning)
             log(logging.INFO, "configuration reloaded", hash=configuration.fingerprint)
 
     def _keep(self, problems: tuple[str, ...]) -> None:
-        self._live.keep(problems)
-        if self._speaks:
+        self._state.keep(problems)
+        if self._logs:
             for problem in problems:
                 log(logging.ERROR, "configuration not reloaded", problem=problem)

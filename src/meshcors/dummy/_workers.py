@@ -1,7 +1,7 @@
-"""Several processes on one machine: workers that answer, one that oversees, a parent that waits.
+"""Several processes on one machine: a parent that forks them and replaces those that die.
 
-The parent forks before there is a loop or a thread. It passes signals on, replaces a worker that
-died, and ends when all have ended. More machines are Kubernetes' job.
+The parent forks before there is a loop or a thread. It passes signals on to its children, and ends
+when all of them have ended.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from typing import Final
 
 from meshcors.dummy._logs import log
 
-# To a process that died at once, before its replacement.
-_RESPITE: Final = 1.0
+# Seconds before a process that died is replaced: its replacement may die at once too.
+_RESTART_AFTER: Final = 1.0
 _PASSED_ON: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 _ENDS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
-def run_processes(mains: list[Callable[[int], None]], when_gone: Callable[[int], None]) -> None:
+def run_processes(mains: list[Callable[[int], None]], when_ended: Callable[[int], None]) -> None:
     """Run each of `mains` in a process of its own until a signal ends them all.
 
-    Each is called with a file descriptor that reads as ended once this process is gone. `when_gone`
-    is told the place in `mains` of a process that has ended. Linux and other POSIX systems.
+    Each is called with a file descriptor that reads as ended once this process is gone.
+    `when_ended` is called with the index in `mains` of a process that has ended. Linux and other
+    POSIX systems.
     """
     signals = _PASSED_ON | {signal.SIGCHLD}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
@@ -33,28 +34,28 @@ def run_processes(mains: list[Callable[[int], None]], when_gone: Callable[[int],
     running: dict[int, int] = {}
     stopping = False
 
-    def start(place: int, respite: float) -> None:
+    def start(index: int, delay: float) -> None:
         pid = os.fork()
         if pid:
-            running[pid] = place
+            running[pid] = index
             return
         # The child never returns from here: whatever happens, it ends.
         status = 1
         try:
             os.close(parent)
-            time.sleep(respite)
-            # Nothing to reload yet; its default would end the process.
+            time.sleep(delay)
+            # Nothing to reload yet, and the default handler would end the process.
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            mains[place](ended)
+            mains[index](ended)
             status = 0
         except Exception:
             logging.getLogger("meshcors.dummy").exception("a process of the pod failed")
         finally:
             os._exit(status)
 
-    for place in range(len(mains)):
-        start(place, 0)
+    for index in range(len(mains)):
+        start(index, 0)
     while running:
         received = signal.sigwait(signals)
         if received in _PASSED_ON:
@@ -62,12 +63,12 @@ def run_processes(mains: list[Callable[[int], None]], when_gone: Callable[[int],
             for pid in running:
                 os.kill(pid, received)
         for pid, status in _ended_children():
-            place = running.pop(pid)
-            when_gone(place)
+            index = running.pop(pid)
+            when_ended(index)
             if not stopping:
                 code = os.waitstatus_to_exitcode(status)
                 log(logging.ERROR, "a process of the pod ended", pid=pid, exit_code=code)
-                start(place, _RESPITE)
+                start(index, _RESTART_AFTER)
 
 
 def _ended_children() -> list[tuple[int, int]]:

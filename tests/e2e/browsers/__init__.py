@@ -6,8 +6,8 @@
         page.console()
 
 Everything is synchronous, one thread drives one browser, and a browser is started once for many
-pages. Each engine is driven in its own tongue (DevTools protocol, WebDriver BiDi, WebDriver), so
-that nothing but a WebSocket client is needed and no second browser is downloaded.
+pages. Each engine is driven by its own protocol (DevTools, WebDriver BiDi, WebDriver), so that only
+a WebSocket client is needed and no second browser is downloaded.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def launch(engine: str) -> Iterator[Browser]:
 
 
 def missing(part: str, install: str) -> NoReturn:
-    """Skip the test for want of ``part``, with the line that installs it; fail it if CI=true."""
+    """Skip the test: ``part`` is missing; say which line installs it. With CI=true, fail it."""
     message = f"{part} missing: {install}"
     if os.environ.get("CI") == "true":
         pytest.fail(message)

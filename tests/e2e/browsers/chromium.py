@@ -63,7 +63,7 @@ class ChromiumPage:
         self._wire.call("Target.closeTarget", targetId=self._target)
 
     def take(self, event: dict[str, Any]) -> None:
-        """Keep what the console shows, and notice that the page is there."""
+        """Keep what the console shows, and notice when the page is loaded."""
         params = event["params"]
         if event["method"] == "Log.entryAdded":
             entry = params["entry"]
@@ -94,7 +94,7 @@ class Chromium:
         for domain in ("Page", "Runtime", "Log"):
             page.command(f"{domain}.enable")
         page.command("Page.navigate", url=url)
-        while not page.loaded:  # each command takes in the events that came before its answer
+        while not page.loaded:  # each command also processes the events that came before its answer
             page.command(
                 "Runtime.evaluate",
                 expression="new Promise(r => setTimeout(r, 20))",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PREFERENCES = {
-    # the console's words are compared: they must be English ones
+    # the console's text is compared, so it must be English
     "intl.accept_languages": "en-US",
     "intl.locale.requested": "en-US",
     # no call leaves the machine
@@ -97,7 +97,7 @@ def start() -> Iterator[Firefox]:
         (profile / "user.js").write_text("\n".join(lines), encoding="utf-8")
         command = ["firefox-esr", "--headless", "--no-remote", "--remote-debugging-port=0"]
         command += ["--profile", str(profile), "about:blank"]
-        # without this a home directory of another user stops it
+        # otherwise it refuses the home directory of another user
         environment = {"HOME": str(directory), "MOZ_CRASHREPORTER_DISABLE": "1"}
         with started(command, log, environment) as process:
             url = await_line(process, log, r"WebDriver BiDi listening on (\S+)")

@@ -1,4 +1,4 @@
-"""A browser's process: started, awaited by the line that says where it listens, ended."""
+"""A browser's process: started, awaited until it prints where it listens, ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def home() -> Iterator[Path]:
-    """An empty directory for a profile; a browser may still write there while it goes away."""
+    """An empty directory for a profile; a browser may still write there while it ends."""
     with tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True) as directory:
         yield Path(directory)
 

@@ -1,4 +1,4 @@
-"""An HTTP server that answers exactly the bytes a test says, and remembers what it was asked."""
+"""An HTTP server that answers with exactly a test's bytes, and records the requests."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def serving(answer: Answering, ports: int = 1) -> Iterator[Server]:
         task = asyncio.current_task()
         tasks[task] = writer
         task.add_done_callback(tasks.pop)
-        # a browser that goes away in the middle is no failure of the test
+        # a browser that leaves in the middle is not a failure of the test
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             request = await _read(reader, writer.get_extra_info("sockname")[1])
             received.append(request)

@@ -33,7 +33,7 @@ class Session:
         self._session = ""
 
     def begin(self, capabilities: dict[str, Any]) -> dict[str, Any]:
-        """Start the browser and return what it says of itself."""
+        """Start the browser and return its capabilities."""
         always = {"capabilities": {"alwaysMatch": capabilities}}
         answer = self.command("POST", "/session", always)
         self._session = f"/session/{answer['sessionId']}"
@@ -124,7 +124,7 @@ def start() -> Iterator[WebKit]:
 
 
 def _mini_browser() -> Path:
-    """MiniBrowser is in no PATH: it lies beside the library, in a folder of the architecture."""
+    """MiniBrowser is not on the PATH: it is beside the library, in a folder of the architecture."""
     found = next(iter(sorted(Path("/usr").glob("lib*/*/webkit2gtk-4.1/MiniBrowser"))), None)
     if found is None:
         missing("webkit2gtk-4.1/MiniBrowser", ENGINES["webkit"][1])
@@ -133,7 +133,7 @@ def _mini_browser() -> Path:
 
 @contextlib.contextmanager
 def _display(directory: Path) -> Iterator[str]:
-    """A display that nobody sees; the server picks a free number and prints it."""
+    """An invisible display; the server picks a free number and prints it."""
     log = directory / "display"
     command = ["Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"]
     with started(command, log) as process:

@@ -44,7 +44,7 @@ class Wire:
                 raise AssertionError(f"{message['method']}: {answer}")
 
     def drain(self) -> None:
-        """Take in the events that have arrived."""
+        """Process the events that have arrived."""
         with contextlib.suppress(TimeoutError):
             while True:
                 self.on_event(json.loads(self._connection.recv(timeout=0)))

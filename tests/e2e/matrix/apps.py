@@ -1,8 +1,8 @@
-"""The apps of the matrix, each below the middleware, and what picks one of them per request.
+"""The apps of the matrix, each below the middleware, and a switch that picks one per request.
 
 Every app has the same endpoints. An endpoint answers with its name, and with the path and the host
-as the app's framework read them: the property is judged by what the app itself routed to.
-Frameworks are imported where they are used: a process serves one interface.
+as the app's framework read them: what the app itself routed to decides whether the property holds.
+Frameworks are imported where they are used, because a process serves one interface.
 """
 
 import json
@@ -20,8 +20,8 @@ from meshcors import HeaderKey, Policy, Rule, RuleSet
 
 UI = "https://ui.example"
 KEY = "x-key"
-# Where apps are mounted, and what a server's flag for the root path says. It is an exempt prefix
-# too: who reads the whole path takes /public/admin for exempt.
+# Where apps are mounted, and the root path of a server's flag. It is an exempt prefix too: whoever
+# reads the whole path takes /public/admin for exempt.
 BASE = "/public"
 
 # The endpoints and their paths; a * stands for one segment or more.
@@ -37,7 +37,7 @@ ENDPOINTS = {
 
 _keyed = Policy(allow_origins=[UI], key=HeaderKey(KEY, ["right"]))
 _open = Policy(allow_origins=[UI])
-# What each kind of policy is given to the middleware as.
+# The middleware's arguments for each kind of policy.
 POLICIES: dict[str, dict[str, Any]] = {
     "exempt": {
         "policy": Policy(
@@ -58,7 +58,7 @@ POLICIES: dict[str, dict[str, Any]] = {
 
 
 def told(endpoint: str, path: str, host: str) -> dict[str, str]:
-    """Return the field by which an endpoint tells what was routed to it; HEAD has no body."""
+    """Return the header in which an endpoint says what was routed to it; HEAD has no body."""
     return {"x-told": json.dumps({"endpoint": endpoint, "path": path, "host": host})}
 
 
@@ -104,7 +104,7 @@ def fastapi_app(**options: Any) -> Any:
     import fastapi
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it would rather have the server say its root path
+        warnings.simplefilter("ignore")  # FastAPI recommends the server's flag instead
         app = fastapi.FastAPI(openapi_url=None, **options)
 
     def add(name: str, path: str) -> None:
@@ -148,7 +148,7 @@ def starlette_app() -> Any:
 
 
 def mounted(*layers: Any) -> Any:
-    """An app below mounts of Starlette's: paths, outermost first, then the app."""
+    """An app below Starlette mounts at `paths`, outermost first."""
     from starlette.applications import Starlette
     from starlette.routing import Mount
 
@@ -276,10 +276,10 @@ async def echo_asgi(scope: Any, receive: Any, send: Any) -> None:
 
 @dataclass(frozen=True)
 class App:
-    """How an app is made for a kind of policy, and the path that it stands below, if any.
+    """How an app is made for a kind of policy, and the path below which it is mounted, if any.
 
-    `takes_root` tells whether it leaves out the root path that the server is told. Not every one
-    is asked `over_http2`: another server is, and the same app.
+    `takes_root` tells whether it leaves out the server's root path. Not every app is called
+    `over_http2`: there only the server differs.
     """
 
     make: Callable[[str], Any]

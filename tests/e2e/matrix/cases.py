@@ -1,6 +1,6 @@
-"""The requests of the matrix, and what a policy exempts: written a second time, for the tests.
+"""The requests of the matrix, and what a policy exempts, written a second time for the tests.
 
-Nothing here is the library's: who judges must not share its mistakes.
+Nothing here uses the library: a judge must not share its mistakes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tests.e2e.matrix.wire import HANDSHAKE, Request
 
-# What everybody reads alike, and what needs a key there.
+# Paths that everybody reads alike, and that need a key.
 PLAIN = ("/public/x", "/healthz", "/admin", "/admin/x", "/v1/predict", "/public", "/")
 CLOSED = ("/admin", "/admin/x", "/v1/predict", "/public")
 
@@ -148,16 +148,16 @@ TARGETS = (
     "{b}/public/" + "../" * 500 + "admin/x",
 )
 
-# Lines that some server or framework takes a root path from.
+# Headers from which some server or framework takes a root path.
 ROOT_FIELDS = (
     *(b"SCRIPT_NAME: " + value for value in (b"/public", b"/pub", b"/admin", b"/", b"public")),
     *(b"Daphne-Root-Path: " + value for value in (b"/public", b"/admin", b"/", b"%2fadmin", b"a")),
     b"X-Forwarded-Prefix: /public",
     b"X-Forwarded-Prefix: /admin",
 )
-# Where a root path stands in the path: before it, in it, and in it before another one.
+# Where a root path occurs in the path: before it, in it, and in it before another one.
 ROOT_TARGETS = ("/public/x", "/public/admin/x", "/admin/public/x", "/public/admin/admin/x")
-# Lines that proxies say a path or a host with, or that look like it.
+# Headers in which proxies send a path or a host, or that look like them.
 PROXY_FIELDS = (
     b"PATH_INFO: /public/x",
     b"Script-Name: /public",
@@ -173,7 +173,7 @@ PROXY_FIELDS = (
     b"Forwarded: host=open.example",
     b"X-Folded: a\r\n Host: open.example",
 )
-# What is no right key, and no preflight; folded lines (RFC 9112 5.2).
+# Wrong keys, incomplete preflights, folded lines (RFC 9112 5.2).
 KEY_FIELDS = (
     b"X-HTTP-Method-Override: OPTIONS",
     b"Origin: https://ui.example",
@@ -275,17 +275,17 @@ HOSTS: tuple[tuple[bytes, ...], ...] = (
 
 @dataclass(frozen=True)
 class Case:
-    """A request, and the policy of the app that it is for."""
+    """A request, and the policy of the app that gets it."""
 
     policy: str
     request: Request
 
 
 def cases(at: str, *, root: bool) -> Iterator[Case]:
-    """Yield the requests without a right key to an app that stands at `at`.
+    """Yield the requests without a right key for an app that is mounted at `at`.
 
-    To a server that was told a `root` path, and to an app that is mounted, no more than what that
-    may change: how the path is read.
+    For a server with a `root` path, and for a mounted app, only those for which that may make a
+    difference: how the path is read.
     """
     for number, target in enumerate(TARGETS):
         closed = CLOSED[number % len(CLOSED)]
@@ -323,7 +323,7 @@ def cases(at: str, *, root: bool) -> Iterator[Case]:
 
 
 def handshakes(at: str) -> Iterator[Request]:
-    """Yield WebSocket handshakes without a right key, to an app that stands at `at`."""
+    """Yield WebSocket handshakes without a right key, for an app that is mounted at `at`."""
     for number, target in enumerate(TARGETS):
         closed = CLOSED[number % len(CLOSED)]
         yield Request(raw(target.format(b=at, c=closed)), fields=HANDSHAKE)
@@ -333,7 +333,7 @@ def handshakes(at: str) -> Iterator[Request]:
 
 
 def raw(target: str) -> bytes:
-    """Return a target's bytes; what is beyond latin-1 goes as UTF-8, as it is."""
+    """Return a target's bytes: latin-1, or UTF-8 for other characters."""
     try:
         return target.encode("latin-1")
     except UnicodeEncodeError:
@@ -344,7 +344,7 @@ def raw(target: str) -> bytes:
 
 
 def is_exempt(policy: str, endpoint: str, path: str, host: str) -> bool:
-    """Tell whether a policy leaves open what an app routed to: `endpoint`, by `path` and `host`."""
+    """Tell whether a policy exempts what an app routed to: `endpoint`, by `path` and `host`."""
     if policy == "exempt":
         return endpoint in ("healthz", "public") and is_open_path(path)
     if named(host) == "open.example":
@@ -354,7 +354,7 @@ def is_exempt(policy: str, endpoint: str, path: str, host: str) -> bool:
 
 
 def is_open_path(path: str) -> bool:
-    """Tell whether the policy with exempt paths leaves open what an app routes on `path`."""
+    """Tell whether the policy with exempt paths exempts what an app routes on `path`."""
     return is_plain(path) and (path == "/healthz" or path.startswith("/public/"))
 
 
@@ -363,15 +363,15 @@ def is_plain(path: str) -> bool:
 
 
 def named(host: str) -> str:
-    """Return the name in a host as a framework gives it: without port, letter case and blanks."""
+    """Return the name in a framework's host, without port, blanks and upper case."""
     return host.strip().lower().partition(":")[0].removesuffix(".")
 
 
 # --- what must be served
 
 _RIGHT = (b"x-key: right",)
-# For a policy: the path that the app routes on, the host, the fields, and the endpoint that
-# answers, or the reason for which none does.
+# For a policy: the path on which the app routes, the host, the headers, and the endpoint that
+# answers, or the reason why none does.
 _SERVED: tuple[tuple[str, str, bytes, tuple[bytes, ...], str], ...] = (
     ("exempt", "/public/x", b"api.example", (), "public"),
     ("exempt", "/%70ublic/x", b"", (), "public"),
@@ -382,7 +382,7 @@ _SERVED: tuple[tuple[str, str, bytes, tuple[bytes, ...], str], ...] = (
     ("exempt", "/admin/x", b"api.example", _RIGHT, "below admin"),
     ("exempt", "/v1/predict", b"", _RIGHT, "v1"),
     ("exempt", "/public", b"api.example", _RIGHT, "public itself"),
-    # The rule for /v1 covers it, so the key is what is missing.
+    # The rule for /v1 covers it, so the key is missing.
     ("rules", "/v1/predict", b"api.example", (), "key_missing"),
     ("rules", "/v1/predict", b"api.example:80", (b"x-key: wrong",), "key_unknown"),
     ("rules", "/v1/predict", b"api.example", _RIGHT, "v1"),

@@ -1,4 +1,4 @@
-"""docs/matrix.md between its text: what the run found, as tables."""
+"""The tables of docs/matrix.md, with what the run found."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.e2e.matrix.wire import Answer, Request
 
 PAGE = Path(__file__).parents[3] / "docs" / "matrix.md"
 
-# The targets and Host lines of the tables of what servers hand over.
+# The targets and Host lines that the tables show.
 SHOWN_TARGETS = (
     *("public/x", "x:/public/x", "http://open.example/public/x", "http://open.example", "*"),
     *("/public%2Fx", "/%2570ublic", "/public/../admin", "/public/%2e%2e/admin", "/public/./x"),
@@ -37,7 +37,7 @@ SHOWN_HOSTS: tuple[tuple[str, Request], ...] = (
 
 
 def path_cell(target: str, answer: Answer | None) -> str:
-    """Return what a server handed over as the path; = where it is `target`, decoded once."""
+    """Return what a server passed on as the path; = if it is `target`, decoded once."""
     if answer is None or "x-echo" not in answer.headers:
         return _rejected(answer)
     path = json.loads(answer.headers["x-echo"])[0]
@@ -45,7 +45,7 @@ def path_cell(target: str, answer: Answer | None) -> str:
 
 
 def host_cell(answer: Answer | None) -> str:
-    """Return what a server handed over as the Host field."""
+    """Return what a server passed on as the Host field."""
     if answer is None or "x-echo" not in answer.headers:
         return _rejected(answer)
     return ", ".join(map(code, json.loads(answer.headers["x-echo"])[1])) or "none"
@@ -68,7 +68,7 @@ def escaped(each: str) -> str:
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """Return a table of Markdown; what is no text is a number."""
+    """Return a Markdown table; cells are texts or numbers."""
     names = list(head)
     lines = [names, ["---"] * len(names), *([str(cell) for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

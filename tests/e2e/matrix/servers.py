@@ -26,10 +26,10 @@ make_server("127.0.0.1", int(sys.argv[1]), pick_wsgi).serve_forever()
 
 @dataclass(frozen=True)
 class Server:
-    """A server: the module that must be there, its command line, what gives it a root path.
+    """A server: the module that it needs, its command line, and how it gets a root path.
 
-    `root` are flags, `root_variables` what stands in the environment instead; without either it
-    knows no root path. uvicorn puts it before the path, the others take it for a part of that.
+    `root` are flags, `root_variables` environment variables; without either it has no root path.
+    uvicorn puts it before the path, the others expect it to be a part of the path.
     """
 
     module: str
@@ -42,14 +42,14 @@ class Server:
     adds_root: bool = False
 
     def command(self, port: int, *, root: bool) -> list[str]:
-        # waitress takes flags before the app only.
+        # waitress accepts flags only before the app.
         start, rest = self.line[:2], self.line[2:]
         flags = self.root if root else ()
         return [sys.executable, *start, *flags, *(part.format(port=port) for part in rest)]
 
     @property
     def roots(self) -> tuple[bool, ...]:
-        """Whether it is started with a root path: without, and with one where it can."""
+        """Whether to start it with a root path: without one, and with one if it can have one."""
         return (False, True) if self.root or self.root_variables else (False,)
 
 

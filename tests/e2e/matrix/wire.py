@@ -1,4 +1,4 @@
-"""One request on a connection of its own, byte for byte as it is given, and what came back."""
+"""One request on a connection of its own, sent byte for byte, and the answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import h2.connection
 import h2.events
 import h2.exceptions
 
-# A server that says nothing at all for so long has rejected the request.
+# Seconds after which a silent server counts as having rejected the request.
 _SECONDS = 10.0
 
 # A WebSocket handshake (RFC 6455 4.1).
@@ -56,7 +56,7 @@ class Answer:
 
 
 def ask(port: int, request: Request, *more: bytes) -> Answer | None:
-    """Send `request` over HTTP/1.1; None where nothing that is an answer came back."""
+    """Send `request` over HTTP/1.1; return None if no answer came back."""
     upgrades = any(line.startswith(b"Upgrade:") for line in (*more, *request.fields))
     closing = () if upgrades else (b"Connection: close",)
     return parse(_exchange(port, request.head(*more, *closing)))

@@ -1,4 +1,4 @@
-"""What a running pod knows of itself, for those who look at it from outside."""
+"""What a running pod knows about itself: its configuration, its numbers and whether it is ready."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from meshcors.dummy._configuration import Configuration
-from meshcors.dummy._counters import RELOADS, SERVING, Board
+from meshcors.dummy._counters import RELOADS, SERVING, Counters
 from meshcors.dummy._refusals import Refusals
 
 
 @dataclass(slots=True)
-class Live:
+class PodState:
     """The state of a pod, as one of its processes sees it.
 
-    `numbers` is the process's own row of the `board`. `problems` are those of the last reload, if
-    it failed; the configuration is then still the last good one.
+    `row` is the process's own row of the `counters`. `problems` are those of the last reload, if it
+    failed; the previous configuration is then still active. `when_replaced` is called with each new
+    configuration.
     """
 
     configuration: Configuration
-    board: Board
-    numbers: memoryview
+    counters: Counters
+    row: memoryview
     refusals: Refusals
     draining: bool = False
     problems: tuple[str, ...] = ()
@@ -31,19 +32,19 @@ class Live:
 
     @property
     def is_ready(self) -> bool:
-        """Whether new connections are welcome."""
-        return not self.draining and self.board.total(SERVING) > 0
+        """Whether the pod accepts new connections and is not draining."""
+        return not self.draining and self.counters.total(SERVING) > 0
 
     def replace(self, configuration: Configuration) -> None:
-        """Take a new configuration, as a whole."""
+        """Switch to a new configuration, as a whole."""
         self.refusals.hide(configuration.key_names)
         self.configuration = configuration
         self.problems = ()
-        self.numbers[RELOADS["ok"]] += 1
+        self.row[RELOADS["ok"]] += 1
         for call in self.when_replaced:
             call(configuration)
 
     def keep(self, problems: tuple[str, ...]) -> None:
-        """Keep the configuration there is: the new one has `problems`."""
+        """Keep the present configuration: the new one has `problems`."""
         self.problems = problems
-        self.numbers[RELOADS["failed"]] += 1
+        self.row[RELOADS["failed"]] += 1

@@ -1,12 +1,15 @@
-"""What both of the pod's protocols add to uvicorn's: bounds on what a connection may bring.
+"""What both of the pod's protocols add to uvicorn's: bounds on what a connection may send.
 
-No parser has one for whatever may follow a head: chunk extensions, trailers, a flood of tiny
-chunks, empty lines. Here it is counted, for both parsers alike, by what a connection has sent since
-its last head, less what was body; the body itself is let go as it comes. A field line takes many
-times its bytes in memory: their number is bounded too.
+Neither parser bounds what may follow a head: chunk extensions, trailers, a flood of tiny chunks,
+empty lines. Here it is counted, for both parsers alike: all bytes since the last head, less those
+of the body. The body itself is discarded as it arrives. A field line takes many times its bytes in
+memory, so their number is bounded too.
 
-uvicorn makes objects of all requests that have come, answered or not: here only a few are ahead of
-their answers. The rest is a queue of bytes, and the parser is fed from its front alone.
+uvicorn makes objects of all requests that have arrived, answered or not. Here only a few requests
+are parsed ahead of their answers; the rest stay bytes in a queue.
+
+This builds on uvicorn's protocols, of which these parts are not public: ``scope``, ``cycle``,
+``flow``, ``connections`` and ``send_400_response``. tests/test_hooks.py fails when one is gone.
 """
 
 from __future__ import annotations
@@ -15,13 +18,13 @@ import asyncio
 from typing import Any, Final
 
 MAX_HEAD_BYTES: Final = 64 * 1024
-# Of a head and its trailers together. Browsers send some 20; Envoy lets 100 pass by default, and
+# Of a head and its trailers together. Browsers send about 20; Envoy lets 100 pass by default, and
 # adds a few of its own.
 MAX_FIELD_LINES: Final = 128
-# What a parser is given at once. A request is much larger in memory than on the wire.
+# Bytes that the parser is given at once: a request is much larger in memory than on the wire.
 _SLICE: Final = 4 * 1024
-# For each so many bytes of body one more that is none: chunks may be as small as browsers and
-# gateways make them, on and on.
+# For so many bytes of body, one byte of overhead is allowed without being counted: browsers and
+# gateways may go on sending small chunks.
 _BODY_BYTES: Final = 16
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -29,8 +32,8 @@ _TOO_LARGE: Final = (
 )
 
 
-class Bounded(asyncio.Protocol):
-    """Stands before one of uvicorn's protocols; `scope` and `cycle` are its request and answer."""
+class BoundedProtocol(asyncio.Protocol):
+    """A mixin before one of uvicorn's protocols; `scope` and `cycle` are its request and answer."""
 
     transport: Any
     flow: Any
@@ -39,19 +42,19 @@ class Bounded(asyncio.Protocol):
     scope: Any
     cycle: Any
 
-    # The request whose bytes are counted: all but its first two slices, which may be another's.
+    # The request whose bytes are counted. Its first two slices are not: a part of them may belong
+    # to the request before.
     _counted: object = None
     _overhead = 0
-    # To be added to wherever a parser finds some body.
+    # Increased by the protocol for every part of a body.
     body_bytes = 0
-    # Set by a parser before it raises: the head is not malformed, but too large.
+    # Set by the protocol before it raises: the head is not malformed, but too large.
     too_large = False
-    # What has come and is not given to the parser yet: a request waits for the answer to the one
-    # before, or answers wait for a client that does not read them.
+    # Received bytes that the parser has not been given yet.
     _held = b""
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come; a request that goes beyond its bound is answered 431, or ends."""
+        """Parse `data`, or hold it; a request beyond its bounds is answered 431, or cut off."""
         if len(data) <= _SLICE and not self._held and not self.is_behind():
             self._parse(data)
         else:
@@ -59,21 +62,21 @@ class Bounded(asyncio.Protocol):
             self._give()
 
     def is_behind(self) -> bool:
-        """Tell whether requests have come that wait for the answer to one before."""
+        """Tell whether parsed requests wait for the answer to an earlier one."""
         raise NotImplementedError
 
     def go_on(self) -> None:
-        """Read on, if no request waits any more; first what is here already."""
+        """Continue when no request waits any more: with held bytes first, then with new ones."""
         if self.is_behind():
             return
         if self._held:
-            # Not from here: it may be the parser that calls.
+            # Later, because the parser may be the caller.
             self.loop.call_soon(self._read_on)
         else:
             self.flow.resume_reading()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse a request and close; 431 if it is too large, and no answer where one has begun."""
+        """Refuse a request and close: 431 if too large, no answer where one has begun already."""
         if not self.may_refuse():
             self.transport.close()
         elif self.too_large:
@@ -83,7 +86,7 @@ class Bounded(asyncio.Protocol):
             super().send_400_response(msg)  # type: ignore[misc]
 
     def may_refuse(self) -> bool:
-        """Tell whether the answer to what is being read is the next, and has not begun."""
+        """Tell whether the request being read is the next to be answered, and not yet begun."""
         raise NotImplementedError
 
     def _give(self) -> None:
@@ -93,7 +96,7 @@ class Bounded(asyncio.Protocol):
                 return
             if self.is_behind():
                 self._held = held[start:]
-                # uvicorn resumes the transport past its flow control: its flag is not enough.
+                # Both: uvicorn resumes the transport without asking its flow control.
                 self.flow.read_paused = True
                 self.transport.pause_reading()
                 return

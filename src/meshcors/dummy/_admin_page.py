@@ -1,4 +1,4 @@
-"""The page for people: plain HTML, no script, nothing from elsewhere, everything escaped."""
+"""The admin page for people: plain HTML without scripts or outside resources, all text escaped."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from html import escape
 from typing import Final
 
 from meshcors._policy.rules import Rule
-from meshcors.dummy._ask import Question, Verdict
+from meshcors._policy.wording import printable
+from meshcors.dummy._browser_check import CheckResult, FetchCall
 from meshcors.dummy._configuration import describe
 from meshcors.dummy._counters import PREFLIGHTS, REQUESTS
-from meshcors.dummy._live import Live
-from meshcors.dummy._logs import printable
+from meshcors.dummy._state import PodState
 
 _STYLE: Final = (
     "body{font:16px/1.4 system-ui,sans-serif;max-width:70em;margin:1em auto;padding:0 1em}"
@@ -22,48 +22,47 @@ _STYLE: Final = (
     "input[type=text]{width:30em;max-width:100%}pre{background:#eee;padding:.6em;overflow:auto}"
     ".good{color:#060}.bad{color:#900}"
 )
-# More are no use to people, and would hold up the serving.
+# Nobody reads more, and requests would wait while they are written.
 MAX_RULES: Final = 200
-# Nothing may be loaded or run; forms go where the page came from.
+# Nothing may be loaded or run, and forms may be sent to this port only.
 SECURITY_POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
     "; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 
 
-def render(live: Live, question: Question, verdict: Verdict | None) -> str:
-    """Return the page: what is allowed, what was counted and refused, and the form's answer."""
+def render(state: PodState, call: FetchCall, result: CheckResult | None) -> str:
+    """Return the page: rules, counts and refusals, and the form with `call` and its `result`."""
     return "\n".join(
         [
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8"><title>meshcors: preflight pod</title>',
             f"<style>{_STYLE}</style></head><body>",
             "<h1>Preflight pod</h1>",
-            *_state(live),
+            *_status(state),
             "<h2>Would a browser allow this?</h2>",
-            *_form(question),
-            *(_verdict(verdict) if verdict else ()),
+            *_form(call),
+            *(_result(result) if result else ()),
             "<h2>Rules</h2>",
-            *_rules(live.configuration.rules),
-            "<h2>Decisions</h2>",
-            _table(["what", "reason", "count"], _decisions(live)),
-            "<h2>Last refusals</h2>",
-            *_refusals(live),
+            *_rules(state.configuration.rules),
+            "<h2>Answers</h2>",
+            _table(["request", "reason", "count"], _answers(state)),
+            "<h2>Last refused requests</h2>",
+            *_refusals(state),
             "</body></html>",
         ]
     )
 
 
-def _state(live: Live) -> Iterable[str]:
-    state = "draining" if live.draining else "ready" if live.is_ready else "not serving"
-    fingerprint = live.configuration.fingerprint
-    yield f"<p>{state}, configuration <code>{fingerprint}</code></p>"
-    if live.problems:
-        yield '<p class="bad">The last change was not taken; what was good before serves:</p>'
-        yield _list(live.problems)
-    if live.configuration.warnings:
-        yield "<p>Has no effect:</p>"
-        yield _list(live.configuration.warnings)
+def _status(state: PodState) -> Iterable[str]:
+    status = "Draining" if state.draining else "Ready" if state.is_ready else "Not serving"
+    fingerprint = state.configuration.fingerprint
+    yield f"<p>{status}, configuration <code>{fingerprint}</code></p>"
+    if state.problems:
+        yield '<p class="bad">The last change is invalid; the previous configuration stays active:'
+        yield f"</p>{_list(state.problems)}"
+    if state.configuration.warnings:
+        yield f"<p>Warnings:</p>{_list(state.configuration.warnings)}"
 
 
 def _rules(rules: Sequence[Rule]) -> Iterable[str]:
@@ -72,42 +71,42 @@ def _rules(rules: Sequence[Rule]) -> Iterable[str]:
         yield f'<p>And {len(rules) - MAX_RULES} more: <a href="/policy">all of them</a>.</p>'
 
 
-def _form(question: Question) -> Iterable[str]:
+def _form(call: FetchCall) -> Iterable[str]:
     yield '<form method="post" action="/">'
     for name, label, value, example in (
-        ("origin", "Origin of the page", question.origin, "https://ui.example"),
-        ("url", "URL it calls", question.url, "https://models.example/v1/chat"),
-        ("method", "Method", question.method, "POST"),
-        ("headers", "Headers its script sets", question.headers, "content-type, model-api-key"),
+        ("origin", "Origin of the page", call.origin, "https://ui.example"),
+        ("url", "URL it calls", call.url, "https://models.example/v1/chat"),
+        ("method", "Method", call.method, "POST"),
+        ("headers", "Headers its script sets", call.headers, "content-type, model-api-key"),
     ):
         yield (
             f'<label>{label} <input type="text" name="{name}" value="{_text(value)}"'
             f' placeholder="{example}"></label>'
         )
-    checked = " checked" if question.credentials else ""
+    checked = " checked" if call.credentials else ""
     yield f'<label><input type="checkbox" name="credentials"{checked}> with credentials</label>'
-    yield "<button>Ask</button></form>"
+    yield "<button>Check</button></form>"
 
 
-def _verdict(verdict: Verdict) -> Iterable[str]:
-    if verdict.allowed:
-        yield '<p id="verdict" class="good">Yes: allowed.</p>'
+def _result(result: CheckResult) -> Iterable[str]:
+    if result.allowed:
+        yield '<p id="verdict" class="good">Yes, it is allowed.</p>'
     else:
-        yield f'<p id="verdict" class="bad">No: <code>{_text(verdict.code)}</code></p>'
-    yield _list(verdict.messages)
-    for title, lines in (("Preflight", verdict.preflight), ("Its answer", verdict.answer)):
+        yield f'<p id="verdict" class="bad">No: <code>{_text(result.code)}</code></p>'
+    yield _list(result.messages)
+    for title, lines in (("Preflight", result.preflight), ("Its answer", result.answer)):
         if lines:
             yield f"<h3>{title}</h3><pre>{'<br>'.join(map(_text, lines))}</pre>"
 
 
-def _decisions(live: Live) -> Iterable[list[str]]:
-    for what, slots in (("preflight", PREFLIGHTS), ("request", REQUESTS)):
-        for reason, count in live.board.totals(slots).items():
+def _answers(state: PodState) -> Iterable[list[str]]:
+    for what, slots in (("preflight", PREFLIGHTS), ("real request", REQUESTS)):
+        for reason, count in state.counters.totals(slots).items():
             yield [what, reason, str(count)]
 
 
-def _refusals(live: Live) -> Iterable[str]:
-    if not live.refusals.last:
+def _refusals(state: PodState) -> Iterable[str]:
+    if not state.refusals.last:
         yield "<p>None yet.</p>"
         return
     head = ["reason", "origin", "method", "host and path", "asks for"]
@@ -121,7 +120,7 @@ def _refusals(live: Live) -> Iterable[str]:
                 refusal.host + refusal.path,
                 f"{refusal.requested_method} {refusal.requested_headers}",
             ]
-            for refusal in reversed(live.refusals.last)
+            for refusal in reversed(state.refusals.last)
         ),
     )
 
@@ -141,5 +140,5 @@ def _list(texts: Iterable[str]) -> str:
 
 
 def _text(text: str) -> str:
-    # Control characters are no danger in HTML, but neither do they show.
-    return escape("".join(c if c.isprintable() else printable(c) for c in text))
+    # Control characters are harmless in HTML, but invisible.
+    return escape(printable(text))

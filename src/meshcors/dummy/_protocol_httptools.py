@@ -1,7 +1,11 @@
-"""uvicorn's httptools protocol, bounded, for an app that never waits.
+"""uvicorn's httptools protocol with the pod's bounds, for an app that never waits.
 
-uvicorn starts a task and sets a timer for each request, which a ready-made answer has no need of:
-here the app runs at once, and becomes a task only if it has to wait.
+uvicorn starts a task and sets a timer for each request. A ready-made answer needs neither: here the
+app runs at once, and becomes a task only if it has to wait.
+
+Of uvicorn's `HttpToolsProtocol` these parts are not public: ``pipeline``, ``cycle``, ``scope``,
+``flow``, ``tasks``, ``headers``, ``_start_asgi_task``, the parser's callbacks, and the attributes
+of `RequestResponseCycle`. tests/test_hooks.py fails when one is gone.
 """
 
 from __future__ import annotations
@@ -12,32 +16,32 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from meshcors.dummy._bounded import MAX_FIELD_LINES, Bounded
+from meshcors.dummy._protocol_bounds import MAX_FIELD_LINES, BoundedProtocol
 
 
-class PodProtocol(Bounded, HttpToolsProtocol):
+class BoundedHttptoolsProtocol(BoundedProtocol, HttpToolsProtocol):
     """One connection of the pod."""
 
-    # The last one that had to wait.
+    # The last request whose app had to wait.
     _waiting: RequestResponseCycle | None = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Drop what is not answered; uvicorn itself would tell the last request only."""
+        """Drop unanswered requests; uvicorn itself would do so for the last one only."""
         if self._waiting is not None:
             self._waiting.disconnected = True
         self.pipeline.clear()
         super().connection_lost(exc)
 
-    # The field lines of a head and its trailers are counted where either ends and, while they do
-    # not, after each slice: that costs nothing for each line.
+    # Field lines of a head and its trailers are counted at the end of each, and until then after
+    # every slice, not one by one.
 
     def on_headers_complete(self) -> None:
-        """Take a head, unless it has too many field lines."""
+        """Accept a head, unless it has too many field lines."""
         self._bound_lines()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """Take the end of a request, unless its trailers are too many."""
+        """Accept the end of a request, unless it has too many trailers."""
         self._bound_lines()
         super().on_message_complete()
 
@@ -55,32 +59,32 @@ class PodProtocol(Bounded, HttpToolsProtocol):
                 self.send_400_response("")
 
     def on_body(self, body: bytes) -> None:
-        """Let a part of a request's body go; it does not count as overhead."""
+        """Discard a part of a body, which does not count as overhead."""
         self.body_bytes += len(body)
         super().on_body(body)
 
     def is_behind(self) -> bool:
-        """Tell whether requests have come that wait for the answer to one before."""
+        """Tell whether parsed requests wait for the answer to an earlier one."""
         return bool(self.pipeline)
 
     def may_refuse(self) -> bool:
-        """Tell whether the answer to what is being read is the next, and has not begun."""
+        """Tell whether the request being read is the next to be answered, and not yet begun."""
         cycle = self.cycle
         if cycle is None or cycle.scope is not self.scope:
             return cycle is None or cycle.response_complete
         return not cycle.response_started and not self.pipeline
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, if it is here already.
+        """Continue with the next request, if it has arrived already.
 
-        No timer is set for a connection that falls silent: `meshcors.dummy._idle` looks after it.
+        No timer is set for an idle connection: `IdleCloser` finds it.
         """
         if self.transport.is_closing():
             return
         self.connections.move_to_end(self)
         if self.pipeline:
             cycle, app = self.pipeline.pop()
-            # Not from here: any number of them may wait, and each would stand on the one before.
+            # As a task: any number may wait, and each call would be nested in the one before.
             self._add_task(cycle, cycle.run_asgi(app))
         if self._held or self.flow.read_paused:
             self.go_on()
@@ -93,7 +97,7 @@ class PodProtocol(Bounded, HttpToolsProtocol):
             awaited = running.send(None)
         except StopIteration:
             return
-        self._add_task(cycle, _finish(_Begun(running, awaited)))
+        self._add_task(cycle, _finish(_StartedCoroutine(running, awaited)))
 
     def _add_task(self, cycle: RequestResponseCycle, running: Coroutine[Any, Any, None]) -> None:
         self._waiting = cycle
@@ -102,8 +106,8 @@ class PodProtocol(Bounded, HttpToolsProtocol):
         self.tasks.add(task)
 
 
-class _Begun:
-    """What is left of a coroutine that has begun and waits for `awaited`."""
+class _StartedCoroutine:
+    """The rest of a coroutine that has been started and waits for `awaited`."""
 
     def __init__(self, running: Coroutine[Any, Any, None], awaited: object) -> None:
         self._running = running
@@ -123,5 +127,5 @@ class _Begun:
                 return
 
 
-async def _finish(begun: _Begun) -> None:
-    await begun
+async def _finish(started: _StartedCoroutine) -> None:
+    await started
