@@ -106,6 +106,6 @@ def _read_again(text: str, before: File, lists: ChangedLists) -> File | None:
 def _refuse_still_blocked(before: list[BlockedCalls], after: list[BlockedCalls]) -> None:
     for each in after:
         was = next((it for it in before if it.service.number == each.service.number), each)
-        taker = each.calls[0].preflight_answer.rule or "no rule"
-        place = was.calls[0].route.place
-        raise cannot_fix(place, f"{taker} would still take its preflights")
+        taker = each.calls[0].preflight_answer.rule
+        reason = f"{taker} would still take" if taker else "no rule would take"
+        raise cannot_fix(was.calls[0].route.place, f"{reason} its preflights")

@@ -104,5 +104,5 @@ def _entries(located: LocatedPolicy, options: FixOptions) -> Any:
         return node
     if any(kind != "exact" for kind, _ in options.origins):
         message = "allowOrigin takes exact origins only"
-        raise cannot_fix(located.place("allowOrigin"), message, "write allowOrigins instead of it")
+        raise cannot_fix(located.place("allowOrigin"), message, "use allowOrigins instead")
     return located.document.node_at(*located.path, "allowOrigin")

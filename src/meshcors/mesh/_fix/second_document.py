@@ -36,8 +36,10 @@ def separate(text: str, name: str, options: FixOptions) -> FixResult:
     )
     for left in blocked_calls(both):
         call = left.calls[0]
-        taker = call.preflight_answer.rule or "no rule"
-        reason = f"{taker} takes preflights before another VirtualService can"
+        taker = call.preflight_answer.rule
+        reason = "no rule would take its preflights"
+        if taker:
+            reason = f"{taker} takes preflights before another VirtualService can"
         raise cannot_fix(call.route.place, reason)
     return FixResult(made, tuple(blocked), both)
 
