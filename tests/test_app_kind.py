@@ -175,7 +175,7 @@ def test_what_an_app_certainly_is(name: str) -> None:
 
 
 def test_a_signature_that_lies_does_not_count() -> None:
-    lying.__signature__ = None  # type: ignore[attr-defined]
+    lying.__signature__ = None  # type: ignore[attr-defined]  # wrong on purpose
     assert is_wsgi(lying)
 
 
@@ -197,11 +197,11 @@ NOT_WSGI = r"^meshcors.wsgi.MeshCORS is for WSGI apps, {} is ASGI: use meshcors.
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: MeshCORS(flask.Flask("app"), POLICY), NOT_ASGI.format("Flask")),  # type: ignore[arg-type]
-        (lambda: MeshCORS(flask.Flask("app").wsgi_app), NOT_ASGI.format("Flask.wsgi_app")),  # type: ignore[arg-type]
-        (lambda: create_app(POLICY, app=wsgi), NOT_ASGI.format("wsgi")),  # type: ignore[call-overload]
-        (lambda: meshcors.wsgi.MeshCORS(fastapi.FastAPI(), POLICY), NOT_WSGI.format("FastAPI")),  # type: ignore[arg-type]
-        (lambda: create_wsgi_app(POLICY, app=asgi), NOT_WSGI.format("asgi")),  # type: ignore[arg-type]
+        (lambda: MeshCORS(flask.Flask("app"), POLICY), NOT_ASGI.format("Flask")),  # type: ignore[arg-type]  # wrong on purpose
+        (lambda: MeshCORS(flask.Flask("app").wsgi_app), NOT_ASGI.format("Flask.wsgi_app")),  # type: ignore[arg-type]  # wrong on purpose
+        (lambda: create_app(POLICY, app=wsgi), NOT_ASGI.format("wsgi")),  # type: ignore[call-overload]  # wrong on purpose
+        (lambda: meshcors.wsgi.MeshCORS(fastapi.FastAPI(), POLICY), NOT_WSGI.format("FastAPI")),  # type: ignore[arg-type]  # wrong on purpose
+        (lambda: create_wsgi_app(POLICY, app=asgi), NOT_WSGI.format("asgi")),  # type: ignore[arg-type]  # wrong on purpose
     ],
 )
 def test_an_app_of_the_other_interface_is_refused_in_a_line(
@@ -216,10 +216,10 @@ def test_the_page_shows_these_messages() -> None:
     shown = re.findall(r"`TypeError: (.*?)`", page)
     raised = []
     for make in (
-        lambda: MeshCORS(flask.Flask("app")),  # type: ignore[arg-type]
-        lambda: meshcors.wsgi.MeshCORS(fastapi.FastAPI()),  # type: ignore[arg-type]
+        lambda: MeshCORS(flask.Flask("app")),  # type: ignore[arg-type]  # wrong on purpose
+        lambda: meshcors.wsgi.MeshCORS(fastapi.FastAPI()),  # type: ignore[arg-type]  # wrong on purpose
         lambda: meshcors.wsgi.MeshCORS(wsgi, POLICY)(http_scope()),
-        lambda: MeshCORS(asgi, POLICY)(environ_of(), lambda *_: None),  # type: ignore[call-arg]
+        lambda: MeshCORS(asgi, POLICY)(environ_of(), lambda *_: None),  # type: ignore[call-arg]  # wrong on purpose
     ):
         with pytest.raises(TypeError) as caught:
             make()
@@ -229,7 +229,7 @@ def test_the_page_shows_these_messages() -> None:
 
 def test_the_wsgi_class_given_to_starlette_names_the_right_one() -> None:
     app = starlette.applications.Starlette()
-    app.add_middleware(meshcors.wsgi.MeshCORS, policy=POLICY)  # type: ignore[arg-type]
+    app.add_middleware(meshcors.wsgi.MeshCORS, policy=POLICY)  # type: ignore[arg-type]  # wrong on purpose
     client = starlette.testclient.TestClient(app)
     with pytest.raises(TypeError, match=NOT_WSGI.format(r"\w+")):
         client.get("/")

@@ -1,4 +1,4 @@
-"""The command line: exit codes, one line for a mistake, nothing imported that is not used."""
+"""The command line: exit codes, one line for a mistake, no imports that are not needed."""
 
 from __future__ import annotations
 
@@ -36,6 +36,9 @@ def meshcors(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         pytest.param(["lint", ORIGINAL], 1, id="something found"),
         pytest.param(["lint", ORIGINAL, "--select", "mc002,MC003"], 0, id="nothing selected found"),
         pytest.param(["lint", ORIGINAL, "--select", "MC001", "--ignore", "MC001"], 0, id="ignored"),
+        pytest.param(["lint", "--explain", "MC001"], 0, id="a rule is explained"),
+        pytest.param(["lint", "--explain", "mc001,MC002"], 0, id="two rules are explained"),
+        pytest.param(["lint", ORIGINAL, "--explain", "MC001"], 0, id="and no file is read"),
         pytest.param(["fix", FIXED], 0, id="nothing to fix"),
         pytest.param(["fix", ORIGINAL, "--allow-origin", "https://ui.example"], 0, id="a diff"),
     ],
@@ -66,6 +69,12 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
         pytest.param(["lint", "."], ".: Is a directory", id="a directory"),
         pytest.param(["lint", "a\0b"], "FILE: embedded null byte", id="no file name"),
         pytest.param(["lint", ORIGINAL, "--select", "MC999"], "MC999: unknown", id="no rule"),
+        pytest.param(
+            ["lint", "--explain", "MC0O1"],
+            "--explain MC0O1: unknown; did you mean MC0",
+            id="explain",
+        ),
+        pytest.param(["lint", "--explain", ""], "name a rule, such as MC001", id="explain nothing"),
         pytest.param(["lint", ORIGINAL, "--format", "xml"], "'xml'", id="no format"),
         pytest.param(["fix", ORIGINAL], "12:30: * with credentials", id="what is not guessed"),
         pytest.param(["fix", ORIGINAL, "--pod", "pod"], "write host:port", id="pod, no port"),

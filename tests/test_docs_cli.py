@@ -1,6 +1,6 @@
-"""The console blocks of the pages on the toolbox are what its commands print, word for word.
+"""The console blocks of the pages on the command line are what the commands print, word for word.
 
-The blocks of a page are one session in one directory: what ``--write`` wrote is there afterwards.
+The blocks of a page are one session in one directory, so what ``--write`` wrote stays.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 
 def session(page: Path) -> list[tuple[str, str]]:
-    """The commands of a page, each with what it prints according to the page."""
+    """The commands of a page, each with its output on the page."""
     blocks = BLOCK.findall(page.read_text(encoding="utf-8"))
     return [command for block in blocks for command in COMMAND.findall(block)]
 

@@ -1,8 +1,9 @@
-"""``meshcors explain``: the journey, the verdict and the hint, for a table of calls."""
+"""``meshcors explain``: the exchanges, the verdict and the fix, for a table of calls."""
 
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from meshcors import browser
 from meshcors._cli import run
 from meshcors.mesh import Gateway
-from meshcors.mesh._analysis.page_call import travel
+from meshcors.mesh._analysis.page_call import trace_call
 
 DATA = Path(__file__).parent / "data"
 ORIGINAL = DATA / "virtualservice_original.yaml"
@@ -68,7 +69,7 @@ def files(tmp_path: Path) -> dict[str, str]:
 CASES = [
     pytest.param(
         *("original", (*POST, *KEY), 1, "blocked", "acao_missing", "preflight"),
-        "a preflight names model-api-key and never carries it",
+        "a preflight names model-api-key but does not carry it",
         id="the-case-it-began-with",
     ),
     pytest.param(
@@ -93,7 +94,7 @@ CASES = [
     ),
     pytest.param(
         *("with_pod", (*POST,), 0, "depends", "acao_missing", "response"),
-        "meshcors-dummy:8080 must say access-control-allow-origin",
+        "meshcors-dummy:8080 must send access-control-allow-origin",
         id="it-depends-on-the-answer",
     ),
     pytest.param(
@@ -163,15 +164,15 @@ def test_verdict_and_hint(
     flags = tuple(files["policy"] if flag == "POLICY" else flag for flag in flags)
     arguments = ("explain", files[file], *ORIGIN, *flags)
     assert run([*arguments, "--format", "json"]) == exit_code
-    told = json.loads(capsys.readouterr().out)
-    assert (told["verdict"], told["code"], told["step"]) == (verdict, code, step)
-    assert hint in " ".join(told["hint"])
-    assert bool(told["hint"]) == bool(hint)
+    report = json.loads(capsys.readouterr().out)
+    assert (report["verdict"], report["code"], report["step"]) == (verdict, code, step)
+    assert hint in " ".join(report["hint"])
+    assert bool(report["hint"]) == bool(hint)
 
     assert run(arguments) == exit_code
     text = capsys.readouterr().out
-    assert all(line in text for line in told["hint"])
-    assert all(line in text for line in told["messages"].values())
+    assert all(line in text for line in report["hint"])
+    assert all(line in text for line in report["messages"].values())
     assert ("The script may read the answer." in text) == (verdict == "allowed")
 
 
@@ -200,14 +201,133 @@ def test_a_mistake_is_one_line(
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_no_key_is_told(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_key_is_printed(form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "model.yaml"
     file.write_text(ORIGINAL.read_text().replace('"xyz"', '"rule-secret"'))
     header = ("--header", "model-api-key: call-secret")
     assert run(["explain", str(file), *ORIGIN, *POST, *header, "--format", form]) == 1
-    told = capsys.readouterr().out
-    assert "model-api-key" in told
-    assert "secret" not in told
+    printed = capsys.readouterr().out
+    assert "model-api-key" in printed
+    assert "secret" not in printed
+
+
+STAR = 'allowOrigins: [{exact: "*"}]'
+CREDENTIALS = "allowCredentials: true, allowHeaders: [model-api-key]"
+# What the rule's corsPolicy allows; None is a rule without one.
+POLICIES = [
+    pytest.param(f"{STAR}, {CREDENTIALS}", id="star"),
+    pytest.param(f"allowOrigins: [{{regex: '.*'}}], {CREDENTIALS}", id="regex-for-any"),
+    pytest.param(f"allowOrigins: [{{regex: 'https?://.+'}}], {CREDENTIALS}", id="regex-for-urls"),
+    pytest.param(f"allowOrigins: [{{prefix: 'https://'}}], {CREDENTIALS}", id="prefix-for-any"),
+    pytest.param(f"allowOrigin: ['*'], {CREDENTIALS}", id="the-older-field"),
+    pytest.param(f"{STAR}, allowHeaders: [model-api-key]", id="star-without-credentials"),
+    pytest.param(
+        f"allowOrigins: [{{exact: 'https://ui.example'}}], {CREDENTIALS}", id="an-exact-origin"
+    ),
+    pytest.param("allowHeaders: [model-api-key]", id="no-origins"),
+    pytest.param(None, id="no-corsPolicy"),
+]
+
+
+def model_yaml(*policies: str | None) -> str:
+    """A VirtualService with a rule for each policy, picked by the header's value."""
+    rules = [
+        f"  - match: [{{headers: {{model-api-key: {{exact: k{number}}}}}}}]\n"
+        + (f"    corsPolicy: {{{policy}}}\n" if policy else "")
+        + f"    route: [{{destination: {{host: model-{number}, port: {{number: 80}}}}}}]\n"
+        for number, policy in enumerate(policies)
+    ]
+    return (
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: model}\n"
+        'spec:\n  hosts: ["*"]\n  gateways: [public]\n  http:\n' + "".join(rules)
+    )
+
+
+def fix_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> list[list[str]]:
+    """The ``meshcors fix`` commands that explain prints for a call that a browser blocks."""
+    assert run([*arguments, "--format", "json"]) == 1
+    hint = json.loads(capsys.readouterr().out)["hint"]
+    found = [line.partition("meshcors fix ")[2] for line in hint if "meshcors fix " in line]
+    return [["fix", *shlex.split(each.replace("HOST:PORT", "pod:8080"))] for each in found]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_printed_fix_works(
+    policy: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Regression: for ``regex: ".*"`` with credentials the command lacked ``--allow-origin``."""
+    file = tmp_path / "model one.yaml"
+    file.write_text(model_yaml(policy))
+    call = ["explain", str(file), *ORIGIN, *POST, "--header", "model-api-key: k0"]
+    commands = fix_commands(call, capsys)
+    assert [command[3] for command in commands] == ["pod", "mesh"]
+    for command in commands:
+        file.write_text(model_yaml(policy))
+        assert run([*command, "--write"]) == 0
+        assert "preflight" in file.read_text()
+        capsys.readouterr()
+        assert run([*call, "--format", "json"]) == 0
+        verdict = json.loads(capsys.readouterr().out)["verdict"]
+        # only the gateway's own answers are known
+        known = command[3] == "mesh" and policy is not None and "allowOrigin" in policy
+        assert verdict == ("allowed" if known else "depends")
+
+
+def test_the_origin_is_asked_for_only_where_fix_needs_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = f"allowOrigins: [{{exact: 'https://ui.example'}}], {CREDENTIALS}"
+    other = f"allowOrigins: [{{exact: 'https://other.example'}}], {CREDENTIALS}"
+    # another rule of the file may need it, and what is needed depends on the responder
+    for policies, needed in (
+        ((closed,), (False, False)),
+        ((None,), (False, True)),
+        ((closed, f"{STAR}, {CREDENTIALS}"), (True, True)),
+        ((closed, other), (False, True)),
+    ):
+        file = tmp_path / "model.yaml"
+        file.write_text(model_yaml(*policies))
+        call = ["explain", str(file), *ORIGIN, *POST, "--header", "model-api-key: k0"]
+        commands = fix_commands(call, capsys)
+        assert tuple("--allow-origin" in command for command in commands) == needed
+
+
+def test_the_fix_is_for_the_file_of_the_rule(
+    files: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "second.yaml"
+    file.write_text(model_yaml(None))
+    gateway = ("--gateway", "default/public")
+    call = ["explain", files["original"], str(file), *ORIGIN, *gateway, *POST]
+    commands = fix_commands([*call, "--header", "model-api-key: k0"], capsys)
+    assert [command[1] for command in commands] == [str(file)] * 2
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        pytest.param(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: model}\n"
+            "spec:\n  parentRefs: [{name: public}]\n  rules:\n"
+            "  - matches: [{headers: [{name: model-api-key, value: k0}]}]\n"
+            "    backendRefs: [{name: model, port: 80}]\n",
+            (),
+            id="an-HTTPRoute",
+        ),
+        pytest.param(
+            model_yaml(f"{STAR}, {CREDENTIALS}"), ("--origin", "null"), id="no-origin-to-name"
+        ),
+    ],
+)
+def test_no_fix_is_printed_that_would_fail(
+    text: str, flags: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "model.yaml"
+    file.write_text(text)
+    call = ["explain", str(file), *ORIGIN, *POST, "--header", "model-api-key: k0", *flags]
+    assert fix_commands(call, capsys) == []
+    assert run(call) == 1
+    assert "by hand" in capsys.readouterr().out
 
 
 def test_the_host_is_one_that_the_documents_stand_for(
@@ -227,7 +347,7 @@ def test_a_document_of_several_files(
 
 def test_no_origin_is_sent_where_a_browser_sends_none() -> None:
     call = browser.Request("https://api.example", "https://api.example/x?y=1")
-    journey = travel(Gateway.from_yaml(ORIGINAL.read_text()), call)
-    assert journey.preflight is None
-    assert journey.request.sent.headers == ()
-    assert journey.request.sent.path == "/x?y=1"
+    page_call = trace_call(Gateway.from_yaml(ORIGINAL.read_text()), call)
+    assert page_call.preflight is None
+    assert page_call.request.sent.headers == ()
+    assert page_call.request.sent.path == "/x?y=1"

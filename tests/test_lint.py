@@ -1,9 +1,13 @@
-"""Lint: every rule on a file that has the fault and on one that has not, and what is printed."""
+"""Lint: every rule on a file with the mistake and on one without, and what is printed."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Iterator
+from email.message import Message
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,48 +17,79 @@ from hypothesis import strategies as st
 
 from meshcors._policy.regex_examples import example_of
 from meshcors.mesh import DocumentError, Gateway, GatewayRequest
-from meshcors.mesh._lint import RULES, lint
+from meshcors.mesh._lint import RULES, links, lint
+from meshcors.mesh._lint.explanations import EXPLANATIONS, explanation, sections
 from meshcors.mesh._lint.formats import FORMATS
 from meshcors.mesh._lint.rules import WOULD_NOT_LOAD
 from meshcors.mesh._routing.matching import compiled
+from tests.lint_pages import INDEX, PAGES, WRITE, case, example, marked_lines, page, pages
 
 if TYPE_CHECKING:
     from meshcors.mesh._lint import LintRule
 
 DATA = Path(__file__).parent / "data"
+ADDRESS = "https://repository.example/meshcors"
 ORIGINAL = DATA / "virtualservice_original.yaml"
 SAMPLES = sorted((DATA / "istio-samples").glob("*.yaml"))
 RULE = pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.id}-{rule.name}")
 
 
-def found(path: Path) -> list[tuple[str, int]]:
-    findings = lint({path.name: path.read_text()})
-    return [(finding.rule.id, finding.place.line) for finding in findings]
+def found(text: str) -> list[tuple[str, int]]:
+    return [(each.rule.id, each.place.line) for each in lint({"model.yaml": text})]
 
 
 @RULE
 def test_a_rule_finds_the_marked_lines_and_no_others(rule: LintRule) -> None:
-    path = DATA / "lint" / f"{rule.id.lower()}_found.yaml"
-    lines = path.read_text().splitlines()
-    marked = [at for at, line in enumerate(lines, start=1) if f"# {rule.id}" in line]
-    assert [line for name, line in found(path) if name == rule.id] == marked
-    assert marked
+    for text in (case(rule, "found"), example(rule, "found")):
+        marked = marked_lines(rule, text)
+        assert [line for name, line in found(text) if name == rule.id] == marked
+        assert marked
 
 
 @RULE
 def test_a_rule_is_silent_where_nothing_is_wrong(rule: LintRule) -> None:
-    assert found(DATA / "lint" / f"{rule.id.lower()}_clean.yaml") == []
+    for text in (case(rule, "clean"), example(rule, "clean")):
+        assert found(text) == []
+
+
+def test_the_pages_on_the_rules_are_up_to_date() -> None:
+    made = pages()
+    if os.environ.get(WRITE):
+        for path, text in made.items():
+            path.write_text(text, encoding="utf-8")
+    assert {path for path, text in made.items() if path.read_text(encoding="utf-8") != text} == (
+        set()
+    ), f"look at what changed, and run this test with {WRITE}=1"
+    assert set(PAGES.iterdir()) == made.keys() - {INDEX}
+
+
+@RULE
+def test_every_rule_is_explained(rule: LintRule) -> None:
+    assert EXPLANATIONS.keys() == {rule.id for rule in RULES}
+    texts = EXPLANATIONS[rule.id]
+    assert all(text.endswith(".") for text in (texts.finds, texts.why, texts.fix))
+    # it continues a sentence
+    assert texts.not_reported == "" or re.fullmatch(r"[a-z`*Rc].*\.", texts.not_reported)
+    printed = explanation(rule)
+    assert printed.startswith(f"{rule.id} {rule.name} ({rule.severity}): {rule.title}\n")
+    # code is not wrapped
+    assert all(len(line) <= 80 or "`" in line for line in printed.splitlines()[1:])
+    # the page and the terminal have the same words
+    on_page = re.sub(r"\[(.*?)\]\(.*?\)", r"\1", page(rule).read_text(encoding="utf-8"))
+    for text in sections(rule).values():
+        assert " ".join(text.split()) in " ".join(on_page.split())
+        assert " ".join(text.split()) in " ".join(printed.split())
 
 
 def test_the_original_file_has_what_made_it_fail() -> None:
-    assert found(ORIGINAL) == [
+    assert found(ORIGINAL.read_text()) == [
         ("MC001", 8), ("MC011", 8), ("MC014", 10), ("MC014", 11), ("MC004", 12), ("MC015", 13),
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_samples_of_istio_have_no_fault(path: Path) -> None:
-    assert found(path) == []
+    assert found(path.read_text()) == []
 
 
 def test_ids_are_in_order_and_each_is_there_once() -> None:
@@ -136,9 +171,48 @@ def test_json_has_every_part() -> None:
         8,
         5,
     )
-    assert first["docs"] == "docs/lint.md#mc001"
+    assert first["docs"] == RULES[1].docs
     assert first["reason"]
     assert first["hint"]
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Message]:
+    """The metadata of the package, in place of those that were installed."""
+    found = Message()
+    found["Version"] = "1.2.3"
+    monkeypatch.setattr(metadata, "metadata", lambda name: {"meshcors": found}[name])
+    links._docs.cache_clear()
+    yield found
+    links._docs.cache_clear()
+
+
+def test_links_begin_with_the_address_of_the_source(installed: Message) -> None:
+    installed["Project-URL"] = "Changelog, https://elsewhere.example"
+    installed["Project-URL"] = f"Source, {ADDRESS}"
+    assert RULES[1].docs == f"{ADDRESS}/blob/v1.2.3/docs/lint.md#mc001"
+    run = json.loads(FORMATS["sarif"]([]))["runs"][0]
+    assert [each["helpUri"] for each in run["tool"]["driver"]["rules"]] == [
+        each.docs for each in RULES
+    ]
+
+
+@pytest.mark.usefixtures("installed")
+def test_without_an_address_a_link_is_a_path_in_the_repository() -> None:
+    assert RULES[1].docs == "docs/lint.md#mc001"
+    assert "helpUri" not in FORMATS["sarif"]([])
+
+
+def test_without_metadata_a_link_is_a_path_in_the_repository(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def missing(name: str) -> None:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "metadata", missing)
+    links._docs.cache_clear()
+    assert RULES[1].docs == "docs/lint.md#mc001"
+    links._docs.cache_clear()
 
 
 def test_github_commands_are_escaped() -> None:
@@ -159,13 +233,16 @@ def test_sarif_refers_to_its_rules() -> None:
         rule = run["tool"]["driver"]["rules"][result["ruleIndex"]]
         assert rule["id"] == result["ruleId"]
         assert rule["defaultConfiguration"]["level"] == result["level"]
+        assert "How to fix it" in rule["help"]["text"]
         place = result["locations"][0]["physicalLocation"]
         assert place["artifactLocation"]["uri"] == "a%2Cb%3Ac%25.yaml"
         assert place["region"]["startLine"] > 0
 
 
 def test_text_counts_what_was_found() -> None:
-    assert FORMATS["text"](findings()).splitlines()[-1] == "2 errors, 1 warning, 3 notes"
+    *_, counts, more = FORMATS["text"](findings()).splitlines()
+    assert counts == "2 errors, 1 warning, 3 notes"
+    assert more == "To read about a rule: meshcors lint --explain MC001"
     assert FORMATS["text"]([]) == "nothing found"
 
 
@@ -208,7 +285,7 @@ def test_no_regex_makes_the_search_for_an_example_fail(pattern: str) -> None:
 
 
 def test_what_lint_says_of_a_preflight_is_what_the_gateway_does() -> None:
-    """MC001 on a rule is the model's 404 for the preflight that a browser sends."""
+    """MC001 means that the model answers 404 to the browser's preflight."""
     gateway = Gateway.from_yaml(ORIGINAL.read_text())
     headers = [
         ("origin", "https://ui.example"),
@@ -248,7 +325,7 @@ def as_list(*texts: str) -> str:
 def test_one_document_that_would_not_load_does_not_stop_the_checking_of_the_rest(
     broken: str, form: str
 ) -> None:
-    """Regression: with one VirtualService without hosts, nothing else of a dump was checked."""
+    """Regression: one VirtualService without hosts kept the rest of a dump from being checked."""
     original = "\n".join(
         line for line in ORIGINAL.read_text().splitlines() if not line.startswith("#")
     )

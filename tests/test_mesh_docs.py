@@ -47,6 +47,7 @@ def test_the_bootstrap_is_documented() -> None:
     [
         ("Answer", mesh.GatewayAnswer),
         ("Problem", mesh.DocumentProblem),
+        ("Step", mesh.TriedRule),
         ("Request", mesh.GatewayRequest),
     ],
 )

@@ -573,6 +573,23 @@ def test_place_at_names_any_field() -> None:
     assert document.place_at("apiVersion", "x") == Place("mesh.yaml", 1, 1)
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("12345", "must be a string, not a number; put it in quotes"),
+        ("yes", "must be a string, not a boolean; put it in quotes"),
+        ("~", "must be a string, not null; write a string"),
+        ("[12345]", "must be a string, not a list; write a string"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_not_shown(value: str, said: str) -> None:
+    """It may be a key's."""
+    with pytest.raises(DocumentError) as caught:
+        read_documents(vs(f"{{match: [{{sourceLabels: {{k: {value}}}}}], {ONE}}}"), "mesh.yaml")
+    (line,) = str(caught.value).splitlines()
+    assert line.endswith(f": spec.http[0].match[0].sourceLabels.k: {said}")
+
+
 def test_a_merged_field_has_the_place_where_it_is_written() -> None:
     text = vs(f"&first {{name: x, {ONE}}}\n{{<<: *first, match: [{{port: 80}}]}}")
     (document,) = read_documents(text, "mesh.yaml")

@@ -1,4 +1,4 @@
-"""The model of the gateway, without Envoy: every row of the table, and what an answer carries."""
+"""The model of the gateway, without Envoy: every row of the table, and the parts of an answer."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_direct_bodies() -> None:
 
 
 class TestChoosingTheGateway:
-    """Several gateways in a file, none, or the mesh's own sidecars."""
+    """Files with several gateways, with none, or for sidecars."""
 
     BOTH = vs(f"{{{to()}}}", name="a") + "---\n" + vs(f"{{{to('b')}}}", name="b").replace(
         "[gate]", "[mesh, other/gate, gate.ns.svc.cluster.local]"

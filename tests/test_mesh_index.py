@@ -1,4 +1,4 @@
-"""Indexes say what a plain scan says, and the toolbox's work grows no faster than its input."""
+"""An index finds what a plain scan finds, and work grows no faster than the input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from meshcors import mesh
 from meshcors.mesh import DocumentError, Gateway, GatewayRequest
-from meshcors.mesh._analysis import subject
+from meshcors.mesh._analysis import mesh_documents
 from meshcors.mesh._documents import reading
 from meshcors.mesh._documents.checks import covered_hosts
 from meshcors.mesh._documents.source import parse
@@ -32,7 +32,7 @@ from tests.mesh_generator import spec
 MESH = Path(mesh.__file__).parent
 WISH = FixOptions(origins=(("exact", "https://ui.example"),))
 SEEDS = st.integers(0, 2**32)
-# Hosts that cover one another, are more specific than one another, and route alike.
+# Some hosts cover others, some route alike.
 HOSTS = (
     "*", "*.example.com", "api.example.com", "*.b.example.com", "*-x.example.com", "a.test",
     "any.example.com", "any.example", "b.example.com", "x.b.example.com", "API.example.com", "*a",
@@ -145,7 +145,7 @@ def test_a_literal_prefix_begins_every_match(pattern: str, text: str) -> None:
         ("(?i)k1", ""),
         ("é|è", ""),
         (".*", ""),
-        (r"\C*", ""),  # of which RE2 knows no range
+        (r"\C*", ""),  # RE2 gives no range for it
     ],
 )
 def test_the_literal_prefix_is_all_that_is_certain(pattern: str, prefix: str) -> None:
@@ -153,7 +153,7 @@ def test_the_literal_prefix_is_all_that_is_certain(pattern: str, prefix: str) ->
 
 
 def documents(rng: random.Random) -> str:
-    """VirtualServices of many hosts, some bound by hosts alone, some that ask for the host too."""
+    """VirtualServices of many hosts; some rules have conditions on the host, too."""
     rules = (
         f"{{match: [{{headers: {{x-key: {{exact: a}}}}}}], {CORS}, {to('two')}}}",
         f"{{match: [{{authority: {{exact: api.example.com}}}}], {CORS}, {to('two')}}}",
@@ -180,7 +180,7 @@ CORS = "corsPolicy: {allowOrigins: [exact: 'https://ui.example'], allowHeaders: 
 @settings(max_examples=40, deadline=None)
 @given(SEEDS)
 def test_hosts_that_route_alike_stand_for_one_another(seed: int) -> None:
-    """The same is found, and the same is written, where every host is looked at."""
+    """Looking at every host finds the same and writes the same."""
     text = documents(random.Random(seed))
 
     def outcome() -> tuple[list[str], str]:
@@ -192,7 +192,7 @@ def test_hosts_that_route_alike_stand_for_one_another(seed: int) -> None:
 
     found = outcome()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(subject, "_representatives", every_domain)
+        patch.setattr(mesh_documents, "representatives", every_domain)
         assert outcome() == found
 
 
@@ -218,7 +218,7 @@ def parse_uncounted(text: str, file: str) -> list[Any]:
 
 
 def work(done: Callable[[], object]) -> int:
-    """Return how many calls are made in and from the mesh's modules."""
+    """Return how many function calls the modules of the mesh make."""
     count = 0
 
     def counted(frame: FrameType, event: str, _arg: object) -> None:
@@ -246,8 +246,8 @@ def work(done: Callable[[], object]) -> int:
 def test_twice_the_input_is_twice_the_work(
     shape: Shape, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counted are calls, not seconds, and none for reading YAML."""
+    """Function calls are counted, not seconds, and none for reading YAML."""
     monkeypatch.setattr(reading, "parse", parse_uncounted)
     small, large = (partial(VERBS[verb], shape.text(number)) for number in (50, 100))
-    small()  # what is done once for all
+    small()  # fill the caches
     assert work(large) < 2.15 * work(small)

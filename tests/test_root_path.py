@@ -23,6 +23,7 @@ from werkzeug.local import LocalProxy
 from meshcors import HeaderKey, MeshCORS, Policy, Rule
 from meshcors.asgi._root_path import RootPathsBelow, root_path_of
 from tests.calling import UI, App, call_asgi, http_scope
+from tests.test_frameworks import django_urls
 
 KEYED = Policy(
     allow_origins=[UI], key=HeaderKey("x-key", ["right"], exempt_paths=["/healthz", "/open/*"])
@@ -106,8 +107,7 @@ def test_falcon_routes_on_the_whole_path(around: Callable[[Any], Any]) -> None:
 
 @pytest.mark.parametrize("around", WRAPPED)
 def test_django_sets_its_own(around: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    if not settings.configured:
-        settings.configure()
+    django_urls()
     monkeypatch.setattr(settings, "FORCE_SCRIPT_NAME", "/open", raising=False)
     root_path = root_path_of(around(ASGIHandler.__new__(ASGIHandler)))
     assert root_path({"root_path": "/api"}) == "/open"
@@ -303,8 +303,7 @@ def test_prefix_of_an_included_router_is_part_of_the_mount() -> None:
 
 
 def test_django_below_sets_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not settings.configured:
-        settings.configure()
+    django_urls()
     monkeypatch.setattr(settings, "FORCE_SCRIPT_NAME", "/open", raising=False)
     django = ASGIHandler.__new__(ASGIHandler)
     below = RootPathsBelow(Router([Mount("/a", django)]))

@@ -244,6 +244,16 @@ def test_an_app_that_wraps_one_of_the_other_interface_is_served(
     assert call(getattr(wrap, kind)(), "GET", "/x", fields).get("x-app") == kind
 
 
+@pytest.mark.parametrize("kind", ["asgi", "wsgi"])
+def test_an_app_without_a_signature_is_taken_as_it_is(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One written in C: what it takes shows when it is called.
+    for variable, value in {**POLICY, "MESHCORS_APP": "builtins:max"}.items():
+        monkeypatch.setenv(variable, value)
+    assert getattr(wrap, kind)().app is max
+
+
 @servers
 @pytest.mark.parametrize(("changed", "said"), [pytest.param(c, s, id=i) for i, c, s in WRONG])
 def test_mistake_is_one_line(

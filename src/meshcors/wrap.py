@@ -155,7 +155,7 @@ def wsgi() -> WSGIApplication:
 
 
 class _Interface(NamedTuple):
-    """What a server passes to an app, and how an app of the other interface is told apart."""
+    """What a server passes to an app, and how to recognize an app of the other interface."""
 
     parameters: tuple[str, ...]
     is_other: Callable[[Any], bool]

@@ -1,7 +1,7 @@
-"""The toolbox ``meshcors``: one module for each verb, imported when it is called.
+"""The ``meshcors`` command: one module for each verb, imported when the verb is called.
 
-Exit code 0: fine; 1: findings, or a browser would block; 2: bad usage or unreadable input, said in
-one line on stderr.
+Exit code 0: fine; 1: something was found, or a browser would block; 2: bad usage or unreadable
+input, with one line on stderr.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
 
 
 class Verb(NamedTuple):
-    """Where a verb's click command is, and what ``--help`` says of it before it is imported."""
+    """The module and name of a verb's click command, and its summary in ``--help``."""
 
     module: str
     command: str
     summary: str
 
 
-# A row here is all that a new verb needs.
+# A new verb needs only a row here.
 VERBS: Final = {
     "dummy": Verb("meshcors.dummy._command", "main", "Run the preflight pod."),
     "explain": Verb("meshcors._cli.explain", "command", "Follow a page's call through the mesh."),
-    "fix": Verb("meshcors._cli.fix", "command", "Mend a VirtualService so that browsers get in."),
+    "fix": Verb("meshcors._cli.fix", "command", "Fix a VirtualService that blocks browsers."),
     "lint": Verb("meshcors._cli.lint", "command", "Find what is wrong with CORS in the mesh."),
     "render": Verb("meshcors._cli.render", "command", "Write a policy in another form."),
 }
 
 
 class Toolbox(click.Group):
-    """A group that knows its verbs by name and imports one when it is called."""
+    """A group that imports a verb only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the verbs' names."""
         return sorted(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a verb; None for one that is not there."""
+        """Import a verb; None for an unknown one."""
         verb = VERBS.get(cmd_name)
         if verb is None:
             return None
@@ -56,7 +56,7 @@ class Toolbox(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name the nearest verb for one that is not there."""
+        """Refuse an unknown verb and name the nearest one."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             raise click.UsageError(f"{args[0]}: {did_you_mean(args[0], VERBS)}")
         return super().resolve_command(ctx, args)
@@ -89,13 +89,13 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 )
 @click.pass_context
 def toolbox(ctx: click.Context) -> None:
-    """One CORS policy for services that share a URL: the toolbox."""
+    """Tools for one CORS policy across services that share a URL."""
     if ctx.invoked_subcommand is None:
-        raise click.UsageError(f"name a verb: {', '.join(sorted(VERBS))}; --help tells of them")
+        raise click.UsageError(f"name a verb: {', '.join(sorted(VERBS))}; see --help")
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run a verb and end the process with its exit code."""
+    """Run a verb and exit with its exit code."""
     raise SystemExit(run(args))
 
 
@@ -113,13 +113,13 @@ def run(args: Sequence[str] | None = None) -> int:
     except click.Abort:
         return 130
     except BrokenPipeError:
-        # whoever read the output has seen enough; Python must not flush into it again
+        # the reader has closed the pipe; Python must not flush into it again
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     return code if isinstance(code, int) else 0
 
 
 def refuse(line: str) -> int:
-    """Say in one line on stderr why nothing is done; return the exit code for it."""
+    """Print one line on stderr, and return the exit code for it."""
     click.echo(f"meshcors: {printable(line)}", err=True)
     return 2

@@ -1,95 +1,144 @@
-"""The mend for a journey that does not end well: what to change, and where."""
+"""What to change so that a call that is not allowed is, and where."""
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from meshcors._policy.origins import OriginError
+from meshcors.mesh import DocumentError
+from meshcors.mesh._analysis.origin_match import origin_match
+from meshcors.mesh._fix import FixOptions, fix
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping
 
-    from meshcors.mesh._analysis.page_call import Journey, Leg
+    from meshcors.mesh._analysis.origin_match import OriginMatch
+    from meshcors.mesh._analysis.page_call import Exchange, PageCall
+    from meshcors.mesh._fix import Responder
+
+_RESPONDERS: Final[Mapping[Responder, str]] = {
+    "pod": "--with pod --pod HOST:PORT",
+    "mesh": "--with mesh",
+}
 
 
-def advice(journey: Journey, files: Sequence[str]) -> list[str]:
-    """Return the lines of the mend; none for a call that is allowed."""
-    leg = journey.decisive
-    if leg.outcome == "allowed":
+def advice(page_call: PageCall, texts: Mapping[str, str]) -> list[str]:
+    """Return what to change, line by line; nothing for a call that is allowed.
+
+    ``texts`` are the files of the call, by name. A ``meshcors fix`` command in it is one that
+    succeeds on its file.
+    """
+    exchange = page_call.decisive
+    if exchange.outcome == "allowed":
         return []
-    if leg.answer.kind == "forward":
-        return _service_must_answer(journey, leg)
-    if leg.answer.kind == "cors":
-        return [_policy_must_say(journey, leg)]
-    if leg.step == "preflight":
-        return _preflight_must_arrive(journey, leg, files)
+    if exchange.answer.kind == "forward":
+        return _service_must_answer(page_call, exchange)
+    if exchange.answer.kind == "cors":
+        return [_policy_must_allow(page_call, exchange)]
+    if exchange.step == "preflight":
+        return _preflight_must_arrive(page_call, exchange, texts)
     return [
         "the page cannot read this answer. Send what no rule takes to the pod, as the last rule:",
         "its answer is readable.",
     ]
 
 
-def _preflight_must_arrive(journey: Journey, leg: Leg, files: Sequence[str]) -> list[str]:
-    origins = f" --allow-origin {journey.call.origin}" if _is_open(journey) else ""
-    fix = [
-        f"meshcors fix {shlex.quote(files[0])} --with pod --pod HOST:PORT{origins}",
-        "or, without a pod: --with mesh",
-    ]
-    if leg.answer.kind != "no_route":
-        return ["put a rule that takes preflights before this one:", *fix]
-    if journey.request.answer.kind == "no_route":
-        return ["no rule takes this host and path at all: look at --host and --path first."]
-    carried = [name for name, _ in journey.call.headers if _wanted_by_a_rule(name, leg)]
+def _preflight_must_arrive(
+    page_call: PageCall, exchange: Exchange, texts: Mapping[str, str]
+) -> list[str]:
+    no_route = exchange.answer.kind == "no_route"
+    if no_route and page_call.request.answer.kind == "no_route":
+        return ["no rule takes this host and path at all: check --host and --path first."]
+    commands = _fix_commands(page_call, texts)
+    if not no_route:
+        return ["put a rule that takes preflights before this one:", *commands]
+    carried = [name for name, _ in page_call.call.headers if _is_condition(name, exchange)]
     if not carried:
-        return ["put a rule that takes preflights first:", *fix]
+        return ["put a rule that takes preflights first:", *commands]
     return [
-        f"a preflight names {', '.join(carried)} and never carries it, so a rule that wants its",
-        "value never takes one, and what that rule's corsPolicy says is never asked.",
+        f"a preflight names {', '.join(carried)} but does not carry it. A rule that asks for its",
+        "value never matches a preflight, and its corsPolicy never applies.",
         "Put a rule that takes preflights first:",
-        *fix,
+        *commands,
     ]
 
 
-def _wanted_by_a_rule(name: str, leg: Leg) -> bool:
+def _is_condition(name: str, exchange: Exchange) -> bool:
+    """Tell whether a rule did not match because of this header."""
     return any(
         mismatch.field == f"headers.{name}"
-        for step in leg.answer.trail
-        for mismatch in step.mismatches
+        for tried in exchange.answer.trail
+        for mismatch in tried.mismatches
     )
 
 
-def _is_open(journey: Journey) -> bool:
-    """Tell whether the call's own rule lets every site in with credentials: fix will ask."""
-    route = journey.request.answer.route
-    policy = route.source.cors_policy if route else None
-    return (
-        policy is not None
-        and bool(policy.allow_credentials)
-        and any(str(match.value) == "*" for match in policy.allow_origins)
-    )
+def _fix_commands(page_call: PageCall, texts: Mapping[str, str]) -> Iterator[str]:
+    """Yield the commands that write such a rule into the file of the rule that takes the call."""
+    place = page_call.request.answer.place or page_call.decisive.answer.place
+    file = place.file if place else next(iter(texts))
+    commands = [
+        f"meshcors fix {shlex.quote(file)} {_RESPONDERS[responder]}"
+        + (f" --allow-origin {shlex.quote(page_call.call.origin)}" if needs_origin else "")
+        for responder, needs_origin in _working_fixes(texts[file], file, page_call.call.origin)
+    ]
+    if not commands:
+        yield "write it by hand: it matches the method OPTIONS and the header"
+        yield "access-control-request-method, and its route is the pod."
+    for number, command in enumerate(commands):
+        yield command if number == 0 else f"or, without a pod: {command}"
 
 
-def _policy_must_say(journey: Journey, leg: Leg) -> str:
-    where = f"corsPolicy of {leg.answer.rule} ({leg.answer.place})"
-    code, field = leg.verdict.code, leg.verdict.field
+def _working_fixes(text: str, file: str, origin: str) -> Iterator[tuple[Responder, bool]]:
+    """Yield the responders with which fix succeeds, and whether it needs the origin for that.
+
+    Each is tried. If the pod needs the origin, so does the mesh.
+    """
+    named: tuple[OriginMatch, ...] = ()
+    # null, the origin of sandboxed frames, cannot be named
+    with contextlib.suppress(OriginError):
+        named = (origin_match(origin),)
+    needed = False
+    for responder in _RESPONDERS:
+        outcome = _try(text, file, FixOptions(responder, origins=named if needed else ()))
+        if outcome == "origins_needed" and named and not needed:
+            needed = True
+            outcome = _try(text, file, FixOptions(responder, origins=named))
+        if outcome == "fixed":
+            yield responder, needed
+
+
+def _try(text: str, file: str, options: FixOptions) -> str:
+    """Return "fixed", "unchanged", or the code of the problem."""
+    try:
+        return "fixed" if fix(text, file, options).blocked else "unchanged"
+    except DocumentError as error:
+        return error.problems[0].code
+
+
+def _policy_must_allow(page_call: PageCall, exchange: Exchange) -> str:
+    where = f"the corsPolicy of {exchange.answer.rule} ({exchange.answer.place})"
+    code, field = exchange.verdict.code, exchange.verdict.field
     if code == "header_not_allowed":
-        return f"add {field} to allowHeaders in the {where}."
+        return f"add {field} to allowHeaders in {where}."
     if code == "method_not_allowed":
-        return f"add {field} to allowMethods in the {where}."
+        return f"add {field} to allowMethods in {where}."
     if code in {"acac_not_true", "acao_wildcard_with_credentials"}:
-        return f"name the origins and set allowCredentials: true in the {where}."
-    return f"add {{exact: {journey.call.origin}}} to allowOrigins in the {where}."
+        return f"name the origins and set allowCredentials: true in {where}."
+    return f"add {{exact: {page_call.call.origin}}} to allowOrigins in {where}."
 
 
-def _service_must_answer(journey: Journey, leg: Leg) -> list[str]:
-    service = leg.answer.destination
-    origin = journey.call.origin
-    if leg.step == "preflight":
+def _service_must_answer(page_call: PageCall, exchange: Exchange) -> list[str]:
+    service = exchange.answer.destination
+    origin = page_call.call.origin
+    if exchange.step == "preflight":
         return [
             f"{service} must answer the OPTIONS request itself, with",
-            f"access-control-allow-origin: {origin} and what the call needs. Run it with",
-            "MeshCORS, or send preflights to the pod. To judge by a policy: --config POLICY",
+            f"access-control-allow-origin: {origin} and what else the call needs. Run it with",
+            "MeshCORS, or send preflights to the pod. To check against a policy: --config POLICY",
         ]
     return [
-        f"{service} must say access-control-allow-origin: {origin}. Run it with MeshCORS,",
-        "or put a corsPolicy on the rule. To judge by a policy: --config POLICY",
+        f"{service} must send access-control-allow-origin: {origin}. Run it with MeshCORS,",
+        "or put a corsPolicy on the rule. To check against a policy: --config POLICY",
     ]

@@ -1,4 +1,4 @@
-"""``meshcors explain FILE...``: a page's call through the mesh, step by step, and the hint."""
+"""``meshcors explain FILE...``: a page's call through the mesh, step by step, and the fix."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from meshcors._cli.narration import narrate, shown_mismatch, shown_value
 from meshcors._policy.errors import OriginError, PolicyError
 from meshcors._policy.wording import printable
 from meshcors.mesh import Gateway, GatewayRequest, read_documents
-from meshcors.mesh._analysis.page_call import Journey, Leg, travel
+from meshcors.mesh._analysis.page_call import Exchange, PageCall, trace_call
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,28 +24,36 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.page_call import Service
 
 
-@click.command("explain", cls=options.Command)
+@click.command("explain", cls=options.VerbCommand)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--origin", required=True, help="The page's origin, such as https://ui.example.")
 @click.option("--method", default="GET", show_default=True, help="The method of the call.")
 @click.option(
-    "--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header the script sets."
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="NAME:VALUE",
+    help="A header that the script sets; repeat it.",
 )
-@click.option("--host", help="The host that is called; by default the documents' first one.")
+@click.option("--host", help="The host that is called. Default: the first one in the documents.")
 @click.option("--path", default="/", show_default=True, help="The path that is called.")
 @click.option(
     "--scheme",
     type=click.Choice(["https", "http"]),
     default="https",
     show_default=True,
-    help="How the gateway is called, on port 443 or 80.",
+    help="https calls the gateway on port 443, http on port 80.",
 )
-@click.option("--credentials", is_flag=True, help="The call is made with cookies (include).")
-@click.option("--gateway", metavar="NAMESPACE/NAME", help="The gateway; by default the first one.")
+@click.option("--credentials", is_flag=True, help="The call sends cookies (credentials: include).")
+@click.option(
+    "--gateway",
+    metavar="NAMESPACE/NAME",
+    help="The gateway. Default: the first one in the documents.",
+)
 @click.option(
     "--config",
     metavar="POLICY",
-    help="A policy file: the services and the pod are taken to answer as meshcors does by it.",
+    help="A policy file. Assume that the services and the pod answer as meshcors does with it.",
 )
 @options.FORM
 def command(
@@ -61,56 +69,55 @@ def command(
     config: str | None,
     form: str,
 ) -> int:
-    """Say what happens to a page's call: which rule takes it, who answers, and what a browser does.
+    """Follow a page's call: which rule takes it, who answers, and what the browser does.
 
-    Without --config the services' answers are not known, and a verdict that hangs on them is
-    "depends". Exit code 1 when a browser would block the call.
+    Without --config the answers of the services are unknown, and a verdict that turns on them is
+    "depends". Exit code 1 if a browser would block the call.
     """
+    texts = read_texts(files)
     documents = tuple(
-        document
-        for name, text in read_texts(files).items()
-        for document in read_documents(text, name)
+        document for name, text in texts.items() for document in read_documents(text, name)
     )
-    mesh = Gateway.of(documents, file=files[0], name=gateway)
-    url = f"{scheme}://{host or _first_host(mesh, scheme)}{path}"
+    model = Gateway.of(documents, file=files[0], name=gateway)
+    url = f"{scheme}://{host or _first_host(model, scheme)}{path}"
     try:
         if not path.startswith("/"):
             raise ValueError(f"--path {path}: a path begins with /")
         pairs = [_header(text) for text in headers]
         call = browser.Request(origin, url, method, pairs, "include" if credentials else "omit")
-        journey = travel(mesh, call, None if config is None else _service(config))
+        page_call = trace_call(model, call, None if config is None else _service(config))
     except OriginError as error:
         raise click.UsageError(f"--origin {origin}: {error.hint}") from None
     except PolicyError as error:
         raise policy_unreadable(error) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    hint = advice(journey, files)
+    hint = advice(page_call, texts)
     if form == "json":
-        click.echo(json.dumps(_data(journey, hint), indent=2))
+        click.echo(json.dumps(_data(page_call, hint), indent=2))
     else:
-        for line in narrate(journey, hint):
+        for line in narrate(page_call, hint):
             click.echo(printable(line))
-    return int(journey.outcome == "blocked")
+    return int(page_call.outcome == "blocked")
 
 
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon:
-        # Not shown: it may be a key's value alone.
+        # Not shown: it may be a key's value.
         raise ValueError("--header: write NAME:VALUE")
     return name.strip(), value.strip()
 
 
-def _first_host(mesh: Gateway, scheme: str) -> str:
-    """Return a host that the documents' first entry stands for."""
-    hosts = mesh.virtual_hosts(443 if scheme == "https" else 80)
+def _first_host(gateway: Gateway, scheme: str) -> str:
+    """Return a host that the documents' first host name or wildcard covers."""
+    hosts = gateway.virtual_hosts(443 if scheme == "https" else 80)
     domain = hosts[0].domain if hosts else "*"
     return "api.example" if domain == "*" else domain.replace("*", "api", 1)
 
 
 def _service(config: str) -> Service:
-    """Return services that answer as the middleware and the pod do by the policy in a file."""
+    """Return services that answer as the middleware and the pod do with the policy in a file."""
     from meshcors._decision.engine import Engine
     from meshcors._decision.simulation import simulate
     from meshcors.config import from_file
@@ -124,25 +131,25 @@ def _service(config: str) -> Service:
     return answer
 
 
-def _data(journey: Journey, hint: Iterable[str]) -> dict[str, object]:
-    decisive = journey.decisive
+def _data(page_call: PageCall, hint: Iterable[str]) -> dict[str, object]:
+    decisive = page_call.decisive
     return {
-        "verdict": journey.outcome,
+        "verdict": page_call.outcome,
         "code": decisive.verdict.code,
         "step": decisive.step,
         "field": decisive.verdict.field,
         "messages": dict(decisive.verdict.messages),
         "hint": list(hint),
-        "steps": [_leg(leg) for leg in journey.legs],
+        "steps": [_exchange(exchange) for exchange in page_call.exchanges],
     }
 
 
-def _leg(leg: Leg) -> dict[str, object]:
-    sent, answer = leg.sent, leg.answer
+def _exchange(exchange: Exchange) -> dict[str, object]:
+    sent, answer = exchange.sent, exchange.answer
     return {
-        "step": leg.step,
-        "verdict": leg.outcome,
-        "code": leg.verdict.code,
+        "step": exchange.step,
+        "verdict": exchange.outcome,
+        "code": exchange.verdict.code,
         "request": {
             "method": sent.method,
             "host": sent.host,
@@ -151,12 +158,12 @@ def _leg(leg: Leg) -> dict[str, object]:
         },
         "tried": [
             {
-                "rule": step.rule,
-                "place": str(step.place),
-                "matched": step.matched,
-                "mismatches": [_mismatch(mismatch) for mismatch in step.mismatches],
+                "rule": tried.rule,
+                "place": str(tried.place),
+                "matched": tried.matched,
+                "mismatches": [_mismatch(mismatch) for mismatch in tried.mismatches],
             }
-            for step in answer.trail
+            for tried in answer.trail
         ],
         "answer": {
             "kind": answer.kind,

@@ -1,4 +1,4 @@
-"""The files a verb is given: read whole, or refused in one line."""
+"""Reading and writing the files that a verb is given."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import click
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.wording import file_label
 
-# Above what the reader of YAML takes, in UTF-8's longest form.
+# More than the YAML reader accepts, even with four bytes for each character.
 MAX_BYTES: Final = 8 * 1024 * 1024
 
 
 def read_texts(names: Sequence[str]) -> dict[str, str]:
-    """Return the texts of the files that are the arguments FILE...; see `read_bytes`."""
+    """Return the texts of the arguments FILE... by name; see `read_bytes`."""
     labels = ["FILE"] if len(names) == 1 else [f"FILE {at + 1}" for at in range(len(names))]
     return {
         name: decoded(name, read_bytes(name, given_by))
@@ -30,24 +30,24 @@ def read_texts(names: Sequence[str]) -> dict[str, str]:
 
 
 def read_bytes(name: str, given_by: str = "FILE") -> bytes:
-    """Return a file's bytes; ``click.ClickException`` for one that is missing or too large.
+    """Return a file's bytes; ``click.ClickException`` if it is missing or too large.
 
-    What is no file's name may be a secret: it is called by the argument that it was `given_by`.
+    A name that is not a file's may be a secret: the message names the argument `given_by` instead.
     """
     try:
         with Path(name).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        called = file_label(name, given_by)
-        raise click.ClickException(f"{called}: {reason}; pass a readable file") from None
+        label = file_label(name, given_by)
+        raise click.ClickException(f"{label}: {reason}; pass a readable file") from None
     if len(content) > MAX_BYTES:
         raise click.ClickException(f"{name}: larger than {MAX_BYTES // 2**20} MiB; split it")
     return content
 
 
 def policy_unreadable(error: PolicyError) -> click.UsageError:
-    """Return what is wrong with the policy in the file that ``--config`` names."""
+    """Return the error for an invalid policy in the file that ``--config`` names."""
     problems = [
         replace(problem, field="--config") if problem.field == "path" else problem
         for problem in error.problems
@@ -56,7 +56,7 @@ def policy_unreadable(error: PolicyError) -> click.UsageError:
 
 
 def decoded(name: str, content: bytes) -> str:
-    """Return the text of UTF-8 bytes."""
+    """Decode UTF-8; ``click.ClickException`` if it is something else."""
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -67,10 +67,10 @@ def decoded(name: str, content: bytes) -> str:
 
 
 def write(name: str, content: bytes, *, before: bytes | None, like: str) -> None:
-    """Replace a file's content at once: a reader sees the old or the new, a crash loses neither.
+    """Replace a file's content atomically: a reader or a crash leaves the old or the new content.
 
-    ``before`` is what was read; a file that says something else by now is left alone. None makes a
-    new file, which must not be there. The mode is that of the file ``like``, symbolic links are
+    ``before`` is the content that was read: a file that has changed since is left alone. None makes
+    a new file, which must not exist. The mode is copied from the file ``like``; symbolic links are
     followed. ``click.ClickException`` says why nothing is written.
     """
     target = Path(name).resolve()
@@ -84,7 +84,7 @@ def write(name: str, content: bytes, *, before: bytes | None, like: str) -> None
                 os.fsync(file.fileno())
             Path(made).chmod(mode)
             if before is None:
-                # fails where the file is there by now
+                # fails if the file exists by now
                 os.link(made, target)
                 Path(made).unlink()
             elif target.read_bytes() != before:
@@ -102,7 +102,7 @@ def write(name: str, content: bytes, *, before: bytes | None, like: str) -> None
 
 def _sync_directory(path: Path) -> None:
     if os.name != "posix":
-        return  # elsewhere a directory cannot be opened
+        return  # directories cannot be opened
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

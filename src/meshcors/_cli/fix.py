@@ -17,7 +17,7 @@ from meshcors._policy.wording import printable
 from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._fix import FixOptions, FixResult, Responder, fix, separate
 from meshcors.mesh._fix.pod_command import pod_command
-from meshcors.mesh._lint import findings_in
+from meshcors.mesh._lint import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def _origins(
     return tuple(found)
 
 
-@click.command("fix", cls=options.Command)
+@click.command("fix", cls=options.VerbCommand)
 @click.argument("file")
 @click.option(
     "--with",
@@ -137,9 +137,9 @@ def _notes(result: FixResult, fix_options: FixOptions, file: str) -> Iterator[st
     if named and origins and not any(value in result.text for value in origins):
         yield f"{file} already names the origins that it allows: --allow-origin changes nothing"
     for calls in result.blocked:
-        if any(each.route.source.cors_policy is None for each in calls.journeys):
+        if any(each.route.source.cors_policy is None for each in calls.calls):
             yield f"{calls.service.label}: a rule without corsPolicy leaves CORS to its service"
-    left = sum(finding.rule.severity == "error" for finding in findings_in(result.after))
+    left = sum(finding.rule.severity == "error" for finding in diagnose(result.after))
     if left:
         errors = "1 error is" if left == 1 else f"{left} errors are"
         yield f"{errors} left for you to fix: meshcors lint {file}"

@@ -1,6 +1,6 @@
-"""A journey told to people: each step, each rule that was tried, the verdict, the hint.
+"""A page's call as text: each step, each rule that was tried, the verdict, the fix.
 
-No value of a header that may carry a key is told, be it the call's or a rule's.
+The value of a header that may carry a key is not printed, neither the call's nor a rule's.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from meshcors.mesh._analysis.page_call import Journey, Leg
-    from meshcors.mesh._routing.gateway import GatewayAnswer, Step
+    from meshcors.mesh._analysis.page_call import Exchange, PageCall
+    from meshcors.mesh._routing.gateway import GatewayAnswer, TriedRule
     from meshcors.mesh._routing.matching import Mismatch
 
 _PUBLIC: Final = frozenset({*SAFELISTED_REQUEST_HEADERS, "host", "origin"})
@@ -23,54 +23,56 @@ _QUOTED: Final = re.compile('".*"', re.DOTALL)
 _CONSOLES: Final = {"chromium": "Chromium", "firefox": "Firefox"}
 
 
-def narrate(journey: Journey, hint: Iterable[str]) -> Iterator[str]:
-    """Yield the lines of the story."""
-    call = journey.call
+def narrate(page_call: PageCall, hint: Iterable[str]) -> Iterator[str]:
+    """Yield the text, line by line; ``hint`` is the fix."""
+    call = page_call.call
     cookies = ", with credentials" if call.credentials == "include" else ""
     yield f"A page of {call.origin} calls {call.method} {call.url}{cookies}"
     yield ""
-    preflight = journey.preflight
+    preflight = page_call.preflight
     if preflight is None:
-        why = "it calls its own origin" if call.is_same_origin else "method and headers are safe"
+        why = (
+            "it calls its own origin" if call.is_same_origin else "its method and headers need none"
+        )
         yield f"1. The browser sends no preflight: {why}."
         yield ""
         yield "2. It sends the request."
     else:
-        yield "1. The browser asks first, with a preflight: names of headers, never their values."
-        yield from _tell(preflight)
+        yield "1. The browser first sends a preflight: header names without their values."
+        yield from _exchange_lines(preflight)
         yield ""
         if preflight.outcome == "blocked":
-            yield "2. The request is never sent. Without a browser, as with curl, it would be:"
+            yield "2. The browser never sends the request. From curl it would be:"
         else:
             yield "2. Then it sends the request."
     sent = preflight is None or preflight.outcome != "blocked"
-    yield from _tell(journey.request, judged=sent)
+    yield from _exchange_lines(page_call.request, judged=sent)
     yield ""
-    yield from _end(journey)
+    yield from _end(page_call)
     for number, line in enumerate(hint):
         yield f"{'Fix: ' if number == 0 else '     '}{line}"
 
 
-def _tell(leg: Leg, *, judged: bool = True) -> Iterator[str]:
-    sent = leg.sent
+def _exchange_lines(exchange: Exchange, *, judged: bool = True) -> Iterator[str]:
+    sent = exchange.sent
     yield f"     {sent.method} {sent.path}"
     yield f"     host: {sent.host}"
     for name, value in sent.headers:
         yield f"     {name}: {shown_value(name, value)}"
-    for step in leg.answer.trail:
-        yield f"   {_tried(step)}"
-    yield f"   {_who_answers(leg.answer)}"
-    for name, value in leg.answer.headers:
+    for tried in exchange.answer.trail:
+        yield f"   {_tried(tried)}"
+    yield f"   {_who_answers(exchange.answer)}"
+    for name, value in exchange.answer.headers:
         yield f"     {name}: {value}"
-    if judged and leg.outcome == "allowed":
-        yield "   The browser is content."
+    if judged and exchange.outcome == "allowed":
+        yield "   The browser accepts it."
 
 
-def _tried(step: Step) -> str:
-    if step.matched:
-        return f"{step.rule} ({step.place}) matches."
-    reasons = "; ".join(_reason(mismatch) for mismatch in step.mismatches)
-    return f"{step.rule} ({step.place}) does not match: {reasons}."
+def _tried(tried: TriedRule) -> str:
+    if tried.matched:
+        return f"{tried.rule} ({tried.place}) matches."
+    reasons = "; ".join(_reason(mismatch) for mismatch in tried.mismatches)
+    return f"{tried.rule} ({tried.place}) does not match: {reasons}."
 
 
 def _reason(mismatch: Mismatch) -> str:
@@ -79,7 +81,7 @@ def _reason(mismatch: Mismatch) -> str:
 
 
 def shown_mismatch(mismatch: Mismatch) -> tuple[str, list[str]]:
-    """Return what was expected and what there was, without the values of headers like a key's."""
+    """Return the expected and the actual values; those that may be a key's are hidden."""
     group, _, name = mismatch.field.partition(".")
     expected = mismatch.expected
     if group in {"headers", "withoutHeaders"} and not _is_public(name):
@@ -88,7 +90,7 @@ def shown_mismatch(mismatch: Mismatch) -> tuple[str, list[str]]:
 
 
 def shown_value(name: str, value: str) -> str:
-    """Return a header's value, or a stand-in: any header but the browser's own may be a key's."""
+    """Return a header's value, hidden unless only browsers set it: it may be a key's."""
     return value if _is_public(name) else _HIDDEN
 
 
@@ -98,27 +100,27 @@ def _is_public(name: str) -> bool:
 
 def _who_answers(answer: GatewayAnswer) -> str:
     if answer.kind == "no_route":
-        return "No rule is left: the gateway answers 404, without CORS headers."
+        return "No rule matches: the gateway answers 404, without CORS headers."
     if answer.kind == "forward":
-        return f"It goes to {answer.destination}, which answers."
+        return f"It goes to {answer.destination}, which answers it."
     who = {
-        "cors": "The rule's corsPolicy answers it in the gateway",
-        "direct_response": "The rule's directResponse answers, and no corsPolicy applies",
-        "redirect": "The rule redirects, and no corsPolicy applies",
+        "cors": "The gateway answers it by the rule's corsPolicy",
+        "direct_response": "The rule's directResponse answers it, and no corsPolicy applies",
+        "redirect": "The rule redirects it, and no corsPolicy applies",
     }[answer.kind]
     return f"{who}: {answer.status}."
 
 
-def _end(journey: Journey) -> Iterator[str]:
-    leg = journey.decisive
-    if journey.outcome == "allowed":
+def _end(page_call: PageCall) -> Iterator[str]:
+    exchange = page_call.decisive
+    if page_call.outcome == "allowed":
         yield "The script may read the answer."
         return
-    answerer = "the preflight" if leg.step == "preflight" else "the request"
-    if journey.outcome == "depends":
-        yield f"It depends on what {leg.answer.destination} answers to {answerer}."
-        yield "If it says nothing of CORS, the browser blocks the call:"
+    asked = "the preflight" if exchange.step == "preflight" else "the request"
+    if page_call.outcome == "depends":
+        yield f"It depends on what {exchange.answer.destination} answers to {asked}."
+        yield "Without CORS headers in that answer, the browser blocks the call:"
     else:
-        yield f"The browser blocks the call: {leg.verdict.code}, in the answer to {answerer}."
-    for engine, text in leg.verdict.messages.items():
+        yield f"The browser blocks the call: {exchange.verdict.code}, in the answer to {asked}."
+    for engine, text in exchange.verdict.messages.items():
         yield f"  {_CONSOLES[engine]}: {text}"

@@ -1,4 +1,4 @@
-"""Options that several verbs share, each read and said in one way."""
+"""Options that several verbs share."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import click
 from meshcors.mesh._documents.checks import domain
 
 
-class Command(click.Command):
-    """A verb that does not show an extra argument, as click would: it may be a secret."""
+class VerbCommand(click.Command):
+    """A verb that does not print an extra argument, as click would: it may be a secret."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the arguments; raises `click.UsageError` if any are left."""
@@ -31,25 +31,25 @@ _PORT: Final = re.compile("[1-9][0-9]{0,4}")
 def _pod_address(_: click.Context, __: click.Parameter, given: str) -> tuple[str, int]:
     host, _colon, port = given.rpartition(":")
     if not _PORT.fullmatch(port) or int(port) > 65535 or domain(host):
-        raise click.BadParameter(f"{given}: write host:port, as meshcors-dummy:8080")
+        raise click.BadParameter(f"{given}: write host:port, such as meshcors-dummy:8080")
     return host, int(port)
 
 
-# ``--pod HOST:PORT``, as the parameter ``pod``: a host and a port.
+# ``--pod HOST:PORT``, the parameter ``pod``: a host and a port.
 POD: Final = click.option(
     "--pod",
     callback=_pod_address,
     metavar="HOST:PORT",
     default="meshcors-dummy:8080",
     show_default=True,
-    help="The pod's service.",
+    help="The service of the pod.",
 )
-# ``--format text|json``, as the parameter ``form``.
+# ``--format text|json``, the parameter ``form``.
 FORM: Final = click.option(
     "--format",
     "form",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="How it is reported.",
+    help="The format of the report.",
 )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from meshcors._policy.rules import RuleSet
 
 
-@click.command("render", cls=options.Command)
+@click.command("render", cls=options.VerbCommand)
 @click.option(
     "--config", required=True, metavar="FILE", help="The file with the policy, or with rules."
 )

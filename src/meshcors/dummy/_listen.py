@@ -16,7 +16,7 @@ _BACKLOG: Final = 2048
 
 
 class ListenError(Exception):
-    """The pod cannot listen as it was told; the text is one line for people."""
+    """The pod cannot listen as its flags say; the text is one line for people."""
 
 
 def listen(host: str | None, port: int, host_flag: str, port_flag: str) -> list[socket.socket]:

@@ -83,7 +83,7 @@ class BoundedProtocol(asyncio.Protocol):
             self.transport.write(_TOO_LARGE)
             self.transport.close()
         else:
-            super().send_400_response(msg)  # type: ignore[misc]
+            super().send_400_response(msg)  # type: ignore[misc]  # of uvicorn's protocol
 
     def may_refuse(self) -> bool:
         """Tell whether the request being read is the next to be answered, and not yet begun."""

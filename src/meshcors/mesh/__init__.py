@@ -6,8 +6,8 @@ those of a real Envoy.
 
 - `Gateway`: the documents of one gateway. `read_documents` reads them without a gateway.
 - `GatewayRequest`: a request as the gateway sees it.
-- `GatewayAnswer`: who answers it, and what the client gets. Its `Step`s are the rules that were
-  tried, with a `Mismatch` for each condition that was not met.
+- `GatewayAnswer`: who answers it, and what the client gets. A `TriedRule` is a rule that was tried,
+  with a `Mismatch` for each condition that was not met.
 - `DocumentError`: the documents would not load. It has a `DocumentProblem` for each reason.
 - `Place`: where a rule or a problem is, as file, line and column.
 
@@ -18,7 +18,7 @@ import warnings
 
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 from meshcors.mesh._documents.reading import read_documents
-from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer, Step
+from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer, TriedRule
 from meshcors.mesh._routing.matching import Mismatch
 from meshcors.mesh._routing.request import GatewayRequest
 
@@ -30,12 +30,17 @@ __all__ = [
     "GatewayRequest",
     "Mismatch",
     "Place",
-    "Step",
+    "TriedRule",
     "read_documents",
 ]
 
 # Deprecated names, which meant something else in `meshcors` and `meshcors.browser`.
-_RENAMED = {"Answer": GatewayAnswer, "Problem": DocumentProblem, "Request": GatewayRequest}
+_RENAMED = {
+    "Answer": GatewayAnswer,
+    "Problem": DocumentProblem,
+    "Request": GatewayRequest,
+    "Step": TriedRule,
+}
 
 
 def __getattr__(name: str) -> object:

@@ -1,1 +1,1 @@
-"""What explain, lint, fix and render all need to know about documents and routes."""
+"""What explain, lint, fix and render need to know about documents and routes."""

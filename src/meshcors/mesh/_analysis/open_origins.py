@@ -1,4 +1,4 @@
-"""Which entries of ``allowOrigins`` let any site in."""
+"""Which entries of ``allowOrigins`` allow any site."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def is_open(origin: StringMatch) -> bool:
-    """Tell whether an entry lets anyone in: ``*``, or a regex or prefix that matches any origin."""
+    """Tell whether an entry allows any site: ``*``, or a regex or prefix for any origin."""
     if origin.kind == "exact":
         return origin.value == "*"
     if origin.kind == "prefix":

@@ -1,4 +1,4 @@
-"""Origins as people write them, as entries of Istio's ``allowOrigins``."""
+"""Origin patterns as entries of Istio's ``allowOrigins``."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ OriginMatch: TypeAlias = tuple[str, str]
 
 
 def origin_match(text: str) -> OriginMatch:
-    """Return an origin or a pattern of origins as a StringMatch: its kind and value.
+    """Return an origin or an origin pattern as the kind and value of a StringMatch.
 
-    ``regex:`` marks an expression; ``https://*.example.com`` and ``http://localhost:*`` become
-    one, because Istio's ``exact`` knows no wildcards. Raises `OriginError`.
+    ``regex:`` marks a regex. ``https://*.example.com`` and ``http://localhost:*`` become one,
+    because Istio's ``exact`` has no wildcards. Raises `OriginError`.
     """
     if text.startswith("regex:"):
         pattern = text.removeprefix("regex:")

@@ -1,7 +1,7 @@
-"""A page's call through the gateway: the preflight, the request, and what a browser makes of both.
+"""A page's call through the gateway: the preflight, the request, and the browser's verdicts.
 
-Pure: the gateway's half is `meshcors.mesh`, the browser's `meshcors.browser`. What a service
-answers is not in the documents: unless it is told, a verdict that hangs on it is "depends".
+Pure: `meshcors.mesh` models the gateway, `meshcors.browser` the browser. The documents do not say
+what a service answers: without a `Service`, the outcome is "depends" where it turns on that.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer
 
 Outcome: TypeAlias = Literal["allowed", "blocked", "depends"]
-# What a service answers to a forwarded request.
+# What a service answers to a request that the gateway forwards.
 Service: TypeAlias = Callable[[GatewayRequest], browser.Response]
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
-    """One of the two requests: what was sent, what the gateway did, and the browser's verdict.
+class Exchange:
+    """The preflight or the request: what is sent, the gateway's answer, the browser's verdict.
 
-    `outcome` is "depends" where the verdict hangs on a service that is not known: `verdict` is then
-    that on a service that says nothing of CORS.
+    `outcome` is "depends" if the verdict turns on a service whose answer is unknown. `verdict` is
+    then the one for an answer without CORS headers.
     """
 
     step: browser.Step
@@ -37,87 +37,86 @@ class Leg:
 
 
 @dataclass(frozen=True, slots=True)
-class Journey:
-    """A call and its legs; `preflight` is None where the browser asks nothing before the call.
+class PageCall:
+    """A call and its exchanges; `preflight` is None if the browser sends none.
 
-    The `request` leg is what happens to the call itself, whether the browser gets to it or not.
+    `request` is what happens to the call itself, whether the browser gets that far or not.
     """
 
     call: browser.Request
-    preflight: Leg | None
-    request: Leg
+    preflight: Exchange | None
+    request: Exchange
 
     @property
     def outcome(self) -> Outcome:
-        """What becomes of the call: "blocked" as soon as one leg is."""
-        outcomes = {leg.outcome for leg in self.legs}
+        """The outcome of the call: "blocked" if one exchange is."""
+        outcomes = {exchange.outcome for exchange in self.exchanges}
         if "blocked" in outcomes:
             return "blocked"
         return "depends" if "depends" in outcomes else "allowed"
 
     @property
-    def decisive(self) -> Leg:
-        """The leg that decides: the first with the journey's outcome, the last if allowed."""
+    def decisive(self) -> Exchange:
+        """The first exchange with the outcome of the call; the request if it is allowed."""
         if self.outcome == "allowed":
             return self.request
-        return next(leg for leg in self.legs if leg.outcome == self.outcome)
+        return next(each for each in self.exchanges if each.outcome == self.outcome)
 
     @property
-    def legs(self) -> tuple[Leg, ...]:
-        """The legs in the order in which a browser takes them."""
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """The exchanges in the browser's order."""
         return (self.request,) if self.preflight is None else (self.preflight, self.request)
 
 
-def travel(gateway: Gateway, call: browser.Request, service: Service | None = None) -> Journey:
-    """Follow `call`, which a page's script makes, through `gateway`.
+def trace_call(gateway: Gateway, call: browser.Request, service: Service | None = None) -> PageCall:
+    """Follow `call`, made by a page's script, through `gateway`.
 
-    `service` tells what the services behind it answer, if that is known. Raises `ValueError` for a
-    URL whose path Envoy refuses.
+    `service` gives the answers of the services behind the gateway, if they are known. Raises
+    `ValueError` for a URL whose path Envoy refuses.
     """
     asked = browser.preflight_for(call)
     origin = () if call.is_same_origin and call.method in ("GET", "HEAD") else (call.origin,)
     fields = (*call.headers, *(("origin", value) for value in origin))
-    request = _leg(gateway, call, "response", _at(call, call.method, fields), service)
+    request = _exchange(gateway, call, "response", _sent(call, call.method, fields), service)
     if asked is None:
-        return Journey(call, None, request)
-    return Journey(
-        call, _leg(gateway, call, "preflight", _at(call, "OPTIONS", asked), service), request
-    )
+        return PageCall(call, None, request)
+    preflight = _exchange(gateway, call, "preflight", _sent(call, "OPTIONS", asked), service)
+    return PageCall(call, preflight, request)
 
 
-def _at(call: browser.Request, method: str, fields: browser.HeaderLines) -> GatewayRequest:
+def _sent(call: browser.Request, method: str, fields: browser.HeaderLines) -> GatewayRequest:
     scheme, _, rest = call.url.partition("://")
     host, slash, path = rest.partition("/")
     return GatewayRequest(method, host, f"{slash or '/'}{path}", fields, scheme)
 
 
-def _leg(
+def _exchange(
     gateway: Gateway,
     call: browser.Request,
     step: browser.Step,
     sent: GatewayRequest,
     service: Service | None,
-) -> Leg:
+) -> Exchange:
     judge = browser.judge_preflight if step == "preflight" else browser.judge_response
     answer = gateway.handle(sent)
 
-    def judged(response: browser.Response) -> browser.Verdict:
+    def verdict_on(response: browser.Response) -> browser.Verdict:
         fields = answer.response_headers(response.headers)
         return judge(call, browser.Response(response.status, fields))
 
     if answer.kind != "forward":
         verdict = judge(call, browser.Response(answer.status or 0, answer.headers))
     elif service is not None:
-        verdict = judged(service(sent))
+        verdict = verdict_on(service(sent))
     else:
-        verdict = judged(browser.Response(200))
-        if verdict.allowed != judged(_obliging(call)).allowed:
-            return Leg(step, sent, answer, "depends", verdict)
-    return Leg(step, sent, answer, "allowed" if verdict.allowed else "blocked", verdict)
+        verdict = verdict_on(browser.Response(200))
+        if verdict.allowed != verdict_on(_permissive_response(call)).allowed:
+            return Exchange(step, sent, answer, "depends", verdict)
+    return Exchange(step, sent, answer, "allowed" if verdict.allowed else "blocked", verdict)
 
 
-def _obliging(call: browser.Request) -> browser.Response:
-    """Return an answer that allows the call whatever it asks."""
+def _permissive_response(call: browser.Request) -> browser.Response:
+    """Return an answer that allows everything the call asks for."""
     names = ",".join(name for name, _ in call.headers)
     return browser.Response(
         200,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from meshcors._policy.headers import (
     FORBIDDEN_METHODS,
     FORBIDDEN_RESPONSE_HEADERS,
     SAFELISTED_METHODS,
 )
 from meshcors._policy.headers import is_forbidden_request_header as is_forbidden
+from meshcors.mesh._documents.model import NAME_LISTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
 def useless_method(name: str) -> str:
@@ -33,3 +39,9 @@ def useless_exposed_name(name: str) -> str:
     """Say why a name in ``exposeHeaders`` has no effect, or ``""``."""
     hidden = name.lower() in FORBIDDEN_RESPONSE_HEADERS
     return "is never shown to a page" if hidden else ""
+
+
+# By field of the corsPolicy.
+WHY_USELESS: Final[Mapping[str, Callable[[str], str]]] = dict(
+    zip(NAME_LISTS, (useless_method, useless_header, useless_exposed_name), strict=True)
+)

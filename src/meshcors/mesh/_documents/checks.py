@@ -118,7 +118,7 @@ def header_value(value: str) -> str:
 def regex(pattern: str) -> str:
     """Check an RE2 expression of at most 1024 bytes."""
     if len(pattern.encode()) > 1024:
-        return "a regex has at most 1024 bytes"
+        return "the regex is longer than 1024 bytes"
     try:
         CompiledRegex(Regex(pattern))
     except OriginError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from meshcors.mesh._documents import checks
-from meshcors.mesh._documents.model import CorsPolicy, StringMatch
+from meshcors.mesh._documents.model import CORS_FIELDS, NAME_LISTS, CorsPolicy, StringMatch
 from meshcors.mesh._documents.virtual_service_match import read_string_match
 
 if TYPE_CHECKING:
@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
     from meshcors.mesh._documents.cursor import Cursor
 
-_FIELDS: Final = (
-    "allowOrigin", "allowOrigins", "allowMethods", "allowHeaders", "exposeHeaders", "maxAge",
-    "allowCredentials", "unmatchedPreflights",
-)  # fmt: skip
+_FIELDS: Final = ("allowOrigin", *CORS_FIELDS, "unmatchedPreflights")
 
 
 def read_cors_policy(cursor: Cursor) -> CorsPolicy:
@@ -25,12 +22,17 @@ def read_cors_policy(cursor: Cursor) -> CorsPolicy:
     unmatched = "UNSPECIFIED"
     if "unmatchedPreflights" in fields:
         unmatched = fields["unmatchedPreflights"].choice("UNSPECIFIED", "FORWARD", "IGNORE")
+    list_checks = (_method, checks.token, checks.token)
+    methods, headers, exposed = (
+        _checked(fields.get(name), check)
+        for name, check in zip(NAME_LISTS, list_checks, strict=True)
+    )
     return CorsPolicy(
         place=cursor.place,
         allow_origins=_origins(fields),
-        allow_methods=_checked(fields.get("allowMethods"), _method),
-        allow_headers=_checked(fields.get("allowHeaders"), checks.token),
-        expose_headers=_checked(fields.get("exposeHeaders"), checks.token),
+        allow_methods=methods,
+        allow_headers=headers,
+        expose_headers=exposed,
         max_age=_max_age(fields["maxAge"]) if "maxAge" in fields else None,
         allow_credentials=(
             fields["allowCredentials"].boolean() if "allowCredentials" in fields else None

@@ -126,10 +126,10 @@ class Cursor:
             self._wrong_type("a string")
             return ""
         if not self._is_text:
-            value = self.node.value
-            got = f"{value} is read as {self._kind()}" if value else "is null"
-            message = f"must be a string, but {got}"
-            self.problem("type", message, f'write "{value}"')
+            # The value is not shown: it may be a key's.
+            kind = self._kind()
+            hint = "write a string" if kind == "null" else "put it in quotes"
+            self.problem("type", f"must be a string, not {kind}", hint)
         return str(self.node.value)
 
     def strings(self) -> list[tuple[str, Cursor]]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from meshcors.mesh._documents import checks
 from meshcors.mesh._documents.model import (
+    CORS_FIELDS,
+    NAME_LISTS,
     CorsPolicy,
     Destination,
     DirectResponse,
@@ -273,12 +275,11 @@ def _backends(cursor: Cursor | None, namespace: str) -> tuple[Destination, ...]:
 
 
 def _cors(cursor: Cursor) -> CorsPolicy:
-    known = ("allowOrigins", "allowCredentials", "allowMethods", "allowHeaders")
-    fields = cursor.fields((*known, "exposeHeaders", "maxAge"))
-    lists = {
-        name: tuple(text for text, _ in fields[name].strings()) if name in fields else ()
-        for name in ("allowMethods", "allowHeaders", "exposeHeaders")
-    }
+    fields = cursor.fields(CORS_FIELDS)
+    methods, headers, exposed = (
+        tuple(text for text, _ in fields[name].strings()) if name in fields else ()
+        for name in NAME_LISTS
+    )
     origins = fields["allowOrigins"].strings() if "allowOrigins" in fields else []
     allowed = "allowCredentials" in fields and fields["allowCredentials"].boolean()
     # The API server's default is 5 seconds. It refuses 0.
@@ -286,9 +287,9 @@ def _cors(cursor: Cursor) -> CorsPolicy:
     return CorsPolicy(
         place=cursor.place,
         allow_origins=tuple(_origin(text, item) for text, item in origins if text),
-        allow_methods=lists["allowMethods"],
-        allow_headers=lists["allowHeaders"],
-        expose_headers=lists["exposeHeaders"],
+        allow_methods=methods,
+        allow_headers=headers,
+        expose_headers=exposed,
         max_age=max_age,
         allow_credentials=allowed or None,
         unmatched_preflights="IGNORE",

@@ -7,7 +7,7 @@ rules (`http_route`), as Istio's own gateway controller does.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from meshcors.mesh._documents.nodes import entry
 from meshcors.mesh._documents.problems import Place
@@ -17,6 +17,11 @@ MatchKind: TypeAlias = Literal["exact", "prefix", "regex", "present"]
 # Names and numbers that lead from a document to one of its fields.
 FieldPath: TypeAlias = tuple[str | int, ...]
 NamedMatches: TypeAlias = tuple[tuple[str, "StringMatch"], ...]
+
+# The fields of a corsPolicy that HTTPRoutes have too, as documents spell them. `CorsPolicy` has the
+# same in snake case.
+NAME_LISTS: Final = ("allowMethods", "allowHeaders", "exposeHeaders")
+CORS_FIELDS: Final = ("allowOrigins", *NAME_LISTS, "maxAge", "allowCredentials")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,12 @@ class CorsPolicy:
     max_age: int | None = None
     allow_credentials: bool | None = None
     unmatched_preflights: Literal["UNSPECIFIED", "FORWARD", "IGNORE"] = "UNSPECIFIED"
+
+    @property
+    def name_lists(self) -> dict[str, tuple[str, ...]]:
+        """The lists of `NAME_LISTS` by field."""
+        lists = (self.allow_methods, self.allow_headers, self.expose_headers)
+        return dict(zip(NAME_LISTS, lists, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,13 +29,13 @@ def parse(text: str, file: str) -> list[Any]:
     if len(text) > MAX_CHARACTERS:
         size = f"{len(text) / 1024 / 1024:.1f} MiB"
         message = f"the file has {size}, and the limit is {MAX_CHARACTERS // 1024 // 1024} MiB"
-        raise _fault(Place(file, 1, 1), "too_large", message, "split it")
+        raise _error(Place(file, 1, 1), "too_large", message, "split it")
     try:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
     except ModuleNotFoundError:
         place = Place(file, 1, 1)
-        raise _fault(place, "yaml_missing", "reading YAML needs ruamel.yaml", INSTALL) from None
+        raise _error(place, "yaml_missing", "reading YAML needs ruamel.yaml", INSTALL) from None
     reader = YAML(typ="safe", pure=True)
     # YAML allows an anchor's name to be used again.
     reader.composer.warn_double_anchors = False
@@ -44,7 +44,7 @@ def parse(text: str, file: str) -> list[Any]:
     except RecursionError:
         message = "lists and mappings are nested too deeply"
         hint = "check for brackets that are never closed"
-        raise _fault(Place(file, 1, 1), "too_deep", message, hint) from None
+        raise _error(Place(file, 1, 1), "too_deep", message, hint) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
@@ -91,13 +91,13 @@ def duplicate_keys(root: Any, file: str) -> Iterator[DocumentProblem]:
 
 
 def _syntax(place: Place, reason: str) -> DocumentError:
-    # The message would quote the tag or the alias.
+    # The message quotes a tag or an alias, which may be anything.
     reason = re.sub("(tag handle|alias) .*", r"\1", " ".join(reason.split()))
     hint = "fix the YAML"
     if "\\t" in reason or "'\t'" in reason:
         reason, hint = "a tab where YAML expects spaces", "indent with spaces"
-    return _fault(place, "yaml", f"not YAML: {reason}", hint)
+    return _error(place, "yaml", f"not YAML: {reason}", hint)
 
 
-def _fault(place: Place, code: str, message: str, hint: str) -> DocumentError:
+def _error(place: Place, code: str, message: str, hint: str) -> DocumentError:
     return DocumentError([DocumentProblem(place, code, "", message, hint)])

@@ -155,7 +155,7 @@ def _check_retries(cursor: Cursor) -> None:
     attempts = fields["attempts"].integer(0, _INT32) if "attempts" in fields else 0
     useless = {"perTryTimeout", "retryOn", "retryRemoteLocalities"} & fields.keys()
     if not attempts and useless:
-        message = f"{min(useless)} without attempts"
+        message = f"{min(useless)} needs attempts"
         cursor.problem("retries", message, "set attempts, or remove it")
     for name in ("perTryTimeout", "backoff"):
         if name in fields:

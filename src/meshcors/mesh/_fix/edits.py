@@ -76,7 +76,7 @@ def replace_origin(
 ) -> Iterator[Edit]:
     """Yield the edits that replace one item of a list of origins with ``wanted``.
 
-    ``origins`` is the list's node: mappings under ``allowOrigins``, texts under ``allowOrigin``.
+    ``origins`` is the list's node: mappings under ``allowOrigins``, strings under ``allowOrigin``.
     """
     item = origins.value[number]
     first, *more = wanted

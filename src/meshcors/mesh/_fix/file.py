@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from meshcors.mesh._analysis.subject import Subject
+from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 from meshcors.mesh._documents.reading import read_objects
 from meshcors.mesh._fix.refusals import nothing_to_read
 
@@ -14,13 +14,13 @@ from meshcors.mesh._fix.refusals import nothing_to_read
 class File:
     """A file as it is read once.
 
-    The documents of ``subject`` find their own nodes among ``roots``, by path.
+    The documents of ``mesh`` find their own nodes among ``roots``, by path.
     """
 
     name: str
     text: str
     roots: tuple[Any, ...]
-    subject: Subject
+    mesh: MeshDocuments
 
 
 def read_file(text: str, name: str) -> File:
@@ -28,4 +28,4 @@ def read_file(text: str, name: str) -> File:
     read = read_objects(text, name).checked()
     if not any(document.kind == "VirtualService" for document in read.documents):
         raise nothing_to_read(name, has_routes=bool(read.documents))
-    return File(name, text, read.roots, Subject(read.documents, read.others, {name: text}))
+    return File(name, text, read.roots, MeshDocuments(read.documents, read.others, {name: text}))

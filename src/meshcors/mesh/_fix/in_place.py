@@ -43,18 +43,18 @@ def fix(text: str, name: str, options: FixOptions) -> FixResult:
     have to be named, and if the file cannot be changed without touching the rest.
     """
     file = read_file(text, name)
-    refuse_open_origins(file.subject, options)
-    blocked = blocked_calls(file.subject)
+    refuse_open_origins(file.mesh, options)
+    blocked = blocked_calls(file.mesh)
     changes = _new_rules(text, blocked, options)
-    changes += [new_origins(text, each) for each in replaced_origins(file.subject, options)]
+    changes += [new_origins(text, each) for each in replaced_origins(file.mesh, options)]
     if not changes:
-        return FixResult(text, (), file.subject)
+        return FixResult(text, (), file.mesh)
     lists = changed_lists(changes)
     for edits in _alternatives(changes):
         fixed = _read_again(apply(text, edits), file, lists)
         if fixed is not None:
-            _refuse_still_blocked(blocked, blocked_calls(fixed.subject))
-            return FixResult(fixed.text, tuple(blocked), fixed.subject)
+            _refuse_still_blocked(blocked, blocked_calls(fixed.mesh))
+            return FixResult(fixed.text, tuple(blocked), fixed.mesh)
     raise cannot_fix(Place(name, 1, 1), "it cannot be changed without touching the rest")
 
 
@@ -106,6 +106,6 @@ def _read_again(text: str, before: File, lists: ChangedLists) -> File | None:
 def _refuse_still_blocked(before: list[BlockedCalls], after: list[BlockedCalls]) -> None:
     for each in after:
         was = next((it for it in before if it.service.number == each.service.number), each)
-        taker = each.journeys[0].answer.rule or "no rule"
-        place = was.journeys[0].route.place
-        raise cannot_fix(place, f"{taker} would still take its preflights")
+        taker = each.calls[0].preflight_answer.rule
+        reason = f"{taker} would still take" if taker else "no rule would take"
+        raise cannot_fix(was.calls[0].route.place, f"{reason} its preflights")

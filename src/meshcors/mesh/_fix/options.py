@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._analysis.origin_match import OriginMatch
-    from meshcors.mesh._analysis.subject import Subject
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
 
 # Who answers preflights: the preflight pod, Envoy, or Envoy with the pod behind it.
@@ -38,4 +38,4 @@ class FixResult:
 
     text: str
     blocked: tuple[BlockedCalls, ...]
-    after: Subject
+    after: MeshDocuments

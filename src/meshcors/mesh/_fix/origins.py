@@ -10,8 +10,9 @@ from meshcors.mesh._documents.model import StringMatch
 from meshcors.mesh._fix.refusals import cannot_fix, origins_needed
 
 if TYPE_CHECKING:
+    from meshcors.mesh._analysis.located_policy import LocatedPolicy
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._analysis.origin_match import OriginMatch
-    from meshcors.mesh._analysis.subject import PolicyAt, Subject
     from meshcors.mesh._documents.model import CorsPolicy
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
     from meshcors.mesh._fix.options import FixOptions
@@ -28,32 +29,34 @@ class ReplacedOrigin:
     origins: tuple[OriginMatch, ...]
 
 
-def refuse_open_origins(subject: Subject, options: FixOptions) -> None:
+def refuse_open_origins(mesh: MeshDocuments, options: FixOptions) -> None:
     """Raise ``DocumentError`` if an open origin is to be allowed and a rule allows credentials."""
-    for at in subject.policies:
+    for located in mesh.policies:
         for kind, value in options.origins:
-            match = StringMatch("regex" if kind == "regex" else "exact", value, at.place())
-            if at.policy.allow_credentials and is_open(match):
-                place = at.place("allowCredentials")
+            match = StringMatch("regex" if kind == "regex" else "exact", value, located.place())
+            if located.policy.allow_credentials and is_open(match):
+                place = located.place("allowCredentials")
                 raise origins_needed(place, f"{value} cannot be combined with credentials")
 
 
-def replaced_origins(subject: Subject, options: FixOptions) -> list[ReplacedOrigin]:
+def replaced_origins(mesh: MeshDocuments, options: FixOptions) -> list[ReplacedOrigin]:
     """Return every open entry of a policy with credentials, and what takes its place.
 
     ``DocumentError`` if the options name no origin.
     """
     found: dict[int, ReplacedOrigin] = {}
-    for at in subject.policies:
-        if at.document.kind != "VirtualService" or not at.policy.allow_credentials:
+    for located in mesh.policies:
+        if located.document.kind != "VirtualService" or not located.policy.allow_credentials:
             continue
-        allowed: set[OriginMatch] = {(each.kind, each.value) for each in at.policy.allow_origins}
-        for number, origin in reversed(list(enumerate(at.policy.allow_origins))):
+        allowed: set[OriginMatch] = {
+            (each.kind, each.value) for each in located.policy.allow_origins
+        }
+        for number, origin in reversed(list(enumerate(located.policy.allow_origins))):
             if not is_open(origin):
                 continue
             if not options.origins:
                 raise origins_needed(origin.place, _ANY_SITE)
-            entries = _entries(at, options)
+            entries = _entries(located, options)
             # An anchored list is read once for each alias, and changed once.
             start = entries.value[number].start_mark.index
             if start not in found:
@@ -94,12 +97,12 @@ def _closed(policy: CorsPolicy, options: FixOptions) -> tuple[OriginMatch, ...]:
     return tuple(found)
 
 
-def _entries(at: PolicyAt, options: FixOptions) -> Any:
+def _entries(located: LocatedPolicy, options: FixOptions) -> Any:
     """Return the node of the list of origins that a policy is read from."""
-    node = at.document.node_at(*at.path, "allowOrigins")
+    node = located.document.node_at(*located.path, "allowOrigins")
     if node is not None and node.id == "sequence":
         return node
     if any(kind != "exact" for kind, _ in options.origins):
         message = "allowOrigin takes exact origins only"
-        raise cannot_fix(at.place("allowOrigin"), message, "write allowOrigins instead of it")
-    return at.document.node_at(*at.path, "allowOrigin")
+        raise cannot_fix(located.place("allowOrigin"), message, "use allowOrigins instead")
+    return located.document.node_at(*located.path, "allowOrigin")

@@ -27,7 +27,7 @@ def preflight_rule(blocked: BlockedCalls, options: FixOptions) -> dict[str, Any]
         rule["corsPolicy"] = preflight_policy(blocked, options)
     if options.responder == "mesh":
         # Envoy answers preflights itself, but only on a rule that routes somewhere.
-        destination = _destination(blocked.journeys[0].route.source.route[0])
+        destination = _destination(blocked.calls[0].route.source.route[0])
     else:
         host, port = options.pod
         destination = {"host": host, "port": {"number": port}}
@@ -42,7 +42,7 @@ def preflight_policy(blocked: BlockedCalls, options: FixOptions) -> dict[str, An
     """
     policies = blocked.policies
     methods = [method for policy in policies for method in policy.allow_methods]
-    methods += [each.call.method for each in blocked.journeys]
+    methods += [each.call.method for each in blocked.calls]
     headers = [name.lower() for policy in policies for name in policy.allow_headers]
     headers += [*([] if policies else ["content-type"]), *blocked.names]
     made: dict[str, Any] = {
@@ -78,8 +78,8 @@ def _matches(blocked: BlockedCalls) -> list[dict[str, Any]]:
         (rule.path, match.place): match for rule in blocked.service.http for match in rule.match
     }
     found: dict[str, dict[str, Any]] = {}
-    for journey in blocked.journeys:
-        match = entries.get((journey.route.source.path, journey.route.place))
+    for call in blocked.calls:
+        match = entries.get((call.route.source.path, call.route.place))
         shared = _shared(match) if match else {}
         entry = {**shared, "method": {"exact": "OPTIONS"}, "headers": {REQUEST_METHOD: {}}}
         if not shared:

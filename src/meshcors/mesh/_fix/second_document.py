@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from meshcors.mesh._analysis.subject import Subject
+from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 from meshcors.mesh._documents.reading import read_objects
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._fix.blocked_calls import BlockedCalls, blocked_calls
@@ -24,21 +24,23 @@ def separate(text: str, name: str, options: FixOptions) -> FixResult:
     the first file would take preflights before the second file can.
     """
     file = read_file(text, name)
-    refuse_open_origins(file.subject, options)
-    blocked = blocked_calls(file.subject)
+    refuse_open_origins(file.mesh, options)
+    blocked = blocked_calls(file.mesh)
     if not blocked:
-        return FixResult("", (), file.subject)
+        return FixResult("", (), file.mesh)
     made = "---\n".join(_second(each, options) for each in blocked)
     made_name = f"{name} (second)"
     documents = read_objects(made, made_name).checked().documents
-    both = Subject(
-        (*documents, *file.subject.documents), file.subject.others, {made_name: made, name: text}
+    both = MeshDocuments(
+        (*documents, *file.mesh.documents), file.mesh.others, {made_name: made, name: text}
     )
     for left in blocked_calls(both):
-        journey = left.journeys[0]
-        taker = journey.answer.rule or "no rule"
-        reason = f"{taker} takes preflights before another VirtualService can"
-        raise cannot_fix(journey.route.place, reason)
+        call = left.calls[0]
+        taker = call.preflight_answer.rule
+        reason = "no rule would take its preflights"
+        if taker:
+            reason = f"{taker} takes preflights before another VirtualService can"
+        raise cannot_fix(call.route.place, reason)
     return FixResult(made, tuple(blocked), both)
 
 

@@ -1,6 +1,6 @@
-"""What is wrong with CORS in a mesh's documents: a table of rules over documents and model.
+"""What is wrong with CORS in the documents of a mesh: a table of rules.
 
-`lint` is pure: texts in, findings out. `meshcors.mesh._lint.formats` prints them.
+`lint` is pure: texts in, diagnostics out. `meshcors.mesh._lint.formats` prints them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from meshcors.mesh._analysis.subject import Subject
+from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_objects
 from meshcors.mesh._documents.source import lines_of
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from meshcors.mesh._documents.model import VirtualService
     from meshcors.mesh._documents.problems import DocumentProblem
 
-__all__ = ["RULES", "Diagnostic", "LintRule", "findings_in", "lint"]
+__all__ = ["RULES", "Diagnostic", "LintRule", "diagnose", "lint"]
 
-# Faults of the file itself, which no rule is about: nothing of such a file is read.
+# Problems of the whole file, of which nothing is read. No rule reports them.
 UNREADABLE: Final = frozenset(
     {"yaml", "yaml_missing", "too_large", "too_deep", "alias_bomb", "duplicate_key"}
 )
@@ -32,60 +32,60 @@ _IGNORE: Final = re.compile(r"(?:^|\s)#\s*meshcors:\s*ignore\s+(MC\d{3}(?:[\s,]+
 
 
 def lint(texts: Mapping[str, str], rules: Iterable[LintRule] = RULES) -> list[Diagnostic]:
-    """Return what ``rules`` find in all files together, in the order of their places.
+    """Return what ``rules`` find in all files together, sorted by place.
 
-    ``texts`` maps a file's name to its content. A document that would not load is a finding and
-    is left out of the model. ``DocumentError`` is raised for a file that is no readable YAML.
-    ``# meshcors: ignore MC014`` on a line, or on a line of its own above, silences rules there.
+    ``texts`` maps the name of a file to its content. A document that would not load is reported
+    and left out of the model. ``DocumentError`` is raised for a file that is not readable YAML.
+    ``# meshcors: ignore MC014`` silences rules on its line, or if it stands alone, on the next.
     """
     documents: list[VirtualService] = []
     others: list[Cursor] = []
-    refused: list[DocumentProblem] = []
+    problems: list[DocumentProblem] = []
     for file, text in texts.items():
         read = read_objects(text, file)
         if any(map(_is_unreadable, read.problems)):
             raise DocumentError(read.problems)
         documents += read.documents
         others += read.others
-        refused += read.problems
-    subject = Subject(tuple(documents), tuple(others), dict(texts))
-    return findings_in(subject, rules, map(_refused, refused))
+        problems += read.problems
+    mesh = MeshDocuments(tuple(documents), tuple(others), dict(texts))
+    return diagnose(mesh, rules, map(_from_problem, problems))
 
 
-def findings_in(
-    subject: Subject, rules: Iterable[LintRule] = RULES, before: Iterable[Diagnostic] = ()
+def diagnose(
+    mesh: MeshDocuments, rules: Iterable[LintRule] = RULES, already: Iterable[Diagnostic] = ()
 ) -> list[Diagnostic]:
-    """Return what ``rules`` find in files that are read, with what was found ``before``.
+    """Return what ``rules`` find in documents that are read; see `lint`.
 
-    See `lint`.
+    ``already`` are diagnostics from reading them.
     """
     chosen = {rule.id: rule for rule in rules}
-    found = set(before)
+    found = set(already)
     for rule in chosen.values():
-        hits = rule.check(subject) if rule.check else ()
-        found.update(Diagnostic(rule, hit.place, hit.reason, hit.hint) for hit in hits)
-    ignored = {file: _ignored(text) for file, text in subject.texts.items()}
+        findings = rule.check(mesh) if rule.check else ()
+        found.update(Diagnostic(rule, each.place, each.reason, each.hint) for each in findings)
+    silenced = {file: _silenced(text) for file, text in mesh.texts.items()}
     kept = (
-        finding
-        for finding in found
-        if finding.rule.id in chosen
-        and finding.rule.id not in ignored[finding.place.file].get(finding.place.line, ())
+        each
+        for each in found
+        if each.rule.id in chosen
+        and each.rule.id not in silenced[each.place.file].get(each.place.line, ())
     )
-    return sorted(kept, key=lambda finding: (finding.place, finding.rule.id, finding.reason))
+    return sorted(kept, key=lambda each: (each.place, each.rule.id, each.reason))
 
 
 def _is_unreadable(problem: DocumentProblem) -> bool:
-    # without RE2 nothing can be said about a regex
+    # no regex can be checked without RE2
     return problem.code in UNREADABLE or "meshcors[regex]" in problem.message
 
 
-def _refused(problem: DocumentProblem) -> Diagnostic:
+def _from_problem(problem: DocumentProblem) -> Diagnostic:
     rule = BAD_REGEX if problem.code == "regex" else WOULD_NOT_LOAD
     where = f"{problem.path}: " if problem.path else ""
     return Diagnostic(rule, problem.place, where + problem.message, problem.hint)
 
 
-def _ignored(text: str) -> dict[int, set[str]]:
+def _silenced(text: str) -> dict[int, set[str]]:
     """Return the ids that comments silence, by line."""
     found: dict[int, set[str]] = {}
     for number, line in enumerate(lines_of(text), start=1):

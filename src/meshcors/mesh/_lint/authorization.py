@@ -1,7 +1,7 @@
-"""What an AuthorizationPolicy makes of a preflight: method OPTIONS, no credentials, no key.
+"""Whether an AuthorizationPolicy stops preflights: method OPTIONS, no credentials, no key.
 
-Only what is certain is said. Who calls (principals, namespaces, addresses) is not known here: a
-condition on it may hold and may not.
+Only certain cases count. The caller (principals, namespaces, addresses) is unknown here, so a
+condition on it may hold or not.
 
 Source: ``security/v1beta1/authorization_policy.proto`` of istio/api.
 """
@@ -10,24 +10,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from meshcors.mesh._lint.lenient import fields_of, items_of, text_of
+from meshcors.mesh._lint.untyped_objects import fields_of, items_of, text_of
 from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
 
 if TYPE_CHECKING:
     from meshcors.mesh._documents.cursor import Cursor
 
-# Whether a condition holds for preflights: for every one, for none, for some or nobody knows.
+# Whether a condition holds for all preflights, for none, or for some, as far as is known.
 Holds: TypeAlias = Literal["always", "never", "maybe"]
 
 _REQUEST: Final = "request.headers["
-# Headers that a preflight has, whatever the call behind it has.
+# Headers that a preflight has, whatever the call has.
 _CARRIED: Final = ("origin", REQUEST_METHOD, REQUEST_HEADERS, "user-agent", "host", "accept")
 
 
-def fate_of_preflights(spec: Cursor | None) -> tuple[str, Cursor] | None:
+def stops_preflights(spec: Cursor | None) -> tuple[str, Cursor] | None:
     """Return the action that stops preflights (``ALLOW``, ``DENY``, ``CUSTOM``) and its place.
 
-    None where they pass, or may pass.
+    None if they pass, or may pass.
     """
     fields = fields_of(spec)
     action = text_of(fields.get("action")) or "ALLOW"
@@ -93,7 +93,7 @@ def _when(condition: Cursor) -> Holds:
     missing = name and name not in _CARRIED and not of_proxy
     if not (key.startswith("request.auth.") or missing):
         return "maybe"
-    # notValues alone holds for what is not there
+    # notValues alone holds for a missing value
     return "never" if "values" in fields else "always"
 
 

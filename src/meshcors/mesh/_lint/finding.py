@@ -1,20 +1,20 @@
-"""What lint says: a rule of the table, a place, one sentence why, and the hint."""
+"""A lint rule, what its check finds, and the two together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from meshcors.mesh._lint.links import docs_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from meshcors.mesh._analysis.subject import Subject
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.problems import Place
 
-# An error breaks browsers or lets strangers in, a warning may, a note has no effect.
+# An error breaks browsers or allows strangers, a warning may do so, a note has no effect.
 Severity: TypeAlias = Literal["error", "warning", "note"]
-
-DOCS: Final = "docs/lint.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +30,30 @@ class Finding:
 class LintRule:
     """One row of the table.
 
-    ``name`` is for people, ``title`` one line of what the rule finds; ``check`` looks at all
-    documents together. ``check`` is None for what reading the documents finds already.
+    ``name`` is for people, ``title`` says in one line what the rule finds. ``check`` looks at all
+    documents together; it is None if reading the documents already finds it.
     """
 
     id: str
     severity: Severity
     name: str
     title: str
-    check: Callable[[Subject], Iterator[Finding]] | None = None
+    check: Callable[[MeshDocuments], Iterator[Finding]] | None = None
 
     @property
     def docs(self) -> str:
-        """The rule's section in the documentation."""
-        return f"{DOCS}#{self.id.lower()}"
+        """The link to the rule's section in the documentation."""
+        return docs_link(f"lint.md#{self.id.lower()}")
+
+    @property
+    def explain_command(self) -> str:
+        """The command that explains the rule, without a network."""
+        return f"meshcors lint --explain {self.id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """A hit with the rule that made it; findings sort by place."""
+    """A finding with the rule that made it."""
 
     rule: LintRule
     place: Place
@@ -57,7 +62,4 @@ class Diagnostic:
 
     def __str__(self) -> str:
         rule = self.rule
-        return (
-            f"{self.place}: {rule.severity} {rule.id} {rule.name}: {self.reason};"
-            f" {self.hint} ({rule.docs})"
-        )
+        return f"{self.place}: {rule.severity} {rule.id} {rule.name}: {self.reason}; {self.hint}"

@@ -1,4 +1,4 @@
-"""Findings as text, JSON, GitHub's workflow commands and SARIF 2.1.0."""
+"""Diagnostics as text, JSON, GitHub's workflow commands and SARIF 2.1.0."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from meshcors.mesh._lint.explanations import explanation
 from meshcors.mesh._lint.rules import RULES
 
 if TYPE_CHECKING:
@@ -19,47 +20,49 @@ _SARIF: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _COMMANDS: Final = {"error": "error", "warning": "warning", "note": "notice"}
 
 
-def as_text(findings: Sequence[Diagnostic]) -> str:
-    """Print a line for each finding, and one that counts them."""
-    lines = [str(finding) for finding in findings]
-    counts = Counter(finding.rule.severity for finding in findings)
+def as_text(diagnostics: Sequence[Diagnostic]) -> str:
+    """Return a line for each diagnostic, their counts, and how to read more."""
+    lines = [str(each) for each in diagnostics]
+    counts = Counter(each.rule.severity for each in diagnostics)
     parts = [f"{number} {severity}{'s' * (number > 1)}" for severity, number in counts.items()]
     lines.append(", ".join(parts) or "nothing found")
+    if diagnostics:
+        lines.append(f"To read about a rule: {diagnostics[0].rule.explain_command}")
     return "\n".join(lines)
 
 
-def as_json(findings: Sequence[Diagnostic]) -> str:
-    """Print an object whose ``findings`` is a list of flat objects."""
+def as_json(diagnostics: Sequence[Diagnostic]) -> str:
+    """Return an object whose ``findings`` is a list of flat objects."""
     listed = [
         {
-            "id": finding.rule.id,
-            "severity": finding.rule.severity,
-            "name": finding.rule.name,
-            "file": finding.place.file,
-            "line": finding.place.line,
-            "column": finding.place.column,
-            "reason": finding.reason,
-            "hint": finding.hint,
-            "docs": finding.rule.docs,
+            "id": each.rule.id,
+            "severity": each.rule.severity,
+            "name": each.rule.name,
+            "file": each.place.file,
+            "line": each.place.line,
+            "column": each.place.column,
+            "reason": each.reason,
+            "hint": each.hint,
+            "docs": each.rule.docs,
         }
-        for finding in findings
+        for each in diagnostics
     ]
     return json.dumps({"findings": listed}, indent=2)
 
 
-def as_github(findings: Sequence[Diagnostic]) -> str:
-    """Print workflow commands that GitHub Actions turns into annotations."""
+def as_github(diagnostics: Sequence[Diagnostic]) -> str:
+    """Return workflow commands that GitHub Actions turns into annotations."""
     return "\n".join(
-        f"::{_COMMANDS[finding.rule.severity]} file={_property(finding.place.file)},"
-        f"line={finding.place.line},col={finding.place.column},"
-        f"title={_property(f'{finding.rule.id} {finding.rule.name}')}"
-        f"::{_data(f'{finding.reason}; {finding.hint} ({finding.rule.docs})')}"
-        for finding in findings
+        f"::{_COMMANDS[each.rule.severity]} file={_property(each.place.file)},"
+        f"line={each.place.line},col={each.place.column},"
+        f"title={_property(f'{each.rule.id} {each.rule.name}')}"
+        f"::{_data(f'{each.reason}; {each.hint} ({each.rule.explain_command})')}"
+        for each in diagnostics
     )
 
 
-def as_sarif(findings: Sequence[Diagnostic]) -> str:
-    """Print a log of one run, with every rule of the table."""
+def as_sarif(diagnostics: Sequence[Diagnostic]) -> str:
+    """Return a log of one run, with every rule of the table and its explanation."""
     driver = {
         "name": "meshcors",
         "rules": [
@@ -67,7 +70,8 @@ def as_sarif(findings: Sequence[Diagnostic]) -> str:
                 "id": rule.id,
                 "name": rule.name,
                 "shortDescription": {"text": rule.title},
-                "help": {"text": rule.docs},
+                "help": {"text": explanation(rule)},
+                **({"helpUri": rule.docs} if "://" in rule.docs else {}),
                 "defaultConfiguration": {"level": rule.severity},
             }
             for rule in RULES
@@ -76,7 +80,7 @@ def as_sarif(findings: Sequence[Diagnostic]) -> str:
     run = {
         "tool": {"driver": driver},
         "columnKind": "unicodeCodePoints",
-        "results": [_result(finding) for finding in findings],
+        "results": [_result(each) for each in diagnostics],
     }
     return json.dumps({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}, indent=2)
 
@@ -89,17 +93,17 @@ FORMATS: Final[dict[str, Callable[[Sequence[Diagnostic]], str]]] = {
 }
 
 
-def _result(finding: Diagnostic) -> dict[str, Any]:
-    place = finding.place
+def _result(diagnostic: Diagnostic) -> dict[str, Any]:
+    place = diagnostic.place
     location = {
         "artifactLocation": {"uri": _uri(place.file)},
         "region": {"startLine": place.line, "startColumn": place.column},
     }
     return {
-        "ruleId": finding.rule.id,
-        "ruleIndex": RULES.index(finding.rule),
-        "level": finding.rule.severity,
-        "message": {"text": f"{finding.reason}; {finding.hint}"},
+        "ruleId": diagnostic.rule.id,
+        "ruleIndex": RULES.index(diagnostic.rule),
+        "level": diagnostic.rule.severity,
+        "message": {"text": f"{diagnostic.reason}; {diagnostic.hint}"},
         "locations": [{"physicalLocation": location}],
     }
 

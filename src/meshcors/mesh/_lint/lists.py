@@ -1,4 +1,4 @@
-"""Rules about the names and the age in a corsPolicy that preflights are answered by."""
+"""Rules about the names and the max age in a corsPolicy, and about tests of preflights."""
 
 from __future__ import annotations
 
@@ -6,45 +6,39 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from meshcors._policy.max_age import LARGEST_USEFUL_MAX_AGE, max_age_note
-from meshcors.mesh._analysis.useless_names import (
-    useless_exposed_name,
-    useless_header,
-    useless_method,
-)
+from meshcors.mesh._analysis.useless_names import WHY_USELESS
 from meshcors.mesh._documents.problems import Place
 from meshcors.mesh._documents.source import lines_of
 from meshcors.mesh._lint.finding import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from meshcors.mesh._analysis.subject import PolicyAt, Subject
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 
 _CURL: Final = re.compile(r"\bcurl\b")
 _OPTIONS: Final = re.compile(r"\bOPTIONS\b")
+_MOST_CONTINUATION_LINES: Final = 20
 
 
-def names_without_effect(subject: Subject) -> Iterator[Finding]:
-    """Find names in the lists that browsers need no permission for, or can never use."""
-    for at in subject.asked:
-        yield from _useless(at, "allowMethods", at.policy.allow_methods, useless_method)
-        yield from _useless(at, "allowHeaders", at.policy.allow_headers, useless_header)
-        yield from _useless(at, "exposeHeaders", at.policy.expose_headers, useless_exposed_name)
+def names_without_effect(mesh: MeshDocuments) -> Iterator[Finding]:
+    """Find names in the lists that need no permission, or that pages can never use.
 
-
-def _useless(
-    at: PolicyAt, field: str, names: tuple[str, ...], why: Callable[[str], str]
-) -> Iterator[Finding]:
-    """Yield one hit for the list, at the first of the names."""
-    useless = [(number, name) for number, name in enumerate(names) if why(name)]
-    if useless:
-        groups: dict[str, list[str]] = {}
-        for _, name in useless:
-            groups.setdefault(why(name), []).append(name)
-        said = "; ".join(_sentence(listed, reason) for reason, listed in groups.items())
-        place = at.place(field, useless[0][0])
-        hint = f"leave {'them' if len(useless) > 1 else 'it'} out"
-        yield Finding(place, f"{field}: {said}", hint)
+    One finding for each list, at the first of the names.
+    """
+    for located in mesh.preflight_policies:
+        for field, names in located.policy.name_lists.items():
+            groups: dict[str, list[str]] = {}
+            numbers: list[int] = []
+            for number, name in enumerate(names):
+                if why := WHY_USELESS[field](name):
+                    groups.setdefault(why, []).append(name)
+                    numbers.append(number)
+            if groups:
+                sentences = (_sentence(listed, why) for why, listed in groups.items())
+                hint = f"remove {'them' if len(numbers) > 1 else 'it'}"
+                place = located.place(field, numbers[0])
+                yield Finding(place, f"{field}: {'; '.join(sentences)}", hint)
 
 
 def _sentence(names: list[str], reason: str) -> str:
@@ -54,55 +48,55 @@ def _sentence(names: list[str], reason: str) -> str:
     return f"{', '.join(names)} {reason}"
 
 
-def long_max_age(subject: Subject) -> Iterator[Finding]:
-    """Find a maxAge longer than browsers keep a preflight's answer."""
-    for at in subject.asked:
-        age = at.policy.max_age
+def long_max_age(mesh: MeshDocuments) -> Iterator[Finding]:
+    """Find a maxAge longer than browsers keep the answer to a preflight."""
+    for located in mesh.preflight_policies:
+        age = located.policy.max_age
         if age is not None and age > LARGEST_USEFUL_MAX_AGE:
             hint = f"write {LARGEST_USEFUL_MAX_AGE // 3600}h"
-            yield Finding(at.place("maxAge"), max_age_note(age), hint)
+            yield Finding(located.place("maxAge"), max_age_note(age), hint)
 
 
-def literal_stars(subject: Subject) -> Iterator[Finding]:
+def literal_stars(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a ``*`` that does not mean what it seems to."""
-    for at in subject.policies:
-        policy = at.policy
-        for field, names in (
-            ("allowMethods", policy.allow_methods),
-            ("allowHeaders", policy.allow_headers),
-        ):
+    for located in mesh.policies:
+        policy = located.policy
+        *requested, exposed = policy.name_lists.items()
+        for field, names in requested:
             if "*" in names and len(names) > 1:
-                meant = "literally" if policy.allow_credentials else "as all of them"
-                reason = f"{field}: * beside other names is sent as it is, and read {meant}"
-                place = at.place(field, names.index("*"))
-                yield Finding(
-                    place, reason, "write * alone, which echoes the request, or the names"
+                meaning = "literally" if policy.allow_credentials else "as all names"
+                reason = (
+                    f"{field}: * beside other names is sent as it is, and browsers read it"
+                    f" {meaning}"
                 )
-        if policy.allow_credentials and "*" in policy.expose_headers:
-            reason = "exposeHeaders: with credentials browsers take * literally"
-            place = at.place("exposeHeaders", policy.expose_headers.index("*"))
-            yield Finding(place, reason, "name the headers")
+                hint = "write * alone, and Envoy echoes what is asked for, or write the names"
+                yield Finding(located.place(field, names.index("*")), reason, hint)
+        field, names = exposed
+        if policy.allow_credentials and "*" in names:
+            reason = f"{field}: with credentials browsers read * literally"
+            yield Finding(located.place(field, names.index("*")), reason, "name the headers")
         stars = [origin for origin in policy.allow_origins if origin.value == "*"]
         if stars and len(policy.allow_origins) > 1:
-            reason = "allowOrigins: * allows every origin already"
-            yield Finding(stars[0].place, reason, "leave out the others, or leave out *")
+            reason = "allowOrigins: * already allows every origin"
+            yield Finding(stars[0].place, reason, "remove the others, or remove *")
 
 
-def hollow_curl_tests(subject: Subject) -> Iterator[Finding]:
-    """Find a curl call, in a comment or a script, that looks like a preflight and is none."""
-    for file, text in subject.texts.items():
+def hollow_curl_tests(mesh: MeshDocuments) -> Iterator[Finding]:
+    """Find a curl command, in a comment or a script, that is meant as a preflight and is none."""
+    for file, text in mesh.texts.items():
         lines = lines_of(text)
         for number, line in enumerate(lines, start=1):
             found = _CURL.search(line)
             if found is None:
                 continue
             command, at = line, number
-            while command.rstrip().endswith("\\") and at < min(len(lines), number + 20):
+            last = min(len(lines), number + _MOST_CONTINUATION_LINES)
+            while command.rstrip().endswith("\\") and at < last:
                 command = command.rstrip()[:-1] + lines[at]
                 at += 1
             if _OPTIONS.search(command) and "access-control-request-method" not in command.lower():
                 reason = (
-                    "without Access-Control-Request-Method this is no preflight, and proves nothing"
+                    "without Access-Control-Request-Method this is no preflight and says nothing"
                     " about one"
                 )
                 hint = "add -H 'Origin: ...' and -H 'Access-Control-Request-Method: POST'"

@@ -17,128 +17,132 @@ from meshcors.mesh._routing.matching import compiled
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcors.mesh._analysis.subject import PolicyAt, Subject
+    from meshcors.mesh._analysis.located_policy import LocatedPolicy
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.model import StringMatch
 
 _BARE_DOT: Final = re.compile(r"(?<=[A-Za-z0-9_+*?)}])\.(?=[A-Za-z0-9])")
 _ESCAPED: Final = re.compile(r"\\.|\[\^?\]?[^\]]*\]")
 
 
-def star_with_credentials(subject: Subject) -> Iterator[Finding]:
-    """Find a policy that lets any site act as the user."""
-    for at, origin in _origins(subject):
-        if at.policy.allow_credentials and is_open(origin):
+def star_with_credentials(mesh: MeshDocuments) -> Iterator[Finding]:
+    """Find a policy with which any site can act as the user."""
+    for located, origin in _origins(mesh):
+        if located.policy.allow_credentials and is_open(origin):
             reason = (
-                "with allowCredentials Envoy echoes whatever origin asks: any site may act as the"
-                " user"
+                "with allowCredentials Envoy echoes any origin, so any site can act as the user"
             )
             yield Finding(origin.place, reason, "name the origins: meshcors fix --allow-origin ...")
 
 
-def never_sent(subject: Subject) -> Iterator[Finding]:
+def never_sent(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find an exact origin that no browser sends."""
-    for _, origin in _origins(subject):
+    for _, origin in _origins(mesh):
         if origin.kind != "exact" or origin.value in {"*", "null"}:
             continue
         hint = _why_never_sent(origin.value)
         if hint:
-            reason = f"no browser sends the origin {origin.value}, and exact means exact"
+            reason = f"no browser sends the origin {origin.value} exactly like this"
             yield Finding(origin.place, reason, hint)
 
 
-def bare_dots(subject: Subject) -> Iterator[Finding]:
+def bare_dots(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a regex in which a dot of a host name stands for any character."""
-    for _, origin in _origins(subject):
+    for _, origin in _origins(mesh):
         if origin.kind != "regex":
             continue
         blanked = _ESCAPED.sub(lambda found: "_" * len(found[0]), origin.value)
         if _BARE_DOT.search(blanked):
             other = example_of(origin.value, dot="-")
-            also = f", so {other} is allowed as well" if other else ""
-            yield Finding(origin.place, f"a dot stands for any character{also}", "write \\.")
+            also = f", so {other} is allowed too" if other else ""
+            yield Finding(origin.place, f"a dot matches any character{also}", "write \\.")
 
 
-def partial_regexes(subject: Subject) -> Iterator[Finding]:
-    """Find a regex written as if it searched: it has to match the whole origin, and cannot."""
-    for _, origin in _origins(subject):
+def partial_regexes(mesh: MeshDocuments) -> Iterator[Finding]:
+    """Find a regex for a part of an origin: it has to match the whole, and never does."""
+    for _, origin in _origins(mesh):
         if origin.kind == "regex" and not is_open(origin) and _is_partial(origin):
-            reason = "it has to match the whole origin, scheme included, and never does"
-            yield Finding(origin.place, reason, "begin it with https://")
+            reason = (
+                "a regex has to match the whole origin, with its scheme, and this one never does"
+            )
+            yield Finding(origin.place, reason, "start it with https://")
 
 
-def stranger_regexes(subject: Subject) -> Iterator[Finding]:
-    """Find a regex that also matches origins of strangers."""
-    for at, origin in _origins(subject):
+def stranger_regexes(mesh: MeshDocuments) -> Iterator[Finding]:
+    """Find a regex that also matches the origins of strangers."""
+    for located, origin in _origins(mesh):
         if origin.kind != "regex" or is_open(origin):
             continue
-        lets_in = excess(Regex(origin.value))
-        credentials = at.policy.allow_credentials
-        stranger = lets_in.stranger or (lets_in.neighbor if credentials else "")
+        extra = excess(Regex(origin.value))
+        credentials = located.policy.allow_credentials
+        stranger = extra.stranger or (extra.neighbor if credentials else "")
         if stranger:
             reason = f"it also allows {stranger}"
-            hint = (
-                "end the host name and begin it with \\. or ://, as https://(.+\\.)?example\\.com"
-            )
+            hint = "anchor the host name: https://example\\.com or https://(.+\\.)?example\\.com"
             yield Finding(origin.place, reason, hint)
-        elif credentials and lets_in.unchecked and not _is_partial(origin):
+        elif credentials and extra.unchecked and not _is_partial(origin):
             reason = "it cannot be checked for strangers"
-            yield Finding(origin.place, reason, "write the origins out, or a simpler expression")
+            yield Finding(origin.place, reason, "list the origins, or write a simpler regex")
 
 
-def prefixes(subject: Subject) -> Iterator[Finding]:
-    """Find a prefix of origins that a stranger's host name can go on from."""
-    for _, origin in _origins(subject):
-        # behind a port's colon only digits can follow
+def prefixes(mesh: MeshDocuments) -> Iterator[Finding]:
+    """Find a prefix that the origin of a stranger can begin with."""
+    for _, origin in _origins(mesh):
+        # only digits can follow a port's colon
         if origin.kind == "prefix" and not re.search(r"://[^/]+:[0-9]*$", origin.value):
             whole = "://" in origin.value and not origin.value.endswith("//")
             stranger = f"{origin.value}.stranger.invalid" if whole else STRANGERS[0]
-            yield Finding(origin.place, f"it also allows {stranger}", "write exact, or a regex")
+            yield Finding(origin.place, f"it also allows {stranger}", "use exact, or a regex")
 
 
-def null_origin(subject: Subject) -> Iterator[Finding]:
+def null_origin(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a policy that allows the origin of every sandboxed frame."""
-    for at in subject.policies:
-        if not any(is_open(origin) for origin in at.policy.allow_origins):
-            for origin in at.policy.allow_origins:
+    for located in mesh.policies:
+        if not any(is_open(origin) for origin in located.policy.allow_origins):
+            for origin in located.policy.allow_origins:
                 if origin.kind == "exact" and origin.value == "null":
-                    reason = "null is the origin of every sandboxed frame, on any site"
-                    yield Finding(
-                        origin.place, reason, "remove it, and serve the page from an origin"
-                    )
+                    reason = "every sandboxed frame has the origin null, on any site"
+                    yield Finding(origin.place, reason, "remove it, and serve the page from a URL")
 
 
-def insecure_origins(subject: Subject) -> Iterator[Finding]:
+def insecure_origins(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find an http origin that is allowed credentials."""
-    for at, origin in _origins(subject):
-        if origin.kind != "exact" or not at.policy.allow_credentials:
+    for located, origin in _origins(mesh):
+        if origin.kind != "exact" or not located.policy.allow_credentials:
             continue
         try:
             pattern = OriginPattern.parse(origin.value)
         except OriginError:
             continue
         if pattern.scheme == "http" and not pattern.is_loopback:
-            reason = "anyone on the network can speak for an http page, with the user's cookies"
+            reason = (
+                "anyone on the network can forge an http page, whose calls carry the user's cookies"
+            )
             yield Finding(origin.place, reason, "use https")
 
 
-def no_origins(subject: Subject) -> Iterator[Finding]:
+def no_origins(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a policy without origins: it refuses every page."""
-    for at in subject.policies:
-        if not at.policy.allow_origins:
-            yield Finding(at.place(), "it allows no origin", "name them under allowOrigins")
+    for located in mesh.policies:
+        if not located.policy.allow_origins:
+            yield Finding(
+                located.place(), "it allows no origin", "list the origins under allowOrigins"
+            )
 
 
 def _is_partial(origin: StringMatch) -> bool:
     text = example_of(origin.value)
     if text is None or text == "null" or "://" in text:
         return False
-    # what stands before and after a part of an origin
+    # a regex that matches one of these is not partial
     longer = (f"https://{text}", f"https://ui{text}", f"https://{text}.example", "https://")
     return not any(compiled(origin.value).fullmatch(each) for each in longer)
 
 
-def _origins(subject: Subject) -> Iterator[tuple[PolicyAt, StringMatch]]:
-    return ((at, origin) for at in subject.policies for origin in at.policy.allow_origins)
+def _origins(mesh: MeshDocuments) -> Iterator[tuple[LocatedPolicy, StringMatch]]:
+    return (
+        (located, origin) for located in mesh.policies for origin in located.policy.allow_origins
+    )
 
 
 def _why_never_sent(text: str) -> str:
@@ -147,4 +151,4 @@ def _why_never_sent(text: str) -> str:
     except OriginError as error:
         return error.hint
     wildcard = pattern.subdomains or pattern.port == "*"
-    return "only a regex has wildcards" if wildcard else ""
+    return "use a regex for wildcards" if wildcard else ""

@@ -1,10 +1,11 @@
-"""Rules about where preflights go: decided by routing one, never by the look of a rule."""
+"""Rules about where preflights go: found by routing one, never by how a rule looks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from meshcors.mesh._analysis.subject import SOME_ORIGIN, example_call, is_preflight_rule
+from meshcors.mesh._analysis.example_call import EXAMPLE_ORIGIN, example_call
+from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
 from meshcors.mesh._routing.matching import mismatches
@@ -13,114 +14,114 @@ from meshcors.mesh._routing.request import GatewayRequest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcors.mesh._analysis.subject import Fate, Journey, PolicyAt, Subject
+    from meshcors.mesh._analysis.located_policy import LocatedPolicy
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
+    from meshcors.mesh._analysis.routed_call import PreflightEnd, RoutedCall
     from meshcors.mesh._routing.routes import Route
 
-_TAKE_PREFLIGHTS: Final = "let a rule before it take preflights: meshcors fix"
+_ADD_RULE: Final = "add a rule for preflights before this one: meshcors fix"
 _MOVE_UP: Final = "move it to the top of http"
 
 
-def lost_preflights(subject: Subject) -> Iterator[Finding]:
-    """Find a corsPolicy whose preflights meet no rule, a redirect or a direct response."""
-    for at, journey in _first_journeys(subject, "nowhere", "refused"):
-        answer = journey.answer
+def lost_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
+    """Find a corsPolicy whose preflights match no rule, or meet a redirect or directResponse."""
+    for located, call in _first_calls(mesh, "no_rule", "no_service"):
+        answer = call.preflight_answer
         if answer.route is None:
-            end = "no rule takes it, Envoy answers 404"
+            end = "no rule matches it, Envoy answers 404"
         else:
             end = f"{answer.rule} answers it with {answer.status}"
-        reason = f"a browser's preflight {_lack(journey)}: {end}, and this policy is never asked"
-        yield Finding(at.place(), reason, _TAKE_PREFLIGHTS)
+        yield Finding(located.place(), _never_applies(call, end), _ADD_RULE)
 
 
-def strayed_preflights(subject: Subject) -> Iterator[Finding]:
+def strayed_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a corsPolicy whose preflights another rule sends to another service."""
-    for at, journey in _first_journeys(subject, "elsewhere"):
-        answer = journey.answer
+    for located, call in _first_calls(mesh, "other_service"):
+        answer = call.preflight_answer
         end = f"{answer.rule} sends it to {answer.destination}"
-        reason = f"a browser's preflight {_lack(journey)}: {end}, and this policy is never asked"
-        yield Finding(at.place(), reason, _TAKE_PREFLIGHTS)
+        yield Finding(located.place(), _never_applies(call, end), _ADD_RULE)
 
 
-def policy_without_service(subject: Subject) -> Iterator[Finding]:
+def policy_without_service(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a corsPolicy beside ``redirect`` or ``directResponse``."""
-    for at in subject.policies:
+    for located in mesh.policies:
         for name, action in (
-            ("redirect", at.rule.redirect),
-            ("directResponse", at.rule.direct_response),
+            ("redirect", located.rule.redirect),
+            ("directResponse", located.rule.direct_response),
         ):
             if action is not None:
                 reason = f"Envoy's cors filter does nothing on a rule with {name}"
-                yield Finding(at.place(), reason, "answer with route, or remove the corsPolicy")
+                hint = "route to a service, or remove the corsPolicy"
+                yield Finding(located.place(), reason, hint)
 
 
-def routing_header_missing(subject: Subject) -> Iterator[Finding]:
+def routing_header_missing(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find an allowHeaders without the header that picks the service."""
-    asked = {id(at.rule): at for at in subject.asked}
-    said: set[tuple[int, str]] = set()
-    for journey in subject.journeys:
-        lost = journey.fate in {"nowhere", "refused"}
-        route = journey.route if lost else journey.answer.route
-        at = asked.get(id(route.source)) if route else None
-        if at is None:
+    policies = {id(located.rule): located for located in mesh.preflight_policies}
+    reported: set[tuple[int, str]] = set()
+    for call in mesh.calls:
+        route = call.route if call.is_unanswered else call.preflight_answer.route
+        located = policies.get(id(route.source)) if route else None
+        if located is None:
             continue
-        allowed = {name.lower() for name in at.policy.allow_headers}
-        for name in journey.names:
-            if name in allowed or allowed == {"*"} or (id(at.rule), name) in said:
+        allowed = {name.lower() for name in located.policy.allow_headers}
+        for name in call.names:
+            if name in allowed or allowed == {"*"} or (id(located.rule), name) in reported:
                 continue
-            said.add((id(at.rule), name))
-            reason = f"{journey.route.rule} is picked by {name}, and pages may not send it"
-            yield Finding(at.place("allowHeaders"), reason, f"add {name} to allowHeaders")
+            reported.add((id(located.rule), name))
+            reason = f"calls to {call.route.rule} carry {name}, which this list does not allow"
+            yield Finding(located.place("allowHeaders"), reason, f"add {name} to allowHeaders")
 
 
-def dead_preflight_rules(subject: Subject) -> Iterator[Finding]:
-    """Find a rule for preflights that an earlier rule keeps every one from."""
-    labels = dict(_entries_for_preflights(subject))
+def dead_preflight_rules(mesh: MeshDocuments) -> Iterator[Finding]:
+    """Find a rule for preflights that no preflight reaches, because of an earlier rule."""
+    entries = set(_entries_for_preflights(mesh))
     alive: set[str] = set()
     dead: dict[str, Finding] = {}
-    for gateway, port, host in subject.hosts:
+    for gateway, port, host in mesh.hosts:
         for dropped in host.dropped:
-            if dropped.reason == "behind_catch_all" and dropped.rule in labels:
-                reason = f"{dropped.detail} takes every request: no preflight gets here"
+            if dropped.reason == "behind_catch_all" and dropped.rule in entries:
+                reason = f"{dropped.detail} takes every request, so no preflight gets here"
                 dead[dropped.rule] = Finding(dropped.place, reason, _MOVE_UP)
         for route in host.routes:
-            asked = _example_preflight(route, host.domain, port)
-            if asked is None:
+            preflight = _example_preflight(route, host.domain, port)
+            if preflight is None:
                 continue
-            taken = gateway.handle(asked).route
+            taken = gateway.handle(preflight).route
             if taken is None or is_preflight_rule(taken):
                 alive.add(route.rule)
             else:
-                reason = f"{taken.rule} takes its preflights before it"
+                reason = f"{taken.rule} takes its preflights first"
                 dead.setdefault(route.rule, Finding(route.place, reason, _MOVE_UP))
-    yield from (hit for label, hit in dead.items() if label not in alive)
+    yield from (finding for label, finding in dead.items() if label not in alive)
 
 
-def swallowed_options(subject: Subject) -> Iterator[Finding]:
-    """Find a rule for preflights that takes every other OPTIONS request as well."""
-    for _, _, host in subject.hosts:
+def swallowed_options(mesh: MeshDocuments) -> Iterator[Finding]:
+    """Find a rule for preflights that takes all other OPTIONS requests too."""
+    for _, _, host in mesh.hosts:
         for route in host.routes:
             conditions = {item.name for item in route.match.headers if not item.inverted}
             if is_preflight_rule(route) and REQUEST_METHOD not in conditions:
-                reason = "every OPTIONS request ends here, not only browsers' preflights"
+                reason = "it takes every OPTIONS request, not only browsers' preflights"
                 hint = "add headers: {access-control-request-method: {}} to the match"
                 yield Finding(route.place, reason, hint)
 
 
-def unmatched_preflights(subject: Subject) -> Iterator[Finding]:
+def unmatched_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a corsPolicy that leaves the preflights of refused origins to the service."""
-    for at in subject.asked:
-        if at.policy.unmatched_preflights == "UNSPECIFIED":
+    for located in mesh.preflight_policies:
+        if located.policy.unmatched_preflights == "UNSPECIFIED":
             reason = (
-                "a preflight of any other origin goes on to the service, and if that answers *,"
-                " the origin is allowed after all"
+                "preflights of other origins go on to the service, and if it answers *, those"
+                " origins are allowed after all"
             )
-            hint = "say unmatchedPreflights: IGNORE, or FORWARD if you mean it"
-            yield Finding(at.place(), reason, hint)
+            hint = "set unmatchedPreflights: IGNORE, or FORWARD if that is intended"
+            yield Finding(located.place(), reason, hint)
 
 
-def two_owners(subject: Subject) -> Iterator[Finding]:
+def two_owners(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find header operations that write CORS headers."""
-    for document in subject.documents:
+    for document in mesh.documents:
         for at, rule in enumerate(document.http):
             for headers in (rule.headers, *(to.headers for to in rule.route)):
                 pairs = (*headers.response.set, *headers.response.add)
@@ -131,31 +132,34 @@ def two_owners(subject: Subject) -> Iterator[Finding]:
                 place = rule.place if document.kind == "HTTPRoute" else document.place_at(*path)
                 other = "the corsPolicy" if rule.cors_policy else "the service"
                 listed = ", ".join(sorted(set(names)))
-                reason = f"headers.response writes {listed} beside {other}, for every origin alike"
-                hint = "leave CORS to one owner: a corsPolicy, or the service"
+                reason = f"headers.response writes {listed} for every origin, on top of {other}"
+                hint = "let only one of them write CORS headers: a corsPolicy, or the service"
                 yield Finding(place, reason, hint)
 
 
-def _first_journeys(subject: Subject, *fates: Fate) -> Iterator[tuple[PolicyAt, Journey]]:
-    """Yield each corsPolicy with the first journey of its rule that has one of the fates."""
-    for at in subject.policies:
-        if not at.rule.route:
+def _first_calls(
+    mesh: MeshDocuments, *ends: PreflightEnd
+) -> Iterator[tuple[LocatedPolicy, RoutedCall]]:
+    """Yield each corsPolicy with the first call of its rule whose preflight ends so."""
+    for located in mesh.policies:
+        if not located.rule.route:
             continue
-        for journey in subject.journeys_of(at.rule):
-            # a GET without headers of its own has no preflight
-            simple = journey.call.method in {"GET", "HEAD"} and not at.policy.allow_headers
-            if journey.fate in fates and (journey.names or not simple):
-                yield at, journey
+        for call in mesh.calls_of_rule(located.rule):
+            if call.preflight_end in ends and call.has_preflight:
+                yield located, call
                 break
 
 
-def _lack(journey: Journey) -> str:
-    """Say what a preflight lacks of the conditions of its rule."""
-    if journey.names:
-        return f"names {', '.join(journey.names)} without carrying it"
-    if any(item.name == ":method" for item in journey.route.match.headers):
-        return "is an OPTIONS request"
-    return "does not meet this rule"
+def _never_applies(call: RoutedCall, end: str) -> str:
+    """Return why a policy never applies: what a preflight lacks, and where it ends."""
+    if call.names:
+        them = "them" if len(call.names) > 1 else "it"
+        lack = f"names {', '.join(call.names)} but does not carry {them}"
+    elif any(item.name == ":method" for item in call.route.match.headers):
+        lack = "is an OPTIONS request"
+    else:
+        lack = "does not match this rule"
+    return f"a browser's preflight {lack}: {end}, and this policy never applies"
 
 
 def _example_preflight(route: Route, domain: str, port: int) -> GatewayRequest | None:
@@ -163,19 +167,19 @@ def _example_preflight(route: Route, domain: str, port: int) -> GatewayRequest |
     call = example_call(route, domain, port) if is_preflight_rule(route) else None
     if call is None:
         return None
-    headers = dict(call.headers)
-    headers = {"origin": SOME_ORIGIN, REQUEST_METHOD: "POST", REQUEST_HEADERS: "x-key"} | headers
-    asked = GatewayRequest("OPTIONS", call.host, call.path, headers.items(), call.scheme, port)
-    return None if any(mismatches(route.match, asked)) else asked
+    headers = {"origin": EXAMPLE_ORIGIN, REQUEST_METHOD: "POST", REQUEST_HEADERS: "x-key"}
+    headers |= dict(call.headers)
+    sent = GatewayRequest("OPTIONS", call.host, call.path, headers.items(), call.scheme, port)
+    return None if any(mismatches(route.match, sent)) else sent
 
 
-def _entries_for_preflights(subject: Subject) -> Iterator[tuple[str, None]]:
+def _entries_for_preflights(mesh: MeshDocuments) -> Iterator[str]:
     """Yield the labels of the match entries that ask for OPTIONS, or for a preflight's header."""
-    for document in subject.documents:
+    for document in mesh.documents:
         for rule in document.http:
             for at, match in enumerate(rule.match):
                 options = match.method is not None and match.method.value == "OPTIONS"
                 if options or REQUEST_METHOD in dict(match.headers):
                     entry = "match" if document.kind == "VirtualService" else "matches"
                     number = at if document.kind == "VirtualService" else rule.match_index
-                    yield f"{rule.label} {entry}[{number}]", None
+                    yield f"{rule.label} {entry}[{number}]"

@@ -1,10 +1,10 @@
-"""The table of rules, in the order of their ids. An id is never given to another rule."""
+"""The table of rules, in the order of their ids. An id is never reused."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from meshcors.mesh._lint import lists, neighbours, origins, routing
+from meshcors.mesh._lint import lists, origins, other_objects, routing
 from meshcors.mesh._lint.finding import LintRule
 
 WOULD_NOT_LOAD: Final = LintRule(
@@ -16,7 +16,7 @@ RULES: Final = (
     WOULD_NOT_LOAD,
     LintRule(
         "MC001", "error", "lost-preflight",
-        "a corsPolicy that no preflight ever reaches", routing.lost_preflights,
+        "a corsPolicy that no preflight reaches", routing.lost_preflights,
     ),
     LintRule(
         "MC002", "warning", "strayed-preflight",
@@ -28,7 +28,7 @@ RULES: Final = (
     ),
     LintRule(
         "MC004", "error", "star-with-credentials",
-        "any origin allowed, with credentials", origins.star_with_credentials,
+        "any origin, with credentials", origins.star_with_credentials,
     ),
     LintRule(
         "MC005", "error", "origin-never-sent",
@@ -37,15 +37,15 @@ RULES: Final = (
     BAD_REGEX,
     LintRule(
         "MC007", "warning", "bare-dot",
-        "a regex whose dots stand for any character", origins.bare_dots,
+        "a regex with a dot that matches any character", origins.bare_dots,
     ),
     LintRule(
         "MC008", "error", "partial-regex",
-        "a regex that matches a part of an origin only", origins.partial_regexes,
+        "a regex for only a part of an origin", origins.partial_regexes,
     ),
     LintRule(
         "MC009", "error", "stranger-regex",
-        "a regex that allows strangers", origins.stranger_regexes,
+        "a regex that matches strangers' origins", origins.stranger_regexes,
     ),
     LintRule("MC010", "error", "prefix-origin", "a prefix of origins", origins.prefixes),
     LintRule(
@@ -54,7 +54,7 @@ RULES: Final = (
     ),
     LintRule(
         "MC012", "note", "hollow-curl-test",
-        "a curl call that looks like a preflight and is none", lists.hollow_curl_tests,
+        "a curl command that is meant as a preflight and is none", lists.hollow_curl_tests,
     ),
     LintRule(
         "MC013", "error", "routing-header-missing",
@@ -63,7 +63,7 @@ RULES: Final = (
     ),
     LintRule(
         "MC014", "note", "names-without-effect",
-        "names in the lists that change nothing", lists.names_without_effect,
+        "names in the lists that have no effect", lists.names_without_effect,
     ),
     LintRule(
         "MC015", "note", "long-max-age",
@@ -71,27 +71,27 @@ RULES: Final = (
     ),
     LintRule(
         "MC016", "error", "dead-preflight-rule",
-        "a rule for OPTIONS behind one that takes everything", routing.dead_preflight_rules,
+        "a rule for preflights behind one that takes them", routing.dead_preflight_rules,
     ),
     LintRule(
         "MC017", "warning", "swallowed-options",
-        "a rule for preflights that takes all OPTIONS requests", routing.swallowed_options,
+        "a rule for preflights that takes every OPTIONS request", routing.swallowed_options,
     ),
     LintRule(
         "MC018", "warning", "two-owners",
-        "CORS headers written by header operations", routing.two_owners,
+        "CORS headers in header operations", routing.two_owners,
     ),
     LintRule(
         "MC019", "warning", "authorization-in-front",
-        "authorization that stops preflights before CORS", neighbours.authorization_in_front,
+        "authorization that stops preflights", other_objects.authorization_in_front,
     ),
     LintRule(
         "MC020", "warning", "inference-pool",
-        "a corsPolicy on a rule to an InferencePool", neighbours.pool_with_policy,
+        "a corsPolicy on a rule to an InferencePool", other_objects.pool_with_policy,
     ),
     LintRule(
         "MC021", "warning", "owned-elsewhere",
-        "CORS in a VirtualService that a controller writes", neighbours.owned_by_a_controller,
+        "CORS in a VirtualService that a controller writes", other_objects.owned_by_a_controller,
     ),
     LintRule("MC022", "error", "null-origin", "the origin null", origins.null_origin),
     LintRule(

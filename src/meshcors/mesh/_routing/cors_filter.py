@@ -1,7 +1,7 @@
 """Envoy's cors filter (1.40, ``source/extensions/filters/http/cors/cors_filter.cc``).
 
-It runs only on routes to a service, asks nothing but the Origin, and never looks at the requested
-method or headers.
+It runs only on routes to a service, checks only the Origin, and never looks at the requested method
+or headers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ REQUEST_HEADERS: Final = "access-control-request-headers"
 
 
 def origin_allowed(policy: CorsPolicy, origin: str) -> bool:
-    """Tell whether an origin is allowed; the literal ``*`` is tried as well as the origin."""
+    """Tell whether an origin is allowed; Envoy tries the text ``*`` as well as the origin."""
     return any(
         text_matches(allowed, "*") or text_matches(allowed, origin)
         for allowed in policy.allow_origins
@@ -37,13 +37,13 @@ def origin_allowed(policy: CorsPolicy, origin: str) -> bool:
 
 
 def is_preflight(request: GatewayRequest) -> bool:
-    """Tell whether the filter takes a request for a preflight."""
-    asks = request.value("origin") and request.value(REQUEST_METHOD)
-    return request.method == "OPTIONS" and bool(asks)
+    """Tell whether the filter regards a request as a preflight."""
+    has_fields = request.value("origin") and request.value(REQUEST_METHOD)
+    return request.method == "OPTIONS" and bool(has_fields)
 
 
 def preflight_answer(policy: CorsPolicy, request: GatewayRequest) -> Fields | None:
-    """Return the headers of the filter's own 200, or None where the request goes on.
+    """Return the headers of the filter's own 200, or None if the request goes on.
 
     A preflight of a refused origin goes on unless ``unmatchedPreflights`` is IGNORE.
     """
@@ -66,21 +66,21 @@ def preflight_answer(policy: CorsPolicy, request: GatewayRequest) -> Fields | No
             fields.append((name, request.value(asked) if joined == "*" else joined))
     if policy.max_age is not None:
         fields.append((MAX_AGE, str(policy.max_age)))
-    # on its way out the answer passes the filter as any response does
+    # the filter then handles its own answer like any response
     return response_fields(policy, request, fields)
 
 
 def response_fields(
     policy: CorsPolicy, request: GatewayRequest, fields: Iterable[tuple[str, str]]
 ) -> Fields:
-    """Return a response's headers after the filter: replaced for an allowed origin, else as is."""
+    """Return the headers of a response after the filter: changed only for an allowed origin."""
     fields = list(fields)
     origin = request.value("origin")
     if not origin or not origin_allowed(policy, origin):
         return fields
-    ours = {ALLOW_ORIGIN: origin}
+    own = {ALLOW_ORIGIN: origin}
     if policy.allow_credentials:
-        ours[ALLOW_CREDENTIALS] = "true"
+        own[ALLOW_CREDENTIALS] = "true"
     if exposed := ",".join(policy.expose_headers):
-        ours[EXPOSE_HEADERS] = exposed
-    return [pair for pair in fields if pair[0].lower() not in ours] + list(ours.items())
+        own[EXPOSE_HEADERS] = exposed
+    return [pair for pair in fields if pair[0].lower() not in own] + list(own.items())

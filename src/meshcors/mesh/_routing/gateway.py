@@ -1,4 +1,4 @@
-"""What a gateway does with a request: pure, no I/O, no clock.
+"""What a gateway does with a request. Pure: no I/O, no clock.
 
 `Gateway.handle` follows Envoy 1.40 behind Istio's translation of VirtualServices and HTTPRoutes;
 ``docs/mesh.md`` says what is modelled and what is not.
@@ -35,8 +35,8 @@ AnswerKind: TypeAlias = Literal["no_route", "cors", "forward", "direct_response"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One rule that was tried: it matched, or ``mismatches`` says every condition it failed."""
+class TriedRule:
+    """A rule that was tried: it matched, or ``mismatches`` lists every condition that failed."""
 
     rule: str
     place: Place
@@ -50,9 +50,9 @@ class Step:
 
 @dataclass(frozen=True)
 class GatewayAnswer:
-    """What the gateway makes of one request.
+    """What the gateway does with one request.
 
-    ``status``, ``headers`` and ``body`` are what Envoy itself answers; a forward has none of them.
+    ``status``, ``headers`` and ``body`` are Envoy's own answer; a forwarded request has none.
     """
 
     kind: AnswerKind
@@ -70,46 +70,46 @@ class GatewayAnswer:
 
     @property
     def place(self) -> Place | None:
-        """Where that rule stands in its file."""
+        """The place of that rule in its file."""
         return self.route.place if self.route else None
 
     @property
     def destination(self) -> str | None:
-        """The ``host:port`` of a forward; of several weighted ones, the heaviest."""
+        """The ``host:port`` that the request goes to; of several, the one with most weight."""
         return max(self.destinations, key=_weight)[0] if self.destinations else None
 
     @property
     def destinations(self) -> tuple[tuple[str, int], ...]:
-        """Every ``host:port`` a forward may go to, with its weight."""
+        """Every ``host:port`` that the request may go to, with its weight."""
         if self.kind != "forward" or self.route is None:
             return ()
         return tuple((_label(to, self.route), to.weight) for to in _weighed(self.route))
 
     @cached_property
-    def trail(self) -> tuple[Step, ...]:
+    def trail(self) -> tuple[TriedRule, ...]:
         """Every rule that was tried, in order, up to the one that matched."""
-        steps: list[Step] = []
+        tried: list[TriedRule] = []
         for route in self.virtual_host.routes if self.virtual_host else ():
             failed = tuple(mismatches(route.match, self.request))
-            steps.append(Step(route.rule, route.place, failed))
+            tried.append(TriedRule(route.rule, route.place, failed))
             if not failed:
                 break
-        return tuple(steps)
+        return tuple(tried)
 
     @property
     def dropped(self) -> tuple[DroppedRule, ...]:
-        """The host's rules that were never tried: other ports, gateways, behind a catch-all."""
+        """The host's rules for other ports and gateways, and those behind a catch-all."""
         return self.virtual_host.dropped if self.virtual_host else ()
 
     @property
     def forwarded_path(self) -> str | None:
-        """The path and query a service sees, after ``rewrite``; None where none is asked."""
+        """The path and query that the service sees after ``rewrite``; None without a service."""
         if self.kind != "forward" or self.route is None:
             return None
         return rewriting.rewritten_path(self.route, self.request)
 
     def forwarded_host(self, destination: str | None = None) -> str | None:
-        """Return the host a service sees, after ``rewrite``; None where none is asked."""
+        """Return the host that the service sees after ``rewrite``; None without a service."""
         if self.kind != "forward" or self.route is None:
             return None
         to = self._destination(self.route, destination)
@@ -118,11 +118,10 @@ class GatewayAnswer:
     def response_headers(
         self, fields: Iterable[tuple[str, str]], destination: str | None = None
     ) -> list[tuple[str, str]]:
-        """Return what the client sees of a service's (name, value) headers.
+        """Return what the client sees of the (name, value) headers of a service's answer.
 
-        Envoy's own 503 for a service that is not there is the answer to no headers at all.
-        ``destination`` says which of several weighted ones answered. Where no service answers,
-        the result is ``headers``.
+        For Envoy's own 503, when the service is not there, pass no headers. ``destination`` is the
+        one of several that answered. If no service answers, the result is ``headers``.
         """
         if self.kind != "forward" or self.route is None:
             return list(self.headers)
@@ -140,8 +139,8 @@ class GatewayAnswer:
 class Gateway:
     """The documents bound to one gateway.
 
-    ``name`` is ``namespace/name`` or ``mesh``; ``labels`` and ``namespace`` are the gateway pod's,
-    for ``sourceLabels`` and ``sourceNamespace``.
+    ``name`` is ``namespace/name`` or ``mesh``. ``labels`` and ``namespace`` are those of the
+    gateway's pod, for ``sourceLabels`` and ``sourceNamespace``.
     """
 
     documents: tuple[VirtualService, ...]
@@ -162,10 +161,10 @@ class Gateway:
         labels: Mapping[str, str] | None = None,
         namespace: str = "",
     ) -> Gateway:
-        """Read VirtualServices and HTTPRoutes from YAML; documents of other kinds are ignored.
+        """Read VirtualServices and HTTPRoutes from YAML; objects of other kinds are ignored.
 
-        ``name`` picks the gateway (``namespace/name``, or ``mesh``); by default it is the first
-        one a document binds to. ``DocumentError`` says what would not load and where.
+        ``name`` is the gateway (``namespace/name``, or ``mesh``), by default the first one that a
+        document binds to. ``DocumentError`` says what would not load, and where.
         """
         return cls.of(
             read_documents(text, file), file=file, name=name, labels=labels, namespace=namespace
@@ -181,7 +180,7 @@ class Gateway:
         labels: Mapping[str, str] | None = None,
         namespace: str = "",
     ) -> Gateway:
-        """Bind documents that are read already; the options are those of `from_yaml`."""
+        """Bind documents that have been read; the options are those of `from_yaml`."""
         names = gateway_names(documents)
         if not documents or (name is not None and name not in names):
             wanted = f"bound to {name}" if name and documents else "in this file"
@@ -203,20 +202,20 @@ class Gateway:
         return self._hosts(port).hosts
 
     def virtual_host(self, authority: str, port: int = 443) -> VirtualHost | None:
-        """Return the virtual host that requests to ``authority`` on ``port`` meet."""
+        """Return the virtual host for requests to ``authority`` on ``port``."""
         return self._hosts(port).find(authority)
 
     def _hosts(self, port: int) -> HostIndex:
         if port not in self._tables:
             proxy = Proxy(self.name, port, self.labels, self.namespace)
-            # every port of a request is a key here: keep the memory of the latest only
+            # a request can have any port: do not keep a table for each
             if len(self._tables) > 16:
                 self._tables.clear()
             self._tables[port] = HostIndex(virtual_hosts(self.documents, proxy))
         return self._tables[port]
 
     def handle(self, request: GatewayRequest) -> GatewayAnswer:
-        """Say what happens to ``request``."""
+        """Return what happens to ``request``."""
         host = self.virtual_host(request.host, request.port)
         route = host.table.index.first(request) if host else None
         if route is None:
@@ -240,7 +239,7 @@ class Gateway:
 
 
 def _weighed(route: Route) -> tuple[Destination, ...]:
-    """Return the destinations that get requests: one alone needs no weight."""
+    """Return the destinations that get requests; a single one needs no weight."""
     several = len(route.source.route) > 1
     return tuple(to for to in route.source.route if to.weight or not several)
 

@@ -1,9 +1,9 @@
-"""Which routes could take a request, and which virtual host: found without trying each of them.
+"""Which routes could take a request, and which virtual host, found without trying all of them.
 
-Routes are kept by their shape, that is which parts of a request they ask for and how much of each,
-and within a shape by the texts they ask for: a request costs a look-up for each shape (tuple space
-search, Srinivasan, Suri and Varghese, SIGCOMM 1999). What is found is a superset in the order of
-the table; `matching` alone decides.
+Routes are grouped by shape (the parts of a request that they check, and how many characters of
+each), and within a shape by the texts that they expect: a request costs one look-up for each shape
+(tuple space search: Srinivasan, Suri and Varghese, SIGCOMM 1999). The result is a superset, in the
+order of the table; `matching` makes the decision.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
 
 # A part of a request: ("path", ""), ("folded", "") for the path in lower case, ("header", name),
 # ("query", name).
-_Part: TypeAlias = tuple[str, str]
-# How many first characters of the part are asked for; -1 is all of it.
-_Asked: TypeAlias = tuple[_Part, int]
+_RequestPart: TypeAlias = tuple[str, str]
+# A part, and how many of its first characters are compared; -1 is all of them.
+_Check: TypeAlias = tuple[_RequestPart, int]
 
 _WHOLE = -1
 
 
 class RouteIndex:
-    """The routes of one table, to be asked for the first that takes a request."""
+    """The routes of one table, for finding the first that takes a request."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self._routes = routes
-        shapes: dict[tuple[_Asked, ...], _Shape] = {}
+        shapes: dict[tuple[_Check, ...], _Shape] = {}
         for at, route in enumerate(routes):
             if any(not claim.inverted for claim in route.match.claims):
-                continue  # no token is verified here: nothing meets it
-            asked, texts = _asked(route.match)
-            shapes.setdefault(asked, _Shape(asked)).add(at, texts)
-        # a shape is looked at where a request has the part that the fewest shapes ask for
-        users = Counter(part for shape in shapes.values() for part, _ in shape.asked)
-        self._shapes: dict[_Part, list[_Shape]] = {}
+                continue  # no token is verified here: no request matches
+            checks, texts = _checks(route.match)
+            shapes.setdefault(checks, _Shape(checks)).add(at, texts)
+        # a shape is found by the one of its parts that the fewest shapes check
+        users = Counter(part for shape in shapes.values() for part, _ in shape.checks)
+        self._shapes: dict[_RequestPart, list[_Shape]] = {}
         for shape in shapes.values():
-            rarest = min((part for part, _ in shape.asked), key=users.__getitem__)
+            rarest = min((part for part, _ in shape.checks), key=users.__getitem__)
             self._shapes.setdefault(rarest, []).append(shape)
 
     def first(self, request: GatewayRequest) -> Route | None:
@@ -65,10 +65,10 @@ class RouteIndex:
 
 
 class _Shape:
-    """The routes that ask for the same parts of a request, by the texts they want there."""
+    """The routes that check the same parts of a request, by the texts that they expect."""
 
-    def __init__(self, asked: tuple[_Asked, ...]) -> None:
-        self.asked = asked
+    def __init__(self, checks: tuple[_Check, ...]) -> None:
+        self.checks = checks
         self._all: list[int] = []
         self._by_texts: dict[tuple[str, ...], list[int]] = {}
 
@@ -76,12 +76,12 @@ class _Shape:
         self._all.append(at)
         self._by_texts.setdefault(texts, []).append(at)
 
-    def find(self, parts: Mapping[_Part, tuple[str, ...]]) -> Sequence[int]:
+    def find(self, parts: Mapping[_RequestPart, tuple[str, ...]]) -> Sequence[int]:
         texts: list[str] = []
-        for part, length in self.asked:
+        for part, length in self.checks:
             values = parts.get(part, ())
             if len(values) > 1:
-                return self._all  # lines of one header: any of them may be the one
+                return self._all  # several lines of one header: any of them may match
             if not values or len(values[0]) < length:
                 return ()
             texts.append(values[0] if length == _WHOLE else values[0][:length])
@@ -98,12 +98,12 @@ class HostIndex:
         self._lengths = sorted(wildcards, reverse=True)
 
     def find(self, authority: str) -> VirtualHost | None:
-        """Pick the virtual host: the exact domain, else the longest ``*.suffix``, else ``*``."""
+        """Return the virtual host: the exact domain, else the longest ``*.suffix``, else ``*``."""
         name = without_port(authority).lower()
         if name in self._by_domain:
             return self._by_domain[name]
         for length in self._lengths:
-            # a wildcard stands for one character at least, except alone
+            # a wildcard covers at least one character, unless it stands alone
             if len(name) >= length or length == 1:
                 host = self._by_domain.get("*" + name[len(name) - length + 1 :])
                 if host is not None:
@@ -111,8 +111,8 @@ class HostIndex:
         return None
 
 
-def _asked(match: RouteMatch) -> tuple[tuple[_Asked, ...], tuple[str, ...]]:
-    """Return what a route asks for, and the texts; what no text says is left to `mismatches`."""
+def _checks(match: RouteMatch) -> tuple[tuple[_Check, ...], tuple[str, ...]]:
+    """Return what a route checks and the texts it expects; `mismatches` checks the rest."""
     path = match.path
     kind: MatchKind = "prefix" if path.kind == "segments" else path.kind
     folded = path.ignore_case and kind != "regex"
@@ -127,12 +127,12 @@ def _asked(match: RouteMatch) -> tuple[tuple[_Asked, ...], tuple[str, ...]]:
         (("query", name), *_beginning(wanted.kind, wanted.value)) for name, wanted in match.query
     ]
     found.sort()
-    asked = tuple((part, length) for part, length, _ in found)
-    return asked, tuple(text for _, _, text in found)
+    checks = tuple((part, length) for part, length, _ in found)
+    return checks, tuple(text for _, _, text in found)
 
 
 def _beginning(kind: MatchKind, value: str) -> tuple[int, str]:
-    """Return how much of a text is certain, and what it is."""
+    """Return the certain beginning of a text that matches: its length, and the text."""
     if kind == "exact":
         return _WHOLE, value
     if kind == "regex":
@@ -140,7 +140,7 @@ def _beginning(kind: MatchKind, value: str) -> tuple[int, str]:
     return len(value), value  # empty for "present"
 
 
-def _parts(request: GatewayRequest) -> dict[_Part, tuple[str, ...]]:
+def _parts(request: GatewayRequest) -> dict[_RequestPart, tuple[str, ...]]:
     path = request.path_only
     return {
         ("path", ""): (path,),

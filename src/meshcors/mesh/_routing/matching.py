@@ -1,4 +1,4 @@
-"""Envoy's route matching: does this request meet these conditions, and if not, which one fails.
+"""Envoy's route matching: whether a request meets the conditions, and which ones it fails.
 
 Sources: ``source/common/router/config_impl.cc`` (matchRoute) and
 ``source/common/http/header_utility.cc``.
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """One condition a request does not meet.
+    """One condition that a request fails.
 
-    ``field`` names the condition in the document (``headers.model-api-key``, ``method``, ``uri``),
-    ``expected`` is the condition in words, ``actual`` the request's values, if it has any.
+    ``field`` is the condition in the document (``headers.model-api-key``, ``method``, ``uri``),
+    ``expected`` the condition in words, ``actual`` the request's values, if it has any.
     """
 
     field: str
@@ -34,7 +34,7 @@ class Mismatch:
 
 
 def mismatches(match: RouteMatch, request: GatewayRequest) -> Iterator[Mismatch]:
-    """Yield every condition of ``match`` that ``request`` fails; none means that it matches."""
+    """Yield every condition of ``match`` that ``request`` fails; it matches if there is none."""
     if not path_matches(match.path, request.path_only):
         yield Mismatch("uri", str(match.path), (request.path_only,))
     for condition in match.headers:
@@ -54,7 +54,7 @@ def mismatches(match: RouteMatch, request: GatewayRequest) -> Iterator[Mismatch]
 
 
 def path_matches(condition: PathCondition, path: str) -> bool:
-    """Match a path without query; case is folded for all but regexes."""
+    """Match a path without query; ``ignore_case`` does not apply to a regex."""
     wanted = condition.value
     if condition.kind == "regex":
         return compiled(wanted).fullmatch(path)
@@ -68,9 +68,9 @@ def path_matches(condition: PathCondition, path: str) -> bool:
 
 
 def header_matches(condition: HeaderCondition, values: tuple[str, ...]) -> bool:
-    """Match a header's values one by one: one that matches is enough, inverted none may match.
+    """Match a header's values one by one: one has to match; if inverted, none may.
 
-    Inverted, a missing header is an empty value, except for "present".
+    If inverted, a missing header counts as an empty value, except for "present".
     """
     if condition.match.kind == "present":
         return bool(values) != condition.inverted
@@ -80,7 +80,7 @@ def header_matches(condition: HeaderCondition, values: tuple[str, ...]) -> bool:
 
 
 def text_matches(match: StringMatch, text: str) -> bool:
-    """Match one text; case counts, a regex matches the whole of it."""
+    """Match one text, case-sensitively; a regex has to match all of it."""
     if match.kind == "exact":
         return text == match.value
     if match.kind == "prefix":
@@ -96,8 +96,8 @@ def without_port(authority: str) -> str:
     return name
 
 
-# as many as one file can hold: they are asked for in turn, which a smaller cache would not survive
+# As many as one file can hold: with fewer, a file with more would miss the cache every time.
 @lru_cache(maxsize=32768)
 def compiled(pattern: str) -> CompiledRegex:
-    """Compile an RE2 expression once; ``reading`` has checked it."""
+    """Compile an RE2 expression once; reading the document has checked it."""
     return CompiledRegex(Regex(pattern))

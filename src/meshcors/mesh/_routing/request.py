@@ -1,7 +1,7 @@
-"""A request as Envoy's routing sees it, after its connection manager has normalized it.
+"""A request as Envoy's routing sees it, normalized by the connection manager.
 
-Istio's gateways run with ``normalize_path`` on, ``use_remote_address`` on and the port left out of
-host matching. Sources: ``source/common/http/path_utility.cc``, ``header_map_impl.cc``.
+Istio's gateways set ``normalize_path`` and ``use_remote_address``; hosts match without their ports.
+Sources: ``source/common/http/path_utility.cc``, ``header_map_impl.cc``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Lines of these names are one value to Envoy, joined by a comma; all others keep a value for each.
+# Envoy joins the lines of these headers with commas; every other header keeps a value a line.
 JOINED_HEADERS: Final = frozenset(
     (
         "accept", "accept-encoding", "access-control-request-headers",
@@ -25,14 +25,14 @@ JOINED_HEADERS: Final = frozenset(
         "x-forwarded-port",
     )
 )  # fmt: skip
-# The connection manager of an edge proxy keeps these to itself.
+# The connection manager of an edge proxy removes these.
 HIDDEN_HEADERS: Final = frozenset(
     (
         "connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade",
         "x-forwarded-client-cert",
     )
 )  # fmt: skip
-# What it sets to values nobody knows beforehand; a condition sees that they are there.
+# Stand-ins for values that it sets and nobody knows beforehand: a condition sees that they exist.
 SOME_REQUEST_ID: Final = "00000000-0000-4000-8000-000000000000"
 SOME_ADDRESS: Final = "192.0.2.1"
 
@@ -48,11 +48,11 @@ _ENCODED: Final = str.maketrans({char: f"%{ord(char):02X}" for char in '"<>^`{|}
 class GatewayRequest:
     """One request at the gateway.
 
-    ``headers`` are (name, value) pairs, a pair for each line, names in any case; ``host`` may have
-    a port; ``path`` may have a query; ``scheme`` is the client's (``http`` or ``https``) and
-    ``port`` the gateway's own, by default the scheme's. ``ValueError`` is raised for a path that
-    Envoy refuses with 400 before any rule is tried: not beginning with ``/``, with ``#``, with
-    ``%00``, or not in printable ASCII.
+    ``headers`` are (name, value) pairs, one for each line, with names in any case. ``host`` may
+    have a port, ``path`` a query. ``scheme`` is the client's (``http`` or ``https``), ``port`` the
+    gateway's, by default the scheme's. ``ValueError`` is raised for a path that Envoy refuses with
+    400 before any rule is tried: one that does not begin with ``/``, or contains ``#``, ``%00`` or
+    anything but printable ASCII.
     """
 
     method: str
@@ -63,7 +63,7 @@ class GatewayRequest:
     port: int = 0
 
     def __post_init__(self) -> None:
-        """Hold on to the headers: they may come as an iterator."""
+        """Check the path, and keep the headers, which may be an iterator."""
         if not _PATH.fullmatch(self.path) or "%00" in self.path.partition("?")[0]:
             raise ValueError(f"{self.path!r} is no path: it begins with / and is ASCII without #")
         object.__setattr__(self, "headers", tuple(self.headers))
@@ -72,7 +72,7 @@ class GatewayRequest:
 
     @cached_property
     def values(self) -> dict[str, tuple[str, ...]]:
-        """The values of each header by lower-case name, pseudo headers among them."""
+        """The values of each header by lower-case name, including pseudo headers."""
         found: dict[str, list[str]] = {}
         for name, value in self.headers:
             found.setdefault(name.lower(), []).append(value.strip(" \t"))
@@ -93,23 +93,23 @@ class GatewayRequest:
         }
 
     def value(self, name: str) -> str:
-        """Return a header's first value, or an empty text."""
+        """Return a header's first value, or an empty string."""
         return self.values.get(name, ("",))[0]
 
     @cached_property
     def target(self) -> str:
-        """Path and query with the path normalized."""
+        """The path, normalized, and the query."""
         path, mark, query = self.path.partition("?")
         return normalized(path) + mark + query
 
     @cached_property
     def path_only(self) -> str:
-        """The normalized path without its query, which is what routes match."""
+        """The normalized path without the query, as routes match it."""
         return self.target.partition("?")[0]
 
     @cached_property
     def query(self) -> dict[str, str]:
-        """The first value of each query parameter, as it stands: nothing is decoded."""
+        """The first value of each query parameter; nothing is decoded."""
         found: dict[str, str] = {}
         for part in self.target.partition("?")[2].split("&"):
             name, _, value = part.partition("=")
@@ -118,16 +118,16 @@ class GatewayRequest:
 
 
 def join(values: Iterable[str]) -> str:
-    """Join lines of one header as Envoy's header map does: empty ones leave no comma."""
+    """Join the lines of one header as Envoy's header map does, without the empty ones."""
     return ",".join(value for value in values if value)
 
 
 def normalized(path: str) -> str:
     """Normalize a path as Envoy does with ``normalize_path`` (googleurl's canonicalization).
 
-    Unreserved characters are decoded and ``"<>^`{|}`` encoded, a backslash is a slash, ``.`` and
-    ``..`` are resolved (RFC 3986 5.2.4), with ``;parameters`` as well where they are not escaped.
-    Several slashes stay several.
+    Unreserved characters are decoded and ``"<>^`{|}`` encoded, a backslash becomes a slash, and
+    ``.`` and ``..`` are resolved (RFC 3986 5.2.4), also with ``;parameters`` if not escaped.
+    Repeated slashes stay.
     """
     bare = _DOT_PARAMETERS.sub(r"\1", path).replace("\\", "/")
     decoded = _unescaped(bare).translate(_ENCODED)
@@ -145,7 +145,7 @@ def normalized(path: str) -> str:
 
 
 def _unescaped(path: str) -> str:
-    """Decode unreserved characters; a stray ``%`` that would then begin an escape is ``%25``."""
+    """Decode unreserved characters; a stray ``%`` that would then start an escape is ``%25``."""
     found = [_decoded(char) for char in _CHARACTER.findall(path)]
     for at, char in enumerate(found):
         if char == "%" and _HEX.fullmatch("".join(found[at + 1 : at + 3])):

@@ -1,4 +1,4 @@
-"""What Envoy makes of a request's path and host, and of a response's headers, on a route.
+"""How Envoy rewrites the path and host of a request, and the headers of a response.
 
 Sources: ``source/common/router/config_impl.cc`` (finalizePathHeader, newUri, processRequestHost)
 and ``header_parser.cc``; ``ApplyRedirect`` and ``TranslateHeadersOperations`` in Istio's
@@ -25,21 +25,21 @@ _JOINED: Final = re.compile("access-control-(allow|expose)-|access-control-max-a
 
 
 def rewritten_path(route: Route, request: GatewayRequest) -> str:
-    """Return the path and query a service sees."""
+    """Return the path and query that the service sees."""
     rewrite = route.source.rewrite
     target = request.target
     if rewrite is None:
         return target
     path, query = request.path_only, target[len(request.path_only) :]
     if rewrite.regex:
-        import re2  # of the extra "regex"; reading the file has asked for it
+        import re2  # of the extra "regex", which reading the document has required
 
         return str(re2.sub(rewrite.regex, rewrite.substitution, path)) + query
     if not rewrite.uri:
         return target
     condition = route.match.path
     if route.document.kind == "HTTPRoute" and rewrite.uri == "/":
-        # Istio writes a regex here: the prefix goes, and one slash stays
+        # Istio uses a regex that removes the prefix and keeps one slash
         prefix = condition.value if condition.kind == "segments" else ""
         return "/" + path[len(prefix) :].removeprefix("/") + query
     return _prefix_replaced(condition, path, rewrite.uri) + query
@@ -52,7 +52,7 @@ def _prefix_replaced(condition: PathCondition, path: str, new: str) -> str:
 
 
 def rewritten_authority(route: Route, destination: Destination, request: GatewayRequest) -> str:
-    """Return the host a service sees; the rule's own setting beats the destination's."""
+    """Return the host that the service sees; the rule's setting beats the destination's."""
     rewrite = route.source.rewrite
     own = (rewrite.authority if rewrite else "") or _authority(route.source.headers.request)
     return own or _authority(destination.headers.request) or request.host
@@ -88,7 +88,7 @@ def location(redirect: Redirect, route: Route, request: GatewayRequest) -> str:
 
 
 def _host(request: GatewayRequest, scheme: str, has_port: bool) -> str:
-    """Return the request's host, without its port where that is the old scheme's or replaced."""
+    """Return the request's host, without a port that is replaced or the old scheme's default."""
     name, colon, port = request.host.rpartition(":")
     if not colon or not port.isdigit():
         return request.host
@@ -105,13 +105,13 @@ def with_operations(
     if to is None:
         return _operated(result, [own])
     if len(route.source.route) > 1:
-        # two steps, the destination's first
+        # Envoy applies them in two steps, the destination's first
         return _operated(_operated(result, [to.headers.response]), [own])
     return _operated(result, [own, to.headers.response])
 
 
 def joined(fields: Iterable[tuple[str, str]]) -> Fields:
-    """Join the lines of each CORS header by a comma, as Envoy's header map does."""
+    """Join the lines of each CORS header with a comma, as Envoy's header map does."""
     result: Fields = []
     at: dict[str, int] = {}
     for name, value in fields:
@@ -125,7 +125,7 @@ def joined(fields: Iterable[tuple[str, str]]) -> Fields:
 
 
 def _operated(fields: Fields, operations: list[HeaderOperations]) -> Fields:
-    """Remove all, set all, add all; ``%%`` is a percent sign, formats stay as written."""
+    """Remove, then set, then add; ``%%`` is a percent sign, other formats stay as written."""
     removed = {name.lower() for each in operations for name in each.remove}
     result = [(name, value) for name, value in fields if name.lower() not in removed]
     for name, value in (pair for each in operations for pair in each.set):

@@ -1,7 +1,7 @@
-"""Documents to one route table per host, as Istio's control plane lays it out for Envoy.
+"""Documents to one route table for each host, as Istio's control plane sends them to Envoy.
 
-The table is what Envoy gets: `gateway` answers requests from it, `envoy` prints it as a bootstrap,
-so that both say the same by construction, and the differential test proves the reading of it.
+`gateway` answers requests from this table and `envoy` writes it as a bootstrap, so the two agree by
+construction. The differential test checks the table against a real Envoy.
 
 Sources: ``pilot/pkg/networking/core/route/route.go`` (BuildHTTPRoutesForVirtualService,
 TranslateRouteMatch, SortVHostRoutes, IsCatchAllRoute) and ``pilot/pkg/networking/core/gateway.go``.
@@ -29,7 +29,7 @@ CLUSTER_DOMAIN: Final = "svc.cluster.local"
 
 @dataclass(frozen=True, slots=True)
 class PathCondition:
-    """``prefix`` is raw text, ``segments`` a prefix of whole segments, as HTTPRoutes have it."""
+    """A condition on the path; ``segments`` is a prefix of whole segments, as in HTTPRoutes."""
 
     kind: Literal["prefix", "segments", "exact", "regex"]
     value: str
@@ -42,7 +42,7 @@ class PathCondition:
 
 @dataclass(frozen=True, slots=True)
 class HeaderCondition:
-    """A condition on a header, ``:method``, ``:authority`` and ``:scheme`` among them.
+    """A condition on a header, including ``:method``, ``:authority`` and ``:scheme``.
 
     ``field`` is the condition's name in the document (``headers.x-key``, ``withoutHeaders.x-key``,
     ``method``).
@@ -56,7 +56,7 @@ class HeaderCondition:
 
 @dataclass(frozen=True, slots=True)
 class RouteMatch:
-    """All conditions of one route; ``claims`` are (name, inverted) of JWT claims."""
+    """All conditions of one route; ``claims`` are those on JWT claims."""
 
     path: PathCondition
     headers: tuple[HeaderCondition, ...] = ()
@@ -65,7 +65,7 @@ class RouteMatch:
 
     @property
     def is_catch_all(self) -> bool:
-        """Whether every request matches, in the narrow sense Istio gives it."""
+        """Whether Istio regards it as matching every request."""
         path = (self.path.kind, self.path.value) in {("prefix", "/"), ("regex", ".*")}
         return path and not (self.headers or self.query or self.claims)
 
@@ -74,8 +74,8 @@ class RouteMatch:
 class Route:
     """One route of a virtual host: a rule with one of its match entries.
 
-    ``rule`` is its name in answers (``cheetah/model http[0] match[0]``), ``document`` and
-    ``source`` are what it was made of, ``port`` is the gateway's port it was made for.
+    ``rule`` is its name in answers (``cheetah/model http[0] match[0]``). It is made from the rule
+    ``source`` of ``document``, for the gateway's ``port``.
     """
 
     rule: str
@@ -87,16 +87,16 @@ class Route:
 
     @property
     def is_forward(self) -> bool:
-        """Whether a service answers; only then does Envoy's cors filter do anything."""
+        """Whether it leads to a service; Envoy's cors filter does nothing on other routes."""
         return self.source.redirect is None and self.source.direct_response is None
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """Whose table it is: a gateway (``namespace/name``) or the sidecars (``mesh``), at a port.
+    """The proxy a table is for: a port of a gateway (``namespace/name``) or sidecar (``mesh``).
 
-    ``labels`` and ``namespace`` are its pod's, which ``sourceLabels`` and ``sourceNamespace`` ask
-    for.
+    ``labels`` and ``namespace`` are those of its pod, for ``sourceLabels`` and
+    ``sourceNamespace``.
     """
 
     gateway: str
@@ -107,7 +107,7 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class DroppedRule:
-    """A rule that is in the documents and not in the table, and why."""
+    """A rule of the documents that is not in the table, and the reason."""
 
     rule: str
     place: Place
@@ -117,14 +117,14 @@ class DroppedRule:
 
 @dataclass(frozen=True)
 class RouteTable:
-    """Routes in order, and what was left out; hosts of the same documents share one."""
+    """Routes in order, and the rules left out. Hosts of the same documents share one table."""
 
     routes: tuple[Route, ...]
     dropped: tuple[DroppedRule, ...]
 
     @cached_property
     def index(self) -> RouteIndex:
-        """The routes as they are looked up."""
+        """The routes, indexed for look-up."""
         return RouteIndex(self.routes)
 
 
@@ -142,24 +142,24 @@ class VirtualHost:
 
     @property
     def dropped(self) -> tuple[DroppedRule, ...]:
-        """The rules that were left out."""
+        """The rules left out."""
         return self.table.dropped
 
 
 def gateway_names(documents: Iterable[VirtualService]) -> tuple[str, ...]:
-    """Every gateway the documents bind to, in their order; ``mesh`` among them where one does."""
+    """Return every gateway that the documents bind to, in their order, including ``mesh``."""
     return tuple(dict.fromkeys(name for document in documents for name in document.gateways))
 
 
 def virtual_hosts(documents: Sequence[VirtualService], proxy: Proxy) -> tuple[VirtualHost, ...]:
-    """Lay out the route table that one proxy gets for one of its ports."""
+    """Return the virtual hosts that one proxy gets for one of its ports."""
     gateway = proxy.gateway
     bound = [document for document in documents if gateway in document.gateways]
     services = [document for document in bound if document.kind == "VirtualService"]
     services.sort(key=_creation)
     http_routes = [document for document in bound if document.kind == "HTTPRoute"]
     http_routes.sort(key=lambda document: (_creation(document)[0], document.label))
-    parts: dict[str, list[_Part]] = {}
+    parts: dict[str, list[_TablePart]] = {}
     for document in services:
         part = _translate(_entries(document), proxy)
         if not part.routes:
@@ -167,7 +167,7 @@ def virtual_hosts(documents: Sequence[VirtualService], proxy: Proxy) -> tuple[Vi
         for domain in _all_domains(document, gateway):
             there = parts.setdefault(domain, [])
             if gateway == MESH and there:
-                # sidecars do not merge: the oldest VirtualService of a host owns it
+                # sidecars do not merge: the oldest VirtualService owns the host
                 there.append(part.owned_by(there[0].routes[0].document))
             else:
                 there.append(part)
@@ -175,7 +175,7 @@ def virtual_hosts(documents: Sequence[VirtualService], proxy: Proxy) -> tuple[Vi
     for document in http_routes:
         for host in document.hosts:
             owners.setdefault(host, {})[id(document)] = document
-    sorted_parts: dict[tuple[int, ...], _Part] = {}
+    sorted_parts: dict[tuple[int, ...], _TablePart] = {}
     for host, documents_of in owners.items():
         key = tuple(documents_of)
         if key not in sorted_parts:
@@ -192,21 +192,21 @@ def virtual_hosts(documents: Sequence[VirtualService], proxy: Proxy) -> tuple[Vi
 
 
 @dataclass(frozen=True, eq=False)
-class _Part:
-    """What one VirtualService, or the HTTPRoutes of one host, put into a table."""
+class _TablePart:
+    """What one VirtualService, or the HTTPRoutes of one host, add to a table."""
 
     routes: list[Route]
     dropped: list[DroppedRule]
-    _unowned: dict[str, _Part] = field(default_factory=dict, init=False)
+    _unowned: dict[str, _TablePart] = field(default_factory=dict, init=False)
 
-    def owned_by(self, owner: VirtualService) -> _Part:
-        """Return the part as it is where ``owner`` has the host: nothing of it is left."""
+    def owned_by(self, owner: VirtualService) -> _TablePart:
+        """Return the part for a host that ``owner`` owns: all its rules are dropped."""
         if owner.label not in self._unowned:
             dropped = [
                 DroppedRule(route.rule, route.place, "other_owner", owner.label)
                 for route in self.routes
             ]
-            self._unowned[owner.label] = _Part([], dropped)
+            self._unowned[owner.label] = _TablePart([], dropped)
         return self._unowned[owner.label]
 
 
@@ -214,7 +214,7 @@ _Entry = tuple[VirtualService, HttpRule, HttpMatch | None, str]
 
 
 def _creation(document: VirtualService) -> tuple[str, str, str]:
-    """Istio's order: by creation, then by name and namespace; what is not created yet is last."""
+    """Return the key for Istio's order: creation (unknown is last), then name and namespace."""
     return (document.created or "~", document.name, document.namespace)
 
 
@@ -229,7 +229,7 @@ def _entries(document: VirtualService) -> list[_Entry]:
 
 
 def _sorted_entries(documents: Iterable[VirtualService]) -> list[_Entry]:
-    """Return the entries of HTTPRoutes by the Gateway API's precedence."""
+    """Return the entries of HTTPRoutes in the Gateway API's order of precedence."""
     found: list[_Entry] = [
         (document, rule, rule.match[0], f"{rule.label} matches[{rule.match_index}]")
         for document in documents
@@ -238,13 +238,13 @@ def _sorted_entries(documents: Iterable[VirtualService]) -> list[_Entry]:
     return sorted(found, key=lambda entry: precedence(entry[1]), reverse=True)
 
 
-def _translate(entries: Iterable[_Entry], proxy: Proxy) -> _Part:
+def _translate(entries: Iterable[_Entry], proxy: Proxy) -> _TablePart:
     routes: list[Route] = []
     dropped: list[DroppedRule] = []
     end: dict[str, str] = {}
     for document, rule, match, label in entries:
         place = match.place if match else rule.place
-        # HTTPRoutes of one host are one list; each VirtualService has its own
+        # the HTTPRoutes of one host share a list; each VirtualService has its own
         owner = document.label if document.kind == "VirtualService" else ""
         if owner in end:
             dropped.append(DroppedRule(label, place, "behind_catch_all", end[owner]))
@@ -257,11 +257,11 @@ def _translate(entries: Iterable[_Entry], proxy: Proxy) -> _Part:
         routes.append(Route(label, place, condition, document, rule, proxy.port))
         if condition.is_catch_all:
             end[owner] = label
-    return _Part(routes, dropped)
+    return _TablePart(routes, dropped)
 
 
 def _left_out(document: VirtualService, match: HttpMatch, proxy: Proxy) -> DroppedRule | None:
-    """Say why a match entry is not for this proxy (``sourceMatchHTTP``)."""
+    """Return why a match entry is not for this proxy (``sourceMatchHTTP``)."""
     place = match.place
     if match.port not in {0, proxy.port}:
         return DroppedRule("", place, "port", str(match.port))
@@ -318,7 +318,7 @@ def _all_domains(document: VirtualService, gateway: str) -> Iterator[str]:
 
 
 def _domains(host: str, namespace: str, gateway: str) -> tuple[str, ...]:
-    """Return Envoy's domains for a host: a name without dots is a service of the namespace."""
+    """Return Envoy's domains for a host; a name without dots is a service of the namespace."""
     host = host.lower()
     if "." in host or host.startswith("*") or ":" in host:
         return (host,)
@@ -328,8 +328,8 @@ def _domains(host: str, namespace: str, gateway: str) -> tuple[str, ...]:
     return (host, f"{host}.{namespace}", f"{host}.{namespace}.svc", full)
 
 
-def _table(parts: Sequence[_Part]) -> RouteTable:
-    """Move true catch-alls to the end; everything behind the first of them is dead."""
+def _table(parts: Sequence[_TablePart]) -> RouteTable:
+    """Return the table, with the first catch-all last and the other catch-alls dropped."""
     routes = [route for part in parts for route in part.routes]
     dropped = [rule for part in parts for rule in part.dropped]
     first = [route for route in routes if not route.match.is_catch_all]

@@ -1,4 +1,4 @@
-"""Reading objects whose schema is not this project's: what is of another type is not there."""
+"""Reading objects whose schema is not modelled: a value of an unexpected type counts as missing."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ if TYPE_CHECKING:
 
 
 def fields_of(cursor: Cursor | None) -> dict[str, Cursor]:
-    """Return a mapping's fields that are set."""
+    """Return the fields of a mapping that are set."""
     if cursor is None or cursor.node.id != "mapping":
         return {}
     return {name: value for name, value in cursor.entries().items() if not value.is_null}
 
 
 def items_of(cursor: Cursor | None) -> list[Cursor]:
-    """Return a list's items."""
+    """Return the items of a list."""
     return cursor.items() if cursor is not None and cursor.node.id == "sequence" else []
 
 
-def at(cursor: Cursor | None, *path: str) -> Cursor | None:
+def value_at(cursor: Cursor | None, *path: str) -> Cursor | None:
     """Return the value at the end of ``path``."""
     for name in path:
         cursor = fields_of(cursor).get(name)
@@ -28,11 +28,11 @@ def at(cursor: Cursor | None, *path: str) -> Cursor | None:
 
 
 def text_of(cursor: Cursor | None) -> str:
-    """Return a text as it stands, or ``""``."""
+    """Return a text as written, or ``""``."""
     return str(cursor.node.value) if cursor is not None and cursor.node.id == "scalar" else ""
 
 
 def group_and_kind(cursor: Cursor) -> tuple[str, str]:
     """Return an object's API group and kind: ``("security.istio.io", "AuthorizationPolicy")``."""
-    group = text_of(at(cursor, "apiVersion")).rpartition("/")[0]
-    return group, text_of(at(cursor, "kind"))
+    group = text_of(value_at(cursor, "apiVersion")).rpartition("/")[0]
+    return group, text_of(value_at(cursor, "kind"))

@@ -1,0 +1,99 @@
+"""A call that meets the conditions of a rule, made from these conditions, and its preflight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
+from meshcors._policy.headers import is_forbidden_request_header as is_forbidden
+from meshcors._policy.regex_examples import example_of
+from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
+from meshcors.mesh._routing.matching import mismatches, text_matches
+from meshcors.mesh._routing.request import GatewayRequest
+
+if TYPE_CHECKING:
+    from meshcors.mesh._documents.model import StringMatch
+    from meshcors.mesh._routing.routes import HeaderCondition, PathCondition, Route
+
+# An origin that no document names. Routing does not depend on it.
+EXAMPLE_ORIGIN: Final = "https://ui.example"
+# In the order in which they are tried.
+CALL_METHODS: Final = ("POST", "GET", "PUT", "DELETE", "PATCH", "HEAD")
+
+
+def example_call(route: Route, domain: str, port: int) -> GatewayRequest | None:
+    """Return a request that meets all conditions of ``route``, or None if none is found."""
+    path = _example_path(route.match.path)
+    query = [(name, _example_text(match)) for name, match in route.match.query]
+    if path is None or any(value is None for _, value in query):
+        return None
+    headers: list[tuple[str, str]] = []
+    pseudo = {":method": "POST", ":authority": example_host(domain), ":scheme": "https"}
+    for condition in route.match.headers:
+        if condition.inverted:
+            continue
+        if condition.name == ":method":
+            pseudo[":method"] = _example_method(condition.match)
+            continue
+        text = _example_text(condition.match)
+        if text is None:
+            return None
+        if condition.name in pseudo:
+            pseudo[condition.name] = text
+        else:
+            headers.append((condition.name, text))
+    target = path + ("?" + "&".join(f"{name}={value}" for name, value in query) if query else "")
+    try:
+        call = GatewayRequest(
+            pseudo[":method"], pseudo[":authority"], target, headers, pseudo[":scheme"], port
+        )
+    except ValueError:
+        return None
+    return None if any(mismatches(route.match, call)) else call
+
+
+def example_host(domain: str) -> str:
+    """Return a host name that ``domain`` covers: ``any.example.com`` for ``*.example.com``."""
+    return "any.example" if domain == "*" else domain.replace("*", "any", 1)
+
+
+def announced_headers(route: Route) -> tuple[str, ...]:
+    """Return the headers that the preflight of a call to ``route`` names: those a script sets."""
+    return tuple(sorted({item.name for item in route.match.headers if _is_set_by_script(item)}))
+
+
+def preflight_of(call: GatewayRequest, names: tuple[str, ...]) -> GatewayRequest:
+    """Return the preflight that a browser sends before ``call`` (Fetch, CORS-preflight fetch).
+
+    ``names`` are the headers of the call that it announces.
+    """
+    headers = [("origin", EXAMPLE_ORIGIN), (REQUEST_METHOD, call.method)]
+    if names:
+        headers.append((REQUEST_HEADERS, ",".join(names)))
+    return GatewayRequest("OPTIONS", call.host, call.path, headers, call.scheme, call.port)
+
+
+def _is_set_by_script(condition: HeaderCondition) -> bool:
+    name = condition.name
+    set_by_others = (
+        name in SAFELISTED_REQUEST_HEADERS
+        or name == "user-agent"
+        or is_forbidden(name)
+        or name.startswith((":", "x-forwarded"))
+    )
+    return not (condition.inverted or set_by_others)
+
+
+def _example_path(condition: PathCondition) -> str | None:
+    return example_of(condition.value) if condition.kind == "regex" else condition.value
+
+
+def _example_text(match: StringMatch) -> str | None:
+    if match.kind == "regex":
+        return example_of(match.value)
+    return match.value or "x"
+
+
+def _example_method(match: StringMatch) -> str:
+    methods = (*CALL_METHODS, "OPTIONS")
+    return next((method for method in methods if text_matches(match, method)), match.value)

@@ -1,0 +1,26 @@
+"""A corsPolicy with its place in the documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meshcors.mesh._documents.model import CorsPolicy, HttpRule, VirtualService
+    from meshcors.mesh._documents.problems import Place
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedPolicy:
+    """A corsPolicy, its rule and document, and its path in the document."""
+
+    document: VirtualService
+    rule: HttpRule
+    policy: CorsPolicy
+    path: tuple[str | int, ...]
+
+    def place(self, *inner: str | int) -> Place:
+        """Return the place of the policy, or of a part of it, such as ``("allowHeaders", 2)``."""
+        if self.document.kind == "HTTPRoute":
+            return self.policy.place
+        return self.document.place_at(*self.path, *inner)

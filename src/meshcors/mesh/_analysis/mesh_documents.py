@@ -1,0 +1,163 @@
+"""The documents under analysis, all files together, and what every tool derives from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from meshcors.mesh._analysis.alike_hosts import representatives
+from meshcors.mesh._analysis.example_call import announced_headers, example_call, preflight_of
+from meshcors.mesh._analysis.located_policy import LocatedPolicy
+from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
+from meshcors.mesh._analysis.routed_call import RoutedCall
+from meshcors.mesh._routing.gateway import Gateway
+
+if TYPE_CHECKING:
+    from meshcors.mesh._documents.cursor import Cursor
+    from meshcors.mesh._documents.model import HttpRule, VirtualService
+    from meshcors.mesh._routing.gateway import GatewayAnswer
+    from meshcors.mesh._routing.request import GatewayRequest
+    from meshcors.mesh._routing.routes import Route, VirtualHost
+
+
+@dataclass(frozen=True)
+class MeshDocuments:
+    """All documents of all files, as one mesh.
+
+    ``documents`` are the VirtualServices and HTTPRoutes, ``others`` the objects of other kinds,
+    ``texts`` the files by name.
+    """
+
+    documents: tuple[VirtualService, ...]
+    others: tuple[Cursor, ...]
+    texts: dict[str, str]
+
+    @cached_property
+    def policies(self) -> tuple[LocatedPolicy, ...]:
+        """Every corsPolicy."""
+        return tuple(
+            LocatedPolicy(document, rule, rule.cors_policy, ("spec", "http", at, "corsPolicy"))
+            for document in self.documents
+            for at, rule in enumerate(document.http)
+            if rule.cors_policy is not None
+        )
+
+    @cached_property
+    def hosts(self) -> tuple[tuple[Gateway, int, VirtualHost], ...]:
+        """The virtual hosts of every gateway, on 443 and on each port that a rule names.
+
+        Of the hosts that route alike on every port, only the first is listed.
+        """
+        ports = sorted(
+            {443}
+            | {
+                match.port
+                for document in self.documents
+                for rule in document.http
+                for match in rule.match
+                if match.port
+            },
+            reverse=True,
+        )
+        bound: dict[str, list[VirtualService]] = {}
+        for document in self.documents:
+            for name in dict.fromkeys(document.gateways):
+                bound.setdefault(name, []).append(document)
+        found: list[tuple[Gateway, int, VirtualHost]] = []
+        for name, documents in bound.items():
+            gateway = Gateway(tuple(documents), name)
+            chosen = representatives(gateway, ports)
+            for port in ports:
+                hosts = gateway.virtual_hosts(port)
+                found += [(gateway, port, host) for host in hosts if host.domain in chosen]
+        return tuple(found)
+
+    @cached_property
+    def calls(self) -> tuple[RoutedCall, ...]:
+        """An example call for each route, except the rules for preflights alone.
+
+        A route has none if no request is found that meets its conditions.
+        """
+        found: dict[tuple[str, str, str], RoutedCall] = {}
+        for gateway, port, host in self.hosts:
+            answers: dict[object, GatewayAnswer] = {}
+            for route in host.routes:
+                key = (gateway.name, host.domain, route.rule)
+                if key in found or is_preflight_rule(route):
+                    continue
+                call = example_call(route, host.domain, port)
+                if call is None:
+                    continue
+                names = announced_headers(route)
+                # rules that differ only in the key's value have the same preflight
+                same = (call.host, call.path, call.scheme, call.method, names)
+                if same not in answers:
+                    answers[same] = gateway.handle(preflight_of(call, names))
+                routed = RoutedCall(route, call, names, answers[same])
+                if not routed.is_misrouted or _takes(gateway, route, call):
+                    found[key] = routed
+        return tuple(found.values())
+
+    @cached_property
+    def preflight_policies(self) -> tuple[LocatedPolicy, ...]:
+        """The policies that answer preflights, or would if preflights reached them."""
+        rules: set[int] = set()
+        for call in self.calls:
+            route = call.route if call.is_unanswered else call.preflight_answer.route
+            rules.update([id(route.source)] if route else [])
+        for _, _, host in self.hosts:
+            rules.update(id(route.source) for route in host.routes if is_preflight_rule(route))
+        return tuple(each for each in self.policies if id(each.rule) in rules and each.rule.route)
+
+    def calls_of_rule(self, rule: HttpRule) -> list[RoutedCall]:
+        """Return the calls that one rule takes."""
+        return self._calls_by_rule.get(id(rule), [])
+
+    def calls_of_document(self, document: VirtualService) -> list[RoutedCall]:
+        """Return the calls that the rules of one document take."""
+        return self._calls_by_document.get(id(document), [])
+
+    def policies_of(self, document: VirtualService) -> list[LocatedPolicy]:
+        """Return the corsPolicies of one document."""
+        return self._policies_by_document.get(id(document), [])
+
+    def has_preflight_rule(self, document: VirtualService) -> bool:
+        """Tell whether any route of a document is for preflights alone."""
+        return id(document) in self._documents_with_preflight_rules
+
+    @cached_property
+    def _calls_by_rule(self) -> dict[int, list[RoutedCall]]:
+        found: dict[int, list[RoutedCall]] = {}
+        for call in self.calls:
+            found.setdefault(id(call.route.source), []).append(call)
+        return found
+
+    @cached_property
+    def _calls_by_document(self) -> dict[int, list[RoutedCall]]:
+        found: dict[int, list[RoutedCall]] = {}
+        for call in self.calls:
+            found.setdefault(id(call.route.document), []).append(call)
+        return found
+
+    @cached_property
+    def _policies_by_document(self) -> dict[int, list[LocatedPolicy]]:
+        found: dict[int, list[LocatedPolicy]] = {}
+        for each in self.policies:
+            found.setdefault(id(each.document), []).append(each)
+        return found
+
+    @cached_property
+    def _documents_with_preflight_rules(self) -> set[int]:
+        return {
+            id(route.document)
+            for _, _, host in self.hosts
+            for route in host.routes
+            if is_preflight_rule(route)
+        }
+
+
+def _takes(gateway: Gateway, route: Route, call: GatewayRequest) -> bool:
+    """Tell whether ``route`` takes the call: no earlier rule and no other host does."""
+    taken = gateway.handle(call).route
+    return taken is not None and taken.rule == route.rule

@@ -1,0 +1,368 @@
+"""What each rule finds, why it matters, how to fix it, and what is an exception.
+
+One source for the pages in ``docs/lint/`` and for ``meshcors lint --explain``. The texts are
+Markdown without links.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from meshcors.mesh._lint.finding import LintRule
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The texts on one rule; ``not_reported`` is a list of exceptions, or empty."""
+
+    finds: str
+    why: str
+    fix: str
+    not_reported: str
+
+
+_CODE: Final = re.compile("`[^`]*`")
+_NO_BREAK: Final = "\N{NO-BREAK SPACE}"
+
+_UNUSED_POLICIES: Final = "a `corsPolicy` whose preflights another rule takes."
+
+EXPLANATIONS: Final[Mapping[str, Explanation]] = {
+    "MC000": Explanation(
+        finds=(
+            "A document that Kubernetes, Istio's admission webhook or Envoy would refuse: unknown"
+            " fields, wrong types, values out of range."
+        ),
+        why=(
+            "It would not be applied. No other rule looks at such a document; the other documents"
+            " of the file are checked as usual."
+        ),
+        fix="Follow the hint. For an unknown field it names the nearest known one.",
+        not_reported="a file that is not YAML at all, which ends `meshcors lint` with exit code 2.",
+    ),
+    "MC001": Explanation(
+        finds=(
+            "A `corsPolicy` on a rule that preflights do not match, where they match no other rule"
+            " either, or meet a redirect or a directResponse. To find out, a preflight is sent"
+            " through the model of the gateway."
+        ),
+        why=(
+            "A browser's preflight names the headers of the call but does not carry them. So a rule"
+            " that asks for `model-api-key: xyz` never matches one, and neither does a rule that"
+            " asks for a method. Envoy answers 404 without CORS headers, or the redirect is refused"
+            ' ("Redirect is not allowed for a preflight request"): the browser blocks the call,'
+            " while curl works. See istio/istio#47236 and emissary-ingress/emissary#574."
+        ),
+        fix="Put a rule that takes preflights before it, as `meshcors fix` does.",
+        not_reported=(
+            "rules for GET or HEAD without headers, because such calls have no preflight, and rules"
+            " for which no example call is found, because of an unusual regex."
+        ),
+    ),
+    "MC002": Explanation(
+        finds="A `corsPolicy` whose preflights another rule sends to another service.",
+        why=(
+            "As for MC001, preflights do not match the rule. Here a later rule takes them, and its"
+            " service answers for a policy that it does not know."
+        ),
+        fix=(
+            "Put a rule that takes preflights before it, as `meshcors fix` does. If the other"
+            " service is meant to answer, remove the `corsPolicy`."
+        ),
+        not_reported=(
+            "rules whose preflights meet another `corsPolicy`, and rules that no call reaches."
+        ),
+    ),
+    "MC003": Explanation(
+        finds="A `corsPolicy` beside `redirect` or `directResponse`.",
+        why=(
+            "Envoy's cors filter does nothing on a route without a service"
+            " (envoyproxy/envoy#8262). The answer has no CORS headers, and pages cannot read it."
+        ),
+        fix="Route to a service, or remove the `corsPolicy`.",
+        not_reported="",
+    ),
+    "MC004": Explanation(
+        finds=(
+            '`allowCredentials: true` together with an origin that matches any site: `exact: "*"`,'
+            " or a regex or prefix that matches everything."
+        ),
+        why=(
+            "Envoy does not send `*`. It echoes the origin of the request, so any site can call"
+            " with the user's cookies and read the answer."
+        ),
+        fix=(
+            "List the origins (`meshcors fix --allow-origin` writes them into the file), or remove"
+            " `allowCredentials`."
+        ),
+        not_reported="policies without `allowCredentials`, because no cookies are sent.",
+    ),
+    "MC005": Explanation(
+        finds="An `exact` origin that no browser sends.",
+        why=(
+            "Browsers send scheme, host and port in lower case, without the scheme's default port"
+            " and without a slash: `https://ui.example`. Envoy compares texts, so `ui.example`"
+            " (istio/istio#23757), `https://ui.example/`, `https://ui.example:443` and"
+            " `https://*.ui.example` never match."
+        ),
+        fix="Write the origin as browsers send it. For wildcards, write a regex.",
+        not_reported='`exact: "*"`, which Envoy takes for any origin, and `null`, see MC022.',
+    ),
+    "MC006": Explanation(
+        finds="A regex that RE2 refuses, anywhere in the document.",
+        why=(
+            "Envoy refuses its whole configuration for one such regex, so Istio refuses the"
+            ' document. The most common one is `regex: "*"` (istio/istio#27364). Look-ahead and'
+            " back references are not in RE2. No other rule looks at such a document; the other"
+            " documents of the file are checked as usual."
+        ),
+        fix="Write a regex that RE2 accepts, or list exact origins.",
+        not_reported="",
+    ),
+    "MC007": Explanation(
+        finds="A dot in the regex of an origin that is meant as a dot and matches any character.",
+        why=(
+            r"`https://ui.example\.com` also allows `https://ui-example.com`, which anyone can"
+            " register."
+        ),
+        fix=r"Write `\.`.",
+        not_reported="repeated dots, as in `.*`. MC009 reports those that allow too much.",
+    ),
+    "MC008": Explanation(
+        finds="A regex that matches a part of an origin, such as the host alone.",
+        why=(
+            "A regex has to match the whole origin, scheme included. One for a part never matches,"
+            " and the policy refuses the pages that it is meant for."
+        ),
+        fix="Write the whole origin, with its scheme.",
+        not_reported="a regex for which no example text is found.",
+    ),
+    "MC009": Explanation(
+        finds="A regex that matches an origin of somebody else. The finding names this origin.",
+        why=(
+            "Anyone can serve a page from that origin and call your services. The usual causes are"
+            r" an open end (`https://ui\.example.*` allows `https://ui.example.stranger.invalid`),"
+            r" an open beginning (`https://.*example\.com`), any host on one port"
+            " (`https://.+:8443`) and, with credentials, all names below a public suffix"
+            r" (`https://[a-z0-9-]+\.github\.io`)."
+        ),
+        fix=r"Anchor the host name: `https://example\.com` or `https://(.+\.)?example\.com`.",
+        not_reported=(
+            "a regex for any origin, see MC004; without credentials, a regex that cannot be"
+            " checked."
+        ),
+    ),
+    "MC010": Explanation(
+        finds="A `prefix` of origins.",
+        why="`prefix: https://app` also allows `https://app.stranger.invalid`.",
+        fix="Write `exact`, or a regex.",
+        not_reported=(
+            "a prefix that ends in a port's colon, such as `http://localhost:`, because only digits"
+            " can follow."
+        ),
+    ),
+    "MC011": Explanation(
+        finds="A `corsPolicy` that does not say what happens to preflights of refused origins.",
+        why=(
+            "By default Envoy forwards them. If the service answers `*`, as many do, the origin is"
+            " allowed after all (istio/istio#9783, envoyproxy/envoy#14233)."
+        ),
+        fix="Set `unmatchedPreflights: IGNORE`, or `FORWARD` if that is intended.",
+        not_reported=f"{_UNUSED_POLICIES[:-1]}, and HTTPRoutes, for which Istio sets IGNORE.",
+    ),
+    "MC012": Explanation(
+        finds=(
+            "A curl command in a comment or a script of the file that sends OPTIONS without"
+            " `Access-Control-Request-Method`."
+        ),
+        why=(
+            "Such a request is not a preflight: Envoy's cors filter passes it on, and rules for"
+            " preflights do not match it (istio/istio#57104). The test shows nothing about"
+            " browsers."
+        ),
+        fix="Send `Origin` and `Access-Control-Request-Method` too.",
+        not_reported="commands that do not send OPTIONS.",
+    ),
+    "MC013": Explanation(
+        finds="An `allowHeaders` without the header that picks the service.",
+        why=(
+            "Every call carries that header, so every preflight asks for it. The browser blocks the"
+            " call if the answer does not list it."
+        ),
+        fix="Add the header to `allowHeaders`.",
+        not_reported=(
+            "a lone `*` in `allowHeaders`, with which Envoy echoes what is asked for, and headers"
+            " that the browser sets itself."
+        ),
+    ),
+    "MC014": Explanation(
+        finds=("Names in `allowMethods`, `allowHeaders` and `exposeHeaders` that have no effect."),
+        why=(
+            "GET, HEAD and POST need no permission, and OPTIONS is the preflight itself. Pages"
+            " cannot set `origin`, `host`, `cookie` and other forbidden headers, and cannot read"
+            " `set-cookie`. Such names hide the ones that matter."
+        ),
+        fix="Remove them.",
+        not_reported=_UNUSED_POLICIES,
+    ),
+    "MC015": Explanation(
+        finds="A `maxAge` longer than browsers keep an answer.",
+        why=(
+            "Chromium keeps the answer to a preflight for at most 7200 seconds, WebKit for 600,"
+            " Firefox for 86400. A larger value promises what only Firefox does."
+        ),
+        fix="Write `2h` or less.",
+        not_reported=_UNUSED_POLICIES,
+    ),
+    "MC016": Explanation(
+        finds="A rule for preflights that none reaches, because an earlier rule takes them.",
+        why="The first rule that matches wins. The rule has no effect, and calls are blocked.",
+        fix="Move the rule to the top of `http`.",
+        not_reported="a rule that preflights reach on one of its hosts, ports or gateways.",
+    ),
+    "MC017": Explanation(
+        finds="A rule for preflights that matches every OPTIONS request.",
+        why=(
+            "Not every OPTIONS request is a preflight: WebDAV uses the method, and clients ask with"
+            " it what a service can do. Those requests no longer reach the service. Only a"
+            " preflight has `access-control-request-method`."
+        ),
+        fix=(
+            "Ask for that header:"
+            " `match: [{method: {exact: OPTIONS}, headers: {access-control-request-method: {}}}]`."
+        ),
+        not_reported="rules that match other methods too, such as `GET|OPTIONS`.",
+    ),
+    "MC018": Explanation(
+        finds="CORS headers that `headers.response` sets or adds.",
+        why=(
+            "They are the same for every origin, and come on top of those of the service or the"
+            " `corsPolicy`. With `add`, one header has two values, which every browser refuses."
+        ),
+        fix="Let one place write CORS headers: a `corsPolicy`, or the service.",
+        not_reported="removing the service's CORS headers.",
+    ),
+    "MC019": Explanation(
+        finds=(
+            "Authorization that stops preflights: an ALLOW policy that no preflight can meet, a"
+            " DENY policy that every preflight meets, an external provider that is asked about all"
+            " of them."
+        ),
+        why=(
+            "In Istio's proxies ext_authz, JWT and RBAC run before the cors filter, and their"
+            " denial has no CORS headers (istio/istio#16171, istio/istio#36911, istio/istio#40540,"
+            " istio/istio#45716). A preflight carries no credentials, so it is denied and the"
+            " browser blocks the call."
+        ),
+        fix=(
+            "Allow preflights with a rule such as `to: [{operation: {methods: [OPTIONS]}}]`, or"
+            " exempt them with `notMethods: [OPTIONS]`."
+        ),
+        not_reported=(
+            "conditions that may hold or not, such as the caller's namespace;"
+            " RequestAuthentication, which lets preflights pass; policies that apply neither to the"
+            " gateway nor to the namespace of a pod that preflights are sent to:"
+            " preflights that Envoy answers at the gateway never reach a service's own proxy."
+        ),
+    ),
+    "MC020": Explanation(
+        finds="A `corsPolicy` on a rule to an InferencePool.",
+        why=(
+            "The `corsPolicy` and the pool's endpoint picker are both settings of one Envoy route,"
+            " and Istio's translation keeps only one of them. This is known from its source, not"
+            " from a test."
+        ),
+        fix="Answer preflights on a separate rule.",
+        not_reported="rules to Services.",
+    ),
+    "MC021": Explanation(
+        finds="CORS in a VirtualService that KServe, Knative or Argo Rollouts writes.",
+        why=(
+            "KServe and Knative overwrite their VirtualServices (kserve/kserve#721). The header"
+            " routes of a Rollout come before yours, without your `corsPolicy`"
+            " (argoproj/argo-rollouts#2895)."
+        ),
+        fix=(
+            "Keep the rule for preflights in a VirtualService of its own, as"
+            " `meshcors fix --separate` writes it."
+        ),
+        not_reported=(
+            "tools that apply files, such as Helm. Controllers are found by owner references,"
+            " labels, annotations, and Rollouts among the files."
+        ),
+    ),
+    "MC022": Explanation(
+        finds="The origin `null` in a policy.",
+        why="Every sandboxed frame and every `file:` page sends `null`, on any site.",
+        fix="Remove it, and serve the page from a URL.",
+        not_reported="policies that allow any origin anyway.",
+    ),
+    "MC023": Explanation(
+        finds="An `http` origin in a policy with credentials.",
+        why=(
+            "Anyone on the network can forge a page of that origin, and its calls carry the user's"
+            " cookies."
+        ),
+        fix="Serve the page over https.",
+        not_reported="`localhost` and other loopback hosts.",
+    ),
+    "MC024": Explanation(
+        finds="A `*` that does not mean everything.",
+        why=(
+            "Envoy echoes what the preflight asks for only for a lone `*`. `GET,*` is sent as it"
+            " is, and with credentials browsers take `*` for a name like any other. In"
+            " `exposeHeaders` they do so even for a lone `*`."
+        ),
+        fix="Write `*` alone, or list the names.",
+        not_reported="a lone `*` in `allowMethods` and `allowHeaders`.",
+    ),
+    "MC025": Explanation(
+        finds="A `corsPolicy` without origins.",
+        why="It allows no page at all.",
+        fix="List the origins under `allowOrigins`.",
+        not_reported="",
+    ),
+}
+
+
+def exceptions(rule: LintRule) -> str:
+    """Return what a rule does not report, and how to silence it."""
+    not_reported = EXPLANATIONS[rule.id].not_reported
+    return (
+        (f"Not reported: {not_reported}\n\n" if not_reported else "")
+        + f"To silence the rule at one place, write `# meshcors: ignore {rule.id}` on that line or"
+        + f" on the line above; for a whole run, pass `--ignore {rule.id}`."
+    )
+
+
+def sections(rule: LintRule) -> dict[str, str]:
+    """Return the explanation of a rule by heading."""
+    texts = EXPLANATIONS[rule.id]
+    return {
+        "What it finds": texts.finds,
+        "Why it matters": texts.why,
+        "How to fix it": texts.fix,
+        "Exceptions": exceptions(rule),
+    }
+
+
+def explanation(rule: LintRule) -> str:
+    """Return the explanation of a rule as text for a terminal."""
+    lines = [f"{rule.id} {rule.name} ({rule.severity}): {rule.title}"]
+    for heading, text in sections(rule).items():
+        lines += ["", heading, *(f"  {line}".rstrip() for line in wrapped(text, 78))]
+    return "\n".join(lines)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return the lines of a text; what is between backticks stays on one line."""
+    lines: list[str] = []
+    for paragraph in text.split("\n\n"):
+        unbroken = _CODE.sub(lambda code: code[0].replace(" ", _NO_BREAK), paragraph)
+        found = textwrap.wrap(unbroken, width, break_long_words=False, break_on_hyphens=False)
+        lines += [*([""] if lines else []), *(line.replace(_NO_BREAK, " ") for line in found)]
+    return lines

@@ -1,0 +1,184 @@
+"""Rules about objects around a corsPolicy: authorization, inference pools, controllers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from meshcors.mesh._documents.cursor import Cursor, Report
+from meshcors.mesh._documents.virtual_service import MESH
+from meshcors.mesh._lint.authorization import stops_preflights
+from meshcors.mesh._lint.finding import Finding
+from meshcors.mesh._lint.untyped_objects import (
+    fields_of,
+    group_and_kind,
+    items_of,
+    text_of,
+    value_at,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
+    from meshcors.mesh._documents.model import VirtualService
+
+_EFFECTS: Final = {
+    "ALLOW": "none of its rules allows an OPTIONS request without credentials",
+    "DENY": "this rule denies OPTIONS requests without credentials",
+    "CUSTOM": "its provider is asked about preflights, which carry no credentials",
+}
+# Prefixes of the labels and annotations that controllers put on their objects.
+_PREFIXES: Final = {
+    "serving.kserve.io/": "KServe",
+    "serving.knative.dev/": "Knative",
+    "networking.internal.knative.dev/": "Knative",
+    "rollouts.argoproj.io/": "Argo Rollouts",
+}
+_CONTROLLERS: Final = {
+    "InferenceService": "KServe",
+    "InferenceGraph": "KServe",
+    "LLMInferenceService": "KServe",
+    "Ingress": "Knative",
+    "Rollout": "Argo Rollouts",
+}
+_SEPARATE: Final = "keep it in a VirtualService of its own: meshcors fix --separate"
+_ROOT_NAMESPACE: Final = "istio-system"
+_EXT_AUTHZ: Final = "ext_authz"
+# The service that Istio makes for an InferencePool is named after the pool, with -ip- and a hash.
+_POOL_SERVICE: Final = "-ip-"
+
+
+def authorization_in_front(mesh: MeshDocuments) -> Iterator[Finding]:
+    """Find authorization that denies preflights: it runs before Envoy's cors filter."""
+    if not _answers_preflights(mesh):
+        return
+    namespaces = _namespaces(mesh)
+    for other in mesh.others:
+        group, kind = group_and_kind(other)
+        if not _is_in_front(other, namespaces):
+            continue
+        if (group, kind) == ("security.istio.io", "AuthorizationPolicy"):
+            found = stops_preflights(value_at(other, "spec"))
+            if found is not None:
+                action, cursor = found
+                hint = "allow OPTIONS requests with access-control-request-method"
+                yield Finding(cursor.place, _before_cors(action), hint)
+        elif kind == "EnvoyFilter":
+            for patch in items_of(value_at(other, "spec", "configPatches")):
+                if _adds_ext_authz(patch):
+                    hint = "match preflights and disable ext_authz for them"
+                    yield Finding(patch.place, _before_cors("CUSTOM"), hint)
+
+
+def _before_cors(action: str) -> str:
+    return f"authorization runs before CORS, and {_EFFECTS[action]}"
+
+
+def _adds_ext_authz(patch: Cursor) -> bool:
+    """Tell whether a patch adds ext_authz to a gateway."""
+    if text_of(value_at(patch, "match", "context")).startswith("SIDECAR"):
+        return False
+    value = value_at(patch, "patch", "value")
+    names = text_of(value_at(value, "name")), text_of(value_at(value, "typed_config", "@type"))
+    return any(_EXT_AUTHZ in name for name in names)
+
+
+def _is_in_front(other: Cursor, namespaces: set[str]) -> bool:
+    """Tell whether an object applies to the gateway, or to what preflights are sent to."""
+    spec = value_at(other, "spec")
+    targets = [value_at(spec, "targetRef"), *items_of(value_at(spec, "targetRefs"))]
+    kinds = {text_of(value_at(target, "kind")) for target in targets if target}
+    labels = {
+        **fields_of(value_at(spec, "selector", "matchLabels")),
+        **fields_of(value_at(spec, "workloadSelector", "labels")),
+    }
+    if kinds or labels:
+        of_gateway = any("gateway" in f"{name}={text_of(value)}" for name, value in labels.items())
+        return of_gateway or "Gateway" in kinds
+    return (text_of(value_at(other, "metadata", "namespace")) or "default") in namespaces
+
+
+def _namespaces(mesh: MeshDocuments) -> set[str]:
+    """Return the namespaces of gateways, where they are certain, and of preflight pods."""
+    found = {_ROOT_NAMESPACE}
+    for document in mesh.documents:
+        own = document.namespace
+        named = {name.partition("/")[0] for name in document.gateways if name != MESH}
+        found |= named - {own}
+        if mesh.has_preflight_rule(document):
+            found.add(own)
+    return found
+
+
+def pool_with_policy(mesh: MeshDocuments) -> Iterator[Finding]:
+    """Find a corsPolicy on a rule to an InferencePool."""
+    for document in mesh.documents:
+        policies = mesh.policies_of(document)
+        pools = {name for name in _pool_names(document) if name} if policies else set()
+        for located in policies:
+            hosts = [to.host for to in located.rule.route]
+            if any(host.split(".")[0] in pools or _POOL_SERVICE in host for host in hosts):
+                reason = "on a rule to an InferencePool it replaces the endpoint picker's settings"
+                yield Finding(located.place(), reason, "answer preflights on a separate rule")
+
+
+def owned_by_a_controller(mesh: MeshDocuments) -> Iterator[Finding]:
+    """Find CORS in a VirtualService that a controller writes."""
+    managed = _managed_by_rollouts(mesh)
+    for document in mesh.documents:
+        policies = mesh.policies_of(document)
+        if not policies and not mesh.has_preflight_rule(document):
+            continue
+        controller = _controller(document) or managed.get(document.label, "")
+        if controller:
+            place = policies[0].place() if policies else document.place
+            reason = f"{controller} writes {document.label} and overwrites this"
+            yield Finding(place, reason, _SEPARATE)
+
+
+def _answers_preflights(mesh: MeshDocuments) -> bool:
+    return bool(mesh.policies) or any(map(mesh.has_preflight_rule, mesh.documents))
+
+
+def _root(document: VirtualService) -> Cursor:
+    return Cursor(document.node, "", Report(document.place.file))
+
+
+def _pool_names(document: VirtualService) -> Iterator[str]:
+    """Yield the names of the InferencePools that an HTTPRoute sends to."""
+    for rule in items_of(value_at(_root(document), "spec", "rules")):
+        for backend in items_of(value_at(rule, "backendRefs")):
+            if text_of(value_at(backend, "kind")) == "InferencePool":
+                yield text_of(value_at(backend, "name"))
+
+
+def _controller(document: VirtualService) -> str:
+    """Return the controller that a document's metadata names, or ``""``."""
+    metadata = value_at(_root(document), "metadata")
+    for reference in items_of(value_at(metadata, "ownerReferences")):
+        kind = text_of(value_at(reference, "kind"))
+        version = text_of(value_at(reference, "apiVersion"))
+        if kind in _CONTROLLERS and not version.startswith("networking.k8s.io/"):
+            return f"{_CONTROLLERS[kind]} ({kind} {text_of(value_at(reference, 'name'))})"
+    for field in ("labels", "annotations"):
+        for name in fields_of(value_at(metadata, field)):
+            for prefix, controller in _PREFIXES.items():
+                if name.startswith(prefix):
+                    return controller
+    return ""
+
+
+def _managed_by_rollouts(mesh: MeshDocuments) -> dict[str, str]:
+    """Return the VirtualServices, by label, that a Rollout shifts traffic with."""
+    managed: dict[str, str] = {}
+    for other in mesh.others:
+        if group_and_kind(other) != ("argoproj.io", "Rollout"):
+            continue
+        own_namespace = text_of(value_at(other, "metadata", "namespace")) or "default"
+        controller = f"Argo Rollouts (Rollout {text_of(value_at(other, 'metadata', 'name'))})"
+        istio = value_at(other, "spec", "strategy", "canary", "trafficRouting", "istio")
+        one = value_at(istio, "virtualService")
+        for entry in [*([one] if one else []), *items_of(value_at(istio, "virtualServices"))]:
+            name, _, namespace = text_of(value_at(entry, "name")).partition(".")
+            managed[f"{namespace or own_namespace}/{name}"] = controller
+    return managed
