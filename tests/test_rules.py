@@ -536,7 +536,7 @@ def test_one_policy_has_an_engine_of_its_own_kind() -> None:
 
 
 @pytest.mark.parametrize(("count", "each"), [(1, 1024), (4, 256), (2000, 16)])
-def test_cached_origins_are_shared_among_the_policies(
+def test_ready_origins_are_shared_among_the_policies(
     monkeypatch: pytest.MonkeyPatch, count: int, each: int
 ) -> None:
     kept: list[int] = []
