@@ -82,11 +82,18 @@ def preload() -> None:
 
 
 def source_of(module: str) -> Path:
-    """Return the file that an import of `module` reads."""
-    package = importlib.util.find_spec(module.rpartition(".")[0])
-    found = package and PathFinder.find_spec(module, package.submodule_search_locations)
-    if not found or not found.origin:
-        raise ModuleNotFoundError(module)
+    """Return the file that an import of `module` reads, without importing anything.
+
+    `importlib.util.find_spec` imports the packages that contain the module. Then the module would
+    be loaded before its mutant can replace it.
+    """
+    name, path = "", None
+    for part in module.split("."):
+        name = f"{name}.{part}" if name else part
+        found = PathFinder.find_spec(name, path)
+        if found is None or not found.origin:
+            raise ModuleNotFoundError(module)
+        path = found.submodule_search_locations
     return Path(found.origin)
 
 
