@@ -6,7 +6,7 @@ import contextlib
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from meshcors._policy.origins import OriginError
+from meshcors._policy.errors import OriginError
 from meshcors.mesh import DocumentError
 from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._fix import FixOptions, fix
