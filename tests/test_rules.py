@@ -672,8 +672,10 @@ def test_uncovered_by_keyword_beats_that_of_the_rules(serve: Serve) -> None:
     assert serve(App(), iter(RULES.rules), uncovered="app", **url).status == 200
 
 
-@pytest.mark.parametrize("wrap", [meshcors.MeshCORS, meshcors.wsgi.MeshCORS])
-def test_uncovered_that_says_nothing_is_refused(wrap: Any) -> None:
+@pytest.mark.parametrize(
+    ("wrap", "app"), [(meshcors.MeshCORS, App().asgi), (meshcors.wsgi.MeshCORS, App().wsgi)]
+)
+def test_uncovered_that_says_nothing_is_refused(wrap: Any, app: Any) -> None:
     for options, code in (
         ({"policy": POLICY, "uncovered": "app"}, "uncovered_without_rules"),
         ({"allow_origins": [UI], "uncovered": "refuse"}, "uncovered_without_rules"),
@@ -681,7 +683,7 @@ def test_uncovered_that_says_nothing_is_refused(wrap: Any) -> None:
         ({"rules": RULES, "uncovered": True}, "uncovered_unknown"),
     ):
         with pytest.raises(PolicyError) as error:
-            wrap(App().asgi, **options)
+            wrap(app, **options)
         assert codes(error) == [(code, "uncovered")]
 
 
@@ -775,14 +777,16 @@ def test_the_ready_made_apps_answer_by_rules(
         assert answered.get("content-length") == str(len(answered.body))
 
 
-@pytest.mark.parametrize("wrap", [meshcors.MeshCORS, meshcors.wsgi.MeshCORS])
+@pytest.mark.parametrize(
+    ("wrap", "app"), [(meshcors.MeshCORS, App().asgi), (meshcors.wsgi.MeshCORS, App().wsgi)]
+)
 @pytest.mark.parametrize(
     ("options", "field"),
     [({"policy": POLICY}, "policy"), ({"allow_origins": [UI], "max_age": 3}, "allow_origins")],
 )
-def test_rules_stand_alone(wrap: Any, options: dict[str, Any], field: str) -> None:
+def test_rules_stand_alone(wrap: Any, app: Any, options: dict[str, Any], field: str) -> None:
     with pytest.raises(PolicyError) as error:
-        wrap(App().asgi, rules=RULES, **options)
+        wrap(app, rules=RULES, **options)
     assert error.value.problems[0].code == "rules_and_options"
     assert field in error.value.problems[0].field
 
