@@ -1,6 +1,6 @@
 """The pages on lint's rules: from the package's explanations and the documents that the tests lint.
 
-With ``LINT_PAGES_WRITE`` set, ``tests/test_lint.py`` writes them anew instead of comparing them.
+``tests/test_lint.py`` compares or writes them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from meshcors.mesh._lint import RULES, LintRule, lint
 from meshcors.mesh._lint.explanations import sections, wrapped
 from meshcors.mesh._lint.formats import as_text
 
-WRITE = "LINT_PAGES_WRITE"
 ROOT = Path(__file__).parent.parent
 INDEX = ROOT / "docs" / "lint.md"
 PAGES = ROOT / "docs" / "lint"

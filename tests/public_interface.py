@@ -1,6 +1,6 @@
 """The public interface as a page: every public module, its names, signatures and docstrings.
 
-``python -m tests.public_interface`` writes ``docs/api.md``; a test compares the two.
+``tests/test_public_interface.py`` compares ``docs/api.md`` with it, or writes it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SOURCES = Path(meshcors.__file__).parent
 PAGE = Path(__file__).parent.parent / "docs" / "api.md"
 # Commands: they are run, and have nothing to import.
 COMMANDS = ("meshcors.__main__", "meshcors.dummy", "meshcors.dummy.__main__")
-MARK = "<!-- Below this line the page is written by `python -m tests.public_interface`. -->\n"
+MARK = "<!-- Below: WRITE_PAGES=1 pytest tests/test_public_interface.py -->\n"
 
 
 def public_modules() -> list[ModuleType]:
@@ -173,7 +173,3 @@ def _value(name: str) -> str:
 
 def _anchor(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import itertools
 import logging
-import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,10 +24,10 @@ import meshcors.flask
 import meshcors.starlette
 from meshcors import MeshCORS, Policy, PolicyError, Regex, Rule
 from meshcors.browser import Request, Response, judge, judge_preflight, preflight_for
+from tests import written_pages
 from tests.calling import EVIL, UI, Answered, call_asgi, call_wsgi, preflight
 
 # Writes the page's table of answers anew instead of comparing it.
-WRITE = "COMING_FROM_WRITE"
 PATH = Path(__file__).parent.parent / "docs" / "coming-from.md"
 TEXT = PATH.read_text(encoding="utf-8")
 BEFORE_STARLETTE, AFTER_STARLETTE, BEFORE_FLASK, AFTER_FLASK = re.findall(
@@ -494,6 +493,4 @@ def test_the_table_of_answers_is_what_they_answer() -> None:
     before, _, rest = TEXT.partition("<!-- answers -->\n")
     after = rest.partition("<!-- end -->\n")[2]
     made = f"{before}<!-- answers -->\n\n{table()}\n\n<!-- end -->\n{after}"
-    if os.environ.get(WRITE):
-        PATH.write_text(made, encoding="utf-8")
-    assert made == PATH.read_text(encoding="utf-8"), f"{WRITE}=1 writes the table"
+    written_pages.check(PATH, made)

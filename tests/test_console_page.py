@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import subprocess
 import sys
@@ -17,12 +16,11 @@ from meshcors import HeaderKey, MeshCORS, browser, config, create_app
 from meshcors.browser import Request, Response, judge_preflight, judge_response, preflight_for
 from meshcors.mesh import Gateway, GatewayRequest
 from meshcors.mesh._lint import lint
-from tests import console_page
+from tests import console_page, written_pages
 from tests.calling import Answered, call_asgi
 from tests.console_page import CODES, EXAMPLES, PATH, Example
 
 # Writes the page's index and messages anew instead of comparing them.
-WRITE = "CONSOLE_WRITE"
 TEXT = PATH.read_text(encoding="utf-8")
 SECTIONS = console_page.sections(TEXT)
 LINT = Path(__file__).parent / "data" / "lint"
@@ -46,9 +44,7 @@ def written(code: str, where: str) -> str | None:
 
 def test_the_page_is_what_the_model_prints() -> None:
     made = console_page.filled(TEXT)
-    if os.environ.get(WRITE):
-        PATH.write_text(made, encoding="utf-8")
-    assert made == PATH.read_text(encoding="utf-8"), f"{WRITE}=1 writes the page"
+    written_pages.check(PATH, made)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda each: each.code)

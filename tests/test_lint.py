@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from email.message import Message
@@ -22,7 +21,8 @@ from meshcors.mesh._lint.explanations import EXPLANATIONS, explanation, sections
 from meshcors.mesh._lint.formats import FORMATS
 from meshcors.mesh._lint.rules import WOULD_NOT_LOAD
 from meshcors.mesh._routing.matching import compiled
-from tests.lint_pages import INDEX, PAGES, WRITE, case, example, marked_lines, page, pages
+from tests import written_pages
+from tests.lint_pages import INDEX, PAGES, case, example, marked_lines, page, pages
 
 if TYPE_CHECKING:
     from meshcors.mesh._lint import LintRule
@@ -54,12 +54,8 @@ def test_a_rule_is_silent_where_nothing_is_wrong(rule: LintRule) -> None:
 
 def test_the_pages_on_the_rules_are_up_to_date() -> None:
     made = pages()
-    if os.environ.get(WRITE):
-        for path, text in made.items():
-            path.write_text(text, encoding="utf-8")
-    assert {path for path, text in made.items() if path.read_text(encoding="utf-8") != text} == (
-        set()
-    ), f"look at what changed, and run this test with {WRITE}=1"
+    for path, text in made.items():
+        written_pages.check(path, text)
     assert set(PAGES.iterdir()) == made.keys() - {INDEX}
 
 

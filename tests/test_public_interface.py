@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+from tests import written_pages
 from tests.public_interface import PAGE, page, public_modules
 
 MODULES = public_modules()
@@ -19,7 +20,7 @@ def names(modules: list[ModuleType]) -> list[str]:
 
 
 def test_the_page_is_what_the_code_says() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run: python -m tests.public_interface"
+    written_pages.check(PAGE, page())
 
 
 @pytest.mark.parametrize("module", MODULES, ids=names(MODULES))

@@ -7,7 +7,6 @@ itself says what it routed to; what is exempt is decided without the library.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from tests import written_pages
 from tests.dummy_process import INSTALLED, PLAIN
 from tests.dummy_process import running as pod
 from tests.e2e.matrix import page
@@ -39,7 +39,6 @@ from tests.e2e.parts import need
 from tests.e2e.processes import free_port, running
 
 # Writes the page instead of comparing it.
-WRITE = "MATRIX_WRITE"
 
 
 @dataclass
@@ -263,10 +262,7 @@ def is_so(reason: str, request: Request) -> bool:
 def test_page_is_what_the_run_yields() -> None:
     for each in SERVERS.values():
         need(each.module)
-    made = page.filled(tables())
-    if os.environ.get(WRITE):
-        page.PAGE.write_text(made, encoding="utf-8")
-    assert page.PAGE.read_text(encoding="utf-8") == made, f"see {page.PAGE.name}, Running it"
+    written_pages.check(page.PAGE, page.filled(tables()))
 
 
 def tables() -> dict[str, str]:
