@@ -174,7 +174,7 @@ SHARING: Final = ("anonymous", "credentialed", "star")
 
 
 def _shared(policy: str, origin: str | None) -> Fields:
-    """Return the fields that let a page of `origin` read an answer; None: none, or a refused one."""
+    """Return the fields that let a page of `origin` read an answer; None if it must not."""
     if policy.endswith("star"):
         return (_ANYONE,)
     if origin is None:
