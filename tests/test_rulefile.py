@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 import meshcors._policy.rules
 import meshcors.config._rule_file
+import meshcors.config._rule_parts
+import meshcors.config._virtual_services
 from meshcors import HeaderKey, Policy, PolicyError, PolicyWarning, Rule, RuleSet, config
 from meshcors.config._loading import load
 from tests.calling import UI, App, call_asgi, call_wsgi, preflight
@@ -616,7 +618,12 @@ def test_the_page_shows_python_that_runs() -> None:
 def test_the_page_explains_every_code() -> None:
     sources = [
         Path(module.__file__ or "")
-        for module in (meshcors._policy.rules, meshcors.config._rule_file)
+        for module in (
+            meshcors._policy.rules,
+            meshcors.config._rule_file,
+            meshcors.config._rule_parts,
+            meshcors.config._virtual_services,
+        )
     ]
     code = "".join(source.read_text(encoding="utf-8") for source in sources)
     codes = set(re.findall(r"""(?:Problem|\badd)\(\s*"(\w+)",""", code))
