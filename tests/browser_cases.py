@@ -30,7 +30,7 @@ Pairs = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Answers:
-    """What the server says at one URL, to the preflight and to the request; None: it hangs up."""
+    """The answers of a server at one URL, to preflight and request; None: it hangs up."""
 
     preflight: Response | None
     response: Response | None
@@ -184,7 +184,7 @@ def _checks() -> Iterator[Case]:
 
 PREFLIGHT_STATUSES = {
     **dict.fromkeys((200, 202, 204, 206, 226, 299), "allowed"),
-    # 300 and 304 are no redirects, and neither is a redirect that leads nowhere
+    # 300 and 304 are not redirects, and neither is a redirect without a Location
     **dict.fromkeys((300, 302, 304, 307, 400, 401, 403, 404, 405, 500, 503), "preflight_not_ok"),
 }
 RESPONSE_STATUSES = (201, 204, 206, 300, 302, 400, 401, 404, 422, 500, 503)
@@ -366,12 +366,12 @@ def _headers() -> Iterator[Case]:
             preflight=Response(200, [*grant, *((ACAH, line) for line in lines)]),
             response=Response(200, grant),
         )
-    # malformed lists count even where nothing of them is needed, methods first, then the status
+    # malformed lists matter even if nothing in them is needed: methods first, then the status
     both = [(ACAO, "*"), (ACAM, "@"), (ACAH, "@")]
     yield _case("malformed-both", "methods_malformed", preflight=Response(200, both))
     unneeded = [(ACAO, "*"), (ACAM, "PUT"), (ACAH, "@")]
     yield _case("malformed-unneeded", "headers_malformed", preflight=Response(200, unneeded))
-    # the method is looked at before the headers
+    # the method is checked before the headers
     neither = Response(200, [(ACAO, "*")])
     yield _case(
         "method-before-header", "method_not_allowed", "PUT", headers={"x-a": "1"}, preflight=neither
@@ -444,7 +444,7 @@ SAFELIST: dict[str, tuple[Pairs, bool]] = {
     "last-event-id": ([("last-event-id", "1")], True),
 }
 
-# Dropped before they count: a page's script cannot set these.
+# Dropped before they count, because scripts cannot set them.
 FORBIDDEN = [
     ("accept-charset", "utf-8"),
     ("accept-encoding", "gzip"),
@@ -643,10 +643,10 @@ CASES: tuple[Case, ...] = tuple(
 
 @dataclass
 class Played:
-    """What the model does with a case: its verdict, and what it sends on the way to it.
+    """What the model does with a case: its verdict, and what it sends before.
 
     A preflight is its method, its names and its origin; a request its method and its origin, which
-    is None where CORS has no say.
+    is None where CORS does not apply.
     """
 
     verdict: Verdict
@@ -655,7 +655,7 @@ class Played:
 
 
 def play(case: Case) -> Played:
-    """Let the model judge a case, redirects followed."""
+    """Let the model judge a case, following redirects."""
     request = case.request
     preflights: list[tuple[str, str, str]] = []
     requests: list[tuple[str, str | None]] = []

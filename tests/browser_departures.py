@@ -14,7 +14,7 @@ from tests.browser_cases import API, PAGE
 
 @dataclass(frozen=True)
 class Departure:
-    """What an engine does with one case instead; None: that much is as the standard says.
+    """What an engine does with one case instead; None: as the standard says.
 
     ``preflights`` are those that it sends, as `play` gives them; ``message`` is its console
     line from the URL on; ``covered`` is about a `CacheCase`. ``name`` is that of a row in

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: policies as plain data, origins beside them, and requests, hostile too."""
+"""Hypothesis strategies: policies as plain data, origins, and requests, including hostile ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from meshcors.browser import Request
 from tests.drivers import METHODS
 from tests.vectors import APPS, Call
 
-# Each pattern with origins that it matches; no origin is matched by another pattern.
+# Each pattern with origins that it matches, and no other pattern does.
 MATCHES: Final[Mapping[str, tuple[str, ...]]] = {
     "https://ui.example": ("https://ui.example",),
     "https://ui.example:8443": ("https://ui.example:8443",),
@@ -42,7 +42,7 @@ PATHS: Final = (
 NAMES: Final = ("x-a", "X-B", "authorization", "content-type", "x-trace-id")
 
 _label = st.from_regex(r"[a-z0-9_]([a-z0-9_-]{0,6}[a-z0-9_])?", fullmatch=True)
-# Whose last label is a number would be an IP address.
+# With a number as its last label it would be an IP address.
 _host = st.builds(
     lambda labels, last: ".".join([*labels, last]),
     st.lists(_label, max_size=4),
@@ -50,7 +50,7 @@ _host = st.builds(
 )
 _ip = st.one_of(
     st.ip_addresses(v=4).map(str),
-    # Of the IPv4-mapped ones Python's spelling depends on its version.
+    # How Python writes IPv4-mapped addresses depends on its version.
     st.ip_addresses(v=6)
     .filter(lambda ip: isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is None)
     .map(lambda ip: f"[{ip}]"),
@@ -71,7 +71,7 @@ def patterns(draw: st.DrawFn) -> str:
 
 @st.composite
 def keys(draw: st.DrawFn) -> dict[str, Any]:
-    """A key as plain data; its values may be any printable text that a header carries."""
+    """A key as plain data; its values are any printable text that a header can have."""
     value = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters=","))
     made: dict[str, Any] = {"name": draw(st.sampled_from(["model-api-key", "X-Api-Key"]))}
     if draw(st.booleans()):
@@ -85,7 +85,7 @@ def keys(draw: st.DrawFn) -> dict[str, Any]:
 
 @st.composite
 def policies(draw: st.DrawFn, *, generated_origins: bool = True) -> dict[str, Any]:
-    """A policy that starts, as plain data (see `vectors.POLICIES`)."""
+    """A valid policy, as plain data (see `vectors.POLICIES`)."""
     credentials = draw(st.booleans())
     pattern = st.sampled_from(list(MATCHES))
     if generated_origins:
@@ -124,7 +124,7 @@ def _lines(name: str, values: st.SearchStrategy[str], most: int) -> st.SearchStr
 
 
 def matched_by(options: Mapping[str, Any]) -> list[str]:
-    """Return origins that the policy allows: at least one."""
+    """Return origins that the policy allows, at least one."""
     matched: list[str] = []
     for pattern in options["allow_origins"]:
         text = f"regex:{pattern['regex']}" if isinstance(pattern, dict) else pattern
@@ -135,14 +135,14 @@ def matched_by(options: Mapping[str, Any]) -> list[str]:
 
 @st.composite
 def situations(draw: st.DrawFn, *, websocket: bool = False) -> tuple[dict[str, Any], Call]:
-    """A policy and a request, which it allows or not."""
+    """A policy, and a request that it may allow."""
     options = draw(policies())
     return options, draw(calls(matched_by(options), websocket=websocket))
 
 
 @st.composite
 def calls(draw: st.DrawFn, matched: list[str], *, websocket: bool = False) -> Call:
-    """A request: a preflight as often as not, from one of the `matched` origins as often as not."""
+    """A request: often a preflight, and often from one of the `matched` origins."""
     others = [*(origin for origins in MATCHES.values() for origin in origins), *NEVER_MATCHED]
     origin = st.sampled_from(matched) | st.sampled_from([*others, f" {matched[0]}"])
     long = st.integers(0, 6000).map(lambda size: ("x-a," * size)[:size])
@@ -169,7 +169,7 @@ def calls(draw: st.DrawFn, matched: list[str], *, websocket: bool = False) -> Ca
 
 @st.composite
 def visits(draw: st.DrawFn) -> list[Call]:
-    """Requests for one URL from few origins and with few keys: as likely as not to be alike."""
+    """Requests for one URL from few origins and with few keys, so that some are alike."""
     origins = [("https://ui.example",), ("https://a.example.com",), (NEVER_MATCHED[0],), ()]
     keyed = [("xyz",), ("second key",), ("abc",), ()]
     made = st.builds(
@@ -204,7 +204,7 @@ _VALUES: Final[Mapping[str, tuple[str, ...]]] = {
 
 @st.composite
 def pages(draw: st.DrawFn, *, url: str) -> tuple[dict[str, Any], Request]:
-    """A policy, and a call of a page's script that it allows as often as not."""
+    """A policy, and a call by a script that it often allows."""
     options = draw(policies(generated_origins=False))
     known = {name.lower() for name in options["allow_headers"]} & _VALUES.keys()
     likely = ["accept", "content-type", "range", "authorization"]

@@ -90,7 +90,7 @@ def test_a_script_cannot_set_a_forbidden_header(name: str, value: str) -> None:
     assert request.headers == (("x-a", "1"),)
 
 
-# --- The words, whole, for one case of each kind -------------------------------------------------
+# --- The whole messages, for one case of each ----------------------------------------------------
 
 FETCH = f"Access to fetch at '{API}/v1' from origin '{PAGE}' has been blocked by CORS policy: "
 CHECK = "Response to preflight request doesn't pass access control check: "
@@ -471,7 +471,8 @@ def test_the_docs_quote_the_consoles() -> None:
         cases = [play(case).verdict for case in CASES if case.code == code.strip("`")]
         for engine, words in (("chromium", chromium), ("firefox", firefox)):
             assert any(words in verdict.messages[engine] for verdict in cases), (code, engine)
-            # an empty cell is in every message: only the code that prints nothing may have one
+            # every message contains an empty text: only the code without messages may have empty
+            # cells
             assert bool(words) is (code != "`allowed`")
 
 

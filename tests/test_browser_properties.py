@@ -1,4 +1,4 @@
-"""What holds for a browser, and for a cache between, whatever the policy and the page."""
+"""What holds for a browser, and for a cache in between, whatever the policy and the page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.drivers import (
 from tests.strategies import MATCHES, pages, policies, visits
 from tests.vectors import Call, Fields
 
-# Keys without values, and * without authorization, are answered too; they are warned of.
+# Keys without values, and * without authorization, are served too, with a warning.
 pytestmark = pytest.mark.filterwarnings("ignore::meshcors.PolicyWarning")
 
 _URL = "https://api.example/v1/predict"
@@ -80,7 +80,7 @@ def test_a_browser_allows_what_the_policy_allows_and_nothing_else(
     )
     assert verdict.code == expected_code(options, page)
     if asked is not None:
-        # What the log says is what the browser does, the credentials mode apart.
+        # The log says what the browser does, apart from the credentials mode.
         reason = run_engine(policy, Call("OPTIONS", headers=asked), "ok").reason
         told = {"acao_missing": "origin_not_allowed"}.get(verdict.code, verdict.code)
         assert told in (reason, "acac_not_true", "acao_wildcard_with_credentials")
@@ -90,7 +90,7 @@ def test_a_browser_allows_what_the_policy_allows_and_nothing_else(
 
 
 class Models:
-    """A service of several models, each under its own key: what it says depends on the key."""
+    """A service with several models, each with its own key: the answer depends on the key."""
 
     def __init__(self, vary: Fields) -> None:
         fields = (("cache-control", "public, max-age=600"), *vary)
@@ -122,7 +122,7 @@ def test_a_cache_between_never_makes_a_wrong_verdict(
         assert verdicts(call, through) == verdicts(call, direct)
         assert through.status == direct.status
         if options["key"]:
-            # Another model's answer is the wrong answer, however readable.
+            # The answer of another model is wrong, even if it is readable.
             assert through.body == direct.body
 
 

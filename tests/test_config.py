@@ -1,4 +1,4 @@
-"""A policy from the environment, a file and flags: read, printed back, refused by name."""
+"""Policies from the environment, files and flags: read, written back, and refused by name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def problems(read: Any, *args: Any, **more: Any) -> list[tuple[str, str]]:
-    """The fields and codes for which nothing is read."""
+    """The fields and codes of the problems."""
     with pytest.raises(PolicyError) as caught:
         read(*args, **more)
     lines = str(caught.value).splitlines()
@@ -145,7 +145,7 @@ def test_environment() -> None:
 )
 def test_file(suffix: str, dump: Any, tmp_path: Path) -> None:
     path = tmp_path / f"policy{suffix}"
-    # Beside the file, wherever the process runs.
+    # Next to the file, wherever the process runs.
     (tmp_path / "keys.txt").write_text("one\ntwo\n")
     dump(FULL_DOCUMENT, path)
     assert from_file(path) == FULL
@@ -335,7 +335,7 @@ def test_an_empty_variable_is_as_good_as_none(config: Path) -> None:
     assert from_environment(environment(CONFIG="", ALLOW_ORIGINS=UI)) == Policy(allow_origins=[UI])
 
 
-# --- secrets that are not there ---------------------------------------------------------------
+# --- missing secrets -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["KEY_VALUES", "KEY_VALUES_FILE"])
@@ -722,7 +722,7 @@ def test_hexadecimal_number_of_any_length(tmp_path: Path) -> None:
 
 
 def test_depth_of_yaml_is_bounded(tmp_path: Path) -> None:
-    """The reader's time is quadratic in it, and its recursion ends at some thousand."""
+    """The time to read is quadratic in it, and recursion is limited to some thousand."""
     path = tmp_path / "p.yaml"
     for depth, code in ((62, "unknown_field"), (64, "file_malformed")):
         write(path, f"allowOrigins: [{UI}]\nkey: {{header: k, x: {'[' * depth}{']' * depth}}}")
@@ -809,7 +809,7 @@ def test_spellings_are_told_apart() -> None:
 
 # --- the language of the source ---------------------------------------------------------------
 
-# A policy wrong in many ways, in the words of each source.
+# A policy with many problems, in the words of each source.
 WRONG_TEXTS = {
     "allow_origins": [
         *("*", "null", "http://a.example", "https://*.github.io", r"https://.*\.example\.com"),
@@ -909,7 +909,7 @@ def test_hint_of_a_variable(name: str, text: str, hint: str) -> None:
     said = str(caught.value)
     assert hint in said
     assert "s3cret" not in said
-    # What is said of the origins is enough.
+    # One problem about the origins is enough.
     expected = {"ALLOW_METHODS", "KEY_VALUES", "KEY_NAME", "PATH_PREFIX", "CORS_MAX_AGE"}
     assert ("no_origins" in said) == (name in expected)
 

@@ -298,7 +298,7 @@ WILD = {"allow_methods": ["*"], "allow_headers": ["*"]}
 def test_preflight_reason(options: dict[str, Any], fields: dict[str, Any], reason: str) -> None:
     answer = preflight(policy(**options), **fields)
     assert (answer.status, answer.reason) == (204, reason)
-    # An allowed origin is told the whole truth, whatever it asked for.
+    # The answer to an allowed origin lists everything, whatever it requested.
     assert answer.headers == preflight(policy(**options)).headers
 
 
@@ -408,7 +408,7 @@ KEYED = policy(
         ("/healthz/", None, "key_missing"),
         ("/healthz/x", None, "key_missing"),
         ("/Healthz", None, "key_missing"),
-        # Many routers take it for /open.
+        # Many routers treat it like /open.
         ("/open/", None, "key_missing"),
         ("/open/a/", None, None),
         ("/open/a/b", None, None),
@@ -609,7 +609,7 @@ def test_the_answer_to_an_exception_is_starlettes_own_word() -> None:
     )
 
 
-# --- what is kept ready -----------------------------------------------------------------------
+# --- what is cached ---------------------------------------------------------------------------
 
 PATTERNS = policy(allow_origins=["https://*.example"], key=HeaderKey("model-api-key", ["xyz"]))
 

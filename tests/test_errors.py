@@ -1,4 +1,4 @@
-"""What is wrong with a policy, told in printable lines of bounded length."""
+"""Problems are printed in lines of bounded length."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_several_problems_are_a_line_each() -> None:
 
 
 class OwnError(PolicyError):
-    """Somebody's own."""
+    """A subclass of a user."""
 
 
 @pytest.mark.parametrize("kind", [PolicyError, OwnError])
@@ -45,7 +45,7 @@ def test_it_is_a_value_error_that_can_be_pickled_and_copied(kind: type[PolicyErr
 @pytest.mark.parametrize("count", [1, 2])
 def test_its_one_argument_is_its_text(count: int) -> None:
     error = PolicyError([Problem("a", "b", "c", "d")] * count)
-    # waitress shows the arguments, and not the exception.
+    # waitress prints the arguments instead of the exception.
     assert error.args == (str(error),)
 
 

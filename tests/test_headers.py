@@ -1,4 +1,4 @@
-"""Field names, lists, Vary, and what leaves the process in place of an app's fields."""
+"""Field names, lists, Vary, and the fields that are sent instead of an app's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check of the header key by itself: values, blanks, and the paths that need none."""
+"""The check of the header key alone: values, white space, and exempt paths."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ TWO = ["XabcX", "other"]
 def test_value(values: list[str] | None, given: bytes, refused: str | None) -> None:
     checked = check(values)
     assert checked.refuse("/", given) == refused
-    # A right value needs no look at the path; one with blanks around may take it.
+    # An accepted value makes the path irrelevant; with white space around it may be looked at.
     if given.strip() == given:
         assert checked.is_right(given) is (refused is None)
     assert not (refused and checked.is_right(given))

@@ -139,9 +139,9 @@ from tests.mutants.running import Suite, TestsFailError, survivors
 
 folder = Path(sys.argv[1])
 sys.path.insert(0, str(folder))
-made = mutants((folder / "sampled" / "core.py").read_text("utf-8"))
+made = mutants((folder / "sampled" / "room" / "core.py").read_text("utf-8"))
 done = []
-suite = Suite("sampled.core", ((str(folder / "test_core.py"), f"--rootdir={folder}"),))
+suite = Suite("sampled.room.core", ((str(folder / "test_core.py"), f"--rootdir={folder}"),))
 try:
     alive = survivors(suite, made, 2, done.append)
 except TestsFailError as error:
@@ -152,11 +152,13 @@ print(*(mutant.name for mutant in alive), sep="\\n")
 
 
 def try_mutants(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
-    package = folder / "sampled"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "core.py").write_text(CORE, "utf-8")
-    text = f"from sampled.core import count\n\n\ndef test():\n    {test}\n"
+    # As in the real package, importing any of it imports the module.
+    room = folder / "sampled" / "room"
+    room.mkdir(parents=True)
+    (room.parent / "__init__.py").write_text("import sampled.room.core\n", "utf-8")
+    (room / "__init__.py").touch()
+    (room / "core.py").write_text(CORE, "utf-8")
+    text = f"from sampled.room.core import count\n\n\ndef test():\n    {test}\n"
     (folder / "test_core.py").write_text(text, "utf-8")
     command = [sys.executable, "-c", TRY, str(folder)]
     return subprocess.run(command, capture_output=True, text=True, check=False)

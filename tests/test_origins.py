@@ -1,4 +1,4 @@
-"""Origins and their patterns: read strictly, printed back, matched whole."""
+"""Origins and patterns: parsed strictly, printed back, matched as a whole."""
 
 from __future__ import annotations
 

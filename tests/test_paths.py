@@ -1,4 +1,4 @@
-"""A request's path: which are plain, and which part of one the app routes on."""
+"""Paths of requests: which are plain, and which part an app routes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policies and keys that start, and those that do not: with all that is wrong with them."""
+"""Valid policies and keys, and invalid ones with all their problems."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ def test_all_problems_at_once() -> None:
         pytest.param(
             {"allow_methods": ["PUT,DELETE"]}, "write a list: ['PUT', ...] [", id="methods"
         ),
-        # a regular expression, in the words of others
+        # a regular expression, as other libraries write it
         pytest.param(
             {"allow_origin_regex": r"https://.*\.example\.com"},
             r'write allow_origins=[Regex("https://.*\\.example\\.com")], with meshcors.',

@@ -1,4 +1,4 @@
-"""What a problem of a policy, a key or rules says: its code, its field and the value shown."""
+"""The problems of policies, keys and rules: their codes, fields and values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The public-suffix list: read once, and as the package that carries it reads it."""
+"""The public-suffix list: read once, with the same results as publicsuffixlist."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def test_suffixes_of_companies_are_told_from_others(host: str, private: bool) ->
         ("kobe.jp", True),
         ("a.kobe.jp", True),
         ("corp", True),
-        # further down there are some
+        # it has suffixes below
         ("amazonaws.com", True),
         ("eu-west-1.amazonaws.com", True),
         ("windows.net", True),
         ("core.windows.net", True),
-        # the owner's alone
+        # nobody but the owner has names here
         ("example.com", False),
         ("example.co.uk", False),
         ("a.github.io", False),
@@ -78,7 +78,7 @@ def test_a_list_is_read_by_its_own_rules() -> None:
     made = PublicSuffixes(lines)
     assert made.top_level == ("com",)
     assert list(made.below("example.com")) == ["s3.example.com", "*.run.example.com"]
-    # An exception gives no names; its parent does.
+    # Nobody registers names below an exception, but below its parent.
     assert list(made.below("ck")) == []
     assert made.suffix("a.xn--55qx5d.cn") == Suffix("xn--55qx5d.cn", True, False)
     assert made.suffix("b.a.run.example.com") == Suffix("a.run.example.com", True, True)

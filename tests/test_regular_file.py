@@ -1,4 +1,4 @@
-"""Files are read once, never waited for, and only if they are regular ones."""
+"""Files are read once, without blocking, and only if they are regular files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of rules and VirtualServices: what is taken, what is ignored and said, what is refused."""
+"""Files of rules and VirtualServices: what is read, ignored with a warning, or refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def file(tmp_path: Path) -> Any:
 
 
 def problems(error: pytest.ExceptionInfo[PolicyError]) -> list[tuple[str, str]]:
-    """Code and place of each problem, without the file's name."""
+    """The code and the path of each problem, without the name of the file."""
     return [
         (problem.code, problem.field.rpartition("policy.yaml")[2].removeprefix(": "))
         for problem in error.value.problems
@@ -301,7 +301,7 @@ def test_uncovered_of_a_file_and_of_the_environment(
         monkeypatch.setenv("MESHCORS_UNCOVERED", variable)
     assert call_asgi(meshcors.MeshCORS(App().asgi), path="/v2").status == status
     assert call_wsgi(meshcors.wsgi.MeshCORS(App().wsgi), path="/v2").status == status
-    # A file may serve both: the ready-made apps refuse all the same.
+    # A file may be shared, but the ready-made apps always refuse.
     assert call_asgi(meshcors.create_app(), path="/v2").status == 404
     assert call_wsgi(meshcors.create_wsgi_app(), path="/v2").status == 404
     if variable is None:

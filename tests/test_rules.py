@@ -1,4 +1,4 @@
-"""Rules: what they cover, which are refused, how they are looked up, and middleware with them."""
+"""Rules: what they cover, which are refused, how look-ups find them, and middleware with them."""
 
 from __future__ import annotations
 
@@ -293,7 +293,7 @@ def test_hosts_are_compared_without_case_and_port(host: str, expected: object) -
         ("a_b.c-d.e_f.g-h.x0", "a_b.c-d.e_f.g-h.x0"),
         ("_a.-b", "_a.-b"),
         ("a-b.example", "a-b.example"),
-        # Werkzeug reads no host where the port is none that can be.
+        # Werkzeug does not read a host with an impossible port.
         *((field, None) for field in ("localhost:", "localhost:0", "localhost:00080")),
         ("localhost:65535", "localhost"),
         ("10.0.0.1:1", "10.0.0.1"),
@@ -415,7 +415,7 @@ def has_path(made: Rule, path: str) -> bool:
 
 
 def first(rules: tuple[Rule, ...], host: str, path: str) -> int | str:
-    """Which rule covers a URL, as the documentation says it: one after the other."""
+    """Return the rule that covers a URL, as documented: one after the other."""
     in_doubt = "//" in path or any(segment in (".", "..") for segment in path.split("/"))
     if not host and any(made.hosts for made in rules):
         return "uncertain"
@@ -430,7 +430,7 @@ def first(rules: tuple[Rule, ...], host: str, path: str) -> int | str:
 
 @st.composite
 def accepted_rules(draw: st.DrawFn) -> tuple[Rule, ...]:
-    """Rules that are not refused: each that an earlier one covers is left out."""
+    """Valid rules: those that an earlier one covers are left out."""
     kept: tuple[Rule, ...] = ()
     for hosts, prefix in draw(st.lists(URLS, min_size=1, max_size=8)):
         try:
@@ -451,7 +451,7 @@ def test_a_rule_is_refused_just_when_a_url_of_its_own_never_reaches_it(
     rules: tuple[Rule, ...], url: tuple[list[str] | None, str]
 ) -> None:
     made = rule(*url)
-    # Of each host and prefix, a URL that nobody names.
+    # For each host and prefix, a URL that no rule names.
     hosts = [host.replace("*", "fresh") for host in made.hosts] or ["fresh"]
     path = f"{made.path_prefix.rstrip('/')}/fresh"
     reached = all(first(rules, host, path) == "outside" for host in hosts)
@@ -536,7 +536,7 @@ def test_one_policy_has_an_engine_of_its_own_kind() -> None:
 
 
 @pytest.mark.parametrize(("count", "each"), [(1, 1024), (4, 256), (2000, 16)])
-def test_cached_origins_are_shared_among_the_policies(
+def test_ready_origins_are_shared_among_the_policies(
     monkeypatch: pytest.MonkeyPatch, count: int, each: int
 ) -> None:
     kept: list[int] = []
@@ -549,7 +549,7 @@ def test_cached_origins_are_shared_among_the_policies(
     monkeypatch.setattr("meshcors._decision.rule_engine.Engine", Spy)
     policies = [Policy(allow_origins=[UI], max_age=number) for number in range(count)]
     rules = [Rule(policy, hosts=[f"h{n}.example"]) for n, policy in enumerate(policies)]
-    # A policy of several rules has one engine.
+    # Rules with the same policy share an engine.
     RuleEngine(RuleSet([*rules, Rule(policies[0])]), None)
     assert kept == [each] * count
 
@@ -625,9 +625,9 @@ def test_the_key_is_checked_where_the_rule_has_one(serve: Serve) -> None:
     assert ask("/admin") == 200
 
 
-# The same URLs, and no rule with a key.
+# The same URLs, but no rule has a key.
 OPEN = RuleSet([Rule(POLICY, hosts=["api.example"], path_prefix="/v1")])
-# What no rule of either covers.
+# Neither has a rule that covers it.
 OUTSIDE = [("other.example", "/v1/x"), ("api.example", "/other"), ("api.example.org", "/v1")]
 
 
@@ -668,7 +668,7 @@ def test_uncovered_by_keyword_beats_that_of_the_rules(serve: Serve) -> None:
     url = {"path": "/", "headers": [("host", "other.example")]}
     assert serve(App(), refusing, **url).status == 404
     assert serve(App(), refusing, uncovered="app", **url).status == 200
-    # Iterables have none of their own.
+    # Iterables have no `uncovered`.
     assert serve(App(), iter(RULES.rules), uncovered="app", **url).status == 200
 
 

@@ -1,4 +1,4 @@
-"""A secret in any input that is about a key, or that names a file or an app, is told nowhere.
+"""A secret in any input that is about a key, or that names a file or an app, appears nowhere.
 
 Every option, variable, field and flag has its place in a table: in `INPUTS`, where Hypothesis puts
 a secret and looks at all that comes of it, or in `PUBLIC`, with the reason why it is shown.
@@ -44,7 +44,7 @@ from tests.calling import UI, App, clean_environment
 MARK = "s3cretMarker"
 DATA = Path(__file__).parent / "data"
 
-# What people write around a secret, and what is special to one of those who read it.
+# What people write around a secret, and what is special to one of its readers.
 _AROUND = st.text(" _-,:;/.%=+~\"'<>(){}[]!*&@#?|\\\t\n\x7f\u00e9\u2028", max_size=2)
 _AFTER = _AROUND | st.sampled_from([".yaml", ".json", ".toml", ":app", ":app()", "/x", ": x", "=="])
 secrets = st.builds("{}{}{}".format, _AROUND, st.just(MARK), _AFTER)
@@ -56,19 +56,19 @@ Input = Callable[[str, Path], object]
 
 
 def no_header_name(secret: str) -> str:
-    """A header's name that is one is public: every preflight's answer has it."""
+    """A secret used as a header's name is public: it is in the answer to every preflight."""
     assume(not is_token(secret) or "_" in secret)
     return secret
 
 
 def no_path(secret: str) -> str:
-    """So is an exempt path that is one: who sees the policy's repr sees it."""
+    """So is a secret used as an exempt path: it is in the policy's repr."""
     assume(not secret.strip().startswith("/"))
     return secret
 
 
 def no_fields(secret: str) -> str:
-    """And so is the name of a field in a policy's file."""
+    """And so is a secret used as the name of a field in a policy file."""
     with contextlib.suppress(YAMLError, ValueError):
         assume(not isinstance(YAML(typ="safe", pure=True).load(secret), dict))
     return secret
@@ -98,7 +98,7 @@ KEYWORDS: dict[str, Input] = {
     "RuleSet(key)": lambda secret, _: RuleSet([Rule(keyed(secret))]),
     "from_file(path)": lambda secret, _: from_file(secret),
     "from_file(content)": lambda secret, folder: from_file(
-        # A file of values where the policy's is asked for.
+        # A file of values instead of the policy's file.
         written(folder / "keys", no_fields(secret))
     ),
     "rules_from_file(path)": lambda secret, _: rules_from_file(secret),
@@ -116,7 +116,7 @@ def written(path: Path, text: str) -> Path:
     return path
 
 
-# How people write a header's name with the value that it has.
+# How people write a header's name together with its value.
 NAMED: dict[str, Callable[[str], object]] = {
     "a mapping in a list": lambda secret: [{"x-key": secret}],
     "a mapping's name in a list": lambda secret: [{secret: 1}],
@@ -154,7 +154,7 @@ def listed_field_of(field: str, write: Callable[[str], object]) -> Input:
 
 def named_variable(name: str, text: str) -> Input:
     def make(secret: str, _: Path) -> object:
-        # What stands behind a comma is another name there.
+        # What follows a comma is another name there.
         assume("," not in secret)
         return from_environment(variables(name, text.format(secret)))
 
@@ -170,7 +170,7 @@ def name_below_key(secret: str, folder: Path) -> object:
     return made
 
 
-# A file of secrets in which one stands twice.
+# A file of secrets with a duplicate.
 TWICE = {
     "yaml": "{0}: 1\n{0}: 2\n",
     "anchor.yaml": f"a: &{MARK} {{0}}\nb: &{MARK} {{0}}\n",
@@ -263,7 +263,7 @@ def flag_of(*flags: str) -> Input:
 
 
 def verb(*args: str) -> Input:
-    """A verb of the toolbox; a file that is called ``*.yaml`` has the secret in it."""
+    """A command of the toolbox; a file named ``*.yaml`` contains the secret."""
 
     def make(secret: str, folder: Path) -> object:
         if args[0] != "explain" or "{}" in args:
@@ -387,11 +387,11 @@ PUBLIC = {
 }
 
 
-# --- and what comes of it ---------------------------------------------------------------------
+# --- and the result ---------------------------------------------------------------------------
 
 
 class Records(logging.Handler):
-    """Keeps all that is logged, every attribute of it."""
+    """Keeps every log record with all its attributes."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -402,7 +402,7 @@ class Records(logging.Handler):
 
 
 def chain(error: BaseException | None) -> Iterator[str]:
-    """What an error says, and all that led to it."""
+    """Return what an error says, and everything that led to it."""
     while error is not None:
         yield from ("".join(traceback.format_exception(error)), repr(error), repr(error.args))
         error = error.__cause__ or error.__context__
@@ -452,9 +452,9 @@ def test_a_secret_is_told_nowhere(put: Input, secret: str, folder: Path) -> None
     try:
         said = list(all_that_comes_of(put, secret, folder))
     except UnicodeEncodeError:
-        # What cannot be put into a process's environment.
+        # These cannot be in a process's environment.
         assume(False)
-    # Header names are in lower case wherever they are told.
+    # Header names are printed in lower case.
     assert not [text for text in said if MARK.lower() in text.lower()]
 
 

@@ -1,4 +1,4 @@
-"""No key's value in any text: nothing that is made, printed, raised, logged or answered has it."""
+"""Key values never appear in what is created, printed, raised, logged or answered."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ from tests.calling import (
 )
 
 SECRET = "s3cretMarker"
-# Told apart in the text only by what comes before or after it.
+# Unique in a text only together with what surrounds it.
 SECRETS = [SECRET, f"{SECRET}-two"]
 
 
 @pytest.fixture(autouse=True)
 def watched(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Whatever a test logs and prints is without the secret."""
+    """Check that nothing a test logs or prints contains the secret."""
     caplog.set_level(logging.DEBUG)
     yield
     out, err = capfd.readouterr()
@@ -87,7 +87,7 @@ def texts(thing: object) -> str:
 
 
 def held_by(thing: object) -> Iterator[object]:
-    """What hangs on a thing, as a debugger shows it."""
+    """Yield the attributes and items of an object, as a debugger shows them."""
     if isinstance(thing, type | ModuleType):
         return
     if isinstance(thing, Mapping):
@@ -109,7 +109,7 @@ def held_by(thing: object) -> Iterator[object]:
 
 
 def everything_in(thing: object) -> list[object]:
-    """The thing, all that hangs on it, and on that."""
+    """Yield an object and everything that is reachable from it."""
     found, left = {id(thing): thing}, [thing]
     while left:
         for each in held_by(left.pop()):
@@ -154,8 +154,8 @@ class Holder(BaseModel):
     policy: Policy
 
 
-# What turns an object into something to send or to keep. Some can do nothing with values that are
-# never told, and say so.
+# Ways to convert an object for sending or storing. Some refuse values that cannot be read, and say
+# so.
 ENCODERS: list[tuple[str, Callable[[Policy], object]]] = [
     ("asdict", asdict),
     ("astuple", astuple),
@@ -222,10 +222,10 @@ def test_pydantic_takes_what_was_made_and_never_data(
         "Holder", __config__=ConfigDict(arbitrary_types_allowed=True), it=(kind | None, ...)
     )
     made = make()
-    # Nothing is copied on the way, and nothing is made again.
+    # Nothing is copied or recreated.
     assert getattr(holder(it=made), "it") is made  # noqa: B009  # a model that mypy cannot see into
     assert SECRET not in repr(holder(it=made).model_dump())
-    # What a dataclass of the same fields would be filled from, unchecked.
+    # A dataclass with the same fields would be filled from it, unchecked.
     for data in [*DATA, {name: getattr(made, name) for name in kind.__slots__}]:  # type: ignore[attr-defined]
         for read in (
             partial(holder, it=data),
@@ -298,7 +298,7 @@ def test_every_value_is_compared_whichever_matches(
 
 
 def test_no_hash_is_a_digest_of_it() -> None:
-    """Not even where PYTHONHASHSEED makes those of texts the same in every process."""
+    """Not even if PYTHONHASHSEED makes the hashes of texts the same in every process."""
     program = "from meshcors import HeaderKey; print(hash(HeaderKey('x-key', ['xyz'])))"
     hashes = {
         subprocess.run(
@@ -345,7 +345,7 @@ def test_another_field():
 
 @pytest.mark.parametrize("verbosity", ["-q", "-vv"])
 def test_pytest_compares_policies_without_it(verbosity: str, tmp_path: Path) -> None:
-    # Its report shows the lines of the source: only what it says of the values counts.
+    # The report shows source lines; only what it says about the values matters.
     (tmp_path / "made.py").write_text(COMPARED.split("def test_policies")[0])
     (tmp_path / "test_compared.py").write_text(
         "from made import *\n\ndef test_policies" + COMPARED.split("def test_policies")[1]
@@ -353,7 +353,7 @@ def test_pytest_compares_policies_without_it(verbosity: str, tmp_path: Path) -> 
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", verbosity, "test_compared.py"),
-            # The second wants packages that cloudcoil does not bring.
+            # The second needs packages that cloudcoil does not install.
             *("-p", "no:cacheprovider", "-p", "no:cloudcoil"),
         ],
         cwd=tmp_path,
@@ -476,9 +476,9 @@ def test_no_mistake_shows_it(mistake: Callable[[Path], object], tmp_path: Path) 
         mistake(tmp_path)
     error = caught.value
     assert SECRET not in texts(error.problems)
-    # As a server logs it; the lines of source name the secret and do not have it.
+    # As a server logs it; the source lines contain the name of the secret, not the secret.
     assert SECRET not in "".join(traceback.format_exception(error))
-    # And as a tool may show it that follows what Python leaves out.
+    # And as a tool may show it that follows suppressed exceptions.
     each: BaseException | None = error
     while each is not None:
         assert SECRET not in texts(each)

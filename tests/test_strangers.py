@@ -1,4 +1,4 @@
-"""Whom a regular expression lets in: strangers are found, and nobody is called one who is none."""
+"""Regular expressions: strangers that they let in are found, and only those."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from meshcors._policy.regex_examples import examples_of
 from meshcors._policy.strangers import MOST_STEPS, Excess, excess
 
 STRANGERS = [
-    # whoever
+    # anyone
     ".*",
     "https://.*",
     "https?://.+",
@@ -55,7 +55,7 @@ STRANGERS = [
     r"https://[b-p]*\.?example\.com",
     r"https://(dev|staging)*example\.com",
     r"https://app\.?example\.com",
-    # a dot of any spelling
+    # a dot that is written in another way
     r"https://.*example[\.]com",
     r"https://[\w\-\.]*example[\.]com",
     r"https://([a-z]+[\.])*.*example[\.]com",
@@ -69,9 +69,9 @@ STRANGERS = [
     r"https://[\w.-]*\bexample\.com",
     r"https?://[\w.-]+\b(example|test)\.com",
     r"https://[a-z0-9.-]*(?:^|\b)example\.com",
-    # an end that may be left out
+    # an optional end
     r"https://.*\.example\.com?",
-    # something behind
+    # something after it
     r"https://example[\.]com.*",
     r"https://example[\.]com(:[0-9]+)?.*",
     r"https://([^\/]*[\.])?example[\.]com.*",
@@ -84,7 +84,7 @@ STRANGERS = [
     r"(?i)https://UI\.example\.com.*",
     r"https://\pL+\.example\.com.*",
     r"https://ui\x2eexample\x{2e}com.*",
-    # deeper than is read
+    # nested more deeply than is read
     "https://" + "(" * 60 + ")" * 60 + r"[a-z]*ui\.example:8443",
     r"https://\p{Greek}*ui\.example.*",
     # a dot for any character
@@ -141,7 +141,7 @@ SANE = [
     r"https://app\.example\.com:(3000|8443)",
     r"https://(a|b|ab)\.example",
     r"https://(shop|qshop)\.example",
-    # names without a dot, as in an intranet: nobody registers them
+    # names without a dot, as in an intranet: nobody can register them
     "https://[a-z]+",
     r"https://app[12]\.example",
     r"https://app[0-9]?\.example\.com",
@@ -172,13 +172,13 @@ SANE = [
     r"https://\w+\.sub\.example\.co\.jp",
     "chrome-extension://[a-p]{32}",
     "capacitor://localhost",
-    # matches nothing that browsers send, and hides nothing
+    # matches nothing that browsers send
     "ui",
     "https://(" + "|".join(f"a{number}" for number in range(200)) + r")\.example\.com",
 ]
 
 
-# No origin that they are meant for is found, or there are too many to try.
+# No intended origin is found, or there are too many to try.
 UNCHECKED = [
     r"https://\p{Greek}+\.example\.com",
     r"https://[\x{3b1}-\x{3c9}]+\.example\.com",
@@ -199,7 +199,7 @@ def lets_in(text: str) -> Excess:
     regex = Regex(text)
     found = excess(regex)
     origins = OriginSet([regex])
-    # What is found is true: browsers send it, and it is let in.
+    # What is found is true: browsers send it, and the regex matches it.
     for origin in {found.stranger, found.neighbor, found.insecure} - {""}:
         assert str(Origin.parse(origin)) == origin
         assert origin in origins

@@ -1,4 +1,4 @@
-"""Every vector through every driver: one answer, whatever serves it."""
+"""Every vector through every driver: the same answer, whatever serves it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests import vectors
 from tests.drivers import DRIVERS, Outcome, comparable, named_policy, stop_pods
 from tests.vectors import APPS, EXACT, POLICIES, VECTORS, Vector
 
-# Keys without values, and * without authorization, are answered too; they are warned of.
+# Keys without values, and * without authorization, are served too, with a warning.
 pytestmark = pytest.mark.filterwarnings("ignore::meshcors.PolicyWarning")
 
 
@@ -46,7 +46,7 @@ def assert_body(vector: Vector, outcome: Outcome) -> None:
         assert outcome.body == b""
     elif vector.body == "app":
         assert vector.app is not None
-        # One by one, as the app made them: nothing is gathered on the way.
+        # One by one, as the app made them: nothing is buffered.
         assert outcome.chunks == APPS[vector.app][2]
     else:
         problem = json.loads(outcome.body)
@@ -62,7 +62,7 @@ def assert_body(vector: Vector, outcome: Outcome) -> None:
 
 
 def page_request(vector: Vector, credentials: Credentials) -> Request:
-    """Return the call of a page that makes a browser send the vector's request."""
+    """Return the call by a page that makes a browser send the vector's request."""
     fields = [(name, value.strip(" \t")) for name, value in vector.call.headers]
     method = dict(fields).get("access-control-request-method")
     lists = [value for name, value in fields if name == "access-control-request-headers"]
@@ -71,7 +71,7 @@ def page_request(vector: Vector, credentials: Credentials) -> Request:
         dict(fields)["origin"],
         "https://api.example/v1/predict",
         method if is_preflight(vector) and method else vector.call.method,
-        # A value that is safe in no header: all are announced.
+        # A value that is safe in no header, so that all are announced.
         [(name, '"') for name in names],
         credentials,
     )
@@ -83,7 +83,7 @@ def is_preflight(vector: Vector) -> bool:
 
 
 def assert_verdicts(vector: Vector, outcome: Outcome) -> None:
-    """A browser makes of the answer what the vector says, in both credentials modes."""
+    """A browser judges the answer as the vector says, in both credentials modes."""
     if vector.verdicts is None:
         return
     answer = Response(outcome.status, outcome.fields)

@@ -1,4 +1,4 @@
-"""Warnings point at the user's line, whatever of meshcors it called: seen with Python's own -W."""
+"""Warnings point at the user's line, whatever it called: checked with Python's -W."""
 
 from __future__ import annotations
 

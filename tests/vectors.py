@@ -16,7 +16,7 @@ Fields = tuple[tuple[str, str], ...]
 
 UI: Final = "https://ui.example"
 REFUSED: Final = "https://evil.example"
-# The content-length of whatever body there is.
+# The content-length of the body, whatever it is.
 EXACT: Final = "<exact>"
 
 PREDICT: Final = "/v1/predict"
@@ -40,7 +40,7 @@ class Vector:
 
     `policy` and `app` are names in `POLICIES` and `APPS`; the app None is a ready-made one, which
     serves nothing. `body` is "app" (its chunks as sent), "none", or a problem's reason. `verdicts`
-    are what a browser makes of the answer in the credentials modes omit and include; None where no
+    are a browser's judgements of the answer in the credentials modes omit and include; None if no
     browser sends this request.
     """
 
@@ -168,13 +168,13 @@ def _allow(origin: str) -> tuple[str, str]:
     return ("access-control-allow-origin", origin)
 
 
-# The policies that the tables below are crossed with differ in whom they let share an answer, and
-# in whether they have a key.
+# The policies that are combined with the tables below differ in their origins and in whether they
+# have a key.
 SHARING: Final = ("anonymous", "credentialed", "star")
 
 
 def _shared(policy: str, origin: str | None) -> Fields:
-    """Return what lets a page of `origin` read an answer; None is no origin, or a refused one."""
+    """Return the fields that let a page of `origin` read an answer; None if it must not."""
     if policy.endswith("star"):
         return (_ANYONE,)
     if origin is None:
@@ -191,7 +191,7 @@ def _preflight_fields(policy: str, origin: str) -> Fields:
 
 
 def _real_fields(policy: str, origin: str | None, *own_vary: str) -> Fields:
-    """Return what a real answer has beside the app's fields; `own_vary` are the app's names."""
+    """Return the fields of a real answer besides the app's; `own_vary` is the app's Vary."""
     shared = _shared(policy, origin)
     exposed = (_EXPOSE,) if shared else ()
     by_origin = () if policy.endswith("star") else ("Origin",)
@@ -203,7 +203,7 @@ def _real_fields(policy: str, origin: str | None, *own_vary: str) -> Fields:
 def _verdicts(policy: str, code: str) -> tuple[str, str]:
     """Return a browser's verdicts in the modes omit and include.
 
-    The check of the answer's origin and credentials comes before what else is wrong with it.
+    The check of the answer's origin and credentials comes before any other fault.
     """
     if policy.endswith("star"):
         return (code, "acao_wildcard_with_credentials")
@@ -213,7 +213,7 @@ def _verdicts(policy: str, code: str) -> tuple[str, str]:
 
 
 def _code(policy: str, origin: str | None, reason: str) -> tuple[str, str] | None:
-    """Return a browser's verdicts on a real answer; None without a page's origin."""
+    """Return a browser's verdicts on a real answer; None without the origin of a page."""
     if reason == "no_origin":
         return None
     shared = origin is not None or policy.endswith("star")
@@ -221,7 +221,7 @@ def _code(policy: str, origin: str | None, reason: str) -> tuple[str, str] | Non
 
 
 def _reason(policy: str, reason: str) -> str:
-    """Return why a real request is let through: ``*`` refuses nobody."""
+    """Return the reason of a real request that reaches the app: ``*`` refuses no origin."""
     return "allowed" if policy.endswith("star") and reason == "origin_not_allowed" else reason
 
 
@@ -366,7 +366,7 @@ def _special_origin_vectors() -> Iterator[Vector]:
         age = (("access-control-max-age", "0"),) if policy == "bare" else ()
         reason, status = ("allowed", "allowed") if allowed else ("origin_not_allowed", "refused")
         verdicts = _verdicts(policy, "allowed" if allowed else "acao_missing")
-        # No methods are listed: none are named.
+        # No methods are listed, so the answer names none.
         granted = (_allow(origin), ("access-control-allow-headers", _SAFE), *age, _VARY)
         yield _preflight(
             f"preflight-{policy}-policy-{status}-{number}",
@@ -390,13 +390,13 @@ def _special_origin_vectors() -> Iterator[Vector]:
         )
 
 
-# --- what a preflight asks for
+# --- what a preflight requests
 
 _LIST: Final = "access-control-request-headers"
 _NOT_METHOD: Final = "method_not_allowed"
 _NOT_HEADER: Final = "header_not_allowed"
 
-# situation, requested method, lines of requested names, reason, whether browsers ask so
+# situation, requested method, lines of requested names, reason, whether browsers send this
 _REQUESTED: Final[tuple[tuple[str, str, tuple[str, ...], str, bool], ...]] = (
     ("listed-method", "DELETE", (), "allowed", True),
     ("get-unlisted", "GET", (), "allowed", True),
@@ -480,7 +480,7 @@ def _asks(
     reason: str = "allowed",
     sent: bool = True,
 ) -> Vector:
-    """Return a preflight for `method` and `names`; `sent`: whether browsers ask so."""
+    """Return a preflight for `method` and `names`; `sent` is whether browsers send it."""
     sharing = {"mirrors": "credentialed", "wildcard-and-authorization": "star"}
     listed = ((_LIST, names),) if names else ()
     return _preflight(
@@ -553,7 +553,7 @@ def _private_network_vectors() -> Iterator[Vector]:
     yield _asks("private-network-not-allowed", "anonymous", whole, "GET", "", _ASK_PRIVATE)
 
 
-# --- what is no preflight: it belongs to the app
+# --- what is not a preflight, and belongs to the app
 
 _ASKS: Final = ("access-control-request-method", "PUT")
 
@@ -574,7 +574,7 @@ _REAL: Final[tuple[tuple[str, str, Fields, str | None, str], ...]] = (
     ("post-with-requested-method", "POST", (_UI, _ASKS), UI, "allowed"),
     ("get-with-requested-method", "GET", (_UI, _ASKS), UI, "allowed"),
     ("put", "PUT", (_UI,), UI, "allowed"),
-    # Not listed: that is the browser's to enforce.
+    # Not listed: enforcing that is up to the browser.
     ("patch", "PATCH", (_UI,), UI, "allowed"),
     ("asks-private-network", "GET", (_UI, _ASK_PRIVATE), UI, "allowed"),
 )
@@ -600,7 +600,7 @@ def _real_vectors() -> Iterator[Vector]:
 
 # --- what apps do
 
-# The app, what is kept of its fields, and of its Vary.
+# The app, what is kept of its fields, and its Vary.
 _KEPT: Final[tuple[tuple[str, Fields, tuple[str, ...]], ...]] = (
     ("ok", _PAGE, ()),
     ("no-content", _COOKIES, ()),
@@ -646,7 +646,7 @@ def _app_vectors() -> Iterator[Vector]:
                     )
 
 
-# The app's Vary says it all, or a part of it. App, policy, the Vary that leaves.
+# The app's Vary has all of the names, or some. App, policy, the Vary that is sent.
 _VARIES: Final = (
     ("vary-origin", "anonymous", "accept-encoding, ORIGIN"),
     ("vary-origin", "star", "accept-encoding, ORIGIN"),
@@ -744,7 +744,7 @@ def _key_refusal(policy: str, origin: str | None, reason: str) -> tuple[int, Fie
 
 def _key_vectors() -> Iterator[Vector]:
     for caller, headers, origin, reason in _CALLERS:
-        # Everything once; what is refused, and why, does not depend on the caller.
+        # Each refusal, and its reason, is the same whoever calls.
         rows = _KEYS if caller == "allowed" else _KEYS[:13]
         for policy in ("keyed-anonymous", "keyed-credentialed", "keyed-star"):
             for situation, method, path, lines, refusal in rows:
@@ -766,7 +766,7 @@ def _key_vectors() -> Iterator[Vector]:
                 )
 
 
-# situation, origin, requested names, path, reason, whether browsers ask so
+# situation, origin, requested names, path, reason, whether browsers send this
 _KEYED_PREFLIGHTS: Final = (
     ("without-key", UI, "content-type,model-api-key", PREDICT, "allowed"),
     ("key-name-upper-case", UI, "MODEL-API-KEY", PREDICT, "allowed"),
@@ -909,7 +909,7 @@ def _websocket_vectors() -> Iterator[Vector]:
             )
 
 
-# --- ready-made apps: nobody serves a real request
+# --- ready-made apps, without a service
 
 _WRONG: Final = ("model-api-key", "abc")
 
@@ -955,7 +955,7 @@ def _nobody_vectors() -> Iterator[Vector]:
 
 
 def _with_traits(vectors: Iterable[Vector]) -> Iterator[Vector]:
-    """Add the traits that follow from the rest; `tests/drivers.py` says which driver runs what."""
+    """Add the traits that follow from the rest; `tests/drivers.py` says which driver runs which."""
     for vector in vectors:
         more = {"app-called"} if vector.called else set()
         more |= {"key-values"} if vector.reason == _UNKNOWN else set()

@@ -1,8 +1,8 @@
 """``python -m tests.mutants [MODULE ...]``: which mutants survive the unit tests?
 
 Without a module all are tried, and at least 95 % must be killed. It fails for each survivor that
-``harmless.toml`` does not list with the reason why it does no harm, and for what is listed there
-and killed, or not made any more.
+``harmless.toml`` does not list with the reason why it is harmless, and for what is listed there but
+killed, or not made any more.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def _files(*names: str) -> tuple[str, ...]:
 
 
 _VECTORS: Final = "tests/test_vectors.py"
-# A module's runs of pytest, each for what the one before has left: most fall to the first.
+# The pytest runs of a module, each for the survivors of the one before. The first kills most.
 SUITES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "engine": (_files("engine"), _files("regressions"), (_VECTORS, "-k", "[engine")),
     "preflight": (_files("engine"), _files("regressions"), (_VECTORS, "-k", "[engine")),
@@ -70,7 +70,7 @@ def _module(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What has come of a module's mutants."""
+    """The result of a module's mutants."""
 
     tried: int
     survived: int
@@ -98,7 +98,7 @@ def main() -> int:
             for mutant in listed:
                 print(f"{name}:{mutant.line_number}: {mutant.name}")
         return 0
-    # The tests' own profile for hypothesis: the same examples each time.
+    # The profile of hypothesis that uses the same examples each time.
     os.environ["CI"] = "true"
     preload()
     outcomes = [_try(name, made[name], chosen[name], given.jobs) for name in modules]
@@ -114,7 +114,7 @@ def main() -> int:
 
 
 def _try(name: str, made: list[Mutant], chosen: list[Mutant], jobs: int) -> Outcome:
-    """Try the `chosen` mutants of those `made` of a module; print what is to be said of them."""
+    """Try the `chosen` mutants of all those `made` of a module, and print a report."""
     begin = time.monotonic()
     done = 0
 

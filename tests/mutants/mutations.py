@@ -60,16 +60,16 @@ CALLED: Final = {
     "upper": ("lower",),
     "isdisjoint": ("issubset",),
 }
-# Methods whose result stands in for what they are called on.
+# Methods whose result can be replaced by the object they are called on.
 LEFT_OUT: Final = frozenset({"strip", "lower", "upper", "removeprefix", "removesuffix", "replace"})
-# What is read by type checkers alone.
+# Names that only type checkers read.
 _TYPING: Final = frozenset({"Final", "Literal", "TypeAlias", "TypeVar", "cast", "TYPE_CHECKING"})
 _WORDS: Final = re.compile(r"[\w*:,] +[\w*({]")
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A module with one change: `name` is what it is known by."""
+    """A module with one change; `name` identifies it."""
 
     name: str
     line_number: int
@@ -78,7 +78,7 @@ class Mutant:
     _new: ast.AST
 
     def compile(self, path: str) -> CodeType:
-        """Return the changed module's code; `path` is the file that tracebacks name."""
+        """Return the code of the changed module; `path` is the file that tracebacks show."""
         self._place.put(self._new)
         try:
             return compile(ast.fix_missing_locations(self._tree), path, "exec")
@@ -117,7 +117,7 @@ def _one_line(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a node stands: in `field` of `parent`, at `index` if that is a list."""
+    """The position of a node: in `field` of `parent`, at `index` if that is a list."""
 
     node: Any
     parent: ast.AST
@@ -133,7 +133,7 @@ class _Place:
 
 
 def _places(parent: ast.AST, scope: str = "") -> Iterator[_Place]:
-    """Yield every node that may be changed, with where it stands."""
+    """Yield every node that may be changed, with its position."""
     for field, value in ast.iter_fields(parent):
         if field in ("annotation", "returns", "type_params", "decorator_list", "bases"):
             continue
@@ -173,7 +173,7 @@ def _is_left_alone(node: ast.AST) -> bool:
 
 
 def _changes(place: _Place) -> Iterator[ast.AST]:
-    """Yield what may stand in the node's place."""
+    """Yield the replacements of a node."""
     node = place.node
     match node:
         case ast.Compare(left=left, ops=ops, comparators=comparators):
@@ -234,7 +234,7 @@ def _with_elements(node: Any, elements: list[Any]) -> ast.AST:
 
 
 def _is_nothing(node: ast.AST | None) -> bool:
-    """Tell whether a returned `node` is None, or False, which callers take for the same."""
+    """Return whether a returned `node` is None or False, which callers treat the same."""
     return node is None or (isinstance(node, ast.Constant) and node.value in (None, False))
 
 
@@ -253,7 +253,7 @@ def _other_values(value: object, place: _Place) -> Iterable[Any]:
 
 
 def _is_typing(parent: ast.AST) -> bool:
-    """Tell whether what stands in `parent` is a type: ``cast("str", x)``, ``Literal["a"]``."""
+    """Return whether a child of `parent` is a type: ``cast("str", x)``, ``Literal["a"]``."""
     match parent:
         case ast.Call(func=ast.Name(id=name)) | ast.Subscript(value=ast.Name(id=name)):
             return name in _TYPING
@@ -268,7 +268,7 @@ def _is_pattern(place: _Place) -> bool:
 
 
 def _shorter_patterns(pattern: str) -> Iterator[str]:
-    """Yield the regular expressions with one character less."""
+    """Yield the regular expression with one character less."""
     for index in range(len(pattern)):
         shorter = pattern[:index] + pattern[index + 1 :]
         if "{," in shorter:

@@ -28,23 +28,23 @@ import pytest
 
 from tests.mutants.mutations import Mutant
 
-# Imported once, before the first fork: what the tests import beside this project.
+# Imported once, before the first fork: what the tests import besides this project.
 PRELOADED: Final = (
     *("a2wsgi", "fastapi", "flask", "httpx", "hypothesis", "publicsuffixlist", "re2"),
     *("ruamel.yaml", "starlette.testclient", "uvicorn", "werkzeug"),
 )
-# A mutant that never ends takes this many times what the tests take, and this many seconds more.
+# A mutant may take so many times as long as the tests, plus so many seconds.
 PATIENCE: Final = 4
 MORE_CPU_SECONDS: Final = 2
 MORE_SECONDS: Final = 30
-# A mutant that fills memory: the tests take far less.
+# Stops a mutant that fills the memory; the tests take far less.
 MAX_MEMORY_BYTES: Final = 4 << 30
 
 _ARGUMENTS: Final = (
     *("-x", "-q", "--no-header", "-p", "no:cacheprovider"),
-    # Of the plugins that may be installed none but hypothesis's: they take longer than the tests.
+    # No plugins but hypothesis's: loading them takes longer than the tests.
     *("--disable-plugin-autoload", "-p", "hypothesispytest", "-o", "faulthandler_timeout=0"),
-    # pytest would rewrite the assertions of what is loaded already.
+    # Some modules are loaded already, so pytest cannot rewrite their assertions.
     *("-W", "ignore::pytest.PytestAssertRewriteWarning"),
 )
 _fork: Final = get_context("fork")
@@ -58,7 +58,7 @@ class TestsFailError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A module, and the arguments of pytest runs, each made only if the one before has passed."""
+    """A module, and the arguments of its pytest runs, each for the survivors of the one before."""
 
     module: str
     runs: tuple[tuple[str, ...], ...]
@@ -66,34 +66,41 @@ class Suite:
 
 @dataclass(frozen=True, slots=True)
 class _Limits:
-    """What a run may take, in seconds."""
+    """The limits of a run in seconds."""
 
     cpu: int
     wall: float
 
 
 def preload() -> None:
-    """Import what every child will need."""
+    """Import what every child needs."""
     for name in PRELOADED:
         importlib.import_module(name)
-    # What is here stays: a child need not look at it when it collects garbage.
+    # Exempts what is loaded from garbage collection in the children.
     gc.collect()
     gc.freeze()
 
 
 def source_of(module: str) -> Path:
-    """Return the file that an import of `module` reads."""
-    package = importlib.util.find_spec(module.rpartition(".")[0])
-    found = package and PathFinder.find_spec(module, package.submodule_search_locations)
-    if not found or not found.origin:
-        raise ModuleNotFoundError(module)
+    """Return the file that an import of `module` reads, without importing anything.
+
+    `importlib.util.find_spec` imports the packages that contain the module. Then the module would
+    be loaded before its mutant can replace it.
+    """
+    name, path = "", None
+    for part in module.split("."):
+        name = f"{name}.{part}" if name else part
+        found = PathFinder.find_spec(name, path)
+        if found is None or not found.origin:
+            raise ModuleNotFoundError(module)
+        path = found.submodule_search_locations
     return Path(found.origin)
 
 
 def survivors(
     suite: Suite, mutants: Sequence[Mutant], jobs: int, tell: Callable[[int], None]
 ) -> list[Mutant]:
-    """Return those of `mutants` that all tests of `suite` pass with.
+    """Return the `mutants` with which all tests of `suite` pass.
 
     `tell` is called with the number of mutants that are done. Raises `TestsFailError`.
     """
@@ -111,7 +118,7 @@ def survivors(
 
 
 def _limits(module: str, run: Sequence[str]) -> _Limits:
-    """Run the tests on the unchanged module, and return what they may take with a mutant."""
+    """Run the tests on the unchanged module, and return the limits for mutants."""
     begin, used = time.monotonic(), _cpu_of_children()
     read, write = os.pipe()
     child = _fork.Process(target=_test, args=(module, None, run, write, None))
@@ -134,7 +141,7 @@ def _cpu_of_children() -> float:
 def _run_all(
     module: str, mutants: Sequence[Mutant], run: Sequence[str], limits: _Limits, jobs: int
 ) -> Iterator[tuple[Mutant, bool]]:
-    """Yield each mutant, as it is done, and whether it has survived."""
+    """Yield each mutant when it is done, and whether it survived."""
     waiting = list(reversed(mutants))
     running: dict[Any, tuple[Any, Mutant, float]] = {}
     while waiting or running:
@@ -148,7 +155,7 @@ def _run_all(
         for sentinel, (child, mutant, until) in list(running.items()):
             if sentinel not in ended and time.monotonic() < until:
                 continue
-            # And whatever it has started.
+            # Together with whatever it started.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.join()
@@ -160,7 +167,7 @@ def _run_all(
 def _test(
     module: str, mutant: Mutant | None, run: Sequence[str], output: int | None, cpu: int | None
 ) -> None:
-    """Be the child: run the tests with the mutant in the module's place; exit 0 if they pass."""
+    """In the child, run the tests with the mutant as the module; exit with 0 if they pass."""
     code = 1
     try:
         os.setsid()
@@ -178,12 +185,12 @@ def _test(
         code = int(pytest.main([*_ARGUMENTS, *run], plugins))
         sys.stdout.flush()
     finally:
-        # Threads that a test has left running do not matter any more.
+        # Without waiting for threads that a test left running.
         os._exit(code)
 
 
 class _EndAtFirstFailure:
-    """Ends the process with no more ado: nobody reads why a test fails on a mutant."""
+    """Ends the process at the first failure: nobody reads why a test fails on a mutant."""
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -195,7 +202,7 @@ class _EndAtFirstFailure:
 
 
 class _Finder:
-    """Finds the mutant where the module is asked for."""
+    """Finds the mutant when the module is imported."""
 
     def __init__(self, module: str, path: Path, code: CodeType) -> None:
         self._module = module
@@ -211,7 +218,7 @@ class _Finder:
 
 
 class _Loader(SourceFileLoader):
-    """Loads the module from code that is there already."""
+    """Loads a module from given code."""
 
     code: CodeType
 
