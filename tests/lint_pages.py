@@ -19,7 +19,7 @@ PAGES = ROOT / "docs" / "lint"
 DATA = Path(__file__).parent / "data" / "lint"
 # What follows it in a document of the tests is on no page.
 MORE = "---\n# More cases\n"
-MARK = "<!-- Below this line the page is written by tests/test_lint.py. -->\n"
+MARK = "<!-- Below: WRITE_PAGES=1 pytest tests/test_lint.py -->\n"
 NAME = "model.yaml"
 WIDTH = 120
 

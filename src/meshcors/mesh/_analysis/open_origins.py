@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcors._policy.strangers import STRANGERS as STRANGERS
+from meshcors._policy.strangers import STRANGERS
 from meshcors.mesh._routing.matching import compiled
 
 if TYPE_CHECKING:

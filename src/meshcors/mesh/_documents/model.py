@@ -15,7 +15,7 @@ from meshcors.mesh._documents.source import place_of
 
 MatchKind: TypeAlias = Literal["exact", "prefix", "regex", "present"]
 # Names and numbers that lead from a document to one of its fields.
-FieldPath: TypeAlias = tuple[str | int, ...]
+NodePath: TypeAlias = tuple[str | int, ...]
 NamedMatches: TypeAlias = tuple[tuple[str, "StringMatch"], ...]
 
 # The fields of a corsPolicy that HTTPRoutes have too, as documents spell them. `CorsPolicy` has the
@@ -151,7 +151,7 @@ class HttpRule:
 
     place: Place
     label: str
-    path: FieldPath
+    path: NodePath
     name: str = ""
     match: tuple[HttpMatch, ...] = ()
     route: tuple[Destination, ...] = ()

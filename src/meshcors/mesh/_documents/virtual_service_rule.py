@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from meshcors.mesh._documents.cursor import Cursor
-    from meshcors.mesh._documents.model import FieldPath
+    from meshcors.mesh._documents.model import NodePath
 
 _RULE_FIELDS: Final = (
     "name", "match", "route", "redirect", "directResponse", "delegate", "rewrite", "timeout",
@@ -42,7 +42,7 @@ _INT32: Final = 2**31 - 1
 _MAX_BODY: Final = 1024 * 1024
 
 
-def read_rule(cursor: Cursor, label: str, path: FieldPath) -> HttpRule:
+def read_rule(cursor: Cursor, label: str, path: NodePath) -> HttpRule:
     """Read one rule; ``label`` is its name in answers, ``path`` its place in the document."""
     fields = cursor.fields(_RULE_FIELDS)
     if "delegate" in fields:

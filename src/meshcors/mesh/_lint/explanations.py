@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from meshcors._policy.max_age import MAX_AGE_CAPS
+
 if TYPE_CHECKING:
     from meshcors.mesh._lint.finding import LintRule
 
@@ -212,8 +214,9 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     "MC015": Explanation(
         finds="A `maxAge` longer than browsers keep an answer.",
         why=(
-            "Chromium keeps the answer to a preflight for at most 7200 seconds, WebKit for 600,"
-            " Firefox for 86400. A larger value promises what only Firefox does."
+            f"Chromium keeps the answer to a preflight for at most {MAX_AGE_CAPS['chromium']}"
+            f" seconds, WebKit for {MAX_AGE_CAPS['webkit']}, Firefox for"
+            f" {MAX_AGE_CAPS['firefox']}. A larger value promises what only Firefox does."
         ),
         fix="Write `2h` or less.",
         not_reported=_UNUSED_POLICIES,

@@ -9,8 +9,8 @@ from meshcors._policy.errors import OriginError
 from meshcors._policy.origins import OriginPattern
 from meshcors._policy.regex import Regex
 from meshcors._policy.regex_examples import example_of
-from meshcors._policy.strangers import excess
-from meshcors.mesh._analysis.open_origins import STRANGERS, is_open
+from meshcors._policy.strangers import STRANGERS, excess
+from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._routing.matching import compiled
 
