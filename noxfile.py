@@ -62,7 +62,7 @@ VERSION_TESTS = (
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, layers and types."""
-    session.install(".[all]", *group("lint"))
+    session.install(".[all]", *group("lint"), *group("minimal"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports")
@@ -70,6 +70,7 @@ def lint(session: nox.Session) -> None:
         "mypy", "src", "examples", "noxfile.py", ".ci/readme_links.py", ".ci/check_release.py"
     )
     session.run("pyright", "src", "examples")
+    session.run("pytest", "tests/test_types.py")
 
 
 @nox.session

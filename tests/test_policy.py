@@ -175,6 +175,7 @@ ERRORS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("Starlette's regex", {"allow_origin_regex": "https://a"}, ["unknown_option"]),
     ("flask-cors's names", {"origins": "*", "resources": {}}, ["unknown_option", "unknown_option"]),
     ("no origins in other names", {"send_wildcard": True}, ["no_origins", "unknown_option"]),
+    ("an option named policy", {"policy": 1}, ["no_origins", "unknown_option"]),
     ("an unknown option of odd name", with_origin(UI, **{"a\nb": 1}), ["unknown_option"]),
 ]
 

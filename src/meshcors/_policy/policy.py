@@ -62,7 +62,7 @@ def _checked(signature: Callable[P, None]) -> Callable[P, None]:
     """
 
     @wraps(signature)
-    def init(policy: Policy, **options: object) -> None:
+    def init(policy: Policy, /, **options: object) -> None:
         for field, note in _fill(policy, options):
             warn(f"{field}: {note}")
 
