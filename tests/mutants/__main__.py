@@ -44,7 +44,7 @@ SUITES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "hosts": (_files("origins", "rules"), _files("policy", "regressions")),
     "origins": (_files("origins"), _files("policy")),
     "origin_set": (_files("origins"), _files("policy")),
-    "regex": (_files("origins"), _files("policy", "strangers"), _files("mesh_index", "fix")),
+    "regex": (_files("origins"), _files("policy"), _files("mesh_index")),
     "policy": (_files("policy", "problems"), _files("engine", "secrets", "config")),
     "option_values": (_files("policy", "problems"), _files("engine", "secrets", "config")),
     "origin_checks": (_files("policy", "problems"), _files("strangers", "config")),
