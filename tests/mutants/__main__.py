@@ -93,6 +93,8 @@ def main() -> int:
         name: [mutant for mutant in all_made if given.only in mutant.name]
         for name, all_made in made.items()
     }
+    if not any(chosen.values()):
+        parser.error(f"no mutant of {', '.join(modules)} has {given.only!r} in its name")
     if given.list:
         for name, listed in chosen.items():
             for mutant in listed:
