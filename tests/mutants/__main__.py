@@ -35,7 +35,7 @@ SUITES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "key_check": (_files("key_check"), _files("engine")),
     "rules": (_files("rules"), _files("regressions", "rulefile")),
     "rule_map": (_files("rules"), _files("regressions", "rulefile")),
-    "coverage": (_files("rules"), _files("rulefile")),
+    "covered_urls": (_files("rules"), _files("rulefile")),
     "rule_engine": (_files("rules"), _files("app")),
     "answers": (_files("engine"), _files("app", "asgi")),
     "paths": (_files("paths", "root_path"), _files("engine", "rules")),

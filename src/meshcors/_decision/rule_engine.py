@@ -39,7 +39,7 @@ class RuleEngine(Generic[Uncovered]):
             rules,
             [engines[rule.policy] for rule in rules.rules],
             outside=_SameForAll(uncovered),
-            uncertain=_SameForAll(NO_RULE),
+            ambiguous=_SameForAll(NO_RULE),
         )
         self.reads_path = True
         reads = (engine.reads_websocket for engine in engines.values())

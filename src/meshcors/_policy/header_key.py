@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-from meshcors._policy.collector import ProblemCollector, is_list
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.headers import (
     SAFELISTED_REQUEST_HEADERS,
@@ -22,6 +21,7 @@ from meshcors._policy.key_values import KeyValues
 from meshcors._policy.list_like import ListLike
 from meshcors._policy.paths import never_matches
 from meshcors._policy.problem_codes import ProblemCode
+from meshcors._policy.problem_collector import ProblemCollector, is_list
 from meshcors._policy.pydantic_field import PydanticField
 from meshcors._policy.regular_file import FileError, read_text
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Final, cast
 
-from meshcors._policy.collector import ProblemCollector, token
 from meshcors._policy.header_key import HeaderKey
 from meshcors._policy.headers import STANDARD_METHODS, is_token, token_at_start
 from meshcors._policy.origin_set import AllowedOrigin
+from meshcors._policy.problem_collector import ProblemCollector, token
 from meshcors._policy.regex import Regex, written_regex
 from meshcors._policy.wording import shown
 

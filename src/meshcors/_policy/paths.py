@@ -19,7 +19,7 @@ _UNSURE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
 _OF_URLS: Final = frozenset("%?#")
 
 # A path in doubt. No path that begins with / equals it.
-IN_DOUBT: Final = ""
+AMBIGUOUS: Final = ""
 
 
 def is_plain_path(path: str) -> bool:
@@ -44,7 +44,7 @@ def never_matches(path: str) -> tuple[ProblemCode, str] | None:
 
 
 def routed_path(path: str, root_path: str, below: Iterable[tuple[str, str]] = ()) -> str:
-    """Return the path on which an ASGI app below `root_path` routes, or `IN_DOUBT`.
+    """Return the path on which an ASGI app below `root_path` routes, or `AMBIGUOUS`.
 
     `path` and `root_path` are those of the scope. Starlette and Django remove `root_path` if it is
     a prefix of whole segments, and leave any other path as it is, because a proxy has removed the
@@ -61,12 +61,12 @@ def routed_path(path: str, root_path: str, below: Iterable[tuple[str, str]] = ()
     elif _begins_with(path, root_path):
         removed, routed = root_path, path[len(root_path) :]
     elif root_path in path:
-        return IN_DOUBT
+        return AMBIGUOUS
     else:
         removed, routed = "", path
     for mounted, own in below:
         if _begins_with(path, own) and own != removed + mounted:
-            return IN_DOUBT
+            return AMBIGUOUS
     return routed
 
 

@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
 
-from meshcors._policy.collector import ProblemCollector
-from meshcors._policy.coverage import EVERY_HOST, EVERY_PATH, Coverage
+from meshcors._policy.covered_urls import EVERY_HOST, EVERY_PATH, CoveredUrls
 from meshcors._policy.errors import OriginError
 from meshcors._policy.list_like import ListLike
 from meshcors._policy.origins import OriginPattern
 from meshcors._policy.paths import never_matches
 from meshcors._policy.policy import Policy
+from meshcors._policy.problem_collector import ProblemCollector
 from meshcors._policy.pydantic_field import PydanticField
 from meshcors._policy.wording import shown
 
@@ -125,10 +125,10 @@ def _rules(problems: ProblemCollector, rules: object) -> tuple[Rule, ...]:
 
 def _check_reached(problems: ProblemCollector, rules: tuple[Rule, ...]) -> None:
     """Find the rules that no request reaches, because of earlier ones."""
-    coverage = Coverage()
+    covered_urls = CoveredUrls()
     for index, rule in enumerate(rules):
         for host in rule.hosts or (EVERY_HOST,):
-            earlier = coverage.earliest(host, rule.path_prefix)
+            earlier = covered_urls.earliest(host, rule.path_prefix)
             if earlier is None:
                 continue
             field, value = f"rules[{index}]", f"{host}{rule.path_prefix}"
@@ -139,7 +139,7 @@ def _check_reached(problems: ProblemCollector, rules: tuple[Rule, ...]) -> None:
             else:
                 hint = f"never reached: rules[{earlier}] covers it; put this one before that"
                 problems.add("rule_unreachable", field, value, hint)
-        coverage.add(rule.hosts, rule.path_prefix, index)
+        covered_urls.add(rule.hosts, rule.path_prefix, index)
 
 
 def _hosts(problems: ProblemCollector, hosts: object) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from meshcors._policy.headers import SAFELISTED_METHODS, is_token
 from meshcors.browser._consoles import NO_FAULT, Code, Fault, Step, console_lines
-from meshcors.browser._messages import (
+from meshcors.browser._request_response import (
     ACAC,
     ACAH,
     ACAM,

@@ -19,9 +19,9 @@ from meshcors.config._settings import (
     Setting,
     Settings,
     hint_of_other_library,
-    keep,
     make_policy,
     note_near_origins,
+    store,
 )
 
 # Fields of Istio's corsPolicy that only concern the mesh.
@@ -71,7 +71,7 @@ def read_fields(problems: list[Problem], data: object, where: FieldPath) -> Sett
             if option.format is KEY_FILE and isinstance(value, str):
                 value = str(Path(where.file).parent / value)
             read = partial(option.format.read_data, value)
-            keep(problems, settings, option, (label, "file"), read)
+            store(problems, settings, option, (label, "file"), read)
     return settings
 
 
