@@ -38,7 +38,7 @@ def test_plain(path: str) -> None:
         "/a\n",
     ],
 )
-def test_in_doubt(path: str) -> None:
+def test_ambiguous(path: str) -> None:
     assert is_plain_path(path) is False
 
 

@@ -279,7 +279,9 @@ HOST_RULES = [
         pytest.param(f"{'a.' * MAX_HOST_BYTES}example.com", "ambiguous", id="too-long"),
     ],
 )
-def test_hosts_are_compared_without_case_and_port(host: str, expected: object) -> None:
+def test_hosts_are_compared_case_insensitively_ignoring_the_port(
+    host: str, expected: object
+) -> None:
     assert find(HOST_RULES, host, "/") == expected
 
 
@@ -334,7 +336,7 @@ def test_a_pattern_whose_first_rule_comes_before_a_hosts_own_and_another_after_i
 
 
 @pytest.mark.parametrize("host", ["", "a,b", "x@y", "a..b", "a" * 400])
-def test_a_host_in_doubt_is_like_any_other_where_no_rule_names_hosts(host: str) -> None:
+def test_an_ambiguous_host_is_like_any_other_where_no_rule_names_hosts(host: str) -> None:
     assert find([rule(None, "/v1"), rule()], host, "/v1") == 0
     assert find([rule(None, "/v1")], host, "/v2") == "outside"
 
@@ -384,7 +386,7 @@ def test_path_prefixes_match_whole_segments(host: str, path: str, expected: obje
 
 
 @pytest.mark.parametrize("path", ["//v1", "/v1/../x", "/./"])
-def test_a_path_in_doubt_has_a_rule_where_the_path_decides_nothing(path: str) -> None:
+def test_an_ambiguous_path_has_a_rule_where_the_path_decides_nothing(path: str) -> None:
     assert find([rule(["a.example"]), rule(None, "/v1")], "a.example", path) == 0
     assert find([rule(["a.example"], "/v1"), rule()], "b.example", path) == 1
     assert find([rule(["a.example"], "/v1"), rule()], "a.example", path) == "ambiguous"
@@ -711,7 +713,7 @@ def test_a_path_that_the_app_may_take_for_another_is_refused(serve: Serve, path:
     [
         pytest.param("api.example", "/admin", "websocket.http.response.start", id="foreign"),
         pytest.param("other.example", "/admin", "websocket.http.response.start", id="outside"),
-        pytest.param("api.example", "//admin", "websocket.http.response.start", id="in-doubt"),
+        pytest.param("api.example", "//admin", "websocket.http.response.start", id="ambiguous"),
     ],
 )
 def test_websockets_follow_the_rules(host: str, path: str, expected: str) -> None:

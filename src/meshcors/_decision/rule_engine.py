@@ -26,7 +26,7 @@ class RuleEngine(Generic[Uncovered]):
     """Compiled rules, with the interface of `Engine`.
 
     `uncovered` is the decision for a URL that no rule covers: an answer, or None to let the app
-    answer as if there were no middleware. The answer to a URL in doubt (see `RuleMap`) is always
+    answer as if there were no middleware. The answer to an ambiguous URL (see `RuleMap`) is always
     `NO_RULE`.
     """
 

@@ -55,8 +55,8 @@ class OriginChecks:
     def _check_null(self) -> None:
         if not self.null_origin:
             hint = (
-                "any sandboxed frame and file: page is null; if you mean it, set"
-                " dangerously_allow_null_origin"
+                "every sandboxed frame and every file: page has the origin null; if you mean it,"
+                " set dangerously_allow_null_origin"
             )
             self._add("origin_null", "null", hint)
 

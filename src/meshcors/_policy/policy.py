@@ -77,7 +77,7 @@ class Policy(PydanticField):
 
     - `allow_origins`: at least one of ``https://ui.example``, ``https://*.example.com``,
       ``http://localhost:*``, ``*``, ``null`` and the like, or a `meshcors.Regex`.
-    - `allow_methods`: methods besides GET, HEAD and POST, with case; or ``*``.
+    - `allow_methods`: methods besides GET, HEAD and POST, case-sensitive; or ``*``.
     - `allow_headers`: request headers besides the CORS-safelisted ones and the key; or ``*``.
     - `expose_headers`: response headers that scripts may read; or ``*``.
     - `allow_credentials`: whether cookies and HTTP authentication are used.

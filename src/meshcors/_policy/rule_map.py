@@ -24,9 +24,9 @@ class RuleMap(Generic[T]):
     """Compiled rules; the time of a look-up does not depend on their number.
 
     `values` has one value for each of the rules, and a look-up finds one of them, or `outside` for
-    a URL that no rule covers. It finds `ambiguous` for a host in doubt if any rule names hosts, and
-    for a path in doubt on a host where the path decides: the app might read it as a path under
-    another rule.
+    a URL that no rule covers. It finds `ambiguous` for an ambiguous host if any rule names hosts,
+    and for an ambiguous path on a host where the path decides: the app might read it as a path
+    under another rule.
     """
 
     def __init__(self, rules: RuleSet, values: Sequence[T], outside: T, ambiguous: T) -> None:

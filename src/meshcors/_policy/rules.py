@@ -25,7 +25,7 @@ Uncovered: TypeAlias = Literal["app", "refuse"]
 
 # The hint where one URL would need two policies.
 ONE_URL_ONE_POLICY: Final = (
-    "browsers cache preflights by URL and header name, never by value: one URL has one policy"
+    "browsers cache preflights by URL and header name, never by value: give one URL one policy"
 )
 
 
@@ -34,11 +34,11 @@ class Rule(PydanticField):
     """A policy, and the URLs that it covers.
 
     `hosts` are names (``api.example.com``), addresses, or all names below a domain
-    (``*.example.com``: one or more labels before it), compared without case and port; None covers
-    every host. `path_prefix` covers itself and everything below it, by whole segments and with
-    case: ``/v1`` covers ``/v1`` and ``/v1/x``, never ``/v1x``. It is compared with the path on
-    which the app routes, decoded once, and never covers a path in doubt, such as ``/v1/../x`` or
-    ``//v1``.
+    (``*.example.com``: one or more labels before it), compared case-insensitively, ignoring the
+    port; None covers every host. `path_prefix` covers itself and everything below it,
+    case-sensitively and by whole segments: ``/v1`` covers ``/v1`` and ``/v1/x``, never ``/v1x``. It
+    is compared with the path on which the app routes, decoded once, and never covers an ambiguous
+    path, such as ``/v1/../x`` or ``//v1``.
 
     Raises `PolicyError`.
     """
@@ -160,7 +160,7 @@ def _hosts(problems: ProblemCollector, hosts: object) -> tuple[str, ...]:
 
 
 def _is_host(host: str) -> bool:
-    """Tell whether an origin can have the `host`, letter case apart."""
+    """Return whether an origin can have the `host`, in any letter case."""
     try:
         return host.isascii() and OriginPattern.parse(f"https://{host.lower()}").port is None
     except OriginError:
@@ -170,10 +170,10 @@ def _is_host(host: str) -> bool:
 def _prefix(problems: ProblemCollector, path: object) -> str:
     field = "path_prefix"
     if not isinstance(path, str):
-        problems.add("wrong_type", field, shown(path), "a path is a string")
+        problems.add("wrong_type", field, shown(path), "write a string")
         return EVERY_PATH
     if not path.startswith("/"):
-        problems.add("path_not_absolute", field, shown(path), f"a path begins with /: /{path}")
+        problems.add("path_not_absolute", field, shown(path), f"begin the path with /: /{path}")
     elif "*" in path:
         problems.add(
             "path_wildcard", field, shown(path), "a prefix covers all below it: leave out *"

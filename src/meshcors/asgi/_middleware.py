@@ -45,7 +45,8 @@ class MeshCORS:
 
     Pass a `Policy`, or its options as keywords, or `rules` for several policies by host and path,
     or nothing: then the ``MESHCORS_*`` environment is read. `uncovered` says who answers where no
-    rule covers a URL: ``"app"``, as if this were not there, or ``"refuse"``; see `RuleSet`.
+    rule covers a URL: ``"app"``, as if the middleware were not there, or ``"refuse"``; see
+    `RuleSet`.
 
     Raises `PolicyError` for an invalid policy, and `TypeError` for a WSGI app, which needs
     `meshcors.wsgi.MeshCORS`. Where a server is calling already, as with `add_middleware` under

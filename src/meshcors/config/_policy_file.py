@@ -86,9 +86,9 @@ def unknown_field(where: FieldPath, keys: tuple[str, ...], known: Collection[str
     elif keys[0] == "key" and name in KEY_VALUES_FIELDS:
         hint = NO_VALUES_HERE
     elif keys in _FILE_OPTIONS and "corsPolicy" in known:
-        hint = "belongs inside corsPolicy"
+        hint = "write it inside corsPolicy"
     elif ("key", name) in _FILE_OPTIONS and len(keys) == 1:
-        hint = "belongs inside key"
+        hint = "write it inside key"
     else:
         hint = did_you_mean(".".join(keys), known)
         if keys[0] == "key" and len(keys) > 1:

@@ -111,7 +111,7 @@ def store(
 def hint_of_other_library(
     settings: Settings, name: str, given: tuple[object, object], given_by: tuple[str, Source]
 ) -> str | None:
-    """Return what to write for an option of another library, or None; see `other_libraries.option_hint`.
+    """Return what to write for an option of another library, or None; see `option_hint`.
 
     If the option names the allowed origins, they are not reported as missing as well.
     """
