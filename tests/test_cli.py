@@ -65,7 +65,7 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
             id="extra argument beside flags",
         ),
         pytest.param(["lint"], "Missing argument", id="no file"),
-        pytest.param(["lint", "nix.yaml"], "FILE: No such file", id="no such file"),
+        pytest.param(["lint", "missing.yaml"], "FILE: No such file", id="no such file"),
         pytest.param(["lint", "."], ".: Is a directory", id="a directory"),
         pytest.param(["lint", "a\0b"], "FILE: embedded null byte", id="no file name"),
         pytest.param(["lint", ORIGINAL, "--select", "MC999"], "MC999: unknown", id="no rule"),
@@ -194,7 +194,7 @@ def test_an_interrupt_says_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("meshcors._cli.lint.lint", interrupted)
+    monkeypatch.setattr("meshcors._cli.lint.read_mesh", interrupted)
     assert cli.run(["lint", ORIGINAL]) == 130
     assert "Traceback" not in capsys.readouterr().err
 

@@ -22,7 +22,7 @@ def read_cors_policy(cursor: Cursor) -> CorsPolicy:
     unmatched = "UNSPECIFIED"
     if "unmatchedPreflights" in fields:
         unmatched = fields["unmatchedPreflights"].choice("UNSPECIFIED", "FORWARD", "IGNORE")
-    list_checks = (_method, checks.token, checks.token)
+    list_checks = (_method, checks.header_name_error, checks.header_name_error)
     methods, headers, exposed = (
         _checked(fields.get(name), check)
         for name, check in zip(NAME_LISTS, list_checks, strict=True)

@@ -58,7 +58,7 @@ def read_metadata(cursor: Cursor) -> tuple[str, str, str]:
     if not texts["name"]:
         (metadata or cursor).problem("required", "metadata.name is missing", "add it")
     for field in ("namespace", "name"):
-        if texts[field] and (complaint := checks.object_name(texts[field])):
+        if texts[field] and (complaint := checks.object_name_error(texts[field])):
             (metadata or cursor).problem("name", complaint, "use lower case, digits, - and .")
     return texts["namespace"], texts["name"], texts["creationTimestamp"]
 
@@ -75,7 +75,7 @@ def resolve_gateway(name: str, namespace: str) -> str:
 def _gateways(cursor: Cursor | None, namespace: str) -> tuple[str, ...]:
     found: list[str] = []
     for name, item in cursor.strings() if cursor else ():
-        if complaint := checks.gateway_name(name):
+        if complaint := checks.gateway_name_error(name):
             item.problem("gateway", complaint, "write namespace/name")
         found.append(resolve_gateway(name, namespace))
     return tuple(found) or (MESH,)
@@ -88,7 +88,7 @@ def _hosts(spec: Cursor, cursor: Cursor | None, *, at_gateway: bool) -> tuple[st
         spec.problem("delegate", message, "add hosts, or move its rules to where it is named")
     covered = checks.covered_hosts([host for host, _ in hosts])
     for (host, item), other in zip(hosts, covered, strict=True):
-        complaint = checks.wildcard_domain(host)
+        complaint = checks.wildcard_host_error(host)
         if complaint and not checks.is_ip(host):
             item.problem("host", complaint, "use a host name such as api.example.com or *")
         elif host == "*" and not at_gateway:

@@ -200,7 +200,9 @@ def _operations(cursor: Cursor, of_request: bool) -> HeaderOperations:
         found: list[tuple[str, str]] = []
         for name, value in fields[kind].entries().items() if kind in fields else ():
             text = value.string()
-            complaint = checks.operation_header(name, of_request) or checks.header_value(text)
+            complaint = checks.operation_header_error(
+                name, of_request
+            ) or checks.header_value_error(text)
             if complaint:
                 value.problem("header", complaint, "see Istio's Headers.HeaderOperations")
             found.append((name, text))
@@ -208,7 +210,7 @@ def _operations(cursor: Cursor, of_request: bool) -> HeaderOperations:
         pairs[kind] = tuple(sorted(found))
     removed: list[str] = []
     for name, item in fields["remove"].strings() if "remove" in fields else ():
-        if complaint := checks.operation_header(name, False):
+        if complaint := checks.operation_header_error(name, False):
             item.problem("header", complaint, "see Istio's Headers.HeaderOperations")
         removed.append(name)
     return HeaderOperations(pairs["set"], pairs["add"], tuple(removed))
@@ -239,10 +241,12 @@ def read_destination(
     host = fields["host"].string() if "host" in fields else ""
     if "host" not in fields:
         cursor.problem("required", "a destination needs a host", "add host")
-    elif complaint := "'*' is not a destination" if host == "*" else checks.wildcard_domain(host):
+    elif (
+        complaint := "'*' is not a destination" if host == "*" else checks.wildcard_host_error(host)
+    ):
         fields["host"].problem("host", complaint, "name a service")
     subset = fields["subset"].string() if "subset" in fields else ""
-    if subset and (complaint := checks.label(subset)):
+    if subset and (complaint := checks.label_error(subset)):
         fields["subset"].problem("subset", complaint, "use letters, digits and -")
     port = 0
     if "port" in fields:
@@ -328,7 +332,7 @@ def _rewrite(cursor: Cursor) -> Rewrite:
         if not (regex and substitution):
             message = "a uriRegexRewrite needs match and rewrite"
             fields["uriRegexRewrite"].problem("required", message, "add what is missing")
-        elif complaint := checks.regex(regex):
+        elif complaint := checks.regex_error(regex):
             parts["match"].problem("regex", complaint, "see RE2's syntax")
         if uri:
             cursor.problem(

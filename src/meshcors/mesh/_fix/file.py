@@ -7,7 +7,7 @@ from typing import Any
 
 from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 from meshcors.mesh._documents.reading import read_objects
-from meshcors.mesh._fix.refusals import nothing_to_read
+from meshcors.mesh._fix.errors import nothing_to_read
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ _RESPONDERS: Final[Mapping[Responder, str]] = {
 }
 
 
-def advice(page_call: PageCall, texts: Mapping[str, str]) -> list[str]:
+def hints(page_call: PageCall, texts: Mapping[str, str]) -> list[str]:
     """Return what to change, line by line; nothing for a call that is allowed.
 
     ``texts`` are the files of the call, by name. A ``meshcors fix`` command in it is one that
@@ -135,7 +135,7 @@ def _service_must_answer(page_call: PageCall, exchange: Exchange) -> list[str]:
     if exchange.step == "preflight":
         return [
             f"{service} must answer the OPTIONS request itself, with",
-            f"access-control-allow-origin: {origin} and what else the call needs. Run it with",
+            f"access-control-allow-origin: {origin} and whatever else the call needs. Run it with",
             "MeshCORS, or send preflights to the pod. To check against a policy: --config POLICY",
         ]
     return [
