@@ -14,8 +14,9 @@ from meshcors._cli.explain_text import narrate, shown_mismatch, shown_value
 from meshcors._cli.files import policy_unreadable, read_texts
 from meshcors._policy.errors import OriginError, PolicyError
 from meshcors._policy.wording import printable
-from meshcors.mesh import Gateway, GatewayRequest, read_documents
+from meshcors.mesh import Gateway, GatewayRequest
 from meshcors.mesh._analysis.page_call import Exchange, PageCall, trace_call
+from meshcors.mesh._fix import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,9 +93,8 @@ def command(
     "depends". Exit code 1 if a browser would block the call.
     """
     texts = read_texts(files)
-    documents = tuple(
-        document for name, text in texts.items() for document in read_documents(text, name)
-    )
+    read = {name: read_file(text, name) for name, text in texts.items()}
+    documents = tuple(document for file in read.values() for document in file.mesh.documents)
     model = Gateway.of(documents, file=files[0], name=gateway)
     url = f"{scheme}://{host or _first_host(model, scheme)}{path}"
     try:
@@ -109,7 +109,7 @@ def command(
         raise policy_unreadable(error) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    fix_hint = hints(page_call, texts)
+    fix_hint = hints(page_call, read)
     if form == "json":
         click.echo(json.dumps(_data(page_call, fix_hint), indent=2))
     else:

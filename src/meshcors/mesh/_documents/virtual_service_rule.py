@@ -241,9 +241,9 @@ def read_destination(
     host = fields["host"].string() if "host" in fields else ""
     if "host" not in fields:
         cursor.problem("required", "a destination needs a host", "add host")
-    elif (
-        complaint := "'*' is not a destination" if host == "*" else checks.wildcard_host_error(host)
-    ):
+    elif host == "*":
+        fields["host"].problem("host", "'*' is not a destination", "name a service")
+    elif complaint := checks.wildcard_host_error(host):
         fields["host"].problem("host", complaint, "name a service")
     subset = fields["subset"].string() if "subset" in fields else ""
     if subset and (complaint := checks.label_error(subset)):

@@ -22,10 +22,14 @@ class File:
     roots: tuple[Any, ...]
     mesh: MeshDocuments
 
+    def refuse_if_empty(self) -> None:
+        """Raise ``DocumentError`` if the file has no VirtualService."""
+        documents = self.mesh.documents
+        if not any(document.kind == "VirtualService" for document in documents):
+            raise nothing_to_read(self.name, has_routes=bool(documents))
+
 
 def read_file(text: str, name: str) -> File:
-    """Read a text; ``DocumentError`` if it does not load or holds no VirtualService."""
+    """Read a text; ``DocumentError`` if it does not load."""
     read = read_objects(text, name).checked()
-    if not any(document.kind == "VirtualService" for document in read.documents):
-        raise nothing_to_read(name, has_routes=bool(read.documents))
     return File(name, text, read.roots, MeshDocuments(read.documents, read.others, {name: text}))

@@ -42,7 +42,13 @@ def fix(text: str, name: str, options: FixOptions) -> FixResult:
     ``DocumentError`` is raised for a file that does not load or has no VirtualService, if origins
     have to be named, and if the file cannot be changed without touching the rest.
     """
-    file = read_file(text, name)
+    return fix_file(read_file(text, name), options)
+
+
+def fix_file(file: File, options: FixOptions) -> FixResult:
+    """Return what `fix` does, for a file that is read once and fixed with several options."""
+    file.refuse_if_empty()
+    text = file.text
     refuse_open_origins(file.mesh, options)
     blocked = blocked_calls(file.mesh)
     changes = _new_rules(text, blocked, options)
@@ -55,7 +61,9 @@ def fix(text: str, name: str, options: FixOptions) -> FixResult:
         if fixed is not None:
             _refuse_still_blocked(blocked, blocked_calls(fixed.mesh))
             return FixResult(fixed.text, tuple(blocked), fixed.mesh)
-    raise cannot_fix(Place(name, 1, 1), "this file cannot be changed without touching the rest")
+    raise cannot_fix(
+        Place(file.name, 1, 1), "this file cannot be changed without touching the rest"
+    )
 
 
 def comment(blocked: BlockedCalls) -> str:

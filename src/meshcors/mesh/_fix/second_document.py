@@ -24,6 +24,7 @@ def separate(text: str, name: str, options: FixOptions) -> FixResult:
     the first file would take preflights before the second file can.
     """
     file = read_file(text, name)
+    file.refuse_if_empty()
     refuse_open_origins(file.mesh, options)
     blocked = blocked_calls(file.mesh)
     if not blocked:
