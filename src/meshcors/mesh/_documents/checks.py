@@ -1,6 +1,6 @@
 """Istio's checks of single values (``pkg/config/validation``).
 
-A check returns what is wrong with the value, or ``""``.
+A function that ends in ``_error`` returns what is wrong with a value, or ``""``.
 """
 
 from __future__ import annotations

@@ -58,8 +58,8 @@ def _origins(fields: dict[str, Cursor]) -> tuple[StringMatch, ...]:
 def _checked(cursor: Cursor | None, check: Callable[[str], str]) -> tuple[str, ...]:
     found: list[str] = []
     for text, item in cursor.strings() if cursor else ():
-        if complaint := check(text):
-            item.problem("name", complaint, "remove it or correct it")
+        if error := check(text):
+            item.problem("name", error, "remove it or correct it")
         found.append(text)
     return tuple(found)
 

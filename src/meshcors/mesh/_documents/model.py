@@ -26,7 +26,7 @@ CORS_FIELDS: Final = ("allowOrigins", *NAME_LISTS, "maxAge", "allowCredentials")
 
 @dataclass(frozen=True, slots=True)
 class StringMatch:
-    """A condition on a text; ``present`` (``{}``, null or regex ``*``) matches any value."""
+    """A condition on a string; ``present`` (``{}``, null or regex ``*``) matches any value."""
 
     kind: MatchKind
     value: str
