@@ -12,6 +12,7 @@ import pkgutil
 import re
 import typing
 from collections.abc import Iterator
+from functools import cache, cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,11 +35,54 @@ def public_modules() -> list[ModuleType]:
 
 def page() -> str:
     head = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
-    return head + MARK + "".join(f"\n{section}" for section in map(_section, public_modules()))
+    made = "".join(f"\n{section}" for section in map(_section, public_modules()))
+    return head + MARK + made + _types_in(made)
+
+
+def _types_in(text: str) -> str:
+    """The types that signatures and members name and that no public module exports."""
+    exported = {name for module in public_modules() for name in module.__all__}
+    code = re.findall(r"^```python\n(.*?)^```|^- `(.*?)`:", text, re.DOTALL | re.MULTILINE)
+    named = set(re.findall(r"(?<![\w\".])[A-Z]\w+(?=[\s|,)\[\]]|$)", "\n".join(map("".join, code))))
+    described = {name: _described(name) for name in sorted(named - exported)}
+    lines = [f"- `{name}`: {text}\n" for name, text in described.items() if text is not None]
+    return (
+        "\n## Types in signatures\n\nThey are here to be read; import none of them.\n\n"
+        + "".join(lines)
+    )
+
+
+def _described(name: str) -> str | None:
+    """What a class of the package says of itself, or what an alias stands for."""
+    for node in _definitions():
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return _as_markdown(
+                " ".join((ast.get_docstring(node) or "").partition("\n\n")[0].split())
+            )
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == name and node.value:
+            return f"`{_one_line(node.value)}`"
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            return f"`{_one_line(node.value)}`"
+    return None
+
+
+def _one_line(value: ast.expr) -> str:
+    text = ast.unparse(value).strip("'")
+    return text if len(text) <= 200 else f"{text[:200].rpartition(',')[0]}, ...]"
+
+
+@cache
+def _definitions() -> list[ast.stmt]:
+    sources = sorted(SOURCES.rglob("*.py"))
+    return [
+        node for source in sources for node in ast.parse(source.read_text(encoding="utf-8")).body
+    ]
 
 
 def _section(module: ModuleType) -> str:
     lines = [f"## {module.__name__}", "", _text(module), ""]
+    if module is meshcors:
+        lines += ["`meshcors.__version__` is the installed version, a string.", ""]
     for name in sorted(module.__all__, key=str.lower):
         lines += _entry(module, name)
     return "\n".join(lines).rstrip() + "\n"
@@ -138,7 +182,7 @@ def _members(found: type) -> Iterator[str]:
             continue
         if isinstance(member, classmethod | staticmethod):
             member = member.__func__
-        if isinstance(member, property):
+        if isinstance(member, property | cached_property):
             yield f"- `{name}`: {_first_paragraph(member)}"
         elif inspect.isfunction(member) and member.__doc__:
             signature = inspect.signature(member)
@@ -164,10 +208,9 @@ def _as_markdown(text: str) -> str:
 
 def _value(name: str) -> str:
     """What a constant or an alias is set to, as its source has it."""
-    for source in SOURCES.rglob("*.py"):
-        for node in ast.parse(source.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.AnnAssign) and node.value and ast.unparse(node.target) == name:
-                return ast.unparse(node.value).strip("'")
+    for node in _definitions():
+        if isinstance(node, ast.AnnAssign) and node.value and ast.unparse(node.target) == name:
+            return ast.unparse(node.value).strip("'")
     raise LookupError(name)
 
 

@@ -44,7 +44,7 @@ SUITES: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "hosts": (_files("origins", "rules"), _files("policy", "regressions")),
     "origins": (_files("origins"), _files("policy")),
     "origin_set": (_files("origins"), _files("policy")),
-    "regex": (_files("origins"), _files("policy")),
+    "regex": (_files("origins"), _files("policy", "strangers"), _files("mesh_index", "fix")),
     "policy": (_files("policy", "problems"), _files("engine", "secrets", "config")),
     "option_values": (_files("policy", "problems"), _files("engine", "secrets", "config")),
     "origin_checks": (_files("policy", "problems"), _files("strangers", "config")),
@@ -93,6 +93,8 @@ def main() -> int:
         name: [mutant for mutant in all_made if given.only in mutant.name]
         for name, all_made in made.items()
     }
+    if not any(chosen.values()):
+        parser.error(f"no mutant of {', '.join(modules)} has {given.only!r} in its name")
     if given.list:
         for name, listed in chosen.items():
             for mutant in listed:

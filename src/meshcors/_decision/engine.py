@@ -128,13 +128,9 @@ class Engine:
     ) -> Answer:
         names = fields.get(_REQUEST_HEADERS, b"")
         private = _REQUEST_PRIVATE_NETWORK in fields and _is_true(fields[_REQUEST_PRIVATE_NETWORK])
-        size = len(origin) + len(method) + len(names)
-        compile_answer = (
-            self._cached_preflight
-            if size <= MAX_CACHED_PREFLIGHT_BYTES
-            else self._compile_preflight
-        )
-        return compile_answer(origin, method, names, private)
+        if len(origin) + len(method) + len(names) <= MAX_CACHED_PREFLIGHT_BYTES:
+            return self._cached_preflight(origin, method, names, private)
+        return self._compile_preflight(origin, method, names, private)
 
     def _compile_preflight(
         self, origin: bytes, method: bytes, names: bytes, private: bool

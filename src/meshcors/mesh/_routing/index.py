@@ -2,8 +2,8 @@
 
 Routes are grouped by shape (the parts of a request that they check, and how many characters of
 each), and within a shape by the strings that they expect: a request costs one look-up for each
-shape (tuple space search: Srinivasan, Suri and Varghese, SIGCOMM 1999). The result is a superset, in
-the order of the table; `matching` makes the decision.
+shape (tuple space search: Srinivasan, Suri and Varghese, SIGCOMM 1999). The result is a superset,
+in the order of the table; `matching` makes the decision.
 """
 
 from __future__ import annotations
