@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from meshcors.mesh import DocumentError, DocumentProblem, Place, read_documents
 from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
-from meshcors.mesh._documents.source import MAX_CHARACTERS, place_of
+from meshcors.mesh._documents.yaml_nodes import MAX_CHARACTERS, place_of
 from tests.mesh_cases import CASES, ORIGINAL, route, to, vs
 
 ONE = to()

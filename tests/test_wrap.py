@@ -170,7 +170,7 @@ WRONG = [
     (
         "no such object",
         {"MESHCORS_APP": "wrapped_apps:ap"},
-        "MESHCORS_APP: wrapped_apps: there is no such object in it",
+        "MESHCORS_APP: wrapped_apps: it has no such object",
     ),
     ("data", {"MESHCORS_APP": "wrapped_apps:data"}, "this is not an app: it cannot be called"),
     ("data called", {"MESHCORS_APP": "wrapped_apps:data()"}, "data cannot be called without"),

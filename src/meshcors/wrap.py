@@ -199,12 +199,12 @@ def _named_app(name: str, interface: _Interface) -> Any:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
         parent = error.name.rpartition(".")[0]
-        where = " in it" if parent else ""
-        raise _no_app("app_not_found", parent, f"there is no such module{where}") from None
+        hint = "it has no such module" if parent else "there is no such module"
+        raise _no_app("app_not_found", parent, hint) from None
     for attribute in path.split("."):
         found = getattr(found, attribute, None)
         if found is None:
-            raise _no_app("app_not_found", module_name, "there is no such object in it")
+            raise _no_app("app_not_found", module_name, "it has no such object")
     if path != attributes:
         if not _takes(found):
             raise _no_app("app_not_factory", name, f"{path} cannot be called without arguments")

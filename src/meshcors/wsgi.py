@@ -17,7 +17,7 @@ from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer
 from meshcors._decision.app_kind import is_asgi, name_of
 from meshcors._decision.call_stack import has_wsgi_layer
 from meshcors._decision.rule_engine import compile_engine, uncovered_answer
-from meshcors._policy.paths import IN_DOUBT
+from meshcors._policy.paths import AMBIGUOUS
 from meshcors._policy.policy import Policy, PolicyOptions
 from meshcors._policy.rules import Rule, RuleSet, Uncovered
 from meshcors.config._resolving import policy_and_rules, resolve
@@ -34,7 +34,8 @@ class MeshCORS:
 
     Pass a `Policy`, or its options as keywords, or `rules` for several policies by host and path,
     or nothing: then the ``MESHCORS_*`` environment is read. `uncovered` says who answers where no
-    rule covers a URL: ``"app"``, as if this were not there, or ``"refuse"``; see `RuleSet`.
+    rule covers a URL: ``"app"``, as if the middleware were not there, or ``"refuse"``; see
+    `RuleSet`.
 
     `policy` is the policy, wherever it was read from, and None where there are `rules`; `rules` are
     the rules by host and path, and None where there is a single policy.
@@ -167,4 +168,4 @@ def _path(environ: WSGIEnvironment) -> str:
     try:
         return path.encode("latin-1").decode()
     except UnicodeError:
-        return IN_DOUBT
+        return AMBIGUOUS

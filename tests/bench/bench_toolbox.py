@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time
 
-from meshcors.mesh._documents.source import parse
+from meshcors.mesh._documents.yaml_nodes import parse
 from meshcors.mesh._fix import FixOptions, fix
 from meshcors.mesh._lint import lint
 
@@ -163,7 +163,7 @@ def main() -> None:
     options = parser.parse_args()
     small, large = options.size, 2 * options.size
     print(f"CPython {platform.python_version()}, milliseconds")
-    print(f"\n| file | verb | {small} | {large} | {large} to {small} | of it YAML |")
+    print(f"\n| file | verb | {small} | {large} | ratio | YAML's share |")
     print("|---|---|---:|---:|---:|---:|")
     for name, shape in SHAPES.items():
         texts = [shape.text(number) for number in (small, large)]

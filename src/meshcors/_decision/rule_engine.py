@@ -27,7 +27,7 @@ class RuleEngine(Generic[U]):
     """Compiled rules, with the interface of `Engine`.
 
     `uncovered` is the decision for a URL that no rule covers: an answer, or None to let the app
-    answer as if there were no middleware. The answer to a URL in doubt (see `RuleMap`) is always
+    answer as if there were no middleware. The answer to an ambiguous URL (see `RuleMap`) is always
     `NO_RULE`.
     """
 
@@ -40,7 +40,7 @@ class RuleEngine(Generic[U]):
             rules,
             [engines[rule.policy] for rule in rules.rules],
             outside=_SameForAll(uncovered),
-            uncertain=_SameForAll(NO_RULE),
+            ambiguous=_SameForAll(NO_RULE),
         )
         self.reads_path = True
         reads = (engine.reads_websocket for engine in engines.values())

@@ -45,7 +45,8 @@ class MeshCORS:
 
     Pass a `Policy`, or its options as keywords, or `rules` for several policies by host and path,
     or nothing: then the ``MESHCORS_*`` environment is read. `uncovered` says who answers where no
-    rule covers a URL: ``"app"``, as if this were not there, or ``"refuse"``; see `RuleSet`.
+    rule covers a URL: ``"app"``, as if the middleware were not there, or ``"refuse"``; see
+    `RuleSet`.
 
     `policy` is the policy, wherever it was read from, and None where there are `rules`; `rules` are
     the rules by host and path, and None where there is a single policy.
