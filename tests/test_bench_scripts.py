@@ -39,7 +39,7 @@ def test_the_growth_of_the_toolbox_prints_its_tables() -> None:
     assert not done.returncode, done.stderr
     growth, whole = done.stdout.split("\n\n")[1:]
     head, _, *rows = growth.splitlines()
-    assert head == "| file | verb | 3 | 6 | 6 to 3 | of it YAML |"
+    assert head == "| file | verb | 3 | 6 | ratio | YAML's share |"
     assert len(rows) == sum(len(shape.verbs) for shape in bench_toolbox.SHAPES.values())
     pattern = r"\| .* \| (lint|fix) \| \d+ \| \d+ \| \d+\.\d \| \d+% \|"
     assert [row for row in rows if not re.fullmatch(pattern, row)] == []

@@ -27,7 +27,6 @@ from meshcors.browser import Request, Response, judge, judge_preflight, prefligh
 from tests import written_pages
 from tests.calling import EVIL, UI, Answered, call_asgi, call_wsgi, preflight
 
-# Writes the page's table of answers anew instead of comparing it.
 PATH = Path(__file__).parent.parent / "docs" / "coming-from.md"
 TEXT = PATH.read_text(encoding="utf-8")
 BEFORE_STARLETTE, AFTER_STARLETTE, BEFORE_FLASK, AFTER_FLASK = re.findall(
@@ -221,7 +220,7 @@ def test_every_option_of_flask_cors_has_its_row() -> None:
         ("resources", {r"/api/*": {"origins": [UI]}}),
     ],
 )
-def test_an_option_without_its_name_here_is_refused_with_what_to_write(
+def test_an_option_with_another_name_is_refused_with_what_to_write(
     option: str, value: object
 ) -> None:
     with pytest.raises(PolicyError) as raised:
@@ -261,7 +260,7 @@ def test_what_is_said_to_be_an_error_is_one(wrong: dict[str, Any], code: str) ->
     assert [problem.code for problem in raised.value.problems] == [code]
 
 
-def test_there_every_site_may_act_as_the_user() -> None:
+def test_elsewhere_every_site_may_act_as_the_user() -> None:
     for serve in (
         theirs(allow_origins=["*"], allow_credentials=True),
         flask_cors(supports_credentials=True),
@@ -269,7 +268,7 @@ def test_there_every_site_may_act_as_the_user() -> None:
         assert verdict(serve, origin=EVIL, credentials="include") == "allowed"
 
 
-def test_there_a_trailing_slash_never_matches() -> None:
+def test_in_cors_middleware_a_trailing_slash_never_matches() -> None:
     assert verdict(theirs(allow_origins=[f"{UI}/"])) == "acao_missing"
 
 
@@ -324,7 +323,7 @@ def test_regular_expressions() -> None:
         assert verdict(serve) == "allowed"
         assert verdict(serve, origin=longer) == "acao_missing"
         assert serve("GET", "/other", [("origin", upper)]).get(ACAO) is None
-    hints = set(re.findall(r"a text with one of `(.*?)`", TEXT)[0])
+    hints = set(re.findall(r"a string that contains one of `(.*?)`", TEXT)[0])
     assert hints == {
         character for character in map(chr, range(33, 127)) if probably_regex(character)
     }
@@ -484,8 +483,9 @@ def table() -> str:
     plain = [serve("OPTIONS", "/api/hello", [("origin", UI)]) for serve in columns.values()]
     allowed = [each.get(ACAO) == UI for each in plain]
     assert all(allowed)
-    cells = [f"{each.status}, from {'the app' if each.get('allow') else 'here'}" for each in plain]
-    lines.append(f"| OPTIONS that is no preflight | {' | '.join(cells)} |")
+    sources = ["the app" if each.get("allow") else "the middleware" for each in plain]
+    cells = [f"{each.status}, from {name}" for each, name in zip(plain, sources, strict=True)]
+    lines.append(f"| OPTIONS that is not a preflight | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

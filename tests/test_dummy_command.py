@@ -125,11 +125,11 @@ FEW_FILES = ("bash", "-c", 'ulimit -n 64; exec "$@"', "bash")
         ),
         (
             ("--port", "8080", "--admin-port", "8080"),
-            "--admin-port: 8080 is --port already: choose another",
+            "--admin-port: 8080 is already used by --port: choose another",
         ),
         (
             ("--port", "8080", "--admin-port", "8080", "--admin-host", "127.0.0.1"),
-            "--admin-port: 8080 is --port already: choose another",
+            "--admin-port: 8080 is already used by --port: choose another",
         ),
     ],
     ids=["no room", "one port for both", "one port, also on every interface"],
@@ -298,7 +298,7 @@ def test_flag_beats_variable_beats_file(tmp_path: Path) -> None:
 
 
 NOT_USED = (
-    "not used here: the pod checks that a key is there, not its value; leave it out unless services"
+    "ignored: the pod checks that a key is present, not its value; leave it out unless services"
     " read it too"
 )
 

@@ -89,7 +89,7 @@ def test_worker_that_dies_is_replaced_and_its_counts_are_kept() -> None:
         pod.await_(lambda: pod.admin("/readyz").status == 200)
         assert pod.preflight().status == 204
         pod.await_(lambda: pod.metric('meshcors_preflights_total{reason="allowed"}') == 21)
-        ended = [line for line in pod.log() if line["message"] == "a process of the pod ended"]
+        ended = [line for line in pod.log() if line["message"] == "a worker process exited"]
         assert [line["exit_code"] for line in ended] == [-signal.SIGKILL] * 2
 
 

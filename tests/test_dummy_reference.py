@@ -1,7 +1,4 @@
-"""docs/reference-pod.md is made from the code, and compared with it here.
-
-``python -m tests.test_dummy_reference`` writes it.
-"""
+"""docs/reference-pod.md is made from the code, and compared with it here."""
 
 from __future__ import annotations
 
@@ -12,16 +9,17 @@ import click
 
 from meshcors.config._options import CONFIG_VARIABLE, OPTIONS
 from meshcors.dummy._command import main
+from tests import written_pages
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference-pod.md"
 HEAD = """\
 # The pod: every flag and variable
 
-`python -m tests.test_dummy_reference` writes this page from the code, and a test compares the two.
+<!-- Written by: WRITE_PAGES=1 python -m pytest tests/test_dummy_reference.py -->
 
-The pod is started with `python -m meshcors.dummy`, or `meshcors dummy`. A flag beats its variable,
-and a variable beats the file. A variable separates the items of a list by commas; a flag is
-repeated for each item. What has no variable is set on the command line only.
+Start the pod with `python -m meshcors.dummy`, or `meshcors dummy`. A flag beats its variable, and a
+variable beats the file. In a variable, commas separate the items of a list; a flag is repeated for
+each item. What has no variable can be set on the command line only.
 
 | flag | variable | in a file | default | what it is |
 |---|---|---|---|---|
@@ -85,7 +83,7 @@ def _escaped(text: str) -> str:
 
 
 def test_reference_says_what_the_code_says() -> None:
-    assert PAGE.read_text() == page()
+    written_pages.check(PAGE, page())
 
 
 def test_every_option_is_in_the_reference() -> None:
@@ -95,7 +93,3 @@ def test_every_option_is_in_the_reference() -> None:
     for parameter in main.params:
         for flag in parameter.opts:
             assert f"`{flag}`" in written
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page())

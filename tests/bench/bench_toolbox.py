@@ -163,7 +163,7 @@ def main() -> None:
     options = parser.parse_args()
     small, large = options.size, 2 * options.size
     print(f"CPython {platform.python_version()}, milliseconds")
-    print(f"\n| file | verb | {small} | {large} | {large} to {small} | of it YAML |")
+    print(f"\n| file | verb | {small} | {large} | ratio | YAML's share |")
     print("|---|---|---:|---:|---:|---:|")
     for name, shape in SHAPES.items():
         texts = [shape.text(number) for number in (small, large)]

@@ -57,6 +57,11 @@ def test_envoy_loads_the_file_as_it_is() -> None:
     assert validate(envoy_file()) is None
 
 
+def test_the_readme_names_the_file_from_the_root() -> None:
+    (path,) = re.findall(r"^\$ envoy -c (\S+)$", README, re.MULTILINE)
+    assert (EXAMPLE.parent.parent / path).samefile(EXAMPLE / "envoy.yaml")
+
+
 def test_a_preflight_reaches_the_pod(gateway: int) -> None:
     answer = call(gateway, "OPTIONS", PREFLIGHT)
     assert answer.status == 204

@@ -38,8 +38,6 @@ from tests.e2e.matrix.wire import HANDSHAKE, Answer, Request, ask, ask2
 from tests.e2e.parts import need
 from tests.e2e.processes import free_port, running
 
-# Writes the page instead of comparing it.
-
 
 @dataclass
 class Run:
@@ -152,11 +150,11 @@ def server(request: pytest.FixtureRequest) -> str:
     return name
 
 
-def test_no_request_reaches_an_app_without_a_right_key(
+def test_no_request_reaches_an_app_without_a_valid_key(
     server: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = run(server)
-    say(capsys, f"{server}: {found.ran.total()} requests without a right key", found.came_of)
+    say(capsys, f"{server}: {found.ran.total()} requests without a valid key", found.came_of)
     assert found.exceptions == []
     # No request may make the middleware raise.
     assert re.findall(r".*meshcors/(?:asgi|wsgi).py.*", found.output) == []
@@ -169,7 +167,7 @@ def test_what_must_be_served_is_served(server: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, each in SERVERS.items() if each.websocket])
-def test_no_websocket_reaches_an_app_without_a_right_key(
+def test_no_websocket_reaches_an_app_without_a_valid_key(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = SERVERS[name]
@@ -194,7 +192,7 @@ def test_no_websocket_reaches_an_app_without_a_right_key(
                 answer = send(f"{number} exempt", Request(b"/public/v1/predict", fields=fields))
                 assert answer is not None
                 assert answer.status == 101
-    say(capsys, f"{name}: {came_of.total()} WebSocket handshakes without a right key", came_of)
+    say(capsys, f"{name}: {came_of.total()} WebSocket handshakes without a valid key", came_of)
     assert exceptions == []
 
 
@@ -282,7 +280,7 @@ def tables() -> dict[str, str]:
         )
     columns = ("exempt", "no endpoint", "refused", "rejected")
     shown["totals"] = page.table(
-        ["server", "without a right key", "exceptions", *columns, "served as they must be"],
+        ["server", "without a valid key", "exceptions", *columns, "valid, served"],
         (
             [
                 name,

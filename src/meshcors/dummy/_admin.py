@@ -1,4 +1,4 @@
-"""The app of the admin port: probes, metrics, the effective policy and a page for people.
+"""The app of the admin port: probes, metrics, the effective policy and a human-readable page.
 
 It has a listener of its own, so that no path of a service is shadowed. It shows no secret and
 changes nothing. The policy is shown under known host names only: otherwise a website could point a
@@ -64,7 +64,7 @@ class AdminApp:
         show = self._pages.get(path)
         allow: tuple[tuple[bytes, bytes], ...] = ()
         if show is None:
-            page = _text(404, f"no such page; there are {', '.join(self._pages)}")
+            page = _text(404, f"no such page; the pages are {', '.join(self._pages)}")
         elif path in _GUARDED and not self._is_known(scope):
             page = _text(421, _MISDIRECTED)
         elif method in ("GET", "HEAD"):

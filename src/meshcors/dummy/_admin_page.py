@@ -1,4 +1,4 @@
-"""The admin page for people: plain HTML without scripts or outside resources, all text escaped."""
+"""The human-readable admin page: plain HTML, no scripts or outside resources, all text escaped."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _status(state: PodState) -> Iterable[str]:
 
 
 def _rules(rules: Sequence[Rule]) -> Iterable[str]:
-    yield _table(["first match wins"], ([describe(rule)] for rule in rules[:MAX_RULES]))
+    yield _table(["rule (the first match wins)"], ([describe(rule)] for rule in rules[:MAX_RULES]))
     if len(rules) > MAX_RULES:
         yield f'<p>And {len(rules) - MAX_RULES} more: <a href="/policy">all of them</a>.</p>'
 

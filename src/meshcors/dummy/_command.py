@@ -39,8 +39,8 @@ from meshcors.dummy._reload import ConfigurationFile, content_of
 def main(context: click.Context, /, **parameters: Any) -> None:
     """Answer CORS preflights for every service behind one URL.
 
-    Real requests that arrive here found no service: they get 401 or 404, readable by the page that
-    sent them. A flag beats its environment variable, which beats the file.
+    A real request reaches the pod only if no route sent it to a service: it gets a 401 or 404 that
+    the page can read. A flag beats its environment variable, which beats the file.
     """
     if context.args:
         # Not shown, as click would: after --key-header NAME it may be the key's value.
@@ -91,7 +91,7 @@ def _check_ports(parameters: dict[str, Any]) -> None:
     port, host, admin_host = (parameters[name] for name in ("port", "host", "admin_host"))
     is_shared = host is None or admin_host in (None, host)
     if is_shared and not parameters["uds"] and parameters["admin_port"] == port != 0:
-        raise ListenError(f"--admin-port: {port} is --port already: choose another")
+        raise ListenError(f"--admin-port: {port} is already used by --port: choose another")
 
 
 def _print_configuration(configuration: Configuration) -> None:
@@ -108,7 +108,7 @@ def _log_warnings(
         log(logging.WARNING, warning)
     if asked is None and limits.pod < DEFAULT_MAX_CONNECTIONS:
         hint = f"raise it to keep {DEFAULT_MAX_CONNECTIONS}, or set --max-connections"
-        message = f"few connections fit under the limit on open files (ulimit -n): {hint}"
+        message = f"the limit on open files (ulimit -n) allows only a few connections: {hint}"
         log(logging.WARNING, message, max_connections=limits.pod)
 
 
@@ -178,7 +178,7 @@ def _run(
 
 
 def _address(parameters: dict[str, Any], sockets: list[socket.socket]) -> str:
-    """Return where the pod listens, for people."""
+    """Return where the pod listens, for a log line."""
     if parameters["uds"]:
         return f"the Unix socket {parameters['uds']}"
     return ", ".join(map(_url, sockets))

@@ -85,7 +85,7 @@ class Configuration:
         line += " -H 'Access-Control-Request-Method: POST'"
         if rule.policy.key:
             line += f" -H 'Access-Control-Request-Headers: {rule.policy.key.name}'"
-        fill_in = "" if origin else ", with an origin that the regex allows in place of ORIGIN"
+        fill_in = "" if origin else ", with ORIGIN replaced by one that the regex allows"
         yield f"try{fill_in}: {line}"
 
 
@@ -100,8 +100,8 @@ def read(flags: Mapping[str, object], config: str | Path | None) -> Configuratio
     noted = [str(each.message) for each in caught]
     if any(rule.policy.key and rule.policy.key.values for rule in _rules(given)):
         noted.append(
-            f"{_key_values_label(config)}: not used here: the pod checks that a key is there, not"
-            " its value; leave it out unless services read it too"
+            f"{_key_values_label(config)}: ignored: the pod checks that a key is present, not its"
+            " value; leave it out unless services read it too"
         )
     return Configuration.of(given, tuple(dict.fromkeys(noted)))
 

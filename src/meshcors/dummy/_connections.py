@@ -141,7 +141,7 @@ class Acceptor:
         if self._closed:
             log(
                 logging.WARNING,
-                "closed the longest idle connections to make room",
+                "closed the longest idle connections to make room for new ones",
                 count=self._closed,
                 max_connections=self._limit,
             )

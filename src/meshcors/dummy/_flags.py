@@ -28,7 +28,9 @@ _HELP: Final = {
     "allow_private_network": "Whether public pages may reach these services on a private network.",
     "key.name": "The request header that picks a service, such as model-api-key.",
 }
-_METAVARS: Final = {ORIGINS: "ORIGIN", NAMES: "NAME"}
+# Of the flags that may be repeated, and of those that take one value.
+_REPEATED: Final = {ORIGINS: "ORIGIN", NAMES: "NAME"}
+_SINGLE: Final = {"key.name": "NAME", "max_age": "SECONDS"}
 
 
 class _Seconds(click.FloatRange):
@@ -64,6 +66,7 @@ _POD_FLAGS: Final = (
     click.option(
         "--port",
         type=_PORT,
+        metavar="PORT",
         default=8080,
         show_default=True,
         help="The port to listen on; 0 picks a free one and prints it.",
@@ -86,6 +89,7 @@ _POD_FLAGS: Final = (
     click.option(
         "--admin-port",
         type=_PORT,
+        metavar="PORT",
         help="The port for probes, metrics and the admin page; 0 picks a free one and prints it."
         f" Default: {DEFAULT_ADMIN_PORT}, or no admin port if that is taken.",
     ),
@@ -95,7 +99,8 @@ _POD_FLAGS: Final = (
         default=1,
         show_default=True,
         metavar="N",
-        help="How many processes answer; if more than one, another serves the admin port.",
+        help="How many processes answer. With more than one, an additional process serves the admin"
+        " port.",
     ),
     click.option(
         "--drain",
@@ -201,11 +206,13 @@ def _host_name(text: str) -> str:
 
 def _policy_flag(option: Option, flag: str) -> Callable[[Command], Command]:
     declaration = flag
-    attributes: dict[str, Any] = {"metavar": "TEXT"}
-    if option.format in _METAVARS:
-        attributes = {"multiple": True, "metavar": _METAVARS[option.format]}
+    attributes: dict[str, Any]
+    if option.format in _REPEATED:
+        attributes = {"multiple": True, "metavar": _REPEATED[option.format]}
     elif option.format is BOOLEAN:
         declaration, attributes = f"{flag}/--no-{flag.removeprefix('--')}", {"default": None}
+    else:
+        attributes = {"metavar": _SINGLE[option.name]}
     help_text = f"{_HELP[option.name]} [{option.variable}]"
     return click.option(declaration, _parameter(option), help=help_text, **attributes)
 

@@ -25,8 +25,8 @@ from meshcors.dummy._state import PodState
 
 # Counters: name, help, the label and the slot of each of its values.
 _COUNTERS: Final = (
-    ("meshcors_preflights", "Preflights by what a browser makes of them.", "reason", PREFLIGHTS),
-    ("meshcors_requests", "Real requests that found no service.", "reason", REQUESTS),
+    ("meshcors_preflights", "Preflights by the browser's verdict.", "reason", PREFLIGHTS),
+    ("meshcors_requests", "Real requests that no route sent to a service.", "reason", REQUESTS),
     ("meshcors_config_reloads", "Reloads of the configuration.", "result", RELOADS),
 )
 # The buckets that are shown, in bits: from 2**12 ns, about 4 microseconds, to about 0.5 s.
@@ -89,7 +89,7 @@ class Metrics:
             yield counter
         yield CounterMetricFamily(
             "meshcors_refusals_left_out_of_log",
-            "Refusals without a log line of their own.",
+            "Refused requests without a log line.",
             value=counters.total(LEFT_OUT),
         )
 

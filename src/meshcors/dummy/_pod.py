@@ -67,7 +67,7 @@ class Pod:
                 state = self._state(counters, number, relay)
                 self._process(
                     state,
-                    lambda: log(logging.INFO, "a worker is serving", number=number),
+                    lambda: log(logging.INFO, "worker is serving", worker=number),
                     app=self._app(state),
                     sockets=self.sockets,
                     reloader=self._reloader(state, logs=False),

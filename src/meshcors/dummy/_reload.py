@@ -1,8 +1,8 @@
 """The configuration file is watched: a changed file becomes the configuration, or changes nothing.
 
 Files are compared by content, so that a ConfigMap's swapped symlinks, an editor's rename and a
-write in place all count. A file that may still be written is not read: only content that is the
-same at two looks in a row is taken. A file system may keep its reader waiting, so all of this is
+write in place all count. A file that may still be being written is not used: its content must be
+the same in two consecutive checks. A file system may keep its reader waiting, so all of this is
 done in a thread of its own, beside the serving. The new configuration is swapped in as a whole.
 """
 
@@ -23,7 +23,7 @@ from meshcors.dummy._configuration import Configuration
 from meshcors.dummy._logs import log
 from meshcors.dummy._state import PodState
 
-# Seconds between two looks at the file.
+# Seconds between two checks of the file.
 INTERVAL: Final = 0.5
 # Seconds that the thread may compute before the event loop gets a turn.
 _SWITCH_INTERVAL: Final = 0.0005
@@ -90,7 +90,7 @@ class Reloader:
         self._requested.set()
 
     def watch(self, call: Callable[..., Any]) -> None:
-        """Look at the file at every interval; `call` runs a function on the event loop."""
+        """Check the file at every interval; `call` runs a function on the event loop."""
         before = self._taken
         while True:
             requested = self._requested.wait(INTERVAL)
@@ -104,7 +104,7 @@ class Reloader:
         """Read the configuration; an invalid one is logged and changes nothing.
 
         `now` is what the file holds. If the file has changed again by the end, nothing is done: the
-        next looks will find it.
+        next checks will find it.
         """
         try:
             configuration = self._read()
@@ -123,7 +123,7 @@ class Reloader:
             else:
                 return
         self._taken = now
-        call(self._keep, problems)
+        call(self._keep_previous, problems)
 
     def _replace(self, configuration: Configuration) -> None:
         self._state.replace(configuration)
@@ -132,8 +132,8 @@ class Reloader:
                 log(logging.WARNING, warning)
             log(logging.INFO, "configuration reloaded", hash=configuration.fingerprint)
 
-    def _keep(self, problems: tuple[str, ...]) -> None:
-        self._state.keep(problems)
+    def _keep_previous(self, problems: tuple[str, ...]) -> None:
+        self._state.keep_previous(problems)
         if self._logs:
             for problem in problems:
                 log(logging.ERROR, "configuration not reloaded", problem=problem)

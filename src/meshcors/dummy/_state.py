@@ -44,7 +44,7 @@ class PodState:
         for call in self.when_replaced:
             call(configuration)
 
-    def keep(self, problems: tuple[str, ...]) -> None:
-        """Keep the present configuration: the new one has `problems`."""
+    def keep_previous(self, problems: tuple[str, ...]) -> None:
+        """Keep the previous configuration, because the new one has `problems`."""
         self.problems = problems
         self.row[RELOADS["failed"]] += 1

@@ -50,7 +50,7 @@ def run_processes(mains: list[Callable[[int], None]], when_ended: Callable[[int]
             mains[index](ended)
             status = 0
         except Exception:
-            logging.getLogger("meshcors.dummy").exception("a process of the pod failed")
+            logging.getLogger("meshcors.dummy").exception("a worker process failed")
         finally:
             os._exit(status)
 
@@ -67,7 +67,7 @@ def run_processes(mains: list[Callable[[int], None]], when_ended: Callable[[int]
             when_ended(index)
             if not stopping:
                 code = os.waitstatus_to_exitcode(status)
-                log(logging.ERROR, "a process of the pod ended", pid=pid, exit_code=code)
+                log(logging.ERROR, "a worker process exited", pid=pid, exit_code=code)
                 start(index, _RESTART_AFTER)
 
 

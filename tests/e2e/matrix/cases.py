@@ -282,7 +282,7 @@ class Case:
 
 
 def cases(at: str, *, root: bool) -> Iterator[Case]:
-    """Yield the requests without a right key for an app that is mounted at `at`.
+    """Yield the requests without a valid key for an app that is mounted at `at`.
 
     For a server with a `root` path, and for a mounted app, only those for which that may make a
     difference: how the path is read.
@@ -323,7 +323,7 @@ def cases(at: str, *, root: bool) -> Iterator[Case]:
 
 
 def handshakes(at: str) -> Iterator[Request]:
-    """Yield WebSocket handshakes without a right key, for an app that is mounted at `at`."""
+    """Yield WebSocket handshakes without a valid key, for an app that is mounted at `at`."""
     for number, target in enumerate(TARGETS):
         closed = CLOSED[number % len(CLOSED)]
         yield Request(raw(target.format(b=at, c=closed)), fields=HANDSHAKE)

@@ -9,7 +9,7 @@ from meshcors._policy.errors import OriginError
 from meshcors._policy.origins import OriginPattern
 from meshcors._policy.regex import Regex
 from meshcors._policy.regex_examples import example_of
-from meshcors._policy.strangers import STRANGERS, excess
+from meshcors._policy.strangers import STRANGERS, unintended_origins
 from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._routing.matching import compiled
@@ -73,7 +73,7 @@ def stranger_regexes(mesh: MeshDocuments) -> Iterator[Finding]:
     for located, origin in _origins(mesh):
         if origin.kind != "regex" or is_open(origin):
             continue
-        extra = excess(Regex(origin.value))
+        extra = unintended_origins(Regex(origin.value))
         credentials = located.policy.allow_credentials
         stranger = extra.stranger or (extra.neighbor if credentials else "")
         if stranger:
