@@ -49,7 +49,7 @@ def _departures() -> Iterator[tuple[str, str, Departure]]:
     announced = (("GET", "accept", PAGE),)
     departure = Departure("non-ascii-unsafe", preflights=announced)
     yield "safelist-accept-latin1", "firefox", departure
-    departure = Departure("range-unit-without-case", preflights=NO_PREFLIGHT)
+    departure = Departure("range-unit-case-insensitive", preflights=NO_PREFLIGHT)
     yield "safelist-range-upper", "webkit", departure
 
     for status, method in ((301, "POST"), (302, "POST"), (303, "POST"), (303, "PUT")):

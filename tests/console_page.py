@@ -69,7 +69,7 @@ EXAMPLES = [
         "acao_mismatch",
         CALL,
         _refused(200, access_control_allow_origin="ui.example"),
-        "where the value is no URL",
+        "where the value is not a URL",
     ),
     *_at_both(
         "acao_wildcard_with_credentials",

@@ -62,7 +62,7 @@ def _lines(rule: LintRule) -> Iterator[str]:
     found = sections(rule)
     yield f"# {rule.id} {rule.name}"
     yield ""
-    yield f"{rule.severity.capitalize()}: {rule.title}. All rules: [lint](../lint.md#rules)."
+    yield f"{rule.severity.capitalize()}: {rule.title}. All lint rules: [lint](../lint.md#rules)."
     for heading in ("What it finds", "Why it matters"):
         yield from _section(heading, found[heading])
     yield from _section("An example that fails", "")

@@ -83,7 +83,7 @@ def _section(module: ModuleType) -> str:
     lines = [f"## {module.__name__}", "", _text(module), ""]
     if module is meshcors:
         lines += ["`meshcors.__version__` is the installed version, a string.", ""]
-    for name in sorted(module.__all__, key=str.lower):
+    for name in sorted(set(module.__all__) - {"__version__"}, key=str.lower):
         lines += _entry(module, name)
     return "\n".join(lines).rstrip() + "\n"
 

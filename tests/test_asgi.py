@@ -178,7 +178,7 @@ ROOT_PATHS = [
     ("/open", "/open", 401, ""),
     ("/", "/open/x", 200, "/open/x"),
     ("/", "/x", 401, "/x"),
-    # In doubt: other frameworks remove it as text, or wherever it occurs.
+    # Ambiguous: other frameworks remove it as text, or wherever it occurs.
     ("/api", "/apiopen/x", 401, None),
     ("/api", "/open/api/x", 401, None),
     ("/open/", "/open/x", 401, None),

@@ -64,17 +64,39 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
             "expected only flags: remove the extra argument",
             id="extra argument beside flags",
         ),
+        pytest.param(
+            ["render", "--config", "p.json"],
+            "--to: name one of virtualservice, httproute, kubernetes, env, policy\n",
+            id="a choice is missing",
+        ),
         pytest.param(["lint"], "Missing argument", id="no file"),
-        pytest.param(["lint", "nix.yaml"], "FILE: No such file", id="no such file"),
+        pytest.param(["lint", "missing.yaml"], "FILE: No such file", id="no such file"),
         pytest.param(["lint", "."], ".: Is a directory", id="a directory"),
         pytest.param(["lint", "a\0b"], "FILE: embedded null byte", id="no file name"),
         pytest.param(["lint", ORIGINAL, "--select", "MC999"], "MC999: unknown", id="no rule"),
         pytest.param(
             ["lint", "--explain", "MC0O1"],
-            "--explain MC0O1: unknown; did you mean MC0",
+            "--explain MC0O1: unknown; did you mean MC001?",
             id="explain",
         ),
-        pytest.param(["lint", "--explain", ""], "name a rule, such as MC001", id="explain nothing"),
+        pytest.param(["lint", "--explain", "mc1"], "mc1: unknown; did you mean MC001?", id="mc1"),
+        pytest.param(
+            ["lint", "--explain", "MC01"], "MC01: unknown; did you mean MC001?", id="MC01"
+        ),
+        pytest.param(["lint", "--explain", "01"], "01: unknown; did you mean MC001?", id="01"),
+        pytest.param(
+            ["lint", ORIGINAL, "--select", "MC1"],
+            "--select MC1: unknown; did you mean MC001?",
+            id="select MC1",
+        ),
+        pytest.param(
+            ["lint", ORIGINAL, "--ignore", "lost-preflights"],
+            "--ignore lost-preflights: unknown; did you mean lost-preflight?",
+            id="a misspelled name",
+        ),
+        pytest.param(
+            ["lint", "--explain", ""], "name a lint rule, such as MC001", id="explain nothing"
+        ),
         pytest.param(["lint", ORIGINAL, "--format", "xml"], "'xml'", id="no format"),
         pytest.param(["fix", ORIGINAL], "12:30: * with credentials", id="what is not guessed"),
         pytest.param(["fix", ORIGINAL, "--pod", "pod"], "write host:port", id="pod, no port"),
@@ -102,6 +124,50 @@ def test_a_mistake_is_one_line_on_stderr(
     assert printed.err.startswith("meshcors: ")
     assert printed.err.count("\n") == 1
     assert line in printed.err
+
+
+def test_lint_rules_have_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["lint", ORIGINAL, "--select", "lost-preflight,MC015"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[2] for line in lines[:-2]] == ["MC001", "MC015"]
+    assert cli.run(["lint", "--explain", "Long-Max-Age"]) == 0
+    assert capsys.readouterr().out.startswith("MC015 long-max-age (note): ")
+
+
+SERVICE = "apiVersion: v1\nkind: Service\n"
+BROKEN = (DATA / "lint" / "mc000_found.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("texts", "args", "line"),
+    [
+        pytest.param(
+            [SERVICE], [], "no problems found: no VirtualService or HTTPRoute in the file", id="one"
+        ),
+        pytest.param(
+            [SERVICE, ""],
+            [],
+            "no problems found: no VirtualService or HTTPRoute in the files",
+            id="two",
+        ),
+        pytest.param(
+            [SERVICE, Path(FIXED).read_text(encoding="utf-8")], [], "no problems found", id="both"
+        ),
+        pytest.param([BROKEN], ["--ignore", "MC000"], "no problems found", id="would not load"),
+    ],
+)
+def test_lint_says_that_it_has_nothing_to_check(
+    texts: list[str],
+    args: list[str],
+    line: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files = [tmp_path / f"{number}.yaml" for number in range(len(texts))]
+    for file, text in zip(files, texts, strict=True):
+        file.write_text(text, encoding="utf-8")
+    assert cli.run(["lint", *map(str, files), *args]) == 0
+    assert capsys.readouterr().out == f"{line}\n"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +260,7 @@ def test_an_interrupt_says_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("meshcors._cli.lint.lint", interrupted)
+    monkeypatch.setattr("meshcors._cli.lint.read_mesh", interrupted)
     assert cli.run(["lint", ORIGINAL]) == 130
     assert "Traceback" not in capsys.readouterr().err
 

@@ -200,7 +200,7 @@ def test_the_fix_in_the_mesh_lets_the_call_pass(example: Example) -> None:
 LINTED = [
     (code, rule)
     for code in CODES
-    for rule in re.findall(r"\(lint\.md#(mc\d+)\)", rows(code).get("lint", ""))
+    for rule in re.findall(r"\(lint/(mc\d+)\.md\)", rows(code).get("lint", ""))
 ]
 
 

@@ -593,7 +593,7 @@ def test_a_file_that_changed_meanwhile_is_left_alone(
 
     monkeypatch.setattr("meshcors._cli.fix.fix", slow)
     assert cli.run(["fix", "model.yaml", "--write", *ALLOW]) == 2
-    assert "changed meanwhile" in capsys.readouterr().err
+    assert "the file has changed in the meantime" in capsys.readouterr().err
     assert model.read_text().endswith("# an editor was faster\n")
     assert [path.name for path in Path().iterdir()] == ["model.yaml"]
 
@@ -637,7 +637,9 @@ def test_separate_writes_beside_the_file_and_over_nothing(
             ["--with", "mesh", *ALLOW], "without a pod, Envoy does not check the method", id="mesh"
         ),
         pytest.param(ALLOW, "--key-header model-api-key --allow-credentials", id="the pod's flags"),
-        pytest.param(["--pod", "p.ns:81", *ALLOW], "the pod behind p.ns:81", id="the pod's name"),
+        pytest.param(
+            ["--pod", "p.ns:81", *ALLOW], "start the pod behind p.ns:81 with: ", id="the pod's name"
+        ),
     ],
 )
 @pytest.mark.usefixtures("model")

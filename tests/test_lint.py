@@ -186,7 +186,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[Message]:
 def test_links_begin_with_the_address_of_the_source(installed: Message) -> None:
     installed["Project-URL"] = "Changelog, https://elsewhere.example"
     installed["Project-URL"] = f"Source, {ADDRESS}"
-    assert RULES[1].docs == f"{ADDRESS}/blob/v1.2.3/docs/lint.md#mc001"
+    assert RULES[1].docs == f"{ADDRESS}/blob/v1.2.3/docs/lint/mc001.md"
     run = json.loads(FORMATS["sarif"]([]))["runs"][0]
     assert [each["helpUri"] for each in run["tool"]["driver"]["rules"]] == [
         each.docs for each in RULES
@@ -195,7 +195,7 @@ def test_links_begin_with_the_address_of_the_source(installed: Message) -> None:
 
 @pytest.mark.usefixtures("installed")
 def test_without_an_address_a_link_is_a_path_in_the_repository() -> None:
-    assert RULES[1].docs == "docs/lint.md#mc001"
+    assert RULES[1].docs == "docs/lint/mc001.md"
     assert "helpUri" not in FORMATS["sarif"]([])
 
 
@@ -207,7 +207,7 @@ def test_without_metadata_a_link_is_a_path_in_the_repository(
 
     monkeypatch.setattr(metadata, "metadata", missing)
     links._docs.cache_clear()
-    assert RULES[1].docs == "docs/lint.md#mc001"
+    assert RULES[1].docs == "docs/lint/mc001.md"
     links._docs.cache_clear()
 
 
@@ -238,8 +238,8 @@ def test_sarif_refers_to_its_rules() -> None:
 def test_text_counts_what_was_found() -> None:
     *_, counts, more = FORMATS["text"](findings()).splitlines()
     assert counts == "2 errors, 1 warning, 3 notes"
-    assert more == "To read about a rule: meshcors lint --explain MC001"
-    assert FORMATS["text"]([]) == "nothing found"
+    assert more == "To read about a lint rule: meshcors lint --explain MC001"
+    assert FORMATS["text"]([]) == "no problems found"
 
 
 @given(

@@ -19,7 +19,7 @@ from meshcors.mesh import DocumentError, Gateway, GatewayRequest
 from meshcors.mesh._analysis import mesh_documents
 from meshcors.mesh._documents import reading
 from meshcors.mesh._documents.checks import covered_hosts
-from meshcors.mesh._documents.source import parse
+from meshcors.mesh._documents.yaml_nodes import parse
 from meshcors.mesh._fix import FixOptions, fix
 from meshcors.mesh._lint import lint
 from meshcors.mesh._routing.index import HostIndex

@@ -178,10 +178,10 @@ def test_wrong_pattern(text: str, code: str) -> None:
         ("https://a..example", "empty label"),
         ("https://", "host is missing"),
         ("https://:8443", "host is missing"),
-        ("http://[::1", "not an IPv6 address in brackets"),
-        ("http://[fe80::1%eth0]", "not an IPv6 address in brackets"),
-        ("http://[0:0::0:1]", r"browsers send \[::1\]"),
-        ("http://[1:0:0:2:0:0:0:3]", r"browsers send \[1:0:0:2::3\]"),
+        ("http://[::1", "write an IPv6 address in brackets"),
+        ("http://[fe80::1%eth0]", "write an IPv6 address in brackets"),
+        ("http://[0:0::0:1]", r"as browsers send it: \[::1\]"),
+        ("http://[1:0:0:2:0:0:0:3]", r"as browsers send it: \[1:0:0:2::3\]"),
     ],
 )
 def test_hint_tells_just_what_is_wrong(text: str, hint: str) -> None:
@@ -354,7 +354,7 @@ def test_set_of_regexes_alone() -> None:
 
 @pytest.mark.parametrize("pattern", [5, None, b"https://a", ["a"]])
 def test_regex_is_a_text(pattern: object) -> None:
-    with pytest.raises(OriginError, match="a regex is a str: not ") as caught:
+    with pytest.raises(OriginError, match="a regex is a str: write one, not ") as caught:
         Regex(pattern)  # type: ignore[arg-type]  # what an untyped caller may pass
     assert caught.value.code == "origin_regex_not_text"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from meshcors._policy.paths import IN_DOUBT, is_plain_path, never_matches, routed_path
+from meshcors._policy.paths import AMBIGUOUS, is_plain_path, never_matches, routed_path
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_plain(path: str) -> None:
         "/a\n",
     ],
 )
-def test_in_doubt(path: str) -> None:
+def test_ambiguous(path: str) -> None:
     assert is_plain_path(path) is False
 
 
@@ -50,13 +50,13 @@ def test_in_doubt(path: str) -> None:
         pytest.param("/api/v1", "/api", "/v1", id="a prefix"),
         pytest.param("/api/v1/x", "/api/v1", "/x", id="of two segments"),
         pytest.param("/api/", "/api", "/", id="a slash left"),
-        pytest.param("/api", "/api", IN_DOUBT, id="nothing left"),
+        pytest.param("/api", "/api", AMBIGUOUS, id="nothing left"),
         pytest.param("/v1", "/api", "/v1", id="removed by a proxy"),
         pytest.param("/", "/api", "/", id="removed by a proxy, all of it"),
-        pytest.param("/apis/v1", "/api", IN_DOUBT, id="no whole segment"),
-        pytest.param("/apix", "/api", IN_DOUBT, id="no whole segment, at the end"),
-        pytest.param("/v1/api/x", "/api", IN_DOUBT, id="further on"),
-        pytest.param("/v1/api", "/api", IN_DOUBT, id="at the end"),
+        pytest.param("/apis/v1", "/api", AMBIGUOUS, id="no whole segment"),
+        pytest.param("/apix", "/api", AMBIGUOUS, id="no whole segment, at the end"),
+        pytest.param("/v1/api/x", "/api", AMBIGUOUS, id="further on"),
+        pytest.param("/v1/api", "/api", AMBIGUOUS, id="at the end"),
         pytest.param("/api/api/x", "/api", "/api/x", id="twice"),
         pytest.param("/api//x", "/api", "//x", id="slashes after it"),
         pytest.param("/Api/v1", "/api", "/Api/v1", id="another letter case"),
@@ -69,8 +69,8 @@ def test_routed_path(path: str, root_path: str, routed: str) -> None:
 @pytest.mark.parametrize(
     ("path", "root_path", "below", "routed"),
     [
-        pytest.param("/api", "", ("", "/api"), IN_DOUBT, id="an app's own, whole"),
-        pytest.param("/api/x", "", ("", "/api"), IN_DOUBT, id="an app's own"),
+        pytest.param("/api", "", ("", "/api"), AMBIGUOUS, id="an app's own, whole"),
+        pytest.param("/api/x", "", ("", "/api"), AMBIGUOUS, id="an app's own"),
         pytest.param("/apix", "", ("", "/api"), "/apix", id="no whole segment of it"),
         pytest.param("/sub/x", "", ("/sub", "/sub"), "/sub/x", id="as its mount has it"),
         pytest.param("/sub/x", "/api", ("/sub", "/sub"), "/sub/x", id="below a proxy"),

@@ -175,6 +175,7 @@ ERRORS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("Starlette's regex", {"allow_origin_regex": "https://a"}, ["unknown_option"]),
     ("flask-cors's names", {"origins": "*", "resources": {}}, ["unknown_option", "unknown_option"]),
     ("no origins in other names", {"send_wildcard": True}, ["no_origins", "unknown_option"]),
+    ("an option named policy", {"policy": 1}, ["no_origins", "unknown_option"]),
     ("an unknown option of odd name", with_origin(UI, **{"a\nb": 1}), ["unknown_option"]),
 ]
 
@@ -359,9 +360,7 @@ def test_all_problems_at_once() -> None:
             {"allow_origins": [{"regex": "x"}]}, ': write Regex("x"), with', id="regex of a file"
         ),
         pytest.param({"allow_origins": [{"exact": UI}]}, f": write '{UI}' [", id="exact of a file"),
-        pytest.param(
-            {"allow_origins": [{"suffix": UI}]}, "an origin is a string or", id="another match"
-        ),
+        pytest.param({"allow_origins": [{"suffix": UI}]}, "write a string or", id="another match"),
         pytest.param(
             {"allow_origins": "https://a.example https://b.example"},
             "write a list: ['https://a.example', 'https://b.example'] [",
@@ -384,7 +383,11 @@ def test_all_problems_at_once() -> None:
             {"allow_origins": [f"{UI}."]}, ": leave out the trailing dot [", id="last dot"
         ),
         pytest.param({"allow_origins": ["https://"]}, ": the host is missing or", id="no host"),
-        pytest.param({"allow_origins": ["https://a.."]}, "an empty label [", id="two last dots"),
+        pytest.param(
+            {"allow_origins": ["https://a.."]},
+            "an empty label: write one such as ui.example [",
+            id="two last dots",
+        ),
         pytest.param({"resources": 5}, 'path_prefix="/api")]', id="resources of a number"),
         pytest.param({"urls_regex": r"^/x/.*$"}, 'path_prefix="/x")]', id="django's urls"),
     ],
@@ -620,7 +623,7 @@ def test_key_that_does_not_start(
         (
             "x-key",
             "s3cret,b",
-            "1: a key cannot contain a comma, because two header lines are joined with one [",
+            "1: write a value without commas: two header lines are joined with one [",
         ),
     ],
 )

@@ -125,8 +125,8 @@ def test_file_of_a_mebibyte_is_read_and_none_larger(tmp_path: Path) -> None:
             "a directory, not a regular file: name a file",
             id="a directory",
         ),
-        pytest.param(lambda folder: "\0", "no path", id="NUL"),
-        pytest.param(lambda folder: 5, "no path", id="a number"),
+        pytest.param(lambda folder: "\0", "write a path", id="NUL"),
+        pytest.param(lambda folder: 5, "write a path", id="a number"),
     ],
 )
 def test_problem_of_a_keys_file_tells_why(

@@ -354,8 +354,8 @@ BESIDE = {"corsPolicy": {"allowOrigins": [UI]}}
     ("fields", "hint"),
     [
         ({"uncovered": "app"}, "uncovered: write it next to rules, at the top of the file ["),
-        ({"exposeHeaders": ["x"]}, "exposeHeaders: belongs inside corsPolicy ["),
-        ({"exemptPaths": ["/x"]}, "exemptPaths: belongs inside key ["),
+        ({"exposeHeaders": ["x"]}, "exposeHeaders: write it inside corsPolicy ["),
+        ({"exemptPaths": ["/x"]}, "exemptPaths: write it inside key ["),
         ({"pathprefix": "/x"}, "pathprefix: unknown; did you mean pathPrefix? ["),
     ],
 )
@@ -368,9 +368,9 @@ def test_hint_of_a_misplaced_field_of_a_rule(file: Any, fields: Any, hint: str) 
 @pytest.mark.parametrize(
     ("fields", "hint"),
     [
-        ({"dangerouslyAllowNullOrigin": True}, "belongs inside corsPolicy ["),
-        ({"exposeHeaders": ["x"]}, "belongs inside corsPolicy ["),
-        ({"valuesFile": "keys"}, "belongs inside key ["),
+        ({"dangerouslyAllowNullOrigin": True}, "write it inside corsPolicy ["),
+        ({"exposeHeaders": ["x"]}, "write it inside corsPolicy ["),
+        ({"valuesFile": "keys"}, "write it inside key ["),
     ],
 )
 def test_hint_of_a_misplaced_field_of_a_policy(file: Any, fields: Any, hint: str) -> None:

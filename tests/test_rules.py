@@ -41,10 +41,10 @@ def rule(hosts: Iterable[str] | None = None, path_prefix: str = "/") -> Rule:
 
 
 def find(rules: Iterable[Rule], host: str, path: str) -> int | str:
-    """The number of the rule that covers the URL, or ``outside``, or ``uncertain``."""
+    """The number of the rule that covers the URL, or ``outside``, or ``ambiguous``."""
     rule_set = RuleSet(rules)
     numbers: list[int | str] = list(range(len(rule_set.rules)))
-    found = RuleMap(rule_set, numbers, outside="outside", uncertain="uncertain")
+    found = RuleMap(rule_set, numbers, outside="outside", ambiguous="ambiguous")
     return found.find(host.encode("latin-1"), path)
 
 
@@ -251,35 +251,37 @@ HOST_RULES = [
         pytest.param("api.example.com.evil.example", "outside", id="as-a-prefix"),
         pytest.param("[2001:DB8::1]:8080", 2, id="ipv6"),
         pytest.param("127.0.0.1:8080", 3, id="ipv4"),
-        pytest.param("", "uncertain", id="missing"),
-        pytest.param("evil.example,api.example.com", "uncertain", id="two-lines"),
-        pytest.param("evil.example,x.example.com", "uncertain", id="two-lines-one-below"),
-        pytest.param(".example.com", "uncertain", id="empty-label"),
-        pytest.param("a..example.com", "uncertain", id="inner-empty-label"),
-        pytest.param("api.example.com:80:80", "uncertain", id="two-ports"),
-        pytest.param("api.example.com:http", "uncertain", id="named-port"),
-        pytest.param("user@api.example.com", "uncertain", id="user-info"),
-        pytest.param("api.example.com\xa0", "uncertain", id="latin-1"),
+        pytest.param("", "ambiguous", id="missing"),
+        pytest.param("evil.example,api.example.com", "ambiguous", id="two-lines"),
+        pytest.param("evil.example,x.example.com", "ambiguous", id="two-lines-one-below"),
+        pytest.param(".example.com", "ambiguous", id="empty-label"),
+        pytest.param("a..example.com", "ambiguous", id="inner-empty-label"),
+        pytest.param("api.example.com:80:80", "ambiguous", id="two-ports"),
+        pytest.param("api.example.com:http", "ambiguous", id="named-port"),
+        pytest.param("user@api.example.com", "ambiguous", id="user-info"),
+        pytest.param("api.example.com\xa0", "ambiguous", id="latin-1"),
         pytest.param("api.example.com.", 0, id="one-last-dot"),
         pytest.param("ui.example.com.:80", 1, id="one-last-dot-and-a-port"),
-        pytest.param("api.example.com..", "uncertain", id="two-last-dots"),
-        pytest.param("api.example.com,", "uncertain", id="comma"),
+        pytest.param("api.example.com..", "ambiguous", id="two-last-dots"),
+        pytest.param("api.example.com,", "ambiguous", id="comma"),
         pytest.param("api.example.com:65535", 0, id="largest-port"),
-        pytest.param("api.example.com:65536", "uncertain", id="port-too-large"),
-        pytest.param("api.example.com:", "uncertain", id="empty-port"),
-        pytest.param("api.example.com:0", "uncertain", id="port-0"),
-        pytest.param("api.example.com:080", "uncertain", id="port-with-a-leading-zero"),
-        pytest.param("api.example.com:100000", "uncertain", id="port-too-long"),
-        pytest.param("[2001:db8::1]x", "uncertain", id="after-ipv6"),
-        pytest.param("[api.example.com]", "uncertain", id="name-in-brackets"),
-        pytest.param("[]", "uncertain", id="brackets"),
+        pytest.param("api.example.com:65536", "ambiguous", id="port-too-large"),
+        pytest.param("api.example.com:", "ambiguous", id="empty-port"),
+        pytest.param("api.example.com:0", "ambiguous", id="port-0"),
+        pytest.param("api.example.com:080", "ambiguous", id="port-with-a-leading-zero"),
+        pytest.param("api.example.com:100000", "ambiguous", id="port-too-long"),
+        pytest.param("[2001:db8::1]x", "ambiguous", id="after-ipv6"),
+        pytest.param("[api.example.com]", "ambiguous", id="name-in-brackets"),
+        pytest.param("[]", "ambiguous", id="brackets"),
         pytest.param("[::1]", "outside", id="another-ipv6"),
-        pytest.param("api.example.com/v1", "uncertain", id="path"),
-        pytest.param("api.example.com%00", "uncertain", id="encoded"),
-        pytest.param(f"{'a.' * MAX_HOST_BYTES}example.com", "uncertain", id="too-long"),
+        pytest.param("api.example.com/v1", "ambiguous", id="path"),
+        pytest.param("api.example.com%00", "ambiguous", id="encoded"),
+        pytest.param(f"{'a.' * MAX_HOST_BYTES}example.com", "ambiguous", id="too-long"),
     ],
 )
-def test_hosts_are_compared_without_case_and_port(host: str, expected: object) -> None:
+def test_hosts_are_compared_case_insensitively_ignoring_the_port(
+    host: str, expected: object
+) -> None:
     assert find(HOST_RULES, host, "/") == expected
 
 
@@ -320,7 +322,7 @@ def test_host_name(field: str, host: str | None) -> None:
 def test_a_host_of_320_bytes_is_read_and_none_longer() -> None:
     rules = [rule(["a.example"]), rule()]
     assert find(rules, "a" * 320, "/") == 1
-    assert find(rules, "a" * 321, "/") == "uncertain"
+    assert find(rules, "a" * 321, "/") == "ambiguous"
 
 
 def test_a_pattern_whose_first_rule_comes_before_a_hosts_own_and_another_after_it() -> None:
@@ -334,7 +336,7 @@ def test_a_pattern_whose_first_rule_comes_before_a_hosts_own_and_another_after_i
 
 
 @pytest.mark.parametrize("host", ["", "a,b", "x@y", "a..b", "a" * 400])
-def test_a_host_in_doubt_is_like_any_other_where_no_rule_names_hosts(host: str) -> None:
+def test_an_ambiguous_host_is_like_any_other_where_no_rule_names_hosts(host: str) -> None:
     assert find([rule(None, "/v1"), rule()], host, "/v1") == 0
     assert find([rule(None, "/v1")], host, "/v2") == "outside"
 
@@ -358,25 +360,25 @@ PATH_RULES = [
         pytest.param("a.example", "/v1/model", 2, id="a-shorter-segment"),
         pytest.param("b.example", "/v1", 2, id="path-before-host"),
         pytest.param("b.example", "/", 3, id="host"),
-        pytest.param("b.example", "*", "uncertain", id="asterisk-form"),
-        pytest.param("b.example", "v1/x", "uncertain", id="no-slash"),
-        pytest.param("b.example", "http://b.example/v1", "uncertain", id="absolute-form"),
-        pytest.param("b.example", "/v1\n", "uncertain", id="line-feed"),
-        pytest.param("b.example", "/v1\0", "uncertain", id="nul"),
-        pytest.param("b.example", "/v1\x85", "uncertain", id="next-line"),
-        pytest.param("b.example", "/v1\ufffd", "uncertain", id="no-utf-8"),
-        pytest.param("b.example", "/v1\udcff", "uncertain", id="surrogate"),
+        pytest.param("b.example", "*", "ambiguous", id="asterisk-form"),
+        pytest.param("b.example", "v1/x", "ambiguous", id="no-slash"),
+        pytest.param("b.example", "http://b.example/v1", "ambiguous", id="absolute-form"),
+        pytest.param("b.example", "/v1\n", "ambiguous", id="line-feed"),
+        pytest.param("b.example", "/v1\0", "ambiguous", id="nul"),
+        pytest.param("b.example", "/v1\x85", "ambiguous", id="next-line"),
+        pytest.param("b.example", "/v1\ufffd", "ambiguous", id="no-utf-8"),
+        pytest.param("b.example", "/v1\udcff", "ambiguous", id="surrogate"),
         pytest.param("b.example", "/v1/\u4e00", 2, id="utf-8"),
         pytest.param("c.example", "/v1beta", "outside", id="segments-not-strings"),
         pytest.param("c.example", "/V1", "outside", id="case"),
         pytest.param("c.example", "/", "outside", id="root"),
-        pytest.param("c.example", "", "uncertain", id="empty"),
+        pytest.param("c.example", "", "ambiguous", id="empty"),
         pytest.param("c.example", "/%76%31", "outside", id="not-decoded-again"),
         pytest.param("c.example", "/v1/.hidden/..x/...", 2, id="dots-that-are-names"),
-        pytest.param("c.example", "/v1/../admin", "uncertain", id="dot-dot"),
-        pytest.param("b.example", "/v1/.", "uncertain", id="dot"),
-        pytest.param("c.example", "//v1", "uncertain", id="slashes"),
-        pytest.param("a.example", "../v1", "uncertain", id="relative"),
+        pytest.param("c.example", "/v1/../admin", "ambiguous", id="dot-dot"),
+        pytest.param("b.example", "/v1/.", "ambiguous", id="dot"),
+        pytest.param("c.example", "//v1", "ambiguous", id="slashes"),
+        pytest.param("a.example", "../v1", "ambiguous", id="relative"),
     ],
 )
 def test_path_prefixes_match_whole_segments(host: str, path: str, expected: object) -> None:
@@ -384,10 +386,10 @@ def test_path_prefixes_match_whole_segments(host: str, path: str, expected: obje
 
 
 @pytest.mark.parametrize("path", ["//v1", "/v1/../x", "/./"])
-def test_a_path_in_doubt_has_a_rule_where_the_path_decides_nothing(path: str) -> None:
+def test_an_ambiguous_path_has_a_rule_where_the_path_decides_nothing(path: str) -> None:
     assert find([rule(["a.example"]), rule(None, "/v1")], "a.example", path) == 0
     assert find([rule(["a.example"], "/v1"), rule()], "b.example", path) == 1
-    assert find([rule(["a.example"], "/v1"), rule()], "a.example", path) == "uncertain"
+    assert find([rule(["a.example"], "/v1"), rule()], "a.example", path) == "ambiguous"
 
 
 LABELS = ["a", "b", "example"]
@@ -416,13 +418,13 @@ def has_path(made: Rule, path: str) -> bool:
 
 def first(rules: tuple[Rule, ...], host: str, path: str) -> int | str:
     """Return the rule that covers a URL, as documented: one after the other."""
-    in_doubt = "//" in path or any(segment in (".", "..") for segment in path.split("/"))
+    ambiguous = "//" in path or any(segment in (".", "..") for segment in path.split("/"))
     if not host and any(made.hosts for made in rules):
-        return "uncertain"
+        return "ambiguous"
     for number, made in enumerate(rules):
         if has_host(made, host):
-            if in_doubt and made.path_prefix != "/":
-                return "uncertain"
+            if ambiguous and made.path_prefix != "/":
+                return "ambiguous"
             if has_path(made, path):
                 return number
     return "outside"
@@ -502,7 +504,7 @@ def test_the_rule_decides_as_its_policy_alone(
         assert decided is refused is None
         assert RuleEngine(RULES, NO_RULE).decide(method, path, given_fields) is NO_RULE
         assert RuleEngine(RULES, NO_RULE).decide_websocket(path, given_fields) is NO_RULE
-    elif number == "uncertain":
+    elif number == "ambiguous":
         assert decided is refused is NO_RULE
     else:
         assert isinstance(number, int)
@@ -711,7 +713,7 @@ def test_a_path_that_the_app_may_take_for_another_is_refused(serve: Serve, path:
     [
         pytest.param("api.example", "/admin", "websocket.http.response.start", id="foreign"),
         pytest.param("other.example", "/admin", "websocket.http.response.start", id="outside"),
-        pytest.param("api.example", "//admin", "websocket.http.response.start", id="in-doubt"),
+        pytest.param("api.example", "//admin", "websocket.http.response.start", id="ambiguous"),
     ],
 )
 def test_websockets_follow_the_rules(host: str, path: str, expected: str) -> None:

@@ -15,7 +15,7 @@ from meshcors._policy.origins import Origin
 from meshcors._policy.public_suffixes import public_suffixes
 from meshcors._policy.regex import CompiledRegex, Regex
 from meshcors._policy.regex_examples import examples_of
-from meshcors._policy.strangers import MOST_STEPS, Excess, excess
+from meshcors._policy.strangers import MOST_STEPS, UnintendedOrigins, unintended_origins
 
 STRANGERS = [
     # anyone
@@ -195,9 +195,9 @@ UNCHECKED = [
 ]
 
 
-def lets_in(text: str) -> Excess:
+def lets_in(text: str) -> UnintendedOrigins:
     regex = Regex(text)
-    found = excess(regex)
+    found = unintended_origins(regex)
     origins = OriginSet([regex])
     # What is found is true: browsers send it, and the regex matches it.
     for origin in {found.stranger, found.neighbor, found.insecure} - {""}:
@@ -237,7 +237,7 @@ def test_stranger_is_found(text: str) -> None:
     ],
 )
 def test_stranger_is_one_that_convinces(text: str, stranger: str) -> None:
-    assert excess(Regex(text)).stranger == stranger
+    assert unintended_origins(Regex(text)).stranger == stranger
 
 
 @pytest.mark.parametrize(("text", "below"), NEIGHBORS)
@@ -260,7 +260,7 @@ def test_names_that_anyone_gets_are_found(text: str, below: str) -> None:
 @pytest.mark.parametrize("text", INSECURE)
 def test_http_is_found(text: str) -> None:
     found = lets_in(text)
-    assert found == Excess(insecure=found.insecure)
+    assert found == UnintendedOrigins(insecure=found.insecure)
     assert found.insecure.startswith("http://")
     with pytest.raises(PolicyError) as caught:
         Policy(allow_origins=[Regex(text)], allow_credentials=True)
@@ -274,7 +274,7 @@ def test_http_is_found(text: str) -> None:
 
 @pytest.mark.parametrize("text", SANE)
 def test_nobody_is_found_where_nobody_is(text: str) -> None:
-    assert lets_in(text) == Excess()
+    assert lets_in(text) == UnintendedOrigins()
     Policy(allow_origins=[Regex(text)], allow_credentials=True)
 
 
@@ -289,9 +289,9 @@ def test_what_cannot_be_checked_is_refused_with_credentials(
         tried.append(compiled.steps(origin))
         return fullmatch(compiled, origin)
 
-    excess.cache_clear()
+    unintended_origins.cache_clear()
     monkeypatch.setattr(CompiledRegex, "fullmatch", counted)
-    assert lets_in(text) == Excess(unchecked=True)
+    assert lets_in(text) == UnintendedOrigins(unchecked=True)
     assert sum(tried) < 2 * MOST_STEPS
     with pytest.raises(PolicyError, match="cannot be checked for strangers") as caught:
         Policy(allow_origins=[Regex(text)], allow_credentials=True)

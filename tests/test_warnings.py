@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import meshcors
+
 SCRIPT = """
 import asyncio, copy, os
 from dataclasses import replace
@@ -95,6 +97,16 @@ def test_warnings_point_at_the_line_that_called(script: Path) -> None:
     # Python prints the line itself below.
     for _, line in expected:
         assert f"\n  {line}\n" in made.stderr
+
+
+def test_warnings_point_at_the_line_whatever_the_path_of_the_package(tmp_path: Path) -> None:
+    package = Path(meshcors.__file__).parent.parent
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import sys\nsys.path.insert(0, '{package.parent}/./{package.name}//')\nimport meshcors\n"
+        f"meshcors.Policy(allow_origins=['https://ui.example'], max_age=9999)\n"
+    )
+    assert [line for _, line, _ in SEEN.findall(run(script).stderr)] == ["4"]
 
 
 def test_a_warning_made_an_error_ends_at_the_line_that_called(script: Path) -> None:

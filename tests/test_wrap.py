@@ -21,6 +21,8 @@ from tests.e2e.processes import free_port, running
 APPS = """
 import functools
 
+import meshcors.wsgi
+
 
 async def asgi(scope, receive, send):
     if scope["type"] == "lifespan":
@@ -36,6 +38,10 @@ async def asgi(scope, receive, send):
 def wsgi(environ, start_response):
     start_response("200 OK", [("x-app", "wsgi"), ("content-length", "6")])
     return [b"theirs"]
+
+
+ours_in_asgi = meshcors.MeshCORS(asgi, allow_origins=["https://ui.example"])
+ours_in_wsgi = meshcors.wsgi.MeshCORS(wsgi, allow_origins=["https://ui.example"])
 
 
 class holder:
@@ -62,6 +68,16 @@ def wsgi_of_asgi(environ, start_response):
 
 
 def with_arguments(a, b, c, d):
+    return asgi
+
+
+@functools.cache
+def cached_factory():
+    return asgi
+
+
+@functools.wraps(create_asgi)
+def wrapping_factory(*args, **kwargs):
     return asgi
 
 
@@ -154,7 +170,7 @@ WRONG = [
     (
         "no such object",
         {"MESHCORS_APP": "wrapped_apps:ap"},
-        "MESHCORS_APP: wrapped_apps: there is no such object in it",
+        "MESHCORS_APP: wrapped_apps: it has no such object",
     ),
     ("data", {"MESHCORS_APP": "wrapped_apps:data"}, "this is not an app: it cannot be called"),
     ("data called", {"MESHCORS_APP": "wrapped_apps:data()"}, "data cannot be called without"),
@@ -162,6 +178,16 @@ WRONG = [
         "a factory without parentheses",
         {"MESHCORS_APP": "wrapped_apps:create_asgi"},
         "if it makes one, write wrapped_apps:create_asgi()",
+    ),
+    (
+        "a cached factory without parentheses",
+        {"MESHCORS_APP": "wrapped_apps:cached_factory"},
+        "if it makes one, write wrapped_apps:cached_factory()",
+    ),
+    (
+        "a factory in a decorator without parentheses",
+        {"MESHCORS_APP": "wrapped_apps:wrapping_factory"},
+        "if it makes one, write wrapped_apps:wrapping_factory()",
     ),
     (
         "a factory with arguments",
@@ -212,7 +238,9 @@ def test_mistake_ends_the_server_with_one_line(
         ("wsgi", "asgi", "this is an ASGI app: serve it with meshcors.wrap:asgi"),
     ],
 )
-@pytest.mark.parametrize("path", ["wrapped_apps:{}", "wrapped_apps:create_{}()"])
+@pytest.mark.parametrize(
+    "path", ["wrapped_apps:{}", "wrapped_apps:create_{}()", "wrapped_apps:ours_in_{}"]
+)
 @pytest.mark.usefixtures("apps")
 def test_an_app_of_the_other_interface_is_one_line(
     kind: str,

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from starlette.applications import Starlette
 
+import meshcors.mesh
 from meshcors import HeaderKey, MeshCORS, Policy, PolicyError, Regex, Rule, RuleSet, __version__
 
 ORIGINS = ["https://ui.example"]
@@ -54,3 +55,11 @@ def codes(error: PolicyError) -> None:
             print(problem.hint)
         if problem.code == "no_origin":  # refused
             print(problem.hint)
+
+
+def handle(request: meshcors.mesh.Request) -> meshcors.mesh.Answer:
+    """The old names are still types."""
+    return meshcors.mesh.Gateway.from_yaml("").handle(request)
+
+
+nothing = meshcors.mesh.Anser  # refused

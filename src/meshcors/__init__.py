@@ -7,7 +7,7 @@ import typing as _typing
 
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.header_key import HeaderKey
-from meshcors._policy.policy import Policy
+from meshcors._policy.policy import Policy, PolicyOptions
 from meshcors._policy.regex import Regex
 from meshcors._policy.rules import Rule, RuleSet
 from meshcors._policy.warning import PolicyWarning
@@ -19,11 +19,13 @@ __all__ = [
     "MeshCORS",
     "Policy",
     "PolicyError",
+    "PolicyOptions",
     "PolicyWarning",
     "Problem",
     "Regex",
     "Rule",
     "RuleSet",
+    "__version__",
     "create_app",
     "create_wsgi_app",
 ]

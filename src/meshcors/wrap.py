@@ -199,12 +199,12 @@ def _named_app(name: str, interface: _Interface) -> Any:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
         parent = error.name.rpartition(".")[0]
-        where = " in it" if parent else ""
-        raise _no_app("app_not_found", parent, f"there is no such module{where}") from None
+        hint = "it has no such module" if parent else "there is no such module"
+        raise _no_app("app_not_found", parent, hint) from None
     for attribute in path.split("."):
         found = getattr(found, attribute, None)
         if found is None:
-            raise _no_app("app_not_found", module_name, "there is no such object in it")
+            raise _no_app("app_not_found", module_name, "it has no such object")
     if path != attributes:
         if not _takes(found):
             raise _no_app("app_not_factory", name, f"{path} cannot be called without arguments")
@@ -213,7 +213,7 @@ def _named_app(name: str, interface: _Interface) -> Any:
         raise _no_app("app_not_callable", name, "this is not an app: it cannot be called")
     if interface.is_other(found):
         raise _no_app("app_not_app", name, interface.hint_for_other)
-    if not _takes(found, *interface.parameters):
+    if not _takes(found, *interface.parameters) or _wraps_factory(found, *interface.parameters):
         reason = f"this is not an app: it does not take ({', '.join(interface.parameters)})"
         factory = path == attributes and _takes(found)
         hint = f"; if it makes one, write {module_name}:{path}()" if factory else ""
@@ -234,6 +234,20 @@ def _takes(found: Any, *parameters: str) -> bool:
         # A function written in C may have no signature: the call will show.
         return True
     return True
+
+
+def _wraps_factory(found: Any, *parameters: str) -> bool:
+    """Tell whether `found` is a decorated function that takes no arguments, and so makes an app."""
+    try:
+        wrapped = inspect.signature(found)
+        wrapped.bind()
+    except (TypeError, ValueError):
+        return False
+    try:
+        wrapped.bind(*parameters)
+    except TypeError:
+        return True
+    return False
 
 
 def _no_app(code: ProblemCode, name: str, hint: str) -> PolicyError:

@@ -17,10 +17,10 @@ from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer
 from meshcors._decision.app_kind import is_asgi, name_of
 from meshcors._decision.call_stack import has_wsgi_layer
 from meshcors._decision.rule_engine import compile_engine, uncovered_answer
-from meshcors._policy.paths import IN_DOUBT
+from meshcors._policy.paths import AMBIGUOUS
 from meshcors._policy.policy import Policy, PolicyOptions
 from meshcors._policy.rules import Rule, RuleSet, Uncovered
-from meshcors.config._resolving import resolve
+from meshcors.config._resolving import policy_and_rules, resolve
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -34,7 +34,11 @@ class MeshCORS:
 
     Pass a `Policy`, or its options as keywords, or `rules` for several policies by host and path,
     or nothing: then the ``MESHCORS_*`` environment is read. `uncovered` says who answers where no
-    rule covers a URL: ``"app"``, as if this were not there, or ``"refuse"``; see `RuleSet`.
+    rule covers a URL: ``"app"``, as if the middleware were not there, or ``"refuse"``; see
+    `RuleSet`.
+
+    `policy` is the policy, wherever it was read from, and None where there are `rules`; `rules` are
+    the rules by host and path, and None where there is a single policy.
 
     Raises `PolicyError` for an invalid policy, and `TypeError` for an ASGI app, which needs
     `meshcors.MeshCORS`.
@@ -42,9 +46,14 @@ class MeshCORS:
     ``flask_app.wsgi_app = MeshCORS(flask_app.wsgi_app, policy)``
     """
 
+    policy: Policy | None = None
+    rules: RuleSet | None = None
+
     # Whether a service is behind it: then a key without values, which any value fits, is worth a
     # warning.
     _serves: ClassVar[bool] = True
+    # See `meshcors._decision.app_kind`.
+    _meshcors_interface: ClassVar[str] = "wsgi"
 
     def __init__(
         self,
@@ -61,25 +70,16 @@ class MeshCORS:
                 f"meshcors.wsgi.MeshCORS is for WSGI apps, {name_of(app)} is ASGI: {hint}"
             )
         self.app = app
-        self._source = resolve(policy, rules, options, uncovered, serves=self._serves)
-        engine = compile_engine(self._source, uncovered_answer(self._source))
+        source = resolve(policy, rules, options, uncovered, serves=self._serves)
+        self.policy, self.rules = policy_and_rules(source)
+        engine = compile_engine(source, uncovered_answer(source))
         self._decide = engine.decide
         self._reads = _environ_keys(engine.reads_unless_options)
         self._reads_of_options = _environ_keys(engine.reads)
         self._reads_path = engine.reads_path
 
     def __repr__(self) -> str:
-        return f"<meshcors.wsgi.MeshCORS: {self._source!r}>"
-
-    @property
-    def policy(self) -> Policy | None:
-        """The policy, wherever it was read from; None where there are `rules`."""
-        return self._source if isinstance(self._source, Policy) else None
-
-    @property
-    def rules(self) -> RuleSet | None:
-        """The rules by host and path; None where there is a single `policy`."""
-        return self._source if isinstance(self._source, RuleSet) else None
+        return f"<meshcors.wsgi.MeshCORS: {self.policy or self.rules!r}>"
 
     def __call__(
         self,
@@ -168,4 +168,4 @@ def _path(environ: WSGIEnvironment) -> str:
     try:
         return path.encode("latin-1").decode()
     except UnicodeError:
-        return IN_DOUBT
+        return AMBIGUOUS

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, process_time
 
-from meshcors.mesh._documents.source import parse
+from meshcors.mesh._documents.yaml_nodes import parse
 from meshcors.mesh._fix import FixOptions, fix
 from meshcors.mesh._lint import lint
 

@@ -105,6 +105,8 @@ def run(args: Sequence[str] | None = None) -> int:
     try:
         code = toolbox.main(prog_name="meshcors", standalone_mode=False, **arguments)
         sys.stdout.flush()
+    except click.MissingParameter as error:
+        return refuse(_missing(error))
     except click.ClickException as error:
         return refuse(error.format_message())
     except DocumentError as error:
@@ -117,6 +119,14 @@ def run(args: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
     return code if isinstance(code, int) else 0
+
+
+def _missing(error: click.MissingParameter) -> str:
+    """Return the message; click's own has several lines for a parameter with choices."""
+    param = error.param
+    if param is None or not isinstance(param.type, click.Choice):
+        return error.format_message()
+    return f"{param.opts[0]}: name one of {', '.join(map(str, param.type.choices))}"
 
 
 def refuse(line: str) -> int:

@@ -9,13 +9,14 @@ import click
 
 from meshcors import browser
 from meshcors._cli import options
-from meshcors._cli.advice import advice
+from meshcors._cli.explain_hints import hints
+from meshcors._cli.explain_text import narrate, shown_mismatch, shown_value
 from meshcors._cli.files import policy_unreadable, read_texts
-from meshcors._cli.narration import narrate, shown_mismatch, shown_value
 from meshcors._policy.errors import OriginError, PolicyError
 from meshcors._policy.wording import printable
-from meshcors.mesh import Gateway, GatewayRequest, read_documents
+from meshcors.mesh import Gateway, GatewayRequest
 from meshcors.mesh._analysis.page_call import Exchange, PageCall, trace_call
+from meshcors.mesh._fix import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,17 +27,34 @@ if TYPE_CHECKING:
 
 @click.command("explain", cls=options.VerbCommand)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--origin", required=True, help="The page's origin, such as https://ui.example.")
-@click.option("--method", default="GET", show_default=True, help="The method of the call.")
+@click.option(
+    "--origin",
+    required=True,
+    metavar="ORIGIN",
+    help="The page's origin, such as https://ui.example.",
+)
+@click.option(
+    "--method",
+    metavar="METHOD",
+    default="GET",
+    show_default=True,
+    help="The method of the call.",
+)
 @click.option(
     "--header",
     "headers",
     multiple=True,
     metavar="NAME:VALUE",
-    help="A header that the script sets; repeat it.",
+    help="A header that the script sets. May be repeated.",
 )
-@click.option("--host", help="The host that is called. Default: the first one in the documents.")
-@click.option("--path", default="/", show_default=True, help="The path that is called.")
+@click.option(
+    "--host",
+    metavar="HOST",
+    help="The host that is called. Default: the first one in the documents.",
+)
+@click.option(
+    "--path", metavar="PATH", default="/", show_default=True, help="The path that is called."
+)
 @click.option(
     "--scheme",
     type=click.Choice(["https", "http"]),
@@ -71,13 +89,12 @@ def command(
 ) -> int:
     """Follow a page's call: which rule takes it, who answers, and what the browser does.
 
-    Without --config the answers of the services are unknown, and a verdict that turns on them is
+    Without --config the answers of the services are unknown, and a verdict that depends on them is
     "depends". Exit code 1 if a browser would block the call.
     """
     texts = read_texts(files)
-    documents = tuple(
-        document for name, text in texts.items() for document in read_documents(text, name)
-    )
+    read = {name: read_file(text, name) for name, text in texts.items()}
+    documents = tuple(document for file in read.values() for document in file.mesh.documents)
     model = Gateway.of(documents, file=files[0], name=gateway)
     url = f"{scheme}://{host or _first_host(model, scheme)}{path}"
     try:
@@ -92,11 +109,11 @@ def command(
         raise policy_unreadable(error) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    hint = advice(page_call, texts)
+    fix_hint = hints(page_call, read)
     if form == "json":
-        click.echo(json.dumps(_data(page_call, hint), indent=2))
+        click.echo(json.dumps(_data(page_call, fix_hint), indent=2))
     else:
-        for line in narrate(page_call, hint):
+        for line in narrate(page_call, fix_hint):
             click.echo(printable(line))
     return int(page_call.outcome == "blocked")
 

@@ -88,7 +88,9 @@ def write(name: str, content: bytes, *, before: bytes | None, like: str) -> None
                 os.link(made, target)
                 Path(made).unlink()
             elif target.read_bytes() != before:
-                raise click.ClickException(f"{name}: changed meanwhile; run it again")
+                raise click.ClickException(
+                    f"{name}: the file has changed in the meantime; run the command again"
+                )
             else:
                 Path(made).replace(target)
         except BaseException:

@@ -57,7 +57,10 @@ def _origins(
     "--separate",
     "apart",
     is_flag=True,
-    help="Leave FILE as it is, which a controller overwrites; write a second VirtualService.",
+    help=(
+        "Leave FILE unchanged, because a controller overwrites it, and write a second"
+        " VirtualService."
+    ),
 )
 @click.option(
     "--allow-origin",
@@ -65,7 +68,7 @@ def _origins(
     callback=_origins,
     multiple=True,
     metavar="ORIGIN",
-    help="An origin to allow where the file allows * or none; repeat it for more.",
+    help="An origin to allow where the file allows * or none. May be repeated.",
 )
 @click.option(
     "--write", "writing", is_flag=True, help="Change the file instead of printing a diff."
@@ -131,7 +134,7 @@ def _notes(result: FixResult, fix_options: FixOptions, file: str) -> Iterator[st
     if fix_options.responder != "mesh":
         for calls in result.blocked:
             address = ":".join(map(str, fix_options.pod))
-            yield f"the pod behind {address}: {pod_command(calls, fix_options)}"
+            yield f"start the pod behind {address} with: {pod_command(calls, fix_options)}"
     origins = [value for _, value in fix_options.origins]
     named = any(calls.policies for calls in result.blocked)
     if named and origins and not any(value in result.text for value in origins):

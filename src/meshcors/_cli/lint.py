@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 import click
 
 from meshcors._cli import options
 from meshcors._cli.files import read_texts
 from meshcors._policy.wording import did_you_mean, printable
-from meshcors.mesh._lint import RULES, lint
+from meshcors.mesh._lint import RULES, diagnose, read_mesh
 from meshcors.mesh._lint.explanations import explanation
 from meshcors.mesh._lint.formats import FORMATS
 
+# An id with or without its letters and leading zeros, with O for 0.
+_SHORT_ID: Final = re.compile("(?:MC)?([0-9O]{1,3})", re.IGNORECASE)
+_ID: Final = re.compile("MC[0-9]")
+
 
 def _explain(ctx: click.Context, _: click.Parameter, given: str | None) -> None:
-    """Print the explanations of rules and end the verb, whatever else it is given."""
+    """Print the explanations of lint rules and end the verb, whatever else it is given."""
     if given is None:
         return
     ids = _ids("--explain", (given,))
     if not ids:
-        raise click.UsageError("--explain: name a rule, such as MC001")
+        raise click.UsageError("--explain: name a lint rule, such as MC001")
     click.echo("\n\n\n".join(explanation(rule) for rule in RULES if rule.id in ids))
     ctx.exit()
 
@@ -33,36 +40,58 @@ def _explain(ctx: click.Context, _: click.Parameter, given: str | None) -> None:
     show_default=True,
     help="The format of the report.",
 )
-@click.option("--select", multiple=True, metavar="ID", help="Run only these rules; repeat it.")
-@click.option("--ignore", multiple=True, metavar="ID", help="Leave out these rules; repeat it.")
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="ID",
+    help="Run only these lint rules: IDs or names, separated by commas. May be repeated.",
+)
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="ID",
+    help="Leave out these lint rules: IDs or names, separated by commas. May be repeated.",
+)
 @click.option(
     "--explain",
     metavar="ID",
     is_eager=True,
     expose_value=False,
     callback=_explain,
-    help="Explain a rule, such as MC001, and exit. Needs no FILE.",
+    help="Explain a lint rule, such as MC001 or lost-preflight, and exit. Needs no FILE.",
 )
 def command(
     files: tuple[str, ...], form: str, select: tuple[str, ...], ignore: tuple[str, ...]
 ) -> int:
     """Find what is wrong with CORS in VirtualServices, HTTPRoutes and the objects around them.
 
-    All files together are one mesh. IDs may also be separated by commas. Exit code 1 if anything is
-    found. A comment `# meshcors: ignore MC014` silences a rule on its line, or on the line below.
+    All files together are treated as one mesh. Exit code 1 if anything is found. A comment
+    `# meshcors: ignore MC014` silences a lint rule on its line, or on the line below.
     """
     chosen = _ids("--select", select) or {rule.id for rule in RULES}
     chosen -= _ids("--ignore", ignore)
-    diagnostics = lint(read_texts(files), [rule for rule in RULES if rule.id in chosen])
+    mesh, unloaded = read_mesh(read_texts(files))
+    diagnostics = diagnose(mesh, [rule for rule in RULES if rule.id in chosen], unloaded)
     output = FORMATS[form](diagnostics)
+    if form == "text" and not (diagnostics or unloaded or mesh.documents):
+        output += f": no VirtualService or HTTPRoute in the file{'s' * (len(files) > 1)}"
     if output:
         click.echo("\n".join(map(printable, output.split("\n"))))
     return int(bool(diagnostics))
 
 
 def _ids(option: str, given: tuple[str, ...]) -> set[str]:
-    known = {rule.id for rule in RULES}
-    ids = {each.strip().upper() for text in given for each in text.split(",") if each.strip()}
-    for unknown in sorted(ids - known):
-        raise click.UsageError(f"{option} {unknown}: {did_you_mean(unknown, known)}")
-    return ids
+    """Return the ids of the lint rules that ``given`` lists, by id or by name."""
+    ids = {rule.id: rule.id for rule in RULES}
+    known = ids | {rule.name: rule.id for rule in RULES}
+    found: set[str] = set()
+    for text in (each.strip() for part in given for each in part.split(",")):
+        id_ = known.get(text.upper()) or known.get(text.lower())
+        if id_:
+            found.add(id_)
+        elif text:
+            digits = _SHORT_ID.fullmatch(text)
+            near = f"MC{digits[1].upper().replace('O', '0'):0>3}" if digits else text.upper()
+            hint = did_you_mean(near, ids) if _ID.match(near) else did_you_mean(text.lower(), known)
+            raise click.UsageError(f"{option} {text}: {hint}")
+    return found

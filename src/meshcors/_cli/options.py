@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from meshcors.mesh._documents.checks import domain
+from meshcors.mesh._documents.checks import host_error
 
 
 class VerbCommand(click.Command):
@@ -30,7 +30,7 @@ _PORT: Final = re.compile("[1-9][0-9]{0,4}")
 
 def _pod_address(_: click.Context, __: click.Parameter, given: str) -> tuple[str, int]:
     host, _colon, port = given.rpartition(":")
-    if not _PORT.fullmatch(port) or int(port) > 65535 or domain(host):
+    if not _PORT.fullmatch(port) or int(port) > 65535 or host_error(host):
         raise click.BadParameter(f"{given}: write host:port, such as meshcors-dummy:8080")
     return host, int(port)
 

@@ -37,10 +37,18 @@ if TYPE_CHECKING:
     help="The form: documents for the mesh, the pod's objects, variables, or a policy file.",
 )
 @click.option(
-    "--name", default="meshcors-dummy", show_default=True, help="The name of the documents."
+    "--name",
+    metavar="NAME",
+    default="meshcors-dummy",
+    show_default=True,
+    help="The name of the documents.",
 )
 @click.option(
-    "--gateway", default="gateway", show_default=True, help="The gateway that they are bound to."
+    "--gateway",
+    metavar="NAME",
+    default="gateway",
+    show_default=True,
+    help="The gateway that they are bound to.",
 )
 @options.POD
 @click.option(
@@ -52,7 +60,11 @@ if TYPE_CHECKING:
     help="In a VirtualService: who answers preflights, the pod, or Envoy with the pod behind it.",
 )
 @click.option(
-    "--image", default="meshcors", show_default=True, help="The pod's image, for kubernetes."
+    "--image",
+    metavar="IMAGE",
+    default="meshcors",
+    show_default=True,
+    help="The pod's image, for kubernetes.",
 )
 def command(
     config: str,

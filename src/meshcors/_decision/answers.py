@@ -93,14 +93,14 @@ _PROBLEMS: Final[dict[str, tuple[int, str, str]]] = {
     "key_missing": (
         401,
         "Key missing",
-        "The request carries no key in the header by which a service is picked.",
+        "The request does not have the header that selects a service.",
     ),
     "key_unknown": (
         403,
         "Key unknown",
         "The key in the request's header is not one of this service's.",
     ),
-    "no_route": (404, "No route", "No service is routed for this request."),
+    "no_route": (404, "No route", "No route to a service matches this request."),
     "no_rule": (404, "No rule", "No rule covers this host and path."),
 }
 

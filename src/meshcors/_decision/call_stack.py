@@ -1,7 +1,7 @@
 """Who called an adapter, read from the call stack: a server, or a layer that answers exceptions.
 
 The stack is read when an exception has been raised or a policy is invalid, never for a request that
-goes well. If in doubt, unknown code between an adapter and the server counts as such a layer.
+goes well. Unknown code between an adapter and the server counts as such a layer.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class Engine:
     def decide(self, method: str, path: str, fields: Mapping[bytes, bytes]) -> Answer | Proceed:
         """Decide an HTTP request: answer it here, or let the app answer.
 
-        `method` is compared with case, `path` is decoded once, and `fields` are the request's
+        `method` is case-sensitive, `path` is decoded once, and `fields` are the request's
         values by lower-case name: those that `reads` names, several lines joined with a comma.
         """
         origin = fields.get(_ORIGIN, b"")

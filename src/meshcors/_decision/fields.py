@@ -1,6 +1,6 @@
 """Header fields: collected from requests and merged into responses, for ASGI and WSGI.
 
-Names are compared without case. ASGI represents fields as `bytes`, WSGI as `str`.
+Names are compared case-insensitively. ASGI represents fields as `bytes`, WSGI as `str`.
 """
 
 from __future__ import annotations

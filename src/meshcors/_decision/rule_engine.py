@@ -14,7 +14,8 @@ from meshcors._policy.policy import Policy
 from meshcors._policy.rule_map import RuleMap
 from meshcors._policy.rules import RuleSet
 
-Uncovered = TypeVar("Uncovered", bound="Answer | None")
+# What the app's side of a decision is, where no rule covers the URL.
+U = TypeVar("U", bound="Answer | None")
 
 # The answer to a URL that no rule covers, also to preflights, without CORS.
 NO_RULE: Final = problem_answer("no_rule")
@@ -22,24 +23,24 @@ NO_RULE: Final = problem_answer("no_rule")
 _MIN_CACHED_ORIGINS: Final = 16
 
 
-class RuleEngine(Generic[Uncovered]):
+class RuleEngine(Generic[U]):
     """Compiled rules, with the interface of `Engine`.
 
     `uncovered` is the decision for a URL that no rule covers: an answer, or None to let the app
-    answer as if there were no middleware. The answer to a URL in doubt (see `RuleMap`) is always
+    answer as if there were no middleware. The answer to an ambiguous URL (see `RuleMap`) is always
     `NO_RULE`.
     """
 
-    def __init__(self, rules: RuleSet, uncovered: Uncovered) -> None:
+    def __init__(self, rules: RuleSet, uncovered: U) -> None:
         policies = dict.fromkeys(rule.policy for rule in rules.rules)
         # All engines together cache about as many origins as a single one.
         cached = max(_MIN_CACHED_ORIGINS, CACHED_ORIGINS // len(policies))
         engines = {policy: Engine(policy, cached_origins=cached) for policy in policies}
-        self._deciders: RuleMap[Engine | _SameForAll[Uncovered] | _SameForAll[Answer]] = RuleMap(
+        self._deciders: RuleMap[Engine | _SameForAll[U] | _SameForAll[Answer]] = RuleMap(
             rules,
             [engines[rule.policy] for rule in rules.rules],
             outside=_SameForAll(uncovered),
-            uncertain=_SameForAll(NO_RULE),
+            ambiguous=_SameForAll(NO_RULE),
         )
         self.reads_path = True
         reads = (engine.reads_websocket for engine in engines.values())
@@ -48,9 +49,7 @@ class RuleEngine(Generic[Uncovered]):
         reads = (engine.reads_unless_options for engine in engines.values())
         self.reads_unless_options: frozenset[bytes] = frozenset({HOST}).union(*reads)
 
-    def decide(
-        self, method: str, path: str, fields: Mapping[bytes, bytes]
-    ) -> Answer | Proceed | Uncovered:
+    def decide(self, method: str, path: str, fields: Mapping[bytes, bytes]) -> Answer | Proceed | U:
         """Decide an HTTP request by the first rule that covers it; see `Engine.decide`."""
         decider = self._deciders.find(fields.get(HOST, b""), path)
         return decider.decide(method, path, fields)
@@ -61,16 +60,16 @@ class RuleEngine(Generic[Uncovered]):
         return decider.decide_websocket(path, fields)
 
 
-class _SameForAll(Generic[Uncovered]):
+class _SameForAll(Generic[U]):
     """Makes the same decision for every request."""
 
-    def __init__(self, decision: Uncovered) -> None:
+    def __init__(self, decision: U) -> None:
         self._decision = decision
 
-    def decide(self, method: str, path: str, fields: Mapping[bytes, bytes]) -> Uncovered:
+    def decide(self, method: str, path: str, fields: Mapping[bytes, bytes]) -> U:
         return self._decision
 
-    def decide_websocket(self, path: str, fields: Mapping[bytes, bytes]) -> Uncovered:
+    def decide_websocket(self, path: str, fields: Mapping[bytes, bytes]) -> U:
         return self._decision
 
 
@@ -79,8 +78,6 @@ def uncovered_answer(source: Policy | RuleSet) -> Answer | None:
     return NO_RULE if isinstance(source, RuleSet) and source.refuses_uncovered else None
 
 
-def compile_engine(
-    source: Policy | RuleSet, uncovered: Uncovered
-) -> Engine | RuleEngine[Uncovered]:
+def compile_engine(source: Policy | RuleSet, uncovered: U) -> Engine | RuleEngine[U]:
     """Return the engine of a policy or of rules; for `uncovered` see `RuleEngine`."""
     return Engine(source) if isinstance(source, Policy) else RuleEngine(source, uncovered)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-from meshcors._policy.collector import ProblemCollector, is_list
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.headers import (
     SAFELISTED_REQUEST_HEADERS,
@@ -22,6 +21,7 @@ from meshcors._policy.key_values import KeyValues
 from meshcors._policy.list_like import ListLike
 from meshcors._policy.paths import never_matches
 from meshcors._policy.problem_codes import ProblemCode
+from meshcors._policy.problem_collector import ProblemCollector, is_list
 from meshcors._policy.pydantic_field import PydanticField
 from meshcors._policy.regular_file import FileError, read_text
 
@@ -37,10 +37,10 @@ class HeaderKey(PydanticField):
     """The request header that picks a service, and the values that this service accepts.
 
     `name` is a header name, kept in lower case. Browsers must announce it in preflights, so it is
-    neither a CORS-safelisted nor a forbidden one. `values` are the accepted values, compared whole
-    and with case; None checks only that the header is present. They are kept as `KeyValues`, a type
-    that can be compared and passed on, but never shown. `exempt_paths` need no key: exact paths
-    (``/healthz``), or everything below a prefix of whole segments (``/public/*``).
+    neither a CORS-safelisted nor a forbidden one. `values` are the accepted values, compared as a
+    whole and case-sensitively; None checks only that the header is present. They are kept as
+    `KeyValues`, a type that can be compared and passed on, but never shown. `exempt_paths` need no
+    key: exact paths (``/healthz``), or everything below a prefix of whole segments (``/public/*``).
 
     Raises `PolicyError`; its problems never show what was given.
     """
@@ -85,7 +85,7 @@ class HeaderKey(PydanticField):
 def _key_name(problems: ProblemCollector, name: object) -> str:
     field = "key.name"
     if not isinstance(name, str):
-        problems.add("wrong_type", field, type(name).__name__, "a header name is a string")
+        problems.add("wrong_type", field, type(name).__name__, "write a string")
         return ""
     lowered = name.lower()
     if not is_token(name):
@@ -130,7 +130,7 @@ def _texts(problems: ProblemCollector, field: str, given: object) -> Iterator[tu
         if isinstance(text, str):
             yield where, text
         else:
-            problems.add("wrong_type", field, where, "not a string")
+            problems.add("wrong_type", field, where, "write a string")
 
 
 def _key_values(problems: ProblemCollector, values: object) -> KeyValues | None:
@@ -143,9 +143,9 @@ def _key_values(problems: ProblemCollector, values: object) -> KeyValues | None:
         problems.add("key_values_empty", field, "", "name at least one value, or None for any")
     for where, value in texts:
         if not value:
-            problems.add("key_value_empty", field, where, "a key's value must not be empty")
+            problems.add("key_value_empty", field, where, "write a value that is not empty")
         elif not (value.isascii() and value.isprintable()):
-            hint = "a key's value must be printable ASCII"
+            hint = "write printable ASCII only"
             problems.add("key_value_not_printable", field, where, hint)
         elif value != value.strip():
             problems.add("key_value_blank", field, where, "leave out the white space around it")
@@ -154,7 +154,7 @@ def _key_values(problems: ProblemCollector, values: object) -> KeyValues | None:
                 "key_value_comma",
                 field,
                 where,
-                "a key cannot contain a comma, because two header lines are joined with one",
+                "write a value without commas: two header lines are joined with one",
             )
     return None if problems.found else KeyValues(value for _, value in texts)
 
@@ -166,7 +166,7 @@ def _exempt_paths(problems: ProblemCollector, paths: object) -> tuple[str, ...]:
         kept[path] = None
         stem = path.removesuffix("/*")
         if not path.startswith("/"):
-            problems.add("path_not_absolute", field, where, "a path begins with /")
+            problems.add("path_not_absolute", field, where, "begin the path with /")
         elif "*" in stem:
             hint = "* is allowed only at the end: /prefix/*"
             problems.add("path_wildcard", field, where, hint)

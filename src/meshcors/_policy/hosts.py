@@ -22,13 +22,14 @@ _HOST_FIELD: Final = re.compile(
     r"(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?|(\[[0-9a-f]*:[0-9a-f:.]+\]))(?::([1-9][0-9]{0,4}))?"
 )
 _LARGEST_PORT: Final = 65535
+_NO_SUBDOMAINS: Final = "an IP address has no subdomains: leave out the wildcard"
 
 
 def host_name(field: bytes) -> str | None:
-    """Return the host in a Host `field` (RFC 9110 7.2), or None if the host is in doubt.
+    """Return the host in a Host `field` (RFC 9110 7.2), or None if it is ambiguous.
 
-    The host is in lower case, without port and without a trailing dot. It is in doubt if the field
-    is missing, empty, malformed, or sent more than once (joined with a comma).
+    The host is in lower case, without port and without a trailing dot. It is ambiguous if the
+    field is missing, empty, malformed, or sent more than once (joined with a comma).
     """
     named = _HOST_FIELD.fullmatch(field.decode("latin-1").strip(" \t").lower())
     if named is None or int(named[3] or 0) > _LARGEST_PORT:
@@ -46,19 +47,23 @@ def check_host(host: str, subdomains: bool) -> None:
     if host.startswith("["):
         canonical = _canonical_ipv6(host)
         if subdomains:
-            raise OriginError("origin_wildcard", "an IP address has no subdomains")
+            raise OriginError("origin_wildcard", _NO_SUBDOMAINS)
         if canonical != host:
-            raise OriginError("origin_ip_address", f"browsers send {canonical}")
+            raise OriginError("origin_ip_address", f"write it as browsers send it: {canonical}")
         return
     labels = host.split(".")
     if labels[-1] == "" and "" not in labels[:-1] and labels != [""]:
         raise OriginError("origin_host", "leave out the trailing dot")
     if "" in labels:
-        raise OriginError("origin_host", "the host is missing or has an empty label")
+        raise OriginError(
+            "origin_host",
+            "the host is missing or has an empty label: write one such as ui.example",
+        )
     if len(host) > 253 or not all(map(_LABEL.fullmatch, labels)):
         raise OriginError(
             "origin_host",
-            "a host is made of labels of at most 63 letters, digits, - and _; 253 in all",
+            "a host has labels of at most 63 letters, digits, - and _, and at most 253"
+            " characters in total",
         )
     for label in labels:
         if label.startswith("xn--") and not _is_punycode(label):
@@ -72,7 +77,7 @@ def check_host(host: str, subdomains: bool) -> None:
                 "origin_ip_address", "write an IPv4 address as four numbers, such as 192.0.2.1"
             )
         if subdomains:
-            raise OriginError("origin_wildcard", "an IP address has no subdomains")
+            raise OriginError("origin_wildcard", _NO_SUBDOMAINS)
 
 
 def _is_punycode(label: str) -> bool:
@@ -114,7 +119,9 @@ def _canonical_ipv6(host: str) -> str:
             raise ValueError(host)
         packed = ipaddress.IPv6Address(host[1:-1]).packed
     except ValueError:
-        raise OriginError("origin_ip_address", "not an IPv6 address in brackets") from None
+        raise OriginError(
+            "origin_ip_address", "write an IPv6 address in brackets, such as [::1]"
+        ) from None
     pieces = [f"{packed[i] << 8 | packed[i + 1]:x}" for i in range(0, 16, 2)]
     # The first of the longest runs of two or more zero pieces.
     longest = max(

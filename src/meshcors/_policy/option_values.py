@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Final, cast
 
-from meshcors._policy.collector import ProblemCollector, token
 from meshcors._policy.header_key import HeaderKey
 from meshcors._policy.headers import STANDARD_METHODS, is_token, token_at_start
 from meshcors._policy.origin_set import AllowedOrigin
+from meshcors._policy.problem_collector import ProblemCollector, token
 from meshcors._policy.regex import Regex, written_regex
 from meshcors._policy.wording import shown
 
@@ -41,7 +41,7 @@ def _origin_hint(item: object) -> str:
                 return f"write {shown(origin)}"
             case _:
                 pass
-    return "an origin is a string or a meshcors.Regex"
+    return "write a string or a meshcors.Regex"
 
 
 def _methods(problems: ProblemCollector, field: str, value: object) -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def _max_age(problems: ProblemCollector, field: str, value: object) -> int | Non
         problems.add("max_age_negative", field, shown(value), "write 0 to forbid caching")
         return None
     if seconds > _LARGEST_AGE:
-        problems.add("max_age_too_large", field, shown(value), f"at most {_LARGEST_AGE} seconds")
+        problems.add("max_age_too_large", field, shown(value), f"write at most {_LARGEST_AGE}")
         return None
     return int(seconds)
 

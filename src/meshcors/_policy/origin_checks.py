@@ -7,14 +7,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from meshcors._policy.collector import ProblemCollector
 from meshcors._policy.errors import OriginError
 from meshcors._policy.origin_set import AllowedOrigin
 from meshcors._policy.origins import OriginPattern
 from meshcors._policy.problem_codes import ProblemCode
+from meshcors._policy.problem_collector import ProblemCollector
 from meshcors._policy.public_suffixes import public_suffixes
 from meshcors._policy.regex import CompiledRegex, Regex, written_regex
-from meshcors._policy.strangers import Excess, excess
+from meshcors._policy.strangers import UnintendedOrigins, unintended_origins
 from meshcors._policy.wording import shown
 
 _FIELD: Final = "allow_origins"
@@ -55,8 +55,8 @@ class OriginChecks:
     def _check_null(self) -> None:
         if not self.null_origin:
             hint = (
-                "any sandboxed frame and file: page is null; if you mean it, set"
-                " dangerously_allow_null_origin"
+                "every sandboxed frame and every file: page has the origin null; if you mean it,"
+                " set dangerously_allow_null_origin"
             )
             self._add("origin_null", "null", hint)
 
@@ -90,8 +90,8 @@ class OriginChecks:
                 self._check_public_suffix(item, shared.removeprefix("*."))
 
     def _add_malformed(self, item: str, error: OriginError) -> None:
-        if (slip := _slip(item)) is not None:
-            self._add(error.code, shown(item), slip)
+        if (hint := _typo_hint(item)) is not None:
+            self._add(error.code, shown(item), hint)
         elif _LOOKS_LIKE_REGEX.search(item):
             hint = f"{error.hint}; if it is a regular expression, write {written_regex(item)}"
             self._add(error.code, item, hint)
@@ -101,7 +101,7 @@ class OriginChecks:
     def _check_regex(self, regex: Regex) -> None:
         try:
             CompiledRegex(regex)
-            lets_in = excess(regex) if self.credentials else Excess()
+            lets_in = unintended_origins(regex) if self.credentials else UnintendedOrigins()
         except OriginError as error:
             self.problems.found.append(error.problem(_FIELD, regex.pattern))
             return
@@ -140,8 +140,8 @@ class OriginChecks:
             self._add("origin_public_suffix", value, hint)
 
 
-def _slip(item: str) -> str | None:
-    """Return what to write for an `item` that is an origin but for a slip of the pen; else None."""
+def _typo_hint(item: str) -> str | None:
+    """Return what to write for an `item` that is an origin with a typo; else None."""
     parts = item.split()
     if not parts:
         return "an empty origin: leave it out"

@@ -20,7 +20,7 @@ MAX_ORIGIN_BYTES: Final = 320
 _DEFAULT_PORTS: Final = {"ftp": 21, "http": 80, "https": 443, "ws": 80, "wss": 443}
 # What a URL may have and an origin never has.
 _NEVER_AFTER_HOST: Final[tuple[tuple[str, ProblemCode, str], ...]] = (
-    ("@", "origin_user_info", "an origin has no user info"),
+    ("@", "origin_user_info", "an origin has no user info: leave out @ and what precedes it"),
     ("?", "origin_query", "an origin has no query: leave out ? and what follows"),
     ("#", "origin_fragment", "an origin has no fragment: leave out # and what follows"),
 )
@@ -84,9 +84,12 @@ class OriginPattern:
         if text != text.lower():
             raise OriginError("origin_upper_case", f"browsers send lower case: {text.lower()}")
         if scheme == "file":
-            raise OriginError("origin_file", "browsers send null for file: pages")
+            raise OriginError(
+                "origin_file",
+                "browsers send null for file: pages; serve them over http, or write null",
+            )
         if not _SCHEME.fullmatch(scheme):
-            raise OriginError("origin_scheme", "a scheme is made of letters, digits, +, . and -")
+            raise OriginError("origin_scheme", "write a scheme of letters, digits, +, . and -")
         host, port = _split_port(rest)
         subdomains = host.startswith("*.")
         if subdomains:
@@ -133,7 +136,9 @@ def _parse_port(scheme: str, host: str, port: str | None) -> int | Literal["*"] 
     if port == "*":
         return "*"
     if not _PORT.fullmatch(port) or int(port) > 65535:
-        raise OriginError("origin_port", "a port is 1 to 65535, without leading zeros, or *")
+        raise OriginError(
+            "origin_port", "write a port from 1 to 65535, without leading zeros, or *"
+        )
     if _DEFAULT_PORTS.get(scheme) == int(port):
         raise OriginError(
             "origin_default_port",

@@ -1,6 +1,6 @@
 """The path of a request, as the app routes on it: decoded once, compared by whole segments.
 
-A path that two programs could read differently is in doubt: no exemption and no prefix covers it.
+A path that two programs could read differently is ambiguous: no exemption and no prefix covers it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _UNSURE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
 # What a path has only while it is encoded as in a URL.
 _OF_URLS: Final = frozenset("%?#")
 
-# A path in doubt. No path that begins with / equals it.
-IN_DOUBT: Final = ""
+# An ambiguous path. No path that begins with / equals it.
+AMBIGUOUS: Final = ""
 
 
 def is_plain_path(path: str) -> bool:
@@ -39,34 +39,35 @@ def never_matches(path: str) -> tuple[ProblemCode, str] | None:
     if not _OF_URLS.isdisjoint(path):
         return "path_encoded", "write the path decoded, without its query"
     if not is_plain_path(path):
-        return "path_never_matches", "no . or .. segments, no // and no control characters"
+        return "path_never_matches", "leave out . and .. segments, // and control characters"
     return None
 
 
 def routed_path(path: str, root_path: str, below: Iterable[tuple[str, str]] = ()) -> str:
-    """Return the path on which an ASGI app below `root_path` routes, or `IN_DOUBT`.
+    """Return the path on which an ASGI app below `root_path` routes, or `AMBIGUOUS`.
 
     `path` and `root_path` are those of the scope. Starlette and Django remove `root_path` if it is
     a prefix of whole segments, and leave any other path as it is, because a proxy has removed the
     prefix. Others remove it as text, or anywhere in the path; if that would make a difference, the
-    path is in doubt.
+    path is ambiguous.
 
     `below` are the root paths that apps further below set themselves, each with the path at which
     that app is mounted before it. Such an app removes its root path, so a path that begins with one
-    is in doubt, unless mounts would have made the same root path. An empty one belongs to an app
-    that routes on the whole path, so any path from which something is removed above it is in doubt.
+    is ambiguous, unless mounts would have made the same root path. An empty one belongs to an app
+    that routes on the whole path, so any path from which something is removed above it is
+    ambiguous.
     """
     if not root_path or root_path == "/":
         removed, routed = "", path
     elif _begins_with(path, root_path):
         removed, routed = root_path, path[len(root_path) :]
     elif root_path in path:
-        return IN_DOUBT
+        return AMBIGUOUS
     else:
         removed, routed = "", path
     for mounted, own in below:
         if _begins_with(path, own) and own != removed + mounted:
-            return IN_DOUBT
+            return AMBIGUOUS
     return routed
 
 

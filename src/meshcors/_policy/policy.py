@@ -13,8 +13,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import Final, ParamSpec, TypedDict, cast
 
-from meshcors._policy import other_names
-from meshcors._policy.collector import ProblemCollector
+from meshcors._policy import other_libraries
 from meshcors._policy.header_key import HeaderKey
 from meshcors._policy.headers import (
     FORBIDDEN_METHODS,
@@ -27,6 +26,7 @@ from meshcors._policy.max_age import LARGEST_USEFUL_MAX_AGE, max_age_note
 from meshcors._policy.option_values import READERS
 from meshcors._policy.origin_checks import OriginChecks
 from meshcors._policy.origin_set import AllowedOrigin
+from meshcors._policy.problem_collector import ProblemCollector
 from meshcors._policy.pydantic_field import PydanticField
 from meshcors._policy.regex import Regex
 from meshcors._policy.warning import warn
@@ -62,7 +62,7 @@ def _checked(signature: Callable[P, None]) -> Callable[P, None]:
     """
 
     @wraps(signature)
-    def init(policy: Policy, **options: object) -> None:
+    def init(policy: Policy, /, **options: object) -> None:
         for field, note in _fill(policy, options):
             warn(f"{field}: {note}")
 
@@ -77,7 +77,7 @@ class Policy(PydanticField):
 
     - `allow_origins`: at least one of ``https://ui.example``, ``https://*.example.com``,
       ``http://localhost:*``, ``*``, ``null`` and the like, or a `meshcors.Regex`.
-    - `allow_methods`: methods besides GET, HEAD and POST, with case; or ``*``.
+    - `allow_methods`: methods besides GET, HEAD and POST, case-sensitive; or ``*``.
     - `allow_headers`: request headers besides the CORS-safelisted ones and the key; or ``*``.
     - `expose_headers`: response headers that scripts may read; or ``*``.
     - `allow_credentials`: whether cookies and HTTP authentication are used.
@@ -175,10 +175,10 @@ def _check_names(problems: ProblemCollector, options: Mapping[str, object]) -> b
     """Check the names of `options`; return whether an unknown one is meant to name the origins."""
     means_origins = False
     for name in options.keys() - READERS.keys():
-        hint = other_names.hint(name, options[name], options.get("allow_origins"))
+        hint = other_libraries.option_hint(name, options[name], options.get("allow_origins"))
         hint = hint or did_you_mean(name, READERS)
         problems.add("unknown_option", name, "", hint)
-        means_origins |= other_names.means_origins(name, options[name])
+        means_origins |= other_libraries.means_origins(name, options[name])
         means_origins |= hint == NEAR_ORIGINS
     return means_origins
 

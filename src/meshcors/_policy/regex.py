@@ -31,7 +31,7 @@ class Regex:
         given: object = self.pattern
         if not isinstance(given, str):
             written = written_regex(given)
-            hint = f"write {written}" if written else f"not {type(given).__name__}"
+            hint = f"write {written}" if written else f"write one, not {type(given).__name__}"
             raise OriginError("origin_regex_not_text", f"a regex is a str: {hint}")
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ class CompiledRegex:
             raise OriginError("origin_regex_invalid", f"RE2 refuses it: {shown}") from None
         except UnicodeEncodeError:
             raise OriginError(
-                "origin_regex_invalid", "RE2 reads UTF-8: no lone surrogates"
+                "origin_regex_invalid", "RE2 reads UTF-8: leave out lone surrogates"
             ) from None
 
     def fullmatch(self, text: str) -> bool:

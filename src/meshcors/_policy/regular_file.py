@@ -40,9 +40,9 @@ def read_text(path: str | Path) -> str:
         finally:
             os.close(opened)
     except (OSError, TypeError, ValueError) as error:
-        raise FileError("unreadable", getattr(error, "strerror", None) or "no path") from None
+        raise FileError("unreadable", getattr(error, "strerror", None) or "write a path") from None
     if len(content) > MAX_BYTES:
-        raise FileError("too_large", "at most 1 MiB")
+        raise FileError("too_large", "write at most 1 MiB")
     try:
         return content.decode()
     except UnicodeDecodeError:

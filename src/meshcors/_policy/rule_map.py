@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
-from meshcors._policy.coverage import EVERY_HOST, EVERY_PATH, covering
+from meshcors._policy.covered_urls import EVERY_HOST, EVERY_PATH, covering
 from meshcors._policy.hosts import host_name
 from meshcors._policy.paths import is_plain_path
 from meshcors._policy.rules import RuleSet
@@ -24,21 +24,21 @@ class RuleMap(Generic[T]):
     """Compiled rules; the time of a look-up does not depend on their number.
 
     `values` has one value for each of the rules, and a look-up finds one of them, or `outside` for
-    a URL that no rule covers. It finds `uncertain` for a host in doubt if any rule names hosts, and
-    for a path in doubt on a host where the path decides: the app might read it as a path under
-    another rule.
+    a URL that no rule covers. It finds `ambiguous` for an ambiguous host if any rule names hosts,
+    and for an ambiguous path on a host where the path decides: the app might read it as a path
+    under another rule.
     """
 
-    def __init__(self, rules: RuleSet, values: Sequence[T], outside: T, uncertain: T) -> None:
+    def __init__(self, rules: RuleSet, values: Sequence[T], outside: T, ambiguous: T) -> None:
         self._values = (*values, outside)
-        self._uncertain = uncertain
+        self._ambiguous = ambiguous
         self._none = len(rules.rules)
         self._by_host: dict[str, _Prefixes] = {}
         for index, rule in enumerate(rules.rules):
             for host in rule.hosts or (EVERY_HOST,):
                 self._by_host.setdefault(host, _Prefixes()).add(rule.path_prefix, index)
         names_hosts = any(rule.hosts for rule in rules.rules)
-        self._host_in_doubt = None if names_hosts else self._reach(EVERY_HOST)
+        self._ambiguous_host = None if names_hosts else self._reach(EVERY_HOST)
         self._look_up = lru_cache(CACHED_HOSTS)(self._look_up_host)
 
     def find(self, host: bytes, path: str) -> T:
@@ -47,13 +47,13 @@ class RuleMap(Generic[T]):
         `host` is its Host field: b"" if it has none, several joined with a comma. `path` is the
         path on which the app routes, decoded once.
         """
-        reach = self._look_up(host) if len(host) <= MAX_HOST_BYTES else self._host_in_doubt
+        reach = self._look_up(host) if len(host) <= MAX_HOST_BYTES else self._ambiguous_host
         if reach is None:
-            return self._uncertain
+            return self._ambiguous
         if not reach.by_path:
             return self._values[reach.whole]
         if not is_plain_path(path):
-            return self._uncertain
+            return self._ambiguous
         first = reach.whole
         for prefixes in reach.by_path:
             first = prefixes.first(path, first)
@@ -61,7 +61,7 @@ class RuleMap(Generic[T]):
 
     def _look_up_host(self, host: bytes) -> _Reach | None:
         named = host_name(host)
-        return self._host_in_doubt if named is None else self._reach(named)
+        return self._ambiguous_host if named is None else self._reach(named)
 
     def _reach(self, host: str) -> _Reach:
         found = [self._by_host[name] for name in covering(host) if name in self._by_host]

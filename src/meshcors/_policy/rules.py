@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
 
-from meshcors._policy.collector import ProblemCollector
-from meshcors._policy.coverage import EVERY_HOST, EVERY_PATH, Coverage
+from meshcors._policy.covered_urls import EVERY_HOST, EVERY_PATH, CoveredUrls
 from meshcors._policy.errors import OriginError
 from meshcors._policy.list_like import ListLike
 from meshcors._policy.origins import OriginPattern
 from meshcors._policy.paths import never_matches
 from meshcors._policy.policy import Policy
+from meshcors._policy.problem_collector import ProblemCollector
 from meshcors._policy.pydantic_field import PydanticField
 from meshcors._policy.wording import shown
 
@@ -25,7 +25,7 @@ Uncovered: TypeAlias = Literal["app", "refuse"]
 
 # The hint where one URL would need two policies.
 ONE_URL_ONE_POLICY: Final = (
-    "browsers cache preflights by URL and header name, never by value: one URL has one policy"
+    "browsers cache preflights by URL and header name, never by value: give one URL one policy"
 )
 
 
@@ -34,11 +34,11 @@ class Rule(PydanticField):
     """A policy, and the URLs that it covers.
 
     `hosts` are names (``api.example.com``), addresses, or all names below a domain
-    (``*.example.com``: one or more labels before it), compared without case and port; None covers
-    every host. `path_prefix` covers itself and everything below it, by whole segments and with
-    case: ``/v1`` covers ``/v1`` and ``/v1/x``, never ``/v1x``. It is compared with the path on
-    which the app routes, decoded once, and never covers a path in doubt, such as ``/v1/../x`` or
-    ``//v1``.
+    (``*.example.com``: one or more labels before it), compared case-insensitively, ignoring the
+    port; None covers every host. `path_prefix` covers itself and everything below it,
+    case-sensitively and by whole segments: ``/v1`` covers ``/v1`` and ``/v1/x``, never ``/v1x``. It
+    is compared with the path on which the app routes, decoded once, and never covers an ambiguous
+    path, such as ``/v1/../x`` or ``//v1``.
 
     Raises `PolicyError`.
     """
@@ -125,10 +125,10 @@ def _rules(problems: ProblemCollector, rules: object) -> tuple[Rule, ...]:
 
 def _check_reached(problems: ProblemCollector, rules: tuple[Rule, ...]) -> None:
     """Find the rules that no request reaches, because of earlier ones."""
-    coverage = Coverage()
+    covered_urls = CoveredUrls()
     for index, rule in enumerate(rules):
         for host in rule.hosts or (EVERY_HOST,):
-            earlier = coverage.earliest(host, rule.path_prefix)
+            earlier = covered_urls.earliest(host, rule.path_prefix)
             if earlier is None:
                 continue
             field, value = f"rules[{index}]", f"{host}{rule.path_prefix}"
@@ -139,7 +139,7 @@ def _check_reached(problems: ProblemCollector, rules: tuple[Rule, ...]) -> None:
             else:
                 hint = f"never reached: rules[{earlier}] covers it; put this one before that"
                 problems.add("rule_unreachable", field, value, hint)
-        coverage.add(rule.hosts, rule.path_prefix, index)
+        covered_urls.add(rule.hosts, rule.path_prefix, index)
 
 
 def _hosts(problems: ProblemCollector, hosts: object) -> tuple[str, ...]:
@@ -160,7 +160,7 @@ def _hosts(problems: ProblemCollector, hosts: object) -> tuple[str, ...]:
 
 
 def _is_host(host: str) -> bool:
-    """Tell whether an origin can have the `host`, letter case apart."""
+    """Return whether an origin can have the `host`, in any letter case."""
     try:
         return host.isascii() and OriginPattern.parse(f"https://{host.lower()}").port is None
     except OriginError:
@@ -170,10 +170,10 @@ def _is_host(host: str) -> bool:
 def _prefix(problems: ProblemCollector, path: object) -> str:
     field = "path_prefix"
     if not isinstance(path, str):
-        problems.add("wrong_type", field, shown(path), "a path is a string")
+        problems.add("wrong_type", field, shown(path), "write a string")
         return EVERY_PATH
     if not path.startswith("/"):
-        problems.add("path_not_absolute", field, shown(path), f"a path begins with /: /{path}")
+        problems.add("path_not_absolute", field, shown(path), f"begin the path with /: /{path}")
     elif "*" in path:
         problems.add(
             "path_wildcard", field, shown(path), "a prefix covers all below it: leave out *"

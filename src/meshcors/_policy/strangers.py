@@ -41,7 +41,7 @@ MOST_STEPS: Final = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Excess:
+class UnintendedOrigins:
     """The unintended origins that a regex lets in, one of each kind; ``""`` if none was found.
 
     `stranger` is somebody else's origin. `neighbor` is one that anyone can register, because the
@@ -70,7 +70,7 @@ class _Guess(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def excess(regex: Regex) -> Excess:
+def unintended_origins(regex: Regex) -> UnintendedOrigins:
     """Return the unintended origins that `regex` allows; raises `OriginError` if RE2 refuses it."""
     compiled = CompiledRegex(regex)
     text = regex.pattern.replace("\\", "").lower()
@@ -105,9 +105,9 @@ def excess(regex: Regex) -> Excess:
         if judged is not None:
             origin, below = judged
             if not below:
-                return Excess(stranger=origin)
+                return UnintendedOrigins(stranger=origin)
             neighbor, suffix = neighbor or origin, suffix or below
-    return Excess("", neighbor, suffix, insecure, unchecked)
+    return UnintendedOrigins("", neighbor, suffix, insecure, unchecked)
 
 
 def _is_readable(origin: str) -> bool:

@@ -7,12 +7,12 @@ import dataclasses
 import inspect
 import os
 import warnings
-from pathlib import Path
 from typing import Final
 
 # Not the caller: this package, and the modules that copy a policy.
 _NOT_CALLERS: Final = (
-    f"{Path(__file__).parent.parent}{os.sep}",
+    # Not pathlib's: it normalizes the path, and code objects do not.
+    os.path.join(os.path.dirname(os.path.dirname(__file__)), ""),  # noqa: PTH118, PTH120
     dataclasses.__file__,
     copy.__file__,
 )

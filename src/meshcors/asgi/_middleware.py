@@ -37,7 +37,7 @@ from meshcors.asgi._messages import (
 )
 from meshcors.asgi._root_path import RootPathsBelow, root_path_of
 from meshcors.asgi._starlette_errors import add_fields_to_answer, outer_handlers
-from meshcors.config._resolving import resolve
+from meshcors.config._resolving import policy_and_rules, resolve
 
 
 class MeshCORS:
@@ -45,7 +45,11 @@ class MeshCORS:
 
     Pass a `Policy`, or its options as keywords, or `rules` for several policies by host and path,
     or nothing: then the ``MESHCORS_*`` environment is read. `uncovered` says who answers where no
-    rule covers a URL: ``"app"``, as if this were not there, or ``"refuse"``; see `RuleSet`.
+    rule covers a URL: ``"app"``, as if the middleware were not there, or ``"refuse"``; see
+    `RuleSet`.
+
+    `policy` is the policy, wherever it was read from, and None where there are `rules`; `rules` are
+    the rules by host and path, and None where there is a single policy.
 
     Raises `PolicyError` for an invalid policy, and `TypeError` for a WSGI app, which needs
     `meshcors.wsgi.MeshCORS`. Where a server is calling already, as with `add_middleware` under
@@ -56,9 +60,14 @@ class MeshCORS:
     ``MeshCORS(app, policy)`` elsewhere.
     """
 
+    policy: Policy | None = None
+    rules: RuleSet | None = None
+
     # Whether a service is behind it: then a key without values, which any value fits, is worth a
     # warning.
     _serves: ClassVar[bool] = True
+    # See `meshcors._decision.app_kind`.
+    _meshcors_interface: ClassVar[str] = "asgi"
 
     def __init__(
         self,
@@ -73,17 +82,17 @@ class MeshCORS:
             hint = "use meshcors.wsgi.MeshCORS"
             raise TypeError(f"meshcors.MeshCORS is for ASGI apps, {name_of(app)} is WSGI: {hint}")
         self.app = app
-        self._source: Policy | RuleSet | None = None
         self._error: PolicyError | None = None
         try:
-            self._source = resolve(policy, rules, options, uncovered, serves=self._serves)
+            source = resolve(policy, rules, options, uncovered, serves=self._serves)
         except PolicyError as error:
             if not serves_now():
                 raise
             self._error = error
             engine: Any = _NoEngine(error)
         else:
-            engine = compile_engine(self._source, uncovered_answer(self._source))
+            self.policy, self.rules = policy_and_rules(source)
+            engine = compile_engine(source, uncovered_answer(source))
         self._decide = engine.decide
         self._decide_websocket = engine.decide_websocket
         self._reads = engine.reads
@@ -93,18 +102,7 @@ class MeshCORS:
         self._root_paths_below = RootPathsBelow(app)
 
     def __repr__(self) -> str:
-        shown = "invalid policy" if self._source is None else repr(self._source)
-        return f"<meshcors.MeshCORS: {shown}>"
-
-    @property
-    def policy(self) -> Policy | None:
-        """The policy, wherever it was read from; None where there are `rules`."""
-        return self._source if isinstance(self._source, Policy) else None
-
-    @property
-    def rules(self) -> RuleSet | None:
-        """The rules by host and path; None where there is a single `policy`."""
-        return self._source if isinstance(self._source, RuleSet) else None
+        return f"<meshcors.MeshCORS: {self.policy or self.rules or 'invalid policy'}>"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection (ASGI 3.0).

@@ -10,7 +10,7 @@ import re
 from typing import Final, Literal, TypeAlias
 
 from meshcors._policy.headers import SAFELISTED_METHODS
-from meshcors.browser._messages import (
+from meshcors.browser._request_response import (
     ACAH,
     ACAM,
     ACMA,

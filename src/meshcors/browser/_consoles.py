@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from meshcors.browser._messages import Request
+from meshcors.browser._request_response import Request
 
 Step: TypeAlias = Literal["preflight", "response"]
 Code: TypeAlias = Literal[

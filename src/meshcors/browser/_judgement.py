@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from meshcors._policy.headers import SAFELISTED_METHODS, is_token
 from meshcors.browser._consoles import NO_FAULT, Code, Fault, Step, console_lines
-from meshcors.browser._messages import (
+from meshcors.browser._request_response import (
     ACAC,
     ACAH,
     ACAM,
@@ -118,11 +118,11 @@ def _preflight_fault(request: Request, preflight: Response | None) -> Fault:
     if malformed := _malformed(names):
         return "headers_malformed", ACAH, malformed
     wildcards = request.credentials != "include"
-    # Step 7.5: methods are compared with case
+    # Step 7.5: methods are compared case-sensitively
     listed = request.method in methods or (wildcards and "*" in methods)
     if not listed and request.method not in SAFELISTED_METHODS:
         return "method_not_allowed", request.method, ""
-    # Steps 7.6 and 7.7: names are compared without case, and `*` never covers authorization
+    # Steps 7.6 and 7.7: names are compared case-insensitively; `*` never covers authorization
     allowed = {name.lower() for name in names}
     for name in unsafe_names(request):
         covered = wildcards and "*" in allowed and name != NON_WILDCARD_NAME

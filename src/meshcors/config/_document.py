@@ -83,7 +83,7 @@ def _read_json(path: Path, text: str) -> list[object]:
         found: dict[str, Any] = {}
         for name, value in pairs:
             if name in found:
-                raise _wrong(path, "file_duplicate_key", "a field is given twice")
+                raise _wrong(path, "file_duplicate_key", "a field is given twice: leave one out")
             found[name] = value
         return found
 
@@ -148,4 +148,6 @@ def _refuse_tags_and_aliases(events: Iterable[Any]) -> None:
             hint = "aliases are not supported: write the value out"
             raise ComposerError(None, None, hint, event.start_mark)
         if getattr(event, "tag", None) is not None:
-            raise ComposerError(None, None, "tags are not supported", event.start_mark)
+            raise ComposerError(
+                None, None, "tags are not supported: leave them out", event.start_mark
+            )

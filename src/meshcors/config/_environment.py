@@ -10,7 +10,7 @@ from typing import Final
 from meshcors._policy.errors import Problem
 from meshcors._policy.wording import did_you_mean
 from meshcors.config._options import OPTIONS, OTHER_VARIABLES
-from meshcors.config._settings import Settings, hint_of_other_library, keep, note_near_origins
+from meshcors.config._settings import Settings, hint_of_other_library, note_near_origins, store
 
 # Kubernetes sets such variables in every pod for each service of its namespace. For a service named
 # "meshcors" they are MESHCORS_SERVICE_HOST, MESHCORS_PORT and so on.
@@ -29,7 +29,7 @@ def read_environment(problems: list[Problem], environ: Mapping[str, str]) -> Set
             # An empty secret must not become "any key will do".
             if text.strip() or option.name == "key.values":
                 read = partial(option.format.read_text, text)
-                keep(problems, settings, option, (variable, "variable"), read)
+                store(problems, settings, option, (variable, "variable"), read)
         elif (
             variable.startswith("MESHCORS_")
             and variable not in OTHER_VARIABLES

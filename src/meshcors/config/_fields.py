@@ -12,7 +12,7 @@ from meshcors._policy.wording import shown
 
 # What to write for a mapping, by the last key of its path.
 _MAPPINGS: Final = {
-    "": "a file is a mapping of fields, such as allowOrigins: [...]",
+    "": "write a mapping of fields, such as allowOrigins: [...]",
     "corsPolicy": "write a mapping of fields, such as allowOrigins: [...]",
     "key": "write a mapping of fields, such as header: model-api-key",
 }

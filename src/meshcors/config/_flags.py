@@ -9,7 +9,7 @@ from typing import cast
 from meshcors._policy.errors import Problem
 from meshcors.config._formats import NAMES, ORIGINS, flag_items, read_origin
 from meshcors.config._options import OPTIONS, Option
-from meshcors.config._settings import Settings, keep
+from meshcors.config._settings import Settings, store
 
 
 def read_flags(problems: list[Problem], flags: Mapping[str, object]) -> Settings:
@@ -18,7 +18,7 @@ def read_flags(problems: list[Problem], flags: Mapping[str, object]) -> Settings
     for option in OPTIONS:
         if option.flag and option.name in flags:
             read = partial(_read_flag, option, option.flag, flags[option.name])
-            keep(problems, settings, option, (option.flag, "flag"), read)
+            store(problems, settings, option, (option.flag, "flag"), read)
     return settings
 
 

@@ -90,7 +90,7 @@ def _origins_from_text(text: str) -> object:
     for before, item in pairwise(items):
         if before.startswith("regex:") and "://" not in item and item not in {"*", "null"}:
             raise SpellingError(
-                "comma_in_list", f"{before},{item}: a regex with a comma belongs in a file"
+                "comma_in_list", f"{before},{item}: write a regex with a comma in a file"
             )
     return [read_origin(item) for item in items]
 

@@ -19,9 +19,9 @@ from meshcors.config._settings import (
     Setting,
     Settings,
     hint_of_other_library,
-    keep,
     make_policy,
     note_near_origins,
+    store,
 )
 
 # Fields of Istio's corsPolicy that only concern the mesh.
@@ -71,7 +71,7 @@ def read_fields(problems: list[Problem], data: object, where: FieldPath) -> Sett
             if option.format is KEY_FILE and isinstance(value, str):
                 value = str(Path(where.file).parent / value)
             read = partial(option.format.read_data, value)
-            keep(problems, settings, option, (label, "file"), read)
+            store(problems, settings, option, (label, "file"), read)
     return settings
 
 
@@ -86,9 +86,9 @@ def unknown_field(where: FieldPath, keys: tuple[str, ...], known: Collection[str
     elif keys[0] == "key" and name in KEY_VALUES_FIELDS:
         hint = NO_VALUES_HERE
     elif keys in _FILE_OPTIONS and "corsPolicy" in known:
-        hint = "belongs inside corsPolicy"
+        hint = "write it inside corsPolicy"
     elif ("key", name) in _FILE_OPTIONS and len(keys) == 1:
-        hint = "belongs inside key"
+        hint = "write it inside key"
     else:
         hint = did_you_mean(".".join(keys), known)
         if keys[0] == "key" and len(keys) > 1:

@@ -64,6 +64,11 @@ def refuse_uncovered(source: Policy | RuleSet) -> Policy | RuleSet:
     return source if isinstance(source, Policy) else RuleSet(source.rules, uncovered="refuse")
 
 
+def policy_and_rules(source: Policy | RuleSet) -> tuple[Policy | None, RuleSet | None]:
+    """Return `source` as the pair in which a middleware shows it; one of the two is None."""
+    return (source, None) if isinstance(source, Policy) else (None, source)
+
+
 def argument(source: Policy | RuleSet) -> dict[str, Any]:
     """Return `source` as a keyword argument of middleware."""
     return {"policy" if isinstance(source, Policy) else "rules": source}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from meshcors._policy.origin_checks import SEVERAL_ORIGINS
-from meshcors._policy.other_names import KEY_HINT
+from meshcors._policy.other_libraries import KEY_HINT
 from meshcors.config._options import OPTION_BY_NAME, Source, spelled
 
 _OPTION_NAME: Final = re.compile(rf"(?<![.\w])({'|'.join(map(re.escape, OPTION_BY_NAME))})\b")

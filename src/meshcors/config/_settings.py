@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeAlias, cast
 
-from meshcors._policy import other_names
+from meshcors._policy import other_libraries
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.header_key import HeaderKey
 from meshcors._policy.policy import NEAR_ORIGINS, Policy, make
@@ -85,7 +85,7 @@ def _make_key(values: Mapping[str, object]) -> HeaderKey:
     return HeaderKey(**cast("dict[str, Any]", options))
 
 
-def keep(
+def store(
     problems: list[Problem],
     settings: Settings,
     option: Option,
@@ -111,12 +111,12 @@ def keep(
 def hint_of_other_library(
     settings: Settings, name: str, given: tuple[object, object], given_by: tuple[str, Source]
 ) -> str | None:
-    """Return what to write for an option of another library, or None; see `other_names.hint`.
+    """Return what to write for an option of another library, or None; see `option_hint`.
 
     If the option names the allowed origins, they are not reported as missing as well.
     """
-    hint = other_names.hint(name, *given)
-    if other_names.means_origins(name, given[0]):
+    hint = other_libraries.option_hint(name, *given)
+    if other_libraries.means_origins(name, given[0]):
         settings.setdefault("allow_origins", Setting(UNREAD, *given_by))
     return hint and respell(hint, given_by[1])
 

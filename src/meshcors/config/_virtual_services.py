@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from meshcors._policy.coverage import EVERY_HOST, Coverage
+from meshcors._policy.covered_urls import EVERY_HOST, CoveredUrls
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.rules import ONE_URL_ONE_POLICY, Rule, RuleSet
 from meshcors._policy.warning import warn
@@ -45,7 +45,7 @@ class VirtualServices:
     def __init__(self, problems: list[Problem]) -> None:
         self._problems = problems
         self._parts: list[_PlacedRule] = []
-        self._coverage = Coverage()
+        self._covered_urls = CoveredUrls()
 
     def read(self, documents: list[object], where: FieldPath) -> RuleSet:
         """Return the rules in all `documents` of a file; raises `PolicyError`."""
@@ -113,7 +113,7 @@ class VirtualServices:
     def _add(self, rule: Rule, where: FieldPath) -> None:
         left: list[str] = []
         for host in rule.hosts or (EVERY_HOST,):
-            earlier = self._coverage.earliest(host, rule.path_prefix)
+            earlier = self._covered_urls.earliest(host, rule.path_prefix)
             if earlier is None:
                 left.append(host)
             elif self._parts[earlier].rule.policy != rule.policy:
@@ -123,5 +123,5 @@ class VirtualServices:
         if left:
             hosts = None if left == [EVERY_HOST] else left
             kept = Rule(rule.policy, hosts=hosts, path_prefix=rule.path_prefix)
-            self._coverage.add(kept.hosts, kept.path_prefix, len(self._parts))
+            self._covered_urls.add(kept.hosts, kept.path_prefix, len(self._parts))
             self._parts.append(_PlacedRule(kept, where))

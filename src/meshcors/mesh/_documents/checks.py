@@ -1,6 +1,6 @@
 """Istio's checks of single values (``pkg/config/validation``).
 
-A check returns what is wrong with the value, or ``""``.
+A function that ends in ``_error`` returns what is wrong with a value, or ``""``.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ _LABEL_VALUE: Final = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9
 _HEADER_VALUE: Final = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 
 
-def label(text: str) -> str:
+def label_error(text: str) -> str:
     """Check one DNS label."""
     return "" if _LABEL.fullmatch(text) else f"{text!r} is not a DNS label"
 
 
-def object_name(text: str) -> str:
+def object_name_error(text: str) -> str:
     """Check ``metadata.name`` and ``metadata.namespace``."""
     return "" if _OBJECT_NAME.fullmatch(text) else f"{text!r} is not a Kubernetes name"
 
 
-def label_value(text: str) -> str:
+def label_value_error(text: str) -> str:
     """Check the value of a label."""
     return "" if _LABEL_VALUE.fullmatch(text) else f"{text!r} is not a label value"
 
 
-def domain(text: str) -> str:
+def host_error(text: str) -> str:
     """Check a host name without wildcard; a final dot is allowed."""
     if not 0 < len(text) <= 255:
         return "a host name has 1 to 255 characters"
@@ -57,14 +57,14 @@ def domain(text: str) -> str:
     return "" if wrong is None else f"{text!r} is not a host name (label {wrong!r})"
 
 
-def wildcard_domain(text: str) -> str:
+def wildcard_host_error(text: str) -> str:
     """Check a host name whose first label may be ``*`` or begin with it."""
     if not 0 < len(text) <= 255:
         return "a host name has 1 to 255 characters"
     first, dot, rest = text.partition(".")
     if not _WILDCARD_LABEL.fullmatch(first):
         return f"{text!r} is not a host name (label {first!r})"
-    return domain(rest) if dot else ""
+    return host_error(rest) if dot else ""
 
 
 def is_ip(text: str) -> bool:
@@ -76,25 +76,25 @@ def is_ip(text: str) -> bool:
     return True
 
 
-def gateway_name(text: str) -> str:
+def gateway_name_error(text: str) -> str:
     """Check ``namespace/name``, ``name`` or the old ``name.namespace.svc.cluster.local``."""
     namespace, slash, name = text.partition("/")
     if not slash:
-        return domain(text)
-    return label(namespace) or label(name)
+        return host_error(text)
+    return label_error(namespace) or label_error(name)
 
 
-def match_header(name: str) -> str:
+def match_header_error(name: str) -> str:
     """Check a header name under ``match``."""
-    return "" if is_claim(name) or name in PSEUDO_HEADERS else token(name)
+    return "" if is_claim(name) or name in PSEUDO_HEADERS else header_name_error(name)
 
 
-def token(name: str) -> str:
+def header_name_error(name: str) -> str:
     """Check a header name (RFC 9110 5.6.2). ``*`` is a valid one, as in a corsPolicy's lists."""
     return "" if is_token(name) else f"{name!r} is not a header name"
 
 
-def operation_header(name: str, authority_allowed: bool) -> str:
+def operation_header_error(name: str, authority_allowed: bool) -> str:
     """Check a header name under ``headers``.
 
     Only the request's host may be set, and only if ``authority_allowed``.
@@ -104,10 +104,10 @@ def operation_header(name: str, authority_allowed: bool) -> str:
     internal = name.startswith(":") or name.lower() == "host"
     if internal and not (authority_allowed and name.lower() in {":authority", "host"}):
         return f"{name!r} cannot be changed here"
-    return "" if internal else token(name)
+    return "" if internal else header_name_error(name)
 
 
-def header_value(value: str) -> str:
+def header_value_error(value: str) -> str:
     """Check a value that Envoy reads as a format (``%START_TIME%``, ``100%%``)."""
     if not _HEADER_VALUE.fullmatch(value):
         return "a header value contains a control character"
@@ -115,7 +115,7 @@ def header_value(value: str) -> str:
     return "a single % must be written %%" if value.count("%") % 2 else ""
 
 
-def regex(pattern: str) -> str:
+def regex_error(pattern: str) -> str:
     """Check an RE2 expression of at most 1024 bytes."""
     if len(pattern.encode()) > 1024:
         return "the regex is longer than 1024 bytes"

@@ -22,7 +22,7 @@ def read_cors_policy(cursor: Cursor) -> CorsPolicy:
     unmatched = "UNSPECIFIED"
     if "unmatchedPreflights" in fields:
         unmatched = fields["unmatchedPreflights"].choice("UNSPECIFIED", "FORWARD", "IGNORE")
-    list_checks = (_method, checks.token, checks.token)
+    list_checks = (_method, checks.header_name_error, checks.header_name_error)
     methods, headers, exposed = (
         _checked(fields.get(name), check)
         for name, check in zip(NAME_LISTS, list_checks, strict=True)
@@ -58,8 +58,8 @@ def _origins(fields: dict[str, Cursor]) -> tuple[StringMatch, ...]:
 def _checked(cursor: Cursor | None, check: Callable[[str], str]) -> tuple[str, ...]:
     found: list[str] = []
     for text, item in cursor.strings() if cursor else ():
-        if complaint := check(text):
-            item.problem("name", complaint, "remove it or correct it")
+        if error := check(text):
+            item.problem("name", error, "remove it or correct it")
         found.append(text)
     return tuple(found)
 

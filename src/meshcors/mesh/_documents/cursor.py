@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from meshcors._policy.wording import did_you_mean
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
-from meshcors.mesh._documents.source import place_of
+from meshcors.mesh._documents.yaml_nodes import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,7 +121,7 @@ class Cursor:
         return [self._child(item, f"{self.path}[{at}]") for at, item in enumerate(self.node.value)]
 
     def string(self) -> str:
-        """Read a string; to Kubernetes a bare ``8000`` or ``yes`` is none."""
+        """Read a string; to Kubernetes a bare ``8000`` or ``yes`` is not one."""
         if self.node.id != "scalar":
             self._wrong_type("a string")
             return ""

@@ -57,10 +57,10 @@ def read_http_route(cursor: Cursor) -> VirtualService:
     fields = spec.fields(known) if spec and not spec.is_null else {}
     hosts: list[str] = []
     for host, item in fields["hostnames"].strings() if "hostnames" in fields else ():
-        complaint = checks.wildcard_domain(host)
-        if complaint or host == "*":
+        error = checks.wildcard_host_error(host)
+        if error or host == "*":
             hint = "leave out hostnames to match any host"
-            item.problem("host", complaint or "'*' is not a hostname", hint)
+            item.problem("host", error or "'*' is not a hostname", hint)
         hosts.append(host)
     parents = fields["parentRefs"].items() if "parentRefs" in fields else []
     rules: list[HttpRule] = []
@@ -145,8 +145,8 @@ def _path(cursor: Cursor) -> StringMatch:
     kind = _PATH_KINDS[fields["type"].choice(*_PATH_KINDS) if "type" in fields else "PathPrefix"]
     value = fields["value"].string() if "value" in fields else "/"
     if kind == "regex":
-        if complaint := checks.regex(value):
-            cursor.problem("regex", complaint, "see RE2's syntax")
+        if error := checks.regex_error(value):
+            cursor.problem("regex", error, "see RE2's syntax")
     elif not value.startswith("/"):
         cursor.problem("path", f"{value!r} is not a path", "begin it with /")
     if kind == "prefix" and value != "/":
@@ -163,8 +163,8 @@ def _values(cursor: Cursor | None, fold: Callable[[str], str]) -> NamedMatches:
             continue
         kind = _VALUE_KINDS[fields["type"].choice(*_VALUE_KINDS) if "type" in fields else "Exact"]
         value = fields["value"].string()
-        if kind == "regex" and (complaint := checks.regex(value)):
-            fields["value"].problem("regex", complaint, "see RE2's syntax")
+        if kind == "regex" and (error := checks.regex_error(value)):
+            fields["value"].problem("regex", error, "see RE2's syntax")
         match = StringMatch(cast("MatchKind", kind), value, item.place)
         # Of several entries with one name, only the first counts (Gateway API, HTTPHeaderMatch).
         found.setdefault(fold(fields["name"].string()), match)
@@ -204,9 +204,9 @@ def _operations(cursor: Cursor) -> HeaderOperations:
             parts = item.fields(("name", "value"))
             name = parts["name"].string() if "name" in parts else ""
             value = parts["value"].string() if "value" in parts else ""
-            complaint = checks.operation_header(name, False) or checks.header_value(value)
-            if complaint:
-                item.problem("header", complaint, "correct the name or the value")
+            error = checks.operation_header_error(name, False) or checks.header_value_error(value)
+            if error:
+                item.problem("header", error, "correct the name or the value")
             found.append((name, value))
         pairs[kind] = tuple(sorted(found))
     removed = fields["remove"].strings() if "remove" in fields else []

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
-from meshcors.mesh._documents.nodes import entry
+from meshcors.mesh._documents.node_fields import entry
 from meshcors.mesh._documents.problems import Place
-from meshcors.mesh._documents.source import place_of
+from meshcors.mesh._documents.yaml_nodes import place_of
 
 MatchKind: TypeAlias = Literal["exact", "prefix", "regex", "present"]
 # Names and numbers that lead from a document to one of its fields.
@@ -26,7 +26,7 @@ CORS_FIELDS: Final = ("allowOrigins", *NAME_LISTS, "maxAge", "allowCredentials")
 
 @dataclass(frozen=True, slots=True)
 class StringMatch:
-    """A condition on a text; ``present`` (``{}``, null or regex ``*``) matches any value."""
+    """A condition on a string; ``present`` (``{}``, null or regex ``*``) matches any value."""
 
     kind: MatchKind
     value: str

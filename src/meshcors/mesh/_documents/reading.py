@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from meshcors.mesh._documents.cursor import Cursor, Report
 from meshcors.mesh._documents.http_route import read_http_route
 from meshcors.mesh._documents.problems import DocumentError
-from meshcors.mesh._documents.source import duplicate_keys, parse
 from meshcors.mesh._documents.virtual_service import read_virtual_service
+from meshcors.mesh._documents.yaml_nodes import duplicate_keys, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -58,8 +58,8 @@ def read_metadata(cursor: Cursor) -> tuple[str, str, str]:
     if not texts["name"]:
         (metadata or cursor).problem("required", "metadata.name is missing", "add it")
     for field in ("namespace", "name"):
-        if texts[field] and (complaint := checks.object_name(texts[field])):
-            (metadata or cursor).problem("name", complaint, "use lower case, digits, - and .")
+        if texts[field] and (error := checks.object_name_error(texts[field])):
+            (metadata or cursor).problem("name", error, "use lower case, digits, - and .")
     return texts["namespace"], texts["name"], texts["creationTimestamp"]
 
 
@@ -75,8 +75,8 @@ def resolve_gateway(name: str, namespace: str) -> str:
 def _gateways(cursor: Cursor | None, namespace: str) -> tuple[str, ...]:
     found: list[str] = []
     for name, item in cursor.strings() if cursor else ():
-        if complaint := checks.gateway_name(name):
-            item.problem("gateway", complaint, "write namespace/name")
+        if error := checks.gateway_name_error(name):
+            item.problem("gateway", error, "write namespace/name")
         found.append(resolve_gateway(name, namespace))
     return tuple(found) or (MESH,)
 
@@ -88,9 +88,9 @@ def _hosts(spec: Cursor, cursor: Cursor | None, *, at_gateway: bool) -> tuple[st
         spec.problem("delegate", message, "add hosts, or move its rules to where it is named")
     covered = checks.covered_hosts([host for host, _ in hosts])
     for (host, item), other in zip(hosts, covered, strict=True):
-        complaint = checks.wildcard_domain(host)
-        if complaint and not checks.is_ip(host):
-            item.problem("host", complaint, "use a host name such as api.example.com or *")
+        error = checks.wildcard_host_error(host)
+        if error and not checks.is_ip(host):
+            item.problem("host", error, "use a host name such as api.example.com or *")
         elif host == "*" and not at_gateway:
             item.problem("host", "'*' is not allowed without a gateway", "add gateways")
         if other is not None:

@@ -30,12 +30,12 @@ def read_match(cursor: Cursor) -> HttpMatch:
         del single["uri"]  # without a condition, every uri matches
     gateways = fields["gateways"].strings() if "gateways" in fields else []
     for name, item in gateways:
-        if name != "mesh" and (complaint := checks.gateway_name(name)):
-            item.problem("gateway", complaint, "write namespace/name")
+        if name != "mesh" and (error := checks.gateway_name_error(name)):
+            item.problem("gateway", error, "write namespace/name")
     labels = fields["sourceLabels"].entries() if "sourceLabels" in fields else {}
     namespace = fields["sourceNamespace"].string() if "sourceNamespace" in fields else ""
-    if namespace and (complaint := checks.label(namespace)):
-        fields["sourceNamespace"].problem("namespace", complaint, "write the name of a namespace")
+    if namespace and (error := checks.label_error(namespace)):
+        fields["sourceNamespace"].problem("namespace", error, "write the name of a namespace")
     if "statPrefix" in fields:
         fields["statPrefix"].string()
     return HttpMatch(
@@ -79,16 +79,16 @@ def read_string_match(
         value.problem(
             "match", f"the {kind} is empty", "write what to match, or {} to match any value"
         )
-    elif kind == "regex" and (complaint := checks.regex(text)):
-        value.problem("regex", complaint, "see RE2's syntax")
+    elif kind == "regex" and (error := checks.regex_error(text)):
+        value.problem("regex", error, "see RE2's syntax")
     return StringMatch(cast("MatchKind", kind), text, value.place)
 
 
 def _headers(cursor: Cursor | None) -> NamedMatches:
     matches = _named(cursor)
     for name, value in cursor.entries().items() if cursor else ():
-        if complaint := checks.match_header(name):
-            value.problem("header", complaint, "write a header name in lower case")
+        if error := checks.match_header_error(name):
+            value.problem("header", error, "write a header name in lower case")
     return tuple((name, match) for name, match in matches if name not in IGNORED_HEADER_KEYS)
 
 
@@ -99,6 +99,6 @@ def _named(cursor: Cursor | None) -> NamedMatches:
 
 def _label(cursor: Cursor) -> str:
     text = cursor.string()
-    if complaint := checks.label_value(text):
-        cursor.problem("label", complaint, "use letters, digits, -, _ and .")
+    if error := checks.label_value_error(text):
+        cursor.problem("label", error, "use letters, digits, -, _ and .")
     return text

@@ -200,16 +200,18 @@ def _operations(cursor: Cursor, of_request: bool) -> HeaderOperations:
         found: list[tuple[str, str]] = []
         for name, value in fields[kind].entries().items() if kind in fields else ():
             text = value.string()
-            complaint = checks.operation_header(name, of_request) or checks.header_value(text)
-            if complaint:
-                value.problem("header", complaint, "see Istio's Headers.HeaderOperations")
+            error = checks.operation_header_error(name, of_request) or checks.header_value_error(
+                text
+            )
+            if error:
+                value.problem("header", error, "see Istio's Headers.HeaderOperations")
             found.append((name, text))
         # Istio sorts them by name.
         pairs[kind] = tuple(sorted(found))
     removed: list[str] = []
     for name, item in fields["remove"].strings() if "remove" in fields else ():
-        if complaint := checks.operation_header(name, False):
-            item.problem("header", complaint, "see Istio's Headers.HeaderOperations")
+        if error := checks.operation_header_error(name, False):
+            item.problem("header", error, "see Istio's Headers.HeaderOperations")
         removed.append(name)
     return HeaderOperations(pairs["set"], pairs["add"], tuple(removed))
 
@@ -239,11 +241,13 @@ def read_destination(
     host = fields["host"].string() if "host" in fields else ""
     if "host" not in fields:
         cursor.problem("required", "a destination needs a host", "add host")
-    elif complaint := "'*' is not a destination" if host == "*" else checks.wildcard_domain(host):
-        fields["host"].problem("host", complaint, "name a service")
+    elif host == "*":
+        fields["host"].problem("host", "'*' is not a destination", "name a service")
+    elif error := checks.wildcard_host_error(host):
+        fields["host"].problem("host", error, "name a service")
     subset = fields["subset"].string() if "subset" in fields else ""
-    if subset and (complaint := checks.label(subset)):
-        fields["subset"].problem("subset", complaint, "use letters, digits and -")
+    if subset and (error := checks.label_error(subset)):
+        fields["subset"].problem("subset", error, "use letters, digits and -")
     port = 0
     if "port" in fields:
         number = fields["port"].fields(("number",)).get("number")
@@ -328,8 +332,8 @@ def _rewrite(cursor: Cursor) -> Rewrite:
         if not (regex and substitution):
             message = "a uriRegexRewrite needs match and rewrite"
             fields["uriRegexRewrite"].problem("required", message, "add what is missing")
-        elif complaint := checks.regex(regex):
-            parts["match"].problem("regex", complaint, "see RE2's syntax")
+        elif error := checks.regex_error(regex):
+            parts["match"].problem("regex", error, "see RE2's syntax")
         if uri:
             cursor.problem(
                 "rewrite", "uri and uriRegexRewrite cannot be combined", "keep one of them"

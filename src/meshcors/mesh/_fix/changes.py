@@ -70,14 +70,14 @@ def changed_lists(changes: Sequence[Change]) -> ChangedLists:
     return lists
 
 
-def is_as_meant(before: Iterable[Any], after: Iterable[Any], lists: ChangedLists) -> bool:
-    """Tell whether the nodes ``after`` say what those ``before`` do, except for changed lists."""
+def differs_only_in(lists: ChangedLists, before: Iterable[Any], after: Iterable[Any]) -> bool:
+    """Tell whether the nodes ``after`` equal those ``before``, with ``lists`` changed as wanted."""
     seen: set[tuple[int, int]] = set()
     stack: list[tuple[Any, Any]] = list(zip(before, after, strict=True))
     while stack:
         old, new = stack.pop()
         if isinstance(old, _NewItem):
-            if not _says(new, old.data):
+            if not _equals(new, old.data):
                 return False
             continue
         # An alias leads to the same node again.
@@ -103,14 +103,14 @@ def is_as_meant(before: Iterable[Any], after: Iterable[Any], lists: ChangedLists
     return True
 
 
-def _says(node: Any, data: Any) -> bool:
-    """Tell whether a node says ``data``: dicts, lists, texts, whole numbers and booleans."""
+def _equals(node: Any, data: Any) -> bool:
+    """Tell whether a node equals ``data``: dicts, lists, strings, integers and booleans."""
     if isinstance(data, dict):
         return (
             node.id == "mapping"
             and len(node.value) == len(data)
             and all(
-                _says(key, name) and _says(value, data[name])
+                _equals(key, name) and _equals(value, data[name])
                 for (key, value), name in zip(node.value, data, strict=True)
             )
         )
@@ -118,7 +118,7 @@ def _says(node: Any, data: Any) -> bool:
         return (
             node.id == "sequence"
             and len(node.value) == len(data)
-            and all(map(_says, node.value, data))
+            and all(map(_equals, node.value, data))
         )
     kinds = {bool: "bool", int: "int", str: "str"}
     text = str(data).lower() if isinstance(data, bool) else str(data)

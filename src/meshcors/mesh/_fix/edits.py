@@ -108,7 +108,7 @@ def replace_origin(
 
 
 def _quoted(text: str, like: Any) -> str:
-    """Write a text with the quotes of the scalar that it replaces."""
+    """Write a string with the quotes of the scalar that it replaces."""
     if like.style == "'" and "'" not in text:
         return f"'{text}'"
     return flow(text, json_style=like.style == '"')

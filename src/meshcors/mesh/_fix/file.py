@@ -7,7 +7,7 @@ from typing import Any
 
 from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 from meshcors.mesh._documents.reading import read_objects
-from meshcors.mesh._fix.refusals import nothing_to_read
+from meshcors.mesh._fix.errors import nothing_to_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,14 @@ class File:
     roots: tuple[Any, ...]
     mesh: MeshDocuments
 
+    def refuse_if_empty(self) -> None:
+        """Raise ``DocumentError`` if the file has no VirtualService."""
+        documents = self.mesh.documents
+        if not any(document.kind == "VirtualService" for document in documents):
+            raise nothing_to_read(self.name, has_routes=bool(documents))
+
 
 def read_file(text: str, name: str) -> File:
-    """Read a text; ``DocumentError`` if it does not load or holds no VirtualService."""
+    """Read a text; ``DocumentError`` if it does not load."""
     read = read_objects(text, name).checked()
-    if not any(document.kind == "VirtualService" for document in read.documents):
-        raise nothing_to_read(name, has_routes=bool(read.documents))
     return File(name, text, read.roots, MeshDocuments(read.documents, read.others, {name: text}))

@@ -17,16 +17,16 @@ from meshcors.mesh._fix.changes import (
     Change,
     ChangedLists,
     changed_lists,
-    is_as_meant,
+    differs_only_in,
     new_first_rule,
     new_origins,
 )
 from meshcors.mesh._fix.edits import Edit, apply
+from meshcors.mesh._fix.errors import cannot_fix
 from meshcors.mesh._fix.file import File, read_file
 from meshcors.mesh._fix.options import FixOptions, FixResult
 from meshcors.mesh._fix.origins import refuse_open_origins, replaced_origins
 from meshcors.mesh._fix.preflight_rule import preflight_rule
-from meshcors.mesh._fix.refusals import cannot_fix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,7 +42,13 @@ def fix(text: str, name: str, options: FixOptions) -> FixResult:
     ``DocumentError`` is raised for a file that does not load or has no VirtualService, if origins
     have to be named, and if the file cannot be changed without touching the rest.
     """
-    file = read_file(text, name)
+    return fix_file(read_file(text, name), options)
+
+
+def fix_file(file: File, options: FixOptions) -> FixResult:
+    """Return what `fix` does, for a file that is read once and fixed with several options."""
+    file.refuse_if_empty()
+    text = file.text
     refuse_open_origins(file.mesh, options)
     blocked = blocked_calls(file.mesh)
     changes = _new_rules(text, blocked, options)
@@ -55,7 +61,9 @@ def fix(text: str, name: str, options: FixOptions) -> FixResult:
         if fixed is not None:
             _refuse_still_blocked(blocked, blocked_calls(fixed.mesh))
             return FixResult(fixed.text, tuple(blocked), fixed.mesh)
-    raise cannot_fix(Place(name, 1, 1), "it cannot be changed without touching the rest")
+    raise cannot_fix(
+        Place(file.name, 1, 1), "this file cannot be changed without touching the rest"
+    )
 
 
 def comment(blocked: BlockedCalls) -> str:
@@ -82,7 +90,7 @@ def _spec(blocked: BlockedCalls) -> Any:
     spec = blocked.service.node_at("spec")
     if not any(key.value == "http" for key, _ in spec.value):
         place = blocked.service.place_at("spec")
-        raise cannot_fix(place, "its http rules come from an alias that is merged in")
+        raise cannot_fix(place, "the http rules come from an alias that is merged in")
     return spec
 
 
@@ -94,13 +102,13 @@ def _alternatives(changes: Sequence[Change]) -> Iterator[list[Edit]]:
 
 
 def _read_again(text: str, before: File, lists: ChangedLists) -> File | None:
-    """Read the changed text; None if it does not say exactly what is meant."""
+    """Read the changed text; None if it differs from ``before`` in anything but ``lists``."""
     try:
         after = read_file(text, before.name)
     except DocumentError:
         return None
     same_number = len(after.roots) == len(before.roots)
-    return after if same_number and is_as_meant(before.roots, after.roots, lists) else None
+    return after if same_number and differs_only_in(lists, before.roots, after.roots) else None
 
 
 def _refuse_still_blocked(before: list[BlockedCalls], after: list[BlockedCalls]) -> None:

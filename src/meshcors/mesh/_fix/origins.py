@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._documents.model import StringMatch
-from meshcors.mesh._fix.refusals import cannot_fix, origins_needed
+from meshcors.mesh._fix.errors import cannot_fix, origins_needed
 
 if TYPE_CHECKING:
     from meshcors.mesh._analysis.located_policy import LocatedPolicy

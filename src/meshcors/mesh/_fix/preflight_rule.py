@@ -105,7 +105,7 @@ def _shared(match: HttpMatch) -> dict[str, Any]:
 
 
 def _condition(match: StringMatch | None) -> dict[str, str]:
-    """Return a condition on a text; an empty one asks only that the text is present."""
+    """Return a condition on a string; an empty one asks only that the string is present."""
     return {} if match is None or match.kind == "present" else {match.kind: match.value}
 
 

@@ -8,12 +8,12 @@ from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 from meshcors.mesh._documents.reading import read_objects
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._fix.blocked_calls import BlockedCalls, blocked_calls
+from meshcors.mesh._fix.errors import cannot_fix
 from meshcors.mesh._fix.file import read_file
 from meshcors.mesh._fix.in_place import comment
 from meshcors.mesh._fix.options import FixOptions, FixResult
 from meshcors.mesh._fix.origins import refuse_open_origins
 from meshcors.mesh._fix.preflight_rule import preflight_rule
-from meshcors.mesh._fix.refusals import cannot_fix
 from meshcors.mesh._fix.yaml_text import Style, block
 
 
@@ -24,6 +24,7 @@ def separate(text: str, name: str, options: FixOptions) -> FixResult:
     the first file would take preflights before the second file can.
     """
     file = read_file(text, name)
+    file.refuse_if_empty()
     refuse_open_origins(file.mesh, options)
     blocked = blocked_calls(file.mesh)
     if not blocked:

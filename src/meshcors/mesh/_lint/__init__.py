@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_objects
-from meshcors.mesh._documents.source import lines_of
+from meshcors.mesh._documents.yaml_nodes import lines_of
 from meshcors.mesh._lint.finding import Diagnostic, LintRule
 from meshcors.mesh._lint.rules import BAD_REGEX, RULES, WOULD_NOT_LOAD
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._documents.model import VirtualService
     from meshcors.mesh._documents.problems import DocumentProblem
 
-__all__ = ["RULES", "Diagnostic", "LintRule", "diagnose", "lint"]
+__all__ = ["RULES", "Diagnostic", "LintRule", "diagnose", "lint", "read_mesh"]
 
 # Problems of the whole file, of which nothing is read. No rule reports them.
 UNREADABLE: Final = frozenset(
@@ -38,6 +38,15 @@ def lint(texts: Mapping[str, str], rules: Iterable[LintRule] = RULES) -> list[Di
     and left out of the model. ``DocumentError`` is raised for a file that is not readable YAML.
     ``# meshcors: ignore MC014`` silences rules on its line, or if it stands alone, on the next.
     """
+    mesh, unloaded = read_mesh(texts)
+    return diagnose(mesh, rules, unloaded)
+
+
+def read_mesh(texts: Mapping[str, str]) -> tuple[MeshDocuments, list[Diagnostic]]:
+    """Return what all files hold together, and a diagnostic for each document that would not load.
+
+    ``DocumentError`` is raised for a file that is not readable YAML.
+    """
     documents: list[VirtualService] = []
     others: list[Cursor] = []
     problems: list[DocumentProblem] = []
@@ -49,7 +58,7 @@ def lint(texts: Mapping[str, str], rules: Iterable[LintRule] = RULES) -> list[Di
         others += read.others
         problems += read.problems
     mesh = MeshDocuments(tuple(documents), tuple(others), dict(texts))
-    return diagnose(mesh, rules, map(_from_problem, problems))
+    return mesh, list(map(_from_problem, problems))
 
 
 def diagnose(

@@ -1,4 +1,4 @@
-"""What each rule finds, why it matters, how to fix it, and what is an exception.
+"""What each lint rule finds, why it matters, how to fix it, and what is an exception.
 
 One source for the pages in ``docs/lint/`` and for ``meshcors lint --explain``. The texts are
 Markdown without links.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The texts on one rule; ``not_reported`` is a list of exceptions, or empty."""
+    """The texts on one lint rule; ``not_reported`` is a list of exceptions, or empty."""
 
     finds: str
     why: str
@@ -40,8 +40,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
             " fields, wrong types, values out of range."
         ),
         why=(
-            "It would not be applied. No other rule looks at such a document; the other documents"
-            " of the file are checked as usual."
+            "It would not be applied. No other lint rule looks at such a document; the other"
+            " documents of the file are checked as usual."
         ),
         fix="Follow the hint. For an unknown field it names the nearest known one.",
         not_reported="a file that is not YAML at all, which ends `meshcors lint` with exit code 2.",
@@ -107,7 +107,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         finds="An `exact` origin that no browser sends.",
         why=(
             "Browsers send scheme, host and port in lower case, without the scheme's default port"
-            " and without a slash: `https://ui.example`. Envoy compares texts, so `ui.example`"
+            " and without a slash: `https://ui.example`. Envoy compares strings, so `ui.example`"
             " (istio/istio#23757), `https://ui.example/`, `https://ui.example:443` and"
             " `https://*.ui.example` never match."
         ),
@@ -119,8 +119,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         why=(
             "Envoy refuses its whole configuration for one such regex, so Istio refuses the"
             ' document. The most common one is `regex: "*"` (istio/istio#27364). Look-ahead and'
-            " back references are not in RE2. No other rule looks at such a document; the other"
-            " documents of the file are checked as usual."
+            " back references are not in RE2. No other lint rule looks at such a document; the"
+            " other documents of the file are checked as usual."
         ),
         fix="Write a regex that RE2 accepts, or list exact origins.",
         not_reported="",
@@ -141,10 +141,10 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
             " and the policy refuses the pages that it is meant for."
         ),
         fix="Write the whole origin, with its scheme.",
-        not_reported="a regex for which no example text is found.",
+        not_reported="a regex for which no matching string is found.",
     ),
     "MC009": Explanation(
-        finds="A regex that matches an origin of somebody else. The finding names this origin.",
+        finds="A regex that matches somebody else's origin. The finding names this origin.",
         why=(
             "Anyone can serve a page from that origin and call your services. The usual causes are"
             r" an open end (`https://ui\.example.*` allows `https://ui.example.stranger.invalid`),"
@@ -333,17 +333,17 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
 
 
 def exceptions(rule: LintRule) -> str:
-    """Return what a rule does not report, and how to silence it."""
+    """Return what a lint rule does not report, and how to silence its findings."""
     not_reported = EXPLANATIONS[rule.id].not_reported
     return (
         (f"Not reported: {not_reported}\n\n" if not_reported else "")
-        + f"To silence the rule at one place, write `# meshcors: ignore {rule.id}` on that line or"
-        + f" on the line above; for a whole run, pass `--ignore {rule.id}`."
+        + f"To silence this finding, write `# meshcors: ignore {rule.id}` on its line or on the"
+        + f" line above; for a whole run, pass `--ignore {rule.id}`."
     )
 
 
 def sections(rule: LintRule) -> dict[str, str]:
-    """Return the explanation of a rule by heading."""
+    """Return the explanation of a lint rule by heading."""
     texts = EXPLANATIONS[rule.id]
     return {
         "What it finds": texts.finds,
@@ -354,7 +354,7 @@ def sections(rule: LintRule) -> dict[str, str]:
 
 
 def explanation(rule: LintRule) -> str:
-    """Return the explanation of a rule as text for a terminal."""
+    """Return the explanation of a lint rule as text for a terminal."""
     lines = [f"{rule.id} {rule.name} ({rule.severity}): {rule.title}"]
     for heading, text in sections(rule).items():
         lines += ["", heading, *(f"  {line}".rstrip() for line in wrapped(text, 78))]

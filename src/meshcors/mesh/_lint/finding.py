@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.problems import Place
 
-# An error breaks browsers or allows strangers, a warning may do so, a note has no effect.
+# An error blocks browsers or lets strangers in, a warning may, a note marks what has no effect.
 Severity: TypeAlias = Literal["error", "warning", "note"]
 
 
@@ -42,8 +42,8 @@ class LintRule:
 
     @property
     def docs(self) -> str:
-        """The link to the rule's section in the documentation."""
-        return docs_link(f"lint.md#{self.id.lower()}")
+        """The link to the rule's page in the documentation."""
+        return docs_link(f"lint/{self.id.lower()}.md")
 
     @property
     def explain_command(self) -> str:

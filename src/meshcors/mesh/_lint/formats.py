@@ -25,9 +25,9 @@ def as_text(diagnostics: Sequence[Diagnostic]) -> str:
     lines = [str(each) for each in diagnostics]
     counts = Counter(each.rule.severity for each in diagnostics)
     parts = [f"{number} {severity}{'s' * (number > 1)}" for severity, number in counts.items()]
-    lines.append(", ".join(parts) or "nothing found")
+    lines.append(", ".join(parts) or "no problems found")
     if diagnostics:
-        lines.append(f"To read about a rule: {diagnostics[0].rule.explain_command}")
+        lines.append(f"To read about a lint rule: {diagnostics[0].rule.explain_command}")
     return "\n".join(lines)
 
 
@@ -62,7 +62,7 @@ def as_github(diagnostics: Sequence[Diagnostic]) -> str:
 
 
 def as_sarif(diagnostics: Sequence[Diagnostic]) -> str:
-    """Return a log of one run, with every rule of the table and its explanation."""
+    """Return a log of one run, with every lint rule of the table and its explanation."""
     driver = {
         "name": "meshcors",
         "rules": [

@@ -7,7 +7,7 @@ from importlib import metadata
 
 
 def docs_link(page: str) -> str:
-    """Return the link to a page of ``docs/``, such as ``lint.md#mc001``.
+    """Return the link to a page of ``docs/``, such as ``lint/mc001.md``.
 
     It begins with the address of the source in the package's metadata. Without metadata the path in
     the repository is left.

@@ -1,24 +1,17 @@
-"""Rules about the names and the max age in a corsPolicy, and about tests of preflights."""
+"""Lint rules about the names and the max age in a corsPolicy."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from meshcors._policy.max_age import LARGEST_USEFUL_MAX_AGE, max_age_note
 from meshcors.mesh._analysis.useless_names import WHY_USELESS
-from meshcors.mesh._documents.problems import Place
-from meshcors.mesh._documents.source import lines_of
 from meshcors.mesh._lint.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
-
-_CURL: Final = re.compile(r"\bcurl\b")
-_OPTIONS: Final = re.compile(r"\bOPTIONS\b")
-_MOST_CONTINUATION_LINES: Final = 20
 
 
 def names_without_effect(mesh: MeshDocuments) -> Iterator[Finding]:
@@ -79,25 +72,3 @@ def literal_stars(mesh: MeshDocuments) -> Iterator[Finding]:
         if stars and len(policy.allow_origins) > 1:
             reason = "allowOrigins: * already allows every origin"
             yield Finding(stars[0].place, reason, "remove the others, or remove *")
-
-
-def hollow_curl_tests(mesh: MeshDocuments) -> Iterator[Finding]:
-    """Find a curl command, in a comment or a script, that is meant as a preflight and is none."""
-    for file, text in mesh.texts.items():
-        lines = lines_of(text)
-        for number, line in enumerate(lines, start=1):
-            found = _CURL.search(line)
-            if found is None:
-                continue
-            command, at = line, number
-            last = min(len(lines), number + _MOST_CONTINUATION_LINES)
-            while command.rstrip().endswith("\\") and at < last:
-                command = command.rstrip()[:-1] + lines[at]
-                at += 1
-            if _OPTIONS.search(command) and "access-control-request-method" not in command.lower():
-                reason = (
-                    "without Access-Control-Request-Method this is no preflight and says nothing"
-                    " about one"
-                )
-                hint = "add -H 'Origin: ...' and -H 'Access-Control-Request-Method: POST'"
-                yield Finding(Place(file, number, found.start() + 1), reason, hint)

@@ -1,4 +1,4 @@
-"""Rules about the origins of a corsPolicy."""
+"""Lint rules about the origins of a corsPolicy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from meshcors._policy.errors import OriginError
 from meshcors._policy.origins import OriginPattern
 from meshcors._policy.regex import Regex
 from meshcors._policy.regex_examples import example_of
-from meshcors._policy.strangers import STRANGERS, excess
+from meshcors._policy.strangers import STRANGERS, unintended_origins
 from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._routing.matching import compiled
@@ -73,15 +73,15 @@ def stranger_regexes(mesh: MeshDocuments) -> Iterator[Finding]:
     for located, origin in _origins(mesh):
         if origin.kind != "regex" or is_open(origin):
             continue
-        extra = excess(Regex(origin.value))
+        extra = unintended_origins(Regex(origin.value))
         credentials = located.policy.allow_credentials
         stranger = extra.stranger or (extra.neighbor if credentials else "")
         if stranger:
-            reason = f"it also allows {stranger}"
+            reason = f"this regex also allows {stranger}"
             hint = "anchor the host name: https://example\\.com or https://(.+\\.)?example\\.com"
             yield Finding(origin.place, reason, hint)
         elif credentials and extra.unchecked and not _is_partial(origin):
-            reason = "it cannot be checked for strangers"
+            reason = "this regex cannot be checked for strangers"
             yield Finding(origin.place, reason, "list the origins, or write a simpler regex")
 
 
@@ -92,7 +92,8 @@ def prefixes(mesh: MeshDocuments) -> Iterator[Finding]:
         if origin.kind == "prefix" and not re.search(r"://[^/]+:[0-9]*$", origin.value):
             whole = "://" in origin.value and not origin.value.endswith("//")
             stranger = f"{origin.value}.stranger.invalid" if whole else STRANGERS[0]
-            yield Finding(origin.place, f"it also allows {stranger}", "use exact, or a regex")
+            reason = f"this prefix also allows {stranger}"
+            yield Finding(origin.place, reason, "use exact, or a regex")
 
 
 def null_origin(mesh: MeshDocuments) -> Iterator[Finding]:
@@ -125,9 +126,8 @@ def no_origins(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a policy without origins: it refuses every page."""
     for located in mesh.policies:
         if not located.policy.allow_origins:
-            yield Finding(
-                located.place(), "it allows no origin", "list the origins under allowOrigins"
-            )
+            reason = "this corsPolicy allows no origin"
+            yield Finding(located.place(), reason, "list the origins under allowOrigins")
 
 
 def _is_partial(origin: StringMatch) -> bool:

@@ -1,4 +1,4 @@
-"""Rules about objects around a corsPolicy: authorization, inference pools, controllers."""
+"""Lint rules about objects around a corsPolicy: authorization, inference pools, controllers."""
 
 from __future__ import annotations
 
@@ -118,7 +118,10 @@ def pool_with_policy(mesh: MeshDocuments) -> Iterator[Finding]:
         for located in policies:
             hosts = [to.host for to in located.rule.route]
             if any(host.split(".")[0] in pools or _POOL_SERVICE in host for host in hosts):
-                reason = "on a rule to an InferencePool it replaces the endpoint picker's settings"
+                reason = (
+                    "a corsPolicy on a rule to an InferencePool replaces the endpoint picker's"
+                    " settings"
+                )
                 yield Finding(located.place(), reason, "answer preflights on a separate rule")
 
 

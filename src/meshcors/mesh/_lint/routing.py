@@ -1,4 +1,4 @@
-"""Rules about where preflights go: found by routing one, never by how a rule looks."""
+"""Lint rules about where preflights go, found by routing one through the model."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def swallowed_options(mesh: MeshDocuments) -> Iterator[Finding]:
         for route in host.routes:
             conditions = {item.name for item in route.match.headers if not item.inverted}
             if is_preflight_rule(route) and REQUEST_METHOD not in conditions:
-                reason = "it takes every OPTIONS request, not only browsers' preflights"
+                reason = "this rule takes every OPTIONS request, not only browsers' preflights"
                 hint = "add headers: {access-control-request-method: {}} to the match"
                 yield Finding(route.place, reason, hint)
 

@@ -1,10 +1,10 @@
-"""The table of rules, in the order of their ids. An id is never reused."""
+"""The table of lint rules, in the order of their ids. An id is never reused."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from meshcors.mesh._lint import lists, origins, other_objects, routing
+from meshcors.mesh._lint import curl_tests, lists, origins, other_objects, routing
 from meshcors.mesh._lint.finding import LintRule
 
 WOULD_NOT_LOAD: Final = LintRule(
@@ -54,7 +54,8 @@ RULES: Final = (
     ),
     LintRule(
         "MC012", "note", "hollow-curl-test",
-        "a curl command that is meant as a preflight and is none", lists.hollow_curl_tests,
+        "a curl command that is meant to be a preflight but is not one",
+        curl_tests.hollow_curl_tests,
     ),
     LintRule(
         "MC013", "error", "routing-header-missing",

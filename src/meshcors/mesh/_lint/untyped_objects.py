@@ -28,7 +28,7 @@ def value_at(cursor: Cursor | None, *path: str) -> Cursor | None:
 
 
 def text_of(cursor: Cursor | None) -> str:
-    """Return a text as written, or ``""``."""
+    """Return a string as written, or ``""``."""
     return str(cursor.node.value) if cursor is not None and cursor.node.id == "scalar" else ""
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcors.mesh._render.documents import suffixes
 from meshcors.mesh._render.hosts import host_groups
+from meshcors.mesh._render.names import suffixes
 from meshcors.mesh._routing.cors_filter import REQUEST_METHOD
 
 if TYPE_CHECKING:
     from meshcors._policy.rules import RuleSet
-    from meshcors.mesh._render.documents import Document
+    from meshcors.mesh._render.names import Document
 
 
 def http_routes(rules: RuleSet, *, name: str, gateway: str, pod: tuple[str, int]) -> list[Document]:

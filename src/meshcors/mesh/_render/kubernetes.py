@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from meshcors.mesh._render.documents import Document
+    from meshcors.mesh._render.names import Document
 
 _USER: Final = 65532
 _POLICY_DIRECTORY: Final = "/etc/meshcors"

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
 from meshcors.mesh._analysis.origin_match import origin_match
-from meshcors.mesh._render.documents import suffixes
 from meshcors.mesh._render.hosts import host_groups
+from meshcors.mesh._render.names import suffixes
 from meshcors.mesh._routing.cors_filter import REQUEST_METHOD
 
 if TYPE_CHECKING:
     from meshcors._policy.policy import Policy
     from meshcors._policy.rules import Rule, RuleSet
-    from meshcors.mesh._render.documents import Document
+    from meshcors.mesh._render.names import Document
 
 
 def virtual_services(

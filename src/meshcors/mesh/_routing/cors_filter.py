@@ -29,7 +29,7 @@ REQUEST_HEADERS: Final = "access-control-request-headers"
 
 
 def origin_allowed(policy: CorsPolicy, origin: str) -> bool:
-    """Tell whether an origin is allowed; Envoy tries the text ``*`` as well as the origin."""
+    """Tell whether an origin is allowed; Envoy tries the string ``*`` as well as the origin."""
     return any(
         text_matches(allowed, "*") or text_matches(allowed, origin)
         for allowed in policy.allow_origins

@@ -1,9 +1,9 @@
 """Which routes could take a request, and which virtual host, found without trying all of them.
 
 Routes are grouped by shape (the parts of a request that they check, and how many characters of
-each), and within a shape by the texts that they expect: a request costs one look-up for each shape
-(tuple space search: Srinivasan, Suri and Varghese, SIGCOMM 1999). The result is a superset, in the
-order of the table; `matching` makes the decision.
+each), and within a shape by the strings that they expect: a request costs one look-up for each
+shape (tuple space search: Srinivasan, Suri and Varghese, SIGCOMM 1999). The result is a superset,
+in the order of the table; `matching` makes the decision.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class RouteIndex:
 
 
 class _Shape:
-    """The routes that check the same parts of a request, by the texts that they expect."""
+    """The routes that check the same parts of a request, by the strings that they expect."""
 
     def __init__(self, checks: tuple[_Check, ...]) -> None:
         self.checks = checks
@@ -112,7 +112,7 @@ class HostIndex:
 
 
 def _checks(match: RouteMatch) -> tuple[tuple[_Check, ...], tuple[str, ...]]:
-    """Return what a route checks and the texts it expects; `mismatches` checks the rest."""
+    """Return what a route checks and the strings it expects; `mismatches` checks the rest."""
     path = match.path
     kind: MatchKind = "prefix" if path.kind == "segments" else path.kind
     folded = path.ignore_case and kind != "regex"
@@ -132,7 +132,7 @@ def _checks(match: RouteMatch) -> tuple[tuple[_Check, ...], tuple[str, ...]]:
 
 
 def _beginning(kind: MatchKind, value: str) -> tuple[int, str]:
-    """Return the certain beginning of a text that matches: its length, and the text."""
+    """Return the certain beginning of a string that matches: its length, and the string."""
     if kind == "exact":
         return _WHOLE, value
     if kind == "regex":

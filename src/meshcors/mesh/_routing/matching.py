@@ -80,7 +80,7 @@ def header_matches(condition: HeaderCondition, values: tuple[str, ...]) -> bool:
 
 
 def text_matches(match: StringMatch, text: str) -> bool:
-    """Match one text, case-sensitively; a regex has to match all of it."""
+    """Match one string, case-sensitively; a regex has to match all of it."""
     if match.kind == "exact":
         return text == match.value
     if match.kind == "prefix":

@@ -65,7 +65,9 @@ class GatewayRequest:
     def __post_init__(self) -> None:
         """Check the path, and keep the headers, which may be an iterator."""
         if not _PATH.fullmatch(self.path) or "%00" in self.path.partition("?")[0]:
-            raise ValueError(f"{self.path!r} is no path: it begins with / and is ASCII without #")
+            raise ValueError(
+                f"{self.path!r} is not a path: it begins with / and is ASCII without #"
+            )
         object.__setattr__(self, "headers", tuple(self.headers))
         if not self.port:
             object.__setattr__(self, "port", 443 if self.scheme == "https" else 80)

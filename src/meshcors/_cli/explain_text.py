@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 _PUBLIC: Final = frozenset({*SAFELISTED_REQUEST_HEADERS, "host", "origin"})
 _HIDDEN: Final = "…"
 _QUOTED: Final = re.compile('".*"', re.DOTALL)
+# A condition on a string, by its kind, as it follows "must".
+_CONDITIONS: Final = {
+    "exact": "be exactly",
+    "prefix": "begin with",
+    "regex": "match the regex",
+    "present": "be present",
+}
 _CONSOLES: Final = {"chromium": "Chromium", "firefox": "Firefox"}
 
 
@@ -77,7 +84,10 @@ def _tried(tried: TriedRule) -> str:
 
 def _reason(mismatch: Mismatch) -> str:
     expected, actual = shown_mismatch(mismatch)
-    return f"{mismatch.field} must be {expected}, is {', '.join(actual) or 'absent'}"
+    negated = expected.startswith("not ")
+    kind, _, value = expected.removeprefix("not ").partition(" ")
+    wanted = f"must {'not ' if negated else ''}{_CONDITIONS[kind]} {value}".rstrip()
+    return f"{mismatch.field} {wanted}, but is {', '.join(actual) or 'absent'}"
 
 
 def shown_mismatch(mismatch: Mismatch) -> tuple[str, list[str]]:

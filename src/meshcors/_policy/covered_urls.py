@@ -10,7 +10,7 @@ EVERY_HOST: Final = ""
 EVERY_PATH: Final = "/"
 
 
-class Coverage:
+class CoveredUrls:
     """Finds the first rule that covers all of a host, or a host pattern, and a path prefix.
 
     Only a single rule can: several together always leave hosts and paths that none of them names.

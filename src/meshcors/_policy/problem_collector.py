@@ -60,7 +60,7 @@ class ProblemCollector:
         self, field: str, value: object, show: Callable[[object], str] = shown
     ) -> tuple[str, ...]:
         """Return the strings of a list in order, each once; see `items`."""
-        items = self.items(field, value, (str,), lambda _: "not a string", show)
+        items = self.items(field, value, (str,), lambda _: "write a string", show)
         return cast("tuple[str, ...]", tuple(items))
 
     def several(self, field: str, text: str, show: Callable[[object], str] = shown) -> bool:

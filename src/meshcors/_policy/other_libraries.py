@@ -54,7 +54,7 @@ KEY_HINT: Final = 'write key=HeaderKey("model-api-key", values=[...])'
 _PATH: Final = re.compile(r"\^?(/[\w/-]*)")
 
 
-def hint(name: str, value: object, allowed: object = ()) -> str | None:
+def option_hint(name: str, value: object, allowed: object = ()) -> str | None:
     """Return what to write for the option `name` with this `value`; None if no library has it.
 
     `allowed` are the origins that were given as well.
@@ -77,7 +77,7 @@ def hint(name: str, value: object, allowed: object = ()) -> str | None:
 
 def means_origins(name: str, value: object) -> bool:
     """Return whether the option `name` of another library says which origins are allowed."""
-    text = hint(name, value) or ""
+    text = option_hint(name, value) or ""
     names_origins = "allow_origins" in text and not text.startswith("leave")
     return names_origins or _plain(name) == "resources"
 

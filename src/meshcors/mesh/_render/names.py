@@ -1,4 +1,4 @@
-"""What the documents of every form share."""
+"""The names of rendered documents."""
 
 from __future__ import annotations
 

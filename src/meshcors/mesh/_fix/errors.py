@@ -14,7 +14,7 @@ def cannot_fix(
 
 def origins_needed(place: Place, message: str) -> DocumentError:
     """Return the error that asks for origins."""
-    hint = "say which pages may call: --allow-origin https://ui.example"
+    hint = "name the pages' origins: --allow-origin https://ui.example"
     return _error(place, "origins_needed", message, hint)
 
 

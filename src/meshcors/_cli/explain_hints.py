@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 from meshcors._policy.errors import OriginError
 from meshcors.mesh import DocumentError
 from meshcors.mesh._analysis.origin_match import origin_match
-from meshcors.mesh._fix import FixOptions, fix
+from meshcors.mesh._fix import FixOptions, fix_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from meshcors.mesh._analysis.origin_match import OriginMatch
     from meshcors.mesh._analysis.page_call import Exchange, PageCall
-    from meshcors.mesh._fix import Responder
+    from meshcors.mesh._fix import File, Responder
 
 _RESPONDERS: Final[Mapping[Responder, str]] = {
     "pod": "--with pod --pod HOST:PORT",
@@ -24,10 +24,10 @@ _RESPONDERS: Final[Mapping[Responder, str]] = {
 }
 
 
-def advice(page_call: PageCall, texts: Mapping[str, str]) -> list[str]:
+def hints(page_call: PageCall, files: Mapping[str, File]) -> list[str]:
     """Return what to change, line by line; nothing for a call that is allowed.
 
-    ``texts`` are the files of the call, by name. A ``meshcors fix`` command in it is one that
+    ``files`` are the files of the call, by name. A ``meshcors fix`` command in it is one that
     succeeds on its file.
     """
     exchange = page_call.decisive
@@ -38,7 +38,7 @@ def advice(page_call: PageCall, texts: Mapping[str, str]) -> list[str]:
     if exchange.answer.kind == "cors":
         return [_policy_must_allow(page_call, exchange)]
     if exchange.step == "preflight":
-        return _preflight_must_arrive(page_call, exchange, texts)
+        return _preflight_must_arrive(page_call, exchange, files)
     return [
         "the page cannot read this answer. Send what no rule takes to the pod, as the last rule:",
         "its answer is readable.",
@@ -46,12 +46,12 @@ def advice(page_call: PageCall, texts: Mapping[str, str]) -> list[str]:
 
 
 def _preflight_must_arrive(
-    page_call: PageCall, exchange: Exchange, texts: Mapping[str, str]
+    page_call: PageCall, exchange: Exchange, files: Mapping[str, File]
 ) -> list[str]:
     no_route = exchange.answer.kind == "no_route"
     if no_route and page_call.request.answer.kind == "no_route":
         return ["no rule takes this host and path at all: check --host and --path first."]
-    commands = _fix_commands(page_call, texts)
+    commands = _fix_commands(page_call, files)
     if not no_route:
         return ["put a rule that takes preflights before this one:", *commands]
     carried = [name for name, _ in page_call.call.headers if _is_condition(name, exchange)]
@@ -74,14 +74,14 @@ def _is_condition(name: str, exchange: Exchange) -> bool:
     )
 
 
-def _fix_commands(page_call: PageCall, texts: Mapping[str, str]) -> Iterator[str]:
+def _fix_commands(page_call: PageCall, files: Mapping[str, File]) -> Iterator[str]:
     """Yield the commands that write such a rule into the file of the rule that takes the call."""
     place = page_call.request.answer.place or page_call.decisive.answer.place
-    file = place.file if place else next(iter(texts))
+    name = place.file if place else next(iter(files))
     commands = [
-        f"meshcors fix {shlex.quote(file)} {_RESPONDERS[responder]}"
+        f"meshcors fix {shlex.quote(name)} {_RESPONDERS[responder]}"
         + (f" --allow-origin {shlex.quote(page_call.call.origin)}" if needs_origin else "")
-        for responder, needs_origin in _working_fixes(texts[file], file, page_call.call.origin)
+        for responder, needs_origin in _working_fixes(files[name], page_call.call.origin)
     ]
     if not commands:
         yield "write it by hand: it matches the method OPTIONS and the header"
@@ -90,7 +90,7 @@ def _fix_commands(page_call: PageCall, texts: Mapping[str, str]) -> Iterator[str
         yield command if number == 0 else f"or, without a pod: {command}"
 
 
-def _working_fixes(text: str, file: str, origin: str) -> Iterator[tuple[Responder, bool]]:
+def _working_fixes(file: File, origin: str) -> Iterator[tuple[Responder, bool]]:
     """Yield the responders with which fix succeeds, and whether it needs the origin for that.
 
     Each is tried. If the pod needs the origin, so does the mesh.
@@ -101,18 +101,18 @@ def _working_fixes(text: str, file: str, origin: str) -> Iterator[tuple[Responde
         named = (origin_match(origin),)
     needed = False
     for responder in _RESPONDERS:
-        outcome = _try(text, file, FixOptions(responder, origins=named if needed else ()))
+        outcome = _try(file, FixOptions(responder, origins=named if needed else ()))
         if outcome == "origins_needed" and named and not needed:
             needed = True
-            outcome = _try(text, file, FixOptions(responder, origins=named))
+            outcome = _try(file, FixOptions(responder, origins=named))
         if outcome == "fixed":
             yield responder, needed
 
 
-def _try(text: str, file: str, options: FixOptions) -> str:
+def _try(file: File, options: FixOptions) -> str:
     """Return "fixed", "unchanged", or the code of the problem."""
     try:
-        return "fixed" if fix(text, file, options).blocked else "unchanged"
+        return "fixed" if fix_file(file, options).blocked else "unchanged"
     except DocumentError as error:
         return error.problems[0].code
 
@@ -135,7 +135,7 @@ def _service_must_answer(page_call: PageCall, exchange: Exchange) -> list[str]:
     if exchange.step == "preflight":
         return [
             f"{service} must answer the OPTIONS request itself, with",
-            f"access-control-allow-origin: {origin} and what else the call needs. Run it with",
+            f"access-control-allow-origin: {origin} and whatever else the call needs. Run it with",
             "MeshCORS, or send preflights to the pod. To check against a policy: --config POLICY",
         ]
     return [
