@@ -228,7 +228,7 @@ def test_refusal_says_what_to_do(named: PodProcess) -> None:
     status, text = hosts(named, "/policy", "evil.example")
     assert status == 421
     assert text == (
-        "this page is shown only if the Host is an address, localhost or a name given with"
+        "this page is shown only if the Host is an IP address, localhost or a name given with"
         " --admin-host-name\n"
     )
 

@@ -639,8 +639,9 @@ def test_rule_is_described_with_where_it_holds() -> None:
     policy = Policy(
         allow_origins=[UI], allow_methods=["PUT"], allow_headers=["x-a"], allow_credentials=True
     )
-    described = describe(Rule(policy, hosts=["a.example", "*.b.example"], path_prefix="/v1"))
-    assert described == (
-        f"a.example, *.b.example/v1: origins {UI}; methods GET, HEAD, POST, PUT; headers x-a;"
-        " with credentials"
-    )
+    rule = Rule(policy, hosts=["a.example", "*.b.example"], path_prefix="/v1")
+    where = "a.example, *.b.example/v1"
+    what = f"origins {UI}; methods GET, HEAD, POST, PUT; headers x-a; with credentials"
+    assert describe(rule) == f"{where}: {what}"
+    first, _ = Configuration.of(RuleSet([rule])).introduction("http://localhost:8080")
+    assert first == f"{where}: allows {what}"

@@ -28,7 +28,7 @@ _MAX_FIELDS: Final = 16
 
 _PLAIN: Final = "text/plain; charset=utf-8"
 _MISDIRECTED: Final = (
-    "this page is shown only if the Host is an address, localhost or a name given with"
+    "this page is shown only if the Host is an IP address, localhost or a name given with"
     " --admin-host-name"
 )
 
@@ -42,8 +42,8 @@ Page: TypeAlias = tuple[int, str, bytes]
 class AdminApp:
     """The ASGI app of the admin port.
 
-    The policy is shown if the Host is an address, ``localhost`` or one of `host_names`, which are
-    in lower case.
+    The policy is shown if the Host is an IP address, ``localhost`` or one of `host_names`, which
+    are in lower case.
     """
 
     def __init__(self, state: PodState, host_names: Collection[str] = ()) -> None:

@@ -75,7 +75,8 @@ class Configuration:
         `address` goes between ``curl -i -X OPTIONS `` and the path.
         """
         for rule in self.rules:
-            yield f"allows {describe(rule)}"
+            where = _where(rule)
+            yield f"{where}: allows {_what(rule)}" if where else f"allows {_what(rule)}"
         rule = self.rules[0]
         origin = _allowed_origin(rule.policy)
         url = f"{address}{quote(rule.path_prefix)}"
@@ -115,7 +116,17 @@ def _key_values_label(config: str | Path | None) -> str:
 
 
 def describe(rule: Rule) -> str:
-    """Return what a rule allows, as one line for people."""
+    """Return where a rule holds and what it allows, as one human-readable line."""
+    where = _where(rule)
+    return f"{where}: {_what(rule)}" if where else _what(rule)
+
+
+def _where(rule: Rule) -> str:
+    """Return a rule's hosts and path prefix; empty where it covers everything."""
+    return f"{', '.join(rule.hosts)}{rule.path_prefix if rule.path_prefix != '/' else ''}"
+
+
+def _what(rule: Rule) -> str:
     policy = rule.policy
     parts = [f"origins {', '.join(map(str, policy.allow_origins))}"]
     methods = dict.fromkeys(["GET", "HEAD", "POST", *policy.allow_methods])
@@ -126,8 +137,7 @@ def describe(rule: Rule) -> str:
         parts.append(f"key header {policy.key.name}")
     if policy.allow_credentials:
         parts.append("with credentials")
-    where = f"{', '.join(rule.hosts)}{rule.path_prefix if rule.path_prefix != '/' else ''}"
-    return f"{where}: {'; '.join(parts)}" if where else "; ".join(parts)
+    return "; ".join(parts)
 
 
 def _allowed_origin(policy: Policy) -> str | None:
