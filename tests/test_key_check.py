@@ -55,8 +55,8 @@ def test_value(values: list[str] | None, given: bytes, refused: str | None) -> N
     assert checked.refuse("/", given) == refused
     # An accepted value makes the path irrelevant; with white space around it may be looked at.
     if given.strip() == given:
-        assert checked.is_right(given) is (refused is None)
-    assert not (refused and checked.is_right(given))
+        assert checked.is_valid(given) is (refused is None)
+    assert not (refused and checked.is_valid(given))
 
 
 @pytest.mark.parametrize(

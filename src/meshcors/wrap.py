@@ -109,7 +109,7 @@ def create_wsgi_app(
 
 
 class _WithoutService(asgi_adapter.MeshCORS):
-    """As in the pod, a key without values is no reason for a warning: there is no service."""
+    """As in the pod, a key without values causes no warning, because there is no service."""
 
     _serves = False
 

@@ -160,7 +160,7 @@ def _environ_keys(names: Iterable[bytes]) -> tuple[tuple[str, bytes], ...]:
 def _path(environ: WSGIEnvironment) -> str:
     """Return the path on which the app routes; PEP 3333 carries its UTF-8 bytes as latin-1.
 
-    SCRIPT_NAME is no part of it: no app routes on it, and gunicorn takes it from a request header.
+    SCRIPT_NAME is not part of it: no app routes on it, and gunicorn takes it from a request header.
     """
     path: str = environ.get("PATH_INFO", "")
     if path.isascii():

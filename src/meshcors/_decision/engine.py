@@ -86,7 +86,7 @@ class Engine:
                 return self._answer_preflight(origin, requested, fields)
         answers = self._answers_to(origin)
         key = self._key
-        if key is not None and not key.is_right(given := fields.get(key.field, b"")):
+        if key is not None and not key.is_valid(given := fields.get(key.field, b"")):
             refused = key.refuse(path, given)
             if refused is not None:
                 return answers.refusals[refused]

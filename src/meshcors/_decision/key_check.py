@@ -16,14 +16,14 @@ _BLANK: Final = b" \t"
 class KeyCheck:
     """The check of one key.
 
-    `field` is the name of its header. `is_right` tests a value as it was sent, b"" for none; its
+    `field` is the name of its header. `is_valid` tests a value as it was sent, b"" for none; its
     time does not depend on which value matches. Call `refuse` where it returns False: the path may
     be exempt.
     """
 
     def __init__(self, key: HeaderKey) -> None:
         self.field = latin1(key.name)
-        self.is_right: Callable[[bytes], bool] = (
+        self.is_valid: Callable[[bytes], bool] = (
             _is_present if key.values is None else key.values.comparison()
         )
         self._exempt = frozenset(path for path in key.exempt_paths if not path.endswith("/*"))
@@ -34,7 +34,7 @@ class KeyCheck:
     def refuse(self, path: str, given: bytes) -> Reason | None:
         """Return why a request with the value `given` is refused, or None if it is not."""
         sent = given.strip(_BLANK)
-        if self.is_right(sent) or self._is_exempt(path):
+        if self.is_valid(sent) or self._is_exempt(path):
             return None
         return "key_unknown" if sent else "key_missing"
 
