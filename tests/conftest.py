@@ -16,6 +16,7 @@ from hypothesis import settings
 # very many or very large cases.
 SLOW = (
     "tests/e2e",
+    "tests/test_app_kind.py",
     "tests/test_asgi.py::test_no_lifespan_starts_with_a_wrong_policy",
     "tests/test_bench_scripts.py",
     "tests/test_browser.py::test_an_answer_is_remembered_as_long_as_it_says_and_the_engine_allows",
@@ -50,6 +51,7 @@ SLOW = (
     "tests/test_names.py",
     "tests/test_properties.py",
     "tests/test_public_interface.py",
+    "tests/test_quick.py",
     "tests/test_readme.py",
     "tests/test_regressions.py::test_litestar_404_and_405_are_reached",
     "tests/test_render.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,8 @@ from meshcors import browser
 from meshcors._cli import run
 from meshcors.mesh import Gateway
 from meshcors.mesh._analysis.page_call import trace_call
+from meshcors.mesh._documents import reading
+from meshcors.mesh._documents.yaml_nodes import parse
 
 DATA = Path(__file__).parent / "data"
 ORIGINAL = DATA / "virtualservice_original.yaml"
@@ -351,3 +354,59 @@ def test_no_origin_is_sent_where_a_browser_sends_none() -> None:
     assert page_call.preflight is None
     assert page_call.request.sent.headers == ()
     assert page_call.request.sent.path == "/x?y=1"
+
+
+CONDITIONS = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: conditions}
+spec:
+  hosts: [api.example.com]
+  gateways: [public]
+  http:
+  - match:
+    - {uri: {exact: /a}}
+    - {uri: {prefix: /b}}
+    - {uri: {regex: /c.*}}
+    - {headers: {x-public: {}}}
+    - {withoutHeaders: {origin: {}}}
+    - {withoutHeaders: {x-secret: {exact: "1"}}, queryParams: {v: {exact: "2"}}}
+    route: [{destination: {host: model}}]
+"""
+
+
+def test_a_condition_that_fails_is_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "conditions.yaml"
+    file.write_text(CONDITIONS, encoding="utf-8")
+    run(["explain", str(file), *ORIGIN, "--path", "/z", "--header", "x-secret: 1"])
+    request = capsys.readouterr().out.partition("\n2. ")[2]
+    reasons = [
+        line.partition("does not match: ")[2] for line in request.splitlines() if "match[" in line
+    ]
+    assert reasons == [
+        'uri must be exactly "/a", but is /z.',
+        'uri must begin with "/b", but is /z.',
+        'uri must match the regex "/c.*", but is /z.',
+        "headers.x-public must be present, but is absent.",
+        "withoutHeaders.origin must not be present, but is https://ui.example.",
+        'withoutHeaders.x-secret must not be exactly "…", but is …;'
+        ' queryParams.v must be exactly "2", but is absent.',
+    ]
+
+
+def test_the_file_is_parsed_once_and_each_fix_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parsing takes most of the time for a large file."""
+    parsed: list[str] = []
+
+    def counted(text: str, file: str) -> list[Any]:
+        parsed.append(text)
+        return parse(text, file)
+
+    monkeypatch.setattr(reading, "parse", counted)
+    assert run(["explain", str(ORIGINAL), *ORIGIN, *POST, *KEY]) == 1
+    original, with_pod, with_mesh = parsed
+    assert original == ORIGINAL.read_text(encoding="utf-8")
+    assert "meshcors-dummy" in with_pod
+    assert "meshcors-dummy" not in with_mesh
