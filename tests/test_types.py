@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from dataclasses import fields
 from pathlib import Path
 from typing import get_type_hints
@@ -30,7 +31,11 @@ PACKAGE = Path(meshcors.__file__).parent
 
 def run(*command: str) -> str:
     """What a type checker prints; it finds the package that the tests import."""
-    paths = {"PYTHONPATH": str(PACKAGE.parent), "MYPYPATH": str(PACKAGE.parent)}
+    # An editable install is not found by itself, and mypy refuses site-packages in its path.
+    installed = PACKAGE.parent == Path(sysconfig.get_path("purelib"))
+    paths = {} if installed else dict.fromkeys(("PYTHONPATH", "MYPYPATH"), str(PACKAGE.parent))
+    # `pyright --verifytypes` asks the first python in PATH where packages are.
+    paths["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     done = subprocess.run(
         [sys.executable, "-m", *command],
         capture_output=True,

@@ -99,7 +99,7 @@ def command(
     url = f"{scheme}://{host or _first_host(model, scheme)}{path}"
     try:
         if not path.startswith("/"):
-            raise ValueError(f"--path {path}: a path begins with /")
+            raise ValueError(f"--path {path}: begin the path with /")
         pairs = [_header(text) for text in headers]
         call = browser.Request(origin, url, method, pairs, "include" if credentials else "omit")
         page_call = trace_call(model, call, None if config is None else _service(config))

@@ -81,7 +81,7 @@ def token(value: object) -> str:
 
 
 def _listed(text: str, show: Callable[[object], str]) -> str:
-    """Return the list to write instead of a text with commas or spaces."""
+    """Return the list to write instead of a string with commas or spaces."""
     if show is token:
         return f"[{token(text)}{', ...' if ',' in text else ''}]"
     return show(text.replace(",", " ").split() or [text])
