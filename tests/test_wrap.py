@@ -213,7 +213,7 @@ def test_mistake_ends_the_server_with_one_line(
 ) -> None:
     variables = {**POLICY, "MESHCORS_APP": f"wrapped_apps:{kind}", **changed}
     kept = {name: value for name, value in variables.items() if value is not None}
-    # It must end by itself: a server that tried for ever would run into the timeout.
+    # It must end by itself: a server that tried forever would run into the timeout.
     done = subprocess.run(
         SERVERS[kind](free_port()),
         env=clean_environment(kept),

@@ -177,7 +177,7 @@ def _app_and_policy(interface: _Interface) -> tuple[Any, dict[str, Any]]:
     except PolicyError as error:
         # Servers call this at start: an exception would reach the user as their traceback.
         print(f"meshcors: {error}", file=sys.stderr, flush=True)
-    # With any other code gunicorn would restart its workers for ever.
+    # With any other code gunicorn would restart its workers forever.
     gunicorn = sys.modules.get("gunicorn.arbiter")
     raise SystemExit(2 if gunicorn is None else gunicorn.Arbiter.APP_LOAD_ERROR)
 

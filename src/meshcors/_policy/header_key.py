@@ -71,7 +71,7 @@ class HeaderKey(PydanticField):
     ) -> HeaderKey:
         """Return a key with the values in the UTF-8 file at `path`, such as a mounted secret.
 
-        The file has one value a line. White space around a value and empty lines are ignored.
+        The file has one value per line. White space around a value and empty lines are ignored.
         Raises `PolicyError`, also if the file cannot be read or is not a regular file.
         """
         return cls(name, read_key_values(path), exempt_paths=exempt_paths)

@@ -1,6 +1,6 @@
 """Reads a configuration file: regular files only, without ever blocking.
 
-A pipe could block its reader for ever, and a device could do anything. The file is checked after it
+A pipe could block its reader forever, and a device could do anything. The file is checked after it
 was opened, so replacing it in between makes no difference.
 """
 

@@ -38,7 +38,7 @@ def to_document(
     """Return the plain data of a file that describes `policy`: the inverse of `from_file`.
 
     For rules it is the inverse of `rules_from_file`. A file never holds the key's values. If the
-    policy has some, `key_values_file` is the path of the file that will hold them, one a line;
+    policy has some, `key_values_file` is the path of the file that will hold them, one per line;
     without it `PolicyError` is raised.
     """
     if isinstance(policy, RuleSet):

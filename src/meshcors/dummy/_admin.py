@@ -79,7 +79,7 @@ class AdminApp:
     def _is_known(self, scope: Scope) -> bool:
         """Tell whether the request's Host is an address, or one of the names."""
         given = [value for name, value in scope["headers"] if name == b"host"]
-        # Several hosts are joined, so that they are no valid host; no host is none either.
+        # Several hosts, joined, are not a valid host; neither is none at all.
         host = host_name(b",".join(given))
         return host is not None and (host in self._host_names or _is_address(host))
 

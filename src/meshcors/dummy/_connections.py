@@ -229,7 +229,7 @@ class IdleCloser:
 def _in_head(connection: Any) -> bool:
     """Tell whether a part of a request's head has come, and the rest has not."""
     if hasattr(connection, "conn"):
-        # h11: bytes that are no whole request yet
+        # h11: bytes that are not yet a whole request
         return bool(connection.conn.trailing_data[0])
     cycle = connection.cycle
     return connection.scope is not None and (cycle is None or cycle.scope is not connection.scope)

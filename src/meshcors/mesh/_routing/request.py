@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Envoy joins the lines of these headers with commas; every other header keeps a value a line.
+# Envoy joins the lines of these headers with commas; every other header keeps a value per line.
 JOINED_HEADERS: Final = frozenset(
     (
         "accept", "accept-encoding", "access-control-request-headers",
