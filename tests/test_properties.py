@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 import tempfile
@@ -252,12 +253,16 @@ def work(serve: Callable[[], object]) -> tuple[int, int]:
         nonlocal called
         called += event in ("call", "c_call")
 
-    before = sys.getprofile()
+    # A collection in the middle would count what frees the garbage of other tests.
+    before, collects = sys.getprofile(), gc.isenabled()
+    gc.disable()
     sys.setprofile(count)
     try:
         serve()
     finally:
         sys.setprofile(before)
+        if collects:
+            gc.enable()
     tracemalloc.start()
     serve()
     peak = tracemalloc.get_traced_memory()[1]
