@@ -36,7 +36,7 @@ class BlockedCalls:
 def blocked_calls(mesh: MeshDocuments) -> list[BlockedCalls]:
     """Return the VirtualServices that need a rule for preflights, with the calls that need it."""
     found: list[BlockedCalls] = []
-    for service in mesh.documents:
+    for service in mesh.merged:
         if service.kind != "VirtualService":
             continue
         has_policy = any(rule.cors_policy for rule in service.http)
