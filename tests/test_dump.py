@@ -124,7 +124,7 @@ SOURCES = [
     ("helm value", GOOD.replace('"*"', '"{{ .Values.host }}"'), HELM, 6),
     ("helm bare value", GOOD.replace("name: a", "name: {{ .Release.Name }}"), HELM, 3),
     ("helm block", GOOD + "{{- if .Values.cors }}\n  tls: []\n{{- end }}\n", HELM, 9),
-    ("helm blocks", f"{{{{- if .Values.on }}}}\n{GOOD}{{{{- end }}}}\n---\n{{{{ x }}}}: [", HELM, 1),
+    ("helm blocks", "{{- if .on }}\n" + GOOD + "{{- end }}\n---\n{{ x }}: [", HELM, 1),
     ("helm include", '{{ include "chart.route" . }}\n', HELM, 1),
     ("json patch", "- op: add\n  path: /spec/http/0\n  value: {}\n", KUSTOMIZE, 1),
     ("merge patch", GOOD + "  $patch: replace\n", KUSTOMIZE, 9),
