@@ -189,3 +189,12 @@ def test_what_is_not_for_kubernetes_is_passed_over_in_a_directory(
     assert capsys.readouterr().out == "no problems found\n"
     assert cli.run(["lint", str(tmp_path / name)]) == 1
     assert "error MC000" in capsys.readouterr().out
+
+
+def test_variants_of_one_document_are_noted() -> None:
+    (note,) = lint({"base.yaml": GOOD, "overlay.yaml": GOOD})
+    assert str(note) == (
+        "overlay.yaml:1:1: note MC000 there-twice: ns/a is at base.yaml:1:1 too, and a cluster has"
+        " only one of them: findings on either may be wrong; check each variant in a run of its own"
+    )
+    assert lint({"a.yaml": GOOD, "b.yaml": GOOD.replace("namespace: ns", "namespace: other")}) == []
