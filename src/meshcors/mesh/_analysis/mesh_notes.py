@@ -35,8 +35,8 @@ def notes_on(documents: Sequence[VirtualService]) -> Iterator[DocumentProblem]:
                     document.place_at(*rule.path, "delegate"),
                     "delegate_missing",
                     f"spec.http[{rule.path[-1]}].delegate",
-                    f"its delegate {missing} is not in the given files or could not be read, so what"
-                    " it does is not known",
+                    f"its delegate {missing} is not in the given files or could not be read, so"
+                    " what it does is not known",
                     "pass the file that has it too",
                 )
     for name, document in delegates.items():
