@@ -11,9 +11,11 @@ from meshcors.mesh._analysis.example_call import announced_headers, example_call
 from meshcors.mesh._analysis.located_policy import LocatedPolicy
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._analysis.routed_call import RoutedCall
+from meshcors.mesh._analysis.unreached_rules import unreached_rules
 from meshcors.mesh._routing.gateway import Gateway
 
 if TYPE_CHECKING:
+    from meshcors.mesh._analysis.unreached_rules import InTheWay, RuleKey
     from meshcors.mesh._documents.cursor import Cursor
     from meshcors.mesh._documents.model import HttpRule, VirtualService
     from meshcors.mesh._routing.gateway import GatewayAnswer
@@ -37,9 +39,9 @@ class MeshDocuments:
     def policies(self) -> tuple[LocatedPolicy, ...]:
         """Every corsPolicy."""
         return tuple(
-            LocatedPolicy(document, rule, rule.cors_policy, ("spec", "http", at, "corsPolicy"))
+            LocatedPolicy(document, rule, rule.cors_policy, (*rule.path, "corsPolicy"))
             for document in self.documents
-            for at, rule in enumerate(document.http)
+            for rule in document.http
             if rule.cors_policy is not None
         )
 
@@ -109,6 +111,11 @@ class MeshDocuments:
         for _, _, host in self.hosts:
             rules.update(id(route.source) for route in host.routes if is_preflight_rule(route))
         return tuple(each for each in self.policies if id(each.rule) in rules and each.rule.route)
+
+    @cached_property
+    def unreached(self) -> dict[RuleKey, InTheWay]:
+        """The rules that no request reaches, and what is in the way."""
+        return unreached_rules(self)
 
     def calls_of_rule(self, rule: HttpRule) -> list[RoutedCall]:
         """Return the calls that one rule takes."""

@@ -12,7 +12,8 @@ from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_objects
 from meshcors.mesh._documents.yaml_nodes import lines_of
-from meshcors.mesh._lint.finding import Diagnostic, LintRule
+from meshcors.mesh._lint.canaries import with_canaries
+from meshcors.mesh._lint.finding import Diagnostic, LintRule, summed_up
 from meshcors.mesh._lint.rules import BAD_REGEX, RULES, WOULD_NOT_LOAD
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from meshcors.mesh._documents.cursor import Cursor
     from meshcors.mesh._documents.model import VirtualService
-    from meshcors.mesh._documents.problems import DocumentProblem
+    from meshcors.mesh._documents.problems import DocumentProblem, Place
+    from meshcors.mesh._lint.finding import Finding
 
 __all__ = ["RULES", "Diagnostic", "LintRule", "diagnose", "lint", "read_mesh"]
 
@@ -69,17 +71,19 @@ def diagnose(
     ``already`` are diagnostics from reading them.
     """
     chosen = {rule.id: rule for rule in rules}
-    found = set(already)
-    for rule in chosen.values():
-        findings = rule.check(mesh) if rule.check else ()
-        found.update(Diagnostic(rule, each.place, each.reason, each.hint) for each in findings)
     silenced = {file: _silenced(text) for file, text in mesh.texts.items()}
-    kept = (
-        each
-        for each in found
-        if each.rule.id in chosen
-        and each.rule.id not in silenced[each.place.file].get(each.place.line, ())
-    )
+
+    def is_kept(rule: LintRule, place: Place) -> bool:
+        return rule.id in chosen and rule.id not in silenced[place.file].get(place.line, ())
+
+    mesh = with_canaries(mesh)
+    kept = {each for each in already if is_kept(each.rule, each.place)}
+    for rule in chosen.values():
+        findings: Iterable[Finding] = rule.check(mesh) if rule.check else ()
+        findings = (each for each in findings if is_kept(rule, each.place))
+        if rule.summary:
+            findings = summed_up(findings, rule.summary)
+        kept.update(Diagnostic(rule, each.place, each.reason, each.hint) for each in findings)
     return sorted(kept, key=lambda each: (each.place, each.rule.id, each.reason))
 
 

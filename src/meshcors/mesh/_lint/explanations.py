@@ -104,15 +104,22 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         not_reported="policies without `allowCredentials`, because no cookies are sent.",
     ),
     "MC005": Explanation(
-        finds="An `exact` origin that no browser sends.",
+        finds=(
+            "An `exact` origin that no browser sends, and a `prefix` or `regex` that matches no"
+            " origin a browser sends."
+        ),
         why=(
             "Browsers send scheme, host and port in lower case, without the scheme's default port"
             " and without a slash: `https://ui.example`. Envoy compares strings, so `ui.example`"
             " (istio/istio#23757), `https://ui.example/`, `https://ui.example:443` and"
-            " `https://*.ui.example` never match."
+            " `https://*.ui.example` never match. In `exact` and `prefix`, `*` is a character like"
+            " any other, and no host has it."
         ),
         fix="Write the origin as browsers send it. For wildcards, write a regex.",
-        not_reported='`exact: "*"`, which Envoy takes for any origin, and `null`, see MC022.',
+        not_reported=(
+            '`exact: "*"`, which Envoy takes for any origin, `null`, see MC022, and a regex for a'
+            " part of an origin, see MC008."
+        ),
     ),
     "MC006": Explanation(
         finds="A regex that RE2 refuses, anywhere in the document.",
@@ -164,7 +171,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         fix="Write `exact`, or a regex.",
         not_reported=(
             "a prefix that ends in a port's colon, such as `http://localhost:`, because only digits"
-            " can follow."
+            " can follow, and a prefix that no origin begins with, see MC005."
         ),
     ),
     "MC011": Explanation(
@@ -174,7 +181,10 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
             " allowed after all (istio/istio#9783, envoyproxy/envoy#14233)."
         ),
         fix="Set `unmatchedPreflights: IGNORE`, or `FORWARD` if that is intended.",
-        not_reported=f"{_UNUSED_POLICIES[:-1]}, and HTTPRoutes, for which Istio sets IGNORE.",
+        not_reported=(
+            f"{_UNUSED_POLICIES[:-1]}; a `corsPolicy` that allows any origin, because it refuses"
+            " none; HTTPRoutes, for which Istio sets IGNORE."
+        ),
     ),
     "MC012": Explanation(
         finds=(
@@ -197,12 +207,15 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         ),
         fix="Add the header to `allowHeaders`.",
         not_reported=(
-            "a lone `*` in `allowHeaders`, with which Envoy echoes what is asked for, and headers"
-            " that the browser sets itself."
+            "a lone `*` in `allowHeaders`, with which Envoy echoes what is asked for, headers that"
+            " the browser sets itself, and rules that no request reaches."
         ),
     ),
     "MC014": Explanation(
-        finds=("Names in `allowMethods`, `allowHeaders` and `exposeHeaders` that have no effect."),
+        finds=(
+            "Names in `allowMethods`, `allowHeaders` and `exposeHeaders` that have no effect. One"
+            " finding sums up a document."
+        ),
         why=(
             "GET, HEAD and POST need no permission, and OPTIONS is the preflight itself. Pages"
             " cannot set `origin`, `host`, `cookie` and other forbidden headers, and cannot read"
@@ -212,7 +225,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         not_reported=_UNUSED_POLICIES,
     ),
     "MC015": Explanation(
-        finds="A `maxAge` longer than browsers keep an answer.",
+        finds="A `maxAge` longer than browsers keep an answer. One finding sums up a document.",
         why=(
             f"Chromium keeps the answer to a preflight for at most {MAX_AGE_CAPS['chromium']}"
             f" seconds, WebKit for {MAX_AGE_CAPS['webkit']}, Firefox for"
@@ -283,19 +296,24 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         not_reported="rules to Services.",
     ),
     "MC021": Explanation(
-        finds="CORS in a VirtualService that KServe, Knative or Argo Rollouts writes.",
+        finds=(
+            "CORS in a VirtualService or HTTPRoute that KServe, Knative, Flagger or Argo Rollouts"
+            " writes."
+        ),
         why=(
-            "KServe and Knative overwrite their VirtualServices (kserve/kserve#721). The header"
+            "KServe, Knative and Flagger overwrite what they made (kserve/kserve#721). The header"
             " routes of a Rollout come before yours, without your `corsPolicy`"
             " (argoproj/argo-rollouts#2895)."
         ),
         fix=(
             "Keep the rule for preflights in a VirtualService of its own, as"
-            " `meshcors fix --separate` writes it."
+            " `meshcors fix --separate` writes it. With Flagger, write the `corsPolicy` into the"
+            " Canary, under `spec.service`."
         ),
         not_reported=(
             "tools that apply files, such as Helm. Controllers are found by owner references,"
-            " labels, annotations, and Rollouts among the files."
+            " labels, annotations, and by the Canaries, InferenceServices and Rollouts among the"
+            " files."
         ),
     ),
     "MC022": Explanation(
@@ -327,7 +345,66 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         finds="A `corsPolicy` without origins.",
         why="It allows no page at all.",
         fix="List the origins under `allowOrigins`.",
-        not_reported="",
+        not_reported="a SecurityPolicy with a `mergeType`, which may get its origins from another.",
+    ),
+    "MC026": Explanation(
+        finds=(
+            "Routing by a request header, without a `corsPolicy`, on a host where no rule answers"
+            " the preflights. One finding for each document. To find out, a preflight is sent"
+            " through the model of the gateway."
+        ),
+        why=(
+            "A page that sets the header first sends a preflight, which names the header but does"
+            " not carry it. So no rule matches, Envoy answers 404, and the browser blocks the call,"
+            " while curl works. A `corsPolicy` on the same rule does not help, see MC001."
+        ),
+        fix=(
+            "Put a rule that takes preflights before it, as `meshcors fix` does. If no page ever"
+            " calls this host, silence the finding."
+        ),
+        not_reported=(
+            "rules of sidecars; headers that pages do not set, such as `cookie`, `x-forwarded-for`"
+            " or `x-b3-traceid`; hosts with a catch-all rule, because preflights reach its service,"
+            " which may answer them; rules with a `corsPolicy`, see MC001."
+        ),
+    ),
+    "MC027": Explanation(
+        finds=(
+            "A `corsPolicy` on a rule that no request reaches: an earlier rule takes everything, or"
+            " another VirtualService owns the host in sidecars. To find out, a call that meets the"
+            " rule's conditions is sent through the model of the gateway."
+        ),
+        why="The policy looks as if it applied. What answers is the rule before it.",
+        fix="Move the rule before the one that takes its requests, or remove it.",
+        not_reported=(
+            "rules for preflights, see MC016, and rules for which no example call is found, because"
+            " of an unusual regex, or because they ask for labels of the caller."
+        ),
+    ),
+    "MC028": Explanation(
+        finds="An `allowOrigin` beside `allowOrigins`.",
+        why=(
+            "Istio reads the older `allowOrigin` only if `allowOrigins` is not set. Its origins"
+            " look allowed and are not."
+        ),
+        fix="Move its origins into `allowOrigins`, each as `exact: ...`, and remove it.",
+        not_reported="an `allowOrigin` alone, which works.",
+    ),
+    "MC029": Explanation(
+        finds="A `corsPolicy` whose only origin is the host that it is for.",
+        why=(
+            "An origin is where a page comes from, not what it calls. A page may always call its own"
+            " host, so such a policy allows nothing that was not allowed, and refuses all other"
+            " pages."
+        ),
+        fix=(
+            "List the origins of the pages that call this host. If there are none, remove the"
+            " `corsPolicy`."
+        ),
+        not_reported=(
+            "documents with several hosts, origins with a port, and `http` beside `https`, because"
+            " these are other origins."
+        ),
     ),
 }
 

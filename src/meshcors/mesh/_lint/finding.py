@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from meshcors.mesh._lint.links import docs_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.problems import Place
@@ -17,13 +17,22 @@ if TYPE_CHECKING:
 Severity: TypeAlias = Literal["error", "warning", "note"]
 
 
+# The most that one line sums up.
+_MOST_LINES: Final = 5
+_MOST_REASONS: Final = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One place where a rule's check found something."""
+    """One place where a rule's check found something.
+
+    ``document`` is the place of its document, if the rule sums up its findings by document.
+    """
 
     place: Place
     reason: str
     hint: str
+    document: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +40,8 @@ class LintRule:
     """One row of the table.
 
     ``name`` is for people, ``title`` says in one line what the rule finds. ``check`` looks at all
-    documents together; it is None if reading the documents already finds it.
+    documents together; it is None if reading the documents already finds it. With ``summary``,
+    such as ``names without effect in {} lists``, there is one finding for each document.
     """
 
     id: str
@@ -39,6 +49,7 @@ class LintRule:
     name: str
     title: str
     check: Callable[[MeshDocuments], Iterator[Finding]] | None = None
+    summary: str = ""
 
     @property
     def docs(self) -> str:
@@ -63,3 +74,26 @@ class Diagnostic:
     def __str__(self) -> str:
         rule = self.rule
         return f"{self.place}: {rule.severity} {rule.id} {rule.name}: {self.reason}; {self.hint}"
+
+
+def summed_up(findings: Iterable[Finding], summary: str) -> Iterator[Finding]:
+    """Yield one finding for each document, at the first place where something was found."""
+    groups: dict[Place | None, list[Finding]] = {}
+    for each in sorted(findings, key=lambda each: each.place):
+        groups.setdefault(each.document, []).append(each)
+    for group in groups.values():
+        if len(group) == 1:
+            yield group[0]
+            continue
+        lines = list(dict.fromkeys(str(each.place.line) for each in group))
+        reasons = list(dict.fromkeys(each.reason for each in group))
+        where = f"lines {_listed(lines, _MOST_LINES)}" if len(lines) > 1 else f"line {lines[0]}"
+        reason = f"{summary.format(len(group))} ({where}): {_listed(reasons, _MOST_REASONS, '; ')}"
+        # "remove them" rather than "remove it"
+        hint = max((each.hint for each in group), key=len)
+        yield Finding(group[0].place, reason, hint, group[0].document)
+
+
+def _listed(texts: list[str], most: int, separator: str = ", ") -> str:
+    more = [f"{len(texts) - most} more"] if len(texts) > most else []
+    return separator.join([*texts[:most], *more])

@@ -1,0 +1,88 @@
+"""Which rules no request reaches, and which rule is in the way: found by routing example calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from meshcors.mesh._analysis.example_call import example_call
+
+if TYPE_CHECKING:
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
+    from meshcors.mesh._documents.model import HttpRule, NodePath, VirtualService
+    from meshcors.mesh._documents.problems import Place
+    from meshcors.mesh._routing.routes import DroppedRule
+
+# The rule's file, the number of its document there, and its path in it.
+RuleKey: TypeAlias = tuple[str, int, "NodePath"]
+
+
+@dataclass(frozen=True, slots=True)
+class InTheWay:
+    """Why nothing reaches a rule: the label of the rule, document or gateway in the way.
+
+    earlier_rule: it takes the example calls of the rule. behind_catch_all: it takes everything.
+    other_owner: for sidecars, it owns the host. gateway: the document is not bound to it.
+    """
+
+    kind: Literal["earlier_rule", "behind_catch_all", "other_owner", "gateway"]
+    label: str
+
+
+def rule_key(document: VirtualService, rule: HttpRule) -> RuleKey:
+    """Return what tells a rule from every other."""
+    return document.place.file, document.number, rule.path
+
+
+def unreached_rules(mesh: MeshDocuments) -> dict[RuleKey, InTheWay]:
+    """Return the rules that no request reaches, on any host, port or gateway.
+
+    A rule for which no example call is found is not among them, nor one that asks for labels of the
+    caller, nor one behind a rule for one port, because the gateway may have others.
+    """
+    keys, on_one_port = _keys_by_label(mesh)
+    reached: set[RuleKey] = set()
+    unreached: dict[RuleKey, InTheWay] = {}
+    for gateway, port, host in mesh.hosts:
+        for dropped in host.dropped:
+            key, reason = keys[dropped.rule, dropped.place], _reason(dropped)
+            if dropped.reason == "source" or dropped.detail in on_one_port:
+                reached.add(key)
+            elif reason is not None:
+                unreached.setdefault(key, reason)
+        for route in host.routes:
+            key = rule_key(route.document, route.source)
+            if key in reached:
+                continue
+            call = example_call(route, host.domain, port)
+            taken = gateway.handle(call).route if call else None
+            own = taken and rule_key(taken.document, taken.source) == key
+            if taken is None or own or taken.rule in on_one_port:
+                reached.add(key)
+            else:
+                unreached[key] = InTheWay("earlier_rule", taken.rule)
+    return {key: reason for key, reason in unreached.items() if key not in reached}
+
+
+def _reason(dropped: DroppedRule) -> InTheWay | None:
+    if dropped.reason in {"port", "source"}:
+        return None
+    return InTheWay(dropped.reason, dropped.detail)
+
+
+def _keys_by_label(
+    mesh: MeshDocuments,
+) -> tuple[dict[tuple[str, Place], RuleKey], set[str]]:
+    """Return the rules by the label and place of their match entries, and the entries for a port."""
+    found: dict[tuple[str, Place], RuleKey] = {}
+    on_one_port: set[str] = set()
+    for document in mesh.documents:
+        entry = "match" if document.kind == "VirtualService" else "matches"
+        for rule in document.http:
+            key = rule_key(document, rule)
+            found[rule.label, rule.place] = key
+            for at, match in enumerate(rule.match, start=rule.match_index):
+                label = f"{rule.label} {entry}[{at}]"
+                found[label, match.place] = key
+                on_one_port.update([label] if match.port else [])
+    return found, on_one_port
