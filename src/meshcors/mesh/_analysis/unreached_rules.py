@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 from meshcors.mesh._analysis.example_call import example_call
 
 if TYPE_CHECKING:
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
-    from meshcors.mesh._documents.model import HttpRule, NodePath, VirtualService
+    from meshcors.mesh._documents.model import RuleKey
     from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._routing.routes import DroppedRule
-
-# The rule's file, the number of its document there, and its path in it.
-RuleKey: TypeAlias = tuple[str, int, "NodePath"]
-
 
 @dataclass(frozen=True, slots=True)
 class InTheWay:
@@ -27,11 +23,6 @@ class InTheWay:
 
     kind: Literal["earlier_rule", "behind_catch_all", "other_owner", "gateway"]
     label: str
-
-
-def rule_key(document: VirtualService, rule: HttpRule) -> RuleKey:
-    """Return what tells a rule from every other."""
-    return document.place.file, document.number, rule.path
 
 
 def unreached_rules(mesh: MeshDocuments) -> dict[RuleKey, InTheWay]:
@@ -51,12 +42,12 @@ def unreached_rules(mesh: MeshDocuments) -> dict[RuleKey, InTheWay]:
             elif reason is not None:
                 unreached.setdefault(key, reason)
         for route in host.routes:
-            key = rule_key(route.document, route.source)
+            key = route.source.key
             if key in reached:
                 continue
             call = example_call(route, host.domain, port)
             taken = gateway.handle(call).route if call else None
-            own = taken and rule_key(taken.document, taken.source) == key
+            own = taken and taken.source.key == key
             if taken is None or own or taken.rule in on_one_port:
                 reached.add(key)
             else:
@@ -79,7 +70,7 @@ def _keys_by_label(
     for document in mesh.documents:
         entry = "match" if document.kind == "VirtualService" else "matches"
         for rule in document.http:
-            key = rule_key(document, rule)
+            key = rule.key
             found[rule.label, rule.place] = key
             for at, match in enumerate(rule.match, start=rule.match_index):
                 label = f"{rule.label} {entry}[{at}]"

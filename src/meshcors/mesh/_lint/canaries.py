@@ -56,13 +56,13 @@ def service_of(canary: Cursor) -> tuple[str, str]:
 
 
 def _made(mesh: MeshDocuments) -> Iterator[VirtualService]:
-    for number, other in enumerate(mesh.others):
+    for other in mesh.others:
         if group_and_kind(other) == CANARY:
-            report = Report(other.place.file)
-            found = _virtual_service(Cursor(other.node, "", report))
+            # what is wrong with it is not reported
+            report = Report(*other.report.document)
+            found = _virtual_service(replace(other, report=report))
             if found is not None and not report.problems:
-                # others have no number; these cannot be those of documents
-                yield replace(found, number=-1 - number)
+                yield found
 
 
 def _virtual_service(canary: Cursor) -> VirtualService | None:
@@ -84,6 +84,7 @@ def _virtual_service(canary: Cursor) -> VirtualService | None:
     stable = HttpRule(
         service.place,
         f"{namespace}/{name} spec.service",
+        canary.report.document,
         _PATH,
         match=tuple(map(read_match, items_of(value_at(service, "match")))),
         route=(Destination(service.place, f"{name}-primary"),),
@@ -98,6 +99,7 @@ def _virtual_service(canary: Cursor) -> VirtualService | None:
         hosts=tuple(hosts),
         gateways=tuple(resolve_gateway(each, namespace) for each in gateways) or (MESH,),
         http=(*([_of_canary(stable, tested)] if tested else []), stable),
+        number=canary.report.number,
         node=canary.node,
     )
 

@@ -18,7 +18,6 @@ Severity: TypeAlias = Literal["error", "warning", "note"]
 
 
 # The most that one line sums up.
-_MOST_LINES: Final = 5
 _MOST_REASONS: Final = 3
 
 
@@ -85,15 +84,10 @@ def summed_up(findings: Iterable[Finding], summary: str) -> Iterator[Finding]:
         if len(group) == 1:
             yield group[0]
             continue
-        lines = list(dict.fromkeys(str(each.place.line) for each in group))
         reasons = list(dict.fromkeys(each.reason for each in group))
-        where = f"lines {_listed(lines, _MOST_LINES)}" if len(lines) > 1 else f"line {lines[0]}"
-        reason = f"{summary.format(len(group))} ({where}): {_listed(reasons, _MOST_REASONS, '; ')}"
+        more = [f"{len(reasons) - _MOST_REASONS} more"] if len(reasons) > _MOST_REASONS else []
+        listed = "; ".join([*reasons[:_MOST_REASONS], *more])
         # "remove them" rather than "remove it"
         hint = max((each.hint for each in group), key=len)
+        reason = f"{summary.format(len(group))}: {listed}"
         yield Finding(group[0].place, reason, hint, group[0].document)
-
-
-def _listed(texts: list[str], most: int, separator: str = ", ") -> str:
-    more = [f"{len(texts) - most} more"] if len(texts) > most else []
-    return separator.join([*texts[:most], *more])

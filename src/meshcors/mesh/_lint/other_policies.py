@@ -49,12 +49,13 @@ def security_policies(mesh: MeshDocuments) -> Iterator[LocatedPolicy]:
             is_part = value_at(other, "spec", "mergeType") is not None
             if policy is None or (is_part and not policy.allow_origins):
                 continue
-            rule = HttpRule(cors.place, "cors", _PATH, cors_policy=policy)
+            rule = HttpRule(cors.place, "cors", other.report.document, _PATH, cors_policy=policy)
             name = text_of(value_at(other, "metadata", "name"))
             namespace = text_of(value_at(other, "metadata", "namespace")) or "default"
             document = VirtualService(
-                "VirtualService", other.place, namespace, name, (), (), (rule,), node=other.node
-            )
+                "VirtualService", other.place, namespace, name, (), (), (rule,),
+                number=other.report.number, node=other.node,
+            )  # fmt: skip
             yield LocatedPolicy(document, rule, policy, _PATH)
 
 
