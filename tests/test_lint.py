@@ -78,7 +78,12 @@ def test_every_rule_is_explained(rule: LintRule) -> None:
 
 
 def test_the_original_file_has_what_made_it_fail() -> None:
-    assert found(ORIGINAL.read_text()) == [("MC001", 8), ("MC014", 10), ("MC004", 12), ("MC015", 13)]
+    assert found(ORIGINAL.read_text()) == [
+        ("MC001", 8),
+        ("MC014", 10),
+        ("MC004", 12),
+        ("MC015", 13),
+    ]
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)

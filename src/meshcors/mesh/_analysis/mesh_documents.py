@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from meshcors.mesh._analysis.alike_hosts import representatives
+from meshcors.mesh._analysis.answered_elsewhere import answered_elsewhere
 from meshcors.mesh._analysis.example_call import (
     EXAMPLE_ORIGIN,
     announced_headers,
@@ -24,6 +25,7 @@ from meshcors.mesh._routing.gateway import Gateway
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from meshcors.mesh._analysis.answered_elsewhere import AnsweredElsewhere
     from meshcors.mesh._analysis.unreached_rules import InTheWay
     from meshcors.mesh._documents.cursor import Cursor
     from meshcors.mesh._documents.model import DocumentKey, HttpRule, RuleKey, VirtualService
@@ -138,6 +140,11 @@ class MeshDocuments:
         for _, _, host in self.hosts:
             rules.update(route.source.key for route in host.routes if is_preflight_rule(route))
         return tuple(each for each in self.policies if each.rule.key in rules and each.rule.route)
+
+    @cached_property
+    def answered_elsewhere(self) -> tuple[AnsweredElsewhere, ...]:
+        """Calls that a corsPolicy allows, and whose preflights another policy or a pod answers."""
+        return tuple(answered_elsewhere(self))
 
     @cached_property
     def unreached(self) -> dict[RuleKey, InTheWay]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._routing.routes import DroppedRule
 
+
 @dataclass(frozen=True, slots=True)
 class InTheWay:
     """Why nothing reaches a rule: the label of the rule, document or gateway in the way.
@@ -64,7 +65,7 @@ def _reason(dropped: DroppedRule) -> InTheWay | None:
 def _keys_by_label(
     mesh: MeshDocuments,
 ) -> tuple[dict[tuple[str, Place], RuleKey], set[str]]:
-    """Return the rules by the label and place of their match entries, and the entries for a port."""
+    """Return the rules by label and place of each match entry, and the entries for one port."""
     found: dict[tuple[str, Place], RuleKey] = {}
     on_one_port: set[str] = set()
     for document in mesh.documents:

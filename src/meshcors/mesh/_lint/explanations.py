@@ -66,17 +66,22 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         ),
     ),
     "MC002": Explanation(
-        finds="A `corsPolicy` whose preflights another rule sends to another service.",
+        finds=(
+            "A `corsPolicy` whose preflights another rule sends to another service, or whose"
+            " preflights meet another rule's `corsPolicy`, which refuses calls that this one allows."
+            " To find out, sample calls go through the models of the gateway and of the browser."
+        ),
         why=(
             "As for MC001, preflights do not match the rule. Here a later rule takes them, and its"
-            " service answers for a policy that it does not know."
+            " service or its policy answers for a policy that it does not know."
         ),
         fix=(
             "Put a rule that takes preflights before it, as `meshcors fix` does. If the other"
-            " service is meant to answer, remove the `corsPolicy`."
+            " service or policy is meant to answer, remove the `corsPolicy`."
         ),
         not_reported=(
-            "rules whose preflights meet another `corsPolicy`, and rules that no call reaches."
+            "rules whose preflights meet a `corsPolicy` that allows the same; a missing routing"
+            " header alone, see MC013; rules that no call reaches, see MC027."
         ),
     ),
     "MC003": Explanation(
@@ -404,6 +409,52 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         not_reported=(
             "documents with several hosts, origins with a port, and `http` beside `https`, because"
             " these are other origins."
+        ),
+    ),
+    "MC030": Explanation(
+        finds=(
+            "A rule for preflights that takes the preflights of a rule with a `corsPolicy`, although"
+            " they would reach that rule, and is not known to allow what that policy allows. To find"
+            " out, sample calls go through the models of the gateway and of the browser."
+        ),
+        why=(
+            "A rule for preflights is there for rules that preflights do not match, such as those"
+            " for a header. In front of any other rule it takes that rule's place: if its own policy"
+            " refuses the page, or its service does not know it, calls are blocked that worked"
+            " before."
+        ),
+        fix=(
+            "Narrow the rule, by path or by the name of the routing header in"
+            " `access-control-request-headers`, or let it or its service have that policy too."
+        ),
+        not_reported=(
+            "rules that preflights would not reach anyway, such as those for a header: their"
+            " policies are for the responses, and the preflight pod in front of them is the"
+            " recommended setup. What a pod answers is not in the documents. It counts as knowing"
+            " the policies of the rules that need it, or, if no rule does, the one policy that all"
+            " rules share."
+        ),
+    ),
+    "MC031": Explanation(
+        finds=(
+            "A rule to a preflight pod that takes calls with the header of another document's rule,"
+            " and, on hosts with CORS, a rule that gets no calls because of another document. To"
+            " find out, a call that meets the conditions of both rules is sent through the model of"
+            " the gateway."
+        ),
+        why=(
+            "A preflight pod also answers calls that no service takes. If that rule has a path, it"
+            " comes first: in the Gateway API a longer path outranks headers and methods, and of"
+            " VirtualServices the oldest comes first, or the first by name. Calls with the right key"
+            " then get the pod's 404."
+        ),
+        fix=(
+            "Leave out the conditions of the pod's last rule. Of two other rules, narrow the one"
+            " that takes too much."
+        ),
+        not_reported=(
+            "rules of one document; rules that overlap in a part of their calls, such as `/api` and"
+            " `/`; documents of the same name, which are versions of one object."
         ),
     ),
 }

@@ -49,9 +49,7 @@ def long_max_age(mesh: MeshDocuments) -> Iterator[Finding]:
         age = located.policy.max_age
         if age is not None and age > LARGEST_USEFUL_MAX_AGE:
             hint = f"write {LARGEST_USEFUL_MAX_AGE // 3600}h"
-            yield Finding(
-                located.place("maxAge"), max_age_note(age), hint, located.document.place
-            )
+            yield Finding(located.place("maxAge"), max_age_note(age), hint, located.document.place)
 
 
 def literal_stars(mesh: MeshDocuments) -> Iterator[Finding]:

@@ -24,26 +24,22 @@ if TYPE_CHECKING:
 
 _ADD_RULE: Final = "add a rule for preflights before this one: meshcors fix"
 _ADD_DOCUMENT: Final = "add a VirtualService with a rule for preflights on the same hosts"
+NEVER_APPLIES: Final = ", and this policy never applies"
 _MOVE_UP: Final = "move it to the top of http"
 
 
 def lost_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a corsPolicy whose preflights match no rule, or meet a redirect or directResponse."""
-    for located, call in _first_calls(mesh, "no_rule", "no_service"):
+    for located, call in first_calls(mesh, "no_rule", "no_service"):
         answer = call.preflight_answer
         if answer.route is None:
             end = "no rule matches it, Envoy answers 404"
         else:
             end = f"{answer.rule} answers it with {answer.status}"
-        yield Finding(located.place(), _never_applies(call, end), how_to_add(located.document))
-
-
-def strayed_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
-    """Find a corsPolicy whose preflights another rule sends to another service."""
-    for located, call in _first_calls(mesh, "other_service"):
-        answer = call.preflight_answer
-        end = f"{answer.rule} sends it to {answer.destination}"
-        yield Finding(located.place(), _never_applies(call, end), how_to_add(located.document))
+        lack = what_it_lacks(call.names, call.route)
+        yield Finding(
+            located.place(), f"{lack}: {end}{NEVER_APPLIES}", how_to_add(located.document)
+        )
 
 
 def how_to_add(document: VirtualService) -> str:
@@ -150,7 +146,7 @@ def two_owners(mesh: MeshDocuments) -> Iterator[Finding]:
                 yield Finding(place, reason, hint)
 
 
-def _first_calls(
+def first_calls(
     mesh: MeshDocuments, *ends: PreflightEnd
 ) -> Iterator[tuple[LocatedPolicy, RoutedCall]]:
     """Yield each corsPolicy with the first call of its rule whose preflight ends so."""
@@ -163,16 +159,16 @@ def _first_calls(
                 break
 
 
-def _never_applies(call: RoutedCall, end: str) -> str:
-    """Return why a policy never applies: what a preflight lacks, and where it ends."""
-    if call.names:
-        them = "them" if len(call.names) > 1 else "it"
-        lack = f"names {', '.join(call.names)} but does not carry {them}"
-    elif any(item.name == ":method" for item in call.route.match.headers):
+def what_it_lacks(names: tuple[str, ...], route: Route) -> str:
+    """Return why a preflight does not match the rule of its call."""
+    if names:
+        them = "them" if len(names) > 1 else "it"
+        lack = f"names {', '.join(names)} but does not carry {them}"
+    elif any(item.name == ":method" for item in route.match.headers):
         lack = "is an OPTIONS request"
     else:
         lack = "does not match this rule"
-    return f"a browser's preflight {lack}: {end}, and this policy never applies"
+    return f"a browser's preflight {lack}"
 
 
 def _example_preflight(route: Route, domain: str, port: int) -> GatewayRequest | None:

@@ -11,6 +11,8 @@ from meshcors.mesh._lint import (
     origins,
     other_objects,
     routing,
+    strayed,
+    taken_calls,
     unanswered,
     unreached,
 )
@@ -29,7 +31,7 @@ RULES: Final = (
     ),
     LintRule(
         "MC002", "warning", "strayed-preflight",
-        "a corsPolicy whose preflights go to another service", routing.strayed_preflights,
+        "a corsPolicy whose preflights another rule answers", strayed.strayed_preflights,
     ),
     LintRule(
         "MC003", "error", "policy-without-service",
@@ -129,5 +131,13 @@ RULES: Final = (
     LintRule(
         "MC029", "warning", "own-origin",
         "a corsPolicy that allows only its own host", origin_lists.own_origins,
+    ),
+    LintRule(
+        "MC030", "warning", "taken-preflights",
+        "a rule for preflights that takes those of another corsPolicy", strayed.taken_preflights,
+    ),
+    LintRule(
+        "MC031", "warning", "taken-calls",
+        "a rule that takes the calls of another document", taken_calls.taken_calls,
     ),
 )  # fmt: skip
