@@ -57,7 +57,7 @@ def unreached_rules(mesh: MeshDocuments) -> dict[RuleKey, InTheWay]:
 
 
 def _reason(dropped: DroppedRule) -> InTheWay | None:
-    if dropped.reason in {"port", "source"}:
+    if dropped.reason == "port" or dropped.reason == "source":
         return None
     return InTheWay(dropped.reason, dropped.detail)
 

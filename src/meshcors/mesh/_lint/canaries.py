@@ -71,9 +71,8 @@ def _virtual_service(canary: Cursor) -> VirtualService | None:
     service = value_at(spec, "service")
     namespace, name = service_of(canary)
     provider = text_of(value_at(spec, "provider"))
-    is_elsewhere = value_at(service, "gatewayRefs") or text_of(value_at(service, "delegation")) in {
-        "true"
-    }
+    is_delegate = text_of(value_at(service, "delegation")) == "true"
+    is_elsewhere = is_delegate or value_at(service, "gatewayRefs")
     if service is None or not name or provider not in {"", "istio"} or is_elsewhere:
         return None
     hosts = [text_of(item) for item in items_of(value_at(service, "hosts"))]

@@ -68,8 +68,9 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     "MC002": Explanation(
         finds=(
             "A `corsPolicy` whose preflights another rule sends to another service, or whose"
-            " preflights meet another rule's `corsPolicy`, which refuses calls that this one allows."
-            " To find out, sample calls go through the models of the gateway and of the browser."
+            " preflights meet another rule's `corsPolicy`, which refuses calls that this one"
+            " allows. To find out, sample calls go through the models of the gateway and of the"
+            " browser."
         ),
         why=(
             "As for MC001, preflights do not match the rule. Here a later rule takes them, and its"
@@ -398,8 +399,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     "MC029": Explanation(
         finds="A `corsPolicy` whose only origin is the host that it is for.",
         why=(
-            "An origin is where a page comes from, not what it calls. A page may always call its own"
-            " host, so such a policy allows nothing that was not allowed, and refuses all other"
+            "An origin is where a page comes from, not what it calls. A page may always call its"
+            " own host, so such a policy allows nothing that was not allowed, and refuses all other"
             " pages."
         ),
         fix=(
@@ -413,15 +414,16 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     ),
     "MC030": Explanation(
         finds=(
-            "A rule for preflights that takes the preflights of a rule with a `corsPolicy`, although"
-            " they would reach that rule, and is not known to allow what that policy allows. To find"
-            " out, sample calls go through the models of the gateway and of the browser."
+            "A rule for preflights that takes the preflights of a rule with a `corsPolicy`,"
+            " although they would reach that rule, and is not known to allow what that policy"
+            " allows. To find out, sample calls go through the models of the gateway and of the"
+            " browser."
         ),
         why=(
             "A rule for preflights is there for rules that preflights do not match, such as those"
-            " for a header. In front of any other rule it takes that rule's place: if its own policy"
-            " refuses the page, or its service does not know it, calls are blocked that worked"
-            " before."
+            " for a header. In front of any other rule it takes that rule's place: if its own"
+            " policy refuses the page, or its service does not know it, calls are blocked that"
+            " worked before."
         ),
         fix=(
             "Narrow the rule, by path or by the name of the routing header in"
@@ -445,8 +447,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         why=(
             "A preflight pod also answers calls that no service takes. If that rule has a path, it"
             " comes first: in the Gateway API a longer path outranks headers and methods, and of"
-            " VirtualServices the oldest comes first, or the first by name. Calls with the right key"
-            " then get the pod's 404."
+            " VirtualServices the oldest comes first, or the first by name. Calls with the right"
+            " key then get the pod's 404."
         ),
         fix=(
             "Leave out the conditions of the pod's last rule. Of two other rules, narrow the one"

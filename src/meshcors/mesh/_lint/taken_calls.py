@@ -136,7 +136,7 @@ def _never_called(mesh: MeshDocuments) -> Iterator[Finding]:
             other = documents.get(in_the_way.label.partition(" ")[0])
             if other is None or other.label == document.label:
                 continue
-            # a policy that no request reaches, and a rule for preflights, have findings of their own
+            # a policy that no request reaches has a finding of its own
             has_own = rule.cors_policy is not None or _is_for_a_pod(document, rule)
             if has_own or not (_has_cors(mesh, document) or _has_cors(mesh, other)):
                 continue
