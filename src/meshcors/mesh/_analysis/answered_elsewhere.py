@@ -9,6 +9,7 @@ from meshcors import browser
 from meshcors.mesh._analysis.preflight_routing import groups, routing_names
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._analysis.sample_calls import sample_calls
+from meshcors.mesh._routing.cors_filter import origin_allowed
 from meshcors.mesh._routing.index import RouteIndex
 
 if TYPE_CHECKING:
@@ -39,16 +40,24 @@ class AnsweredElsewhere:
 
 def answered_elsewhere(mesh: MeshDocuments) -> Iterator[AnsweredElsewhere]:
     """Yield the calls of every rule with a corsPolicy whose preflights another such rule takes."""
+    ends = {"other_policy", "preflight_rule"}
+    elsewhere = {call.route.source.key for call in mesh.calls if call.preflight_end in ends}
     for gateway, port, host in mesh.hosts:
-        if not any(route.source.cors_policy for route in host.routes):
-            continue
         names = routing_names(port, host.domain, gateway)
+        # if no rule looks at a preflight's headers, an example tells for all
+        if not (names or any(route.source.key in elsewhere for route in host.routes)):
+            continue
         others = RouteIndex([route for route in host.routes if not is_preflight_rule(route)])
         for calls in sample_calls(gateway, port, host.domain):
-            if calls.route.source.cors_policy is None or not calls.route.is_forward:
+            policy = calls.route.source.cors_policy
+            if policy is None or not calls.route.is_forward:
                 continue
             # a GET or HEAD without headers of its own has no preflight
-            own = [each for each in calls.own if each.names or each.method not in {"GET", "HEAD"}]
+            own = [
+                each for each in calls.own
+                if (each.names or each.method not in {"GET", "HEAD"})
+                and origin_allowed(policy, each.origin)
+            ]  # fmt: skip
             for group in groups(own, names):
                 preflight = calls.preflight(group[0])
                 taker = gateway.handle(preflight).route
