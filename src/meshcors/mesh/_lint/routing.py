@@ -119,7 +119,9 @@ def unmatched_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a corsPolicy that leaves the preflights of refused origins to the service."""
     for located in mesh.preflight_policies:
         refuses_some = not any(map(is_open, located.policy.allow_origins))
-        if refuses_some and located.policy.unmatched_preflights == "UNSPECIFIED":
+        # Flagger's corsPolicy does not have the field
+        can_tell = refuses_some and not is_canary(located.document)
+        if can_tell and located.policy.unmatched_preflights == "UNSPECIFIED":
             reason = (
                 "preflights of other origins go on to the service, and if it answers *, those"
                 " origins are allowed after all"
