@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from meshcors.mesh._analysis.mesh_documents import read_mesh
+from meshcors.mesh._analysis.unknown_delegates import NOTES
 from meshcors.mesh._documents.yaml_nodes import lines_of
 from meshcors.mesh._lint.canaries import with_canaries
 from meshcors.mesh._lint.finding import Diagnostic, LintRule, summed_up
@@ -48,7 +49,7 @@ def diagnose(mesh: MeshDocuments, rules: Iterable[LintRule] = RULES) -> list[Dia
         ids = silenced.get(place.file, {}).get(place.line, ())
         return rule.id in chosen and rule.id not in ids
 
-    problems = map(_from_problem, mesh.problems)
+    problems = map(_from_problem, (*mesh.problems, *mesh.notes))
     kept = {each for each in problems if is_kept(each.rule, each.place)}
     mesh = with_canaries(mesh)
     for rule in chosen.values():
@@ -65,7 +66,8 @@ def _from_problem(problem: DocumentProblem) -> Diagnostic:
     bad_regex = problem.code == "regex" and "meshcors[regex]" not in problem.message
     rule = BAD_REGEX if bad_regex else WOULD_NOT_LOAD
     where = f"{problem.path}: " if problem.path else ""
-    return Diagnostic(rule, problem.place, where + problem.message, problem.hint)
+    reason, is_note = where + problem.message, problem.code in NOTES
+    return Diagnostic(rule, problem.place, reason, problem.hint, is_note)
 
 
 def _silenced(text: str) -> dict[int, set[str]]:

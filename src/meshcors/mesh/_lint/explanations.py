@@ -189,7 +189,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         fix="Set `unmatchedPreflights: IGNORE`, or `FORWARD` if that is intended.",
         not_reported=(
             f"{_UNUSED_POLICIES[:-1]}; a `corsPolicy` that allows any origin, because it refuses"
-            " none; HTTPRoutes, for which Istio sets IGNORE; Flagger's Canaries, which lack the field."
+            " none; HTTPRoutes, for which Istio sets IGNORE; Flagger's Canaries, which lack the"
+            " field."
         ),
     ),
     "MC012": Explanation(

@@ -30,7 +30,7 @@ def strayed_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
     refusing: dict[RuleKey, AnsweredElsewhere] = {}
     for each in mesh.answered_elsewhere:
         if each.refused and not each.is_taken:
-            refusing.setdefault(each.calls.route.source.key, each)
+            refusing.setdefault(each.calls.route.source.policy_key, each)
     for located in mesh.policies:
         found = refusing.get(located.rule.key)
         if found is not None and found.refused is not None:

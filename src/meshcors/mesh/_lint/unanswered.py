@@ -32,7 +32,7 @@ def unanswered_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
         if set(document.gateways) <= {MESH}:
             continue
         lost = [call for call in mesh.calls_of_document(document) if _is_lost(call)]
-        rules = {call.route.source.path for call in lost}
+        rules = {call.route.source.key for call in lost}
         if not lost:
             continue
         first = min(lost, key=lambda call: call.route.place)
