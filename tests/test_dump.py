@@ -12,7 +12,7 @@ import pytest
 from meshcors import _cli as cli
 from meshcors.mesh._analysis.mesh_documents import read_mesh
 from meshcors.mesh._lint import lint
-from tests.mesh_cases import ORIGINAL, route, to, vs
+from tests.mesh_cases import ALLOW, ORIGINAL, route, to, vs
 
 DATA = Path(__file__).parent / "data"
 DUMP = json.loads((DATA / "dump.json").read_text())
@@ -198,3 +198,9 @@ def test_variants_of_one_document_are_noted() -> None:
         " only one of them: findings on either may be wrong; check each variant in a run of its own"
     )
     assert lint({"a.yaml": GOOD, "b.yaml": GOOD.replace("namespace: ns", "namespace: other")}) == []
+
+
+def test_of_two_versions_of_one_object_none_takes_calls_from_the_other() -> None:
+    one = vs(f"{{corsPolicy: {{{ALLOW}, unmatchedPreflights: IGNORE}}, {to()}}}")
+    findings = lint({"old.yaml": one, "new.yaml": vs(f"{{{to('two')}}}")})
+    assert [each.name for each in findings] == ["there-twice"]
