@@ -118,8 +118,8 @@ def test_what_kubernetes_adds_is_not_looked_at() -> None:
 
 HELM = "helm template . | meshcors lint -"
 KUSTOMIZE = "kubectl kustomize DIR | meshcors lint -"
-ENVSUBST = "envsubst < FILE | meshcors lint -"
-JSONNET = "jsonnet FILE | meshcors lint -"
+ENVSUBST = "envsubst < a.yaml | meshcors lint -"
+JSONNET = "jsonnet a.yaml | meshcors lint -"
 SOURCES = [
     ("helm value", GOOD.replace('"*"', '"{{ .Values.host }}"'), HELM, 6),
     ("helm bare value", GOOD.replace("name: a", "name: {{ .Release.Name }}"), HELM, 3),
@@ -155,7 +155,17 @@ def test_a_source_is_one_line_that_says_how_to_render_it(
 
 def test_jsonnet_is_known_by_its_name() -> None:
     (finding,) = lint({"a.jsonnet": "{\n  a: (1),\n  b: [x for x in [1]] + "})
-    assert finding.hint.endswith(JSONNET)
+    assert finding.hint.endswith("jsonnet a.jsonnet | meshcors lint -")
+    (finding,) = lint({"<stdin>": "local a = 1;\na {"})
+    assert finding.hint.endswith("jsonnet FILE | meshcors lint -")
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [("kustomization.yaml", KUSTOMIZE), ("x/values.yaml", HELM)]
+)
+def test_a_file_for_another_program_says_so(name: str, command: str) -> None:
+    (finding,) = lint({name: "resources: [a.yaml]\n"})
+    assert finding.hint.endswith(command)
 
 
 @pytest.mark.parametrize(

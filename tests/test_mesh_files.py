@@ -149,6 +149,18 @@ def test_a_file_that_cannot_be_read_is_one_finding(
     assert any("MC001" in line for line in lines)
 
 
+@pytest.mark.parametrize("form", ["text", "json", "github", "sarif"])
+def test_any_name_of_a_file_can_be_printed(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsdecode(b"a\xff\x1b b.yaml")
+    (tmp_path / name).write_text(ORIGINAL.read_text())
+    monkeypatch.chdir(tmp_path)
+    for file in (".", name):
+        assert cli.run(["lint", file, "--format", form]) == 1
+        assert "\x1b" not in capsys.readouterr().out
+
+
 def test_a_directory_without_files_is_a_finding(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
