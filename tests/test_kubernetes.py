@@ -91,7 +91,7 @@ def rendered(top: Path) -> dict[tuple[str, str], Document]:
 EVERYTHING = {path: document for top in TOPS for path, document in resources(top)}
 BASE = rendered(EXAMPLES / "base")
 MONITORING = rendered(EXAMPLES / "monitoring")
-DEPLOYMENT = BASE["Deployment", "meshcors"]["spec"]
+DEPLOYMENT = BASE["Deployment", "meshcors-dummy"]["spec"]
 POD = DEPLOYMENT["template"]["spec"]
 CONTAINER = POD["containers"][0]
 LABELS = DEPLOYMENT["template"]["metadata"]["labels"]
@@ -123,7 +123,7 @@ def test_manifests_are_valid(path: Path, version: str) -> None:
 
 
 def test_the_schemas_refuse_what_they_do_not_know() -> None:
-    broken = {**BASE["Service", "meshcors"], "spec": {"portz": []}}
+    broken = {**BASE["Service", "meshcors-dummy"], "spec": {"portz": []}}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(broken, VERSIONS[0], strict=True)
 
@@ -173,9 +173,9 @@ def test_ports_agree() -> None:
     assert ports == {"http": 8080, "admin": 9090}
     assert f"--port={ports['http']}" in CONTAINER["args"]
     assert f"--admin-port={ports['admin']}" in CONTAINER["args"]
-    (port,) = BASE["Service", "meshcors"]["spec"]["ports"]
+    (port,) = BASE["Service", "meshcors-dummy"]["spec"]["ports"]
     assert (port["name"], port["port"], port["targetPort"]) == ("http", 8080, "http")
-    (admin,) = MONITORING["Service", "meshcors-admin"]["spec"]["ports"]
+    (admin,) = MONITORING["Service", "meshcors-dummy-admin"]["spec"]["ports"]
     assert (admin["port"], admin["targetPort"]) == (9090, "admin")
     named = [
         port["port"]
@@ -189,10 +189,12 @@ def test_ports_agree() -> None:
 
 def test_the_deployment_is_as_safe_as_it_can_be() -> None:
     assert DEPLOYMENT["replicas"] == 2
-    scaler = BASE["HorizontalPodAutoscaler", "meshcors"]["spec"]
+    scaler = BASE["HorizontalPodAutoscaler", "meshcors-dummy"]["spec"]
     assert scaler["minReplicas"] == DEPLOYMENT["replicas"]
-    assert scaler["scaleTargetRef"]["name"] == BASE["Deployment", "meshcors"]["metadata"]["name"]
-    assert POD["serviceAccountName"] == BASE["ServiceAccount", "meshcors"]["metadata"]["name"]
+    assert (
+        scaler["scaleTargetRef"]["name"] == BASE["Deployment", "meshcors-dummy"]["metadata"]["name"]
+    )
+    assert POD["serviceAccountName"] == BASE["ServiceAccount", "meshcors-dummy"]["metadata"]["name"]
     assert POD["automountServiceAccountToken"] is False
     assert POD["securityContext"]["runAsNonRoot"] is True
     assert CONTAINER["securityContext"] == {
@@ -271,7 +273,7 @@ def copy(path: Path, target: Path, *, into: bool) -> None:
 
 @pytest.fixture
 def policy_file(tmp_path: Path) -> Path:
-    ((name, text),) = BASE["ConfigMap", "meshcors-policy"]["data"].items()
+    ((name, text),) = BASE["ConfigMap", "meshcors-dummy-policy"]["data"].items()
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     return path
@@ -330,11 +332,11 @@ ASKED = ("access-control-request-method", "POST")
 @pytest.mark.parametrize(
     ("method", "headers", "destination"),
     [
-        pytest.param("OPTIONS", [ORIGIN, ASKED], "meshcors:8080", id="preflight"),
+        pytest.param("OPTIONS", [ORIGIN, ASKED], "meshcors-dummy:8080", id="preflight"),
         pytest.param(
             "OPTIONS",
             [ORIGIN, ASKED, ("model-api-key", "xyz")],
-            "meshcors:8080",
+            "meshcors-dummy:8080",
             id="preflight-with-a-key",
         ),
         pytest.param(
@@ -350,9 +352,9 @@ ASKED = ("access-control-request-method", "POST")
             id="plain-options",
         ),
         pytest.param(
-            "POST", [ORIGIN, ("model-api-key", "nobody")], "meshcors:8080", id="unmatched-key"
+            "POST", [ORIGIN, ("model-api-key", "nobody")], "meshcors-dummy:8080", id="unmatched-key"
         ),
-        pytest.param("POST", [ORIGIN], "meshcors:8080", id="no-key"),
+        pytest.param("POST", [ORIGIN], "meshcors-dummy:8080", id="no-key"),
     ],
 )
 def test_the_gateway_routes_as_the_overlays_say(
@@ -380,7 +382,9 @@ def test_routes_and_policy_speak_of_the_same_hosts(top: Path, policy_file: Path)
 
 
 def test_the_authorization_lets_preflights_pass_and_no_other_options() -> None:
-    spec = rendered(EXAMPLES / "overlays" / "istio-sidecar")["AuthorizationPolicy", "meshcors"]
+    spec = rendered(EXAMPLES / "overlays" / "istio-sidecar")[
+        "AuthorizationPolicy", "meshcors-dummy"
+    ]
     preflights, others = spec["spec"]["rules"]
     assert preflights["to"][0]["operation"]["methods"] == ["OPTIONS"]
     assert [(when["key"], when["values"]) for when in preflights["when"]] == [
@@ -427,13 +431,13 @@ def test_the_probes_are_answered(pod: PodProcess) -> None:
 def test_the_alerts_name_metrics_that_the_pod_has(pod: PodProcess) -> None:
     preflight = {"Host": "api.example.com", "Origin": UI, "Access-Control-Request-Method": "POST"}
     assert pod.ask("OPTIONS", "/v1/chat", preflight).status == 204
-    monitor = MONITORING["ServiceMonitor", "meshcors"]["spec"]
-    service = MONITORING["Service", "meshcors-admin"]
+    monitor = MONITORING["ServiceMonitor", "meshcors-dummy"]["spec"]
+    service = MONITORING["Service", "meshcors-dummy-admin"]
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     (endpoint,) = monitor["endpoints"]
     assert endpoint["port"] == service["spec"]["ports"][0]["name"]
     shown = pod.admin(endpoint["path"]).text
-    (group,) = MONITORING["PrometheusRule", "meshcors"]["spec"]["groups"]
+    (group,) = MONITORING["PrometheusRule", "meshcors-dummy"]["spec"]["groups"]
     for rule in group["rules"]:
         assert set(rule) - {"for"} == {"alert", "expr", "labels", "annotations"}
         metrics = re.findall(r"(meshcors_\w+)\{(.*?)\}", rule["expr"])
@@ -457,7 +461,7 @@ PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
 def test_the_page_names_every_directory_and_every_alert() -> None:
     for top in TOPS:
         assert f"| `{relative(top)}` |" in PAGE
-    (group,) = MONITORING["PrometheusRule", "meshcors"]["spec"]["groups"]
+    (group,) = MONITORING["PrometheusRule", "meshcors-dummy"]["spec"]["groups"]
     rows = re.findall(r"^\| `(Meshcors\w+)` \|", PAGE, re.MULTILINE)
     assert rows == [rule["alert"] for rule in group["rules"]]
 

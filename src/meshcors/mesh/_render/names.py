@@ -1,14 +1,52 @@
-"""The names of rendered documents."""
+"""What rendered documents are called, and what they refer to."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sized
 
 # A Kubernetes object as plain data.
 Document: TypeAlias = dict[str, Any]
+
+# meshcors-dummy, meshcors-dummy.cheetah, meshcors-dummy.cheetah.svc.cluster.local
+_SERVICE_HOST: Final = re.compile(r"([^.]+)(?:\.([^.]+)(?:\.svc(?:\..+)?)?)?\.?")
+
+
+@dataclass(frozen=True, slots=True)
+class RouteNames:
+    """The names in documents that route to the pod.
+
+    The documents are called `name` and bound to `gateway`, which is ``namespace/name``, or ``name``
+    in the documents' own `namespace`. `pod` is the host and port of the pod's Service. Without a
+    `namespace`, whoever applies the documents chooses it.
+    """
+
+    name: str
+    gateway: str
+    pod: tuple[str, int]
+    namespace: str | None = None
+
+    def metadata(self, suffix: str) -> Document:
+        """Return the metadata of the document with a `suffix`."""
+        return named(self.name + suffix, self.namespace)
+
+
+def named(name: str, namespace: str | None) -> Document:
+    """Return the metadata of an object, without a namespace if it is None."""
+    return {"name": name} if namespace is None else {"name": name, "namespace": namespace}
+
+
+def service_of_host(host: str) -> tuple[str, str | None] | None:
+    """Return the name and the namespace of the Service that a host names; None for other hosts.
+
+    The namespace is None if the host does not say it.
+    """
+    found = _SERVICE_HOST.fullmatch(host)
+    return None if found is None else (found[1], found[2])
 
 
 def suffixes(items: Sized) -> list[str]:
