@@ -466,6 +466,85 @@ def test_the_page_names_every_directory_and_every_alert() -> None:
     assert rows == [rule["alert"] for rule in group["rules"]]
 
 
+def http_route(name: str, created: str, match: Document, *hosts: str) -> Document:
+    rule = {"matches": [match], "backendRefs": [{"name": name, "port": 80}]}
+    spec = {"parentRefs": [{"name": "public"}], "rules": [rule]}
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": name, "creationTimestamp": created},
+        "spec": {**spec, "hostnames": list(hosts)} if hosts else spec,
+    }
+
+
+def virtual_service(name: str, created: str, match: Document | None, *hosts: str) -> Document:
+    rule: Document = {"route": [{"destination": {"host": name, "port": {"number": 80}}}]}
+    http = [{"match": [match], **rule}] if match else [rule]
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": name, "creationTimestamp": created},
+        "spec": {"hosts": list(hosts) or ["*"], "gateways": ["public"], "http": http},
+    }
+
+
+def taker(*documents: Document) -> str | None:
+    """Which of the documents takes a preflight for /v1/chat."""
+    headers = [ORIGIN, ASKED, ("x-one", "1"), ("x-two", "2")]
+    request = GatewayRequest("OPTIONS", "api.example.com", "/v1/chat?q=1", headers)
+    answer = Gateway.from_yaml("\n---\n".join(map(json.dumps, documents))).handle(request)
+    return answer.route.document.name if answer.route else None
+
+
+def path(kind: str, value: str) -> Document:
+    return {"path": {"type": kind, "value": value}}
+
+
+ONE_HEADER = {"headers": [{"name": "x-one", "value": "1"}]}
+TWO_HEADERS = {"headers": [*ONE_HEADER["headers"], {"name": "x-two", "value": "2"}]}
+# From the highest to the lowest: each differs from the next only in what the page's list names.
+LADDER = [
+    path("Exact", "/v1/chat"),
+    {**path("PathPrefix", "/v1/chat")},
+    {**path("PathPrefix", "/v1"), "method": "OPTIONS"},
+    {**path("PathPrefix", "/v1"), **TWO_HEADERS},
+    {**path("PathPrefix", "/v1"), **ONE_HEADER, "queryParams": [{"name": "q", "value": "1"}]},
+    {**path("PathPrefix", "/v1"), **ONE_HEADER},
+    path("PathPrefix", "/v1"),
+    path("PathPrefix", "/"),
+    path("RegularExpression", "/v1/cha.+"),
+]
+OLD, NEW = "2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z"
+
+
+def test_http_routes_come_in_the_order_that_the_page_states() -> None:
+    for at, higher in enumerate(LADDER):
+        for lower in LADDER[at + 1 :]:
+            assert taker(http_route("b", NEW, higher), http_route("a", OLD, lower)) == "b"
+    same = LADDER[0]
+    assert taker(http_route("a", NEW, same), http_route("b", OLD, same)) == "b"
+    assert taker(http_route("b", OLD, same), http_route("a", OLD, same)) == "a"
+    exact = "api.example.com"
+    lowest = http_route("b", NEW, LADDER[-1], exact)
+    assert taker(lowest, http_route("a", OLD, LADDER[0], "*.example.com")) == "b"
+
+
+def test_virtual_services_come_in_the_order_that_the_page_states() -> None:
+    ours = {"method": {"exact": "OPTIONS"}, "headers": {"access-control-request-method": {}}}
+    theirs = {"uri": {"prefix": "/v1"}}
+    assert taker(virtual_service("a", NEW, ours), virtual_service("b", OLD, theirs)) == "b"
+    assert taker(virtual_service("a", OLD, ours), virtual_service("b", OLD, theirs)) == "a"
+    # A rule without any condition moves to the end, and the oldest of these remains.
+    assert taker(virtual_service("a", NEW, ours), virtual_service("b", OLD, None)) == "a"
+    assert taker(virtual_service("a", NEW, None), virtual_service("b", OLD, None)) == "b"
+    # Hosts are not joined.
+    pair = (
+        virtual_service("a", OLD, ours, "*.example.com"),
+        virtual_service("b", NEW, {"uri": {"prefix": "/v2"}}, "api.example.com"),
+    )
+    assert taker(*pair) is None
+
+
 @pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
 def test_what_the_page_shows_is_valid(block: str) -> None:
     document = YAML(typ="safe", pure=True).load(block)
