@@ -68,26 +68,31 @@ class PageCall:
         return (self.request,) if self.preflight is None else (self.preflight, self.request)
 
 
-def trace_call(gateway: Gateway, call: browser.Request, service: Service | None = None) -> PageCall:
+def trace_call(
+    gateway: Gateway, call: browser.Request, service: Service | None = None, *, port: int = 0
+) -> PageCall:
     """Follow `call`, made by a page's script, through `gateway`.
 
-    `service` gives the answers of the services behind the gateway, if they are known. Raises
-    `ValueError` for a URL whose path Envoy refuses.
+    `service` gives the answers of the services behind the gateway, if they are known. `port` is the
+    gateway's, by default that of the URL's scheme. Raises `ValueError` for a URL whose path Envoy
+    refuses.
     """
     asked = browser.preflight_for(call)
     origin = () if call.is_same_origin and call.method in ("GET", "HEAD") else (call.origin,)
     fields = (*call.headers, *(("origin", value) for value in origin))
-    request = _exchange(gateway, call, "response", _sent(call, call.method, fields), service)
+    request = _exchange(gateway, call, "response", _sent(call, call.method, fields, port), service)
     if asked is None:
         return PageCall(call, None, request)
-    preflight = _exchange(gateway, call, "preflight", _sent(call, "OPTIONS", asked), service)
+    preflight = _exchange(gateway, call, "preflight", _sent(call, "OPTIONS", asked, port), service)
     return PageCall(call, preflight, request)
 
 
-def _sent(call: browser.Request, method: str, fields: browser.HeaderLines) -> GatewayRequest:
+def _sent(
+    call: browser.Request, method: str, fields: browser.HeaderLines, port: int
+) -> GatewayRequest:
     scheme, _, rest = call.url.partition("://")
     host, slash, path = rest.partition("/")
-    return GatewayRequest(method, host, f"{slash or '/'}{path}", fields, scheme)
+    return GatewayRequest(method, host, f"{slash or '/'}{path}", fields, scheme, port)
 
 
 def _exchange(
