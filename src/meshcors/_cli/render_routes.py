@@ -40,9 +40,7 @@ def rendered_routes(
         if form == "httproute":
             return block_yaml(http_routes(rules, names, without_unmatched=without_unmatched))
         return block_yaml(
-            virtual_services(
-                rules, names, responder=responder, without_unmatched=without_unmatched
-            )
+            virtual_services(rules, names, responder=responder, without_unmatched=without_unmatched)
         )
 
     text = made()

@@ -43,13 +43,23 @@ class HarmedCall:
 
     @property
     def exchange(self) -> Exchange:
-        """The preflight or the request, as it was answered before: the one that changes."""
-        pairs = zip(self.before.exchanges, self.after.exchanges, strict=True)
+        """The request, or else the preflight, as it was answered before: the one that changes."""
+        return self._changed[0]
+
+    @property
+    def exchange_after(self) -> Exchange:
+        """The same as it is answered afterwards."""
+        return self._changed[1]
+
+    @property
+    def _changed(self) -> tuple[Exchange, Exchange]:
+        pairs = list(zip(self.before.exchanges, self.after.exchanges, strict=True))
         changed = (
-            old for old, new in pairs
-            if new.outcome == "blocked" or _answerer(old.answer) != _answerer(new.answer)
+            (old, new) for old, new in reversed(pairs)
+            if (new.outcome == "blocked" != old.outcome)
+            or _answerer(old.answer) != _answerer(new.answer)
         )  # fmt: skip
-        return next(changed, self.before.decisive)
+        return next(changed, pairs[-1])
 
     def __str__(self) -> str:
         """Name the call without the values of its headers, and without its query."""

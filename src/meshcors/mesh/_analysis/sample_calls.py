@@ -223,8 +223,11 @@ def _methods(route: Route, call: GatewayRequest, policy: CorsPolicy | None) -> t
 
 
 def _name_sets(names: tuple[str, ...], policy: CorsPolicy | None) -> tuple[tuple[str, ...], ...]:
-    """Return ``names`` alone, and together with the headers that a policy lists."""
-    listed = [] if policy is None else [name.lower() for name in policy.allow_headers]
+    """Return ``names`` alone, and together with the headers that a policy lists.
+
+    Without a policy, these are what a service most likely allows.
+    """
+    listed = ["content-type"] if policy is None else [it.lower() for it in policy.allow_headers]
     announced = {
         "content-type" if name == "*" else name
         for name in listed

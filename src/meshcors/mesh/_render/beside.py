@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from meshcors.mesh._analysis.comparison import HarmedCall
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
-    from meshcors.mesh._analysis.page_call import Exchange
     from meshcors.mesh._documents.model import VirtualService
 
 # Before and after every timestamp, and a document without one.
@@ -41,14 +40,8 @@ class TakenCall:
     @property
     def taker(self) -> VirtualService | None:
         """The document whose unmatched rule would take it; None if another rule is to blame."""
-        route = self._after.answer.route
+        route = self.harmed.exchange_after.answer.route
         return route.document if route is not None and not route.match.headers else None
-
-    @property
-    def _after(self) -> Exchange:
-        before, after = self.harmed.before.exchanges, self.harmed.after.exchanges
-        today = self.harmed.exchange
-        return next(new for old, new in zip(before, after, strict=True) if old is today)
 
 
 class HarmError(ValueError):
@@ -75,8 +68,8 @@ def render_beside(
         taken = next(_taken_calls(mesh, rendered), None)
         if taken is None:
             return text, without
-        taker = taken.taker
-        if taker is None or taker.name in without or _identity(taker) not in map(_identity, rendered):
+        ours, taker = list(map(_identity, rendered)), taken.taker
+        if taker is None or _identity(taker) not in ours or taker.name in without:
             raise HarmError(taken)
         without[taker.name] = taken
 
