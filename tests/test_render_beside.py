@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import json
+import random
+from collections import Counter
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
+from meshcors import Policy, Rule, RuleSet
 from meshcors._cli import run
-from meshcors.mesh import Gateway, GatewayRequest
+from meshcors.mesh import Gateway, GatewayRequest, read_documents
+from meshcors.mesh._analysis.mesh_documents import read_mesh
+from meshcors.mesh._render.beside import HarmError, render_beside
+from meshcors.mesh._render.http_routes import http_routes
+from meshcors.mesh._render.names import RouteNames
+from meshcors.mesh._render.virtual_services import virtual_services
+from tests.mesh_generator import spec
 
 Document = dict[str, Any]
 FORMS = ("virtualservice", "httproute")
@@ -138,6 +151,25 @@ def test_a_path_that_is_a_regular_expression_is_outranked_by_every_prefix(beside
     assert made.takes("POST", "/v1/chat", ("model-api-key", "xyz")) == "model:8000"
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param({"uri": {"exact": "/"}}, id="the root"),
+        pytest.param({"method": {"regex": "GET|POST"}}, id="some methods"),
+        pytest.param({"uri": {"regex": "/v1.*"}}, id="the policy's path"),
+    ],
+)
+@pytest.mark.parametrize("match", [None, {"uri": {"regex": ".*"}}, {"uri": {"prefix": "/"}}])
+def test_what_earlier_rules_leave_to_a_last_one_stays_there(
+    first: Document, match: Document | None, beside: Any
+) -> None:
+    form = "virtualservice"
+    others = [document(form, "a", first), document(form, "b", match, rule=redirect(form))]
+    made = beside(form, policy("/v2"), others)
+    assert made.code == 0
+    assert f"{UNMATCHED}default/b " in made.err
+
+
 def test_only_the_document_that_harms_loses_its_unmatched_rule(beside: Any) -> None:
     config = {
         "rules": [
@@ -154,9 +186,6 @@ def test_only_the_document_that_harms_loses_its_unmatched_rule(beside: Any) -> N
     assert made.code == 0
     assert made.err.startswith(f"note: meshcors-dummy-2 {UNMATCHED}default/b ")
     assert made.out.count("name: unmatched") == 1
-
-
-SERVICE_ANSWERS = {"uri": {"prefix": "/v1"}}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -197,8 +226,6 @@ def test_what_is_rendered_again_takes_its_own_place(form: str, beside: Any) -> N
     first = beside(form, policy("/v1"), [model])
     before = next(iter(Gateway.from_yaml(first.out).documents))
     assert before.name == "meshcors-dummy"
-    from ruamel.yaml import YAML
-
     (again,) = YAML(typ="safe", pure=True).load_all(first.out)
     for paths in (["/v1"], ["/v2"]):
         made = beside(form, policy(*paths), [model, again])
@@ -256,3 +283,63 @@ def test_a_directory_is_read_whole(tmp_path: Path, capsys: pytest.CaptureFixture
     args = ["--config", str(tmp_path / "policy.json"), "--to", "virtualservice"]
     assert run(["render", *args, "--gateway", "public", "--beside", str(mesh)]) == 0
     assert UNMATCHED in capsys.readouterr().err
+
+
+# --- generated documents
+
+
+def some_rules(rng: random.Random) -> RuleSet:
+    allowed = Policy(allow_origins=["https://ui.example"])
+    hosts = rng.choice([None, None, ["api.example.com"], ["*.example.com"]])
+    paths = rng.choice([["/"], ["/a"], ["/v1"], ["/a", "/v1"], ["/z"]])
+    return RuleSet([Rule(allowed, hosts=hosts, path_prefix=path) for path in paths])
+
+
+def texts(rules: RuleSet, form: str, without: Collection[str] = ()) -> str:
+    names = RouteNames("meshcors-dummy", "gate", ("meshcors-dummy", 8080), "ns")
+    make = http_routes if form == "httproute" else partial(virtual_services, responder="pod")
+    return "\n---\n".join(map(json.dumps, make(rules, names, without_unmatched=without)))
+
+
+def moved(text: str, rendered: str, requests: list[GatewayRequest]) -> Iterator[bool]:
+    """Whether each request goes elsewhere with the rendered documents, the oldest or youngest."""
+    documents, ours = read_documents(text), read_documents(rendered)
+    for name in {name for each in documents for name in each.gateways}:
+        before = Gateway(documents, name)
+        for age in ("0", "~~"):
+            after = Gateway((*documents, *(replace(each, created=age) for each in ours)), name)
+            for request in requests:
+                if (today := before.handle(request)).route is not None:
+                    yield after.handle(request).rule != today.rule
+
+
+def test_no_request_of_generated_documents_changes_hands() -> None:
+    """Of what the documents take, only preflights may go to the pod."""
+    counts: Counter[str] = Counter()
+    for seed in range(350):
+        rng = random.Random(seed)
+        made = spec(rng, 20)
+        rules, form = some_rules(rng), rng.choice(FORMS)
+        # What a rule takes from a page only without a header is not sampled.
+        if "withoutHeaders" in made.text:
+            continue
+        try:
+            rendered, without = render_beside(
+                partial(texts, rules, form), read_mesh({"mesh.yaml": made.text})
+            )
+        except HarmError:
+            counts["refused"] += 1
+            continue
+        counts["without unmatched" if without else "whole"] += 1
+        requests = [
+            GatewayRequest(it["method"], it["host"], it["path"], it["headers"], scheme)
+            for it in made.requests
+            for scheme in ("http", "https")
+            if it["method"] != "OPTIONS"
+        ]
+        results = list(moved(made.text, rendered, requests))
+        assert not any(results), seed
+        counts["requests"] += len(results)
+    print(dict(counts))
+    assert min(counts["refused"], counts["without unmatched"], counts["whole"]) > 25
+    assert counts["requests"] > 2000

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from meshcors import browser
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
-from meshcors.mesh._analysis.example_call import announced_headers, example_call, example_host
+from meshcors.mesh._analysis.example_call import (
+    announced_headers,
+    example_call,
+    example_calls,
+    example_host,
+)
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._analysis.route_effect import cors_effect
 from meshcors.mesh._analysis.sample_origins import STRANGER, sample_origins
@@ -108,7 +113,8 @@ def sample_calls(
     maker = _Maker(gateway, port, host)
     rules = [
         (route, call) for route in host.routes
-        if not is_preflight_rule(route) and (call := example_call(route, domain, port)) is not None
+        if not is_preflight_rule(route)
+        and (call := _call_it_takes(gateway, route, domain, port)) is not None
     ]  # fmt: skip
     for route, call in rules:
         yield from maker.calls(call, announced_headers(route))
@@ -124,6 +130,13 @@ def sample_calls(
             )
             if not any(mismatches(route.match, moved)):
                 yield from maker.calls(moved, announced_headers(route))
+
+
+def _call_it_takes(gateway: Gateway, route: Route, domain: str, port: int) -> GatewayRequest | None:
+    """Return a call that ``route`` takes; if earlier rules take all of them, any of them."""
+    calls = list(example_calls(route, domain, port))
+    taken = (call for call in calls if gateway.handle(call).route is route)
+    return next(taken, calls[0] if calls else None)
 
 
 class _CallsByPath:
