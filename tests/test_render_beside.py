@@ -341,5 +341,5 @@ def test_no_request_of_generated_documents_changes_hands() -> None:
         assert not any(results), seed
         counts["requests"] += len(results)
     print(dict(counts))
-    assert min(counts["refused"], counts["without unmatched"], counts["whole"]) > 25
-    assert counts["requests"] > 2000
+    assert min(counts["refused"], counts["without unmatched"], counts["whole"]) > 15
+    assert counts["requests"] > 1500
