@@ -12,8 +12,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from meshcors._cli import run
+from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._fix import FixOptions
-from meshcors.mesh._render.names import service_of_host
 from tests.test_kubernetes import BASE, OVERLAYS, rendered
 
 ROOT = Path(__file__).parent.parent

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from meshcors._cli import options
+from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._documents.virtual_service import MESH
-from meshcors.mesh._render.names import RouteNames, service_of_host
+from meshcors.mesh._render.names import RouteNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,11 +8,11 @@ import click
 
 from meshcors._cli.block_yaml import block_yaml
 from meshcors._cli.mesh_files import mesh_of
+from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_documents
 from meshcors.mesh._render.beside import HarmError, render_beside
 from meshcors.mesh._render.http_routes import http_routes
-from meshcors.mesh._render.names import service_of_host
 from meshcors.mesh._render.virtual_services import virtual_services
 from meshcors.mesh._routing.routes import gateway_names
 

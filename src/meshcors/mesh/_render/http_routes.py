@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._render.hosts import host_groups
-from meshcors.mesh._render.names import named, service_of_host, suffixes
+from meshcors.mesh._render.names import named, suffixes
 from meshcors.mesh._render.paths import rules_by_prefix
 from meshcors.mesh._routing.cors_filter import REQUEST_METHOD
 

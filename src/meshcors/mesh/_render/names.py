@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sized
 
 # A Kubernetes object as plain data.
 Document: TypeAlias = dict[str, Any]
-
-# meshcors-dummy, meshcors-dummy.cheetah, meshcors-dummy.cheetah.svc.cluster.local
-_SERVICE_HOST: Final = re.compile(r"([^.]+)(?:\.([^.]+)(?:\.svc(?:\..+)?)?)?\.?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +34,6 @@ class RouteNames:
 def named(name: str, namespace: str | None) -> Document:
     """Return the metadata of an object, without a namespace if it is None."""
     return {"name": name} if namespace is None else {"name": name, "namespace": namespace}
-
-
-def service_of_host(host: str) -> tuple[str, str | None] | None:
-    """Return the name and the namespace of the Service that a host names; None for other hosts.
-
-    The namespace is None if the host does not say it.
-    """
-    found = _SERVICE_HOST.fullmatch(host)
-    return None if found is None else (found[1], found[2])
 
 
 def suffixes(items: Sized) -> list[str]:
