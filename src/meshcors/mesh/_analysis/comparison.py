@@ -47,19 +47,18 @@ class HarmedCall:
         return self._changed[0]
 
     @property
-    def exchange_after(self) -> Exchange:
-        """The same as it is answered afterwards."""
-        return self._changed[1]
+    def taker(self) -> GatewayAnswer:
+        """What that request or preflight is answered after."""
+        return self._changed[1].answer
 
     @property
     def _changed(self) -> tuple[Exchange, Exchange]:
         pairs = list(zip(self.before.exchanges, self.after.exchanges, strict=True))
-        changed = (
-            (old, new) for old, new in reversed(pairs)
-            if (new.outcome == "blocked" != old.outcome)
-            or _answerer(old.answer) != _answerer(new.answer)
-        )  # fmt: skip
-        return next(changed, pairs[-1])
+        for old, new in reversed(pairs):
+            is_blocked = new.outcome == "blocked" and old.outcome != "blocked"
+            if is_blocked or _answerer(old.answer) != _answerer(new.answer):
+                return old, new
+        return pairs[-1]
 
     def __str__(self) -> str:
         """Name the call without the values of its headers, and without its query."""
@@ -103,9 +102,10 @@ class _Comparison:
         for calls in self._samples():
             taken = self._after.handle(calls.call).route
             if not _is_same(calls.route, taken):
-                asked = PageRequest(STRANGER, calls.call.method, calls.names)
-                yield from self._traced(calls, asked, is_request=True)
-                continue
+                moved = taken is None or answerer(taken) != answerer(calls.route)
+                some = PageRequest(STRANGER, calls.call.method, calls.names)
+                for asked in (some,) if moved else calls.requests:
+                    yield from self._traced(calls, asked, is_request=moved)
             for group in groups(calls.requests, self._names):
                 yield from self._of_group(calls, group)
 

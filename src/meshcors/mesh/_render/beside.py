@@ -40,7 +40,7 @@ class TakenCall:
     @property
     def taker(self) -> VirtualService | None:
         """The document whose unmatched rule would take it; None if another rule is to blame."""
-        route = self.harmed.exchange_after.answer.route
+        route = self.harmed.taker.route
         return route.document if route is not None and not route.match.headers else None
 
 
