@@ -12,6 +12,8 @@ from meshcors.mesh._documents.http_route import ANY_ORIGIN
 from meshcors.mesh._fix.errors import cannot_fix
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from meshcors.mesh._documents.model import (
         CorsPolicy,
         Destination,
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
         StringMatch,
         VirtualService,
     )
+    from meshcors.mesh._fix.options import FixOptions
 
 _PATH_TYPES: Final = {"exact": "Exact", "prefix": "PathPrefix", "regex": "RegularExpression"}
 # CORSOrigin in apis/v1/shared_types.go.
@@ -39,6 +42,19 @@ def http_route_rule_data(rule: HttpRule, route: VirtualService) -> dict[str, Any
         made["filters"] = [{"type": "CORS", "cors": _cors_data(rule.cors_policy, route)}]
     made["backendRefs"] = [_backend_data(to, route) for to in rule.route]
     return made
+
+
+def grants_needed(documents: Iterable[VirtualService], options: FixOptions) -> list[str]:
+    """Say which HTTPRoutes route to a pod in another namespace, which has to allow that."""
+    service = service_of_host(options.pod[0])
+    if options.responder == "mesh" or service is None or service[1] is None:
+        return []
+    return [
+        f"{each.label} routes to another namespace: a ReferenceGrant in {service[1]} has to allow"
+        " that"
+        for each in documents
+        if each.kind == "HTTPRoute" and each.namespace != service[1]
+    ]
 
 
 def _match_data(match: HttpMatch) -> dict[str, Any]:
@@ -65,7 +81,7 @@ def _cors_data(policy: CorsPolicy, route: VirtualService) -> dict[str, Any]:
     # The API server refuses 0.
     max_age = None if policy.max_age is None else max(policy.max_age, 1)
     made: dict[str, Any] = {
-        "allowOrigins": [_origin(each, route) for each in policy.allow_origins],
+        "allowOrigins": [origin_data(each, route) for each in policy.allow_origins],
         "allowMethods": list(policy.allow_methods),
         "allowHeaders": list(policy.allow_headers),
         "allowCredentials": policy.allow_credentials,
@@ -74,8 +90,11 @@ def _cors_data(policy: CorsPolicy, route: VirtualService) -> dict[str, Any]:
     return {name: value for name, value in made.items() if value not in ([], None, False)}
 
 
-def _origin(match: StringMatch, route: VirtualService) -> str:
-    """Return a condition on the origin as an entry of the CORS filter."""
+def origin_data(match: StringMatch, route: VirtualService) -> str:
+    """Return a condition on the origin as an entry of the CORS filter.
+
+    ``DocumentError`` is raised if there is none.
+    """
     text = cors_origin(match)
     if text is None:
         message = "an HTTPRoute cannot allow every origin that a regular expression does"
