@@ -135,9 +135,12 @@ def sample_calls(
 
 def _call_it_takes(gateway: Gateway, route: Route, domain: str, port: int) -> GatewayRequest | None:
     """Return a call that ``route`` takes; if earlier rules take all of them, any of them."""
-    calls = list(example_calls(route, domain, port))
-    taken = (call for call in calls if gateway.handle(call).route is route)
-    return next(taken, calls[0] if calls else None)
+    first: GatewayRequest | None = None
+    for call in example_calls(route, domain, port):
+        if gateway.handle(call).route is route:
+            return call
+        first = first or call
+    return first
 
 
 class _CallsByPath:
