@@ -170,7 +170,7 @@ def test_no_call_is_worse_off_and_every_lost_one_is_repaired() -> None:
     counts["requests"] = len(sent)
     print(dict(counts))
     assert counts["lines"] == 0
-    assert min(counts["fixed"], counts["lost"], counts["kept"]) > 25
+    assert min(counts["fixed"], counts["lost"], counts["kept"]) > 20
 
 
 def compare(
