@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
 from meshcors.mesh._documents.problems import DocumentError
+from meshcors.mesh._fix.http_route_data import cors_origin
 from meshcors.mesh._fix.preflight_rule import preflight_policy
 from meshcors.mesh._fix.rule_data import policy_data
 
 if TYPE_CHECKING:
+    from meshcors.mesh._documents.model import StringMatch
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
     from meshcors.mesh._fix.options import FixOptions
 
@@ -22,13 +24,13 @@ def pod_command(blocked: BlockedCalls, options: FixOptions) -> str:
     """
     allowed: dict[str, Any]
     try:
-        allowed = policy_data(preflight_policy(blocked, options))
+        policy = preflight_policy(blocked, options)
+        allowed, origins = policy_data(policy), [_origin(each) for each in policy.allow_origins]
     except DocumentError:
-        allowed = {"allowOrigins": [{"exact": "ORIGIN"}], "allowHeaders": list(blocked.names)}
+        allowed, origins = {"allowHeaders": list(blocked.names)}, ["ORIGIN"]
     words = ["python", "-m", "meshcors.dummy"]
-    for match in allowed["allowOrigins"]:
-        for kind, value in match.items():
-            words += ["--allow-origin", f"regex:{value}" if kind == "regex" else value]
+    for origin in origins:
+        words += ["--allow-origin", origin]
     for method in allowed.get("allowMethods", ()):
         words += ["--allow-method", method]
     key = blocked.names[0] if len(blocked.names) == 1 else None
@@ -39,3 +41,8 @@ def pod_command(blocked: BlockedCalls, options: FixOptions) -> str:
     words += ["--allow-credentials"] if allowed.get("allowCredentials") else []
     words += ["--max-age", allowed["maxAge"]] if "maxAge" in allowed else []
     return shlex.join(words)
+
+
+def _origin(match: StringMatch) -> str:
+    pattern = cors_origin(match) if match.kind == "regex" else match.value
+    return pattern or f"regex:{match.value}"
