@@ -97,12 +97,12 @@ def _names(lost: LostCalls, only: bool, place: Place) -> StringMatch | None:
     if "*" in allowed:
         # A browser sends the names sorted; other clients may not.
         orders = permutations(names) if len(names) <= 3 else [tuple(names)]
-        wanted = [f"[, ]{_BEFORE}".join(map(_literal, order)) for order in orders]
+        wanted = [f"[, ]{_BEFORE}".join(map(literal, order)) for order in orders]
         listed = wanted[0] if len(wanted) == 1 else f"({'|'.join(wanted)})"
         return StringMatch("regex", f"(?i){_BEFORE}{listed}{_AFTER}", place)
-    listed = "|".join(map(_literal, others))
+    listed = "|".join(map(literal, others))
     before, after = (f"(({listed})[, ]+)*", f"([, ]+({listed}))*") if others else ("", "")
-    written = f"[, ]+{before}".join(map(_literal, names))
+    written = f"[, ]+{before}".join(map(literal, names))
     return StringMatch("regex", f"(?i){before}{written}{after}", place)
 
 
@@ -123,14 +123,15 @@ def _origins(lost: LostCalls, place: Place) -> StringMatch | None:
 def _as_regex(entry: StringMatch) -> str:
     if entry.kind == "regex":
         return f"({entry.value})"
-    return _literal(entry.value) + (".*" if entry.kind == "prefix" else "")
+    return literal(entry.value) + (".*" if entry.kind == "prefix" else "")
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """Return a regex that matches just this text."""
     return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 def _one_of(texts: list[str], place: Place) -> StringMatch:
     if len(texts) == 1:
         return StringMatch("exact", texts[0], place)
-    return StringMatch("regex", "|".join(map(_literal, texts)), place)
+    return StringMatch("regex", "|".join(map(literal, texts)), place)
