@@ -10,7 +10,7 @@ from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._documents.yaml_nodes import plain_data
 from meshcors.mesh._fix.blocked_calls import blocked_calls
-from meshcors.mesh._fix.edited_mesh import with_new_rules
+from meshcors.mesh._fix.edited_mesh import with_closed_origins, with_new_rules
 from meshcors.mesh._fix.errors import cannot_fix
 from meshcors.mesh._fix.file import read_file
 from meshcors.mesh._fix.http_route_limits import refuse_beyond_limits
@@ -23,7 +23,7 @@ from meshcors.mesh._fix.unread import refuse_unread
 from meshcors.mesh._fix.yaml_text import Style, block
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from meshcors.mesh._documents.model import DocumentKey, VirtualService
     from meshcors.mesh._fix.edited_mesh import NewRules
@@ -39,29 +39,42 @@ def separate(text: str, name: str, options: FixOptions) -> FixResult:
     """
     file = read_file(text, name)
     file.refuse_if_empty()
-    return separate_mesh(file.mesh, f"{name} (second)", options)
+    return separate_mesh(file.mesh, lambda _: f"{name} (second)", options)
 
 
-def separate_mesh(mesh: MeshDocuments, made_name: str, options: FixOptions) -> FixResult:
-    """Return what `separate` does for files that are read; ``made_name`` is the new file's."""
+def separate_mesh(
+    mesh: MeshDocuments, name_of: Callable[[str], str], options: FixOptions
+) -> FixResult:
+    """Return what `separate` does for files that are read, a second file for each that needs one.
+
+    ``name_of`` returns the name of the second file for that of the first.
+    """
     refuse_open_origins(mesh, options)
-    for service in (each.service for each in blocked_calls(mesh)):
-        if set(service.gateways) == {MESH}:
-            raise cannot_fix(service.place, "sidecars do not merge the VirtualServices of one host")
-    plan = planned(mesh, blocked_calls(mesh), options, _beside)
-    if not plan.rules:
-        return FixResult({made_name: ""}, (), mesh, tuple(plan.notes))
-    made = "---\n".join(_text(plan, each) for each in plan.services)
-    new = read_mesh({made_name: made})
+    # Who may call is for the first file to say: the second one closes what is open.
+    before = with_closed_origins(mesh, options)
+    blocked = blocked_calls(before)
+    for each in blocked:
+        if set(each.service.gateways) == {MESH}:
+            message = "sidecars do not merge the VirtualServices of one host"
+            raise cannot_fix(each.service.place, message)
+    plan = planned(before, blocked, options, _beside)
+    texts: dict[str, list[str]] = {}
+    for service in plan.services:
+        texts.setdefault(name_of(service.place.file), []).append(_text(plan, service))
+    made = {name: "---\n".join(parts) for name, parts in texts.items()}
+    new = read_mesh(made)
     if new.problems:
         raise DocumentError(new.problems)
-    after = MeshDocuments(
-        (*new.documents, *mesh.documents), mesh.others, {**new.texts, **mesh.texts}, mesh.problems
-    )
     refuse_unread(mesh, plan.services)
     refuse_beyond_limits(new.documents)
-    prove(mesh, after, plan)
-    return FixResult({made_name: made}, plan.blocked, after, tuple(plan.notes))
+    prove(before, _together(new, before), plan)
+    return FixResult(made, plan.blocked, _together(new, mesh), tuple(plan.notes))
+
+
+def _together(new: MeshDocuments, mesh: MeshDocuments) -> MeshDocuments:
+    return MeshDocuments(
+        (*new.documents, *mesh.documents), mesh.others, {**new.texts, **mesh.texts}, mesh.problems
+    )
 
 
 def _beside(mesh: MeshDocuments, new: Mapping[DocumentKey, NewRules]) -> MeshDocuments:
