@@ -95,7 +95,7 @@ def command(
     mesh = mesh_of(files)
     if mesh.problems and not mesh.documents:
         raise DocumentError(mesh.problems)
-    for problem in mesh.problems:
+    for problem in (*mesh.problems, *mesh.notes):
         click.echo(f"note: {problem}", err=True)
     model = Gateway.of(mesh.documents, file=files[0], name=gateway)
     url = f"{scheme}://{host or _first_host(model, scheme)}{path}"
