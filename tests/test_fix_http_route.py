@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -344,3 +346,21 @@ def test_rules_that_are_merged_in_are_refused() -> None:
     assert read_documents(text)[0].http
     with pytest.raises(DocumentError, match="the rules of this document come from an alias"):
         fix(text, "a.yaml", FixOptions())
+
+
+def test_what_explain_tells_to_run_works(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "model.yaml"
+    file.write_text(MODEL)
+    call = ["explain", str(file), "--host", "api.example", "--origin", "https://ui.example"]
+    call += ["--path", "/v1/chat", "--method", "POST", "--header", "model-api-key: xyz"]
+    assert run([*call, "--format", "json"]) == 1
+    hint = json.loads(capsys.readouterr().out)["hint"]
+    commands = [shlex.split(line.partition("meshcors ")[2]) for line in hint if "fix" in line]
+    assert [command[3] for command in commands] == ["pod", "mesh"]
+    for command in commands:
+        file.write_text(MODEL)
+        assert run([*(it.replace("HOST:PORT", POD) for it in command), "--write"]) == 0
+        assert run(call) == 0
+        capsys.readouterr()
