@@ -64,6 +64,11 @@ def test_as_many_documents_are_read_as_are_good(texts: list[str]) -> None:
     assert len(mesh.problems) >= sum(text in BROKEN for text in texts)
 
 
+def test_parts_beyond_number_are_one_problem() -> None:
+    (problem,) = read_mesh({"a.yaml": "---\n" * 20_000 + "a: ["}).problems
+    assert problem.code == "yaml"
+
+
 def test_an_alias_bomb_is_the_problem_of_its_document() -> None:
     many = ", ".join(["*m"] * 999)
     bomb = vs(f"&r {{match: [&m {{}}, {many}], {to()}}}") + "  - *r\n" * 999
