@@ -396,7 +396,7 @@ def written(rng: random.Random) -> str:
 def test_any_file_keeps_its_lines_and_stays_fixed(responder: Responder) -> None:
     options = FixOptions(responder, origins=(("exact", "https://ui.example"),))
     rng, counts = random.Random(11), Counter[str]()
-    for _ in range(40):
+    for _ in range(20):
         text = written(rng)
         try:
             fixed = fix(text, "a.yaml", options).text
@@ -407,7 +407,7 @@ def test_any_file_keeps_its_lines_and_stays_fixed(responder: Responder) -> None:
         assert kept(text, fixed)
         assert fix(fixed, "a.yaml", options).text == fixed
     assert counts["unwritten"] == 0
-    assert counts["fixed"] > 15
+    assert counts["fixed"] > 8
 
 
 def kept(text: str, fixed: str) -> bool:

@@ -369,7 +369,7 @@ def moved(text: str, rendered: str, requests: list[GatewayRequest]) -> Iterator[
 def test_no_request_of_generated_documents_changes_hands() -> None:
     """Of what the documents take, only preflights may go to the pod."""
     counts: Counter[str] = Counter()
-    for seed in range(350):
+    for seed in range(250):
         rng = random.Random(seed)
         made = spec(rng, 20)
         rules, form = some_rules(rng), rng.choice(FORMS)
@@ -394,5 +394,5 @@ def test_no_request_of_generated_documents_changes_hands() -> None:
         assert not any(results), seed
         counts["requests"] += len(results)
     print(dict(counts))
-    assert min(counts["refused"], counts["without unmatched"], counts["whole"]) > 15
-    assert counts["requests"] > 1500
+    assert min(counts["refused"], counts["without unmatched"], counts["whole"]) > 10
+    assert counts["requests"] > 1000
