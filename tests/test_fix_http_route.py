@@ -283,6 +283,22 @@ def test_the_limit_of_rules_counts_the_written_ones() -> None:
     assert len({rule.path for rule in read_documents(fixed)[0].http}) == 16
 
 
+@pytest.mark.parametrize(
+    ("hosts", "refused"),
+    [("", True), ("hostnames: [api.example]", True), ("hostnames: [other.example]", False)],
+)
+def test_a_document_that_cannot_be_read_may_have_calls_of_its_own(
+    hosts: str, refused: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = HEAD.replace("  hostnames: [api.example]\n", f"  {hosts}\n" if hosts else "")
+    file = tmp_path / "a.yaml"
+    file.write_text(f"{MODEL}---\n{broken}  - matches: [{{method: FETCH}}]\n")
+    assert run(["fix", str(file)]) == (2 if refused else 0)
+    said = capsys.readouterr()
+    assert ("could not be read, and has the host" in said.err) == refused
+    assert (said.out == "") == refused
+
+
 def test_another_document_beside_it() -> None:
     made = separate(MODEL, "a.yaml", FixOptions()).text
     (new,) = read_documents(made)
