@@ -12,7 +12,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from meshcors import browser
-from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
+from meshcors._policy.headers import SAFELISTED_METHODS, SAFELISTED_REQUEST_HEADERS
 from meshcors.mesh._analysis.example_call import (
     EXAMPLE_ORIGIN,
     announced_headers,
@@ -24,7 +24,7 @@ from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._analysis.route_effect import cors_effect
 from meshcors.mesh._analysis.sample_origins import STRANGER, sample_origins
 from meshcors.mesh._analysis.useless_names import useless_header, useless_method
-from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
+from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD, origin_allowed
 from meshcors.mesh._routing.index import RouteIndex
 from meshcors.mesh._routing.matching import mismatches, text_matches
 from meshcors.mesh._routing.request import GatewayRequest
@@ -184,32 +184,43 @@ class _Maker:
         first = PageRequest(STRANGER, call.method, names)
         there = self._gateway.handle(made.preflight(first)).route
         answering = there.source.cors_policy if there else None
-        methods, name_sets = _methods(route, call, own), _name_sets(names, own)
-        mine: dict[PageRequest, None] = {}
-        if own is not None:
-            # A policy may allow nothing that a browser sends: its rule still means to be called.
-            origins = sample_origins(own)[:_OWN_ORIGINS] or (EXAMPLE_ORIGIN,)
-            mine = dict.fromkeys(map(PageRequest._make, product(origins, methods, name_sets)))
-        elif names:
-            mine = {first: None}
-        more = (
+        every = map(PageRequest._make, product(
             self._some_origins(own, answering),
-            dict.fromkeys([*methods, *_methods(route, call, answering)]),
-            dict.fromkeys([*name_sets, *_name_sets(names, answering), _with_json(names)]),
-        )
-        others = (each for each in map(PageRequest._make, product(*more)) if each not in mine)
-        yield SampleCalls(
-            self._gateway.name, self._port, route, call, names, tuple(mine), tuple(others),
-            tuple(dict.fromkeys([_credentials(own), _credentials(answering)])),
+            dict.fromkeys([*_methods(route, call, own), *_methods(route, call, answering)]),
+            dict.fromkeys([
+                *_name_sets(names, own), *_name_sets(names, answering), _with_json(names),
+            ]),
+        ))  # fmt: skip
+        mine: list[PageRequest] = []
+        others: list[PageRequest] = []
+        for asked in every:
+            (mine if _means_to_allow(own, made, asked) else others).append(asked)
+        yield replace(
+            made, own=tuple(mine), others=tuple(others),
+            credentials=tuple(dict.fromkeys([_credentials(own), _credentials(answering)])),
         )  # fmt: skip
 
     def _some_origins(self, own: CorsPolicy | None, answering: CorsPolicy | None) -> list[str]:
         first = [
             origin for policy in (own, answering) if policy is not None
-            for origin in sample_origins(policy)[:_OWN_ORIGINS]
+            # A policy may allow nothing that a browser sends: its rule still means to be called.
+            for origin in sample_origins(policy)[:_OWN_ORIGINS] or (EXAMPLE_ORIGIN,)
         ]  # fmt: skip
         others = [origin for origin in self._origins if origin not in first]
         return list(dict.fromkeys([*first, *others[:_OTHER_ORIGINS], STRANGER]))
+
+
+def _means_to_allow(own: CorsPolicy | None, calls: SampleCalls, asked: PageRequest) -> bool:
+    """Tell whether a rule means to allow a call; without a corsPolicy, its service may."""
+    if own is None:
+        return bool(calls.names)
+    if not (origin_allowed(own, asked.origin) or not sample_origins(own)):
+        return False
+    methods = {*own.allow_methods, *SAFELISTED_METHODS, calls.call.method}
+    names = {*(name.lower() for name in own.allow_headers), *calls.names}
+    return ("*" in methods or asked.method in methods) and (
+        "*" in names or names.issuperset(asked.names)
+    )
 
 
 def _likeness(route: Route) -> object:
