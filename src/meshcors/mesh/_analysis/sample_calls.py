@@ -8,6 +8,7 @@ bounded number of each.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -100,37 +101,60 @@ class SampleCalls:
         return browser.Request(asked.origin, url, asked.method, headers, credentials)
 
 
-def sample_calls(
-    gateway: Gateway, port: int, domain: str, targets: Iterable[Route] = ()
-) -> Iterator[SampleCalls]:
-    """Yield the calls of every rule that serves ``domain`` on ``port``.
+class HostCalls:
+    """The sample calls of one virtual host: that of ``domain`` on a port of a gateway."""
 
-    Each rule has calls to an example of its own path, and to an example of each of the ``targets``
-    if it takes them there.
-    """
-    host = gateway.virtual_host(example_host(domain), port)
-    if host is None:
-        return
-    maker = _Maker(gateway, port, host)
-    rules = [
-        (route, call) for route in host.routes
-        if not is_preflight_rule(route)
-        and (call := _call_it_takes(gateway, route, domain, port)) is not None
-    ]  # fmt: skip
-    for route, call in rules:
-        yield from maker.calls(call, announced_headers(route))
-    urls = (example_call(target, domain, port) for target in targets)
-    by_path: _CallsByPath | None = None
-    for url in urls:
-        if url is None:
-            continue
-        by_path = by_path or _CallsByPath(rules)
-        for route, call in by_path.at(url):
+    def __init__(self, gateway: Gateway, port: int, domain: str) -> None:
+        self._gateway, self._port, self._domain = gateway, port, domain
+        self._host = gateway.virtual_host(example_host(domain), port)
+
+    def of_rules(self, targets: Iterable[Route] = ()) -> Iterator[SampleCalls]:
+        """Yield the calls of every rule.
+
+        Each rule has calls to an example of its own path, and to an example of each of the
+        ``targets`` if it takes them there.
+        """
+        if self._host is None:
+            return
+        maker = _Maker(self._gateway, self._port, self._host)
+        for route, call in self._rules:
+            yield from maker.calls(call, announced_headers(route))
+        for target in targets:
+            url = example_call(target, self._domain, self._port)
+            for route, moved in self._at(url) if url else ():
+                yield from maker.calls(moved, announced_headers(route))
+
+    def at(self, url: GatewayRequest) -> list[SampleCalls]:
+        """Return a call of each rule to one URL, without any `PageRequest`."""
+        found: list[SampleCalls] = []
+        for route, call in self._at(url):
+            if self._gateway.handle(call).route is route:
+                names = announced_headers(route)
+                found.append(
+                    SampleCalls(self._gateway.name, self._port, route, call, names, (), (), ())
+                )
+        return found
+
+    def _at(self, url: GatewayRequest) -> Iterator[tuple[Route, GatewayRequest]]:
+        for route, call in self._by_path.at(url):
             moved = GatewayRequest(
                 call.method, url.host, url.path, call.headers, url.scheme, url.port
             )
             if not any(mismatches(route.match, moved)):
-                yield from maker.calls(moved, announced_headers(route))
+                yield route, moved
+
+    @cached_property
+    def _rules(self) -> list[tuple[Route, GatewayRequest]]:
+        routes = self._host.routes if self._host else ()
+        calls = (
+            (route, _call_it_takes(self._gateway, route, self._domain, self._port))
+            for route in routes if not is_preflight_rule(route)
+        )  # fmt: skip
+        return [(route, call) for route, call in calls if call is not None]
+
+    @cached_property
+    def _by_path(self) -> _CallsByPath:
+        return _CallsByPath(self._rules)
 
 
 def _call_it_takes(gateway: Gateway, route: Route, domain: str, port: int) -> GatewayRequest | None:
@@ -194,10 +218,10 @@ class _Maker:
         mine: list[PageRequest] = []
         others: list[PageRequest] = []
         for asked in every:
-            (mine if _means_to_allow(own, made, asked) else others).append(asked)
+            (mine if means_to_allow(made, asked) else others).append(asked)
         yield replace(
             made, own=tuple(mine), others=tuple(others),
-            credentials=tuple(dict.fromkeys([_credentials(own), _credentials(answering)])),
+            credentials=tuple(dict.fromkeys([credentials_of(own), credentials_of(answering)])),
         )  # fmt: skip
 
     def _some_origins(self, own: CorsPolicy | None, answering: CorsPolicy | None) -> list[str]:
@@ -210,8 +234,13 @@ class _Maker:
         return list(dict.fromkeys([*first, *others[:_OTHER_ORIGINS], STRANGER]))
 
 
-def _means_to_allow(own: CorsPolicy | None, calls: SampleCalls, asked: PageRequest) -> bool:
-    """Tell whether a rule means to allow a call; without a corsPolicy, its service may."""
+def means_to_allow(calls: SampleCalls, asked: PageRequest) -> bool:
+    """Tell whether the rule of ``calls`` means to allow a call: its corsPolicy does.
+
+    The headers that the rule picks by need not be listed. Without a corsPolicy, the service may
+    allow anything.
+    """
+    own = calls.route.source.cors_policy
     if own is None:
         return bool(calls.names)
     if not (origin_allowed(own, asked.origin) or not sample_origins(own)):
@@ -221,6 +250,12 @@ def _means_to_allow(own: CorsPolicy | None, calls: SampleCalls, asked: PageReque
     return ("*" in methods or asked.method in methods) and (
         "*" in names or names.issuperset(asked.names)
     )
+
+
+def takes_method(route: Route, method: str) -> bool:
+    """Tell whether a rule takes calls with a method."""
+    conditions = (item for item in route.match.headers if item.name == ":method")
+    return all(text_matches(item.match, method) != item.inverted for item in conditions)
 
 
 def _likeness(route: Route) -> object:
@@ -233,21 +268,20 @@ def _likeness(route: Route) -> object:
     return route.match.path, tuple(headers), query, cors_effect(route)
 
 
-def _credentials(policy: CorsPolicy | None) -> browser.Credentials:
+def credentials_of(policy: CorsPolicy | None) -> browser.Credentials:
+    """Return the credentials mode of the calls that a policy allows."""
     return "include" if policy is not None and policy.allow_credentials else "same-origin"
 
 
 def _methods(route: Route, call: GatewayRequest, policy: CorsPolicy | None) -> tuple[str, ...]:
     """Return the call's own method and those that a policy lists, if ``route`` takes them."""
-    wanted = [item.match for item in route.match.headers if item.name == ":method"]
-    listed = (
-        name for name in (policy.allow_methods if policy else ())
-        if name != "*" and not useless_method(name)
-        and all(text_matches(match, name) for match in wanted)
-    )  # fmt: skip
+    listed = policy.allow_methods if policy else ()
+    useful = (name for name in listed if name != "*" and not useless_method(name))
     # A policy need not list GET.
-    plain = [name for name in ("GET",) if all(text_matches(match, name) for match in wanted)]
-    return tuple(dict.fromkeys([call.method, *plain, *listed]))[:_METHODS]
+    found = dict.fromkeys(
+        [call.method, *(it for it in ("GET", *useful) if takes_method(route, it))]
+    )
+    return tuple(found)[:_METHODS]
 
 
 def _with_json(names: tuple[str, ...]) -> tuple[str, ...]:
