@@ -9,6 +9,7 @@ worked.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from meshcors.mesh._analysis.example_call import example_host
@@ -79,6 +80,16 @@ def harmed_calls(before: MeshDocuments, after: MeshDocuments) -> Iterator[Harmed
 
     The preflight of a call that is lost before (`lost_calls`) may be answered by anybody.
     """
+    return (harmed for host in _hosts(before, after) for harmed in host.harmed())
+
+
+def harmed_hosts(before: MeshDocuments, after: MeshDocuments) -> Iterator[HarmedCall]:
+    """Yield what `harmed_calls` does, and at most one call for each host."""
+    for host in _hosts(before, after):
+        yield from islice(host.harmed(), 1)
+
+
+def _hosts(before: MeshDocuments, after: MeshDocuments) -> Iterator[_Comparison]:
     later = {gateway.name: gateway for gateway, _, _ in after.hosts}
     ports = sorted({port for mesh in (before, after) for _, port, _ in mesh.hosts}, reverse=True)
     for gateway in {gateway.name: gateway for gateway, _, _ in before.hosts}.values():
@@ -91,7 +102,7 @@ def harmed_calls(before: MeshDocuments, after: MeshDocuments) -> Iterator[Harmed
         for port in ports:
             for domain in domains:
                 there = later.get(gateway.name, Gateway((), gateway.name))
-                yield from _Comparison(gateway, there, port, domain).harmed()
+                yield _Comparison(gateway, there, port, domain)
 
 
 class _Comparison:

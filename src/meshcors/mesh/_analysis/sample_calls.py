@@ -59,7 +59,7 @@ class PageRequest(NamedTuple):
 class SampleCalls:
     """Calls that ``route`` takes at a gateway's port, all of them to the URL of ``call``.
 
-    ``call`` has the headers that the rule picks by, ``names`` are those of them that a script sets.
+    ``call`` has headers that the page sets, ``names`` are those of them that the rule picks by.
     ``own`` are the calls which the rule's corsPolicy allows, or would if it listed ``names``;
     ``others`` are calls which it does not allow, such as those of another policy's origins. Where
     another rule has the same preflights, there is neither: only the call itself is of interest.
@@ -199,7 +199,9 @@ class _Maker:
         if route is None or is_preflight_rule(route):
             return
         own = route.source.cors_policy
-        made = SampleCalls(self._gateway.name, self._port, route, call, names, (), (), ())
+        # An earlier rule that picks by fewer headers may take the call.
+        picked = announced_headers(route)
+        made = SampleCalls(self._gateway.name, self._port, route, call, picked, (), (), ())
         same = (call.host, call.path, call.scheme, call.method, names, _likeness(route))
         if same in self._made:
             yield made
