@@ -48,9 +48,11 @@ def call(rng: random.Random) -> dict[str, Any]:
 
 
 def _document(rng: random.Random, number: int) -> dict[str, Any]:
-    rules = [_rule(rng) for _ in range(rng.randint(1, 4))]
+    # Most teams have one policy, and some rules with another.
+    usual = _policy(rng)
+    rules = [_rule(rng, usual) for _ in range(rng.choice([1, 2, 2, 3, 4]))]
     if rng.random() < 0.5:
-        rules.append(_catch_all(rng))
+        rules.append(_catch_all(rng, usual))
     return {
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",
@@ -66,10 +68,10 @@ def _document(rng: random.Random, number: int) -> dict[str, Any]:
     }
 
 
-def _rule(rng: random.Random) -> dict[str, Any]:
+def _rule(rng: random.Random, usual: dict[str, Any]) -> dict[str, Any]:
     match: dict[str, Any] = {}
     if rng.random() < 0.8:
-        names = rng.sample(KEYS, 2) if rng.random() < 0.15 else [rng.choice(KEYS[:1] * 2 + KEYS)]
+        names = rng.sample(KEYS, 2) if rng.random() < 0.1 else [rng.choice(KEYS[:1] * 4 + KEYS)]
         match["headers"] = {name: {"exact": rng.choice(["xyz", "abc"])} for name in names}
     if rng.random() < 0.5 or not match:
         match["uri"] = {rng.choice(["prefix", "prefix", "exact"]): rng.choice(PATHS[1:])}
@@ -77,19 +79,19 @@ def _rule(rng: random.Random) -> dict[str, Any]:
         match["method"] = {"exact": rng.choice(["GET", "POST", "PUT"])}
     rule: dict[str, Any] = {"match": [match]}
     if rng.random() < 0.75:
-        rule["corsPolicy"] = _policy(rng)
+        rule["corsPolicy"] = usual if rng.random() < 0.7 else _policy(rng)
     rule["route"] = _route(rng)
     return rule
 
 
-def _catch_all(rng: random.Random) -> dict[str, Any]:
+def _catch_all(rng: random.Random, usual: dict[str, Any]) -> dict[str, Any]:
     kind = rng.random()
     if kind < 0.1:
         return {"redirect": {"authority": "elsewhere.example"}}
     if kind < 0.2:
         return {"directResponse": {"status": 404}}
-    policy = {"corsPolicy": _policy(rng)} if kind < 0.6 else {}
-    return {**policy, "route": _route(rng)}
+    policy = usual if rng.random() < 0.5 else _policy(rng)
+    return {**({"corsPolicy": policy} if kind < 0.6 else {}), "route": _route(rng)}
 
 
 def _route(rng: random.Random) -> list[dict[str, Any]]:
@@ -104,8 +106,8 @@ def _policy(rng: random.Random) -> dict[str, Any]:
         policy["allowOrigins"] = [{"regex": r"https://[a-c]\.example"}]
     elif kind < 0.2:
         policy["allowOrigins"] = [{"exact": "*"}]
-    headers = rng.sample([*KEYS, "content-type", "authorization"], rng.choice([1, 2, 3]))
-    policy["allowHeaders"] = headers if rng.random() < 0.9 else ["*"]
+    headers = [name for name in (*KEYS, "content-type", "authorization") if rng.random() < 0.6]
+    policy["allowHeaders"] = headers if headers and rng.random() < 0.9 else ["*"]
     if rng.random() < 0.5:
         policy["allowMethods"] = rng.choice([["GET", "POST"], ["PUT"], ["PUT", "DELETE"], ["*"]])
     if kind >= 0.2 and rng.random() < 0.4:
