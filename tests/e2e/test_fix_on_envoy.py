@@ -26,7 +26,6 @@ from meshcors.config import rules_from_file
 from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.lost_calls import lost_calls
 from meshcors.mesh._fix import FixOptions, Responder, fix_file, read_file
-from meshcors.mesh._fix.pod_policy import pod_policy
 from meshcors.mesh.envoy import bootstrap
 from tests import fix_generator
 from tests.e2e.envoy import running_envoy
@@ -67,6 +66,8 @@ def make(seed: str) -> Made | None:
         {name: getattr(request, name) for name in ("origin", "url", "method", "headers")}
         | {"credentials": request.credentials}
         for each in lost_calls(file.mesh)
+        # A rule without a corsPolicy does not say whose calls it means to allow.
+        if each.calls.route.source.cors_policy is not None
         for asked in (each.requests[0], each.requests[-1])
         for request in [each.calls.browser_request(asked, each.calls.credentials[0])]
         if browser.preflight_for(request) is not None
@@ -83,7 +84,8 @@ def make(seed: str) -> Made | None:
             made.refused[responder] = str(error)
             continue
         made.fixed[responder] = result.text
-        made.policies[responder] = pod_policy(result.blocked, options)
+        if result.pod is not None:
+            made.policies[responder] = dict(result.pod)
     return made
 
 
@@ -154,7 +156,8 @@ async def _compare_file(made: Made, ports: Mapping[str, int], count: Counter[str
             before = await pages[""].call(request, service)
             for mode in made.fixed:
                 after = await pages[mode].call(request, service)
-                told = f"{arguments}\n{before}\n{after}\n{made.text}\n{made.fixed[mode]}"
+                pod, text = made.policies.get(mode), made.fixed[mode]
+                told = f"{mode}: {arguments}\n{before}\n{after}\n{pod}\n{text}"
                 count["calls"] += 1
                 if before.allowed:
                     count["worked"] += 1

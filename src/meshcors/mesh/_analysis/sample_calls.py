@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 _OWN_ORIGINS: Final = 6
 _OTHER_ORIGINS: Final = 4
 _METHODS: Final = 6
+_PICKED_BY: Final = 4
 # A value that every browser announces, whatever the header's name is.
 _ANNOUNCED_VALUES: Final = {"content-type": "application/json"}
 _SOME_VALUE: Final = "x"
@@ -192,6 +193,8 @@ class _Maker:
         policies = (route.source.cors_policy for route in host.routes)
         found = (origin for policy in policies if policy for origin in sample_origins(policy))
         self._origins = tuple(dict.fromkeys(found))
+        names = (name for route in host.routes for name in announced_headers(route))
+        self._picked_by = list(dict.fromkeys(names))[:_PICKED_BY]
         self._made: set[object] = set()
 
     def calls(self, call: GatewayRequest, names: tuple[str, ...]) -> Iterator[SampleCalls]:
@@ -210,12 +213,13 @@ class _Maker:
         first = PageRequest(STRANGER, call.method, names)
         there = self._gateway.handle(made.preflight(first)).route
         answering = there.source.cors_policy if there else None
+        name_sets = [*_name_sets(names, own), *_name_sets(names, answering), _with_json(names)]
+        # With a value that no rule knows, these go wherever they go without it.
+        name_sets += [tuple(sorted({*names, name})) for name in self._picked_by]
         every = map(PageRequest._make, product(
             self._some_origins(own, answering),
             dict.fromkeys([*_methods(route, call, own), *_methods(route, call, answering)]),
-            dict.fromkeys([
-                *_name_sets(names, own), *_name_sets(names, answering), _with_json(names),
-            ]),
+            dict.fromkeys(name_sets),
         ))  # fmt: skip
         mine: list[PageRequest] = []
         others: list[PageRequest] = []
