@@ -286,6 +286,7 @@ def verb(*args: str) -> Input:
 
 
 EXPLAIN = ("explain", "service.yaml", "--origin", UI)
+RENDER = ("render", "--config", "policy.json", "--to")
 VARIABLES = (
     *("MESHCORS_KEY_HEADER", "MESHCORS_KEY_VALUES", "MESHCORS_KEY_VALUES_FILE"),
     *("MESHCORS_KEY_EXEMPT_PATHS", "MESHCORS_CONFIG", "MESHCORS_APP", "MESHCORS_UNCOVERED"),
@@ -367,6 +368,12 @@ INPUTS: dict[str, Input] = {
     "fix a text": verb("fix", "text.yaml"),
     "fix --write": verb("fix", "service.yaml", "--write", "--allow-origin", UI),
     "render --config": verb("render", "--to", "env", "--config", "{}"),
+    **{
+        f"render {flag}": verb(*RENDER, "httproute", flag, "{}_!")
+        for flag in ("--name", "--namespace", "--gateway", "--beside")
+    },
+    "render --beside, a value": verb(*RENDER, "virtualservice", "--beside", "service.yaml"),
+    "render --directory": verb(*RENDER, "kubernetes", "--directory", "no/{}/no"),
     **{
         f"render values, {form}": verb("render", "--to", form, "--config", "policy.json")
         for form in ("env", "policy", "kubernetes", "virtualservice", "httproute")
