@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from meshcors.mesh._lint.untyped_objects import fields_of, items_of, text_of
+from meshcors.mesh._analysis.untyped_objects import fields_of, items_of, text_of
 from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
 
 if TYPE_CHECKING:
