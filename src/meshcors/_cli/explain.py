@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
     from meshcors._cli.explain_text import Emphasis
 
-_STYLES: Final[Mapping[Emphasis, Mapping[str, object]]] = {
-    "deciding": {"bold": True},
-    "allowed": {"bold": True, "fg": "green"},
-    "blocked": {"bold": True, "fg": "red"},
-    "depends": {"bold": True, "fg": "yellow"},
+_COLORS: Final[Mapping[Emphasis, str | None]] = {
+    "deciding": None,
+    "allowed": "green",
+    "blocked": "red",
+    "depends": "yellow",
 }
 _PARTS: Final = ("host", "path", "scheme")
 
@@ -168,5 +168,5 @@ def _print(report: CallReport, form: str) -> None:
     for line in narrate(report):
         text = printable(line.text)
         if line.emphasis:
-            text = click.style(text, **_STYLES[line.emphasis])
+            text = click.style(text, fg=_COLORS[line.emphasis], bold=True)
         click.echo(text, color=color)

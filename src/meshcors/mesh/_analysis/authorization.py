@@ -86,7 +86,7 @@ def matches(spec: Cursor, request: AuthorizedRequest) -> tuple[Holds, Cursor]:
     A policy without rules matches nothing.
     """
     rules = items_of(fields_of(spec).get("rules"))
-    verdicts = [(_rule(rule, request), rule) for rule in rules]
+    verdicts: list[tuple[Holds, Cursor]] = [(_rule(rule, request), rule) for rule in rules]
     matched = _any([verdict for verdict, _ in verdicts])
     return matched, next((rule for verdict, rule in verdicts if verdict == matched), spec)
 

@@ -35,9 +35,10 @@ def cause_of(page_call: PageCall, gateway: Gateway) -> Cause | None:
         return _origin_refused(page_call, exchange, refusing)
     if answer.kind == "cors":
         return _policy_lacks(exchange)
-    left_out = left_out_rule(gateway, answer)
-    if left_out is not None and left_out.reason == "behind_catch_all":
-        return left_out_cause(left_out, answer, gateway)
+    for each in (answer, page_call.request.answer):
+        left_out = left_out_rule(gateway, each)
+        if left_out is not None and left_out.reason == "behind_catch_all":
+            return left_out_cause(left_out, each, gateway)
     if answer.kind in {"redirect", "direct_response"}:
         return _answered_by_rule(exchange)
     return _service_answers(page_call, exchange)
@@ -131,10 +132,11 @@ def _service_answers(page_call: PageCall, exchange: Exchange) -> Cause:
     policy = answer.route.source.cors_policy if answer.route else None
     if policy is not None and exchange.verdict.code in _CREDENTIALS:
         return _policy_lacks(exchange)
-    has = "has no corsPolicy" if policy is None else "leaves this to the service"
-    text = f"{answer.rule} ({answer.place}) {has}: {answer.destination} answers"
+    rule = f"{answer.rule} ({answer.place})"
     if exchange.outcome == "blocked":
-        text = f"{text}, and its answer does not allow the call"
+        return _service_refuses(page_call, exchange)
+    has = "has no corsPolicy" if policy is None else "leaves this to the service"
+    text = f"{rule} {has}: {answer.destination} answers"
     if exchange.step == "preflight":
         advice = (
             f"{answer.destination} must answer the OPTIONS request itself, with"
@@ -146,5 +148,22 @@ def _service_answers(page_call: PageCall, exchange: Exchange) -> Cause:
             f"{answer.destination} must send access-control-allow-origin: {origin}.",
             "Run it with MeshCORS, or put a corsPolicy on the rule.",
         )
-    code = "service_unknown" if exchange.outcome == "depends" else "service_refuses"
-    return Cause(code, text, answer.place, advice)
+    return Cause("service_unknown", text, answer.place, advice)
+
+
+def _service_refuses(page_call: PageCall, exchange: Exchange) -> Cause:
+    """Return the cause where a service answers by a policy that is known."""
+    answer, verdict = exchange.answer, exchange.verdict
+    if verdict.code in _LISTS:
+        what, where = verdict.field, _LISTS[verdict.code]
+        advice = f"Add {what} to {where} in that policy."
+    elif verdict.code in _CREDENTIALS:
+        what, advice = "credentials", "Set allowCredentials: true in that policy."
+    else:
+        what = page_call.call.origin
+        advice = f"Add {what} to allowOrigins in that policy."
+    text = (
+        f"{answer.rule} ({answer.place}) leads to {answer.destination}, and the policy there does"
+        f" not allow {what}"
+    )
+    return Cause("service_refuses", text, answer.place, (advice,))

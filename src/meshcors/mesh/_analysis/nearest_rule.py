@@ -24,7 +24,7 @@ class NearestRule:
     """The rule, what the request fails, and how many other rules fail it by the same names.
 
     ``names`` are headers for ``wrong_header`` and ``missing_header``, else conditions as they are
-    called in the document. ``paths`` are the nearest paths, if no rule takes the request's.
+    called in the document. ``wanted`` are the paths or methods that rules take, the nearest first.
     """
 
     rule: str
@@ -32,7 +32,7 @@ class NearestRule:
     obstacle: Obstacle
     names: tuple[str, ...]
     others: int
-    paths: tuple[str, ...]
+    wanted: tuple[str, ...]
 
 
 def nearest_rule(answer: GatewayAnswer) -> NearestRule | None:
@@ -48,8 +48,12 @@ def nearest_rule(answer: GatewayAnswer) -> NearestRule | None:
         return _by_path(answer.request.path_only, tried) if tried else None
     best = min(on_path, key=_distance)
     obstacle, names = _obstacle(best.mismatches)
-    alike = sum(_obstacle(each.mismatches) == (obstacle, names) for each in on_path)
-    return NearestRule(best.rule, best.place, obstacle, names, alike - 1, ())
+    alike = [each for each in on_path if _obstacle(each.mismatches) == (obstacle, names)]
+    methods: dict[str, None] = {}
+    if obstacle == "no_method":
+        failed = (mismatch for each in alike for mismatch in each.mismatches)
+        methods = dict.fromkeys(each.expected for each in failed if each.field == "method")
+    return NearestRule(best.rule, best.place, obstacle, names, len(alike) - 1, tuple(methods))
 
 
 def _distance(tried: TriedRule) -> tuple[int, bool]:

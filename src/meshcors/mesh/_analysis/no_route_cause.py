@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from meshcors.mesh._analysis.cause import Cause, enumerated
 from meshcors.mesh._analysis.left_out_rules import left_out_rule
 from meshcors.mesh._analysis.nearest_rule import nearest_rule
+from meshcors.mesh._routing.cors_filter import is_preflight
 from meshcors.mesh._routing.matching import without_port
 
 if TYPE_CHECKING:
@@ -48,15 +49,16 @@ def no_route_cause(page_call: PageCall, gateway: Gateway) -> Cause:
 def left_out_cause(rule: LeftOutRule, answer: GatewayAnswer, gateway: Gateway) -> Cause:
     """Return the cause for a request that a rule would take which is left out of the table."""
     request = answer.request
-    would = f"{rule.rule} ({rule.place}) would take it, but"
+    what = "preflight" if is_preflight(request) else "call"
+    would = f"{rule.rule} ({rule.place}) would take the {what}, but"
     if rule.reason == "port":
-        text = f"{would} is for port {rule.detail} of the gateway; this call goes to {request.port}"
+        text = f"{would} is for port {rule.detail} of the gateway; the call goes to {request.port}"
         path = request.path.partition("?")[0]
         url = f"{request.scheme}://{without_port(request.host)}:{rule.detail}{path}"
         advice = f"Call that port: --url {shlex.quote(url)}, or change port in the rule's match."
         return Cause("other_port", text, rule.place, (advice,))
     if rule.reason == "gateway":
-        text = f"{would} is for gateway {rule.detail}; this call goes through {gateway.name}"
+        text = f"{would} is for gateway {rule.detail}; the call goes through {gateway.name}"
         if rule.detail in gateway.names:
             advice = f"Explain that gateway: --gateway {shlex.quote(rule.detail)}, or list"
         else:
@@ -129,7 +131,9 @@ def _not_taken(nearest: NearestRule, request: GatewayRequest) -> Cause:
     asks = f"{rule}{others} {'ask' if nearest.others else 'asks'} for"
     if nearest.obstacle == "no_path":
         text = f"no rule takes the path {request.path_only}"
-        near = f"Nearest: {', '.join(nearest.paths)}. Call such a path, or add a rule for this one."
+        near = (
+            f"Nearest: {', '.join(nearest.wanted)}. Call such a path, or add a rule for this one."
+        )
         return Cause("no_path", text, nearest.place, (near, _READABLE))
     if nearest.obstacle == "wrong_header":
         text = f"{names} has another value than {asks}"
@@ -138,8 +142,9 @@ def _not_taken(nearest: NearestRule, request: GatewayRequest) -> Cause:
         text = f"the call lacks {names}, which {asks}"
         advice = f"Send {names}, or add a rule for calls without."
     elif nearest.obstacle == "no_method":
-        text = f"no rule takes the method {request.method} here: {asks} another"
-        advice = "Call with that method, or add a rule for this one."
+        wanted = " or ".join(nearest.wanted)
+        text = f"no rule takes the method {request.method} here: {asks} {wanted}"
+        advice = "Call with such a method, or add a rule for this one."
     else:
         text = f"{rule} comes nearest, but differs in {names}"
         advice = "Change the call or the rule."
