@@ -17,20 +17,21 @@ from meshcors._cli.explain_json import as_data
 from meshcors._cli.explain_services import Services, engine_of
 from meshcors._cli.explain_text import CallReport, narrate
 from meshcors._cli.explain_values import ShownValues
-from meshcors._cli.files import policy_unreadable, read_texts
+from meshcors._cli.files import policy_unreadable
+from meshcors._cli.mesh_files import mesh_of
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.wording import printable
-from meshcors.mesh import Gateway
+from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.call_cause import cause_of
 from meshcors.mesh._analysis.guards import guards_of
-from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 from meshcors.mesh._analysis.page_call import CallSurroundings, trace_call
-from meshcors.mesh._fix import read_file
+from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from meshcors._cli.explain_text import Emphasis
+    from meshcors.mesh import DocumentProblem
 
 _COLORS: Final[Mapping[Emphasis, str | None]] = {
     "deciding": None,
@@ -122,12 +123,10 @@ def command(
     "depends". The pod is taken to run with the policy that fix would give it. Exit code 1 if a
     browser would block the call.
     """
-    read = {name: read_file(text, name) for name, text in read_texts(files).items()}
-    mesh = MeshDocuments(
-        tuple(document for file in read.values() for document in file.mesh.documents),
-        tuple(other for file in read.values() for other in file.mesh.others),
-        {name: file.text for name, file in read.items()},
-    )
+    mesh = mesh_of(files)
+    if mesh.problems and not mesh.documents:
+        raise DocumentError(mesh.problems)
+    _note(mesh.problems)
     gateway = Gateway.of(mesh.documents, file=files[0], name=gateway_name)
     called = _called_url(ctx, gateway, url, host, path, scheme)
     call = read_call(origin, called, method, headers, credentials=credentials)
@@ -138,10 +137,18 @@ def command(
     around = CallSurroundings(gateway, services.answer, guards_of(mesh, gateway), called.port)
     page_call = trace_call(around, call, called.target)
     cause = cause_of(page_call, gateway)
-    hint = hints(cause, page_call, read, pod)
+    hint = hints(cause, page_call, mesh, pod)
     report = CallReport(page_call, cause, tuple(hint), ShownValues(page_call), services.assumed)
     _print(report, form)
     return int(page_call.outcome == "blocked")
+
+
+def _note(problems: Sequence[DocumentProblem]) -> None:
+    """Say on stderr which documents are not part of the mesh, and why."""
+    for problem in problems[:SHOWN_PROBLEMS]:
+        click.echo(f"note: {problem}", err=True)
+    if len(problems) > SHOWN_PROBLEMS:
+        click.echo(f"note: and {len(problems) - SHOWN_PROBLEMS} more", err=True)
 
 
 def _called_url(

@@ -11,11 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from meshcors.mesh._documents.checks import is_claim
 from meshcors.mesh._documents.http_route import precedence
-from meshcors.mesh._documents.model import HttpMatch, HttpRule, StringMatch, VirtualService
+from meshcors.mesh._documents.model import (
+    DocumentKey,
+    HttpMatch,
+    HttpRule,
+    StringMatch,
+    VirtualService,
+)
 from meshcors.mesh._documents.virtual_service import MESH, resolve_gateway
 from meshcors.mesh._routing.index import RouteIndex
 
@@ -23,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from meshcors.mesh._documents.problems import Place
+
+# A route's document, and its name in answers.
+RouteKey: TypeAlias = tuple[DocumentKey, str]
 
 CLUSTER_DOMAIN: Final = "svc.cluster.local"
 
@@ -84,6 +93,11 @@ class Route:
     document: VirtualService = field(repr=False)
     source: HttpRule = field(repr=False)
     port: int
+
+    @property
+    def key(self) -> RouteKey:
+        """What tells this route from all others of a table."""
+        return self.document.key, self.rule
 
     @property
     def is_forward(self) -> bool:
