@@ -73,7 +73,7 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
         pytest.param(["lint", "missing.yaml"], "FILE: No such file", id="no such file"),
         pytest.param(["fix", "."], ".: Is a directory", id="a directory"),
         pytest.param(["lint", ORIGINAL, "missing.yaml"], "FILE 2: No such file", id="one of two"),
-        pytest.param(["lint", "-", "-"], "FILE 2: standard input can be read once", id="two -"),
+        pytest.param(["lint", "-", "-"], "-: standard input can be read once", id="two -"),
         pytest.param(["lint", "a\0b"], "FILE: embedded null byte", id="no file name"),
         pytest.param(["lint", ORIGINAL, "--select", "MC999"], "MC999: unknown", id="no rule"),
         pytest.param(

@@ -69,14 +69,15 @@ def read_mesh_files(names: Sequence[str]) -> MeshFiles:
     labels = ["FILE"] if len(names) == 1 else [f"FILE {at + 1}" for at in range(len(names))]
     files = MeshFiles()
     seen: set[str] = set()
+    if names.count("-") > 1:
+        raise click.ClickException("-: standard input can be read once; write one -")
     for name, label in zip(names, labels, strict=True):
+        if name != "-":
+            _refuse_missing(name, label)
+    for name in names:
         if name == "-":
-            if STDIN in seen:
-                raise click.ClickException(f"{label}: standard input can be read once; write one -")
-            seen.add(STDIN)
             _read_stdin(files)
             continue
-        _refuse_missing(name, label)
         if Path(name).is_dir():
             found = list(_files_in(Path(name), set()))
             if not found:

@@ -30,17 +30,17 @@ def parse_each(text: str, file: str) -> tuple[list[Any], list[DocumentProblem]]:
     If ``text`` is not YAML as a whole, each part that begins with ``---`` is read for itself.
     ``DocumentError`` is raised if ruamel.yaml is not installed.
     """
+    starts = [0, *(found.start() for found in _DOCUMENT_START.finditer(text) if found.start())]
     try:
         return parse(text, file), []
     except DocumentError as error:
         if error.problems[0].code == "yaml_missing":
             raise
-        if error.problems[0].code == "too_large":
+        if error.problems[0].code == "too_large" or len(starts) == 1:
             return [], list(error.problems)
     roots: list[Any] = []
     problems: list[DocumentProblem] = []
     line = 0
-    starts = [0, *(found.start() for found in _DOCUMENT_START.finditer(text) if found.start())]
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         part = text[start:end]
         try:
