@@ -54,8 +54,9 @@ def _fix_commands(page_call: PageCall, mesh: MeshDocuments, pod: tuple[str, int]
     if name == STDIN:
         yield "save the documents in a file, and explain that file to get the command for it."
         return
+    argument = f"./{name}" if name.startswith("-") else name
     commands = [
-        f"meshcors fix {shlex.quote(name)} --with {responder}"
+        f"meshcors fix {shlex.quote(argument)} --with {responder}"
         + (f" --pod {shlex.quote(f'{pod[0]}:{pod[1]}')}" if _names_pod(responder, pod) else "")
         + (f" --allow-origin {shlex.quote(page_call.call.origin)}" if needs_origin else "")
         for responder, needs_origin in _working_fixes(
