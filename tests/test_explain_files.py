@@ -16,11 +16,7 @@ DATA = Path(__file__).parent / "data"
 ORIGINAL = (DATA / "virtualservice_original.yaml").read_text(encoding="utf-8")
 NEIGHBOURS = (DATA / "neighbours.yaml").read_text(encoding="utf-8")
 CALL = ("--origin", "https://ui.example", "--header", "model-api-key: xyz")
-BROKEN = (
-    "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: x}\nspec: 1\n"
-)
-    "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: x}\nspec: 1\n"
-)
+BROKEN = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: x}\nspec: 1\n"
 
 
 @pytest.fixture(autouse=True)
