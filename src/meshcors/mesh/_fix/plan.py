@@ -140,7 +140,12 @@ def _refused(
     for harmed in islice(harmed_calls(mesh, after), _MOST_HARMED):
         taker = harmed.taker.route
         key = taker.document.key if taker else None
-        if taker and key and key in plan.unmatched and taker.source.name == plan.unmatched[key].name:
+        if (
+            taker
+            and key
+            and key in plan.unmatched
+            and taker.source.name == plan.unmatched[key].name
+        ):
             plan.leave_out(key, f"it would take {harmed} from {harmed.exchange.answer.rule}")
             return refused
         if key is None or key not in candidates:
