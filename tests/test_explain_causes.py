@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from meshcors._cli import run
+from meshcors._cli import explain_hints, run
 
 UI = "https://ui.example"
 POST = ("--method", "POST")
@@ -197,6 +197,16 @@ CASES = [
         '://other.example".',
         id="origin-refused-but-the-service-allows-it",
     ),
+    pytest.param(
+        *(service(ELSEWHERE), ("--path", "/v1", "--origin", "null"), 0, "origin_refused"),
+        'Add {exact: "null"} to allowOrigins in it.',
+        id="null-is-refused",
+    ),
+    pytest.param(
+        service(f"directResponse: {{status: 200}}|{CORS.replace('ui.', 'other.')}"),
+        *((), 1, "direct_response", "answers the call itself, with directResponse, and no"),
+        id="a-policy-that-does-not-apply",
+    ),
     # 3. no rule takes it
     pytest.param(
         *(service(OPEN.replace("/v1}", "/v1}, port: 8443")), ("--path", "/v1/x?a=b"), 1),
@@ -210,12 +220,36 @@ CASES = [
         id="port-beside-another-rule",
     ),
     pytest.param(
+        service(PREFLIGHT.replace("{method", "{port: 8443, method") + f"|{POD}", BY_KEY),
+        *(KEY, 1, "other_port"),
+        "http[0] match[0] (mesh.yaml:9:13) would take the preflight, but is for port 8443",
+        id="port-of-a-preflight-rule",
+    ),
+    pytest.param(
+        service(BY_KEY.replace("{headers", "{port: 8443, headers"), OPEN),
+        *(KEY, 1, "other_port"),
+        "http[0] match[0] (mesh.yaml:9:13) would take the call, but is for port 8443",
+        id="port-of-a-call-whose-preflight-is-lost",
+    ),
+    pytest.param(
         service(OPEN.replace("/v1}", "/v1}, gateways: [mesh]")).replace(
             "[ingress/public]", "[ingress/public, mesh]"
         ),
         *(("--path", "/v1"), 1, "other_gateway"),
         "is for gateway mesh; the call goes through ingress/public.",
         id="gateways",
+    ),
+    pytest.param(
+        service(BY_KEY) + service(OPEN, host="b.example").replace("ingress/public", "ingress/b"),
+        *(("--url", "https://b.example/v1"), 1, "other_gateway"),
+        "Fix: Explain that gateway: --gateway ingress/b, or list ingress/public in the rule's",
+        id="another-gateway",
+    ),
+    pytest.param(
+        (service(BY_KEY) + service(OPEN, name="other")).replace("ingress/public", "mesh"),
+        *(("--path", "/v1"), 1, "other_owner"),
+        "would take the call, but sidecars do not merge VirtualServices, and team/model has this",
+        id="another-owner",
     ),
     pytest.param(
         service(OPEN.replace("/v1}", "/v1}, gateways: [else/where]"), BY_KEY),
@@ -259,6 +293,12 @@ CASES = [
         *(service(BY_KEY), ("--url", "https://apt.example/"), 1, "unknown_host"),
         "no document serves the host apt.example at gateway ingress/public.",
         id="unknown-host",
+    ),
+    pytest.param(
+        service(OPEN.replace("/v1}", "/v1}, port: 8443")),
+        *(("--url", "https://apt.example/"), 1, "unknown_host"),
+        "Fix: No host is served there on port 443.",
+        id="no-host-on-the-port",
     ),
     pytest.param(
         "".join(service(BY_KEY, name=f"m{at}", host=f"h{at}.example") for at in range(7)),
@@ -331,6 +371,16 @@ CASES = [
         "the call sends credentials, and the corsPolicy of team/model http[0] match[0]"
         " (mesh.yaml:10:17) does not allow them.",
         id="policy-lacks-credentials",
+    ),
+    pytest.param(
+        *(service(OPEN), ("--path", "/v1", "--credentials"), 0, "credentials_not_allowed"),
+        "the call sends credentials, and the corsPolicy of team/model http[0] match[0]",
+        id="policy-lacks-credentials-for-a-call",
+    ),
+    pytest.param(
+        *(service("redirect: {uri: /}"), KEY, 1, "redirected"),
+        "Fix: Put a rule that takes preflights before this one:\n",
+        id="fix-of-a-redirect",
     ),
     pytest.param(
         *(service(TO), KEY, 0, "service_unknown"),
@@ -457,6 +507,24 @@ def test_the_keys_of_the_report_are_stable(capsys: pytest.CaptureFixture[str]) -
     assert step["answer"]["status"] == 403
 
 
+def test_no_policy_refuses_a_page_of_the_same_origin(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--path", "/v1", "--origin", "https://api.example")
+    report = report_of(service(ELSEWHERE), flags, capsys)
+    assert report["cause"] is None
+    assert [step["refusing_policy"] for step in report["steps"]] == [None]
+
+
+def test_many_rules_get_one_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each try reads the whole file again, which takes seconds for hundreds of rules."""
+    monkeypatch.setattr(explain_hints, "_MANY_RULES", 5)
+    for count, commands in ((5, 2), (6, 1)):
+        text = service(*(BY_KEY.replace("k0", f"k{at}") for at in range(count)))
+        report = report_of(text, KEY, capsys)
+        assert sum(line.startswith("meshcors fix") for line in report["hint"]) == commands
+
+
 def test_values_are_told_apart_and_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
     text = service(*(BY_KEY.replace("k0", key) for key in ("s3cret-a", "s3cret-b", "s3cret-c")))
     call = ("--header", "x-model: s3cret-b")
@@ -478,17 +546,17 @@ def many(count: int) -> str:
 
 
 def test_rules_that_fail_alike_share_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(explain(many(400), ("--header", "x-model: s3cret-399"))) == 1
+    assert run(explain(many(60), ("--header", "x-model: s3cret-59"))) == 1
     preflight, request = capsys.readouterr().out.split("\n2. ")
     alike = [line for line in request.splitlines() if " to team/model" in line]
     assert alike == [
-        "   team/model http[1] match[0] (mesh.yaml:12:13) to team/model http[399] match[0]"
-        " (mesh.yaml:1206:13), 399 rules, do not match: headers.x-model must be exactly another"
+        "   team/model http[1] match[0] (mesh.yaml:12:13) to team/model http[59] match[0]"
+        " (mesh.yaml:186:13), 59 rules, do not match: headers.x-model must be exactly another"
         " value, but is …1."
     ]
     # the rule that takes the call stands alone
-    assert "400 match[0] (mesh.yaml:1209:13) does not match" not in request
-    assert "http[400] match[0] (mesh.yaml:1209:13) does not match: headers.x-model" in preflight
+    assert "http[60] match[0] (mesh.yaml:189:13) does not match" not in request
+    assert "http[60] match[0] (mesh.yaml:189:13) does not match: headers.x-model" in preflight
     assert len(preflight.splitlines()) < 20
 
 
