@@ -209,7 +209,7 @@ CASES = [
     ),
     # 3. no rule takes it
     pytest.param(
-        *(service(OPEN.replace("/v1}", "/v1}, port: 8443")), ("--path", "/v1/x?a=b"), 1),
+        *(service(OPEN.replace("/v1}", "/v1}, port: 8443")), ("--path", "/v1/x?k=s3cret"), 1),
         *("other_port", "is for port 8443 of the gateway; the call goes to 443."),
         id="port",
     ),
