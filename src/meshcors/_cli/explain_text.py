@@ -182,6 +182,8 @@ def _who_answers(answer: GatewayAnswer) -> str:
         return "No rule matches: the gateway answers 404, without CORS headers."
     if answer.kind == "forward":
         return f"It goes to {answer.destination}, which answers it."
+    if answer.kind == "unknown":
+        return "The rule's delegate takes it, which is not in the given files."
     who = {
         "cors": "The gateway answers it by the rule's corsPolicy",
         "direct_response": "The rule's directResponse answers it, and no corsPolicy applies",
@@ -198,7 +200,7 @@ def _end(report: CallReport) -> Iterator[Line]:
     else:
         asked = "the preflight" if exchange.step == "preflight" else "the request"
         if page_call.outcome == "depends":
-            to = exchange.answer.destination
+            to = exchange.answer.destination or "the delegate"
             yield Line(f"It depends on what {to} answers to {asked}.", "depends")
             yield Line("Without CORS headers in that answer, the browser blocks the call:")
         else:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from meshcors.mesh._routing.gateway import GatewayAnswer
     from meshcors.mesh._routing.request import GatewayRequest
 
-LeftOutReason: TypeAlias = Literal["port", "gateway", "source", "behind_catch_all", "other_owner"]
+LeftOutReason: TypeAlias = Literal[
+    "port", "gateway", "source", "behind_catch_all", "other_owner", "not_exported"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,10 @@ def _dropped(gateway: Gateway, answer: GatewayAnswer) -> Iterator[LeftOutRule]:
     }
     for each in answer.dropped:
         source = sources.get((each.rule.partition(" match")[0], each.place))
-        if source is not None and _takes(source, gateway, answer.request):
+        # of a delegate's rule in conflict with its root nobody knows what it would take
+        if source is None or each.reason == "conflict":
+            continue
+        if _takes(source, gateway, answer.request):
             yield LeftOutRule(each.rule, each.place, each.reason, each.detail)
 
 
@@ -65,7 +70,8 @@ def _takes(
     document, rule, match = source
     if match is not None:
         match = replace(match, port=0, gateways=(), source_labels=(), source_namespace="")
-    alone = replace(document, http=(replace(rule, match=(match,) if match else ()),))
+    rule = replace(rule, match=(match,) if match else (), left_out="")
+    alone = replace(document, http=(rule,))
     return Gateway((alone,), gateway.name).handle(request).route is not None
 
 

@@ -126,6 +126,9 @@ def _exchange(
     outcome: Outcome = "depends"
     if any(each.effect == "denies" for each in guards):
         verdict = judge(call, browser.Response(403))
+    elif answer.kind == "unknown":
+        verdict = verdict_on(browser.Response(200))
+        return Exchange(step, answer.request, answer, guards, outcome, verdict)
     elif answer.kind != "forward":
         verdict = judge(call, browser.Response(answer.status or 0, answer.headers))
     elif service is not None and (response := service(answer)) is not None:
