@@ -65,6 +65,14 @@ spec:
   - matches: [{path: {type: PathPrefix, value: /v1}, method: GET}]
     backendRefs: [{name: model, port: 80}]
 """
+DELEGATE = """---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: routes, namespace: other}
+spec:
+  exportTo: ["."]
+  http: [{route: [{destination: {host: model}}]}]
+"""
 REFUSED = (
     "the corsPolicy of team/model http[0] match[0] (mesh.yaml:10:17) does not allow"
     ' https://ui.example (it allows exact "https://other.example"), and '
@@ -267,6 +275,11 @@ CASES = [
         id="sourceLabels",
     ),
     pytest.param(
+        service(OPEN.replace("/v1}", "/v1}, sourceNamespace: shop")),
+        *(("--path", "/v1"), 1, "other_source", "only from certain pods: shop."),
+        id="sourceNamespace-of-the-only-rule",
+    ),
+    pytest.param(
         *(service(TO, BY_KEY), KEY, 0, "behind_catch_all"),
         "team/model http[1] match[0] (mesh.yaml:10:13) would take the call, but team/model http[0]"
         " (mesh.yaml:9:5) stands before it and takes every request.",
@@ -311,6 +324,39 @@ CASES = [
         *(("--path", "/v2/embed"), 1, "no_path"),
         'Fix: Nearest: prefix "/v2/chat", prefix "/v1", regex "/z.*".',
         id="no-path",
+    ),
+    pytest.param(
+        service(*(OPEN.replace("/v1", f"/v1/{at}") for at in range(9))),
+        *(("--path", "/v1"), 1, "no_path"),
+        'Fix: Nearest: prefix "/v1/0", prefix "/v1/1", prefix "/v1/2". Call such a path,',
+        id="paths-are-bounded",
+    ),
+    pytest.param(
+        service(BY_KEY.replace("x-model", "x-a"), BY_KEY),
+        *(("--header", "x-model: k9"), 1, "wrong_header"),
+        "x-model has another value than team/model http[1]",
+        id="a-wrong-value-is-nearer-than-none",
+    ),
+    pytest.param(
+        service(BY_KEY.replace("{x-model", "{x-a: {exact: b}, x-model"), BY_KEY),
+        *((), 1, "missing_header", "the call lacks x-model, which team/model http[1]"),
+        id="one-condition-is-nearer-than-two",
+    ),
+    pytest.param(
+        *(service(BY_KEY.replace("{x-model", '{"@request.auth.claims.a"')), (), 1, "condition"),
+        "comes nearest, but differs in headers.@request.auth.claims.a.",
+        id="claim",
+    ),
+    pytest.param(
+        *(service("delegate: {name: routes, namespace: other}"), (), 0, "unknown_delegate"),
+        "the delegate of team/model http[0] (mesh.yaml:9:5) is not in the given files.",
+        id="a-delegate-elsewhere",
+    ),
+    pytest.param(
+        service("delegate: {name: routes, namespace: other}") + DELEGATE,
+        *((), 1, "not_exported"),
+        "team/model http[0] (mesh.yaml:9:5) would take the call, but its delegate is not exported",
+        id="a-delegate-of-others",
     ),
     pytest.param(
         *(ROUTE, (*POST, "--path", "/v1"), 1, "no_method"),
