@@ -149,7 +149,7 @@ CASES = [
         service(*MESH).replace("ingress/public", "public")
         + policy(NEEDS_TOKEN, "name: guard, namespace: team"),
         *(KEY, 0, None),
-        "may deny it, without CORS headers: this rule matches it, if it applies to this gateway.",
+        "may deny it, without CORS headers: this rule matches it, if it applies here.",
         id="perhaps-another-workload",
     ),
     pytest.param(
@@ -175,6 +175,13 @@ CASES = [
         *(KEY, 0, None),
         "may deny it, without CORS headers: a token that it does not accept gets 401.",
         id="jwt",
+    ),
+    pytest.param(
+        service(*ALL_PODS) + policy(NEEDS_TOKEN, "name: guard, namespace: team"),
+        *(KEY, 0, None),
+        "AuthorizationPolicy team/guard (mesh.yaml:18:30) may deny it at team/meshcors-dummy: this"
+        " rule matches it, if it applies here.",
+        id="in-front-of-the-pod",
     ),
     # 2. a corsPolicy refuses the origin
     pytest.param(
@@ -547,6 +554,7 @@ def test_the_keys_of_the_report_are_stable(capsys: pytest.CaptureFixture[str]) -
             "place": "mesh.yaml:19:30",
             "effect": "denies",
             "reason": "this rule matches it",
+            "at": None,
         }
     ]
     assert step["answer"]["kind"] == "denied"

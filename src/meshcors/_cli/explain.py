@@ -23,7 +23,7 @@ from meshcors._policy.errors import PolicyError
 from meshcors._policy.wording import printable
 from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.call_cause import cause_of
-from meshcors.mesh._analysis.guards import guards_of
+from meshcors.mesh._analysis.guards import Guards
 from meshcors.mesh._analysis.page_call import trace_call
 from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
 
@@ -134,7 +134,7 @@ def command(
         services = Services(mesh, pod, None if config is None else engine_of(config))
     except PolicyError as error:
         raise policy_unreadable(error) from None
-    guards = guards_of(mesh, gateway)
+    guards = Guards(mesh, gateway)
     page_call = trace_call(
         gateway, call, services.answer, port=called.port, target=called.target, guards=guards
     )

@@ -173,7 +173,7 @@ def _kind(expected: str) -> str:
 
 
 def _guard(guard: GuardVerdict) -> str:
-    effect = _GUARD_EFFECTS[guard.effect]
+    effect = f"may deny it at {guard.at}" if guard.at else _GUARD_EFFECTS[guard.effect]
     return f"{guard.kind} {guard.name} ({guard.place}) {effect}: {guard.reason}."
 
 
