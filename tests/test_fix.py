@@ -451,7 +451,9 @@ def test_a_second_virtual_service_is_refused_where_it_would_come_too_late() -> N
     route: [{destination: {host: web}}]
 """
     )
-    with pytest.raises(DocumentError, match=r"default/model http\[1\] match\[0\] would still take its preflights"):
+    with pytest.raises(
+        DocumentError, match=r"default/model http\[1\] match\[0\] would still take its preflights"
+    ):
         separate(text, "a.yaml", FixOptions())
     sidecars = text.replace("gateways: [gateway]", "gateways: [mesh]").replace('"*"', "model")
     with pytest.raises(DocumentError, match="sidecars do not merge"):
