@@ -522,6 +522,11 @@ def test_the_cause_is_named(
     assert (report["verdict"] == "allowed") == (cause is None)
     if cause is not None:
         assert f"Why: {cause['text']}.\n" in printed
+    if report["assumed"]:
+        python, option, module, *options = shlex.split(report["assumed"])
+        assert (python, option, module) == ("python", "-m", "meshcors.dummy")
+        assert run(["dummy", *options, "--check"]) == 0
+        capsys.readouterr()
     for line in report["hint"]:
         assert f"{line}\n" in printed
         if line.startswith("meshcors "):
