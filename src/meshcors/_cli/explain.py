@@ -138,7 +138,7 @@ def command(
     page_call = trace_call(
         gateway, call, services.answer, port=called.port, target=called.target, guards=guards
     )
-    cause = cause_of(page_call, gateway)
+    cause = cause_of(page_call, gateway, services.is_pod)
     hint = hints(cause, page_call, mesh, pod)
     report = CallReport(page_call, cause, tuple(hint), ShownValues(page_call), services.assumed)
     _print(report, form)
