@@ -351,7 +351,7 @@ CASES = [
     ),
     pytest.param(
         *(service(BY_KEY.replace("{x-model", '{"@request.auth.claims.a"')), (), 1, "condition"),
-        "comes nearest, but differs in headers.@request.auth.claims.a.",
+        "comes nearest, but the call does not meet its condition on headers.@request.auth.claims.a.",
         id="claim",
     ),
     pytest.param(
@@ -374,7 +374,8 @@ CASES = [
     pytest.param(
         service(OPEN.replace("/v1}", "/v1}, queryParams: {v: {exact: s3cret}}")),
         *(("--path", "/v1?v=1"), 1, "condition"),
-        "team/model http[0] match[0] (mesh.yaml:9:13) comes nearest, but differs in queryParams.v.",
+        "team/model http[0] match[0] (mesh.yaml:9:13) comes nearest, but the call does not"
+        " meet its condition on queryParams.v.",
         id="query",
     ),
     pytest.param(
@@ -601,6 +602,7 @@ def test_values_are_told_apart_and_not_shown(capsys: pytest.CaptureFixture[str])
     printed = capsys.readouterr().out
     assert "s3cret" not in printed
     assert "     x-model: …1\n" in printed
+    assert "\nValues are hidden: those of one name with equal numbers are equal.\n" in printed
     wanted = [line for line in printed.splitlines() if "must be exactly" in line]
     # the preflight's three rules, and the one that the call does not meet
     values = [line.partition("exactly ")[2] for line in wanted]
@@ -632,6 +634,16 @@ def test_rules_that_fail_alike_share_a_line(capsys: pytest.CaptureFixture[str]) 
 def test_the_json_report_has_every_rule(capsys: pytest.CaptureFixture[str]) -> None:
     report = report_of(many(50), ("--header", "x-model: s3cret-7"), capsys)
     assert [len(step["tried"]) for step in report["steps"]] == [51, 9]
+
+
+def test_one_value_needs_no_number(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        run(explain(service(BY_KEY.replace("k0", "s3cret")), ("--header", "x-model: s3cret"))) == 1
+    )
+    printed = capsys.readouterr().out
+    assert 'must be exactly "…", but is absent' in printed
+    assert "     x-model: …\n" in printed
+    assert "numbers" not in printed
 
 
 def test_few_rules_are_listed_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,6 +82,9 @@ def narrate(report: CallReport) -> Iterator[Line]:
     sent = preflight is None or preflight.outcome != "blocked"
     yield from _exchange_lines(report, page_call.request, judged=sent)
     yield Line("")
+    if report.values.has_numbers:
+        yield Line("Values are hidden: those of one name with equal numbers are equal.")
+        yield Line("")
     yield from _end(report)
 
 

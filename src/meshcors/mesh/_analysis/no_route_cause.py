@@ -160,6 +160,6 @@ def _not_taken(nearest: NearestRule, request: GatewayRequest) -> Cause:
         text = f"no rule takes the method {request.method} here: {asks} {wanted}"
         advice = "Call with such a method, or add a rule for this one."
     else:
-        text = f"{rule} comes nearest, but differs in {names}"
+        text = f"{rule} comes nearest, but the call does not meet its condition on {names}"
         advice = "Change the call or the rule."
     return Cause(nearest.obstacle, text, nearest.place, (advice, _READABLE))
