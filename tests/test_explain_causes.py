@@ -351,7 +351,7 @@ CASES = [
     ),
     pytest.param(
         *(service(BY_KEY.replace("{x-model", '{"@request.auth.claims.a"')), (), 1, "condition"),
-        "comes nearest, but the call does not meet its condition on headers.@request.auth.claims.a.",
+        "but the call does not meet its condition on headers.@request.auth.claims.a.",
         id="claim",
     ),
     pytest.param(
