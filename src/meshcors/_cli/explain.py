@@ -124,9 +124,8 @@ def command(
     browser would block the call.
     """
     mesh = mesh_of(files)
-    if mesh.problems and not mesh.documents:
+    if mesh.problems and not mesh.merged:
         raise DocumentError(mesh.problems)
-    _note([*mesh.problems, *mesh.notes])
     gateway = Gateway.of(mesh.documents, file=files[0], name=gateway_name)
     called = _called_url(ctx, gateway, url, host, path, scheme)
     call = read_call(origin, called, method, headers, credentials=credentials)
@@ -141,6 +140,7 @@ def command(
     cause = cause_of(page_call, gateway, services.is_pod)
     hint = hints(cause, page_call, mesh, pod)
     report = CallReport(page_call, cause, tuple(hint), ShownValues(page_call), services.assumed)
+    _note([*mesh.problems, *mesh.notes])
     _print(report, form)
     return int(page_call.outcome == "blocked")
 
