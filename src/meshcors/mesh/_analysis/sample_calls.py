@@ -8,7 +8,7 @@ bounded number of each.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from meshcors import browser
@@ -199,8 +199,8 @@ class _Maker:
             origin for policy in (own, answering) if policy is not None
             for origin in sample_origins(policy)[:_OWN_ORIGINS]
         ]  # fmt: skip
-        others = [origin for origin in self._origins if origin not in first]
-        return list(dict.fromkeys([*first, *others[:_OTHER_ORIGINS], STRANGER]))
+        others = (origin for origin in self._origins if origin not in first)
+        return list(dict.fromkeys([*first, *islice(others, _OTHER_ORIGINS), STRANGER]))
 
 
 def _likeness(route: Route) -> object:
