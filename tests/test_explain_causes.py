@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from meshcors._cli import explain_hints, run
+from meshcors._cli import explain_fixes, run
 
 UI = "https://ui.example"
 POST = ("--method", "POST")
@@ -366,6 +366,14 @@ CASES = [
         id="a-delegate-of-others",
     ),
     pytest.param(
+        service("match: [{uri: {prefix: /a}}]|delegate: {name: routes, namespace: other}", BY_KEY)
+        + DELEGATE.replace('["."]', '["*"]').replace(
+            "[{route", "[{match: [{uri: {exact: /b}}], route"
+        ),
+        *(("--path", "/b"), 1, "missing_header", "the call lacks x-model"),
+        id="a-delegate-in-conflict",
+    ),
+    pytest.param(
         *(ROUTE, (*POST, "--path", "/v1"), 1, "no_method"),
         "no rule takes the method POST here: team/model rules[0] matches[0] (mesh.yaml:9:15) asks"
         ' for exact "GET".',
@@ -588,7 +596,7 @@ def test_many_rules_get_one_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each try reads the whole file again, which takes seconds for hundreds of rules."""
-    monkeypatch.setattr(explain_hints, "_MANY_RULES", 5)
+    monkeypatch.setattr(explain_fixes, "_MANY_RULES", 5)
     for count, commands in ((5, 2), (6, 1)):
         text = service(*(BY_KEY.replace("k0", f"k{at}") for at in range(count)))
         report = report_of(text, KEY, capsys)
