@@ -96,7 +96,8 @@ _PARTS: Final = ("host", "path", "scheme")
 @click.option(
     "--config",
     metavar="POLICY",
-    help="A policy file. Assume that the services and the pod answer as meshcors does with it.",
+    help="A file with a policy or rules. Assume that the services and the pod answer as meshcors"
+    " does with it.",
 )
 @options.POD
 @options.FORM
