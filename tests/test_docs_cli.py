@@ -40,6 +40,7 @@ def test_a_page_shows_what_is_printed(
     shutil.copy(DATA / "virtualservice_kserve.yaml", "kserve.yaml")
     shutil.copy(DATA / "virtualservice_with_pod.yaml", "with-pod.yaml")
     shutil.copy(DATA / "policy.yaml", "policy.yaml")
+    shutil.copy(DATA / "two_policies.yaml", "two.yaml")
     code = 0
     commands = session(page)
     assert commands

@@ -122,7 +122,7 @@ ORIGIN_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
             " look allowed and are not."
         ),
         fix="Move its origins into `allowOrigins`, each as `exact: ...`, and remove it.",
-        not_reported="an `allowOrigin` alone, which works.",
+        not_reported="an `allowOrigin` alone, which works, and one whose origins are all allowed.",
     ),
     "MC029": Explanation(
         finds="A `corsPolicy` whose only origin is the host that it is for.",
