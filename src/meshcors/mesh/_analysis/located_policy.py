@@ -33,5 +33,6 @@ class LocatedPolicy:
     def strings(self, field: str) -> list[str]:
         """Return the list of strings that the document sets a field to."""
         node = self.document.node_at(*self.path, field)
-        is_list = node is not None and node.id == "sequence"
-        return [str(item.value) for item in node.value] if is_list else []
+        if node is None or node.id != "sequence":
+            return []
+        return [str(item.value) for item in node.value]
