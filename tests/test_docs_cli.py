@@ -43,6 +43,7 @@ def test_a_page_shows_what_is_printed(
     shutil.copy(DATA / "policy.yaml", "policy.yaml")
     shutil.copy(DATA / "neighbours.yaml", "neighbours.yaml")
     shutil.copy(DATA / "token_wanted.yaml", "token-wanted.yaml")
+    shutil.copy(DATA / "two_policies.yaml", "two.yaml")
     shutil.copy(DATA / "http_route.yaml", "route.yaml")
     shutil.copy(DATA / "http_routes.yaml", "routes.yaml")
     shutil.copy(DATA / "http_route_search.yaml", "search.yaml")
