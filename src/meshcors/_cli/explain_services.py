@@ -14,7 +14,7 @@ from meshcors import browser
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.warning import PolicyWarning
 from meshcors.mesh._analysis.lost_calls import LostCalls
-from meshcors.mesh._analysis.sample_calls import sample_calls
+from meshcors.mesh._analysis.sample_calls import HostCalls
 from meshcors.mesh._fix.blocked_calls import BlockedCalls
 from meshcors.mesh._fix.options import FixOptions
 from meshcors.mesh._fix.pod_policy import pod_policy, serve_command
@@ -73,7 +73,9 @@ class Services:
         if not blocked:
             return None
         policy = pod_policy(blocked, FixOptions("pod", self.pod))
-        source = None if _UNKNOWN in json.dumps(policy) else _source_of(policy)
+        if policy is None or _UNKNOWN in json.dumps(policy):
+            return None
+        source = _source_of(policy)
         if source is None:
             return None
         self.assumed = serve_command(policy) or "a rule for each host"
@@ -82,7 +84,7 @@ class Services:
     def _sent_to(self, pod: str) -> Iterator[LostCalls]:
         """Yield a call of every rule whose preflights go to ``pod``."""
         for gateway, port, host in self.mesh.hosts:
-            for calls in sample_calls(gateway, port, host.domain):
+            for calls in HostCalls(gateway, port, host.domain).of_rules():
                 for asked in calls.requests[:1]:
                     answer = gateway.handle(calls.preflight(asked))
                     if answer.destination == pod:
