@@ -41,6 +41,9 @@ def test_a_page_shows_what_is_printed(
     shutil.copy(DATA / "virtualservice_kserve.yaml", "kserve.yaml")
     shutil.copy(DATA / "virtualservice_with_pod.yaml", "with-pod.yaml")
     shutil.copy(DATA / "policy.yaml", "policy.yaml")
+    shutil.copy(DATA / "neighbours.yaml", "neighbours.yaml")
+    shutil.copy(DATA / "token_wanted.yaml", "token-wanted.yaml")
+    shutil.copy(DATA / "two_policies.yaml", "two.yaml")
     shutil.copy(DATA / "http_route.yaml", "route.yaml")
     shutil.copy(DATA / "http_routes.yaml", "routes.yaml")
     shutil.copy(DATA / "http_route_search.yaml", "search.yaml")
@@ -67,6 +70,8 @@ def test_a_page_shows_what_is_printed(
     [
         ("lint.md", "virtualservice_original.yaml"),
         ("explain.md", "virtualservice_original.yaml"),
+        ("explain.md", "neighbours.yaml"),
+        ("explain.md", "token_wanted.yaml"),
         ("render.md", "policy.yaml"),
         ("fix.md", "http_route.yaml"),
         ("render.md", "http_routes.yaml"),

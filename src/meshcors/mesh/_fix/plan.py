@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from meshcors.mesh._analysis.comparison import harmed_calls
+from meshcors.mesh._analysis.comparison import harmed_hosts
 from meshcors.mesh._analysis.lost_calls import lost_calls
 from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 from meshcors.mesh._documents.model import DocumentKey
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from meshcors.mesh._fix.options import FixOptions
 
 _Write: TypeAlias = Callable[[MeshDocuments, Mapping[DocumentKey, NewRules]], MeshDocuments]
-# Enough to find out whose rules harm somebody.
-_MOST_HARMED: Final = 1000
 
 
 @dataclass(slots=True)
@@ -139,7 +136,7 @@ def _refused(
 ) -> dict[DocumentKey, DocumentError]:  # fmt: skip
     """Return whose rules are not safe, and why; last rules that are not safe are left out."""
     refused: dict[DocumentKey, DocumentError] = {}
-    for harmed in islice(harmed_calls(mesh, after), _MOST_HARMED):
+    for harmed in harmed_hosts(mesh, after):
         taker = harmed.taker.route
         key = taker.document.key if taker else None
         last = plan.unmatched.get(key) if key else None
@@ -153,8 +150,8 @@ def _refused(
                 plan.leave_out(each, f"{harmed} would be answered by somebody else")
             return refused
         refused.setdefault(key, would_harm(harmed))
-        if len(refused) == len(candidates):
-            return refused
+    if refused:
+        return refused
     for lost in lost_calls(after):
         own = lost.calls.route.document.key
         taker = lost.answer.route

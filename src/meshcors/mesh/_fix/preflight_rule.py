@@ -16,9 +16,10 @@ from meshcors.mesh._documents.model import (
     HttpRule,
     StringMatch,
 )
-from meshcors.mesh._fix.narrowing import preflight_match
+from meshcors.mesh._fix.narrowing import preflight_matches
 from meshcors.mesh._fix.origins import allowed_origins
 from meshcors.mesh._fix.rule_data import match_data
+from meshcors.mesh._routing.cors_filter import REQUEST_METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._fix.options import FixOptions
 
 UNMATCHED: Final = "unmatched"
+_EVERY_PREFLIGHT: Final = {"method": {"exact": "OPTIONS"}, "headers": {REQUEST_METHOD: {}}}
 
 
 def preflight_rules(
@@ -132,11 +134,11 @@ def _matches(blocked: BlockedCalls, narrowing: Narrowing) -> list[HttpMatch]:
     found: dict[str, HttpMatch] = {}
     for lost in blocked.calls:
         shared = _shared(entries, lost, place)
-        match = preflight_match(lost, shared, narrowing, place)
-        if match_data(shared) or len(match.headers) > 1 or narrowing.methods:
-            found.setdefault(json.dumps(match_data(match), sort_keys=True), match)
-        else:
-            return [match]
+        for match in preflight_matches(lost, shared, narrowing, place):
+            data = match_data(match)
+            if data == _EVERY_PREFLIGHT:
+                return [match]
+            found.setdefault(json.dumps(data, sort_keys=True), match)
     return list(found.values())
 
 

@@ -47,6 +47,7 @@ def match_data(match: HttpMatch) -> dict[str, Any]:
         "sourceNamespace": match.source_namespace,
         "method": _condition(match.method),
         "headers": {name: _condition(wanted) for name, wanted in match.headers},
+        "withoutHeaders": {name: _condition(wanted) for name, wanted in match.without_headers},
     }
     return {name: value for name, value in made.items() if value}
 

@@ -48,7 +48,8 @@ def _unread(mesh: MeshDocuments) -> Iterator[tuple[str, tuple[str, ...]]]:
             if (file, node.start_mark.index) not in read:
                 names = _value(node, "spec", "hosts") or _value(node, "spec", "hostnames") or ()
                 hosts = [each.value for each in names if getattr(each, "id", "") == "scalar"]
-                yield str(place_of(node, file)), tuple(hosts)
+                # An HTTPRoute without hostnames is for every host.
+                yield str(place_of(node, file)), tuple(hosts or ["*"] * (kind == "HTTPRoute"))
 
 
 def _objects(root: Any) -> Iterator[Any]:
