@@ -17,7 +17,7 @@ from meshcors import browser
 from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.lost_calls import lost_calls
 from meshcors.mesh._analysis.mesh_documents import MeshDocuments, read_mesh
-from meshcors.mesh._analysis.sample_calls import PageRequest, SampleCalls, sample_calls
+from meshcors.mesh._analysis.sample_calls import HostCalls, PageRequest, SampleCalls
 from meshcors.mesh._fix import FixOptions, Responder, fix
 from tests.e2e.mesh_wire import Case, expect, observe
 from tests.http_route_generator import http_routes
@@ -65,7 +65,7 @@ def fixed(source: str, responder: Responder, counts: Counter[str]) -> Fixed | No
 def samples(mesh: MeshDocuments) -> list[SampleCalls]:
     found = []
     for gateway, port, host in mesh.hosts:
-        found += list(sample_calls(gateway, port, host.domain))
+        found += list(HostCalls(gateway, port, host.domain).of_rules())
     return found
 
 
