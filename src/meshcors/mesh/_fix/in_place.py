@@ -99,8 +99,10 @@ def prove(before: MeshDocuments, after: MeshDocuments, plan: Plan) -> None:
             raise would_stay_blocked(lost)
 
 
-def comment(blocked: BlockedCalls) -> str:
+def comment(blocked: BlockedCalls, rule: HttpRule) -> str:
     """Return why a new rule is there, for a comment above it."""
+    if rule.label:
+        return rule.label
     if not blocked.names:
         return "Browsers' preflights, which the rules below do not take."
     them = "them" if len(blocked.names) > 1 else "it"
@@ -127,7 +129,7 @@ def _new_rules(mesh: MeshDocuments, plan: Plan) -> dict[str, list[Change]]:
 
     for key, rules in plan.rules.items():
         for blocked, rule in rules:
-            add(blocked.service, rule, comment(blocked), first=True)
+            add(blocked.service, rule, comment(blocked, rule), first=True)
         if key in plan.unmatched:
             service = rules[0][0].service
             add(service, plan.unmatched[key], _last_comment(service), first=False)

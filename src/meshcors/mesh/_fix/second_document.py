@@ -129,6 +129,6 @@ def _text(plan: Plan, service: VirtualService) -> str:
         "metadata": metadata,
         "spec": {**_where(service), service.rules_field: made},
     }
-    lines = [f"# {comment(blocked)}" for blocked, _ in rules]
+    lines = [f"# {comment(blocked, rule)}" for blocked, rule in rules]
     lines[-1] += f" {service.label} is left as it is."
     return "\n".join([*lines, *block(data, 0, Style(flow=False))]) + "\n"
