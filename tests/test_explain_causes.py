@@ -440,6 +440,11 @@ CASES = [
         id="policy-lacks-credentials-for-a-call",
     ),
     pytest.param(
+        *(service('redirect: {uri: "/b?k=s3cret"}'), KEY, 1, "redirected"),
+        "     location: https://api.example/b?…\n",
+        id="where-a-redirect-leads",
+    ),
+    pytest.param(
         *(service("redirect: {uri: /}"), KEY, 1, "redirected"),
         "Fix: Put a rule that takes preflights before this one:\n",
         id="fix-of-a-redirect",
