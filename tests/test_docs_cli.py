@@ -5,6 +5,7 @@ The blocks of a page are one session in one directory, so what ``--write`` wrote
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 import shutil
@@ -41,13 +42,18 @@ def test_a_page_shows_what_is_printed(
     shutil.copy(DATA / "virtualservice_neighbours.yaml", "shop.yaml")
     shutil.copy(DATA / "virtualservice_with_pod.yaml", "with-pod.yaml")
     shutil.copy(DATA / "policy.yaml", "policy.yaml")
+    shutil.copy(DATA / "http_route.yaml", "route.yaml")
     shutil.copy(DATA / "http_routes.yaml", "routes.yaml")
     shutil.copy(DATA / "http_route_search.yaml", "search.yaml")
     code = 0
     commands = session(page)
     assert commands
     for command, shown in commands:
-        program, *args = shlex.split(command)
+        source, _, last = command.rpartition(" | ")
+        if source.startswith("kubectl get"):
+            dump = io.BytesIO((DATA / "dump.yaml").read_bytes())
+            monkeypatch.setattr("sys.stdin", io.TextIOWrapper(dump))
+        program, *args = shlex.split(last)
         if (program, args) == ("echo", ["$?"]):
             printed = f"{code}\n"
         else:
@@ -63,6 +69,7 @@ def test_a_page_shows_what_is_printed(
         ("lint.md", "virtualservice_original.yaml"),
         ("explain.md", "virtualservice_original.yaml"),
         ("render.md", "policy.yaml"),
+        ("fix.md", "http_route.yaml"),
         ("render.md", "http_routes.yaml"),
         ("render.md", "http_route_search.yaml"),
     ],

@@ -6,12 +6,14 @@ What `fix` and `render` route to is then what `render --to kubernetes` and the e
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from meshcors._cli import run
+from meshcors.mesh import Gateway, GatewayRequest
 from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._fix import FixOptions
 from tests.test_kubernetes import BASE, OVERLAYS, rendered
@@ -84,3 +86,54 @@ def test_fix_and_render_use_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert destinations == [{"host": NAME, "port": {"number": PORT}}] * 2
     assert backends == [{"name": NAME, "port": PORT}] * 2
     assert [port["port"] for port in made["Service"]["ports"]] == [PORT]
+
+
+@pytest.mark.parametrize(
+    ("file", "pod"),
+    [
+        ("virtualservice_original.yaml", []),
+        ("virtualservice_original.yaml", ["--pod", "cors.web.svc.cluster.local:81"]),
+        ("http_route.yaml", []),
+        ("http_route.yaml", ["--pod", "cors.web:81"]),
+    ],
+)
+def test_what_fix_tells_to_deploy_is_what_its_rules_name(
+    file: str,
+    pod: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The commands are run as a shell would run them, and the names are compared."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "tests" / "data" / file).read_text(encoding="utf-8")
+    Path("model.yaml").write_text(text, encoding="utf-8")
+    flags = ["--allow-origin", "https://ui.example", "--write", *pod]
+    assert run(["fix", "model.yaml", *flags]) == 0
+    notes = capsys.readouterr().err.splitlines()
+    (render,) = [note for note in notes if "meshcors render" in note]
+    (apply,) = [note for note in notes if "kubectl apply" in note]
+    printf, words = render.partition("printf ")[2].split(" && ", 1)
+    _, policy, _, config = shlex.split(printf)
+    Path(config).write_text(policy, encoding="utf-8")
+    assert run(shlex.split(words)[1:]) == 0
+    directory = Path(apply.rpartition("kubectl apply -k ")[2])
+    yaml = YAML(typ="safe", pure=True)
+    service = yaml.load((directory / "service.yaml").read_text(encoding="utf-8"))
+    namespace = yaml.load((directory / "kustomization.yaml").read_text()).get("namespace")
+    fixed = Gateway.from_yaml(Path("model.yaml").read_text(encoding="utf-8"))
+    asks = [
+        ("origin", "https://ui.example"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "model-api-key"),
+    ]
+    answer = fixed.handle(GatewayRequest("OPTIONS", "api.example", "/v1/chat", asks))
+    host, _, port = str(answer.destination).rpartition(":")
+    found = service_of_host(host)
+    assert found is not None
+    assert answer.route is not None
+    assert (found[0], int(port)) == (
+        service["metadata"]["name"],
+        service["spec"]["ports"][0]["port"],
+    )
+    assert (found[1] or answer.route.document.namespace) == (namespace or "default")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 from collections import Counter
@@ -249,6 +250,18 @@ def test_what_is_rendered_again_takes_its_own_place(form: str, beside: Any) -> N
             "regex",
             id="one that Istio refuses",
         ),
+        pytest.param(
+            json.dumps(
+                document(
+                    "virtualservice",
+                    "model",
+                    {"uri": {"prefix": "/v1"}},
+                    {"delegate": {"name": "d"}},
+                )
+            ),
+            "delegate",
+            id="one whose rules are elsewhere",
+        ),
     ],
 )
 def test_what_cannot_be_proved_is_one_line(
@@ -272,6 +285,28 @@ def test_a_gateway_of_another_namespace_is_named_in_full(beside: Any) -> None:
     made = beside("virtualservice", policy("/"), [model], "--namespace", "web")
     assert made.code == 0
     assert "  namespace: web\n" in made.out
+
+
+def test_a_missing_file_is_not_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be a secret that was pasted into the wrong place."""
+    (tmp_path / "policy.json").write_text(json.dumps(policy("/v1")))
+    args = ["--config", str(tmp_path / "policy.json"), "--to", "httproute", "--beside", "s3cret"]
+    assert run(["render", *args]) == 2
+    message = "meshcors: --beside: No such file or directory; pass a readable file\n"
+    assert capsys.readouterr().err == message
+
+
+def test_a_dump_is_read_from_standard_input(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``kubectl get virtualservice,httproute -A -o yaml | meshcors render --beside -``."""
+    (tmp_path / "policy.json").write_text(json.dumps(policy("/v1")))
+    items = [document("httproute", "home", rule=redirect("httproute"))]
+    dump = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(dump.encode())))
+    args = ["--config", str(tmp_path / "policy.json"), "--to", "httproute", "--gateway", "public"]
+    assert run(["render", *args, "--beside", "-"]) == 0
+    assert f"{UNMATCHED}default/home " in capsys.readouterr().err
 
 
 def test_a_directory_is_read_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

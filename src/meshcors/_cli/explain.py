@@ -93,10 +93,8 @@ def command(
     "depends". Exit code 1 if a browser would block the call.
     """
     mesh = mesh_of(files)
-    if mesh.problems and not mesh.documents:
+    if mesh.problems and not mesh.merged:
         raise DocumentError(mesh.problems)
-    for problem in mesh.problems:
-        click.echo(f"note: {problem}", err=True)
     model = Gateway.of(mesh.documents, file=files[0], name=gateway)
     url = f"{scheme}://{host or _first_host(model, scheme)}{path}"
     try:
@@ -111,6 +109,8 @@ def command(
         raise policy_unreadable(error) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    for problem in (*mesh.problems, *mesh.notes):
+        click.echo(f"note: {problem}", err=True)
     fix_hint = hints(page_call, mesh)
     if form == "json":
         click.echo(json.dumps(_data(page_call, fix_hint), indent=2))

@@ -34,6 +34,8 @@ def hints(page_call: PageCall, mesh: MeshDocuments) -> list[str]:
     exchange = page_call.decisive
     if exchange.outcome == "allowed":
         return []
+    if exchange.answer.kind == "unknown":
+        return ["pass the file that has the delegate too."]
     if exchange.answer.kind == "forward":
         return _service_must_answer(page_call, exchange)
     if exchange.answer.kind == "cors":

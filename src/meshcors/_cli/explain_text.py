@@ -113,6 +113,8 @@ def _who_answers(answer: GatewayAnswer) -> str:
         return "No rule matches: the gateway answers 404, without CORS headers."
     if answer.kind == "forward":
         return f"It goes to {answer.destination}, which answers it."
+    if answer.kind == "unknown":
+        return "The rule's delegate takes it, which is not in the given files."
     who = {
         "cors": "The gateway answers it by the rule's corsPolicy",
         "direct_response": "The rule's directResponse answers it, and no corsPolicy applies",
@@ -128,7 +130,8 @@ def _end(page_call: PageCall) -> Iterator[str]:
         return
     asked = "the preflight" if exchange.step == "preflight" else "the request"
     if page_call.outcome == "depends":
-        yield f"It depends on what {exchange.answer.destination} answers to {asked}."
+        who = exchange.answer.destination or "the delegate"
+        yield f"It depends on what {who} answers to {asked}."
         yield "Without CORS headers in that answer, the browser blocks the call:"
     else:
         yield f"The browser blocks the call: {exchange.verdict.code}, in the answer to {asked}."

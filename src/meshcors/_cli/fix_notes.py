@@ -49,7 +49,7 @@ def notes(
         yield f"{label}: a rule without corsPolicy leaves CORS to its service"
     for problem in mesh.problems:
         yield f"not read, so its calls were not looked at: {problem}"
-    left = sum(finding.rule.severity == "error" for finding in diagnose(result.after))
+    left = sum(finding.severity == "error" for finding in diagnose(result.after))
     if left:
         errors = "1 error is" if left == 1 else f"{left} errors are"
         yield f"{errors} left for you to fix: {shlex.join(['meshcors', 'lint', *files])}"

@@ -65,9 +65,10 @@ def _beside(
     make: Callable[[Collection[str]], str], first: VirtualService, names: tuple[str, ...]
 ) -> tuple[str, list[str]]:
     """Return the text of documents that take no call of those in some files, and the notes."""
-    mesh = mesh_of(names)
-    if mesh.problems:
-        raise DocumentError(mesh.problems)
+    mesh = mesh_of(names, "--beside")
+    # Nobody knows which calls these take.
+    if unread := (*mesh.problems, *mesh.notes):
+        raise DocumentError(unread)
     (gateway,) = first.gateways
     bound = gateway_names(mesh.documents)
     if gateway not in bound:
@@ -79,7 +80,8 @@ def _beside(
         text, without = render_beside(make, mesh)
     except HarmError as error:
         raise click.UsageError(
-            f"--beside: {error}, and would lose it; give the policy other hosts or paths"
+            f"--beside: {error}, and would lose it; give the policy other hosts or paths, or let"
+            " meshcors fix add narrower rules"
         ) from None
     return text, [
         f"{name} has no rule for unmatched requests: {taken}" for name, taken in without.items()

@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 # no_rule: no rule takes it. no_service: a redirect or directResponse answers it. own_rule: the rule
 # that takes the call takes it too. other_policy: another rule's corsPolicy applies.
 # preflight_rule: a rule for preflights alone takes it. other_service: another rule's service gets
-# it.
+# it. unknown: the rule's delegate is not among the documents.
 PreflightEnd: TypeAlias = Literal[
-    "no_rule", "no_service", "own_rule", "other_policy", "preflight_rule", "other_service"
+    "no_rule",
+    "no_service",
+    "own_rule",
+    "other_policy",
+    "preflight_rule",
+    "other_service",
+    "unknown",
 ]
 
 
@@ -51,6 +57,8 @@ class RoutedCall:
             return "no_rule"
         if answer.kind in {"redirect", "direct_response"}:
             return "no_service"
+        if answer.kind == "unknown":
+            return "unknown"
         if answer.route.source.key == self.route.source.key:
             return "own_rule"
         if answer.kind == "cors" or answer.route.source.cors_policy is not None:

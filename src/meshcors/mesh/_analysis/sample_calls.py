@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from meshcors import browser
@@ -160,9 +160,12 @@ class HostCalls:
 
 def _call_it_takes(gateway: Gateway, route: Route, domain: str, port: int) -> GatewayRequest | None:
     """Return a call that ``route`` takes; if earlier rules take all of them, any of them."""
-    calls = list(example_calls(route, domain, port))
-    taken = (call for call in calls if gateway.handle(call).route is route)
-    return next(taken, calls[0] if calls else None)
+    first: GatewayRequest | None = None
+    for call in example_calls(route, domain, port):
+        if gateway.handle(call).route is route:
+            return call
+        first = first or call
+    return first
 
 
 class _CallsByPath:
@@ -236,8 +239,8 @@ class _Maker:
             # A policy may allow nothing that a browser sends: its rule still means to be called.
             for origin in sample_origins(policy)[:_OWN_ORIGINS] or (EXAMPLE_ORIGIN,)
         ]  # fmt: skip
-        others = [origin for origin in self._origins if origin not in first]
-        return list(dict.fromkeys([*first, *others[:_OTHER_ORIGINS], STRANGER]))
+        others = (origin for origin in self._origins if origin not in first)
+        return list(dict.fromkeys([*first, *islice(others, _OTHER_ORIGINS), STRANGER]))
 
 
 def means_to_allow(calls: SampleCalls, asked: PageRequest) -> bool:

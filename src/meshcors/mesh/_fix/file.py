@@ -30,8 +30,9 @@ class File:
 
     def refuse_if_empty(self) -> None:
         """Raise ``DocumentError`` if the file has a problem, or no document to fix."""
-        if self.mesh.problems:
-            raise DocumentError(self.mesh.problems)
+        unknown = [each for each in self.mesh.notes if each.code == "delegate_missing"]
+        if self.mesh.problems or unknown:
+            raise DocumentError([*self.mesh.problems, *unknown])
         if not self.mesh.documents:
             raise nothing_to_read(self.name)
 

@@ -9,15 +9,18 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from meshcors.mesh._analysis.mesh_documents import read_mesh
+from meshcors.mesh._analysis.unknown_delegates import NOTES
 from meshcors.mesh._documents.yaml_nodes import lines_of
-from meshcors.mesh._lint.finding import Diagnostic, LintRule
+from meshcors.mesh._lint.canaries import with_canaries
+from meshcors.mesh._lint.finding import Diagnostic, LintRule, summed_up
 from meshcors.mesh._lint.rules import BAD_REGEX, RULES, WOULD_NOT_LOAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
-    from meshcors.mesh._documents.problems import DocumentProblem
+    from meshcors.mesh._documents.problems import DocumentProblem, Place
+    from meshcors.mesh._lint.finding import Finding
 
 __all__ = ["RULES", "Diagnostic", "LintRule", "diagnose", "lint"]
 
@@ -40,17 +43,21 @@ def diagnose(mesh: MeshDocuments, rules: Iterable[LintRule] = RULES) -> list[Dia
     rules on its line, or if it stands alone, on the next.
     """
     chosen = {rule.id: rule for rule in rules}
-    found = set(map(_from_problem, mesh.problems))
-    for rule in chosen.values():
-        findings = rule.check(mesh) if rule.check else ()
-        found.update(Diagnostic(rule, each.place, each.reason, each.hint) for each in findings)
     silenced = {file: _silenced(text) for file, text in mesh.texts.items()}
-    kept = (
-        each
-        for each in found
-        if each.rule.id in chosen
-        and each.rule.id not in silenced.get(each.place.file, {}).get(each.place.line, ())
-    )
+
+    def is_kept(rule: LintRule, place: Place) -> bool:
+        ids = silenced.get(place.file, {}).get(place.line, ())
+        return rule.id in chosen and rule.id not in ids
+
+    problems = map(_from_problem, (*mesh.problems, *mesh.notes))
+    kept = {each for each in problems if is_kept(each.rule, each.place)}
+    mesh = with_canaries(mesh)
+    for rule in chosen.values():
+        findings: Iterable[Finding] = rule.check(mesh) if rule.check else ()
+        findings = (each for each in findings if is_kept(rule, each.place))
+        if rule.summary:
+            findings = summed_up(findings, rule.summary)
+        kept.update(Diagnostic(rule, each.place, each.reason, each.hint) for each in findings)
     return sorted(kept, key=lambda each: (each.place, each.rule.id, each.reason))
 
 
@@ -59,7 +66,8 @@ def _from_problem(problem: DocumentProblem) -> Diagnostic:
     bad_regex = problem.code == "regex" and "meshcors[regex]" not in problem.message
     rule = BAD_REGEX if bad_regex else WOULD_NOT_LOAD
     where = f"{problem.path}: " if problem.path else ""
-    return Diagnostic(rule, problem.place, where + problem.message, problem.hint)
+    reason, is_note = where + problem.message, problem.code in NOTES
+    return Diagnostic(rule, problem.place, reason, problem.hint, is_note)
 
 
 def _silenced(text: str) -> dict[int, set[str]]:

@@ -14,6 +14,7 @@ from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Pl
 from meshcors.mesh._documents.reading import read_documents
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._routing import cors_filter, rewriting
+from meshcors.mesh._routing.delegates import merge_delegates
 from meshcors.mesh._routing.index import HostIndex
 from meshcors.mesh._routing.matching import Mismatch, mismatches
 from meshcors.mesh._routing.routes import (
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from meshcors.mesh._documents.model import Destination, VirtualService
     from meshcors.mesh._routing.request import GatewayRequest
 
-AnswerKind: TypeAlias = Literal["no_route", "cors", "forward", "direct_response", "redirect"]
+AnswerKind: TypeAlias = Literal[
+    "no_route", "cors", "forward", "direct_response", "redirect", "unknown"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,8 @@ class TriedRule:
 class GatewayAnswer:
     """What the gateway does with one request.
 
-    ``status``, ``headers`` and ``body`` are Envoy's own answer; a forwarded request has none.
+    ``status``, ``headers`` and ``body`` are Envoy's own answer; a forwarded request has none. The
+    kind is "unknown" if a delegate would answer that is not among the documents.
     """
 
     kind: AnswerKind
@@ -181,6 +185,7 @@ class Gateway:
         namespace: str = "",
     ) -> Gateway:
         """Bind documents that have been read; the options are those of `from_yaml`."""
+        documents = merge_delegates(documents)
         names = gateway_names(documents)
         if not documents or (name is not None and name not in names):
             wanted = f"bound to {name}" if name and documents else "in this file"
@@ -221,6 +226,8 @@ class Gateway:
         if route is None:
             return GatewayAnswer("no_route", request, host, None, 404)
         rule = route.source
+        if not (rule.redirect or rule.direct_response or rule.route):
+            return GatewayAnswer("unknown", request, host, route)
         if rule.redirect is not None:
             fields = [("location", rewriting.location(rule.redirect, route, request))]
             headers = tuple(rewriting.with_operations(fields, route, None))
