@@ -39,6 +39,7 @@ def test_a_page_shows_what_is_printed(
     monkeypatch.chdir(tmp_path)
     shutil.copy(DATA / "virtualservice_original.yaml", "model.yaml")
     shutil.copy(DATA / "virtualservice_kserve.yaml", "kserve.yaml")
+    shutil.copy(DATA / "virtualservice_neighbours.yaml", "shop.yaml")
     shutil.copy(DATA / "virtualservice_with_pod.yaml", "with-pod.yaml")
     shutil.copy(DATA / "policy.yaml", "policy.yaml")
     shutil.copy(DATA / "neighbours.yaml", "neighbours.yaml")
