@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -24,14 +24,18 @@ from meshcors.mesh._routing.routes import (
     gateway_names,
     virtual_hosts,
 )
+from meshcors.mesh._routing.running import RunningRoutes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from meshcors.mesh._documents.model import Destination, VirtualService
+    from meshcors.mesh._routing.doubts import Doubt
     from meshcors.mesh._routing.request import GatewayRequest
 
-AnswerKind: TypeAlias = Literal["no_route", "cors", "forward", "direct_response", "redirect"]
+AnswerKind: TypeAlias = Literal[
+    "no_route", "cors", "forward", "direct_response", "redirect", "unknown"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class GatewayAnswer:
     """What the gateway does with one request.
 
     ``status``, ``headers`` and ``body`` are Envoy's own answer; a forwarded request has none.
+    ``doubts`` names what may change this answer and is not known; the kind is "unknown" if nothing
+    is known without it. Only an answer from a running Envoy's configuration has any.
     """
 
     kind: AnswerKind
@@ -62,6 +68,7 @@ class GatewayAnswer:
     status: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def rule(self) -> str | None:
@@ -91,9 +98,15 @@ class GatewayAnswer:
         tried: list[TriedRule] = []
         for route in self.virtual_host.routes if self.virtual_host else ():
             failed = tuple(mismatches(route.match, self.request))
-            tried.append(TriedRule(route.rule, route.place, failed))
             if not failed:
+                # what cannot be decided ends the search: no later rule is certain
+                failed = tuple(
+                    Mismatch(doubt.path, f"unknown ({doubt.reason})", ())
+                    for doubt in route.match.unknown
+                )
+                tried.append(TriedRule(route.rule, route.place, failed))
                 break
+            tried.append(TriedRule(route.rule, route.place, failed))
         return tuple(tried)
 
     @property
@@ -211,16 +224,42 @@ class Gateway:
             # a request can have any port: do not keep a table for each
             if len(self._tables) > 16:
                 self._tables.clear()
-            self._tables[port] = HostIndex(virtual_hosts(self.documents, proxy))
+            running = self._running
+            if running is not None:
+                ignore_port = running.connection.ignore_port
+                self._tables[port] = HostIndex(running.running_hosts, ignore_port=ignore_port)
+            else:
+                self._tables[port] = HostIndex(virtual_hosts(self.documents, proxy))
         return self._tables[port]
+
+    @cached_property
+    def _running(self) -> RunningRoutes | None:
+        """The configuration of an Envoy, if the gateway is one."""
+        return next(
+            (it for it in self.documents if isinstance(it, RunningRoutes) and self.name in it.gateways),
+            None,
+        )
 
     def handle(self, request: GatewayRequest) -> GatewayAnswer:
         """Return what happens to ``request``."""
-        host = self.virtual_host(request.host, request.port)
+        running = self._running
+        if running is None:
+            return self._answer(request)
+        answer = self._answer(running.received(request))
+        doubts = running.doubts if answer.route is None else answer.route.doubts
+        doubts = tuple(doubt for doubt in doubts if _matters(doubt, answer))
+        return replace(answer, doubts=(*answer.doubts, *doubts))
+
+    def _answer(self, request: GatewayRequest) -> GatewayAnswer:
+        host = self._hosts(request.port).find(request.host)
         route = host.table.index.first(request) if host else None
         if route is None:
             return GatewayAnswer("no_route", request, host, None, 404)
+        if route.match.unknown:
+            return GatewayAnswer("unknown", request, host, route, doubts=route.match.unknown)
         rule = route.source
+        if not (rule.redirect or rule.direct_response or rule.route):
+            return GatewayAnswer("unknown", request, host, route)
         if rule.redirect is not None:
             fields = [("location", rewriting.location(rule.redirect, route, request))]
             headers = tuple(rewriting.with_operations(fields, route, None))
@@ -238,6 +277,13 @@ class Gateway:
         return GatewayAnswer("forward", request, host, route)
 
 
+def _matters(doubt: Doubt, answer: GatewayAnswer) -> bool:
+    """Tell whether a doubt concerns this answer."""
+    if doubt.spares_preflights and cors_filter.is_preflight(answer.request):
+        return False
+    return not (doubt.behind_cors and answer.kind in {"cors", "forward", "unknown"})
+
+
 def _weighed(route: Route) -> tuple[Destination, ...]:
     """Return the destinations that get requests; a single one needs no weight."""
     several = len(route.source.route) > 1
@@ -249,4 +295,5 @@ def _weight(destination: tuple[str, int]) -> int:
 
 
 def _label(destination: Destination, route: Route) -> str:
-    return f"{destination.host}:{destination.port or route.port}"
+    port = destination.port or route.port
+    return f"{destination.host}:{port}" if port else destination.host
