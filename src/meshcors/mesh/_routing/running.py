@@ -91,7 +91,8 @@ class _Received(GatewayRequest):
         """Return the path as the connection manager leaves it."""
         if self.connection.normalize_path:
             path = normalized(path)
-        if self.connection.merge_slashes:
-            while "//" in path:
-                path = path.replace("//", "/")
+        if self.connection.merge_slashes and "//" in path:
+            # what consists of slashes alone becomes two of them
+            end = "/" if path.endswith("/") else ""
+            path = "/" + "/".join(filter(None, path.split("/"))) + end
         return path
