@@ -71,7 +71,9 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
         ),
         pytest.param(["lint"], "Missing argument", id="no file"),
         pytest.param(["lint", "missing.yaml"], "FILE: No such file", id="no such file"),
-        pytest.param(["lint", "."], ".: Is a directory", id="a directory"),
+        pytest.param(["fix", "."], ".: Is a directory", id="a directory"),
+        pytest.param(["lint", ORIGINAL, "missing.yaml"], "FILE 2: No such file", id="one of two"),
+        pytest.param(["lint", "-", "-"], "-: standard input can be read once", id="two -"),
         pytest.param(["lint", "a\0b"], "FILE: embedded null byte", id="no file name"),
         pytest.param(["lint", ORIGINAL, "--select", "MC999"], "MC999: unknown", id="no rule"),
         pytest.param(
@@ -234,7 +236,12 @@ def test_every_verb_is_there(name: str) -> None:
     [
         pytest.param("ruamel", ["lint", ORIGINAL], "cli", id="lint"),
         pytest.param("ruamel", ["fix", ORIGINAL], "cli", id="fix"),
-        pytest.param("re2", ["lint", str(DATA / "lint" / "mc007_clean.yaml")], "regex", id="regex"),
+        pytest.param(
+            "re2",
+            ["explain", str(DATA / "lint" / "mc007_clean.yaml"), "--origin", "https://ui.example"],
+            "regex",
+            id="explain re2",
+        ),
         pytest.param(
             "re2", ["fix", str(DATA / "lint" / "mc007_clean.yaml")], "regex", id="fix re2"
         ),
@@ -260,7 +267,7 @@ def test_an_interrupt_says_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("meshcors._cli.lint.read_mesh", interrupted)
+    monkeypatch.setattr("meshcors._cli.lint.mesh_of", interrupted)
     assert cli.run(["lint", ORIGINAL]) == 130
     assert "Traceback" not in capsys.readouterr().err
 

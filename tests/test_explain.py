@@ -14,7 +14,7 @@ from meshcors._cli import run
 from meshcors.mesh import Gateway
 from meshcors.mesh._analysis.page_call import trace_call
 from meshcors.mesh._documents import reading
-from meshcors.mesh._documents.yaml_nodes import parse
+from meshcors.mesh._documents.yaml_nodes import parse_each
 
 DATA = Path(__file__).parent / "data"
 ORIGINAL = DATA / "virtualservice_original.yaml"
@@ -400,11 +400,11 @@ def test_the_file_is_parsed_once_and_each_fix_once(monkeypatch: pytest.MonkeyPat
     """Parsing takes most of the time for a large file."""
     parsed: list[str] = []
 
-    def counted(text: str, file: str) -> list[Any]:
+    def counted(text: str, file: str) -> Any:
         parsed.append(text)
-        return parse(text, file)
+        return parse_each(text, file)
 
-    monkeypatch.setattr(reading, "parse", counted)
+    monkeypatch.setattr(reading, "parse_each", counted)
     assert run(["explain", str(ORIGINAL), *ORIGIN, *POST, *KEY]) == 1
     original, with_pod, with_mesh = parsed
     assert original == ORIGINAL.read_text(encoding="utf-8")

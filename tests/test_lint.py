@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshcors._policy.regex_examples import example_of
-from meshcors.mesh import DocumentError, Gateway, GatewayRequest
+from meshcors.mesh import Gateway, GatewayRequest
 from meshcors.mesh._lint import RULES, links, lint
 from meshcors.mesh._lint.explanations import EXPLANATIONS, explanation, sections
 from meshcors.mesh._lint.formats import FORMATS
@@ -150,9 +150,21 @@ def test_a_document_that_would_not_load_is_a_finding_and_the_others_are_read() -
         pytest.param("a: \x07\n", id="control character"),
     ],
 )
-def test_a_file_that_is_no_yaml_is_refused_with_its_place(text: str) -> None:
-    with pytest.raises(DocumentError, match=r"^bad\.yaml:\d+:\d+: .+; .+$"):
-        lint({"good.yaml": ORIGINAL.read_text(), "bad.yaml": text})
+def test_a_file_that_is_no_yaml_is_a_finding_and_the_others_are_read(text: str) -> None:
+    alone = lint({"good.yaml": ORIGINAL.read_text()})
+    first, *others = lint({"good.yaml": ORIGINAL.read_text(), "bad.yaml": text})
+    assert (first.rule, first.place.file) == (WOULD_NOT_LOAD, "bad.yaml")
+    assert others == alone
+
+
+def test_without_re2_a_regex_is_a_finding_and_not_called_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "re2", None)
+    text = (DATA / "lint" / "mc007_clean.yaml").read_text()
+    (finding,) = lint({"a.yaml": text})
+    assert finding.rule is WOULD_NOT_LOAD
+    assert "pip install 'meshcors[regex]'" in finding.reason
 
 
 def findings() -> list[Any]:

@@ -11,12 +11,12 @@ from meshcors import browser
 from meshcors._cli import options
 from meshcors._cli.explain_hints import hints
 from meshcors._cli.explain_text import narrate, shown_mismatch, shown_value
-from meshcors._cli.files import policy_unreadable, read_texts
+from meshcors._cli.files import policy_unreadable
+from meshcors._cli.mesh_files import mesh_of
 from meshcors._policy.errors import OriginError, PolicyError
 from meshcors._policy.wording import printable
-from meshcors.mesh import Gateway, GatewayRequest
+from meshcors.mesh import DocumentError, Gateway, GatewayRequest
 from meshcors.mesh._analysis.page_call import Exchange, PageCall, trace_call
-from meshcors.mesh._fix import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,10 +92,12 @@ def command(
     Without --config the answers of the services are unknown, and a verdict that depends on them is
     "depends". Exit code 1 if a browser would block the call.
     """
-    texts = read_texts(files)
-    read = {name: read_file(text, name) for name, text in texts.items()}
-    documents = tuple(document for file in read.values() for document in file.mesh.documents)
-    model = Gateway.of(documents, file=files[0], name=gateway)
+    mesh = mesh_of(files)
+    if mesh.problems and not mesh.documents:
+        raise DocumentError(mesh.problems)
+    for problem in mesh.problems:
+        click.echo(f"note: {problem}", err=True)
+    model = Gateway.of(mesh.documents, file=files[0], name=gateway)
     url = f"{scheme}://{host or _first_host(model, scheme)}{path}"
     try:
         if not path.startswith("/"):
@@ -109,7 +111,7 @@ def command(
         raise policy_unreadable(error) from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    fix_hint = hints(page_call, read)
+    fix_hint = hints(page_call, mesh)
     if form == "json":
         click.echo(json.dumps(_data(page_call, fix_hint), indent=2))
     else:

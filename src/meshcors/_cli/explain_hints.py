@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Final
 from meshcors._policy.errors import OriginError
 from meshcors.mesh import DocumentError
 from meshcors.mesh._analysis.origin_match import origin_match
-from meshcors.mesh._fix import FixOptions, fix_file
+from meshcors.mesh._fix import File, FixOptions, fix_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._analysis.origin_match import OriginMatch
     from meshcors.mesh._analysis.page_call import Exchange, PageCall
-    from meshcors.mesh._fix import File, Responder
+    from meshcors.mesh._fix import Responder
 
 _RESPONDERS: Final[Mapping[Responder, str]] = {
     "pod": "--with pod --pod HOST:PORT",
@@ -24,10 +25,10 @@ _RESPONDERS: Final[Mapping[Responder, str]] = {
 }
 
 
-def hints(page_call: PageCall, files: Mapping[str, File]) -> list[str]:
+def hints(page_call: PageCall, mesh: MeshDocuments) -> list[str]:
     """Return what to change, line by line; nothing for a call that is allowed.
 
-    ``files`` are the files of the call, by name. A ``meshcors fix`` command in it is one that
+    ``mesh`` has the documents of the call. A ``meshcors fix`` command in the lines is one that
     succeeds on its file.
     """
     exchange = page_call.decisive
@@ -38,7 +39,7 @@ def hints(page_call: PageCall, files: Mapping[str, File]) -> list[str]:
     if exchange.answer.kind == "cors":
         return [_policy_must_allow(page_call, exchange)]
     if exchange.step == "preflight":
-        return _preflight_must_arrive(page_call, exchange, files)
+        return _preflight_must_arrive(page_call, exchange, mesh)
     return [
         "the page cannot read this answer. Send what no rule takes to the pod, as the last rule:",
         "its answer is readable.",
@@ -46,12 +47,12 @@ def hints(page_call: PageCall, files: Mapping[str, File]) -> list[str]:
 
 
 def _preflight_must_arrive(
-    page_call: PageCall, exchange: Exchange, files: Mapping[str, File]
+    page_call: PageCall, exchange: Exchange, mesh: MeshDocuments
 ) -> list[str]:
     no_route = exchange.answer.kind == "no_route"
     if no_route and page_call.request.answer.kind == "no_route":
         return ["no rule takes this host and path at all: check --host and --path first."]
-    commands = _fix_commands(page_call, files)
+    commands = _fix_commands(page_call, mesh)
     if not no_route:
         return ["put a rule that takes preflights before this one:", *commands]
     carried = [name for name, _ in page_call.call.headers if _is_condition(name, exchange)]
@@ -74,14 +75,14 @@ def _is_condition(name: str, exchange: Exchange) -> bool:
     )
 
 
-def _fix_commands(page_call: PageCall, files: Mapping[str, File]) -> Iterator[str]:
+def _fix_commands(page_call: PageCall, mesh: MeshDocuments) -> Iterator[str]:
     """Yield the commands that write such a rule into the file of the rule that takes the call."""
     place = page_call.request.answer.place or page_call.decisive.answer.place
-    name = place.file if place else next(iter(files))
+    name = place.file if place else next(iter(mesh.texts))
     commands = [
         f"meshcors fix {shlex.quote(name)} {_RESPONDERS[responder]}"
         + (f" --allow-origin {shlex.quote(page_call.call.origin)}" if needs_origin else "")
-        for responder, needs_origin in _working_fixes(files[name], page_call.call.origin)
+        for responder, needs_origin in _working_fixes(File.of(mesh, name), page_call.call.origin)
     ]
     if not commands:
         yield "write it by hand: it matches the method OPTIONS and the header"

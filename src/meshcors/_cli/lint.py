@@ -8,9 +8,9 @@ from typing import Final
 import click
 
 from meshcors._cli import options
-from meshcors._cli.files import read_texts
+from meshcors._cli.mesh_files import mesh_of
 from meshcors._policy.wording import did_you_mean, printable
-from meshcors.mesh._lint import RULES, diagnose, read_mesh
+from meshcors.mesh._lint import RULES, diagnose
 from meshcors.mesh._lint.explanations import explanation
 from meshcors.mesh._lint.formats import FORMATS
 
@@ -70,11 +70,11 @@ def command(
     """
     chosen = _ids("--select", select) or {rule.id for rule in RULES}
     chosen -= _ids("--ignore", ignore)
-    mesh, unloaded = read_mesh(read_texts(files))
-    diagnostics = diagnose(mesh, [rule for rule in RULES if rule.id in chosen], unloaded)
+    mesh = mesh_of(files)
+    diagnostics = diagnose(mesh, [rule for rule in RULES if rule.id in chosen])
     output = FORMATS[form](diagnostics)
-    if form == "text" and not (diagnostics or unloaded or mesh.documents):
-        output += f": no VirtualService or HTTPRoute in the file{'s' * (len(files) > 1)}"
+    if form == "text" and not (diagnostics or mesh.problems or mesh.documents):
+        output += f": no VirtualService or HTTPRoute in the file{'s' * (len(mesh.texts) > 1)}"
     if output:
         click.echo("\n".join(map(printable, output.split("\n"))))
     return int(bool(diagnostics))

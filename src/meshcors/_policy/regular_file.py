@@ -32,21 +32,31 @@ def read_text(path: str | Path) -> str:
     Raises `FileError` if it is missing, unreadable, not a regular file, larger than 1 MiB, or not
     UTF-8.
     """
-    try:
-        opened = os.open(Path(path), _FLAGS)
-        try:
-            _refuse_irregular(os.fstat(opened).st_mode)
-            content = _read(opened)
-        finally:
-            os.close(opened)
-    except (OSError, TypeError, ValueError) as error:
-        raise FileError("unreadable", getattr(error, "strerror", None) or "write a path") from None
-    if len(content) > MAX_BYTES:
-        raise FileError("too_large", "write at most 1 MiB")
+    content = read_content(path, MAX_BYTES)
     try:
         return content.decode()
     except UnicodeDecodeError:
         raise FileError("not_utf8", "write UTF-8 text") from None
+
+
+def read_content(path: str | Path, most: int) -> bytes:
+    """Return the bytes of the regular file at `path`, following symbolic links.
+
+    Raises `FileError` if it is missing, unreadable, not a regular file, or has more than `most`
+    bytes, which are whole MiB.
+    """
+    try:
+        opened = os.open(Path(path), _FLAGS)
+        try:
+            _refuse_irregular(os.fstat(opened).st_mode)
+            content = _read(opened, most)
+        finally:
+            os.close(opened)
+    except (OSError, TypeError, ValueError) as error:
+        raise FileError("unreadable", getattr(error, "strerror", None) or "write a path") from None
+    if len(content) > most:
+        raise FileError("too_large", f"write at most {most >> 20} MiB")
+    return content
 
 
 def _refuse_irregular(mode: int) -> None:
@@ -57,10 +67,10 @@ def _refuse_irregular(mode: int) -> None:
         raise FileError("unreadable", f"a {kind}, not a regular file: name a file")
 
 
-def _read(opened: int) -> bytes:
+def _read(opened: int, most: int) -> bytes:
     """Return the content of an open file, up to one byte more than is allowed."""
     parts: list[bytes] = []
-    left = MAX_BYTES + 1
+    left = most + 1
     while left and (part := os.read(opened, left)):
         parts.append(part)
         left -= len(part)

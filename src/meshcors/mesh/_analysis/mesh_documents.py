@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshcors.mesh._analysis.alike_hosts import representatives
 from meshcors.mesh._analysis.example_call import announced_headers, example_call, preflight_of
 from meshcors.mesh._analysis.located_policy import LocatedPolicy
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._analysis.routed_call import RoutedCall
+from meshcors.mesh._documents.reading import read_objects
 from meshcors.mesh._routing.gateway import Gateway
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from meshcors.mesh._documents.cursor import Cursor
-    from meshcors.mesh._documents.model import HttpRule, VirtualService
+    from meshcors.mesh._documents.model import DocumentKey, HttpRule, RuleKey, VirtualService
+    from meshcors.mesh._documents.problems import DocumentProblem
     from meshcors.mesh._routing.gateway import GatewayAnswer
     from meshcors.mesh._routing.request import GatewayRequest
-    from meshcors.mesh._routing.routes import Route, VirtualHost
+    from meshcors.mesh._routing.routes import Route, RouteKey, VirtualHost
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,25 @@ class MeshDocuments:
     """All documents of all files, as one mesh.
 
     ``documents`` are the VirtualServices and HTTPRoutes, ``others`` the objects of other kinds,
-    ``texts`` the files by name.
+    ``texts`` the files by name. ``problems`` are the reasons why the rest could not be read.
+    ``roots`` are the YAML nodes of each file.
     """
 
     documents: tuple[VirtualService, ...]
     others: tuple[Cursor, ...]
-    texts: dict[str, str]
+    texts: Mapping[str, str]
+    problems: tuple[DocumentProblem, ...] = ()
+    roots: Mapping[str, tuple[Any, ...]] = field(default_factory=dict, repr=False)
+
+    def of_file(self, file: str) -> MeshDocuments:
+        """Return what one file holds, as a mesh of its own."""
+        return MeshDocuments(
+            tuple(each for each in self.documents if each.place.file == file),
+            tuple(each for each in self.others if each.report.file == file),
+            {file: self.texts[file]},
+            tuple(each for each in self.problems if each.place.file == file),
+            {file: self.roots.get(file, ())},
+        )
 
     @cached_property
     def policies(self) -> tuple[LocatedPolicy, ...]:
@@ -79,11 +96,11 @@ class MeshDocuments:
 
         A route has none if no request is found that meets its conditions.
         """
-        found: dict[tuple[str, str, str], RoutedCall] = {}
+        found: dict[tuple[str, str, RouteKey], RoutedCall] = {}
         for gateway, port, host in self.hosts:
             answers: dict[object, GatewayAnswer] = {}
             for route in host.routes:
-                key = (gateway.name, host.domain, route.rule)
+                key = (gateway.name, host.domain, route.key)
                 if key in found or is_preflight_rule(route):
                     continue
                 call = example_call(route, host.domain, port)
@@ -102,62 +119,81 @@ class MeshDocuments:
     @cached_property
     def preflight_policies(self) -> tuple[LocatedPolicy, ...]:
         """The policies that answer preflights, or would if preflights reached them."""
-        rules: set[int] = set()
+        rules: set[RuleKey] = set()
         for call in self.calls:
             route = call.route if call.is_unanswered else call.preflight_answer.route
-            rules.update([id(route.source)] if route else [])
+            rules.update([route.source.key] if route else [])
         for _, _, host in self.hosts:
-            rules.update(id(route.source) for route in host.routes if is_preflight_rule(route))
-        return tuple(each for each in self.policies if id(each.rule) in rules and each.rule.route)
+            rules.update(route.source.key for route in host.routes if is_preflight_rule(route))
+        return tuple(each for each in self.policies if each.rule.key in rules and each.rule.route)
 
     def calls_of_rule(self, rule: HttpRule) -> list[RoutedCall]:
         """Return the calls that one rule takes."""
-        return self._calls_by_rule.get(id(rule), [])
+        return self._calls_by_rule.get(rule.key, [])
 
     def calls_of_document(self, document: VirtualService) -> list[RoutedCall]:
         """Return the calls that the rules of one document take."""
-        return self._calls_by_document.get(id(document), [])
+        return self._calls_by_document.get(document.key, [])
 
     def policies_of(self, document: VirtualService) -> list[LocatedPolicy]:
         """Return the corsPolicies of one document."""
-        return self._policies_by_document.get(id(document), [])
+        return self._policies_by_document.get(document.key, [])
 
     def has_preflight_rule(self, document: VirtualService) -> bool:
         """Tell whether any route of a document is for preflights alone."""
-        return id(document) in self._documents_with_preflight_rules
+        return document.key in self._documents_with_preflight_rules
 
     @cached_property
-    def _calls_by_rule(self) -> dict[int, list[RoutedCall]]:
-        found: dict[int, list[RoutedCall]] = {}
+    def _calls_by_rule(self) -> dict[RuleKey, list[RoutedCall]]:
+        found: dict[RuleKey, list[RoutedCall]] = {}
         for call in self.calls:
-            found.setdefault(id(call.route.source), []).append(call)
+            found.setdefault(call.route.source.key, []).append(call)
         return found
 
     @cached_property
-    def _calls_by_document(self) -> dict[int, list[RoutedCall]]:
-        found: dict[int, list[RoutedCall]] = {}
+    def _calls_by_document(self) -> dict[DocumentKey, list[RoutedCall]]:
+        found: dict[DocumentKey, list[RoutedCall]] = {}
         for call in self.calls:
-            found.setdefault(id(call.route.document), []).append(call)
+            found.setdefault(call.route.document.key, []).append(call)
         return found
 
     @cached_property
-    def _policies_by_document(self) -> dict[int, list[LocatedPolicy]]:
-        found: dict[int, list[LocatedPolicy]] = {}
+    def _policies_by_document(self) -> dict[DocumentKey, list[LocatedPolicy]]:
+        found: dict[DocumentKey, list[LocatedPolicy]] = {}
         for each in self.policies:
-            found.setdefault(id(each.document), []).append(each)
+            found.setdefault(each.document.key, []).append(each)
         return found
 
     @cached_property
-    def _documents_with_preflight_rules(self) -> set[int]:
+    def _documents_with_preflight_rules(self) -> set[DocumentKey]:
         return {
-            id(route.document)
+            route.document.key
             for _, _, host in self.hosts
             for route in host.routes
             if is_preflight_rule(route)
         }
 
 
+def read_mesh(texts: Mapping[str, str]) -> MeshDocuments:
+    """Read files, by name, as one mesh.
+
+    What cannot be read is left out, and a problem says why. ``DocumentError`` is raised only if
+    ruamel.yaml is not installed.
+    """
+    documents: list[VirtualService] = []
+    others: list[Cursor] = []
+    problems: list[DocumentProblem] = []
+    roots: dict[str, tuple[Any, ...]] = {}
+    for file, text in texts.items():
+        read = read_objects(text, file)
+        documents += read.documents
+        others += read.others
+        problems += read.problems
+        roots[file] = read.roots
+    return MeshDocuments(tuple(documents), tuple(others), dict(texts), tuple(problems), roots)
+
+
 def _takes(gateway: Gateway, route: Route, call: GatewayRequest) -> bool:
     """Tell whether ``route`` takes the call: no earlier rule and no other host does."""
     taken = gateway.handle(call).route
-    return taken is not None and taken.rule == route.rule
+    return taken is not None and taken.key == route.key

@@ -51,7 +51,7 @@ class RoutedCall:
             return "no_rule"
         if answer.kind in {"redirect", "direct_response"}:
             return "no_service"
-        if answer.route.source is self.route.source:
+        if answer.route.source.key == self.route.source.key:
             return "own_rule"
         if answer.kind == "cors" or answer.route.source.cors_policy is not None:
             return "other_policy"

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors._policy.wording import did_you_mean
-from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
+from meshcors.mesh._documents.problems import DocumentProblem, Place
 from meshcors.mesh._documents.yaml_nodes import place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# Limits for a file with its aliases followed. The largest real files have some thousand nodes.
-MAX_NODES: Final = 300_000
 MAX_DEPTH: Final = 64
 
 _TAGS: Final = "tag:yaml.org,2002:"
@@ -34,20 +32,19 @@ _DURATION_PART: Final = re.compile(r"([0-9]{1,12}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})
 
 @dataclass(slots=True)
 class Report:
-    """The problems found in one file so far, and the number of nodes read."""
+    """The problems found in one object of a file so far.
+
+    ``number`` counts the objects of the file from 0.
+    """
 
     file: str
+    number: int = 0
     problems: list[DocumentProblem] = field(default_factory=list)
-    nodes: int = 0
 
-    def count(self, node: Any) -> None:
-        """Count one node; ``DocumentError`` if aliases expand the file beyond ``MAX_NODES``."""
-        self.nodes += 1
-        if self.nodes > MAX_NODES:
-            place = place_of(node, self.file)
-            message = f"aliases (*name) expand this file to more than {MAX_NODES} values"
-            problem = DocumentProblem(place, "alias_bomb", "", message, "write the values out")
-            raise DocumentError([problem])
+    @property
+    def document(self) -> tuple[str, int]:
+        """The key of the object, the same each time the file is read."""
+        return self.file, self.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +179,6 @@ class Cursor:
         return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
 
     def _child(self, node: Any, path: str) -> Cursor:
-        self.report.count(node)
         return Cursor(node, path, self.report, self.depth + 1)
 
     def _plain(self, pattern: re.Pattern[str]) -> bool:

@@ -65,7 +65,8 @@ def read_http_route(cursor: Cursor) -> VirtualService:
     parents = fields["parentRefs"].items() if "parentRefs" in fields else []
     rules: list[HttpRule] = []
     for at, rule in enumerate(fields["rules"].items() if "rules" in fields else ()):
-        base = HttpRule(rule.place, f"{namespace}/{name} rules[{at}]", ("spec", "rules", at))
+        label = f"{namespace}/{name} rules[{at}]"
+        base = HttpRule(rule.place, label, rule.report.document, ("spec", "rules", at))
         rules += _rules(rule, base, namespace)
     return VirtualService(
         kind="HTTPRoute",
@@ -76,6 +77,7 @@ def read_http_route(cursor: Cursor) -> VirtualService:
         gateways=tuple(name for name in (_parent(each, namespace) for each in parents) if name),
         http=tuple(rules),
         created=created,
+        number=cursor.report.number,
         node=cursor.node,
     )
 
@@ -267,7 +269,9 @@ def _backends(cursor: Cursor | None, namespace: str) -> tuple[Destination, ...]:
         place = fields["namespace"].string() if "namespace" in fields else namespace
         host = name if place == namespace else f"{name}.{place}"
         weight = fields["weight"].integer(0, 1_000_000) if "weight" in fields else 1
-        headers = _filters(HttpRule(item.place, "", ()), fields.get("filters")).headers
+        headers = _filters(
+            HttpRule(item.place, "", item.report.document, ()), fields.get("filters")
+        ).headers
         port = fields["port"].integer(1, 65535) if "port" in fields else 0
         if weight:
             found.append(Destination(item.place, host, port, "", weight, headers))

@@ -7,7 +7,7 @@ rules (`http_route`), as Istio's own gateway controller does.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from meshcors.mesh._documents.node_fields import entry
 from meshcors.mesh._documents.problems import Place
@@ -17,6 +17,8 @@ from meshcors.mesh._documents.yaml_nodes import place_of
 MatchKind: TypeAlias = Literal["exact", "prefix", "regex", "present", "range"]
 # Names and numbers that lead from a document to one of its fields.
 NodePath: TypeAlias = tuple[str | int, ...]
+# A document's file, and its number among the Kubernetes objects of the file, from 0.
+DocumentKey: TypeAlias = tuple[str, int]
 NamedMatches: TypeAlias = tuple[tuple[str, "StringMatch"], ...]
 
 # The fields of a corsPolicy that HTTPRoutes have too, as documents spell them. `CorsPolicy` has the
@@ -173,18 +175,30 @@ class Rewrite:
     substitution: str = ""
 
 
+class RuleKey(NamedTuple):
+    """Which rule it is among all rules of all files, each time they are read.
+
+    ``path`` leads to it in its document. ``match_index`` is the position of its match if it was
+    read from an HTTPRoute, else 0.
+    """
+
+    document: DocumentKey
+    path: NodePath
+    match_index: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class HttpRule:
     """One rule of ``spec.http``, or of an HTTPRoute's ``rules``.
 
     ``label`` is its name in answers and findings, such as ``cheetah/model http[0]``. ``path`` is
-    where it is in its document, such as ``("spec", "http", 0)``: no other rule of the document has
-    the same one, except that an HTTPRoute's rule is read into one `HttpRule` for each of its
-    matches.
+    where it is in its ``document``, such as ``("spec", "http", 0)``. An HTTPRoute's rule is read
+    into one `HttpRule` for each of its matches.
     """
 
     place: Place
     label: str
+    document: DocumentKey
     path: NodePath
     name: str = ""
     match: tuple[HttpMatch, ...] = ()
@@ -199,6 +213,11 @@ class HttpRule:
     match_index: int = 0
     # Of an Envoy's route: those of its virtual host and of the whole configuration.
     outer_headers: tuple[Headers, ...] = ()
+
+    @property
+    def key(self) -> RuleKey:
+        """What tells this rule from all others."""
+        return RuleKey(self.document, self.path, self.match_index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +240,11 @@ class VirtualService:
     created: str = ""
     number: int = 0
     node: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def key(self) -> DocumentKey:
+        """What tells this document from all others, each time the files are read."""
+        return self.place.file, self.number
 
     @property
     def label(self) -> str:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from meshcors.mesh._documents.cursor import Cursor, Report
 from meshcors.mesh._documents.http_route import read_http_route
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.virtual_service import read_virtual_service
-from meshcors.mesh._documents.yaml_nodes import duplicate_keys, parse
+from meshcors.mesh._documents.yaml_nodes import AliasBudget, duplicate_keys, parse_each
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from meshcors.mesh._documents.model import VirtualService
     from meshcors.mesh._documents.problems import DocumentProblem
@@ -59,53 +59,78 @@ def read_documents(text: str, file: str = "<text>") -> tuple[VirtualService, ...
 def read_objects(text: str, file: str = "<text>") -> Objects:
     """Read as `read_documents` does, each object on its own.
 
-    ``DocumentError`` is raised only for a text that is not YAML, or too large to be read.
+    ``DocumentError`` is raised only if ruamel.yaml is not installed.
     """
-    roots = parse(text, file)
-    report = Report(file)
+    roots, problems = parse_each(text, file)
+    budget = AliasBudget(file)
     found: list[VirtualService] = []
     others: list[Cursor] = []
-    objects = (each for root in roots for each in _objects(Cursor(root, "", report)))
-    for number, cursor in enumerate(objects):
-        before = len(report.problems)
-        read = _reader(cursor)
-        if read is not None:
-            report.problems.extend(duplicate_keys(cursor.node, file))
+    for number, (listed, implied) in enumerate(_objects(roots, file, problems)):
+        own = Report(file, number)
+        cursor = replace(listed, report=own)
+        too_large = budget.problem_of(cursor.node)
+        if too_large is not None:
+            problems.append(too_large)
+            continue
+        read = _reader(cursor, implied)
+        if read is None:
+            others += [] if own.problems else [cursor]
+        else:
+            own.problems.extend(duplicate_keys(cursor.node, file))
             document = read(cursor)
-            if len(report.problems) == before:
-                found.append(replace(document, number=number))
-        elif len(report.problems) == before:
-            others.append(cursor)
-    return Objects(tuple(found), tuple(others), tuple(report.problems), tuple(roots))
+            found += [] if own.problems else [document]
+        problems += own.problems
+    return Objects(tuple(found), tuple(others), tuple(problems), tuple(roots))
 
 
-def _objects(cursor: Cursor) -> Iterator[Cursor]:
-    """Yield the object, or the items of a ``List``, as ``kubectl get -o yaml`` prints it."""
-    if cursor.is_null:
-        return  # an empty document
-    if cursor.node.id != "mapping":
-        message = "the document is not a Kubernetes object"
-        cursor.problem("type", message, "begin it with apiVersion and kind")
-        return
+# An object, and the apiVersion and kind that its list implies, if any.
+_Object: TypeAlias = tuple[Cursor, tuple[str, str]]
+
+
+def _objects(roots: Iterable[Any], file: str, problems: list[DocumentProblem]) -> Iterator[_Object]:
+    """Yield each object, and the items of each list: ``List`` or ``VirtualServiceList``."""
+    for root in roots:
+        report = Report(file)
+        cursor = Cursor(root, "", report)
+        if cursor.is_null:
+            continue  # an empty document
+        if root.id != "mapping":
+            message = "the document is not a Kubernetes object"
+            cursor.problem("type", message, "begin it with apiVersion and kind")
+            problems += report.problems
+            continue
+        fields = {key.value: value for key, value in root.value if key.id == "scalar"}
+        kind, version = (
+            fields[name].value if name in fields and fields[name].id == "scalar" else ""
+            for name in ("kind", "apiVersion")
+        )
+        items = fields.get("items")
+        if not kind.endswith("List") or items is None or items.id != "sequence":
+            yield cursor, ("", "")
+            continue
+        # only a typed list's items may lack them
+        implied = ("", "") if kind == "List" else (version, kind.removesuffix("List"))
+        for at, item in enumerate(items.value):
+            if item.id == "mapping":
+                yield Cursor(item, f"items[{at}]", report, 2), implied
+
+
+def _reader(cursor: Cursor, implied: tuple[str, str]) -> Callable[[Cursor], VirtualService] | None:
     entries = cursor.entries()
-    if "kind" in entries and entries["kind"].node.value == "List" and "items" in entries:
-        yield from (item for item in entries["items"].items() if item.node.id == "mapping")
-    else:
-        yield cursor
-
-
-def _reader(cursor: Cursor) -> Callable[[Cursor], VirtualService] | None:
-    entries = cursor.entries()
-    if not {"apiVersion", "kind"} <= entries.keys():
+    own = [entries.get(name) for name in ("apiVersion", "kind")]
+    api_version, kind = (
+        value.string() if value else text for value, text in zip(own, implied, strict=True)
+    )
+    if not (own[0] or implied[0]) or not (own[1] or implied[1]):
         message = "the document has no apiVersion and kind"
         cursor.problem("type", message, "add them, or pass another file")
         return None
-    group, _, version = entries["apiVersion"].string().rpartition("/")
-    known = _KINDS.get((group, entries["kind"].string()))
+    group, _, version = api_version.rpartition("/")
+    known = _KINDS.get((group, kind))
     if known is None:
         return None
     versions, read = known
     if version not in versions:
         message = f"{group} has no version {version!r}"
-        entries["apiVersion"].problem("api_version", message, f"use one of {', '.join(versions)}")
+        (own[0] or cursor).problem("api_version", message, f"use one of {', '.join(versions)}")
     return read

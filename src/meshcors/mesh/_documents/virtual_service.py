@@ -43,6 +43,7 @@ def read_virtual_service(cursor: Cursor) -> VirtualService:
             for at, rule in enumerate(rules)
         ),
         created=created,
+        number=cursor.report.number,
         node=cursor.node,
     )
 

@@ -49,7 +49,7 @@ def read_rule(cursor: Cursor, label: str, path: NodePath) -> HttpRule:
         fields["delegate"].problem(
             "delegate", "delegates are not modelled", "put the delegate's rules here instead"
         )
-        return HttpRule(cursor.place, label, path)
+        return HttpRule(cursor.place, label, cursor.report.document, path)
     _check_action(cursor, fields)
     _check_ignored(fields)
     matches = fields["match"].items() if "match" in fields else []
@@ -66,6 +66,7 @@ def read_rule(cursor: Cursor, label: str, path: NodePath) -> HttpRule:
     return HttpRule(
         place=cursor.place,
         label=label,
+        document=cursor.report.document,
         path=path,
         name=fields["name"].string() if "name" in fields else "",
         match=match,

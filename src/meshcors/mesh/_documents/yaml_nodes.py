@@ -1,7 +1,7 @@
 """YAML text to nodes that know their place, within limits, and with one error for a broken file.
 
 The nodes are not converted to Python objects. Aliases stay references, so an alias bomb takes no
-more memory than its text; `cursor` counts the nodes when it follows them.
+more memory than its text; `AliasBudget` counts the nodes before anything follows them.
 """
 
 from __future__ import annotations
@@ -16,41 +16,80 @@ if TYPE_CHECKING:
 
 # etcd accepts no object above 1.5 MiB.
 MAX_CHARACTERS: Final = 2 * 1024 * 1024
+# For a file with its aliases followed. The largest real files have some thousand nodes.
+MAX_NODES: Final = 300_000
+# YAML allows such a line nowhere else, not even in a text.
+_DOCUMENT_START: Final = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
 _LINE_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 INSTALL: Final = "python -m pip install 'meshcors[cli]'"
 
 
-def parse(text: str, file: str) -> list[Any]:
+def parse_each(text: str, file: str) -> tuple[list[Any], list[DocumentProblem]]:
+    """Return the root node of each YAML document that can be read, and why the others cannot.
+
+    If ``text`` is not YAML as a whole, each part that begins with ``---`` is read for itself.
+    ``DocumentError`` is raised if ruamel.yaml is not installed.
+    """
+    starts = [0, *(found.start() for found in _DOCUMENT_START.finditer(text) if found.start())]
+    try:
+        return parse(text, file), []
+    except DocumentError as error:
+        if error.problems[0].code == "yaml_missing":
+            raise
+        if error.problems[0].code == "too_large" or len(starts) == 1:
+            return [], list(error.problems)
+    roots: list[Any] = []
+    problems: list[DocumentProblem] = []
+    line = 0
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        part = text[start:end]
+        try:
+            roots += parse(part, file, (start, line))
+        except DocumentError as error:
+            problems += error.problems
+        line += len(_LINE_BREAK.findall(part))
+    return roots, problems
+
+
+def parse(text: str, file: str, before: tuple[int, int] = (0, 0)) -> list[Any]:
     """Return the root node of each YAML document in ``text``, without empty documents.
 
+    ``before`` are the characters and lines of the file before ``text``, which places count too.
     ``DocumentError`` is raised for text that is not YAML or longer than ``MAX_CHARACTERS``, and if
     ruamel.yaml is not installed.
     """
+    first = Place(file, before[1] + 1, 1)
     if len(text) > MAX_CHARACTERS:
         size = f"{len(text) / 1024 / 1024:.1f} MiB"
         message = f"the file has {size}, and the limit is {MAX_CHARACTERS // 1024 // 1024} MiB"
-        raise _error(Place(file, 1, 1), "too_large", message, "split it")
+        raise _error(first, "too_large", message, "split it")
     try:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
+        from ruamel.yaml.reader import Reader, ReaderError
     except ModuleNotFoundError:
-        place = Place(file, 1, 1)
-        raise _error(place, "yaml_missing", "reading YAML needs ruamel.yaml", INSTALL) from None
+        raise _error(first, "yaml_missing", "reading YAML needs ruamel.yaml", INSTALL) from None
     reader = YAML(typ="safe", pure=True)
     # YAML allows an anchor's name to be used again.
     reader.composer.warn_double_anchors = False
+    reader.Reader = Reader
+    reader.reader.index, reader.reader.line = before
     try:
         return [root for root in reader.compose_all(text) if root is not None]
     except RecursionError:
         message = "lists and mappings are nested too deeply"
         hint = "check for brackets that are never closed"
-        raise _error(Place(file, 1, 1), "too_deep", message, hint) from None
+        raise _error(first, "too_deep", message, hint) from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
+        place = Place(file, mark.line + 1, mark.column + 1) if mark else first
         raise _syntax(place, error.problem or error.context or "it cannot be read") from None
+    except ReaderError as error:
+        above = lines_of(text[: error.position - before[0]])
+        place = Place(file, before[1] + len(above), len(above[-1]) + 1)
+        raise _syntax(place, f"unacceptable character {error.character:#x}") from None
     except YAMLError as error:
-        raise _syntax(Place(file, 1, 1), str(error)) from None
+        raise _syntax(first, str(error)) from None
 
 
 def lines_of(text: str) -> list[str]:
@@ -61,6 +100,47 @@ def lines_of(text: str) -> list[str]:
 def place_of(node: Any, file: str) -> Place:
     """Return the place of a node's first character."""
     return Place(file, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+class AliasBudget:
+    """How many values a file may still have with its aliases followed.
+
+    Sizes are computed without following an alias twice: the time is linear in the text.
+    """
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._left = MAX_NODES
+        self._sizes: dict[int, int] = {}
+        self._open: set[int] = set()
+
+    def problem_of(self, root: Any) -> DocumentProblem | None:
+        """Take the size of an object from the budget; return a problem if it is too large."""
+        looping: list[Any] = []
+        size = self._size(root, looping)
+        if looping:
+            place, hint = place_of(looping[0], self._file), "check for an alias inside its anchor"
+            return DocumentProblem(place, "too_deep", "", "nested too deeply", hint)
+        if size > self._left:
+            message = f"aliases (*name) expand this file to more than {MAX_NODES} values"
+            place = place_of(root, self._file)
+            return DocumentProblem(place, "alias_bomb", "", message, "write the values out")
+        self._left -= size
+        return None
+
+    def _size(self, node: Any, looping: list[Any]) -> int:
+        if node.id == "scalar":
+            return 1
+        key = id(node)
+        if key in self._open:
+            looping.append(node)
+            return 0
+        if key not in self._sizes:
+            self._open.add(key)
+            inner = node.value if node.id == "sequence" else [value for _, value in node.value]
+            self._sizes[key] = 1 + sum(self._size(each, looping) for each in inner)
+            self._open.discard(key)
+        return self._sizes[key]
 
 
 def duplicate_keys(root: Any, file: str) -> Iterator[DocumentProblem]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from meshcors.mesh._analysis.mesh_documents import MeshDocuments
-from meshcors.mesh._documents.reading import read_objects
+from meshcors.mesh._analysis.mesh_documents import MeshDocuments, read_mesh
+from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._fix.errors import nothing_to_read
 
 
@@ -22,8 +22,16 @@ class File:
     roots: tuple[Any, ...]
     mesh: MeshDocuments
 
+    @classmethod
+    def of(cls, mesh: MeshDocuments, name: str) -> File:
+        """Return one file of a mesh, without the others."""
+        own = mesh.of_file(name)
+        return cls(name, own.texts[name], own.roots[name], own)
+
     def refuse_if_empty(self) -> None:
-        """Raise ``DocumentError`` if the file has no VirtualService."""
+        """Raise ``DocumentError`` if the file has a problem, or no VirtualService."""
+        if self.mesh.problems:
+            raise DocumentError(self.mesh.problems)
         documents = self.mesh.documents
         if not any(document.kind == "VirtualService" for document in documents):
             raise nothing_to_read(self.name, has_routes=bool(documents))
@@ -31,5 +39,7 @@ class File:
 
 def read_file(text: str, name: str) -> File:
     """Read a text; ``DocumentError`` if it does not load."""
-    read = read_objects(text, name).checked()
-    return File(name, text, read.roots, MeshDocuments(read.documents, read.others, {name: text}))
+    file = File.of(read_mesh({name: text}), name)
+    if file.mesh.problems:
+        raise DocumentError(file.mesh.problems)
+    return file

@@ -8,9 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from meshcors.mesh._analysis.mesh_documents import MeshDocuments
-from meshcors.mesh._documents.problems import DocumentError
-from meshcors.mesh._documents.reading import read_objects
+from meshcors.mesh._analysis.mesh_documents import read_mesh
 from meshcors.mesh._documents.yaml_nodes import lines_of
 from meshcors.mesh._lint.finding import Diagnostic, LintRule
 from meshcors.mesh._lint.rules import BAD_REGEX, RULES, WOULD_NOT_LOAD
@@ -18,58 +16,31 @@ from meshcors.mesh._lint.rules import BAD_REGEX, RULES, WOULD_NOT_LOAD
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from meshcors.mesh._documents.cursor import Cursor
-    from meshcors.mesh._documents.model import VirtualService
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.problems import DocumentProblem
 
-__all__ = ["RULES", "Diagnostic", "LintRule", "diagnose", "lint", "read_mesh"]
+__all__ = ["RULES", "Diagnostic", "LintRule", "diagnose", "lint"]
 
-# Problems of the whole file, of which nothing is read. No rule reports them.
-UNREADABLE: Final = frozenset(
-    {"yaml", "yaml_missing", "too_large", "too_deep", "alias_bomb", "duplicate_key"}
-)
 _IGNORE: Final = re.compile(r"(?:^|\s)#\s*meshcors:\s*ignore\s+(MC\d{3}(?:[\s,]+MC\d{3})*)")
 
 
 def lint(texts: Mapping[str, str], rules: Iterable[LintRule] = RULES) -> list[Diagnostic]:
     """Return what ``rules`` find in all files together, sorted by place.
 
-    ``texts`` maps the name of a file to its content. A document that would not load is reported
-    and left out of the model. ``DocumentError`` is raised for a file that is not readable YAML.
-    ``# meshcors: ignore MC014`` silences rules on its line, or if it stands alone, on the next.
+    ``texts`` maps the name of a file to its content. ``DocumentError`` is raised only if
+    ruamel.yaml is not installed.
     """
-    mesh, unloaded = read_mesh(texts)
-    return diagnose(mesh, rules, unloaded)
+    return diagnose(read_mesh(texts), rules)
 
 
-def read_mesh(texts: Mapping[str, str]) -> tuple[MeshDocuments, list[Diagnostic]]:
-    """Return what all files hold together, and a diagnostic for each document that would not load.
+def diagnose(mesh: MeshDocuments, rules: Iterable[LintRule] = RULES) -> list[Diagnostic]:
+    """Return what ``rules`` find in documents that are read, sorted by place.
 
-    ``DocumentError`` is raised for a file that is not readable YAML.
-    """
-    documents: list[VirtualService] = []
-    others: list[Cursor] = []
-    problems: list[DocumentProblem] = []
-    for file, text in texts.items():
-        read = read_objects(text, file)
-        if any(map(_is_unreadable, read.problems)):
-            raise DocumentError(read.problems)
-        documents += read.documents
-        others += read.others
-        problems += read.problems
-    mesh = MeshDocuments(tuple(documents), tuple(others), dict(texts))
-    return mesh, list(map(_from_problem, problems))
-
-
-def diagnose(
-    mesh: MeshDocuments, rules: Iterable[LintRule] = RULES, already: Iterable[Diagnostic] = ()
-) -> list[Diagnostic]:
-    """Return what ``rules`` find in documents that are read; see `lint`.
-
-    ``already`` are diagnostics from reading them.
+    What could not be read is reported, and not in the model. ``# meshcors: ignore MC014`` silences
+    rules on its line, or if it stands alone, on the next.
     """
     chosen = {rule.id: rule for rule in rules}
-    found = set(already)
+    found = set(map(_from_problem, mesh.problems))
     for rule in chosen.values():
         findings = rule.check(mesh) if rule.check else ()
         found.update(Diagnostic(rule, each.place, each.reason, each.hint) for each in findings)
@@ -78,18 +49,15 @@ def diagnose(
         each
         for each in found
         if each.rule.id in chosen
-        and each.rule.id not in silenced[each.place.file].get(each.place.line, ())
+        and each.rule.id not in silenced.get(each.place.file, {}).get(each.place.line, ())
     )
     return sorted(kept, key=lambda each: (each.place, each.rule.id, each.reason))
 
 
-def _is_unreadable(problem: DocumentProblem) -> bool:
-    # no regex can be checked without RE2
-    return problem.code in UNREADABLE or "meshcors[regex]" in problem.message
-
-
 def _from_problem(problem: DocumentProblem) -> Diagnostic:
-    rule = BAD_REGEX if problem.code == "regex" else WOULD_NOT_LOAD
+    # without RE2 no regex can be checked
+    bad_regex = problem.code == "regex" and "meshcors[regex]" not in problem.message
+    rule = BAD_REGEX if bad_regex else WOULD_NOT_LOAD
     where = f"{problem.path}: " if problem.path else ""
     return Diagnostic(rule, problem.place, where + problem.message, problem.hint)
 

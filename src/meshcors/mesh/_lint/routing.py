@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.located_policy import LocatedPolicy
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._analysis.routed_call import PreflightEnd, RoutedCall
+    from meshcors.mesh._documents.model import RuleKey
     from meshcors.mesh._routing.routes import Route
 
 _ADD_RULE: Final = "add a rule for preflights before this one: meshcors fix"
@@ -57,18 +58,18 @@ def policy_without_service(mesh: MeshDocuments) -> Iterator[Finding]:
 
 def routing_header_missing(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find an allowHeaders without the header that picks the service."""
-    policies = {id(located.rule): located for located in mesh.preflight_policies}
-    reported: set[tuple[int, str]] = set()
+    policies = {located.rule.key: located for located in mesh.preflight_policies}
+    reported: set[tuple[RuleKey, str]] = set()
     for call in mesh.calls:
         route = call.route if call.is_unanswered else call.preflight_answer.route
-        located = policies.get(id(route.source)) if route else None
+        located = policies.get(route.source.key) if route else None
         if located is None:
             continue
         allowed = {name.lower() for name in located.policy.allow_headers}
         for name in call.names:
-            if name in allowed or allowed == {"*"} or (id(located.rule), name) in reported:
+            if name in allowed or allowed == {"*"} or (located.rule.key, name) in reported:
                 continue
-            reported.add((id(located.rule), name))
+            reported.add((located.rule.key, name))
             reason = f"calls to {call.route.rule} carry {name}, which this list does not allow"
             yield Finding(located.place("allowHeaders"), reason, f"add {name} to allowHeaders")
 

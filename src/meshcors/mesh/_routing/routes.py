@@ -11,11 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from meshcors.mesh._documents.checks import is_claim
 from meshcors.mesh._documents.http_route import precedence
-from meshcors.mesh._documents.model import HttpMatch, HttpRule, StringMatch, VirtualService
+from meshcors.mesh._documents.model import (
+    DocumentKey,
+    HttpMatch,
+    HttpRule,
+    StringMatch,
+    VirtualService,
+)
 from meshcors.mesh._documents.virtual_service import MESH, resolve_gateway
 from meshcors.mesh._routing.index import RouteIndex
 
@@ -24,6 +30,9 @@ if TYPE_CHECKING:
 
     from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._routing.doubts import Doubt
+
+# A route's document, and its name in answers.
+RouteKey: TypeAlias = tuple[DocumentKey, str]
 
 CLUSTER_DOMAIN: Final = "svc.cluster.local"
 
@@ -98,6 +107,11 @@ class Route:
     source: HttpRule = field(repr=False)
     port: int
     doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def key(self) -> RouteKey:
+        """What tells this route from all others of a table."""
+        return self.document.key, self.rule
 
     @property
     def is_forward(self) -> bool:

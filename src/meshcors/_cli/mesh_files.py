@@ -1,0 +1,154 @@
+"""The arguments FILE... of the tools for the mesh: files, directories, and - for standard input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from meshcors._cli.files import MAX_BYTES
+from meshcors._policy.regular_file import FileError, read_content
+from meshcors._policy.wording import file_label
+from meshcors.mesh._analysis.mesh_documents import read_mesh
+from meshcors.mesh._documents.problems import DocumentProblem, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
+
+STDIN: Final = "<stdin>"
+_SUFFIXES: Final = (".yaml", ".yml", ".json")
+
+
+@dataclass(slots=True)
+class MeshFiles:
+    """The texts of the arguments FILE... by name, and why others cannot be read.
+
+    ``searched`` are the names of files that were found in directories.
+    """
+
+    texts: dict[str, str] = field(default_factory=dict)
+    problems: list[DocumentProblem] = field(default_factory=list)
+    searched: set[str] = field(default_factory=set)
+
+    def add(self, name: str, content: bytes) -> None:
+        """Add a file's bytes as a text, or the problem that they are not UTF-8."""
+        try:
+            self.texts[name] = content.decode()
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            column = error.start - content.rfind(b"\n", 0, error.start)
+            self.refuse(Place(name, line, column), "not UTF-8", "save the file as UTF-8")
+
+    def refuse(self, place: Place, message: str, hint: str) -> None:
+        """Add a problem."""
+        self.problems.append(DocumentProblem(place, "unreadable", "", message, hint))
+
+
+def mesh_of(names: Sequence[str]) -> MeshDocuments:
+    """Return what the arguments FILE... hold together, with a problem for what cannot be read.
+
+    ``click.ClickException`` is raised for a name that does not exist, and for a second ``-``.
+    """
+    files = read_mesh_files(names)
+    mesh = read_mesh(files.texts)
+    return replace(mesh, problems=(*files.problems, *mesh.problems))
+
+
+def read_mesh_files(names: Sequence[str]) -> MeshFiles:
+    """Return the texts of the arguments FILE...; see `mesh_of`.
+
+    Of a directory these are its ``*.yaml``, ``*.yml`` and ``*.json`` files and those of the
+    directories in it, sorted, without hidden ones. A file that is reached twice is read once.
+    """
+    labels = ["FILE"] if len(names) == 1 else [f"FILE {at + 1}" for at in range(len(names))]
+    files = MeshFiles()
+    seen: set[str] = set()
+    if names.count("-") > 1:
+        raise click.ClickException("-: standard input can be read once; write one -")
+    for name, label in zip(names, labels, strict=True):
+        if name != "-":
+            _refuse_missing(name, label)
+    for name in names:
+        if name == "-":
+            _read_stdin(files)
+            continue
+        if Path(name).is_dir():
+            found = list(_files_in(Path(name), set()))
+            if not found:
+                message = "no *.yaml, *.yml or *.json file in this directory"
+                files.refuse(Place(name, 1, 1), message, "pass the directory that has them")
+            files.searched.update(found)
+        else:
+            found = [name]
+        for path in found:
+            real = os.path.realpath(path)
+            if real not in seen:
+                seen.add(real)
+                _read_file(files, path)
+    return files
+
+
+def _refuse_missing(name: str, label: str) -> None:
+    try:
+        Path(name).stat()
+    except FileNotFoundError as error:
+        reason = error.strerror
+    except ValueError as error:
+        reason = str(error)
+    except OSError:
+        return  # it exists, and reading it says what is wrong
+    else:
+        return
+    message = f"{file_label(name, label)}: {reason}; pass a readable file"
+    raise click.ClickException(message)
+
+
+def _read_stdin(files: MeshFiles) -> None:
+    content = sys.stdin.buffer.read(MAX_BYTES + 1)
+    place = Place(STDIN, 1, 1)
+    if len(content) > MAX_BYTES:
+        files.refuse(place, f"larger than {MAX_BYTES // 2**20} MiB", "split it")
+    elif not content.strip():
+        # most likely the command before the pipe has failed
+        files.refuse(place, "standard input is empty", "check the command before the pipe")
+    else:
+        files.add(STDIN, content)
+
+
+def _read_file(files: MeshFiles, name: str) -> None:
+    try:
+        content = read_content(name, MAX_BYTES)
+    except FileError as error:
+        place = Place(name, 1, 1)
+        if error.kind == "too_large":
+            files.refuse(place, f"larger than {MAX_BYTES // 2**20} MiB", "split it")
+        else:
+            message, _, hint = error.hint.partition(": ")
+            files.refuse(place, message, hint or "make it readable, or leave it out")
+    else:
+        files.add(name, content)
+
+
+def _files_in(directory: Path, seen: set[str]) -> Iterator[str]:
+    """Yield the files of a directory and of those in it, sorted; none twice, whatever links do."""
+    real = os.path.realpath(directory)
+    if real in seen:
+        return
+    seen.add(real)
+    try:
+        entries = sorted(directory.iterdir())
+    except OSError:
+        return
+    for path in entries:
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _files_in(path, seen)
+        elif path.suffix in _SUFFIXES:
+            yield str(path)

@@ -1,0 +1,195 @@
+"""The arguments FILE... of the mesh tools, and what cannot be read: nothing hides the rest."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from meshcors import _cli as cli
+from meshcors._cli.mesh_files import read_mesh_files
+from meshcors.mesh._analysis.mesh_documents import read_mesh
+from tests.mesh_cases import to, vs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ORIGINAL = Path(__file__).parent / "data" / "virtualservice_original.yaml"
+GOOD = vs(f"{{{to()}}}")
+# Documents that cannot be read, each for itself.
+BROKEN = [
+    "a: [",
+    "a:\n\tb: 1",
+    "a: *b",
+    "a: \x07",
+    "[" * 500,
+    "a: '",
+    "a: |\n  text\n b",
+    "{a: 1, a: 1",
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_broken_document_hides_no_other_and_places_stay_right(broken: str, newline: str) -> None:
+    one, two = GOOD, vs(f"{{{to('two')}}}", name="b")
+    text = "---\n".join([one, f"{broken}\n", two]).replace("\n", newline)
+    whole = text.replace(broken.replace("\n", newline), "#" + newline * broken.count("\n"))
+    mesh = read_mesh({"a.yaml": text})
+    expected = read_mesh({"a.yaml": whole})
+    assert [each.label for each in mesh.documents] == ["ns/a", "ns/b"]
+    assert [each.place for each in mesh.documents] == [each.place for each in expected.documents]
+    assert [each.http for each in mesh.documents] == [each.http for each in expected.documents]
+    offsets = [
+        [each.node_at("spec", "http").start_mark.index for each in read.documents]
+        for read in (mesh, expected)
+    ]
+    assert text[offsets[0][1] :].startswith("- {route")
+    assert offsets[0][0] == offsets[1][0]
+    (problem,) = mesh.problems
+    before = one.count("\n") + 1
+    assert before <= problem.place.line <= before + broken.count("\n") + 2
+
+
+@settings(max_examples=30)
+@given(st.lists(st.sampled_from(["a: [", "a: '", "a: *b", GOOD, "# nothing"]), max_size=6))
+def test_as_many_documents_are_read_as_are_good(texts: list[str]) -> None:
+    mesh = read_mesh({"a.yaml": "\n---\n".join(texts)})
+    assert len(mesh.documents) == texts.count(GOOD)
+    assert len(mesh.problems) >= sum(text in BROKEN for text in texts)
+
+
+def test_an_alias_bomb_is_the_problem_of_its_document() -> None:
+    many = ", ".join(["*m"] * 999)
+    bomb = vs(f"&r {{match: [&m {{}}, {many}], {to()}}}") + "  - *r\n" * 999
+    policy = "kind: AuthorizationPolicy\napiVersion: security.istio.io/v1\nspec:\n  rules: &a\n"
+    other = policy + "".join(f"  - &a{n} [{'*a' + str(n - 1) + ',' if n else ''} 1]\n" for n in [0])
+    mesh = read_mesh({"a.yaml": f"{GOOD}---\n{bomb}---\n{other}"})
+    assert [each.code for each in mesh.problems] == ["alias_bomb"]
+    assert len(mesh.documents) == len(mesh.others) == 1
+
+
+def test_other_objects_are_bounded_too() -> None:
+    levels = ["a0: &a0 [1, 1]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))]
+    bomb = "kind: AuthorizationPolicy\napiVersion: security.istio.io/v1\n" + "\n".join(levels)
+    mesh = read_mesh({"a.yaml": f"{bomb}\n---\n{GOOD}"})
+    assert [each.code for each in mesh.problems] == ["alias_bomb"]
+    assert (len(mesh.documents), len(mesh.others)) == (1, 0)
+
+
+def fill(directory: Path) -> None:
+    (directory / "deep" / "er").mkdir(parents=True)
+    (directory / ".git").mkdir()
+    for name in ("b.yaml", "a.yml", "deep/c.json", "deep/er/d.yaml", ".git/x.yaml", "e.txt"):
+        (directory / name).write_text("{}")
+    (directory / ".hidden.yaml").write_text("{}")
+    (directory / "deep" / "loop").symlink_to(directory)
+    (directory / "deep" / "again.yaml").symlink_to(directory / "b.yaml")
+
+
+def test_a_directory_is_searched_in_order_and_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    files = read_mesh_files(["."])
+    assert list(files.texts) == ["a.yml", "b.yaml", "deep/c.json", "deep/er/d.yaml"]
+    assert not files.problems
+    assert list(read_mesh_files(["b.yaml", "./b.yaml", "deep/er"]).texts) == [
+        "b.yaml",
+        "deep/er/d.yaml",
+    ]
+
+
+def unreadable(path: Path) -> None:
+    path.write_text("{}")
+    path.chmod(0)
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["in a directory", "named"])
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        pytest.param(lambda path: os.mkfifo(path), "a pipe, not a regular file", id="pipe"),
+        pytest.param(lambda path: path.symlink_to("/dev/zero"), "a device, not", id="device"),
+        pytest.param(lambda path: path.write_bytes(b"a: 1\nb: \xff"), "not UTF-8", id="bytes"),
+        pytest.param(lambda path: path.write_bytes(b"#" * (9 << 20)), "larger than 8", id="9 MiB"),
+        pytest.param(lambda path: path.write_text("a: ["), "not YAML", id="no YAML"),
+        pytest.param(
+            unreadable,
+            "Permission denied",
+            id="mode",
+            marks=pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything"),
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_finding(
+    make: Callable[[Path], object],
+    said: str,
+    inside: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bad, good = tmp_path / "bad.yaml", tmp_path / "good.yaml"
+    make(bad)
+    good.write_text(ORIGINAL.read_text())
+    names = [str(tmp_path)] if inside else [str(bad), str(good)]
+    assert cli.run(["lint", *names]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "error MC000" in line]
+    assert line.startswith(f"{bad}:")
+    assert said in line
+    assert any("MC001" in line for line in lines)
+
+
+def test_a_directory_without_files_is_a_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["lint", str(tmp_path), str(ORIGINAL)]) == 1
+    printed = capsys.readouterr().out
+    assert "no *.yaml, *.yml or *.json file in this directory" in printed
+    assert "MC001" in printed
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        pytest.param(ORIGINAL.read_bytes(), "<stdin>:8:5: error MC001", id="a file"),
+        pytest.param(b"", "<stdin>:1:1: error MC000 would-not-load: standard input", id="empty"),
+        pytest.param(b"\xff", "<stdin>:1:1: error MC000 would-not-load: not UTF-8", id="bytes"),
+        pytest.param(b"#" * (9 << 20), "larger than 8 MiB", id="9 MiB"),
+    ],
+)
+def test_standard_input_is_a_file(
+    content: bytes,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    assert cli.run(["lint", "-"]) == 1
+    assert said in capsys.readouterr().out
+
+
+def test_explain_goes_on_without_what_it_cannot_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.yaml").write_text("a: [")
+    (tmp_path / "good.yaml").write_text(ORIGINAL.read_text())
+    args = [
+        "explain",
+        str(tmp_path),
+        "--origin",
+        "https://ui.example",
+        "--header",
+        "model-api-key:xyz",
+    ]
+    assert cli.run(args) == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"note: {tmp_path / 'bad.yaml'}:1:5: not YAML")
+    assert "blocked" in printed.out.lower()
