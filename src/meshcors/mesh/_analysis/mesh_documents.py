@@ -11,7 +11,9 @@ from meshcors.mesh._analysis.example_call import announced_headers, example_call
 from meshcors.mesh._analysis.located_policy import LocatedPolicy
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._analysis.routed_call import RoutedCall
+from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_objects
+from meshcors.mesh._envoy.reading import read_envoy
 from meshcors.mesh._routing.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -184,13 +186,27 @@ def read_mesh(texts: Mapping[str, str]) -> MeshDocuments:
     others: list[Cursor] = []
     problems: list[DocumentProblem] = []
     roots: dict[str, tuple[Any, ...]] = {}
+    kept = dict(texts)
     for file, text in texts.items():
+        try:
+            running = read_envoy(text, file)
+        except DocumentError as error:
+            if error.problems[0].code == "yaml_missing":
+                raise
+            problems += error.problems
+            continue
+        if running is not None:
+            documents += running.documents
+            problems += running.problems
+            # a dump may be large, and JSON has no comments to look for
+            kept[file] = "" if running.is_json else text
+            continue
         read = read_objects(text, file)
         documents += read.documents
         others += read.others
         problems += read.problems
         roots[file] = read.roots
-    return MeshDocuments(tuple(documents), tuple(others), dict(texts), tuple(problems), roots)
+    return MeshDocuments(tuple(documents), tuple(others), kept, tuple(problems), roots)
 
 
 def _takes(gateway: Gateway, route: Route, call: GatewayRequest) -> bool:

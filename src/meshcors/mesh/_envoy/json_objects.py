@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
-from meshcors.mesh._documents.yaml_nodes import parse
+from meshcors.mesh._documents.yaml_nodes import AliasBudget, parse
 
 # Of JSON; YAML has `yaml_nodes.MAX_CHARACTERS`.
 MAX_CHARACTERS: Final = 128 * 1024 * 1024
@@ -178,11 +178,11 @@ class _JsonReader:
 def read_yaml(source: Source) -> list[Any]:
     """Return the value of each document of a YAML text; ``DocumentError`` if it is not YAML."""
     values: dict[int, Any] = {}
-    try:
-        return [_from_node(node, values) for node in parse(source.text, source.file)]
-    except RecursionError:
-        hint = "check for an alias inside its own anchor"
-        raise source.error(0, "too_deep", "nested too deeply", hint) from None
+    budget = AliasBudget(source.file)
+    nodes = parse(source.text, source.file)
+    if problems := [found for node in nodes if (found := budget.problem_of(node)) is not None]:
+        raise DocumentError(problems)
+    return [_from_node(node, values) for node in nodes]
 
 
 def _from_node(node: Any, values: dict[int, Any]) -> Any:

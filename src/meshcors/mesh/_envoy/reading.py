@@ -40,10 +40,14 @@ _STATIC: Final = "static_route_configs"
 
 @dataclass(frozen=True, slots=True)
 class EnvoyFile:
-    """What one file holds: its routes as documents, and why there are none."""
+    """What one file holds: its routes as documents, and why there are none.
+
+    A file that ``is_json`` has no comments.
+    """
 
     documents: tuple[RunningRoutes, ...]
     problems: tuple[DocumentProblem, ...]
+    is_json: bool
 
 
 @dataclass(slots=True)
@@ -71,10 +75,11 @@ def read_envoy(text: str, file: str = "<text>") -> EnvoyFile | None:
         _search(root, "", source, found, 0)
     documents = tuple(_documents(found))
     if documents:
-        return EnvoyFile(documents, ())
+        return EnvoyFile(documents, (), is_json)
     message = "this Envoy configuration has no routes"
     hint = "dump the routes too: curl localhost:15000/config_dump"
-    return EnvoyFile((), (DocumentProblem(Place(file, 1, 1), "no_routes", "", message, hint),))
+    problem = DocumentProblem(Place(file, 1, 1), "no_routes", "", message, hint)
+    return EnvoyFile((), (problem,), is_json)
 
 
 def _is_envoy_yaml(text: str) -> bool:
@@ -145,10 +150,10 @@ def _documents(found: _Found) -> Iterator[RunningRoutes]:
         if key in done:
             continue
         done.add(key)
-        yield TableReader(config, _name(config, manager, taken), manager).read()
+        yield TableReader(config, _name(config, manager, taken), len(taken), manager).read()
     for config in configs:
         if id(config.data) not in used:
-            yield TableReader(config, _name(config, None, taken), None).read()
+            yield TableReader(config, _name(config, None, taken), len(taken), None).read()
 
 
 def _once(listeners: list[Part]) -> Iterator[Part]:

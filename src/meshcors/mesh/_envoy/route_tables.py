@@ -63,9 +63,11 @@ class _Level:
 class TableReader:
     """Reads one RouteConfiguration for one connection manager, or for none."""
 
-    def __init__(self, config: Part, name: str, manager: Manager | None) -> None:
+    def __init__(self, config: Part, name: str, number: int, manager: Manager | None) -> None:
+        """Read ``config`` as the document ``number`` of its file, under the gateway's ``name``."""
         self._config = config.scope()
         self._name = name
+        self._number = number
         self._manager = manager
         self._rules: list[HttpRule] = []
         self._useless: dict[object, UselessPolicy] = {}
@@ -107,6 +109,7 @@ class TableReader:
             hosts=(),
             gateways=(self._name,),
             http=(),
+            number=self._number,
             connection=connection,
             running_hosts=(),
         )
@@ -142,14 +145,15 @@ class TableReader:
             unknown = (Doubt(part.place, path, "only requests from outside are redirected"),)
         match = RouteMatch(_EVERY_PATH, (plain,), unknown=unknown)
         redirect = Redirect(part.place, scheme="https", as_written=True, keep_port=True)
-        rule = HttpRule(part.place, self._label(part, "", "require_tls"), (), redirect=redirect)
+        label = self._label(part, "", "require_tls")
+        rule = HttpRule(part.place, label, document.key, (), redirect=redirect)
         return [Route(rule.label, rule.place, match, document, rule, 0)]
 
     def _unknown_table(self, part: Part, name: str, document: RunningRoutes) -> RouteTable:
         """Return a table of which nothing is known."""
         doubt = Doubt(part.place, f"{part.path}.{name}".lstrip("."), f"{name} is not modelled")
         match = RouteMatch(_EVERY_PATH, unknown=(doubt,))
-        rule = HttpRule(part.place, self._label(part, "", name), ())
+        rule = HttpRule(part.place, self._label(part, "", name), document.key, ())
         return RouteTable((Route(rule.label, rule.place, match, document, rule, 0),), ())
 
     def _label(self, part: Part, name: str, field: str = "") -> str:
@@ -171,16 +175,16 @@ class TableReader:
             match = RouteMatch(_EVERY_PATH, unknown=doubts)
         else:
             match = read_match(match_part)
-        rule = self._rule(part, level)
+        rule = self._rule(part, level, document)
         configs = self._configs(part, level)
         doubts = (*part.doubts, *self._config.doubts, *self._chain_doubts(configs))
         self._rules.append(rule)
         return Route(rule.label, rule.place, match, document, rule, 0, doubts)
 
-    def _rule(self, part: Part, level: _Level) -> HttpRule:
+    def _rule(self, part: Part, level: _Level, document: RunningRoutes) -> HttpRule:
         label = self._label(part, part.text("name"))
         path = ("spec", "http", len(self._rules))
-        rule = HttpRule(part.place, label, path, headers=read_headers(part))
+        rule = HttpRule(part.place, label, document.key, path, headers=read_headers(part))
         action, direct = part.child("route"), part.child("direct_response")
         redirect = part.child("redirect")
         if redirect is not None:
@@ -214,7 +218,9 @@ class TableReader:
         if not levels:
             return None
         policy = read_policy(levels)
-        part.doubts.extend(doubt for each in levels for doubt in each.doubts if doubt not in part.doubts)
+        part.doubts.extend(
+            doubt for each in levels for doubt in each.doubts if doubt not in part.doubts
+        )
         place = levels[0].place
         reason = ""
         if policy is None:

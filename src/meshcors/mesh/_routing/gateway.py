@@ -236,7 +236,11 @@ class Gateway:
     def _running(self) -> RunningRoutes | None:
         """The configuration of an Envoy, if the gateway is one."""
         return next(
-            (it for it in self.documents if isinstance(it, RunningRoutes) and self.name in it.gateways),
+            (
+                it
+                for it in self.documents
+                if isinstance(it, RunningRoutes) and self.name in it.gateways
+            ),
             None,
         )
 
