@@ -1,7 +1,7 @@
 """A page's call through the gateway: the preflight, the request, and the browser's verdicts.
 
 Pure: `meshcors.mesh` models the gateway, `meshcors.browser` the browser. The documents do not say
-what a service answers: without a `Service`, the outcome is "depends" where it turns on that.
+what a service answers: where a `Service` does not know either, the outcome is "depends".
 """
 
 from __future__ import annotations
@@ -11,29 +11,38 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from meshcors import browser
+from meshcors.mesh._analysis.guards import guard_verdicts
 from meshcors.mesh._routing.request import GatewayRequest
 
 if TYPE_CHECKING:
+    from meshcors.mesh._analysis.guards import Guard, GuardVerdict
     from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer
 
 Outcome: TypeAlias = Literal["allowed", "blocked", "depends"]
-# What a service answers to a request that the gateway forwards.
-Service: TypeAlias = Callable[[GatewayRequest], browser.Response]
+# What the service of a forwarded request answers to it, None if that is not known.
+Service: TypeAlias = Callable[["GatewayAnswer"], browser.Response | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """The preflight or the request: what is sent, the gateway's answer, the browser's verdict.
 
-    `outcome` is "depends" if the verdict turns on a service whose answer is unknown. `verdict` is
-    then the one for an answer without CORS headers.
+    `guards` are what stands in front; where one of them denies the request, nobody gets as far as
+    `answer`. `outcome` is "depends" if the verdict turns on a service whose answer is unknown.
+    `verdict` is then the one for an answer without CORS headers.
     """
 
     step: browser.Step
     sent: GatewayRequest
     answer: GatewayAnswer
+    guards: tuple[GuardVerdict, ...]
     outcome: Outcome
     verdict: browser.Verdict
+
+    @property
+    def denial(self) -> GuardVerdict | None:
+        """What denies the request for certain, if anything does."""
+        return next((each for each in self.guards if each.effect == "denies"), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,51 +77,65 @@ class PageCall:
         return (self.request,) if self.preflight is None else (self.preflight, self.request)
 
 
-def trace_call(gateway: Gateway, call: browser.Request, service: Service | None = None) -> PageCall:
-    """Follow `call`, made by a page's script, through `gateway`.
+@dataclass(frozen=True, slots=True)
+class CallSurroundings:
+    """What a call meets: the gateway and its `port`, what stands in front, what services answer.
 
-    `service` gives the answers of the services behind the gateway, if they are known. Raises
-    `ValueError` for a URL whose path Envoy refuses.
+    `port` is the scheme's if it is 0.
+    """
+
+    gateway: Gateway
+    service: Service = lambda _: None
+    guards: tuple[Guard, ...] = ()
+    port: int = 0
+
+
+def trace_call(around: CallSurroundings, call: browser.Request, target: str = "") -> PageCall:
+    """Follow `call`, made by a page's script.
+
+    `target` is the path and query that are sent, by default those of the call's URL. Raises
+    `ValueError` for a path that Envoy refuses.
     """
     asked = browser.preflight_for(call)
     origin = () if call.is_same_origin and call.method in ("GET", "HEAD") else (call.origin,)
     fields = (*call.headers, *(("origin", value) for value in origin))
-    request = _exchange(gateway, call, "response", _sent(call, call.method, fields), service)
-    if asked is None:
-        return PageCall(call, None, request)
-    preflight = _exchange(gateway, call, "preflight", _sent(call, "OPTIONS", asked), service)
+    scheme, _, rest = call.url.partition("://")
+    host, slash, path = rest.partition("/")
+    target = target or f"{slash or '/'}{path}"
+
+    def exchange(step: browser.Step, method: str, fields: browser.HeaderLines) -> Exchange:
+        sent = GatewayRequest(method, host, target, fields, scheme, around.port)
+        return _exchange(around, call, step, sent)
+
+    request = exchange("response", call.method, fields)
+    preflight = None if asked is None else exchange("preflight", "OPTIONS", asked)
     return PageCall(call, preflight, request)
 
 
-def _sent(call: browser.Request, method: str, fields: browser.HeaderLines) -> GatewayRequest:
-    scheme, _, rest = call.url.partition("://")
-    host, slash, path = rest.partition("/")
-    return GatewayRequest(method, host, f"{slash or '/'}{path}", fields, scheme)
-
-
 def _exchange(
-    gateway: Gateway,
-    call: browser.Request,
-    step: browser.Step,
-    sent: GatewayRequest,
-    service: Service | None,
+    around: CallSurroundings, call: browser.Request, step: browser.Step, sent: GatewayRequest
 ) -> Exchange:
     judge = browser.judge_preflight if step == "preflight" else browser.judge_response
-    answer = gateway.handle(sent)
+    answer = around.gateway.handle(sent)
+    guards = guard_verdicts(around.guards, sent)
 
     def verdict_on(response: browser.Response) -> browser.Verdict:
         fields = answer.response_headers(response.headers)
         return judge(call, browser.Response(response.status, fields))
 
-    if answer.kind != "forward":
+    outcome: Outcome = "depends"
+    if any(each.effect == "denies" for each in guards):
+        verdict = judge(call, browser.Response(403))
+    elif answer.kind != "forward":
         verdict = judge(call, browser.Response(answer.status or 0, answer.headers))
-    elif service is not None:
-        verdict = verdict_on(service(sent))
+    elif (response := around.service(answer)) is not None:
+        verdict = verdict_on(response)
     else:
         verdict = verdict_on(browser.Response(200))
         if verdict.allowed != verdict_on(_permissive_response(call)).allowed:
-            return Exchange(step, sent, answer, "depends", verdict)
-    return Exchange(step, sent, answer, "allowed" if verdict.allowed else "blocked", verdict)
+            return Exchange(step, sent, answer, guards, outcome, verdict)
+    outcome = "allowed" if verdict.allowed else "blocked"
+    return Exchange(step, sent, answer, guards, outcome, verdict)
 
 
 def _permissive_response(call: browser.Request) -> browser.Response:

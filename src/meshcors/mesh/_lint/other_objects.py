@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from meshcors.mesh._documents.cursor import Cursor, Report
-from meshcors.mesh._documents.virtual_service import MESH
-from meshcors.mesh._lint.authorization import stops_preflights
-from meshcors.mesh._lint.finding import Finding
-from meshcors.mesh._lint.untyped_objects import (
+from meshcors.mesh._analysis.authorization import stops_preflights
+from meshcors.mesh._analysis.untyped_objects import (
     fields_of,
     group_and_kind,
     items_of,
     text_of,
     value_at,
 )
+from meshcors.mesh._documents.cursor import Cursor, Report
+from meshcors.mesh._documents.virtual_service import MESH
+from meshcors.mesh._lint.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

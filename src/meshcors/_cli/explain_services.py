@@ -1,0 +1,103 @@
+"""What the services behind the gateway answer: by a policy, or by the one that the pod would have.
+
+The pod is recognised by the name of its service.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from meshcors import browser
+from meshcors._policy.warning import PolicyWarning
+from meshcors.mesh import DocumentError
+from meshcors.mesh._fix.blocked_calls import BlockedCalls
+from meshcors.mesh._fix.options import FixOptions
+from meshcors.mesh._fix.pod_command import pod_command
+from meshcors.mesh._fix.preflight_rule import preflight_policy
+
+if TYPE_CHECKING:
+    from meshcors._decision.engine import Engine
+    from meshcors._policy.policy import Policy
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
+    from meshcors.mesh._routing.gateway import GatewayAnswer
+
+_FORWARDING_FIELD: Final = "unmatchedPreflights"
+
+
+@dataclass
+class Services:
+    """What is known of the services; ``assumed`` is the pod's command, once that was assumed.
+
+    ``engine`` is the one of ``--config``: with it, all of them are known.
+    """
+
+    mesh: MeshDocuments
+    pod: tuple[str, int]
+    engine: Engine | None
+    assumed: str = field(default="", init=False)
+
+    def answer(self, answer: GatewayAnswer) -> browser.Response | None:
+        """Return what the service of a forwarded request answers, None if that is not known."""
+        engine = self.engine
+        if engine is None and self._is_pod(answer.destination or ""):
+            engine = self._pod_engine(answer)
+        return None if engine is None else _simulated(engine, answer)
+
+    def _is_pod(self, destination: str) -> bool:
+        name, host = destination.rpartition(":")[0], self.pod[0]
+        return name == host or name.startswith(f"{host}.")
+
+    def _pod_engine(self, answer: GatewayAnswer) -> Engine | None:
+        """Return the decisions of the pod that ``meshcors fix`` would start behind a rule.
+
+        None if the documents do not say which origins it allows.
+        """
+        sent_here = tuple(
+            call for call in self.mesh.calls if call.preflight_answer.place == answer.place
+        )
+        if not sent_here:
+            return None
+        blocked = BlockedCalls(sent_here[0].route.document, sent_here)
+        options = FixOptions("pod", self.pod)
+        try:
+            allowed = preflight_policy(blocked, options)
+        except DocumentError:
+            return None
+        policy = _policy_of({k: v for k, v in allowed.items() if k != _FORWARDING_FIELD})
+        if policy is None:
+            return None
+        self.assumed = pod_command(blocked, options)
+        return _engine(policy)
+
+
+def engine_of(config: str) -> Engine:
+    """Return the decisions of the policy in a file; raises `PolicyError`."""
+    from meshcors.config import from_file
+
+    return _engine(from_file(config))
+
+
+def _engine(policy: Policy) -> Engine:
+    from meshcors._decision.engine import Engine
+
+    return Engine(policy.without_key_values())
+
+
+def _policy_of(allowed: dict[str, object]) -> Policy | None:
+    """Return the policy that a corsPolicy stands for; None if a pod would refuse it."""
+    from meshcors.config._fields import FieldPath
+    from meshcors.config._rule_parts import policy_of_rule
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PolicyWarning)
+        return policy_of_rule([], allowed, FieldPath("corsPolicy"))
+
+
+def _simulated(engine: Engine, answer: GatewayAnswer) -> browser.Response:
+    from meshcors._decision.simulation import simulate
+
+    sent = answer.request
+    path = sent.path.partition("?")[0]
+    return browser.Response(*simulate(engine, sent.method, path, sent.headers))
