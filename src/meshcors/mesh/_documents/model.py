@@ -98,8 +98,8 @@ class CorsPolicy:
 class HeaderOperations:
     """``set``, ``add`` and ``remove`` for one direction.
 
-    Only Envoy has the last two: the positions in ``set`` of what is set only if the header is there,
-    and in ``add`` of what is added only if it is not.
+    Only Envoy has the last two: the positions in ``set`` of what is set only if the header is
+    there, and in ``add`` of what is added only if it is not.
     """
 
     set: tuple[tuple[str, str], ...] = ()
@@ -222,7 +222,7 @@ class HttpRule:
 
 @dataclass(frozen=True, slots=True)
 class VirtualService:
-    """One document: a VirtualService, or an HTTPRoute or RouteConfiguration read into the same rules.
+    """One document: a VirtualService, or what is read into the same rules, such as an HTTPRoute.
 
     ``gateways`` are ``namespace/name``, or ``mesh`` for sidecars. ``created`` is the creation
     timestamp as text (RFC 3339, so it sorts by time), empty if the file has none. ``number``

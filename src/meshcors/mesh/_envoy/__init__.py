@@ -1,1 +1,1 @@
-"""What an Envoy really runs: its configuration, read into the tables that `Gateway` answers from."""
+"""What an Envoy really runs: its configuration, as tables that `Gateway` answers from."""

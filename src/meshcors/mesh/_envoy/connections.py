@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CORS: Final = "envoy.filters.http.cors"
 _TYPE: Final = "envoy.extensions.filters.http."
-# Filters that neither answer a request nor change the CORS headers of an answer. Limits of rates are
+# Filters that neither answer a request nor change the CORS headers of an answer. Rate limits are
 # among them: what they do under load is not asked here.
 _HARMLESS: Final = frozenset(
     (

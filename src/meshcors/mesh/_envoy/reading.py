@@ -139,11 +139,12 @@ def _documents(found: _Found) -> Iterator[RunningRoutes]:
     inline = [manager.route_config for manager in managers if manager.route_config is not None]
     taken: set[str] = set()
     used: set[int] = {id(each.data) for each in configs if _is_copy(each, inline)}
-    done: set[tuple[int, object]] = set()
+    done: set[tuple[object, ...]] = set()
     for manager in managers:
-        config = manager.route_config or by_name.get(manager.route_name)
-        if config is None:
+        named = manager.route_config or by_name.get(manager.route_name)
+        if named is None:
             continue
+        config = named
         used.add(id(config.data))
         # the chains of one listener mostly repeat each other
         key = (id(config.data), manager.connection, *(id(it.part.data) for it in manager.filters))
@@ -174,7 +175,7 @@ def _is_copy(config: Part, inline: list[Part]) -> bool:
 
 
 def _name(config: Part, manager: Manager | None, taken: set[str]) -> str:
-    """Return the name of a gateway: the configuration's, with the listener if that is not enough."""
+    """Return the name of a gateway: the configuration's, with the listener where it is taken."""
     listener = manager.connection.name if manager else ""
     base = config.scope().text("name") or listener or "routes"
     name = base

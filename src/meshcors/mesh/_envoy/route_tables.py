@@ -87,7 +87,7 @@ class TableReader:
         if config.has("vhds"):
             config.doubt("vhds", "virtual hosts are discovered, and may not be in this file")
             hosts.setdefault("*", VirtualHost("*", self._unknown_table(config, "vhds", document)))
-        made = replace(
+        return replace(
             document,
             hosts=tuple(hosts),
             http=tuple(self._rules),
@@ -95,7 +95,6 @@ class TableReader:
             doubts=(*config.doubts, *self._chain_doubts([])),
             useless_policies=tuple(self._useless.values()),
         )
-        return made
 
     def _document(self, config: Part) -> RunningRoutes:
         connection = self._manager.connection if self._manager else Connection()
@@ -218,9 +217,9 @@ class TableReader:
         if not levels:
             return None
         policy = read_policy(levels)
-        part.doubts.extend(
-            doubt for each in levels for doubt in each.doubts if doubt not in part.doubts
-        )
+        for doubt in (doubt for each in levels for doubt in each.doubts):
+            if doubt not in part.doubts:
+                part.doubts.append(doubt)
         place = levels[0].place
         reason = ""
         if policy is None:

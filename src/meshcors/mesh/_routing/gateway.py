@@ -235,14 +235,8 @@ class Gateway:
     @cached_property
     def _running(self) -> RunningRoutes | None:
         """The configuration of an Envoy, if the gateway is one."""
-        return next(
-            (
-                it
-                for it in self.documents
-                if isinstance(it, RunningRoutes) and self.name in it.gateways
-            ),
-            None,
-        )
+        running = (each for each in self.documents if isinstance(each, RunningRoutes))
+        return next((each for each in running if self.name in each.gateways), None)
 
     def handle(self, request: GatewayRequest) -> GatewayAnswer:
         """Return what happens to ``request``."""

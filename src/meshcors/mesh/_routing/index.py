@@ -111,10 +111,9 @@ class HostIndex:
         if name in self._by_domain:
             return self._by_domain[name]
         # a wildcard covers at least one character, unless it stands alone
-        ends = (
-            "*" + name[len(name) - size + 1 :] for size in self._suffix_lengths if size <= len(name)
-        )
-        beginnings = (name[: size - 1] + "*" for size in self._prefix_lengths if size <= len(name))
+        size = len(name)
+        ends = ("*" + name[size - most + 1 :] for most in self._suffix_lengths if most <= size)
+        beginnings = (name[: most - 1] + "*" for most in self._prefix_lengths if most <= size)
         for domain in (*ends, *beginnings, "*"):
             if domain in self._by_domain:
                 return self._by_domain[domain]

@@ -66,7 +66,7 @@ class HeaderCondition:
 
     @property
     def missing_is_empty(self) -> bool:
-        """Whether a missing header counts as an empty one: to Istio, if the condition is inverted."""
+        """Whether a missing header counts as an empty one: in Istio, if inverted."""
         return self.inverted if self.empty_if_missing is None else self.empty_if_missing
 
 
