@@ -40,6 +40,8 @@ def test_a_page_shows_what_is_printed(
     shutil.copy(DATA / "virtualservice_kserve.yaml", "kserve.yaml")
     shutil.copy(DATA / "virtualservice_with_pod.yaml", "with-pod.yaml")
     shutil.copy(DATA / "policy.yaml", "policy.yaml")
+    shutil.copy(DATA / "neighbours.yaml", "neighbours.yaml")
+    shutil.copy(DATA / "token_wanted.yaml", "token-wanted.yaml")
     code = 0
     commands = session(page)
     assert commands
@@ -59,6 +61,8 @@ def test_a_page_shows_what_is_printed(
     [
         ("lint.md", "virtualservice_original.yaml"),
         ("explain.md", "virtualservice_original.yaml"),
+        ("explain.md", "neighbours.yaml"),
+        ("explain.md", "token_wanted.yaml"),
         ("render.md", "policy.yaml"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 from meshcors import browser
 from meshcors._cli import run
 from meshcors.mesh import Gateway
-from meshcors.mesh._analysis.page_call import CallSurroundings, trace_call
+from meshcors.mesh._analysis.page_call import trace_call
 from meshcors.mesh._documents import reading
 from meshcors.mesh._documents.yaml_nodes import parse_each
 
@@ -349,7 +349,7 @@ def test_a_document_of_several_files(
 
 def test_no_origin_is_sent_where_a_browser_sends_none() -> None:
     call = browser.Request("https://api.example", "https://api.example/x?y=1")
-    page_call = trace_call(CallSurroundings(Gateway.from_yaml(ORIGINAL.read_text())), call)
+    page_call = trace_call(Gateway.from_yaml(ORIGINAL.read_text()), call)
     assert page_call.preflight is None
     assert page_call.request.sent.headers == ()
     assert page_call.request.sent.path == "/x?y=1"

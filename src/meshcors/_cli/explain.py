@@ -24,7 +24,7 @@ from meshcors._policy.wording import printable
 from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.call_cause import cause_of
 from meshcors.mesh._analysis.guards import guards_of
-from meshcors.mesh._analysis.page_call import CallSurroundings, trace_call
+from meshcors.mesh._analysis.page_call import trace_call
 from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
 
 if TYPE_CHECKING:
@@ -134,8 +134,10 @@ def command(
         services = Services(mesh, pod, None if config is None else engine_of(config))
     except PolicyError as error:
         raise policy_unreadable(error) from None
-    around = CallSurroundings(gateway, services.answer, guards_of(mesh, gateway), called.port)
-    page_call = trace_call(around, call, called.target)
+    guards = guards_of(mesh, gateway)
+    page_call = trace_call(
+        gateway, call, services.answer, port=called.port, target=called.target, guards=guards
+    )
     cause = cause_of(page_call, gateway)
     hint = hints(cause, page_call, mesh, pod)
     report = CallReport(page_call, cause, tuple(hint), ShownValues(page_call), services.assumed)

@@ -62,12 +62,14 @@ def announced_headers(route: Route) -> tuple[str, ...]:
     return tuple(sorted({item.name for item in route.match.headers if _is_set_by_script(item)}))
 
 
-def preflight_of(call: GatewayRequest, names: tuple[str, ...]) -> GatewayRequest:
+def preflight_of(
+    call: GatewayRequest, names: tuple[str, ...], origin: str = EXAMPLE_ORIGIN
+) -> GatewayRequest:
     """Return the preflight that a browser sends before ``call`` (Fetch, CORS-preflight fetch).
 
-    ``names`` are the headers of the call that it announces.
+    ``names`` are the headers of the call that it announces, ``origin`` is the page's.
     """
-    headers = [("origin", EXAMPLE_ORIGIN), (REQUEST_METHOD, call.method)]
+    headers = [("origin", origin), (REQUEST_METHOD, call.method)]
     if names:
         headers.append((REQUEST_HEADERS, ",".join(names)))
     return GatewayRequest("OPTIONS", call.host, call.path, headers, call.scheme, call.port)

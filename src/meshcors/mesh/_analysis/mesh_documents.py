@@ -7,10 +7,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from meshcors.mesh._analysis.alike_hosts import representatives
-from meshcors.mesh._analysis.example_call import announced_headers, example_call, preflight_of
+from meshcors.mesh._analysis.example_call import (
+    EXAMPLE_ORIGIN,
+    announced_headers,
+    example_call,
+    preflight_of,
+)
 from meshcors.mesh._analysis.located_policy import LocatedPolicy
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._analysis.routed_call import RoutedCall
+from meshcors.mesh._analysis.sample_origins import sample_origins
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_objects
 from meshcors.mesh._envoy.reading import read_envoy
@@ -109,10 +115,14 @@ class MeshDocuments:
                 if call is None:
                     continue
                 names = announced_headers(route)
+                policy = route.source.cors_policy
+                # an origin that the rule means to allow
+                origins = sample_origins(policy) if policy else ()
+                origin = origins[0] if origins else EXAMPLE_ORIGIN
                 # rules that differ only in the key's value have the same preflight
-                same = (call.host, call.path, call.scheme, call.method, names)
+                same = (call.host, call.path, call.scheme, call.method, names, origin)
                 if same not in answers:
-                    answers[same] = gateway.handle(preflight_of(call, names))
+                    answers[same] = gateway.handle(preflight_of(call, names, origin))
                 routed = RoutedCall(route, call, names, answers[same])
                 if not routed.is_misrouted or _takes(gateway, route, call):
                     found[key] = routed

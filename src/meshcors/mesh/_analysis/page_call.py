@@ -77,24 +77,21 @@ class PageCall:
         return (self.request,) if self.preflight is None else (self.preflight, self.request)
 
 
-@dataclass(frozen=True, slots=True)
-class CallSurroundings:
-    """What a call meets: the gateway and its `port`, what stands in front, what services answer.
+def trace_call(
+    gateway: Gateway,
+    call: browser.Request,
+    service: Service | None = None,
+    *,
+    port: int = 0,
+    target: str = "",
+    guards: tuple[Guard, ...] = (),
+) -> PageCall:
+    """Follow `call`, made by a page's script, through `gateway`.
 
-    `port` is the scheme's if it is 0.
-    """
-
-    gateway: Gateway
-    service: Service = lambda _: None
-    guards: tuple[Guard, ...] = ()
-    port: int = 0
-
-
-def trace_call(around: CallSurroundings, call: browser.Request, target: str = "") -> PageCall:
-    """Follow `call`, made by a page's script.
-
-    `target` is the path and query that are sent, by default those of the call's URL. Raises
-    `ValueError` for a path that Envoy refuses.
+    `service` gives the answers of the services behind the gateway, as far as they are known, and
+    `guards` stand in front of it. `port` is the gateway's, by default that of the URL's scheme;
+    `target` is the path and query that are sent, by default those of the URL. Raises `ValueError`
+    for a path that Envoy refuses.
     """
     asked = browser.preflight_for(call)
     origin = () if call.is_same_origin and call.method in ("GET", "HEAD") else (call.origin,)
@@ -104,8 +101,9 @@ def trace_call(around: CallSurroundings, call: browser.Request, target: str = ""
     target = target or f"{slash or '/'}{path}"
 
     def exchange(step: browser.Step, method: str, fields: browser.HeaderLines) -> Exchange:
-        sent = GatewayRequest(method, host, target, fields, scheme, around.port)
-        return _exchange(around, call, step, sent)
+        sent = GatewayRequest(method, host, target, fields, scheme, port)
+        verdicts = guard_verdicts(guards, sent) if guards else ()
+        return _exchange(call, step, gateway.handle(sent), verdicts, service)
 
     request = exchange("response", call.method, fields)
     preflight = None if asked is None else exchange("preflight", "OPTIONS", asked)
@@ -113,11 +111,13 @@ def trace_call(around: CallSurroundings, call: browser.Request, target: str = ""
 
 
 def _exchange(
-    around: CallSurroundings, call: browser.Request, step: browser.Step, sent: GatewayRequest
+    call: browser.Request,
+    step: browser.Step,
+    answer: GatewayAnswer,
+    guards: tuple[GuardVerdict, ...],
+    service: Service | None,
 ) -> Exchange:
     judge = browser.judge_preflight if step == "preflight" else browser.judge_response
-    answer = around.gateway.handle(sent)
-    guards = guard_verdicts(around.guards, sent)
 
     def verdict_on(response: browser.Response) -> browser.Verdict:
         fields = answer.response_headers(response.headers)
@@ -128,14 +128,14 @@ def _exchange(
         verdict = judge(call, browser.Response(403))
     elif answer.kind != "forward":
         verdict = judge(call, browser.Response(answer.status or 0, answer.headers))
-    elif (response := around.service(answer)) is not None:
+    elif service is not None and (response := service(answer)) is not None:
         verdict = verdict_on(response)
     else:
         verdict = verdict_on(browser.Response(200))
         if verdict.allowed != verdict_on(_permissive_response(call)).allowed:
-            return Exchange(step, sent, answer, guards, outcome, verdict)
+            return Exchange(step, answer.request, answer, guards, outcome, verdict)
     outcome = "allowed" if verdict.allowed else "blocked"
-    return Exchange(step, sent, answer, guards, outcome, verdict)
+    return Exchange(step, answer.request, answer, guards, outcome, verdict)
 
 
 def _permissive_response(call: browser.Request) -> browser.Response:

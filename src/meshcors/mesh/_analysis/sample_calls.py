@@ -1,0 +1,234 @@
+"""Sample calls of pages: enough of them to see what an edit of the documents changes for browsers.
+
+Each `SampleCalls` stands for the calls that one rule takes at one path. They differ in the page's
+origin, the method, the headers that a script sets, and the credentials mode: all combinations of a
+bounded number of each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from meshcors import browser
+from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
+from meshcors.mesh._analysis.example_call import announced_headers, example_call, example_host
+from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
+from meshcors.mesh._analysis.route_effect import cors_effect
+from meshcors.mesh._analysis.sample_origins import STRANGER, sample_origins
+from meshcors.mesh._analysis.useless_names import useless_header, useless_method
+from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
+from meshcors.mesh._routing.index import RouteIndex
+from meshcors.mesh._routing.matching import mismatches, text_matches
+from meshcors.mesh._routing.request import GatewayRequest
+from meshcors.mesh._routing.routes import RouteMatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from meshcors.mesh._documents.model import CorsPolicy
+    from meshcors.mesh._routing.gateway import Gateway
+    from meshcors.mesh._routing.routes import PathCondition, Route, VirtualHost
+
+# How many of each a rule's sample calls have.
+_OWN_ORIGINS: Final = 6
+_OTHER_ORIGINS: Final = 4
+_METHODS: Final = 6
+# A value that every browser announces, whatever the header's name is.
+_ANNOUNCED_VALUES: Final = {"content-type": "application/json"}
+_SOME_VALUE: Final = "x"
+
+
+class PageRequest(NamedTuple):
+    """One of the `SampleCalls`: ``names`` are the headers that a preflight announces, sorted."""
+
+    origin: str
+    method: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleCalls:
+    """Calls that ``route`` takes at a gateway's port, all of them to the URL of ``call``.
+
+    ``call`` has the headers that the rule picks by, ``names`` are those of them that a script sets.
+    ``own`` are the calls which the rule's corsPolicy allows, or would if it listed ``names``;
+    ``others`` are calls which it does not allow, such as those of another policy's origins. Where
+    another rule has the same preflights, there is neither: only the call itself is of interest.
+    """
+
+    gateway: str
+    port: int
+    route: Route
+    call: GatewayRequest
+    names: tuple[str, ...]
+    own: tuple[PageRequest, ...]
+    others: tuple[PageRequest, ...]
+    credentials: tuple[browser.Credentials, ...]
+
+    @property
+    def requests(self) -> tuple[PageRequest, ...]:
+        """All of them."""
+        return self.own + self.others
+
+    def preflight(self, asked: PageRequest) -> GatewayRequest:
+        """Return the preflight that a browser sends for one of the calls."""
+        fields = [("accept", "*/*"), (REQUEST_METHOD, asked.method), ("origin", asked.origin)]
+        if asked.names:
+            fields.append((REQUEST_HEADERS, ",".join(asked.names)))
+        call = self.call
+        return GatewayRequest("OPTIONS", call.host, call.path, fields, call.scheme, self.port)
+
+    def browser_request(
+        self, asked: PageRequest, credentials: browser.Credentials
+    ) -> browser.Request:
+        """Return one of the calls as a page's script makes it.
+
+        `ValueError` if no script can make it.
+        """
+        values = {name.lower(): value for name, value in self.call.headers}
+        extra = (name for name in asked.names if name not in values)
+        headers = values | {name: _ANNOUNCED_VALUES.get(name, _SOME_VALUE) for name in extra}
+        url = f"{self.call.scheme}://{self.call.host}{self.call.path}"
+        return browser.Request(asked.origin, url, asked.method, headers, credentials)
+
+
+def sample_calls(
+    gateway: Gateway, port: int, domain: str, targets: Iterable[Route] = ()
+) -> Iterator[SampleCalls]:
+    """Yield the calls of every rule that serves ``domain`` on ``port``.
+
+    Each rule has calls to an example of its own path, and to an example of each of the ``targets``
+    if it takes them there.
+    """
+    host = gateway.virtual_host(example_host(domain), port)
+    if host is None:
+        return
+    maker = _Maker(gateway, port, host)
+    rules = [
+        (route, call) for route in host.routes
+        if not is_preflight_rule(route) and (call := example_call(route, domain, port)) is not None
+    ]  # fmt: skip
+    for route, call in rules:
+        yield from maker.calls(call, announced_headers(route))
+    urls = (example_call(target, domain, port) for target in targets)
+    by_path: _CallsByPath | None = None
+    for url in urls:
+        if url is None:
+            continue
+        by_path = by_path or _CallsByPath(rules)
+        for route, call in by_path.at(url):
+            moved = GatewayRequest(
+                call.method, url.host, url.path, call.headers, url.scheme, url.port
+            )
+            if not any(mismatches(route.match, moved)):
+                yield from maker.calls(moved, announced_headers(route))
+
+
+class _CallsByPath:
+    """Calls by the path conditions of their rules."""
+
+    def __init__(self, rules: Iterable[tuple[Route, GatewayRequest]]) -> None:
+        self._calls: dict[PathCondition, dict[object, tuple[Route, GatewayRequest]]] = {}
+        paths: dict[PathCondition, Route] = {}
+        for route, call in rules:
+            path = route.match.path
+            there = self._calls.setdefault(path, {})
+            paths.setdefault(path, replace(route, match=RouteMatch(path)))
+            there.setdefault(_likeness(route), (route, call))
+        self._index = RouteIndex(list(paths.values()))
+
+    def at(self, url: GatewayRequest) -> Iterator[tuple[Route, GatewayRequest]]:
+        """Yield the rules that may take a URL, each with a call to its own path."""
+        for path in self._index.candidates(url):
+            yield from self._calls[path.match.path].values()
+
+
+class _Maker:
+    """Makes the sample calls of one virtual host, each once."""
+
+    def __init__(self, gateway: Gateway, port: int, host: VirtualHost) -> None:
+        self._gateway = gateway
+        self._port = port
+        policies = (route.source.cors_policy for route in host.routes)
+        found = (origin for policy in policies if policy for origin in sample_origins(policy))
+        self._origins = tuple(dict.fromkeys(found))
+        self._made: set[object] = set()
+
+    def calls(self, call: GatewayRequest, names: tuple[str, ...]) -> Iterator[SampleCalls]:
+        route = self._gateway.handle(call).route
+        if route is None or is_preflight_rule(route):
+            return
+        own = route.source.cors_policy
+        made = SampleCalls(self._gateway.name, self._port, route, call, names, (), (), ())
+        same = (call.host, call.path, call.scheme, call.method, names, _likeness(route))
+        if same in self._made:
+            yield made
+            return
+        self._made.add(same)
+        first = PageRequest(STRANGER, call.method, names)
+        there = self._gateway.handle(made.preflight(first)).route
+        answering = there.source.cors_policy if there else None
+        methods, name_sets = _methods(route, call, own), _name_sets(names, own)
+        mine: dict[PageRequest, None] = {}
+        if own is not None:
+            origins = sample_origins(own)[:_OWN_ORIGINS]
+            mine = dict.fromkeys(map(PageRequest._make, product(origins, methods, name_sets)))
+        elif names:
+            mine = {first: None}
+        more = (
+            self._some_origins(own, answering),
+            dict.fromkeys([*methods, *_methods(route, call, answering)]),
+            dict.fromkeys([*name_sets, *_name_sets(names, answering)]),
+        )
+        others = (each for each in map(PageRequest._make, product(*more)) if each not in mine)
+        yield SampleCalls(
+            self._gateway.name, self._port, route, call, names, tuple(mine), tuple(others),
+            tuple(dict.fromkeys([_credentials(own), _credentials(answering)])),
+        )  # fmt: skip
+
+    def _some_origins(self, own: CorsPolicy | None, answering: CorsPolicy | None) -> list[str]:
+        first = [
+            origin for policy in (own, answering) if policy is not None
+            for origin in sample_origins(policy)[:_OWN_ORIGINS]
+        ]  # fmt: skip
+        others = [origin for origin in self._origins if origin not in first]
+        return list(dict.fromkeys([*first, *others[:_OTHER_ORIGINS], STRANGER]))
+
+
+def _likeness(route: Route) -> object:
+    """Return what rules have in common that differ, for a browser, only in a header's value."""
+    headers = (
+        (item.name, item.inverted, item.match.value if item.name.startswith(":") else "")
+        for item in route.match.headers
+    )
+    query = tuple((name, wanted.value) for name, wanted in route.match.query)
+    return route.match.path, tuple(headers), query, cors_effect(route)
+
+
+def _credentials(policy: CorsPolicy | None) -> browser.Credentials:
+    return "include" if policy is not None and policy.allow_credentials else "same-origin"
+
+
+def _methods(route: Route, call: GatewayRequest, policy: CorsPolicy | None) -> tuple[str, ...]:
+    """Return the call's own method and those that a policy lists, if ``route`` takes them."""
+    wanted = [item.match for item in route.match.headers if item.name == ":method"]
+    listed = (
+        name for name in (policy.allow_methods if policy else ())
+        if name != "*" and not useless_method(name)
+        and all(text_matches(match, name) for match in wanted)
+    )  # fmt: skip
+    return tuple(dict.fromkeys([call.method, *listed]))[:_METHODS]
+
+
+def _name_sets(names: tuple[str, ...], policy: CorsPolicy | None) -> tuple[tuple[str, ...], ...]:
+    """Return ``names`` alone, and together with the headers that a policy lists."""
+    listed = [] if policy is None else [name.lower() for name in policy.allow_headers]
+    announced = {
+        "content-type" if name == "*" else name
+        for name in listed
+        if not useless_header(name)
+        and (name == "content-type" or name not in SAFELISTED_REQUEST_HEADERS)
+    }
+    return tuple(dict.fromkeys([names, tuple(sorted({*names, *announced}))]))
