@@ -54,6 +54,11 @@ def _fix_commands(page_call: PageCall, mesh: MeshDocuments, pod: tuple[str, int]
     if name == STDIN:
         yield "save the documents in a file, and explain that file to get the command for it."
         return
+    if any(
+        each.kind == "RouteConfiguration" and each.place.file == name for each in mesh.documents
+    ):
+        yield "meshcors fix does it in the VirtualService or HTTPRoute that this comes from."
+        return
     commands = [
         f"meshcors fix {shlex.quote(name)} --with {responder}"
         + (f" --pod {shlex.quote(f'{pod[0]}:{pod[1]}')}" if _names_pod(responder, pod) else "")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.guards import GuardVerdict
     from meshcors.mesh._analysis.page_call import Exchange, PageCall
     from meshcors.mesh._documents.model import CorsPolicy
+    from meshcors.mesh._routing.doubts import Doubt
     from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer
 
 _SHOWN_ORIGINS: Final = 3
@@ -28,6 +29,8 @@ def cause_of(page_call: PageCall, gateway: Gateway) -> Cause | None:
     answer = exchange.answer
     if exchange.denial is not None:
         return _denied(exchange, exchange.denial)
+    if answer.doubts and exchange.outcome == "depends":
+        return _uncertain(exchange, answer.doubts[0])
     if answer.kind == "no_route":
         return no_route_cause(page_call, gateway)
     refusing = refusing_policy(answer)
@@ -57,6 +60,12 @@ def allowed_by(policy: CorsPolicy) -> str:
     """Return the origins that a policy allows, in short."""
     origins = [str(each) for each in policy.allow_origins]
     return enumerated(origins, _SHOWN_ORIGINS) or "none"
+
+
+def _uncertain(exchange: Exchange, doubt: Doubt) -> Cause:
+    what = "preflight" if exchange.step == "preflight" else "call"
+    text = f"{doubt}, and the answer to the {what} hangs on it"
+    return Cause("not_modelled", text, doubt.place, ("Send it to the gateway to find out.",))
 
 
 def _denied(exchange: Exchange, denial: GuardVerdict) -> Cause:

@@ -87,12 +87,14 @@ def _is_set_by_script(condition: HeaderCondition) -> bool:
 
 
 def _example_path(condition: PathCondition) -> str | None:
-    return example_of(condition.value) if condition.kind == "regex" else condition.value
+    return example_of(condition.value) if condition.kind == "regex" else condition.value or "/"
 
 
 def _example_text(match: StringMatch) -> str | None:
     if match.kind == "regex":
         return example_of(match.value)
+    if match.kind == "range":
+        return match.value.partition("..")[0]
     return match.value or "x"
 
 

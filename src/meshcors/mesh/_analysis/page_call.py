@@ -126,6 +126,9 @@ def _exchange(
     outcome: Outcome = "depends"
     if any(each.effect == "denies" for each in guards):
         verdict = judge(call, browser.Response(403))
+    elif answer.kind == "unknown":
+        verdict = judge(call, browser.Response(200))
+        return Exchange(step, answer.request, answer, guards, outcome, verdict)
     elif answer.kind != "forward":
         verdict = judge(call, browser.Response(answer.status or 0, answer.headers))
     elif service is not None and (response := service(answer)) is not None:
@@ -134,7 +137,9 @@ def _exchange(
         verdict = verdict_on(browser.Response(200))
         if verdict.allowed != verdict_on(_permissive_response(call)).allowed:
             return Exchange(step, answer.request, answer, guards, outcome, verdict)
-    outcome = "allowed" if verdict.allowed else "blocked"
+    # a filter that only denies cannot make a blocked call allowed
+    if all(doubt.only_denies and not verdict.allowed for doubt in answer.doubts):
+        outcome = "allowed" if verdict.allowed else "blocked"
     return Exchange(step, answer.request, answer, guards, outcome, verdict)
 
 

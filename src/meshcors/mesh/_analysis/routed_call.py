@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 # no_rule: no rule takes it. no_service: a redirect or directResponse answers it. own_rule: the rule
 # that takes the call takes it too. other_policy: another rule's corsPolicy applies.
 # preflight_rule: a rule for preflights alone takes it. other_service: another rule's service gets
-# it.
+# it. unknown: it hangs on what is not modelled of a running gateway.
 PreflightEnd: TypeAlias = Literal[
-    "no_rule", "no_service", "own_rule", "other_policy", "preflight_rule", "other_service"
+    "no_rule",
+    "no_service",
+    "own_rule",
+    "other_policy",
+    "preflight_rule",
+    "other_service",
+    "unknown",
 ]
 
 
@@ -47,6 +53,8 @@ class RoutedCall:
     def preflight_end(self) -> PreflightEnd:
         """Where the preflight ends."""
         answer = self.preflight_answer
+        if answer.kind == "unknown" or any(not doubt.only_denies for doubt in answer.doubts):
+            return "unknown"
         if answer.route is None:
             return "no_rule"
         if answer.kind in {"redirect", "direct_response"}:

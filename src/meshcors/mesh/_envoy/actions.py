@@ -123,7 +123,7 @@ def _weighted(part: Part) -> Destination:
     configs = part.child("typed_per_filter_config")
     for name in configs.data if configs else ():
         if "cors" in name:
-            part.doubt("", "only requests to this cluster have this policy")
+            part.doubt("", "has a policy for this cluster alone")
     name = part.text("name") or f"the cluster that {part.text('cluster_header')} names"
     found = _destination(part, name, part.number("weight"))
     headers = read_headers(part)

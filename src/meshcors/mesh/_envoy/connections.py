@@ -60,16 +60,14 @@ class HttpFilter:
         needed = {"rbac": ("rules", "matcher", "rbac"), "fault": ("abort",)}.get(kind)
         if needed and not any(each.has(name) for each in configs for name in needed):
             return None
-        reason = f"{self.name} is in front and may answer by itself"
-        if behind_cors:
-            reason = f"{self.name} may answer by itself"
         return Doubt(
             self.part.place,
-            self.part.path,
-            reason,
+            self.name,
+            "may answer by itself" if behind_cors else "is in front and may answer by itself",
             only_denies=kind in _DENIERS,
             spares_preflights=kind == "jwt_authn" and self._bypasses_preflights,
             behind_cors=behind_cors,
+            in_front=not behind_cors,
         )
 
     @property

@@ -63,4 +63,4 @@ def _action(part: Part) -> str:
 def _check_value(header: Part, name: str, value: str) -> None:
     """Doubt a value that Envoy computes, where a browser looks at it."""
     if name.lower().startswith("access-control-") and "%" in value.replace("%%", ""):
-        header.doubt("value", f"Envoy computes the value of {name}")
+        header.doubt("value", f"is computed by Envoy, for {name}")

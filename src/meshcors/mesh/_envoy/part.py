@@ -38,7 +38,9 @@ class Part:
 
     def doubt(self, name: str, reason: str) -> None:
         """Note that a field is not understood."""
-        self.doubts.append(Doubt(self.place, self._inner(name), reason))
+        before, mark, after = self._inner(name).partition("virtual_hosts[")
+        path = f"{mark}{after}" if mark else before
+        self.doubts.append(Doubt(self.place, path or "the configuration", reason))
 
     def has(self, name: str) -> bool:
         """Tell whether a field is set."""
@@ -48,7 +50,7 @@ class Part:
         """Doubt every field that is not ``known``."""
         for name in self.data.keys() - set(known):
             if self.data[name] is not None:
-                self.doubt(name, f"{name} is not modelled")
+                self.doubt(name, "is not modelled")
 
     def child(self, name: str) -> Part | None:
         """Return the object in a field; None if there is none."""
@@ -67,7 +69,7 @@ class Part:
                 path = f"{self._inner(name)}[{at}]"
                 yield Part(value, path, self.source, self.doubts)
             else:
-                self.doubt(name, f"item {at} must be an object")
+                self.doubt(f"{name}[{at}]", "must be an object")
 
     def texts(self, name: str) -> list[str]:
         """Read a list of strings."""

@@ -8,7 +8,7 @@ JSON are accepted.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors.mesh._documents.problems import DocumentProblem, Place
@@ -73,7 +73,8 @@ def read_envoy(text: str, file: str = "<text>") -> EnvoyFile | None:
     found = _Found([], [])
     for root in roots:
         _search(root, "", source, found, 0)
-    documents = tuple(_documents(found))
+    static = any(isinstance(root, JsonObject) and "static_resources" in root for root in roots)
+    documents = tuple(replace(each, is_static=static) for each in _documents(found))
     if documents:
         return EnvoyFile(documents, (), is_json)
     message = "this Envoy configuration has no routes"

@@ -85,7 +85,7 @@ class TableReader:
             for domain in domains:
                 hosts.setdefault(domain.lower(), VirtualHost(domain.lower(), table))
         if config.has("vhds"):
-            config.doubt("vhds", "virtual hosts are discovered, and may not be in this file")
+            config.doubt("vhds", "may bring virtual hosts that are not in this file")
             hosts.setdefault("*", VirtualHost("*", self._unknown_table(config, "vhds", document)))
         return replace(
             document,
@@ -141,7 +141,7 @@ class TableReader:
         unknown: tuple[Doubt, ...] = ()
         if kind == "EXTERNAL_ONLY":
             path = f"{part.path}.require_tls"
-            unknown = (Doubt(part.place, path, "only requests from outside are redirected"),)
+            unknown = (Doubt(part.place, path, "redirects only requests from outside"),)
         match = RouteMatch(_EVERY_PATH, (plain,), unknown=unknown)
         redirect = Redirect(part.place, scheme="https", as_written=True, keep_port=True)
         label = self._label(part, "", "require_tls")
@@ -150,7 +150,7 @@ class TableReader:
 
     def _unknown_table(self, part: Part, name: str, document: RunningRoutes) -> RouteTable:
         """Return a table of which nothing is known."""
-        doubt = Doubt(part.place, f"{part.path}.{name}".lstrip("."), f"{name} is not modelled")
+        doubt = Doubt(part.place, f"{part.path}.{name}".lstrip("."), "is not modelled")
         match = RouteMatch(_EVERY_PATH, unknown=(doubt,))
         rule = HttpRule(part.place, self._label(part, "", name), document.key, ())
         return RouteTable((Route(rule.label, rule.place, match, document, rule, 0),), ())
@@ -228,7 +228,8 @@ class TableReader:
             hidden = self._manager.hidden_filters
             where = self._manager.connection.name or "its listener"
             if hidden:
-                part.doubt("", f"the configuration of {', '.join(hidden)} is not in this file")
+                named = ", ".join(hidden)
+                part.doubt("", f"has a policy, and {named} may be the cors filter or not")
             else:
                 reason = f"{where} has no cors filter"
         elif cors is not None and not is_enabled(cors, configs):

@@ -56,7 +56,7 @@ def read_regex(part: Part, name: str) -> str:
         return ".*"
     pattern = inner.text("regex")
     if error := regex_error(pattern):
-        inner.doubt("regex", error)
+        inner.doubt("regex", f"is no regex: {error}")
         return ".*"
     return pattern
 

@@ -26,5 +26,12 @@ def nothing_to_read(file: str, *, has_routes: bool) -> DocumentError:
     return _error(Place(file, 1, 1), "no_routes", message, "pass the file that has one")
 
 
+def running_configuration(file: str) -> DocumentError:
+    """Return the error for what an Envoy runs, which a control plane has made of documents."""
+    message = "this is the configuration of an Envoy, which fix does not change"
+    hint = "change the VirtualService or HTTPRoute that it comes from"
+    return _error(Place(file, 1, 1), "running", message, hint)
+
+
 def _error(place: Place, code: str, message: str, hint: str) -> DocumentError:
     return DocumentError([DocumentProblem(place, code, "", message, hint)])

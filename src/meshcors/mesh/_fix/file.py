@@ -7,7 +7,7 @@ from typing import Any
 
 from meshcors.mesh._analysis.mesh_documents import MeshDocuments, read_mesh
 from meshcors.mesh._documents.problems import DocumentError
-from meshcors.mesh._fix.errors import nothing_to_read
+from meshcors.mesh._fix.errors import nothing_to_read, running_configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class File:
         if self.mesh.problems:
             raise DocumentError(self.mesh.problems)
         documents = self.mesh.documents
+        if any(document.kind == "RouteConfiguration" for document in documents):
+            raise running_configuration(self.name)
         if not any(document.kind == "VirtualService" for document in documents):
             raise nothing_to_read(self.name, has_routes=bool(documents))
 

@@ -12,6 +12,7 @@ from meshcors.mesh._analysis.mesh_documents import read_mesh
 from meshcors.mesh._documents.yaml_nodes import lines_of
 from meshcors.mesh._lint.finding import Diagnostic, LintRule
 from meshcors.mesh._lint.rules import BAD_REGEX, RULES, WOULD_NOT_LOAD
+from meshcors.mesh._lint.running import AT_THE_SOURCE, running_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,10 +41,13 @@ def diagnose(mesh: MeshDocuments, rules: Iterable[LintRule] = RULES) -> list[Dia
     rules on its line, or if it stands alone, on the next.
     """
     chosen = {rule.id: rule for rule in rules}
+    running = running_files(mesh)
     found = set(map(_from_problem, mesh.problems))
     for rule in chosen.values():
         findings = rule.check(mesh) if rule.check else ()
-        found.update(Diagnostic(rule, each.place, each.reason, each.hint) for each in findings)
+        for each in findings:
+            source = AT_THE_SOURCE if each.place.file in running else ""
+            found.add(Diagnostic(rule, each.place, each.reason, each.hint + source))
     silenced = {file: _silenced(text) for file, text in mesh.texts.items()}
     kept = (
         each

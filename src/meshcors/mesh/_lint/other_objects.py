@@ -15,6 +15,7 @@ from meshcors.mesh._analysis.untyped_objects import (
 from meshcors.mesh._documents.cursor import Cursor, Report
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._lint.finding import Finding
+from meshcors.mesh._lint.running import filters_in_front
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +51,7 @@ _POOL_SERVICE: Final = "-ip-"
 
 def authorization_in_front(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find authorization that denies preflights: it runs before Envoy's cors filter."""
+    yield from filters_in_front(mesh)
     if not _answers_preflights(mesh):
         return
     namespaces = _namespaces(mesh)
@@ -143,8 +145,10 @@ def _answers_preflights(mesh: MeshDocuments) -> bool:
     return bool(mesh.policies) or any(map(mesh.has_preflight_rule, mesh.documents))
 
 
-def _root(document: VirtualService) -> Cursor:
-    return Cursor(document.node, "", Report(document.place.file))
+def _root(document: VirtualService) -> Cursor | None:
+    # what an Envoy runs has no metadata
+    node = document.node
+    return None if node is None else Cursor(node, "", Report(document.place.file))
 
 
 def _pool_names(document: VirtualService) -> Iterator[str]:

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 class Doubt:
     """One thing that may change an answer, and that is not modelled.
 
-    ``path`` is the field (``virtual_hosts[0].routes[1].match.filter_state``), ``reason`` says what
-    is not known. A filter that ``only_denies`` sends no CORS headers of its own; one that
-    ``spares_preflights`` lets every preflight pass. What is ``behind_cors`` never sees a preflight
-    that the cors filter answers, and the cors filter still handles its answers.
+    ``path`` is the field (``virtual_hosts[0].routes[1].match.filter_state``) or the filter, and
+    ``reason`` the rest of a sentence about it. The other fields are about filters: one that
+    ``only_denies`` sends no CORS headers of its own, and one that ``spares_preflights`` lets every
+    preflight pass. A filter is ``in_front`` of the cors filter, or ``behind_cors``: then it never
+    sees a preflight that the cors filter answers, and the cors filter still handles its answers.
     """
 
     place: Place
@@ -25,6 +26,7 @@ class Doubt:
     only_denies: bool = False
     spares_preflights: bool = False
     behind_cors: bool = False
+    in_front: bool = False
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.path}: {self.reason}" if self.path else self.reason
+        return f"{self.path} ({self.place}) {self.reason}"

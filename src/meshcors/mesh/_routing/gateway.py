@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 from meshcors.mesh._documents.reading import read_documents
@@ -37,6 +37,9 @@ AnswerKind: TypeAlias = Literal[
     "no_route", "cors", "forward", "direct_response", "redirect", "unknown"
 ]
 
+# What a `Mismatch` expects where nobody can tell whether a condition is met.
+UNKNOWN: Final = "unknown"
+
 
 @dataclass(frozen=True, slots=True)
 class TriedRule:
@@ -50,6 +53,11 @@ class TriedRule:
     def matched(self) -> bool:
         """Whether this rule took the request."""
         return not self.mismatches
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is known that this rule takes the request, or that it does not."""
+        return not any(mismatch.expected.startswith(UNKNOWN) for mismatch in self.mismatches)
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ class GatewayAnswer:
             if not failed:
                 # what cannot be decided ends the search: no later rule is certain
                 failed = tuple(
-                    Mismatch(doubt.path, f"unknown ({doubt.reason})", ())
+                    Mismatch(doubt.path, f"{UNKNOWN} {doubt.reason}", ())
                     for doubt in route.match.unknown
                 )
                 tried.append(TriedRule(route.rule, route.place, failed))

@@ -52,13 +52,14 @@ class RunningRoutes(VirtualService):
     """A RouteConfiguration of an Envoy, as one listener uses it.
 
     It is its own gateway: ``gateways`` has its one name. ``doubts`` concern every request, also one
-    that no route takes.
+    that no route takes. ``is_static`` says that a person wrote it, and no control plane.
     """
 
     connection: Connection
     running_hosts: tuple[VirtualHost, ...] = field(repr=False)
     doubts: tuple[Doubt, ...] = ()
     useless_policies: tuple[UselessPolicy, ...] = ()
+    is_static: bool = False
 
     def place_at(self, *path: str | int) -> Place:
         """Return the place of a rule or of its policy: the parts of both have none."""
