@@ -201,8 +201,6 @@ def read_mesh(texts: Mapping[str, str]) -> MeshDocuments:
         try:
             running = read_envoy(text, file)
         except DocumentError as error:
-            if error.problems[0].code == "yaml_missing":
-                raise
             problems += error.problems
             continue
         if running is not None:

@@ -96,8 +96,9 @@ class _JsonReader:
     def read(self) -> Any:
         start = len(self._text) - len(self._text.lstrip("\ufeff \t\n\r"))
         value, end = self._value(start, 0)
-        if self._text[end:].strip(" \t\n\r"):
-            raise _NotJsonError(end)
+        rest = self._text[end:].lstrip(" \t\n\r")
+        if rest:
+            raise _NotJsonError(len(self._text) - len(rest))
         return value
 
     def _value(self, at: int, depth: int) -> tuple[Any, int]:
@@ -117,7 +118,9 @@ class _JsonReader:
 
     def _decoded(self, token: str, at: int) -> Any:
         try:
-            return self._decoder.decode(token)
+            value = self._decoder.decode(token)
+            # half of a surrogate pair is not text
+            return value if not isinstance(value, str) else value.encode().decode()
         except ValueError:
             raise _NotJsonError(at) from None
 
@@ -140,10 +143,10 @@ class _JsonReader:
             if key is None:
                 raise _NotJsonError(at)
             value, at = self._value(key.end(), depth)
-            made[self._name(key[1])] = value
+            made[self._name(key[1], at)] = value
             after = _NEXT.match(text, at)
             if after is None or after[1] not in {",", "}"}:
-                raise _NotJsonError(at)
+                raise _NotJsonError(at if after is None else after.start(1))
             at = after.end()
             if after[1] == "}":
                 return made, after.end(1)
@@ -162,15 +165,15 @@ class _JsonReader:
             made.append(value)
             after = _NEXT.match(text, at)
             if after is None or after[1] not in {",", "]"}:
-                raise _NotJsonError(at)
+                raise _NotJsonError(at if after is None else after.start(1))
             at = after.end()
             if after[1] == "]":
                 return made, after.end(1)
 
-    def _name(self, written: str) -> str:
+    def _name(self, written: str, at: int) -> str:
         name = self._names.get(written)
         if name is None:
-            text = json.loads(f'"{written}"', strict=False) if "\\" in written else written
+            text = self._decoded(f'"{written}"', at) if "\\" in written else written
             name = self._names[written] = snake_case(text)
         return name
 
@@ -194,7 +197,7 @@ def _from_node(node: Any, values: dict[int, Any]) -> Any:
         made.at = (node.start_mark.line + 1, node.start_mark.column + 1)
         for key, value in node.value:
             if key.id == "scalar":
-                made[snake_case(key.value)] = _from_node(value, values)
+                made[snake_case(_text(key))] = _from_node(value, values)
         values[id(node)] = made
         return made
     if node.id == "sequence":
@@ -203,8 +206,14 @@ def _from_node(node: Any, values: dict[int, Any]) -> Any:
     return _scalar(node)
 
 
+def _text(node: Any) -> str:
+    """Return the text of a scalar, without halves of surrogate pairs."""
+    value: str = node.value
+    return value.encode(errors="replace").decode()
+
+
 def _scalar(node: Any) -> Any:
-    text: str = node.value
+    text = _text(node)
     if node.style is not None:
         return text
     if text in {"", "~", "null", "Null", "NULL"}:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from meshcors.mesh._documents.problems import DocumentProblem, Place
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 from meshcors.mesh._envoy.connections import read_managers
 from meshcors.mesh._envoy.json_objects import JsonObject, Source, read_json, read_yaml
 from meshcors.mesh._envoy.part import Part
@@ -59,7 +59,7 @@ class _Found:
 def read_envoy(text: str, file: str = "<text>") -> EnvoyFile | None:
     """Read an Envoy's configuration; None if the text is something else.
 
-    ``DocumentError`` is raised if it is one, but no readable JSON or YAML.
+    ``DocumentError`` is raised if it looks like one, but is no readable JSON.
     """
     if not _MARK.search(text):
         return None
@@ -67,7 +67,7 @@ def read_envoy(text: str, file: str = "<text>") -> EnvoyFile | None:
     is_json = _JSON.match(text) is not None
     if not is_json and not _is_envoy_yaml(text):
         return None
-    roots = [read_json(source)] if is_json else read_yaml(source)
+    roots = [read_json(source)] if is_json else _yaml_roots(source)
     if any(map(_is_object_of_kubernetes, roots)) or not any(map(_is_envoy, roots)):
         return None
     found = _Found([], [])
@@ -81,6 +81,13 @@ def read_envoy(text: str, file: str = "<text>") -> EnvoyFile | None:
     hint = "dump the routes too: curl localhost:15000/config_dump"
     problem = DocumentProblem(Place(file, 1, 1), "no_routes", "", message, hint)
     return EnvoyFile((), (problem,), is_json)
+
+
+def _yaml_roots(source: Source) -> list[Any]:
+    try:
+        return read_yaml(source)
+    except DocumentError:
+        return []  # reading it as Kubernetes' objects says what is wrong
 
 
 def _is_envoy_yaml(text: str) -> bool:

@@ -78,6 +78,8 @@ class TableReader:
         config = self._config
         config.only(_CONFIG)
         headers = read_headers(config)
+        if config.has("vhds"):
+            config.doubt("vhds", "may bring virtual hosts that are not in this file")
         document = self._document(config)
         hosts: dict[str, VirtualHost] = {}
         for part in config.children("virtual_hosts"):
@@ -85,7 +87,6 @@ class TableReader:
             for domain in domains:
                 hosts.setdefault(domain.lower(), VirtualHost(domain.lower(), table))
         if config.has("vhds"):
-            config.doubt("vhds", "may bring virtual hosts that are not in this file")
             hosts.setdefault("*", VirtualHost("*", self._unknown_table(config, "vhds", document)))
         return replace(
             document,
