@@ -140,6 +140,8 @@ def _exchange(
     # a filter that only denies cannot make a blocked call allowed
     if all(doubt.only_denies and not verdict.allowed for doubt in answer.doubts):
         outcome = "allowed" if verdict.allowed else "blocked"
+    elif verdict.allowed:
+        verdict = judge(call, browser.Response(403))
     return Exchange(step, answer.request, answer, guards, outcome, verdict)
 
 
