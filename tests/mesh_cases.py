@@ -73,7 +73,157 @@ TWO_SERVICES = "\n---\n".join(
     ]
 )
 
+
+def delegate(http: str, *, name: str = "d", namespace: str = "other", more: str = "") -> str:
+    """Return a delegate: a VirtualService without hosts and gateways."""
+    text = vs(http, name=name, hosts="[]").replace("  gateways: [gate]\n  hosts: []\n", more)
+    return text.replace("namespace: ns", f"namespace: {namespace}")
+
+
+def delegating(root: str, *delegates: str) -> str:
+    """Return a VirtualService with these rules, and delegates."""
+    return "---\n".join([vs(root), *delegates])
+
+
+TO_OTHER = "delegate: {name: d, namespace: other}"
+IN_OTHER = "ns/a http[0] delegate other/d http[0]"
+
 CASES: tuple[MeshCase, ...] = (
+    MeshCase(
+        "a_delegates_rules_take_the_place_of_the_roots_rule",
+        delegating(
+            f"{{match: [{{uri: {{prefix: /v1}}}}], {TO_OTHER}}}\n{{{to('two')}}}",
+            delegate(f"{{match: [{{uri: {{prefix: /v1/chat}}}}], {to()}}}"),
+        ),
+        f"{IN_OTHER} match[0]",
+        200,
+        path="/v1/chat",
+        destination="one.other:80",
+    ),
+    MeshCase(
+        "what_the_delegate_does_not_take_goes_to_the_next_rule_of_the_root",
+        delegating(
+            f"{{match: [{{uri: {{prefix: /v1}}}}], {TO_OTHER}}}\n{{{to('two')}}}",
+            delegate(f"{{match: [{{uri: {{prefix: /v1/chat}}}}], {to()}}}"),
+        ),
+        "ns/a http[1]",
+        200,
+        path="/v1/other",
+        destination="two:80",
+    ),
+    MeshCase(
+        "a_delegates_rule_without_conditions_gets_those_of_the_root",
+        delegating(
+            f"{{match: [{{uri: {{prefix: /v1}}}}], {TO_OTHER}}}\n{{{to('two')}}}",
+            delegate(f"{{{to()}}}"),
+        ),
+        "ns/a http[1]",
+        200,
+        path="/v2",
+        destination="two:80",
+    ),
+    MeshCase(
+        "a_header_of_the_root_and_one_of_the_delegate_are_both_asked_for",
+        delegating(
+            f"{{match: [{{headers: {{x-root: {{exact: r}}}}}}], {TO_OTHER}}}\n{{{to('two')}}}",
+            delegate(f"{{match: [{{headers: {{x-own: {{exact: o}}}}}}], {to()}}}"),
+        ),
+        "ns/a http[1]",
+        200,
+        headers=(("x-own", "o"),),
+        destination="two:80",
+    ),
+    MeshCase(
+        "conditions_that_contradict_those_of_the_root_drop_the_rule",
+        delegating(
+            f"{{match: [{{uri: {{prefix: /v1}}}}], {TO_OTHER}}}\n{{{to('two')}}}",
+            delegate(f"{{match: [{{uri: {{prefix: /v2}}}}], {to()}}}\n{{{to('three')}}}"),
+        ),
+        "ns/a http[1]",
+        200,
+        path="/v2",
+        destination="two:80",
+    ),
+    MeshCase(
+        "a_regex_beside_any_other_condition_drops_the_rule",
+        delegating(
+            f"{{match: [{{uri: {{prefix: /v1}}}}], {TO_OTHER}}}\n{{{to('two')}}}",
+            delegate(f"{{match: [{{uri: {{regex: /v1/.*}}}}], {to()}}}\n{{{to('three')}}}"),
+        ),
+        "ns/a http[0] delegate other/d http[1] match[0]",
+        200,
+        path="/v1/x",
+        destination="three.other:80",
+    ),
+    MeshCase(
+        "the_roots_policy_is_for_rules_without_one",
+        delegating(
+            f"{{corsPolicy: {{{ALLOW}}}, {TO_OTHER}}}",
+            delegate(f"{{{to('one', 80)}}}"),
+        ),
+        IN_OTHER,
+        200,
+        method="OPTIONS",
+        headers=PREFLIGHT,
+        kind="cors",
+        seen=GRANT,
+    ),
+    MeshCase(
+        "the_delegates_own_policy_comes_first",
+        delegating(
+            f"{{corsPolicy: {{{ALLOW}}}, {TO_OTHER}}}",
+            delegate(
+                "{corsPolicy: {allowOrigins: [{exact: 'https://x.example'}], "
+                f"unmatchedPreflights: IGNORE}}, {to('one', 80)}}}"
+            ),
+        ),
+        IN_OTHER,
+        200,
+        method="OPTIONS",
+        headers=PREFLIGHT,
+        kind="cors",
+    ),
+    MeshCase(
+        "headers_and_rewrite_of_the_root_are_for_rules_without_them",
+        delegating(
+            "{headers: {response: {set: {x-resp-root: r}}}, rewrite: {uri: /new}, "
+            f"match: [{{uri: {{prefix: /v1}}}}], {TO_OTHER}}}",
+            delegate(f"{{{to('one', 80)}}}"),
+        ),
+        f"{IN_OTHER} match[0]",
+        200,
+        path="/v1/x",
+        destination="one.other:80",
+        seen=(("x-resp-root", "r"),),
+        forwarded_path="/new/x",
+        forwarded_host="api.example.com",
+    ),
+    MeshCase(
+        "a_direct_response_of_the_root_answers_for_the_delegate",
+        delegating(
+            f"{{directResponse: {{status: 418}}, {TO_OTHER}}}", delegate(f"{{{to('one', 80)}}}")
+        ),
+        IN_OTHER,
+        418,
+        kind="direct_response",
+    ),
+    MeshCase(
+        "a_delegate_that_is_not_exported_is_left_out",
+        delegating(
+            f"{{{TO_OTHER}}}\n{{{to('two')}}}",
+            delegate(f"{{{to()}}}", more="  exportTo: ['.']\n"),
+        ),
+        "ns/a http[1]",
+        200,
+        destination="two:80",
+    ),
+    MeshCase(
+        "a_delegate_of_the_same_namespace_needs_no_namespace",
+        delegating("{delegate: {name: d}}", delegate(f"{{{to()}}}", namespace="ns")),
+        "ns/a http[0] delegate ns/d http[0]",
+        200,
+        destination="one:80",
+    ),
     MeshCase(
         "original_curl_with_the_key_reaches_the_model",
         ORIGINAL,

@@ -17,7 +17,9 @@ from meshcors.mesh._lint import RULES, LintRule
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "tests" / "data"
-PAGES = [ROOT / "docs" / name for name in ("lint.md", "fix.md", "explain.md", "render.md", "routes.md")]
+PAGES = [
+    ROOT / "docs" / name for name in ("lint.md", "fix.md", "explain.md", "render.md", "routes.md")
+]
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from meshcors._cli import run
+from meshcors._cli import explain_hints, run
 
 UI = "https://ui.example"
 POST = ("--method", "POST")
@@ -64,6 +64,14 @@ spec:
   rules:
   - matches: [{path: {type: PathPrefix, value: /v1}, method: GET}]
     backendRefs: [{name: model, port: 80}]
+"""
+DELEGATE = """---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: routes, namespace: other}
+spec:
+  exportTo: ["."]
+  http: [{route: [{destination: {host: model}}]}]
 """
 REFUSED = (
     "the corsPolicy of team/model http[0] match[0] (mesh.yaml:10:17) does not allow"
@@ -197,9 +205,19 @@ CASES = [
         '://other.example".',
         id="origin-refused-but-the-service-allows-it",
     ),
+    pytest.param(
+        *(service(ELSEWHERE), ("--path", "/v1", "--origin", "null"), 0, "origin_refused"),
+        'Add {exact: "null"} to allowOrigins in it.',
+        id="null-is-refused",
+    ),
+    pytest.param(
+        service(f"directResponse: {{status: 200}}|{CORS.replace('ui.', 'other.')}"),
+        *((), 1, "direct_response", "answers the call itself, with directResponse, and no"),
+        id="a-policy-that-does-not-apply",
+    ),
     # 3. no rule takes it
     pytest.param(
-        *(service(OPEN.replace("/v1}", "/v1}, port: 8443")), ("--path", "/v1/x?a=b"), 1),
+        *(service(OPEN.replace("/v1}", "/v1}, port: 8443")), ("--path", "/v1/x?k=s3cret"), 1),
         *("other_port", "is for port 8443 of the gateway; the call goes to 443."),
         id="port",
     ),
@@ -210,12 +228,36 @@ CASES = [
         id="port-beside-another-rule",
     ),
     pytest.param(
+        service(PREFLIGHT.replace("{method", "{port: 8443, method") + f"|{POD}", BY_KEY),
+        *(KEY, 1, "other_port"),
+        "http[0] match[0] (mesh.yaml:9:13) would take the preflight, but is for port 8443",
+        id="port-of-a-preflight-rule",
+    ),
+    pytest.param(
+        service(BY_KEY.replace("{headers", "{port: 8443, headers"), OPEN),
+        *(KEY, 1, "other_port"),
+        "http[0] match[0] (mesh.yaml:9:13) would take the call, but is for port 8443",
+        id="port-of-a-call-whose-preflight-is-lost",
+    ),
+    pytest.param(
         service(OPEN.replace("/v1}", "/v1}, gateways: [mesh]")).replace(
             "[ingress/public]", "[ingress/public, mesh]"
         ),
         *(("--path", "/v1"), 1, "other_gateway"),
         "is for gateway mesh; the call goes through ingress/public.",
         id="gateways",
+    ),
+    pytest.param(
+        service(BY_KEY) + service(OPEN, host="b.example").replace("ingress/public", "ingress/b"),
+        *(("--url", "https://b.example/v1"), 1, "other_gateway"),
+        "Fix: Explain that gateway: --gateway ingress/b, or list ingress/public in the rule's",
+        id="another-gateway",
+    ),
+    pytest.param(
+        (service(BY_KEY) + service(OPEN, name="other")).replace("ingress/public", "mesh"),
+        *(("--path", "/v1"), 1, "other_owner"),
+        "would take the call, but sidecars do not merge VirtualServices, and team/model has this",
+        id="another-owner",
     ),
     pytest.param(
         service(OPEN.replace("/v1}", "/v1}, gateways: [else/where]"), BY_KEY),
@@ -231,6 +273,11 @@ CASES = [
         service(OPEN.replace("/v1}", "/v1}, sourceLabels: {app: shop}"), BY_KEY),
         *(("--path", "/v1"), 1, "other_source", "only from certain pods: app=shop."),
         id="sourceLabels",
+    ),
+    pytest.param(
+        service(OPEN.replace("/v1}", "/v1}, sourceNamespace: shop")),
+        *(("--path", "/v1"), 1, "other_source", "only from certain pods: shop."),
+        id="sourceNamespace-of-the-only-rule",
     ),
     pytest.param(
         *(service(TO, BY_KEY), KEY, 0, "behind_catch_all"),
@@ -261,6 +308,12 @@ CASES = [
         id="unknown-host",
     ),
     pytest.param(
+        service(OPEN.replace("/v1}", "/v1}, port: 8443")),
+        *(("--url", "https://apt.example/"), 1, "unknown_host"),
+        "Fix: No host is served there on port 443.",
+        id="no-host-on-the-port",
+    ),
+    pytest.param(
         "".join(service(BY_KEY, name=f"m{at}", host=f"h{at}.example") for at in range(7)),
         *(("--url", "https://h6.exampl/"), 1, "unknown_host"),
         "Fix: Served: h6.example, h5.example, h4.example, h3.example, h2.example and 2 more.",
@@ -271,6 +324,39 @@ CASES = [
         *(("--path", "/v2/embed"), 1, "no_path"),
         'Fix: Nearest: prefix "/v2/chat", prefix "/v1", regex "/z.*".',
         id="no-path",
+    ),
+    pytest.param(
+        service(*(OPEN.replace("/v1", f"/v1/{at}") for at in range(9))),
+        *(("--path", "/v1"), 1, "no_path"),
+        'Fix: Nearest: prefix "/v1/0", prefix "/v1/1", prefix "/v1/2". Call such a path,',
+        id="paths-are-bounded",
+    ),
+    pytest.param(
+        service(BY_KEY.replace("x-model", "x-a"), BY_KEY),
+        *(("--header", "x-model: k9"), 1, "wrong_header"),
+        "x-model has another value than team/model http[1]",
+        id="a-wrong-value-is-nearer-than-none",
+    ),
+    pytest.param(
+        service(BY_KEY.replace("{x-model", "{x-a: {exact: b}, x-model"), BY_KEY),
+        *((), 1, "missing_header", "the call lacks x-model, which team/model http[1]"),
+        id="one-condition-is-nearer-than-two",
+    ),
+    pytest.param(
+        *(service(BY_KEY.replace("{x-model", '{"@request.auth.claims.a"')), (), 1, "condition"),
+        "comes nearest, but differs in headers.@request.auth.claims.a.",
+        id="claim",
+    ),
+    pytest.param(
+        *(service("delegate: {name: routes, namespace: other}"), (), 0, "unknown_delegate"),
+        "the delegate of team/model http[0] (mesh.yaml:9:5) is not in the given files.",
+        id="a-delegate-elsewhere",
+    ),
+    pytest.param(
+        service("delegate: {name: routes, namespace: other}") + DELEGATE,
+        *((), 1, "not_exported"),
+        "team/model http[0] (mesh.yaml:9:5) would take the call, but its delegate is not exported",
+        id="a-delegate-of-others",
     ),
     pytest.param(
         *(ROUTE, (*POST, "--path", "/v1"), 1, "no_method"),
@@ -331,6 +417,16 @@ CASES = [
         "the call sends credentials, and the corsPolicy of team/model http[0] match[0]"
         " (mesh.yaml:10:17) does not allow them.",
         id="policy-lacks-credentials",
+    ),
+    pytest.param(
+        *(service(OPEN), ("--path", "/v1", "--credentials"), 0, "credentials_not_allowed"),
+        "the call sends credentials, and the corsPolicy of team/model http[0] match[0]",
+        id="policy-lacks-credentials-for-a-call",
+    ),
+    pytest.param(
+        *(service("redirect: {uri: /}"), KEY, 1, "redirected"),
+        "Fix: Put a rule that takes preflights before this one:\n",
+        id="fix-of-a-redirect",
     ),
     pytest.param(
         *(service(TO), KEY, 0, "service_unknown"),
@@ -458,6 +554,24 @@ def test_the_keys_of_the_report_are_stable(capsys: pytest.CaptureFixture[str]) -
     assert step["answer"]["status"] == 403
 
 
+def test_no_policy_refuses_a_page_of_the_same_origin(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--path", "/v1", "--origin", "https://api.example")
+    report = report_of(service(ELSEWHERE), flags, capsys)
+    assert report["cause"] is None
+    assert [step["refusing_policy"] for step in report["steps"]] == [None]
+
+
+def test_many_rules_get_one_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each try reads the whole file again, which takes seconds for hundreds of rules."""
+    monkeypatch.setattr(explain_hints, "_MANY_RULES", 5)
+    for count, commands in ((5, 2), (6, 1)):
+        text = service(*(BY_KEY.replace("k0", f"k{at}") for at in range(count)))
+        report = report_of(text, KEY, capsys)
+        assert sum(line.startswith("meshcors fix") for line in report["hint"]) == commands
+
+
 def test_values_are_told_apart_and_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
     text = service(*(BY_KEY.replace("k0", key) for key in ("s3cret-a", "s3cret-b", "s3cret-c")))
     call = ("--header", "x-model: s3cret-b")
@@ -479,17 +593,17 @@ def many(count: int) -> str:
 
 
 def test_rules_that_fail_alike_share_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(explain(many(400), ("--header", "x-model: s3cret-399"))) == 1
+    assert run(explain(many(60), ("--header", "x-model: s3cret-59"))) == 1
     preflight, request = capsys.readouterr().out.split("\n2. ")
     alike = [line for line in request.splitlines() if " to team/model" in line]
     assert alike == [
-        "   team/model http[1] match[0] (mesh.yaml:12:13) to team/model http[399] match[0]"
-        " (mesh.yaml:1206:13), 399 rules, do not match: headers.x-model must be exactly another"
+        "   team/model http[1] match[0] (mesh.yaml:12:13) to team/model http[59] match[0]"
+        " (mesh.yaml:186:13), 59 rules, do not match: headers.x-model must be exactly another"
         " value, but is …1."
     ]
     # the rule that takes the call stands alone
-    assert "400 match[0] (mesh.yaml:1209:13) does not match" not in request
-    assert "http[400] match[0] (mesh.yaml:1209:13) does not match: headers.x-model" in preflight
+    assert "http[60] match[0] (mesh.yaml:189:13) does not match" not in request
+    assert "http[60] match[0] (mesh.yaml:189:13) does not match: headers.x-model" in preflight
     assert len(preflight.splitlines()) < 20
 
 

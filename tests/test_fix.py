@@ -185,7 +185,8 @@ def test_lines_that_are_not_about_origins_stay(text: str) -> None:
     after = fix(text, "a.yaml", FixOptions(origins=(UI, OTHER))).text.splitlines()
     for line in text.splitlines():
         if "*" not in line and "http: [" not in line:
-            assert line in after
+            # In JSON, one more item needs one more comma.
+            assert line in after or f"{line}," in after
 
 
 @EVERY_RESPONDER
@@ -286,21 +287,6 @@ def test_what_is_right_stays_as_it_is(text: str, responder: Responder) -> None:
             FixOptions("both"),
             "--allow-origin",
             id="an empty list",
-        ),
-        pytest.param(
-            HEAD
-            + """\
-  http:
-  - match: [{headers: {k: {exact: v}}}]
-    corsPolicy: {allowOrigins: [{exact: https://a.example}]}
-    route: [{destination: {host: a}}]
-  - match: [{headers: {k: {exact: w}}}]
-    corsPolicy: {allowOrigins: [{exact: https://b.example}]}
-    route: [{destination: {host: b}}]
-""",
-            FixOptions("mesh"),
-            ":12:17: rules of one URL allow different origins",
-            id="rules that differ",
         ),
         pytest.param(
             (DATA / "istio-samples" / "helloworld_route.yaml").read_text(),
@@ -465,7 +451,9 @@ def test_a_second_virtual_service_is_refused_where_it_would_come_too_late() -> N
     route: [{destination: {host: web}}]
 """
     )
-    with pytest.raises(DocumentError, match="takes preflights before another"):
+    with pytest.raises(
+        DocumentError, match=r"default/model http\[1\] match\[0\] would still take its preflights"
+    ):
         separate(text, "a.yaml", FixOptions())
     sidecars = text.replace("gateways: [gateway]", "gateways: [mesh]").replace('"*"', "model")
     with pytest.raises(DocumentError, match="sidecars do not merge"):

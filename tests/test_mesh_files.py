@@ -118,7 +118,9 @@ def unreadable(path: Path) -> None:
         pytest.param(lambda path: os.mkfifo(path), "a pipe, not a regular file", id="pipe"),
         pytest.param(lambda path: path.symlink_to("/dev/zero"), "a device, not", id="device"),
         pytest.param(lambda path: path.write_bytes(b"a: 1\nb: \xff"), "not UTF-8", id="bytes"),
-        pytest.param(lambda path: path.write_bytes(b"#" * (9 << 20)), "the limit is 2 MiB", id="9 MiB"),
+        pytest.param(
+            lambda path: path.write_bytes(b"#" * (9 << 20)), "the limit is 2 MiB", id="9 MiB"
+        ),
         pytest.param(lambda path: path.write_text("a: ["), "not YAML", id="no YAML"),
         pytest.param(
             unreadable,

@@ -126,7 +126,7 @@ def command(
     mesh = mesh_of(files)
     if mesh.problems and not mesh.documents:
         raise DocumentError(mesh.problems)
-    _note(mesh.problems)
+    _note([*mesh.problems, *mesh.notes])
     gateway = Gateway.of(mesh.documents, file=files[0], name=gateway_name)
     called = _called_url(ctx, gateway, url, host, path, scheme)
     call = read_call(origin, called, method, headers, credentials=credentials)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from meshcors._cli.mesh_files import STDIN
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from meshcors.mesh._fix import Responder
 
 _RESPONDERS: Final[tuple[Responder, ...]] = ("pod", "mesh")
+# With more rules in a file, one way to fix it is enough: each is tried, and reads the file again.
+_MANY_RULES: Final = 200
 _DEFAULT_POD: Final = ("meshcors-dummy", 8080)
 
 
@@ -59,51 +62,61 @@ def _fix_commands(page_call: PageCall, mesh: MeshDocuments, pod: tuple[str, int]
     ):
         yield "meshcors fix does it in the VirtualService or HTTPRoute that this comes from."
         return
-    commands = [
-        f"meshcors fix {shlex.quote(name)} --with {responder}"
-        + (f" --pod {shlex.quote(f'{pod[0]}:{pod[1]}')}" if _names_pod(responder, pod) else "")
-        + (f" --allow-origin {shlex.quote(page_call.call.origin)}" if needs_origin else "")
-        for responder, needs_origin in _working_fixes(
-            File.of(mesh, name), page_call.call.origin, pod
-        )
-    ]
-    if not commands:
-        yield "write it by hand: it matches the method OPTIONS and the header"
-        yield "access-control-request-method, and its route leads to the pod."
-    for number, command in enumerate(commands):
+    argument = f"./{name}" if name.startswith("-") else name
+    fixes = _working_fixes(File.of(mesh, name), page_call.call.origin, pod)
+    for number, options in enumerate(fixes.working):
         if number:
             yield "or, without a pod:"
-        yield command
+        yield _command(argument, options)
+    if not fixes.working:
+        yield "write it by hand: it matches the method OPTIONS and the header"
+        yield "access-control-request-method, and its route leads to the pod."
+        if fixes.reason:
+            yield f"fix writes none: {fixes.reason}."
 
 
-def _names_pod(responder: Responder, pod: tuple[str, int]) -> bool:
-    return responder == "pod" and pod != _DEFAULT_POD
+def _command(file: str, options: FixOptions) -> str:
+    words = ["meshcors", "fix", file, "--with", options.responder]
+    if options.responder == "pod" and options.pod != _DEFAULT_POD:
+        words += ["--pod", ":".join(map(str, options.pod))]
+    for kind, value in options.origins:
+        words += ["--allow-origin", f"regex:{value}" if kind == "regex" else value]
+    return shlex.join(words)
 
 
-def _working_fixes(
-    file: File, origin: str, pod: tuple[str, int]
-) -> Iterator[tuple[Responder, bool]]:
-    """Yield the responders with which fix succeeds, and whether it needs the origin for that.
+@dataclass(slots=True)
+class _Fixes:
+    """The options with which fix succeeds, and why it does not with the first others."""
 
-    Each is tried. If the pod needs the origin, so does the mesh.
-    """
+    working: list[FixOptions] = field(default_factory=list)
+    reason: str = ""
+
+
+def _working_fixes(file: File, origin: str, pod: tuple[str, int]) -> _Fixes:
+    """Try the responders. An origin is named where fix asks for one; then all need it."""
     named: tuple[OriginMatch, ...] = ()
     # null, the origin of sandboxed frames, cannot be named
     with contextlib.suppress(OriginError):
         named = (origin_match(origin),)
-    needed = False
+    fixes = _Fixes()
+    needed: tuple[OriginMatch, ...] = ()
     for responder in _RESPONDERS:
-        outcome = _try(file, FixOptions(responder, pod, named if needed else ()))
-        if outcome == "origins_needed" and named and not needed:
-            needed = True
-            outcome = _try(file, FixOptions(responder, pod, named))
-        if outcome == "fixed":
-            yield responder, needed
+        problem = _try(file, FixOptions(responder, pod, needed), fixes)
+        if problem == "origins_needed" and named != needed:
+            needed = named
+            _try(file, FixOptions(responder, pod, needed), fixes)
+        if fixes.working and sum(len(each.http) for each in file.mesh.documents) > _MANY_RULES:
+            break
+    return fixes
 
 
-def _try(file: File, options: FixOptions) -> str:
-    """Return "fixed", "unchanged", or the code of the problem."""
+def _try(file: File, options: FixOptions, fixes: _Fixes) -> str:
+    """Add options with which fix succeeds; return the code of the problem, if there is one."""
     try:
-        return "fixed" if fix_file(file, options).blocked else "unchanged"
+        if fix_file(file, options).blocked:
+            fixes.working.append(options)
     except DocumentError as error:
-        return error.problems[0].code
+        problem = error.problems[0]
+        fixes.reason = fixes.reason or f"{problem.place}: {problem.message}"
+        return problem.code
+    return ""

@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, Final
 from meshcors import browser
 from meshcors._policy.warning import PolicyWarning
 from meshcors.mesh import DocumentError
+from meshcors.mesh._analysis.lost_calls import LostCalls
+from meshcors.mesh._analysis.sample_calls import sample_calls
 from meshcors.mesh._fix.blocked_calls import BlockedCalls
 from meshcors.mesh._fix.options import FixOptions
 from meshcors.mesh._fix.pod_command import pod_command
 from meshcors.mesh._fix.preflight_rule import preflight_policy
+from meshcors.mesh._fix.rule_data import policy_data
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meshcors._decision.engine import Engine
     from meshcors._policy.policy import Policy
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
@@ -54,15 +59,13 @@ class Services:
 
         None if the documents do not say which origins it allows.
         """
-        sent_here = tuple(
-            call for call in self.mesh.calls if call.preflight_answer.place == answer.place
-        )
-        if not sent_here:
+        sent_there = tuple(self._sent_to(answer.destination or ""))
+        if not sent_there:
             return None
-        blocked = BlockedCalls(sent_here[0].route.document, sent_here)
+        blocked = BlockedCalls(sent_there[0].calls.route.document, sent_there)
         options = FixOptions("pod", self.pod)
         try:
-            allowed = preflight_policy(blocked, options)
+            allowed = policy_data(preflight_policy(blocked, options))
         except DocumentError:
             return None
         policy = _policy_of({k: v for k, v in allowed.items() if k != _FORWARDING_FIELD})
@@ -70,6 +73,15 @@ class Services:
             return None
         self.assumed = pod_command(blocked, options)
         return _engine(policy)
+
+    def _sent_to(self, pod: str) -> Iterator[LostCalls]:
+        """Yield a call of every rule whose preflights go to ``pod``."""
+        for gateway, port, host in self.mesh.hosts:
+            for calls in sample_calls(gateway, port, host.domain):
+                for asked in calls.requests[:1]:
+                    answer = gateway.handle(calls.preflight(asked))
+                    if answer.destination == pod:
+                        yield LostCalls(calls, (asked,), answer)
 
 
 def engine_of(config: str) -> Engine:

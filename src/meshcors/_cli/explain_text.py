@@ -190,7 +190,9 @@ def _who_answers(answer: GatewayAnswer) -> str:
     if answer.kind == "forward":
         return f"It goes to {answer.destination}, which answers it."
     if answer.kind == "unknown":
-        return "Nobody can tell from this file who answers it."
+        if answer.doubts:
+            return "Nobody can tell from this file who answers it."
+        return "The rule's delegate takes it, which is not in the given files."
     who = {
         "cors": "The gateway answers it by the rule's corsPolicy",
         "direct_response": "The rule's directResponse answers it, and no corsPolicy applies",
@@ -207,8 +209,7 @@ def _end(report: CallReport) -> Iterator[Line]:
     else:
         asked = "the preflight" if exchange.step == "preflight" else "the request"
         if page_call.outcome == "depends":
-            to = exchange.answer.destination
-            on = f"what {to} answers to {asked}"
+            on = f"what {exchange.answer.destination or 'the delegate'} answers to {asked}"
             if exchange.answer.doubts:
                 on = f"what is not certain about {asked}"
             yield Line(f"It depends on {on}.", "depends")

@@ -140,9 +140,9 @@ def _notes(result: FixResult, fix_options: FixOptions, file: str) -> Iterator[st
     if named and origins and not any(value in result.text for value in origins):
         yield f"{file} already names the origins that it allows: --allow-origin changes nothing"
     for calls in result.blocked:
-        if any(each.route.source.cors_policy is None for each in calls.calls):
+        if any(each.calls.route.source.cors_policy is None for each in calls.calls):
             yield f"{calls.service.label}: a rule without corsPolicy leaves CORS to its service"
-    left = sum(finding.rule.severity == "error" for finding in diagnose(result.after))
+    left = sum(finding.severity == "error" for finding in diagnose(result.after))
     if left:
         errors = "1 error is" if left == 1 else f"{left} errors are"
         yield f"{errors} left for you to fix: meshcors lint {file}"

@@ -96,7 +96,12 @@ def _listener(name: str, gateway: str, hosts: Iterable[Any], log_format: str | N
                 {
                     "name": host.domain,
                     "domains": [host.domain],
-                    "routes": [_route(route) for route in host.routes],
+                    "routes": [
+                        # as in Istio, a rule whose delegate is missing is left out
+                        _route(route)
+                        for route in host.routes
+                        if route.source.delegate is None
+                    ],
                 }
                 for host in hosts
             ],

@@ -31,6 +31,9 @@ def cause_of(page_call: PageCall, gateway: Gateway) -> Cause | None:
         return _denied(exchange, exchange.denial)
     if answer.doubts and exchange.outcome == "depends":
         return _uncertain(exchange, answer.doubts[0])
+    if answer.kind == "unknown":
+        text = f"the delegate of {answer.rule} ({answer.place}) is not in the given files"
+        return Cause("unknown_delegate", text, answer.place, ("Pass its file too.",))
     if answer.kind == "no_route":
         return no_route_cause(page_call, gateway)
     refusing = refusing_policy(answer)

@@ -43,13 +43,21 @@ class HarmedCall:
 
     @property
     def exchange(self) -> Exchange:
-        """The preflight or the request, as it was answered before: the one that changes."""
-        pairs = zip(self.before.exchanges, self.after.exchanges, strict=True)
-        changed = (
-            old for old, new in pairs
-            if new.outcome == "blocked" or _answerer(old.answer) != _answerer(new.answer)
-        )  # fmt: skip
-        return next(changed, self.before.decisive)
+        """The preflight or the request that changes, as it was answered before."""
+        return self._changed[0]
+
+    @property
+    def taker(self) -> GatewayAnswer:
+        """What that preflight or request is answered after."""
+        return self._changed[1].answer
+
+    @property
+    def _changed(self) -> tuple[Exchange, Exchange]:
+        pairs = list(zip(self.before.exchanges, self.after.exchanges, strict=True))
+        for old, new in pairs:
+            if new.outcome == "blocked" or _answerer(old.answer) != _answerer(new.answer):
+                return old, new
+        return pairs[-1]
 
     def __str__(self) -> str:
         """Name the call without the values of its headers, and without its query."""
@@ -93,9 +101,10 @@ class _Comparison:
         for calls in self._samples():
             taken = self._after.handle(calls.call).route
             if not _is_same(calls.route, taken):
-                asked = PageRequest(STRANGER, calls.call.method, calls.names)
-                yield from self._traced(calls, asked, is_request=True)
-                continue
+                moved = taken is None or answerer(taken) != answerer(calls.route)
+                some = PageRequest(STRANGER, calls.call.method, calls.names)
+                for asked in (some,) if moved else calls.requests:
+                    yield from self._traced(calls, asked, is_request=moved)
             for group in groups(calls.requests, self._names):
                 yield from self._of_group(calls, group)
 

@@ -84,7 +84,7 @@ def guards_of(mesh: MeshDocuments, gateway: Gateway) -> tuple[Guard, ...]:
             if items_of(value_at(spec, "jwtRules")):
                 found.append(Guard(kind, name, "JWT", spec or other, certain))
         else:
-            patches = filter(_adds_ext_authz, items_of(value_at(spec, "configPatches")))
+            patches = filter(adds_ext_authz, items_of(value_at(spec, "configPatches")))
             found += [Guard(kind, name, "EXT_AUTHZ", patch, certain) for patch in patches]
     return tuple(found)
 
@@ -207,7 +207,7 @@ def _is_dry_run(other: Cursor) -> bool:
     return text_of(annotation) == "true"
 
 
-def _adds_ext_authz(patch: Cursor) -> bool:
+def adds_ext_authz(patch: Cursor) -> bool:
     """Tell whether a patch adds ext_authz to a gateway."""
     if text_of(value_at(patch, "match", "context")).startswith("SIDECAR"):
         return False

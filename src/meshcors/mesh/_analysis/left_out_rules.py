@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from meshcors.mesh._documents.model import HttpMatch, HttpRule, StringMatch
 from meshcors.mesh._routing.gateway import Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcors.mesh._documents.model import HttpMatch, HttpRule, VirtualService
+    from meshcors.mesh._documents.model import VirtualService
     from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._routing.gateway import GatewayAnswer
     from meshcors.mesh._routing.request import GatewayRequest
 
-LeftOutReason: TypeAlias = Literal["port", "gateway", "source", "behind_catch_all", "other_owner"]
+LeftOutReason: TypeAlias = Literal[
+    "port", "gateway", "source", "behind_catch_all", "other_owner", "not_exported"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,11 @@ def left_out_rule(gateway: Gateway, answer: GatewayAnswer) -> LeftOutRule | None
 
 def _dropped(gateway: Gateway, answer: GatewayAnswer) -> Iterator[LeftOutRule]:
     """Yield the rules of the host that are left out of its table."""
-    if not answer.dropped:
+    dropped = answer.dropped
+    if answer.kind == "no_route":
+        # a document has no table, and no host, if all its rules are left out
+        dropped = _with_hosts(gateway).handle(answer.request).dropped
+    if not dropped:
         return
     sources = {
         (rule.label, match.place if match else rule.place): (document, rule, match)
@@ -50,10 +57,25 @@ def _dropped(gateway: Gateway, answer: GatewayAnswer) -> Iterator[LeftOutRule]:
         for rule in document.http
         for match in rule.match or (None,)
     }
-    for each in answer.dropped:
+    for each in dropped:
         source = sources.get((each.rule.partition(" match")[0], each.place))
-        if source is not None and _takes(source, gateway, answer.request):
+        # of a delegate's rule in conflict with its root nobody knows what it would take
+        if source is None or each.reason == "conflict":
+            continue
+        if _takes(source, gateway, answer.request):
             yield LeftOutRule(each.rule, each.place, each.reason, each.detail)
+
+
+def _with_hosts(gateway: Gateway) -> Gateway:
+    """Return a gateway where every VirtualService has a rule, which takes nothing."""
+    documents: list[VirtualService] = []
+    for document in gateway.documents:
+        place = document.place
+        never = HttpMatch(place, uri=StringMatch("exact", " ", place))
+        rule = HttpRule(place, "", document.key, (), match=(never,))
+        is_service = document.kind == "VirtualService"
+        documents.append(replace(document, http=(rule, *document.http)) if is_service else document)
+    return Gateway(tuple(documents), gateway.name, gateway.labels, gateway.namespace)
 
 
 def _takes(
@@ -65,7 +87,8 @@ def _takes(
     document, rule, match = source
     if match is not None:
         match = replace(match, port=0, gateways=(), source_labels=(), source_namespace="")
-    alone = replace(document, http=(replace(rule, match=(match,) if match else ()),))
+    rule = replace(rule, match=(match,) if match else (), left_out="")
+    alone = replace(document, http=(rule,))
     return Gateway((alone,), gateway.name).handle(request).route is not None
 
 

@@ -17,9 +17,11 @@ from meshcors.mesh._analysis.located_policy import LocatedPolicy
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._analysis.routed_call import RoutedCall
 from meshcors.mesh._analysis.sample_origins import sample_origins
+from meshcors.mesh._analysis.unknown_delegates import unknown_delegates
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_objects
 from meshcors.mesh._envoy.reading import read_envoy
+from meshcors.mesh._routing.delegates import merge_delegates
 from meshcors.mesh._routing.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -69,6 +71,16 @@ class MeshDocuments:
         )
 
     @cached_property
+    def merged(self) -> tuple[VirtualService, ...]:
+        """The documents as gateways get them: without delegates, whose rules are in their roots."""
+        return merge_delegates(self.documents)
+
+    @cached_property
+    def notes(self) -> tuple[DocumentProblem, ...]:
+        """What of the documents is not checked, because another document is not there."""
+        return tuple(unknown_delegates(self.documents))
+
+    @cached_property
     def hosts(self) -> tuple[tuple[Gateway, int, VirtualHost], ...]:
         """The virtual hosts of every gateway, on 443 and on each port that a rule names.
 
@@ -78,7 +90,7 @@ class MeshDocuments:
             {443}
             | {
                 match.port
-                for document in self.documents
+                for document in self.merged
                 for rule in document.http
                 for match in rule.match
                 if match.port
@@ -86,7 +98,7 @@ class MeshDocuments:
             reverse=True,
         )
         bound: dict[str, list[VirtualService]] = {}
-        for document in self.documents:
+        for document in self.merged:
             for name in dict.fromkeys(document.gateways):
                 bound.setdefault(name, []).append(document)
         found: list[tuple[Gateway, int, VirtualHost]] = []
@@ -109,7 +121,7 @@ class MeshDocuments:
             answers: dict[object, GatewayAnswer] = {}
             for route in host.routes:
                 key = (gateway.name, host.domain, route.key)
-                if key in found or is_preflight_rule(route):
+                if key in found or is_preflight_rule(route) or route.source.delegate:
                     continue
                 call = example_call(route, host.domain, port)
                 if call is None:
@@ -134,13 +146,18 @@ class MeshDocuments:
         rules: set[RuleKey] = set()
         for call in self.calls:
             route = call.route if call.is_unanswered else call.preflight_answer.route
-            rules.update([route.source.key] if route else [])
+            rules.update([route.source.policy_key] if route else [])
         for _, _, host in self.hosts:
-            rules.update(route.source.key for route in host.routes if is_preflight_rule(route))
-        return tuple(each for each in self.policies if each.rule.key in rules and each.rule.route)
+            preflight_rules = filter(is_preflight_rule, host.routes)
+            rules.update(route.source.policy_key for route in preflight_rules)
+        found = (each for each in self.policies if each.rule.key in rules)
+        return tuple(each for each in found if each.rule.leads_on)
 
     def calls_of_rule(self, rule: HttpRule) -> list[RoutedCall]:
-        """Return the calls that one rule takes."""
+        """Return the calls that one rule takes, also as a part of a merged rule.
+
+        A rule that delegates takes those of the delegate's rules without a policy of their own.
+        """
         return self._calls_by_rule.get(rule.key, [])
 
     def calls_of_document(self, document: VirtualService) -> list[RoutedCall]:
@@ -159,7 +176,9 @@ class MeshDocuments:
     def _calls_by_rule(self) -> dict[RuleKey, list[RoutedCall]]:
         found: dict[RuleKey, list[RoutedCall]] = {}
         for call in self.calls:
-            found.setdefault(call.route.source.key, []).append(call)
+            rule = call.route.source
+            for key in {rule.key, rule.key._replace(root=None), rule.policy_key}:
+                found.setdefault(key, []).append(call)
         return found
 
     @cached_property

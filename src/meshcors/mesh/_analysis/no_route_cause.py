@@ -70,6 +70,10 @@ def left_out_cause(rule: LeftOutRule, answer: GatewayAnswer, gateway: Gateway) -
         text = f"{would} only from certain pods: {rule.detail}"
         advice = "A browser's call has no such source: remove sourceLabels and sourceNamespace."
         return Cause("other_source", text, rule.place, (advice,))
+    if rule.reason == "not_exported":
+        text = f"{would} its delegate is not exported to this namespace"
+        advice = "List the namespace in exportTo of the delegate."
+        return Cause("not_exported", text, rule.place, (advice,))
     if rule.reason == "other_owner":
         text = f"{would} sidecars do not merge VirtualServices, and {rule.detail} has this host"
         return Cause("other_owner", text, rule.place, (f"Move the rule to {rule.detail}.",))

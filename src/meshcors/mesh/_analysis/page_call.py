@@ -127,7 +127,7 @@ def _exchange(
     if any(each.effect == "denies" for each in guards):
         verdict = judge(call, browser.Response(403))
     elif answer.kind == "unknown":
-        verdict = judge(call, browser.Response(200))
+        verdict = verdict_on(browser.Response(200))
         return Exchange(step, answer.request, answer, guards, outcome, verdict)
     elif answer.kind != "forward":
         verdict = judge(call, browser.Response(answer.status or 0, answer.headers))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def conditions(route: Route) -> object:
     """Return what ``route`` takes."""
-    return route.port, _plain(route.match)
+    return route.port, plain(route.match)
 
 
 def effect(route: Route | None) -> object:
@@ -26,9 +26,9 @@ def answerer(route: Route) -> object:
     """Return who answers what ``route`` takes, and what is asked: services, a redirect, a text."""
     rule = route.source
     # These change a part of the path that the condition names.
-    path = _plain(route.match.path) if rule.rewrite or rule.redirect else None
+    path = plain(route.match.path) if rule.rewrite or rule.redirect else None
     actions = (rule.route, rule.redirect, rule.direct_response, rule.rewrite, rule.headers.request)
-    return (route.port, path, *map(_plain, actions))
+    return (route.port, path, *map(plain, actions))
 
 
 def cors_effect(route: Route) -> object:
@@ -37,16 +37,16 @@ def cors_effect(route: Route) -> object:
     operations = [rule.headers.response, *(to.headers.response for to in rule.route)]
     # A redirect and a fixed answer have a status.
     actions = (rule.redirect, rule.direct_response)
-    return (*map(_plain, actions), _plain(rule.cors_policy), *map(_plain, operations))
+    return (*map(plain, actions), plain(rule.cors_policy), *map(plain, operations))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a value without the places in it."""
     if isinstance(value, tuple):
-        return tuple(map(_plain, value))
+        return tuple(map(plain, value))
     if not is_dataclass(value) or isinstance(value, type):
         return value
-    return tuple(_plain(getattr(value, name)) for name in _names(type(value)))
+    return tuple(plain(getattr(value, name)) for name in _names(type(value)))
 
 
 @lru_cache(maxsize=64)

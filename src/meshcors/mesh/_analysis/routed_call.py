@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 # no_rule: no rule takes it. no_service: a redirect or directResponse answers it. own_rule: the rule
 # that takes the call takes it too. other_policy: another rule's corsPolicy applies.
 # preflight_rule: a rule for preflights alone takes it. other_service: another rule's service gets
-# it. unknown: it hangs on what is not modelled of a running gateway.
+# it. unknown: the rule's delegate is not among the documents, or it hangs on what is not known of a
+# running gateway.
 PreflightEnd: TypeAlias = Literal[
     "no_rule",
     "no_service",

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from meshcors import browser
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
-from meshcors.mesh._analysis.example_call import announced_headers, example_call, example_host
+from meshcors.mesh._analysis.example_call import (
+    EXAMPLE_ORIGIN,
+    announced_headers,
+    example_call,
+    example_host,
+)
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._analysis.route_effect import cors_effect
 from meshcors.mesh._analysis.sample_origins import STRANGER, sample_origins
@@ -173,14 +178,15 @@ class _Maker:
         methods, name_sets = _methods(route, call, own), _name_sets(names, own)
         mine: dict[PageRequest, None] = {}
         if own is not None:
-            origins = sample_origins(own)[:_OWN_ORIGINS]
+            # A policy may allow nothing that a browser sends: its rule still means to be called.
+            origins = sample_origins(own)[:_OWN_ORIGINS] or (EXAMPLE_ORIGIN,)
             mine = dict.fromkeys(map(PageRequest._make, product(origins, methods, name_sets)))
         elif names:
             mine = {first: None}
         more = (
             self._some_origins(own, answering),
             dict.fromkeys([*methods, *_methods(route, call, answering)]),
-            dict.fromkeys([*name_sets, *_name_sets(names, answering)]),
+            dict.fromkeys([*name_sets, *_name_sets(names, answering), _with_json(names)]),
         )
         others = (each for each in map(PageRequest._make, product(*more)) if each not in mine)
         yield SampleCalls(
@@ -219,7 +225,14 @@ def _methods(route: Route, call: GatewayRequest, policy: CorsPolicy | None) -> t
         if name != "*" and not useless_method(name)
         and all(text_matches(match, name) for match in wanted)
     )  # fmt: skip
-    return tuple(dict.fromkeys([call.method, *listed]))[:_METHODS]
+    # A policy need not list GET.
+    plain = [name for name in ("GET",) if all(text_matches(match, name) for match in wanted)]
+    return tuple(dict.fromkeys([call.method, *plain, *listed]))[:_METHODS]
+
+
+def _with_json(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return ``names`` and what most calls with a body announce."""
+    return tuple(sorted({*names, "content-type"}))
 
 
 def _name_sets(names: tuple[str, ...], policy: CorsPolicy | None) -> tuple[tuple[str, ...], ...]:

@@ -179,12 +179,13 @@ class RuleKey(NamedTuple):
     """Which rule it is among all rules of all files, each time they are read.
 
     ``path`` leads to it in its document. ``match_index`` is the position of its match if it was
-    read from an HTTPRoute, else 0.
+    read from an HTTPRoute, else 0. ``root`` is the rule that a delegate's rule stands in for.
     """
 
     document: DocumentKey
     path: NodePath
     match_index: int = 0
+    root: RuleKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,18 +214,38 @@ class HttpRule:
     match_index: int = 0
     # Of an Envoy's route: those of its virtual host and of the whole configuration.
     outer_headers: tuple[Headers, ...] = ()
+    # The namespace and the name of the delegate whose rules take this rule's place.
+    delegate: tuple[str, str] | None = None
+    # Of a delegate's rule in the place of a root's rule: this rule, and whether the policy is its.
+    root: RuleKey | None = None
+    inherits_policy: bool = False
+    # Why Istio leaves out a rule that it merges.
+    left_out: Literal["", "conflict", "not_exported"] = ""
 
     @property
     def key(self) -> RuleKey:
         """What tells this rule from all others."""
-        return RuleKey(self.document, self.path, self.match_index)
+        return RuleKey(self.document, self.path, self.match_index, self.root)
+
+    @property
+    def policy_key(self) -> RuleKey:
+        """The rule that its corsPolicy is written in."""
+        if self.inherits_policy and self.root is not None:
+            return self.root
+        return self.key._replace(root=None)
+
+    @property
+    def leads_on(self) -> bool:
+        """Whether it leads to a service, or to a delegate whose rules may."""
+        return bool(self.route or self.delegate)
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualService:
     """One document: a VirtualService, or what is read into the same rules, such as an HTTPRoute.
 
-    ``gateways`` are ``namespace/name``, or ``mesh`` for sidecars. ``created`` is the creation
+    ``gateways`` are ``namespace/name``, or ``mesh`` for sidecars. A delegate has no hosts and no
+    gateways; it is for the namespaces of ``export_to``, or all. ``created`` is the creation
     timestamp as text (RFC 3339, so it sorts by time), empty if the file has none. ``number``
     counts the Kubernetes objects of the file from 0. ``node`` is the document's YAML: `node_at`
     and `place_at` find the written form of any field in it.
@@ -239,7 +260,13 @@ class VirtualService:
     http: tuple[HttpRule, ...]
     created: str = ""
     number: int = 0
+    export_to: tuple[str, ...] = ()
     node: Any = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_delegate(self) -> bool:
+        """Whether it has rules only for the VirtualServices that delegate to it."""
+        return self.kind == "VirtualService" and not self.hosts
 
     @property
     def key(self) -> DocumentKey:

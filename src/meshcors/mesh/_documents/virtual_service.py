@@ -26,7 +26,10 @@ def read_virtual_service(cursor: Cursor) -> VirtualService:
     fields = spec.fields(_FIELDS) if spec and not spec.is_null else {}
     here = spec or cursor
     gateways = _gateways(fields.get("gateways"), namespace)
-    hosts = _hosts(here, fields.get("hosts"), at_gateway=gateways != (MESH,))
+    hosts = _hosts(fields.get("hosts"), at_gateway=gateways != (MESH,))
+    if not hosts:
+        gateways = ()
+        _check_delegate(here, fields)
     if not {"http", "tls", "tcp"} & fields.keys():
         here.problem("required", "a VirtualService needs http, tls or tcp rules", "add http rules")
     label = f"{namespace}/{name}"
@@ -39,9 +42,14 @@ def read_virtual_service(cursor: Cursor) -> VirtualService:
         hosts=hosts,
         gateways=gateways,
         http=tuple(
-            read_rule(rule, f"{label} http[{at}]", ("spec", "http", at))
+            read_rule(
+                rule, f"{label} http[{at}]", ("spec", "http", at), "" if not hosts else namespace
+            )
             for at, rule in enumerate(rules)
         ),
+        export_to=tuple(name for name, _ in fields["exportTo"].strings())
+        if "exportTo" in fields
+        else (),
         created=created,
         number=cursor.report.number,
         node=cursor.node,
@@ -82,11 +90,16 @@ def _gateways(cursor: Cursor | None, namespace: str) -> tuple[str, ...]:
     return tuple(found) or (MESH,)
 
 
-def _hosts(spec: Cursor, cursor: Cursor | None, *, at_gateway: bool) -> tuple[str, ...]:
+def _check_delegate(spec: Cursor, fields: dict[str, Cursor]) -> None:
+    """Check what a VirtualService without hosts must not have."""
+    for name in ("gateways", "tls", "tcp"):
+        if name in fields:
+            message = f"a VirtualService without hosts is a delegate, which has no {name}"
+            spec.problem("delegate", message, f"add hosts, or remove {name}")
+
+
+def _hosts(cursor: Cursor | None, *, at_gateway: bool) -> tuple[str, ...]:
     hosts = cursor.strings() if cursor else []
-    if not hosts:
-        message = "a VirtualService without hosts is a delegate, which is not modelled"
-        spec.problem("delegate", message, "add hosts, or move its rules to where it is named")
     covered = checks.covered_hosts([host for host, _ in hosts])
     for (host, item), other in zip(hosts, covered, strict=True):
         error = checks.wildcard_host_error(host)

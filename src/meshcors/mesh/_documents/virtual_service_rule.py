@@ -42,15 +42,15 @@ _INT32: Final = 2**31 - 1
 _MAX_BODY: Final = 1024 * 1024
 
 
-def read_rule(cursor: Cursor, label: str, path: NodePath) -> HttpRule:
-    """Read one rule; ``label`` is its name in answers, ``path`` its place in the document."""
+def read_rule(cursor: Cursor, label: str, path: NodePath, namespace: str) -> HttpRule:
+    """Read one rule; ``label`` is its name in answers, ``path`` its place in the document.
+
+    ``namespace`` is the document's; it is empty in a delegate, which cannot delegate again.
+    """
     fields = cursor.fields(_RULE_FIELDS)
-    if "delegate" in fields:
-        fields["delegate"].problem(
-            "delegate", "delegates are not modelled", "put the delegate's rules here instead"
-        )
-        return HttpRule(cursor.place, label, cursor.report.document, path)
-    _check_action(cursor, fields)
+    delegate = _delegate(fields, namespace) if "delegate" in fields else None
+    if delegate is None:
+        _check_action(cursor, fields)
     _check_ignored(fields)
     matches = fields["match"].items() if "match" in fields else []
     match = tuple(read_match(entry) for entry in matches)
@@ -77,7 +77,25 @@ def read_rule(cursor: Cursor, label: str, path: NodePath) -> HttpRule:
         cors_policy=read_cors_policy(fields["corsPolicy"]) if "corsPolicy" in fields else None,
         headers=headers,
         has_fault="fault" in fields,
+        delegate=delegate,
     )
+
+
+def _delegate(fields: dict[str, Cursor], namespace: str) -> tuple[str, str]:
+    """Read ``delegate``: the namespace and the name of a VirtualService."""
+    cursor = fields["delegate"]
+    if not namespace:
+        message = "the rules of a delegate cannot delegate again"
+        cursor.problem("delegate", message, "put the other delegate's rules here")
+    for name in ("route", "redirect"):
+        if name in fields:
+            message = f"{name} and delegate cannot be combined"
+            fields[name].problem("action", message, "keep one of them")
+    names = cursor.fields(("name", "namespace"))
+    if "name" not in names:
+        cursor.problem("required", "a delegate needs a name", "name the VirtualService")
+    own = names["name"].string() if "name" in names else ""
+    return names["namespace"].string() if "namespace" in names else namespace, own
 
 
 def read_headers(cursor: Cursor) -> Headers:

@@ -42,18 +42,82 @@ def insert_rule(text: str, spec: Any, rule: dict[str, Any], comment: str) -> Ite
     ``spec`` is the node of the mapping with the key ``http``. The first alternative keeps the
     comments above the first rule with that rule; not every layout allows it.
     """
-    key, rules = next(pair for pair in spec.value if pair[0].value == "http")
+    key, rules = _http(spec)
     first = rules.value[0]
-    json_style = first.id == "mapping" and bool(first.value) and first.value[0][0].style == '"'
     if rules.flow_style:
         at = first.start_mark.index
-        before = text[text.rfind("\n", 0, at) + 1 : at]
-        gap = _newline(text, at) + before if not before.strip() else " "
-        yield Edit(at, at, f"{flow(rule, json_style=json_style)},{gap}")
+        yield Edit(at, at, f"{flow(rule, json_style=_is_json(first))},{_gap(text, at)}")
         return
     dash = _DASH.search(text, text.rfind("\n", 0, rules.start_mark.index) + 1)
     if dash is None:
         return
+    newline = _newline(text, key.end_mark.index)
+    made = "".join(line + newline for line in _block_lines(text, spec, dash, rule, comment))
+    below = _LINE_END.search(text, key.end_mark.index)
+    for at in (below.end() if below else len(text), dash.start()):
+        yield Edit(at, at, made)
+
+
+def append_rule(text: str, spec: Any, rule: dict[str, Any], comment: str) -> Iterator[Edit]:
+    """Yield alternative edits that put ``rule`` last into ``http``, the best one first.
+
+    ``spec`` is as for `insert_rule`. The first alternative puts it before the comments that follow
+    the last rule, which may be about what is below.
+    """
+    key, rules = _http(spec)
+    end = rules.end_mark.index
+    if rules.flow_style:
+        written = flow(rule, json_style=_is_json(rules.value[0]))
+        gap = _gap(text, rules.value[0].start_mark.index)
+        inner = text[: end - 1].rstrip()
+        at = len(inner)
+        yield Edit(at, at, f"{gap if inner.endswith(',') else ',' + gap}{written}")
+        yield Edit(end - 1, end - 1, f",{gap}{written}")
+        return
+    dash = _DASH.search(text, text.rfind("\n", 0, rules.start_mark.index) + 1)
+    if dash is None:
+        return
+    newline = _newline(text, key.end_mark.index)
+    lines = _block_lines(text, spec, dash, rule, comment)
+    for at in dict.fromkeys((_end_of_content(text, dash.start(), end), end)):
+        at_line_start = at == 0 or text[at - 1] in "\r\n"
+        made = newline.join(lines)
+        yield Edit(at, at, made + newline if at_line_start else newline + made)
+
+
+def _end_of_content(text: str, start: int, end: int) -> int:
+    """Return the end of the last line that is neither empty nor a comment."""
+    at = end
+    while at > start:
+        line_start = max(text.rfind("\n", 0, at - 1), text.rfind("\r", 0, at - 1)) + 1
+        line = text[line_start:at].strip()
+        if line and not line.startswith("#"):
+            break
+        at = line_start
+    return at
+
+
+def _http(spec: Any) -> tuple[Any, Any]:
+    key, rules = next(pair for pair in spec.value if pair[0].value == "http")
+    return key, rules
+
+
+def _is_json(item: Any) -> bool:
+    return item.id == "mapping" and bool(item.value) and item.value[0][0].style == '"'
+
+
+def _gap(text: str, at: int) -> str:
+    """Return what separates the items of a flow list: its first one starts at ``at``."""
+    before = text[text.rfind("\n", 0, at) + 1 : at]
+    return " " if before.strip() else _newline(text, at) + before
+
+
+def _block_lines(
+    text: str, spec: Any, dash: re.Match[str], rule: dict[str, Any], comment: str
+) -> list[str]:
+    """Return the lines of an item of the block list ``http``; ``dash`` is that of the first."""
+    key, rules = _http(spec)
+    first = rules.value[0]
     column = dash.end() - dash.start()
     on_its_line = "\n" not in text[dash.end() : first.start_mark.index]
     style = Style(
@@ -61,14 +125,9 @@ def insert_rule(text: str, spec: Any, rule: dict[str, Any], comment: str) -> Ite
         dash=max(column - key.start_mark.column, 0),
         item=_positive(first.start_mark.column - column, 2) if on_its_line else 2,
         flow=_has_flow(first),
-        json=json_style,
+        json=_is_json(first),
     )
-    newline = _newline(text, key.end_mark.index)
-    lines = [" " * column + f"# {comment}", *block_item(rule, column, style)]
-    made = "".join(line + newline for line in lines)
-    below = _LINE_END.search(text, key.end_mark.index)
-    for at in (below.end() if below else len(text), dash.start()):
-        yield Edit(at, at, made)
+    return [" " * column + f"# {comment}", *block_item(rule, column, style)]
 
 
 def replace_origin(

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
+
+if TYPE_CHECKING:
+    from meshcors.mesh._analysis.comparison import HarmedCall
+    from meshcors.mesh._analysis.lost_calls import LostCalls
 
 
 def cannot_fix(
@@ -16,6 +22,21 @@ def origins_needed(place: Place, message: str) -> DocumentError:
     """Return the error that asks for origins."""
     hint = "name the pages' origins: --allow-origin https://ui.example"
     return _error(place, "origins_needed", message, hint)
+
+
+def would_harm(harmed: HarmedCall) -> DocumentError:
+    """Return the error for rules that would harm a call of somebody else."""
+    answer = harmed.exchange.answer
+    what = "block" if harmed.is_blocked else "take over"
+    message = f"a rule for preflights would {what} {harmed}, which {answer.rule} answers today"
+    return cannot_fix(answer.place or Place("", 1, 1), message)
+
+
+def would_stay_blocked(lost: LostCalls) -> DocumentError:
+    """Return the error for a call that new rules would leave blocked."""
+    taker = lost.answer.rule
+    reason = f"{taker} would still take" if taker else "no rule would take"
+    return cannot_fix(lost.calls.route.place, f"{reason} its preflights")
 
 
 def nothing_to_read(file: str, *, has_routes: bool) -> DocumentError:

@@ -30,8 +30,9 @@ class File:
 
     def refuse_if_empty(self) -> None:
         """Raise ``DocumentError`` if the file has a problem, or no VirtualService."""
-        if self.mesh.problems:
-            raise DocumentError(self.mesh.problems)
+        unknown = [each for each in self.mesh.notes if each.code == "delegate_missing"]
+        if self.mesh.problems or unknown:
+            raise DocumentError([*self.mesh.problems, *unknown])
         documents = self.mesh.documents
         if any(document.kind == "RouteConfiguration" for document in documents):
             raise running_configuration(self.name)

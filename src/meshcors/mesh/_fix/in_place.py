@@ -1,46 +1,57 @@
-"""Fix the VirtualServices of a file, and change nothing else in it.
+"""Fix the VirtualServices of some files, and change nothing else in them.
 
 The documents say what is wrong and what to write; the YAML nodes they were read from say where in
 the text. The edits are spliced in there, so everything else stays byte for byte. The result is read
-again: it must contain the intended changes and nothing else, and a preflight that is still not
-answered in the model of the gateway is an error.
+again: it must contain the intended changes and nothing else, a preflight that is still lost is an
+error, and so is a call that worked and is harmed.
 """
 
 from __future__ import annotations
 
 import json
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from meshcors.mesh._documents.problems import DocumentError, Place
-from meshcors.mesh._fix.blocked_calls import BlockedCalls, blocked_calls
+from meshcors.mesh._analysis.comparison import harmed_calls
+from meshcors.mesh._analysis.lost_calls import lost_calls
+from meshcors.mesh._analysis.mesh_documents import MeshDocuments, read_mesh
+from meshcors.mesh._documents.problems import Place
+from meshcors.mesh._fix.blocked_calls import blocked_calls
 from meshcors.mesh._fix.changes import (
-    Change,
-    ChangedLists,
     changed_lists,
     differs_only_in,
     new_first_rule,
+    new_last_rule,
     new_origins,
 )
-from meshcors.mesh._fix.edits import Edit, apply
-from meshcors.mesh._fix.errors import cannot_fix
-from meshcors.mesh._fix.file import File, read_file
-from meshcors.mesh._fix.options import FixOptions, FixResult
+from meshcors.mesh._fix.edited_mesh import with_closed_origins
+from meshcors.mesh._fix.edits import apply
+from meshcors.mesh._fix.errors import cannot_fix, would_harm, would_stay_blocked
+from meshcors.mesh._fix.file import read_file
+from meshcors.mesh._fix.options import FixResult
 from meshcors.mesh._fix.origins import refuse_open_origins, replaced_origins
-from meshcors.mesh._fix.preflight_rule import preflight_rule
+from meshcors.mesh._fix.plan import planned
+from meshcors.mesh._fix.rule_data import rule_data
+from meshcors.mesh._fix.unread import refuse_unread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+
+    from meshcors.mesh._documents.model import HttpRule, VirtualService
+    from meshcors.mesh._fix.blocked_calls import BlockedCalls
+    from meshcors.mesh._fix.changes import Change
+    from meshcors.mesh._fix.edits import Edit
+    from meshcors.mesh._fix.file import File
+    from meshcors.mesh._fix.options import FixOptions
+    from meshcors.mesh._fix.plan import Plan
+
+UNMATCHED_COMMENT = "What no rule above takes: its answer is readable for a page."
 
 
 def fix(text: str, name: str, options: FixOptions) -> FixResult:
     """Return ``text`` with every VirtualService in it fixed; unchanged if nothing is wrong.
 
-    Each VirtualService with calls that a browser cannot make gets a first rule for preflights.
-    Where a policy allows any origin with credentials, the origins of ``options`` replace it.
-    ``name`` is the file's name in messages.
-
-    ``DocumentError`` is raised for a file that does not load or has no VirtualService, if origins
-    have to be named, and if the file cannot be changed without touching the rest.
+    See `fix_mesh`. ``name`` is the file's name in messages.
     """
     return fix_file(read_file(text, name), options)
 
@@ -48,72 +59,115 @@ def fix(text: str, name: str, options: FixOptions) -> FixResult:
 def fix_file(file: File, options: FixOptions) -> FixResult:
     """Return what `fix` does, for a file that is read once and fixed with several options."""
     file.refuse_if_empty()
-    text = file.text
-    refuse_open_origins(file.mesh, options)
-    blocked = blocked_calls(file.mesh)
-    changes = _new_rules(text, blocked, options)
-    changes += [new_origins(text, each) for each in replaced_origins(file.mesh, options)]
+    return fix_mesh(file.mesh, options)
+
+
+def fix_mesh(mesh: MeshDocuments, options: FixOptions) -> FixResult:
+    """Return the texts of all files with every VirtualService in them fixed.
+
+    Each VirtualService with calls that a browser cannot make gets first rules for preflights. Where
+    a policy allows any origin with credentials, the origins of ``options`` replace it.
+
+    ``DocumentError`` is raised if origins have to be named, if a file cannot be changed without
+    touching the rest, and if every rule would harm somebody's calls.
+    """
+    refuse_open_origins(mesh, options)
+    replaced = replaced_origins(mesh, options)
+    before = with_closed_origins(mesh, options)
+    plan = planned(before, blocked_calls(before), options)
+    changes = _new_rules(mesh, plan)
+    for each in replaced:
+        changes.setdefault(each.file, []).append(new_origins(mesh.texts[each.file], each))
     if not changes:
-        return FixResult(text, (), file.mesh)
-    lists = changed_lists(changes)
-    for edits in _alternatives(changes):
-        fixed = _read_again(apply(text, edits), file, lists)
-        if fixed is not None:
-            _refuse_still_blocked(blocked, blocked_calls(fixed.mesh))
-            return FixResult(fixed.text, tuple(blocked), fixed.mesh)
-    raise cannot_fix(
-        Place(file.name, 1, 1), "this file cannot be changed without touching the rest"
-    )
+        return FixResult(mesh.texts, (), mesh, tuple(plan.notes))
+    refuse_unread(mesh, plan.services)
+    after = _joined(mesh, {file: _changed(mesh, file, found) for file, found in changes.items()})
+    prove(before, after, plan)
+    return FixResult(after.texts, plan.blocked, after, tuple(plan.notes))
+
+
+def prove(before: MeshDocuments, after: MeshDocuments, plan: Plan) -> None:
+    """Raise ``DocumentError`` if anybody is harmed, or a call of the plan is still lost."""
+    for harmed in harmed_calls(before, after):
+        raise would_harm(harmed)
+    repaired = {service.key for service in plan.services}
+    for lost in lost_calls(after):
+        if lost.calls.route.document.key in repaired:
+            raise would_stay_blocked(lost)
 
 
 def comment(blocked: BlockedCalls) -> str:
-    """Return why the new rule is there, for a comment above it."""
+    """Return why a new rule is there, for a comment above it."""
     if not blocked.names:
         return "Browsers' preflights, which the rules below do not take."
     them = "them" if len(blocked.names) > 1 else "it"
     return f"A browser's preflight names {', '.join(blocked.names)} and never carries {them}."
 
 
-def _new_rules(text: str, blocked: Iterable[BlockedCalls], options: FixOptions) -> list[Change]:
-    # All rules first: the question which origins are meant comes before any other.
-    rules = [(each, preflight_rule(each, options)) for each in blocked]
-    changes: dict[tuple[int, str], Change] = {}
-    for each, rule in rules:
-        change = new_first_rule(text, _spec(each), rule, comment(each))
-        # Documents that share a list by an alias share its new rule too.
-        changes.setdefault((change.target.start_mark.index, json.dumps(rule)), change)
-    return list(changes.values())
+def _new_rules(mesh: MeshDocuments, plan: Plan) -> dict[str, list[Change]]:
+    """Return the changes that write the rules of a plan, by file."""
+    changes: dict[str, dict[tuple[int, int, str], Change]] = {}
+
+    def add(service: VirtualService, rule: HttpRule, why: str, *, first: bool) -> None:
+        file = service.place.file
+        make = new_first_rule if first else new_last_rule
+        change = make(mesh.texts[file], _spec(service), rule_data(rule), why)
+        # Documents that share a list by an alias share its new rules too.
+        key = (change.target.start_mark.index, change.number, json.dumps(change.new))
+        changes.setdefault(file, {}).setdefault(key, change)
+
+    for key, rules in plan.rules.items():
+        for blocked, rule in rules:
+            add(blocked.service, rule, comment(blocked), first=True)
+        if key in plan.unmatched:
+            add(rules[0][0].service, plan.unmatched[key], UNMATCHED_COMMENT, first=False)
+    return {file: list(found.values()) for file, found in changes.items()}
 
 
-def _spec(blocked: BlockedCalls) -> Any:
+def _spec(service: VirtualService) -> Any:
     """Return the node of a ``spec`` that has its own ``http``."""
-    spec = blocked.service.node_at("spec")
+    spec = service.node_at("spec")
     if not any(key.value == "http" for key, _ in spec.value):
-        place = blocked.service.place_at("spec")
+        place = service.place_at("spec")
         raise cannot_fix(place, "the http rules come from an alias that is merged in")
     return spec
 
 
+def _changed(mesh: MeshDocuments, file: str, changes: Sequence[Change]) -> MeshDocuments:
+    """Return a changed file as it is read again: it has all the changes, and no others."""
+    lists = changed_lists(changes)
+    for edits in _alternatives(changes):
+        after = read_mesh({file: apply(mesh.texts[file], edits)})
+        before = mesh.of_file(file)
+        same_number = (
+            len(after.roots[file]) == len(before.roots[file])
+            and len(after.problems) == len(before.problems)
+            and len(after.documents) == len(before.documents)
+        )
+        if same_number and differs_only_in(lists, before.roots[file], after.roots[file]):
+            return after
+    raise cannot_fix(Place(file, 1, 1), "this file cannot be changed without touching the rest")
+
+
 def _alternatives(changes: Sequence[Change]) -> Iterator[list[Edit]]:
-    """Yield the first alternative of every change, then the last of every change."""
-    if all(change.alternatives for change in changes):
-        for at in (0, -1):
-            yield [edit for change in changes for edit in change.alternatives[at]]
+    """Yield the edits of all changes: the first alternative of each, then the last of some."""
+    if not all(change.alternatives for change in changes):
+        return
+    for first, other in product((0, -1), repeat=2):
+        yield [
+            edit
+            for change in changes
+            for edit in change.alternatives[other if change.number else first]
+        ]
 
 
-def _read_again(text: str, before: File, lists: ChangedLists) -> File | None:
-    """Read the changed text; None if it differs from ``before`` in anything but ``lists``."""
-    try:
-        after = read_file(text, before.name)
-    except DocumentError:
-        return None
-    same_number = len(after.roots) == len(before.roots)
-    return after if same_number and differs_only_in(lists, before.roots, after.roots) else None
-
-
-def _refuse_still_blocked(before: list[BlockedCalls], after: list[BlockedCalls]) -> None:
-    for each in after:
-        was = next((it for it in before if it.service.number == each.service.number), each)
-        taker = each.calls[0].preflight_answer.rule
-        reason = f"{taker} would still take" if taker else "no rule would take"
-        raise cannot_fix(was.calls[0].route.place, f"{reason} its preflights")
+def _joined(mesh: MeshDocuments, changed: dict[str, MeshDocuments]) -> MeshDocuments:
+    """Return the files together, in the order of ``mesh``."""
+    parts = [changed.get(file) or mesh.of_file(file) for file in mesh.texts]
+    return MeshDocuments(
+        tuple(each for part in parts for each in part.documents),
+        tuple(each for part in parts for each in part.others),
+        {file: text for part in parts for file, text in part.texts.items()},
+        tuple(each for part in parts for each in part.problems),
+        {file: roots for part in parts for file, roots in part.roots.items()},
+    )

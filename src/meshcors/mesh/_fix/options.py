@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._analysis.origin_match import OriginMatch
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
@@ -19,23 +21,32 @@ class FixOptions:
     """Choices that the file does not make.
 
     ``responder`` answers preflights, ``pod`` is the host and port of the pod's service, and
-    ``origins`` are the origins to allow where the file allows any or none.
+    ``origins`` are the origins to allow where the file allows any or none. With ``unmatched``,
+    the pod also gets a last rule, for requests that no other rule takes.
     """
 
     responder: Responder = "pod"
     pod: tuple[str, int] = ("meshcors-dummy", 8080)
     origins: tuple[OriginMatch, ...] = ()
+    unmatched: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class FixResult:
-    """The written text, and why it differs.
+    """The written texts by file, and why they differ.
 
-    ``blocked`` are the calls that browsers could not make before, by VirtualService: each of these
-    got a rule for preflights. ``after`` is everything as it is read afterwards: the text of `fix`,
-    both files of `separate`.
+    ``blocked`` are the calls that browsers could not make before, in one group for each new rule.
+    ``after`` is everything as it is read afterwards: the texts of `fix`, or the files and the new
+    ones of `separate`. ``notes`` say what was left out.
     """
 
-    text: str
+    texts: Mapping[str, str]
     blocked: tuple[BlockedCalls, ...]
     after: MeshDocuments
+    notes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The text of the only file."""
+        (text,) = self.texts.values()
+        return text

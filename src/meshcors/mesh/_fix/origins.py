@@ -24,6 +24,7 @@ _ANY_SITE = "* with credentials lets any site act as the user"
 class ReplacedOrigin:
     """An entry of ``allowOrigins`` (a list's node and a number), and the origins to put there."""
 
+    file: str
     entries: Any
     number: int
     origins: tuple[OriginMatch, ...]
@@ -44,7 +45,7 @@ def replaced_origins(mesh: MeshDocuments, options: FixOptions) -> list[ReplacedO
 
     ``DocumentError`` if the options name no origin.
     """
-    found: dict[int, ReplacedOrigin] = {}
+    found: dict[tuple[str, int], ReplacedOrigin] = {}
     for located in mesh.policies:
         if located.document.kind != "VirtualService" or not located.policy.allow_credentials:
             continue
@@ -58,12 +59,13 @@ def replaced_origins(mesh: MeshDocuments, options: FixOptions) -> list[ReplacedO
                 raise origins_needed(origin.place, _ANY_SITE)
             entries = _entries(located, options)
             # An anchored list is read once for each alias, and changed once.
-            start = entries.value[number].start_mark.index
+            file = located.document.place.file
+            start = (file, entries.value[number].start_mark.index)
             if start not in found:
                 first, *others = options.origins
                 wanted = (first, *(each for each in others if each not in allowed))
                 allowed.update(wanted)
-                found[start] = ReplacedOrigin(entries, number, wanted)
+                found[start] = ReplacedOrigin(file, entries, number, wanted)
     return list(found.values())
 
 

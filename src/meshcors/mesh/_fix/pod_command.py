@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._fix.preflight_rule import preflight_policy
+from meshcors.mesh._fix.rule_data import policy_data
 
 if TYPE_CHECKING:
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
@@ -21,7 +22,7 @@ def pod_command(blocked: BlockedCalls, options: FixOptions) -> str:
     """
     allowed: dict[str, Any]
     try:
-        allowed = preflight_policy(blocked, options)
+        allowed = policy_data(preflight_policy(blocked, options))
     except DocumentError:
         allowed = {"allowOrigins": [{"exact": "ORIGIN"}], "allowHeaders": list(blocked.names)}
     words = ["python", "-m", "meshcors.dummy"]

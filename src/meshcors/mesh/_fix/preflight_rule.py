@@ -1,118 +1,143 @@
-"""The rule that takes preflights, as plain data: what it matches, what it allows, where it goes."""
+"""The rules that take preflights: what they match, what they allow, where they go."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from meshcors._policy.headers import SAFELISTED_METHODS
 from meshcors._policy.max_age import LARGEST_USEFUL_MAX_AGE
 from meshcors.mesh._analysis.useless_names import useless_header, useless_method
+from meshcors.mesh._documents.model import (
+    CorsPolicy,
+    Destination,
+    HttpMatch,
+    HttpRule,
+    StringMatch,
+)
+from meshcors.mesh._fix.narrowing import preflight_match
 from meshcors.mesh._fix.origins import allowed_origins
-from meshcors.mesh._routing.cors_filter import REQUEST_METHOD
+from meshcors.mesh._fix.rule_data import match_data
 
 if TYPE_CHECKING:
-    from meshcors.mesh._documents.model import Destination, HttpMatch, StringMatch
+    from collections.abc import Iterator
+
+    from meshcors.mesh._analysis.lost_calls import LostCalls
+    from meshcors.mesh._documents.model import MatchKind, RuleKey, VirtualService
+    from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
+    from meshcors.mesh._fix.narrowing import Narrowing
     from meshcors.mesh._fix.options import FixOptions
 
-
-def preflight_rule(blocked: BlockedCalls, options: FixOptions) -> dict[str, Any]:
-    """Return the rule; ``DocumentError`` if it is unclear which origins to allow."""
-    names = {rule.name for rule in blocked.service.http}
-    free = (f"preflight{number}" for number in ("", *(f"-{n}" for n in range(2, 10_000))))
-    rule: dict[str, Any] = {"name": next(name for name in free if name not in names)}
-    rule["match"] = _matches(blocked)
-    if options.responder != "pod":
-        rule["corsPolicy"] = preflight_policy(blocked, options)
-    if options.responder == "mesh":
-        # Envoy answers preflights itself, but only on a rule that routes somewhere.
-        destination = _destination(blocked.calls[0].route.source.route[0])
-    else:
-        host, port = options.pod
-        destination = {"host": host, "port": {"number": port}}
-    rule["route"] = [{"destination": destination}]
-    return rule
+UNMATCHED: Final = "unmatched"
 
 
-def preflight_policy(blocked: BlockedCalls, options: FixOptions) -> dict[str, Any]:
+def preflight_rules(
+    blocked: BlockedCalls, options: FixOptions, narrowing: Narrowing
+) -> list[tuple[BlockedCalls, HttpRule]]:
+    """Return the rules, each with the calls that it is for.
+
+    ``DocumentError`` if it is unclear which origins to allow.
+    """
+    service = blocked.service
+    free = _free_names(service, "preflight")
+    parts = blocked.by_policy() if narrowing.apart else [blocked]
+    return [(part, _rule(part, options, narrowing, next(free))) for part in parts]
+
+
+def unmatched_rule(service: VirtualService, options: FixOptions) -> HttpRule:
+    """Return the last rule, which takes to the pod what no other rule takes."""
+    name = next(_free_names(service, UNMATCHED))
+    to = _pod(options, service.place)
+    return HttpRule(service.place, "", service.key, (), name, route=(to,))
+
+
+def preflight_policy(blocked: BlockedCalls, options: FixOptions) -> CorsPolicy:
     """Return the corsPolicy with which Envoy answers the preflights of these calls.
 
     ``DocumentError`` if it is unclear which origins to allow.
     """
     policies = blocked.policies
     methods = [method for policy in policies for method in policy.allow_methods]
-    methods += [each.call.method for each in blocked.calls]
+    methods += [each.calls.call.method for each in blocked.calls]
     headers = [name.lower() for policy in policies for name in policy.allow_headers]
     headers += [*([] if policies else ["content-type"]), *blocked.names]
-    made: dict[str, Any] = {
-        "allowOrigins": [{kind: value} for kind, value in allowed_origins(blocked, options)],
-        "allowMethods": _union([name for name in methods if not useless_method(name)]),
-        "allowHeaders": _union([name for name in headers if not useless_header(name)]),
-    }
-    if any(policy.allow_credentials for policy in policies):
-        made["allowCredentials"] = True
     ages = [policy.max_age for policy in policies if policy.max_age is not None]
-    if ages:
-        made["maxAge"] = _duration(min(*ages, LARGEST_USEFUL_MAX_AGE))
-    made["unmatchedPreflights"] = "IGNORE" if options.responder == "mesh" else "FORWARD"
-    return {name: value for name, value in made.items() if value != []}
+    place = blocked.service.place
+    return CorsPolicy(
+        place,
+        allow_origins=tuple(
+            StringMatch(_kind(kind), value, place)
+            for kind, value in allowed_origins(blocked, options)
+        ),
+        allow_methods=_union([name for name in methods if not useless_method(name)]),
+        allow_headers=_union([name for name in headers if not useless_header(name)]),
+        allow_credentials=any(policy.allow_credentials for policy in policies) or None,
+        max_age=min(*ages, LARGEST_USEFUL_MAX_AGE) if ages else None,
+        unmatched_preflights="IGNORE" if options.responder == "mesh" else "FORWARD",
+    )
 
 
-def _union(names: list[str]) -> list[str]:
+def _rule(blocked: BlockedCalls, options: FixOptions, narrowing: Narrowing, name: str) -> HttpRule:
+    service = blocked.service
+    to = _pod(options, service.place)
+    if options.responder == "mesh":
+        # Envoy answers preflights itself, but only on a rule that routes somewhere.
+        first = blocked.calls[0].calls.route.source.route[0]
+        to = Destination(service.place, first.host, first.port, first.subset)
+    policy = None if options.responder == "pod" else preflight_policy(blocked, options)
+    return HttpRule(
+        service.place, "", service.key, (), name,
+        match=tuple(_matches(blocked, narrowing)), route=(to,), cors_policy=policy,
+    )  # fmt: skip
+
+
+def _pod(options: FixOptions, place: Place) -> Destination:
+    host, port = options.pod
+    return Destination(place, host, port)
+
+
+def _free_names(service: VirtualService, name: str) -> Iterator[str]:
+    taken = {rule.name for rule in service.http}
+    numbered = (f"{name}{number}" for number in ("", *(f"-{n}" for n in range(2, 10_000))))
+    return (each for each in numbered if each not in taken)
+
+
+def _kind(kind: str) -> MatchKind:
+    kinds: dict[str, MatchKind] = {"regex": "regex", "prefix": "prefix"}
+    return kinds.get(kind, "exact")
+
+
+def _union(names: list[str]) -> tuple[str, ...]:
     if "*" in names:
-        return ["*"]
-    return [name for name in dict.fromkeys(names) if name not in SAFELISTED_METHODS]
+        return ("*",)
+    return tuple(name for name in dict.fromkeys(names) if name not in SAFELISTED_METHODS)
 
 
-def _duration(seconds: int) -> str:
-    for unit, length in (("h", 3600), ("m", 60)):
-        if seconds and seconds % length == 0:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
-
-
-def _matches(blocked: BlockedCalls) -> list[dict[str, Any]]:
-    """Return the match entries: the conditions that a preflight shares with the calls."""
+def _matches(blocked: BlockedCalls, narrowing: Narrowing) -> list[HttpMatch]:
+    """Return the match entries: one that takes everything is enough."""
+    place = blocked.service.place
     entries = {
-        (rule.path, match.place): match for rule in blocked.service.http for match in rule.match
+        (rule.key, match.place): match for rule in blocked.service.http for match in rule.match
     }
-    found: dict[str, dict[str, Any]] = {}
-    for call in blocked.calls:
-        match = entries.get((call.route.source.path, call.route.place))
-        shared = _shared(match) if match else {}
-        entry = {**shared, "method": {"exact": "OPTIONS"}, "headers": {REQUEST_METHOD: {}}}
-        if not shared:
-            return [entry]
-        found.setdefault(json.dumps(shared, sort_keys=True), entry)
+    found: dict[str, HttpMatch] = {}
+    for lost in blocked.calls:
+        shared = _shared(entries, lost, place)
+        match = preflight_match(lost, shared, narrowing, place)
+        if match_data(shared) or len(match.headers) > 1 or narrowing.methods:
+            found.setdefault(json.dumps(match_data(match), sort_keys=True), match)
+        else:
+            return [match]
     return list(found.values())
 
 
-def _shared(match: HttpMatch) -> dict[str, Any]:
+def _shared(
+    entries: dict[tuple[RuleKey, Place], HttpMatch], lost: LostCalls, place: Place
+) -> HttpMatch:
     """Return the conditions that a preflight meets if and only if its call does."""
-    made: dict[str, Any] = {
-        "uri": _condition(match.uri),
-        "ignoreUriCase": match.ignore_uri_case,
-        "authority": _condition(match.authority),
-        "scheme": _condition(match.scheme),
-        "queryParams": {name: _condition(wanted) for name, wanted in match.query_params},
-        "port": match.port,
-        "gateways": list(match.gateways),
-        "sourceLabels": dict(match.source_labels),
-        "sourceNamespace": match.source_namespace,
-    }
-    return {name: value for name, value in made.items() if value}
-
-
-def _condition(match: StringMatch | None) -> dict[str, str]:
-    """Return a condition on a string; an empty one asks only that the string is present."""
-    return {} if match is None or match.kind == "present" else {match.kind: match.value}
-
-
-def _destination(destination: Destination) -> dict[str, Any]:
-    made: dict[str, Any] = {"host": destination.host}
-    if destination.subset:
-        made["subset"] = destination.subset
-    if destination.port:
-        made["port"] = {"number": destination.port}
-    return made
+    route = lost.calls.route
+    match = entries.get((route.source.key, route.place))
+    if match is None:
+        return HttpMatch(place)
+    return replace(match, place=place, name="", method=None, headers=(), without_headers=())

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from meshcors.mesh._analysis.mesh_documents import read_mesh
+from meshcors.mesh._analysis.unknown_delegates import NOTES
 from meshcors.mesh._documents.yaml_nodes import lines_of
 from meshcors.mesh._lint.finding import Diagnostic, LintRule
 from meshcors.mesh._lint.rules import BAD_REGEX, RULES, WOULD_NOT_LOAD
@@ -42,7 +43,7 @@ def diagnose(mesh: MeshDocuments, rules: Iterable[LintRule] = RULES) -> list[Dia
     """
     chosen = {rule.id: rule for rule in rules}
     running = running_files(mesh)
-    found = set(map(_from_problem, mesh.problems))
+    found = set(map(_from_problem, (*mesh.problems, *mesh.notes)))
     for rule in chosen.values():
         findings = rule.check(mesh) if rule.check else ()
         for each in findings:
@@ -63,7 +64,8 @@ def _from_problem(problem: DocumentProblem) -> Diagnostic:
     bad_regex = problem.code == "regex" and "meshcors[regex]" not in problem.message
     rule = BAD_REGEX if bad_regex else WOULD_NOT_LOAD
     where = f"{problem.path}: " if problem.path else ""
-    return Diagnostic(rule, problem.place, where + problem.message, problem.hint)
+    reason, is_note = where + problem.message, problem.code in NOTES
+    return Diagnostic(rule, problem.place, reason, problem.hint, is_note)
 
 
 def _silenced(text: str) -> dict[int, set[str]]:

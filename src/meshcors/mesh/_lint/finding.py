@@ -53,13 +53,19 @@ class LintRule:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """A finding with the rule that made it."""
+    """A finding with the rule that made it; ``is_note`` if it is less than the rule's severity."""
 
     rule: LintRule
     place: Place
     reason: str
     hint: str
+    is_note: bool = False
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is."""
+        return "note" if self.is_note else self.rule.severity
 
     def __str__(self) -> str:
         rule = self.rule
-        return f"{self.place}: {rule.severity} {rule.id} {rule.name}: {self.reason}; {self.hint}"
+        return f"{self.place}: {self.severity} {rule.id} {rule.name}: {self.reason}; {self.hint}"

@@ -23,7 +23,7 @@ _COMMANDS: Final = {"error": "error", "warning": "warning", "note": "notice"}
 def as_text(diagnostics: Sequence[Diagnostic]) -> str:
     """Return a line for each diagnostic, their counts, and how to read more."""
     lines = [str(each) for each in diagnostics]
-    counts = Counter(each.rule.severity for each in diagnostics)
+    counts = Counter(each.severity for each in diagnostics)
     parts = [f"{number} {severity}{'s' * (number > 1)}" for severity, number in counts.items()]
     lines.append(", ".join(parts) or "no problems found")
     if diagnostics:
@@ -36,7 +36,7 @@ def as_json(diagnostics: Sequence[Diagnostic]) -> str:
     listed = [
         {
             "id": each.rule.id,
-            "severity": each.rule.severity,
+            "severity": each.severity,
             "name": each.rule.name,
             "file": each.place.file,
             "line": each.place.line,
@@ -53,7 +53,7 @@ def as_json(diagnostics: Sequence[Diagnostic]) -> str:
 def as_github(diagnostics: Sequence[Diagnostic]) -> str:
     """Return workflow commands that GitHub Actions turns into annotations."""
     return "\n".join(
-        f"::{_COMMANDS[each.rule.severity]} file={_property(each.place.file)},"
+        f"::{_COMMANDS[each.severity]} file={_property(each.place.file)},"
         f"line={each.place.line},col={each.place.column},"
         f"title={_property(f'{each.rule.id} {each.rule.name}')}"
         f"::{_data(f'{each.reason}; {each.hint} ({each.rule.explain_command})')}"
@@ -102,7 +102,7 @@ def _result(diagnostic: Diagnostic) -> dict[str, Any]:
     return {
         "ruleId": diagnostic.rule.id,
         "ruleIndex": RULES.index(diagnostic.rule),
-        "level": diagnostic.rule.severity,
+        "level": diagnostic.severity,
         "message": {"text": f"{diagnostic.reason}; {diagnostic.hint}"},
         "locations": [{"physicalLocation": location}],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from meshcors.mesh._analysis.authorization import stops_preflights
+from meshcors.mesh._analysis.guards import adds_ext_authz
 from meshcors.mesh._analysis.untyped_objects import (
     fields_of,
     group_and_kind,
@@ -44,7 +45,6 @@ _CONTROLLERS: Final = {
 }
 _SEPARATE: Final = "keep it in a VirtualService of its own: meshcors fix --separate"
 _ROOT_NAMESPACE: Final = "istio-system"
-_EXT_AUTHZ: Final = "ext_authz"
 # The service that Istio makes for an InferencePool is named after the pool, with -ip- and a hash.
 _POOL_SERVICE: Final = "-ip-"
 
@@ -67,22 +67,13 @@ def authorization_in_front(mesh: MeshDocuments) -> Iterator[Finding]:
                 yield Finding(cursor.place, _before_cors(action), hint)
         elif kind == "EnvoyFilter":
             for patch in items_of(value_at(other, "spec", "configPatches")):
-                if _adds_ext_authz(patch):
+                if adds_ext_authz(patch):
                     hint = "match preflights and disable ext_authz for them"
                     yield Finding(patch.place, _before_cors("CUSTOM"), hint)
 
 
 def _before_cors(action: str) -> str:
     return f"authorization runs before CORS, and {_EFFECTS[action]}"
-
-
-def _adds_ext_authz(patch: Cursor) -> bool:
-    """Tell whether a patch adds ext_authz to a gateway."""
-    if text_of(value_at(patch, "match", "context")).startswith("SIDECAR"):
-        return False
-    value = value_at(patch, "patch", "value")
-    names = text_of(value_at(value, "name")), text_of(value_at(value, "typed_config", "@type"))
-    return any(_EXT_AUTHZ in name for name in names)
 
 
 def _is_in_front(other: Cursor, namespaces: set[str]) -> bool:

@@ -67,7 +67,7 @@ def routing_header_missing(mesh: MeshDocuments) -> Iterator[Finding]:
     reported: set[tuple[RuleKey, str]] = set()
     for call in mesh.calls:
         route = call.route if call.is_unanswered else call.preflight_answer.route
-        located = policies.get(route.source.key) if route else None
+        located = policies.get(route.source.policy_key) if route else None
         if located is None:
             continue
         allowed = {name.lower() for name in located.policy.allow_headers}
@@ -148,7 +148,7 @@ def _first_calls(
 ) -> Iterator[tuple[LocatedPolicy, RoutedCall]]:
     """Yield each corsPolicy with the first call of its rule whose preflight ends so."""
     for located in mesh.policies:
-        if not located.rule.route:
+        if not located.rule.leads_on:
             continue
         for call in mesh.calls_of_rule(located.rule):
             if call.preflight_end in ends and call.has_preflight:

@@ -14,6 +14,7 @@ from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Pl
 from meshcors.mesh._documents.reading import read_documents
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._routing import cors_filter, rewriting
+from meshcors.mesh._routing.delegates import merge_delegates
 from meshcors.mesh._routing.index import HostIndex
 from meshcors.mesh._routing.matching import Mismatch, mismatches
 from meshcors.mesh._routing.routes import (
@@ -64,9 +65,10 @@ class TriedRule:
 class GatewayAnswer:
     """What the gateway does with one request.
 
-    ``status``, ``headers`` and ``body`` are Envoy's own answer; a forwarded request has none.
-    ``doubts`` names what may change this answer and is not known; the kind is "unknown" if nothing
-    is known without it. Only an answer from a running Envoy's configuration has any.
+    ``status``, ``headers`` and ``body`` are Envoy's own answer; a forwarded request has none. The
+    kind is "unknown" if a delegate would answer that is not among the documents. ``doubts`` names
+    what may change this answer and is not known, in the configuration of a running Envoy; where
+    nothing is known without it, the kind is "unknown" too.
     """
 
     kind: AnswerKind
@@ -202,6 +204,7 @@ class Gateway:
         namespace: str = "",
     ) -> Gateway:
         """Bind documents that have been read; the options are those of `from_yaml`."""
+        documents = merge_delegates(documents)
         names = gateway_names(documents)
         if not documents or (name is not None and name not in names):
             wanted = f"bound to {name}" if name and documents else "in this file"

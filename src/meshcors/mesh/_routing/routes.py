@@ -135,11 +135,16 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class DroppedRule:
-    """A rule of the documents that is not in the table, and the reason."""
+    """A rule of the documents that is not in the table, and the reason.
+
+    A "conflict" is one between the conditions of a delegate's rule and those of the root.
+    """
 
     rule: str
     place: Place
-    reason: Literal["port", "gateway", "source", "behind_catch_all", "other_owner"]
+    reason: Literal[
+        "port", "gateway", "source", "behind_catch_all", "other_owner", "conflict", "not_exported"
+    ]
     detail: str
 
 
@@ -272,6 +277,9 @@ def _translate(entries: Iterable[_Entry], proxy: Proxy) -> _TablePart:
     end: dict[str, str] = {}
     for document, rule, match, label in entries:
         place = match.place if match else rule.place
+        if rule.left_out:
+            dropped.append(DroppedRule(label, place, rule.left_out, ""))
+            continue
         # the HTTPRoutes of one host share a list; each VirtualService has its own
         owner = document.label if document.kind == "VirtualService" else ""
         if owner in end:

@@ -1,0 +1,134 @@
+"""How narrow a rule for preflights is: which preflights it takes besides those of lost calls.
+
+A preflight shares the URL with its call, names the call's headers and method, and has the page's
+origin. A rule may ask for each of these.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from itertools import permutations
+from typing import TYPE_CHECKING, Final, Literal
+
+from meshcors.mesh._analysis.sample_origins import sample_origin
+from meshcors.mesh._analysis.useless_names import useless_header
+from meshcors.mesh._documents.model import HttpMatch, StringMatch
+from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
+
+if TYPE_CHECKING:
+    from meshcors.mesh._analysis.lost_calls import LostCalls
+    from meshcors.mesh._documents.problems import Place
+
+# Istio refuses a longer one.
+LONGEST_REGEX: Final = 1024
+# A header is listed between commas, as browsers write the list, or with spaces.
+_BEFORE: Final = "(.*[, ])?"
+_AFTER: Final = "([, ].*)?"
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """What a rule asks of a preflight besides the URL.
+
+    ``names``: that it names the headers that the calls are routed by, or them and allowed ones
+    ``only``. ``methods`` and ``origins``: that it names one of the calls' methods, and comes from
+    one of their origins. ``apart``: there is a rule for each corsPolicy of the calls.
+    """
+
+    names: Literal["any", "named", "only"] = "any"
+    methods: bool = False
+    origins: bool = False
+    apart: bool = False
+
+
+# From the plainest to the narrowest.
+NARROWINGS: Final = tuple(
+    replace(each, apart=apart)
+    for apart in (False, True)
+    for each in (
+        Narrowing(),
+        Narrowing("named"),
+        Narrowing("any", methods=True),
+        Narrowing("named", methods=True),
+        Narrowing("any", origins=True),
+        Narrowing("named", origins=True),
+        Narrowing("named", methods=True, origins=True),
+        Narrowing("only"),
+        Narrowing("only", methods=True),
+        Narrowing("only", origins=True),
+        Narrowing("only", methods=True, origins=True),
+    )
+)
+
+
+def preflight_match(
+    lost: LostCalls, shared: HttpMatch, narrowing: Narrowing, place: Place
+) -> HttpMatch:
+    """Return the match for the preflights of lost calls; ``shared`` are the URL's conditions."""
+    found: dict[str, StringMatch | None] = {REQUEST_METHOD: StringMatch("present", "", place)}
+    if narrowing.methods:
+        found[REQUEST_METHOD] = _one_of(_methods(lost), place)
+    if narrowing.names != "any":
+        found[REQUEST_HEADERS] = _names(lost, narrowing.names == "only", place)
+    if narrowing.origins:
+        found["origin"] = _origins(lost, place)
+    headers = tuple((name, match) for name, match in found.items() if match is not None)
+    return replace(shared, method=StringMatch("exact", "OPTIONS", place), headers=headers)
+
+
+def _methods(lost: LostCalls) -> list[str]:
+    methods = dict.fromkeys(asked.method for asked in lost.requests)
+    if "GET" in methods:
+        methods["HEAD"] = None
+    return list(methods)
+
+
+def _names(lost: LostCalls, only: bool, place: Place) -> StringMatch | None:
+    """Return the condition on the list of names, or None if the calls are routed by no header."""
+    names = sorted(lost.calls.names)
+    policy = lost.calls.route.source.cors_policy
+    if not names:
+        return None
+    allowed = {name.lower() for name in policy.allow_headers} if policy and only else {"*"}
+    others = sorted(name for name in allowed.difference(names) if not useless_header(name))
+    if "*" in allowed:
+        # A browser sends the names sorted; other clients may not.
+        orders = permutations(names) if len(names) <= 3 else [tuple(names)]
+        wanted = [f"[, ]{_BEFORE}".join(map(re.escape, order)) for order in orders]
+        listed = wanted[0] if len(wanted) == 1 else f"({'|'.join(wanted)})"
+        return StringMatch("regex", f"(?i){_BEFORE}{listed}{_AFTER}", place)
+    listed = "|".join(map(re.escape, others))
+    before, after = (f"(({listed})[, ]+)*", f"([, ]+({listed}))*") if others else ("", "")
+    written = f"[, ]+{before}".join(map(re.escape, names))
+    return StringMatch("regex", f"(?i){before}{written}{after}", place)
+
+
+def _origins(lost: LostCalls, place: Place) -> StringMatch | None:
+    """Return the condition on the origin, or None if the calls may come from any."""
+    policy = lost.calls.route.source.cors_policy
+    if policy is None:
+        return None
+    found = {asked.origin for asked in lost.requests}
+    entries = [entry for entry in policy.allow_origins if sample_origin(entry) in {"", *found}]
+    if any(sample_origin(entry) == sample_origin(_any(place)) for entry in entries):
+        return None
+    if len(entries) == 1:
+        return replace(entries[0], place=place)
+    return StringMatch("regex", "|".join(map(_as_regex, entries)), place)
+
+
+def _any(place: Place) -> StringMatch:
+    return StringMatch("exact", "*", place)
+
+
+def _as_regex(entry: StringMatch) -> str:
+    if entry.kind == "regex":
+        return f"({entry.value})"
+    return re.escape(entry.value) + (".*" if entry.kind == "prefix" else "")
+
+
+def _one_of(texts: list[str], place: Place) -> StringMatch:
+    if len(texts) == 1:
+        return StringMatch("exact", texts[0], place)
+    return StringMatch("regex", "|".join(map(re.escape, texts)), place)

@@ -1,0 +1,201 @@
+"""Which rules to write: for each document the plainest ones that harm nobody.
+
+Candidates are tried in the model of the gateway, all documents at once. A document whose rules harm
+a call, or leave one of its own lost, gets narrower ones, until nothing is harmed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from meshcors.mesh._analysis.comparison import harmed_calls
+from meshcors.mesh._analysis.lost_calls import lost_calls
+from meshcors.mesh._analysis.mesh_documents import MeshDocuments
+from meshcors.mesh._documents.model import DocumentKey
+from meshcors.mesh._documents.problems import DocumentError
+from meshcors.mesh._documents.virtual_service import MESH
+from meshcors.mesh._fix.edited_mesh import NewRules, with_rules
+from meshcors.mesh._fix.errors import would_harm, would_stay_blocked
+from meshcors.mesh._fix.narrowing import LONGEST_REGEX, NARROWINGS
+from meshcors.mesh._fix.preflight_rule import preflight_rules, unmatched_rule
+from meshcors.mesh._fix.rule_data import rule_data
+
+if TYPE_CHECKING:
+    from meshcors.mesh._documents.model import HttpRule, VirtualService
+    from meshcors.mesh._fix.blocked_calls import BlockedCalls
+    from meshcors.mesh._fix.options import FixOptions
+
+_Write: TypeAlias = Callable[[MeshDocuments, Mapping[DocumentKey, NewRules]], MeshDocuments]
+# Enough to find out whose rules harm somebody.
+_MOST_HARMED: Final = 1000
+
+
+@dataclass(slots=True)
+class Plan:
+    """The rules for each document, those with the calls they are for, and notes for the user."""
+
+    rules: dict[DocumentKey, list[tuple[BlockedCalls, HttpRule]]]
+    unmatched: dict[DocumentKey, HttpRule] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def new(self) -> dict[DocumentKey, NewRules]:
+        """The rules that each document gets."""
+        return {
+            key: NewRules(
+                tuple(rule for _, rule in rules),
+                (self.unmatched[key],) if key in self.unmatched else (),
+            )
+            for key, rules in self.rules.items()
+        }
+
+    @property
+    def services(self) -> list[VirtualService]:
+        """The documents that get rules."""
+        return [rules[0][0].service for rules in self.rules.values()]
+
+    @property
+    def blocked(self) -> tuple[BlockedCalls, ...]:
+        """The calls that each new rule is for."""
+        return tuple(blocked for rules in self.rules.values() for blocked, _ in rules)
+
+    def leave_out(self, key: DocumentKey, reason: str) -> None:
+        """Leave out the last rule of a document."""
+        self.unmatched.pop(key, None)
+        service = self.rules[key][0][0].service
+        self.notes.append(f"{service.label}: no rule for unmatched requests is written: {reason}")
+
+
+def planned(
+    mesh: MeshDocuments,
+    blocked: list[BlockedCalls],
+    options: FixOptions,
+    write: _Write = with_rules,
+) -> Plan:
+    """Return the rules to write; ``write`` says where, in the model.
+
+    ``DocumentError`` if it is unclear which origins to allow, or no rules are safe.
+    """
+    candidates = {each.service.key: _Candidates(each, options) for each in blocked}
+    plan = Plan({key: each.current for key, each in candidates.items()})
+    _add_unmatched(plan, mesh, options)
+    while plan.rules:
+        after = write(mesh, plan.new)
+        kept = len(plan.unmatched)
+        refused = _refused(plan, mesh, after, candidates)
+        if len(plan.unmatched) == kept and not refused:
+            break
+        for key, error in refused.items():
+            candidates[key].narrow(error)
+            plan.rules[key] = candidates[key].current
+    _drop_dead(plan, write(mesh, plan.new))
+    return plan
+
+
+class _Candidates:
+    """The rules for one document, from the plainest to the narrowest."""
+
+    def __init__(self, blocked: BlockedCalls, options: FixOptions) -> None:
+        self.blocked = blocked
+        self._options = options
+        self._tried: list[object] = []
+        self._left = iter(NARROWINGS)
+        self._error: DocumentError | None = None
+        self.current = self._next()
+
+    def narrow(self, error: DocumentError) -> None:
+        """Go on to the next candidate; ``error`` is raised if there is none."""
+        # Why the plainest rules do not work says the most.
+        self._error = self._error or error
+        self.current = self._next()
+
+    def _next(self) -> list[tuple[BlockedCalls, HttpRule]]:
+        for narrowing in self._left:
+            try:
+                rules = preflight_rules(self.blocked, self._options, narrowing)
+            except DocumentError as error:
+                self._error = self._error or error
+                continue
+            written = [rule_data(rule) for _, rule in rules]
+            if written not in self._tried and all(map(_is_short, (rule for _, rule in rules))):
+                self._tried.append(written)
+                return rules
+        raise self._error or would_stay_blocked(self.blocked.calls[0])
+
+
+def _is_short(rule: HttpRule) -> bool:
+    conditions = (condition for match in rule.match for _, condition in match.headers)
+    return all(len(each.value) <= LONGEST_REGEX for each in conditions)
+
+
+def _refused(
+    plan: Plan, mesh: MeshDocuments, after: MeshDocuments,
+    candidates: Mapping[DocumentKey, _Candidates],
+) -> dict[DocumentKey, DocumentError]:  # fmt: skip
+    """Return whose rules are not safe, and why; last rules that are not safe are left out."""
+    refused: dict[DocumentKey, DocumentError] = {}
+    for harmed in islice(harmed_calls(mesh, after), _MOST_HARMED):
+        taker = harmed.taker.route
+        key = taker.document.key if taker else None
+        if (
+            taker
+            and key
+            and key in plan.unmatched
+            and taker.source.name == plan.unmatched[key].name
+        ):
+            plan.leave_out(key, f"it would take {harmed} from {harmed.exchange.answer.rule}")
+            return refused
+        if key is None or key not in candidates:
+            if not plan.unmatched:
+                raise would_harm(harmed)
+            for each in list(plan.unmatched):
+                plan.leave_out(each, f"{harmed} would be answered by somebody else")
+            return refused
+        refused.setdefault(key, would_harm(harmed))
+        if len(refused) == len(candidates):
+            return refused
+    for lost in lost_calls(after):
+        own = lost.calls.route.document.key
+        taker = lost.answer.route
+        key = taker.document.key if taker and taker.document.key in candidates else own
+        if own in candidates:
+            refused.setdefault(key, would_stay_blocked(lost))
+    return refused
+
+
+def _add_unmatched(plan: Plan, mesh: MeshDocuments, options: FixOptions) -> None:
+    """Add the last rule to each document that has no rule for everything."""
+    if options.responder == "mesh" or not options.unmatched:
+        return
+    catch_alls = {
+        route.document.key: route
+        for _, _, host in mesh.hosts
+        for route in host.routes
+        if route.match.is_catch_all
+    }
+    for key, rules in plan.rules.items():
+        service = rules[0][0].service
+        if key in catch_alls:
+            plan.leave_out(key, f"{catch_alls[key].rule} takes every other request")
+        elif service.gateways != (MESH,):
+            plan.unmatched[key] = unmatched_rule(service, options)
+
+
+def _drop_dead(plan: Plan, after: MeshDocuments) -> None:
+    """Leave out last rules that get no requests: Istio keeps the first catch-all of a host."""
+    if not plan.unmatched:
+        return
+    alive: set[DocumentKey] = set()
+    others: dict[DocumentKey, str] = {}
+    for _, _, host in after.hosts:
+        last = host.routes[-1] if host.routes else None
+        if last is None or not last.match.is_catch_all:
+            continue
+        alive.add(last.document.key)
+        for route in host.routes:
+            others[route.document.key] = last.rule
+    for key in [key for key in plan.unmatched if key not in alive]:
+        plan.leave_out(key, f"{others.get(key, 'another rule')} takes every other request")
