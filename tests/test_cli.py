@@ -36,6 +36,15 @@ def meshcors(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         pytest.param(["lint", ORIGINAL], 1, id="something found"),
         pytest.param(["lint", ORIGINAL, "--select", "mc002,MC003"], 0, id="nothing selected found"),
         pytest.param(["lint", ORIGINAL, "--select", "MC001", "--ignore", "MC001"], 0, id="ignored"),
+        pytest.param(["lint", ORIGINAL, "--select", "MC014,MC015"], 0, id="notes alone"),
+        pytest.param(
+            ["lint", ORIGINAL, "--select", "MC014", "--fail-on", "note"], 1, id="notes fail"
+        ),
+        pytest.param(["lint", ORIGINAL, "--select", "MC011"], 1, id="a warning"),
+        pytest.param(
+            ["lint", ORIGINAL, "--select", "MC011", "--fail-on", "error"], 0, id="warnings pass"
+        ),
+        pytest.param(["lint", ORIGINAL, "--fail-on", "error"], 1, id="an error"),
         pytest.param(["lint", "--explain", "MC001"], 0, id="a rule is explained"),
         pytest.param(["lint", "--explain", "mc001,MC002"], 0, id="two rules are explained"),
         pytest.param(["lint", ORIGINAL, "--explain", "MC001"], 0, id="and no file is read"),

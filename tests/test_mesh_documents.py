@@ -349,7 +349,7 @@ HEADS = [
     ("no_name", vs(HTTP).replace("name: a,", ""), "required"),
     ("bad_name", vs(HTTP).replace("name: a,", "name: A_b,"), "name"),
     ("version", vs(HTTP).replace("istio.io/v1", "istio.io/v2"), "api_version"),
-    ("no_kind", vs(HTTP).replace("kind", "kin"), "type"),
+    ("no_kind", vs(HTTP).replace("kind", "kin"), "not_an_object"),
     ("duplicate_key", vs(HTTP) + "  hosts: [x.test]\n", "duplicate_key"),
     ("boolean_for_text", vs(HTTP).replace("name: a,", "name: yes,"), "type"),
     ("number_for_text", vs(HTTP).replace("name: a,", "name: 7,"), "type"),

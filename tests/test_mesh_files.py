@@ -86,7 +86,7 @@ def fill(directory: Path) -> None:
     (directory / "deep" / "er").mkdir(parents=True)
     (directory / ".git").mkdir()
     for name in ("b.yaml", "a.yml", "deep/c.json", "deep/er/d.yaml", ".git/x.yaml", "e.txt"):
-        (directory / name).write_text("{}")
+        (directory / name).write_text("apiVersion: v1")
     (directory / ".hidden.yaml").write_text("{}")
     (directory / "deep" / "loop").symlink_to(directory)
     (directory / "deep" / "again.yaml").symlink_to(directory / "b.yaml")
@@ -117,11 +117,13 @@ def unreadable(path: Path) -> None:
     [
         pytest.param(lambda path: os.mkfifo(path), "a pipe, not a regular file", id="pipe"),
         pytest.param(lambda path: path.symlink_to("/dev/zero"), "a device, not", id="device"),
-        pytest.param(lambda path: path.write_bytes(b"a: 1\nb: \xff"), "not UTF-8", id="bytes"),
+        pytest.param(
+            lambda path: path.write_bytes(b"apiVersion: 1\nb: \xff"), "not UTF-8", id="bytes"
+        ),
         pytest.param(
             lambda path: path.write_bytes(b"#" * (9 << 20)), "the limit is 2 MiB", id="9 MiB"
         ),
-        pytest.param(lambda path: path.write_text("a: ["), "not YAML", id="no YAML"),
+        pytest.param(lambda path: path.write_text("apiVersion: ["), "not YAML", id="no YAML"),
         pytest.param(
             unreadable,
             "Permission denied",
@@ -181,7 +183,7 @@ def test_standard_input_is_a_file(
 def test_explain_goes_on_without_what_it_cannot_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "bad.yaml").write_text("a: [")
+    (tmp_path / "bad.yaml").write_text("apiVersion: [")
     (tmp_path / "good.yaml").write_text(ORIGINAL.read_text())
     args = [
         "explain",
@@ -193,5 +195,5 @@ def test_explain_goes_on_without_what_it_cannot_read(
     ]
     assert cli.run(args) == 1
     printed = capsys.readouterr()
-    assert printed.err.startswith(f"note: {tmp_path / 'bad.yaml'}:1:5: not YAML")
+    assert printed.err.startswith(f"note: {tmp_path / 'bad.yaml'}:1:14: not YAML")
     assert "blocked" in printed.out.lower()

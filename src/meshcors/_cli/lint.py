@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -14,6 +14,10 @@ from meshcors.mesh._lint import RULES, diagnose
 from meshcors.mesh._lint.explanations import explanation
 from meshcors.mesh._lint.formats import FORMATS
 
+if TYPE_CHECKING:
+    from meshcors.mesh._lint.finding import Severity
+
+_SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
 # An id with or without its letters and leading zeros, with O for 0.
 _SHORT_ID: Final = re.compile("(?:MC)?([0-9O]{1,3})", re.IGNORECASE)
 _ID: Final = re.compile("MC[0-9]")
@@ -53,6 +57,13 @@ def _explain(ctx: click.Context, _: click.Parameter, given: str | None) -> None:
     help="Leave out these lint rules: IDs or names, separated by commas. May be repeated.",
 )
 @click.option(
+    "--fail-on",
+    type=click.Choice(list(_SEVERITIES)),
+    default="warning",
+    show_default=True,
+    help="The least severity of a finding that makes the exit code 1.",
+)
+@click.option(
     "--explain",
     metavar="ID",
     is_eager=True,
@@ -61,11 +72,16 @@ def _explain(ctx: click.Context, _: click.Parameter, given: str | None) -> None:
     help="Explain a lint rule, such as MC001 or lost-preflight, and exit. Needs no FILE.",
 )
 def command(
-    files: tuple[str, ...], form: str, select: tuple[str, ...], ignore: tuple[str, ...]
+    files: tuple[str, ...],
+    form: str,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    fail_on: Severity,
 ) -> int:
     """Find what is wrong with CORS in VirtualServices, HTTPRoutes and the objects around them.
 
-    All files together are treated as one mesh. Exit code 1 if anything is found. A comment
+    FILE is a file, a directory with *.yaml, *.yml and *.json files, or - for standard input. All of
+    them together are treated as one mesh. Exit code 1 if an error or a warning is found. A comment
     `# meshcors: ignore MC014` silences a lint rule on its line, or on the line below.
     """
     chosen = _ids("--select", select) or {rule.id for rule in RULES}
@@ -77,7 +93,8 @@ def command(
         output += f": no VirtualService or HTTPRoute in the file{'s' * (len(mesh.texts) > 1)}"
     if output:
         click.echo("\n".join(map(printable, output.split("\n"))))
-    return int(bool(diagnostics))
+    failing = _SEVERITIES[: _SEVERITIES.index(fail_on) + 1]
+    return int(any(each.severity in failing for each in diagnostics))
 
 
 def _ids(option: str, given: tuple[str, ...]) -> set[str]:

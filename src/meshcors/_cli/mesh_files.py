@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 
 STDIN: Final = "<stdin>"
+# What no file for the tools is without: an object's, or a configuration of Envoy's.
+_MARK: Final = re.compile(
+    rb"apiVersion|type\.googleapis\.com|virtual_?hosts|static_resources", re.IGNORECASE
+)
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 
@@ -57,7 +62,13 @@ def mesh_of(names: Sequence[str]) -> MeshDocuments:
     """
     files = read_mesh_files(names)
     mesh = read_mesh(files.texts)
-    return replace(mesh, problems=(*files.problems, *mesh.problems))
+    # a directory also holds values, kustomizations and other files that are not for Kubernetes
+    problems = (
+        each
+        for each in mesh.problems
+        if each.code != "not_an_object" or each.place.file not in files.searched
+    )
+    return replace(mesh, problems=(*files.problems, *problems))
 
 
 def read_mesh_files(names: Sequence[str]) -> MeshFiles:
@@ -90,7 +101,7 @@ def read_mesh_files(names: Sequence[str]) -> MeshFiles:
             real = os.path.realpath(path)
             if real not in seen:
                 seen.add(real)
-                _read_file(files, path)
+                _read_file(files, path, searched=path in files.searched)
     return files
 
 
@@ -121,7 +132,7 @@ def _read_stdin(files: MeshFiles) -> None:
         files.add(STDIN, content)
 
 
-def _read_file(files: MeshFiles, name: str) -> None:
+def _read_file(files: MeshFiles, name: str, *, searched: bool) -> None:
     try:
         content = read_content(name, MAX_BYTES)
     except FileError as error:
@@ -132,7 +143,8 @@ def _read_file(files: MeshFiles, name: str) -> None:
             message, _, hint = error.hint.partition(": ")
             files.refuse(place, message, hint or "make it readable, or leave it out")
     else:
-        files.add(name, content)
+        if not searched or _MARK.search(content):
+            files.add(name, content)
 
 
 def _files_in(directory: Path, seen: set[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from meshcors.mesh._documents.problems import DocumentProblem
+from meshcors.mesh._documents.unrendered import KUSTOMIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,5 +49,5 @@ def unknown_delegates(documents: Iterable[VirtualService]) -> Iterator[DocumentP
                 "delegate_unnamed",
                 "",
                 f"{document.label} is a delegate: {message}",
-                "pass the file that names it too",
+                f"pass the file that names it too, or render a patch first: {KUSTOMIZE}",
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from meshcors.mesh._documents.cursor import Cursor, Report
 from meshcors.mesh._documents.http_route import read_http_route
 from meshcors.mesh._documents.problems import DocumentError
+from meshcors.mesh._documents.unrendered import unrendered_node, unrendered_text
 from meshcors.mesh._documents.virtual_service import read_virtual_service
 from meshcors.mesh._documents.yaml_nodes import AliasBudget, duplicate_keys, parse_each
 
@@ -61,7 +62,7 @@ def read_objects(text: str, file: str = "<text>") -> Objects:
 
     ``DocumentError`` is raised only if ruamel.yaml is not installed.
     """
-    roots, problems = parse_each(text, file)
+    roots, problems = parse_each(text, file, unrendered_text)
     budget = AliasBudget(file)
     found: list[VirtualService] = []
     others: list[Cursor] = []
@@ -73,6 +74,10 @@ def read_objects(text: str, file: str = "<text>") -> Objects:
             problems.append(too_large)
             continue
         read = _reader(cursor, implied)
+        source = unrendered_node(cursor.node, file) if read or own.problems else None
+        if source is not None:
+            problems.append(source)
+            continue
         if read is None:
             others += [] if own.problems else [cursor]
         else:
@@ -80,7 +85,16 @@ def read_objects(text: str, file: str = "<text>") -> Objects:
             document = read(cursor)
             found += [] if own.problems else [document]
         problems += own.problems
-    return Objects(tuple(found), tuple(others), tuple(problems), tuple(roots))
+    return Objects(tuple(found), tuple(others), tuple(_once(problems)), tuple(roots))
+
+
+def _once(problems: Iterable[DocumentProblem]) -> Iterator[DocumentProblem]:
+    """Yield all problems, but only the first of those that say the same of several documents."""
+    said: set[str] = set()
+    for problem in problems:
+        if problem.code != "unrendered" or problem.message not in said:
+            yield problem
+        said.add(problem.message)
 
 
 # An object, and the apiVersion and kind that its list implies, if any.
@@ -96,8 +110,8 @@ def _objects(roots: Iterable[Any], file: str, problems: list[DocumentProblem]) -
             continue  # an empty document
         if root.id != "mapping":
             message = "the document is not a Kubernetes object"
-            cursor.problem("type", message, "begin it with apiVersion and kind")
-            problems += report.problems
+            cursor.problem("not_an_object", message, "begin it with apiVersion and kind")
+            problems += [unrendered_node(root, file) or report.problems[0]]
             continue
         fields = {key.value: value for key, value in root.value if key.id == "scalar"}
         kind, version = (
@@ -123,7 +137,7 @@ def _reader(cursor: Cursor, implied: tuple[str, str]) -> Callable[[Cursor], Virt
     )
     if not (own[0] or implied[0]) or not (own[1] or implied[1]):
         message = "the document has no apiVersion and kind"
-        cursor.problem("type", message, "add them, or pass another file")
+        cursor.problem("not_an_object", message, "add them, or pass another file")
         return None
     group, _, version = api_version.rpartition("/")
     known = _KINDS.get((group, kind))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from meshcors.mesh._documents import checks
 from meshcors.mesh._documents.model import VirtualService
+from meshcors.mesh._documents.unrendered import KUSTOMIZE
 from meshcors.mesh._documents.virtual_service_rule import read_rule
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def read_virtual_service(cursor: Cursor) -> VirtualService:
         gateways = ()
         _check_delegate(here, fields)
     if not {"http", "tls", "tcp"} & fields.keys():
-        here.problem("required", "a VirtualService needs http, tls or tcp rules", "add http rules")
+        message = "a VirtualService needs http, tls or tcp rules"
+        here.problem("required", message, f"add http rules, or render a patch first: {KUSTOMIZE}")
     label = f"{namespace}/{name}"
     rules = fields["http"].items() if "http" in fields else []
     return VirtualService(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # etcd accepts no object above 1.5 MiB.
 MAX_CHARACTERS: Final = 2 * 1024 * 1024
@@ -24,10 +24,13 @@ _LINE_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 INSTALL: Final = "python -m pip install 'meshcors[cli]'"
 
 
-def parse_each(text: str, file: str) -> tuple[list[Any], list[DocumentProblem]]:
+def parse_each(
+    text: str, file: str, unrendered: Callable[[str, Place], DocumentProblem | None]
+) -> tuple[list[Any], list[DocumentProblem]]:
     """Return the root node of each YAML document that can be read, and why the others cannot.
 
     If ``text`` is not YAML as a whole, each part that begins with ``---`` is read for itself.
+    ``unrendered`` says what a part is that is not YAML but the source of some.
     ``DocumentError`` is raised if ruamel.yaml is not installed.
     """
     starts = [0, *(found.start() for found in _DOCUMENT_START.finditer(text) if found.start())]
@@ -36,8 +39,10 @@ def parse_each(text: str, file: str) -> tuple[list[Any], list[DocumentProblem]]:
     except DocumentError as error:
         if error.problems[0].code == "yaml_missing":
             raise
-        if error.problems[0].code == "too_large" or len(starts) == 1:
+        if error.problems[0].code == "too_large":
             return [], list(error.problems)
+        if len(starts) == 1:
+            return [], [_named(error, text, Place(file, 1, 1), unrendered)]
     roots: list[Any] = []
     problems: list[DocumentProblem] = []
     line = 0
@@ -46,9 +51,19 @@ def parse_each(text: str, file: str) -> tuple[list[Any], list[DocumentProblem]]:
         try:
             roots += parse(part, file, (start, line))
         except DocumentError as error:
-            problems += error.problems
+            problems.append(_named(error, part, Place(file, line + 1, 1), unrendered))
         line += len(_LINE_BREAK.findall(part))
     return roots, problems
+
+
+def _named(
+    error: DocumentError,
+    text: str,
+    place: Place,
+    unrendered: Callable[[str, Place], DocumentProblem | None],
+) -> DocumentProblem:
+    """Return the problem of a text that is not YAML."""
+    return unrendered(text, place) or error.problems[0]
 
 
 def parse(text: str, file: str, before: tuple[int, int] = (0, 0)) -> list[Any]:

@@ -37,14 +37,19 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     "MC000": Explanation(
         finds=(
             "A document that Kubernetes, Istio's admission webhook or Envoy would refuse: unknown"
-            " fields, wrong types, values out of range."
+            " fields, wrong types, values out of range. Also a file that cannot be read, and the"
+            " source of documents: a template, a patch, Jsonnet."
         ),
         why=(
             "It would not be applied. No other lint rule looks at such a document; the other"
             " documents of the file are checked as usual."
         ),
         fix="Follow the hint. For an unknown field it names the nearest known one.",
-        not_reported="a file that is not YAML at all, which ends `meshcors lint` with exit code 2.",
+        not_reported=(
+            "files in a directory that hold no Kubernetes objects, such as the values of a Helm"
+            " chart. A delegate without the VirtualService that names it, and a rule without its"
+            " delegate, are notes: pass the other file too."
+        ),
     ),
     "MC001": Explanation(
         finds=(

@@ -53,7 +53,10 @@ class LintRule:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """A finding with the rule that made it; ``is_note`` if it is less than the rule's severity."""
+    """A finding with the rule that made it.
+
+    ``is_note`` marks what is not checked though nothing is wrong: less than the rule's severity.
+    """
 
     rule: LintRule
     place: Place
@@ -66,6 +69,11 @@ class Diagnostic:
         """How bad it is."""
         return "note" if self.is_note else self.rule.severity
 
+    @property
+    def name(self) -> str:
+        """What kind of finding it is, for people: the rule's name."""
+        return "not-checked" if self.is_note else self.rule.name
+
     def __str__(self) -> str:
-        rule = self.rule
-        return f"{self.place}: {self.severity} {rule.id} {rule.name}: {self.reason}; {self.hint}"
+        kind = f"{self.severity} {self.rule.id} {self.name}"
+        return f"{self.place}: {kind}: {self.reason}; {self.hint}"

@@ -37,13 +37,14 @@ def as_json(diagnostics: Sequence[Diagnostic]) -> str:
         {
             "id": each.rule.id,
             "severity": each.severity,
-            "name": each.rule.name,
+            "name": each.name,
             "file": each.place.file,
             "line": each.place.line,
             "column": each.place.column,
             "reason": each.reason,
             "hint": each.hint,
             "docs": each.rule.docs,
+            "explain": each.rule.explain_command,
         }
         for each in diagnostics
     ]
@@ -55,7 +56,7 @@ def as_github(diagnostics: Sequence[Diagnostic]) -> str:
     return "\n".join(
         f"::{_COMMANDS[each.severity]} file={_property(each.place.file)},"
         f"line={each.place.line},col={each.place.column},"
-        f"title={_property(f'{each.rule.id} {each.rule.name}')}"
+        f"title={_property(f'{each.rule.id} {each.name}')}"
         f"::{_data(f'{each.reason}; {each.hint} ({each.rule.explain_command})')}"
         for each in diagnostics
     )
