@@ -19,7 +19,8 @@ from meshcors.mesh import DocumentError, Gateway, GatewayRequest
 from meshcors.mesh._analysis import mesh_documents
 from meshcors.mesh._documents import reading
 from meshcors.mesh._documents.checks import covered_hosts
-from meshcors.mesh._documents.yaml_nodes import parse
+from meshcors.mesh._documents.problems import DocumentProblem
+from meshcors.mesh._documents.yaml_nodes import parse_each
 from meshcors.mesh._fix import FixOptions, fix
 from meshcors.mesh._lint import lint
 from meshcors.mesh._routing.index import HostIndex
@@ -208,11 +209,11 @@ def every_domain(gateway: Gateway, ports: list[int]) -> frozenset[str]:
     return frozenset(host.domain for port in ports for host in gateway.virtual_hosts(port))
 
 
-def parse_uncounted(text: str, file: str) -> list[Any]:
+def parse_uncounted(text: str, file: str) -> tuple[list[Any], list[DocumentProblem]]:
     before = sys.getprofile()
     sys.setprofile(None)
     try:
-        return parse(text, file)
+        return parse_each(text, file)
     finally:
         sys.setprofile(before)
 
@@ -247,7 +248,7 @@ def test_twice_the_input_is_twice_the_work(
     shape: Shape, verb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Function calls are counted, not seconds, and none for reading YAML."""
-    monkeypatch.setattr(reading, "parse", parse_uncounted)
+    monkeypatch.setattr(reading, "parse_each", parse_uncounted)
     small, large = (partial(VERBS[verb], shape.text(number)) for number in (50, 100))
     small()  # fill the caches
     assert work(large) < 2.15 * work(small)
