@@ -121,7 +121,9 @@ def unreadable(path: Path) -> None:
             lambda path: path.write_bytes(b"apiVersion: 1\nb: \xff"), "not UTF-8", id="bytes"
         ),
         pytest.param(
-            lambda path: path.write_bytes(b"#" * (9 << 20)), "the limit is 2 MiB", id="9 MiB"
+            lambda path: path.write_bytes(b"apiVersion: 1\n" + b"#" * (9 << 20)),
+            "the limit is 2 MiB",
+            id="9 MiB",
         ),
         pytest.param(lambda path: path.write_text("apiVersion: ["), "not YAML", id="no YAML"),
         pytest.param(
