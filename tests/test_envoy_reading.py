@@ -487,7 +487,7 @@ def test_explain_says_what_a_verdict_hangs_on(
     )
 
 
-def test_a_host_of_another_route_configuration_is_found(
+def test_explain_goes_to_the_route_configuration_that_has_the_host(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second = config(ROUTE), config(ROUTE)
@@ -496,7 +496,7 @@ def test_a_host_of_another_route_configuration_is_found(
     path = tmp_path / "routes.json"
     path.write_text(json.dumps([first, second]))
     cli.run(["explain", str(path), "--origin", UI, "--method", "PUT", "--host", "b.example"])
-    assert "second" in capsys.readouterr().out
+    assert "does not list PUT in allowMethods" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -615,3 +615,76 @@ def test_public_dumps_are_read() -> None:
                 name = host.domain.replace("*", "a")
                 gateway.handle(GatewayRequest("OPTIONS", name, "/")).trail  # noqa: B018 computed
     assert read_count
+
+
+def https(names: list[str], routes: str) -> Json:
+    """A filter chain with TLS for server names."""
+    made = listener({"rds": {"route_config_name": routes}}, http_filter("cors"))
+    (chain,) = made["filter_chains"]
+    match = {"server_names": names} if names else {}
+    return {**chain, "filter_chain_match": match, "transport_socket": {"name": "tls"}}
+
+
+def two_hosts() -> Json:
+    """A gateway with TLS for two hosts, and a redirect to it without TLS."""
+    plain = listener({"rds": {"route_config_name": "plain"}}, http_filter("cors"))
+    encrypted = listener({}) | {
+        "name": "tls",
+        "filter_chains": [https(["a.example"], "a"), https(["*.b.example"], "b")],
+    }
+    redirect = {"match": {"prefix": "/"}, "redirect": {"https_redirect": True}}
+    tables = {"plain": redirect, "a": ROUTE, "b": {**ROUTE, "name": "rb"}}
+    dynamic = [{"route_config": {**config(route), "name": name}} for name, route in tables.items()]
+    listeners = [{"active_state": {"listener": each}} for each in (plain, encrypted)]
+    return {
+        "configs": [
+            {"@type": f"{ADMIN}.ListenersConfigDump", "dynamic_listeners": listeners},
+            {"@type": f"{ADMIN}.RoutesConfigDump", "dynamic_route_configs": dynamic},
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("host", "scheme", "name"),
+    [
+        ("a.example", "https", "a"),
+        ("x.b.example", "https", "b"),
+        ("a.example", "http", "plain"),
+        ("x.b.example:8443", "https", "b"),
+    ],
+)
+def test_the_gateway_is_the_one_whose_listener_gets_the_call(
+    host: str, scheme: str, name: str
+) -> None:
+    gateway = Gateway.of(read(two_hosts()))
+    assert gateway.serving(host, scheme).name == name
+
+
+def test_chains_that_differ_only_in_their_names_are_one() -> None:
+    value = two_hosts()
+    chains = value["configs"][0]["dynamic_listeners"][1]["active_state"]["listener"]
+    chains["filter_chains"].append(https(["c.example"], "a"))
+    names = {each.name: each.connection.server_names for each in read(value)}
+    assert names == {"a": ("a.example", "c.example"), "b": ("*.b.example",), "plain": ()}
+
+
+@pytest.mark.parametrize("field", ["auto_host_rewrite", "host_rewrite_header"])
+def test_a_rewrite_that_is_not_modelled_leaves_the_host_open(field: str) -> None:
+    route = {"match": {"prefix": "/"}, "route": {"cluster": "a", field: True}}
+    answer = ask([config(route)])
+    assert (answer.kind, answer.forwarded_host(), answer.forwarded_path) == ("forward", None, None)
+
+
+@pytest.mark.parametrize("verb", ["lint", "explain", "routes"])
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("name", FILES)
+def test_no_key_is_printed(
+    verb: str, form: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = [verb, str(DATA / name), "--format", form]
+    if verb == "explain":
+        args += ["--origin", UI, "--header", "model-api-key: s3cret", "--path", "/?key=s3cret"]
+    cli.run(args)
+    printed = "".join(capsys.readouterr())
+    assert "s3cret" not in printed
+    assert "xyz" not in printed

@@ -166,13 +166,17 @@ class DirectResponse:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """``rewrite``: the path and host that the destination sees instead of the request's own."""
+    """``rewrite``: the path and host that the destination sees instead of the request's own.
+
+    ``is_partial`` if an Envoy also changes them in a way that is not modelled.
+    """
 
     place: Place
     uri: str = ""
     authority: str = ""
     regex: str = ""
     substitution: str = ""
+    is_partial: bool = False
 
 
 class RuleKey(NamedTuple):

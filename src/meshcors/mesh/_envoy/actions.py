@@ -44,6 +44,12 @@ _HARMLESS: Final = (
     "max_grpc_timeout", "grpc_timeout_offset", "max_stream_duration", "metadata_match",
     "path_rewrite", "path_rewrite_policy", "priority", "rate_limits", "request_mirror_policies",
     "retry_policy", "retry_policy_typed_config", "timeout", "upgrade_configs", "host_rewrite",
+    "internal_redirect_policy", "internal_redirect_action", "max_internal_redirects",
+)  # fmt: skip
+# They change the path or the host by what only the request or the cluster says.
+_OTHER_REWRITES: Final = (
+    "auto_host_rewrite", "host_rewrite", "host_rewrite_header", "host_rewrite_path_regex",
+    "path_rewrite", "path_rewrite_policy",
 )  # fmt: skip
 _ROUTE: Final = (
     "cluster", "cluster_header", "weighted_clusters", "cluster_specifier_plugin",
@@ -89,7 +95,8 @@ def read_direct_response(part: Part) -> DirectResponse:
 
 def read_rewrite(part: Part) -> Rewrite | None:
     """Read how a RouteAction changes the path and the host, as far as it is modelled."""
-    if not any(part.has(name) for name in _REWRITES):
+    partial = any(part.has(name) for name in _OTHER_REWRITES)
+    if not (partial or any(part.has(name) for name in _REWRITES)):
         return None
     regex, substitution = _regex_rewrite(part)
     return Rewrite(
@@ -98,6 +105,7 @@ def read_rewrite(part: Part) -> Rewrite | None:
         authority=part.text("host_rewrite_literal"),
         regex=regex,
         substitution=substitution,
+        is_partial=partial,
     )
 
 

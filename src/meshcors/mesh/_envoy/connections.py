@@ -5,7 +5,7 @@ Source: ``envoy/extensions/filters/network/http_connection_manager/v3``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from meshcors.mesh._envoy.json_objects import snake_case
@@ -85,7 +85,6 @@ class Manager:
     filters: tuple[HttpFilter, ...]
     route_name: str
     route_config: Part | None
-    is_encrypted: bool
 
     @property
     def cors(self) -> HttpFilter | None:
@@ -96,6 +95,18 @@ class Manager:
     def hidden_filters(self) -> list[str]:
         """The names of filters whose configuration is not in the file: one may be cors."""
         return [each.name for each in self.filters if not each.kind]
+
+    def together(self, other: Manager) -> Manager | None:
+        """Return the two as one; None if they differ in more than their server names."""
+        mine, theirs = self.connection, other.connection
+        both = (*mine.server_names, *theirs.server_names)
+        names = tuple(dict.fromkeys(both)) if mine.server_names and theirs.server_names else ()
+        made = replace(mine, server_names=names)
+        if made != replace(theirs, server_names=names):
+            return None
+        if [it.part.data for it in self.filters] != [it.part.data for it in other.filters]:
+            return None
+        return replace(self, connection=made)
 
 
 def read_managers(listener: Part) -> Iterator[Manager]:
@@ -116,6 +127,7 @@ def read_managers(listener: Part) -> Iterator[Manager]:
 def _manager(listener: Part, chain: Part, part: Part) -> Manager:
     filters = tuple(_filter(each) for each in part.children("http_filters"))
     rds = part.child("rds")
+    matched = chain.child("filter_chain_match")
     port = _port(listener)
     stripped: int | None = None
     if part.flag("strip_any_host_port"):
@@ -129,6 +141,8 @@ def _manager(listener: Part, chain: Part, part: Part) -> Manager:
         stripped_port=stripped,
         normalize_path=part.flag("normalize_path"),
         merge_slashes=part.flag("merge_slashes"),
+        is_encrypted=chain.has("transport_socket"),
+        server_names=tuple(matched.texts("server_names")) if matched else (),
     )
     return Manager(
         part,
@@ -136,7 +150,6 @@ def _manager(listener: Part, chain: Part, part: Part) -> Manager:
         filters,
         rds.text("route_config_name") if rds else "",
         part.child("route_config"),
-        chain.has("transport_socket"),
     )
 
 

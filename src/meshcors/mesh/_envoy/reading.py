@@ -18,7 +18,7 @@ from meshcors.mesh._envoy.part import Part
 from meshcors.mesh._envoy.route_tables import TableReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from meshcors.mesh._envoy.connections import Manager
     from meshcors.mesh._routing.running import RunningRoutes
@@ -138,7 +138,7 @@ def _documents(found: _Found) -> Iterator[RunningRoutes]:
     """Yield a document for each use of a route configuration, and for those without a listener."""
     managers = [each for listener in _once(found.listeners) for each in read_managers(listener)]
     # in the order in which browsers come: through TLS first
-    managers.sort(key=lambda manager: not manager.is_encrypted)
+    managers.sort(key=lambda manager: not manager.connection.is_encrypted)
     # what the proxy itself serves, such as its metrics, comes last
     configs = sorted(found.configs, key=lambda each: _STATIC in each.path)
     by_name: dict[str, Part] = {}
@@ -147,22 +147,33 @@ def _documents(found: _Found) -> Iterator[RunningRoutes]:
     inline = [manager.route_config for manager in managers if manager.route_config is not None]
     taken: set[str] = set()
     used: set[int] = {id(each.data) for each in configs if _is_copy(each, inline)}
-    done: set[tuple[object, ...]] = set()
-    for manager in managers:
-        named = manager.route_config or by_name.get(manager.route_name)
-        if named is None:
-            continue
-        config = named
+    for config, manager in _uses(managers, by_name):
         used.add(id(config.data))
-        # the chains of one listener mostly repeat each other
-        key = (id(config.data), manager.connection, *(id(it.part.data) for it in manager.filters))
-        if key in done:
-            continue
-        done.add(key)
         yield TableReader(config, _name(config, manager, taken), len(taken), manager).read()
     for config in configs:
         if id(config.data) not in used:
             yield TableReader(config, _name(config, None, taken), len(taken), None).read()
+
+
+def _uses(managers: list[Manager], by_name: Mapping[str, Part]) -> list[tuple[Part, Manager]]:
+    """Return each route configuration with the manager that uses it.
+
+    The filter chains of one listener mostly repeat each other: those that differ only in their
+    server names are one.
+    """
+    found: list[tuple[Part, Manager]] = []
+    for manager in managers:
+        config = manager.route_config or by_name.get(manager.route_name)
+        if config is None:
+            continue
+        for at, (other, first) in enumerate(found):
+            same = config.data is other.data or config.data == other.data
+            if same and (both := first.together(manager)) is not None:
+                found[at] = (other, both)
+                break
+        else:
+            found.append((config, manager))
+    return found
 
 
 def _once(listeners: list[Part]) -> Iterator[Part]:

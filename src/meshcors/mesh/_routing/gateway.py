@@ -126,17 +126,25 @@ class GatewayAnswer:
 
     @property
     def forwarded_path(self) -> str | None:
-        """The path and query that the service sees after ``rewrite``; None without a service."""
-        if self.kind != "forward" or self.route is None:
+        """The path and query that the service sees after ``rewrite``.
+
+        None without a service, or if a running Envoy changes it in a way that is not modelled.
+        """
+        if self.kind != "forward" or self.route is None or self._is_rewritten_unknown:
             return None
         return rewriting.rewritten_path(self.route, self.request)
 
     def forwarded_host(self, destination: str | None = None) -> str | None:
-        """Return the host that the service sees after ``rewrite``; None without a service."""
-        if self.kind != "forward" or self.route is None:
+        """Return the host that the service sees after ``rewrite``; None as for the path."""
+        if self.kind != "forward" or self.route is None or self._is_rewritten_unknown:
             return None
         to = self._destination(self.route, destination)
         return rewriting.rewritten_authority(self.route, to, self.request)
+
+    @property
+    def _is_rewritten_unknown(self) -> bool:
+        rewrite = self.route.source.rewrite if self.route else None
+        return rewrite is not None and rewrite.is_partial
 
     def response_headers(
         self, fields: Iterable[tuple[str, str]], destination: str | None = None
@@ -221,6 +229,25 @@ class Gateway:
         """Every gateway that the documents name."""
         return gateway_names(self.documents)
 
+    def serving(self, host: str, scheme: str) -> Gateway:
+        """Return the gateway of the documents that serves a host, if this is a running Envoy.
+
+        Of several route configurations it is the one whose listener fits best: with TLS for
+        ``https``, with the host among its server names, with the host in its domains by name.
+        Documents of a control plane say which gateway they are for: there it is this one.
+        """
+        found: list[tuple[tuple[bool, bool, bool], Gateway]] = []
+        for each in self.documents:
+            if self._running is None or not isinstance(each, RunningRoutes):
+                continue
+            other = replace(self, name=each.gateways[0])
+            virtual_host = other.virtual_host(host)
+            if virtual_host is not None:
+                fits = each.connection.misfits(host, scheme)
+                found.append(((*fits, virtual_host.domain == "*"), other))
+        best = min(found, key=_misfits, default=None)
+        return best[1] if best else self
+
     def virtual_hosts(self, port: int = 443) -> tuple[VirtualHost, ...]:
         """Return the route table on ``port``, one entry for each host."""
         return self._hosts(port).hosts
@@ -284,6 +311,10 @@ class Gateway:
             if own is not None:
                 return GatewayAnswer("cors", request, host, route, 200, tuple(own))
         return GatewayAnswer("forward", request, host, route)
+
+
+def _misfits(found: tuple[tuple[bool, bool, bool], Gateway]) -> tuple[bool, bool, bool]:
+    return found[0]
 
 
 def _matters(doubt: Doubt, answer: GatewayAnswer) -> bool:

@@ -27,7 +27,7 @@ class Connection:
     ``name`` is the listener; it is empty if the file has none, and the rest is then as Istio sets
     it. ``filters`` are the names of the HTTP filters in order. ``stripped_port`` is the port that
     is removed from a request's host (`ANY_PORT`, or None), and ``ignore_port`` says whether domains
-    are compared without it.
+    are compared without it. ``server_names`` are those of TLS; there are none for any name.
     """
 
     name: str = ""
@@ -37,6 +37,21 @@ class Connection:
     ignore_port: bool = True
     normalize_path: bool = True
     merge_slashes: bool = False
+    is_encrypted: bool = False
+    server_names: tuple[str, ...] = ()
+
+    def misfits(self, host: str, scheme: str) -> tuple[bool, bool]:
+        """Tell whether calls with this scheme, and to this host, do not come here.
+
+        Without a listener nobody knows: then they may.
+        """
+        name = without_port(host).lower()
+        named = any(
+            name == each or (each.startswith("*.") and name.endswith(each[1:]))
+            for each in self.server_names
+        )
+        other_name = bool(self.server_names) and scheme == "https" and not named
+        return bool(self.filters) and self.is_encrypted != (scheme == "https"), other_name
 
 
 @dataclass(frozen=True, slots=True)
