@@ -66,7 +66,7 @@ def test_a_rule_has_its_conditions_its_destination_and_its_preflights(
 ) -> None:
     found = rules(mesh, "--host", "api.example", capsys=capsys)
     assert [rule["conditions"] for rule in found] == [
-        ['header x-key exact "…"', "header origin not present"],
+        ["header origin not present", 'header x-key exact "…"'],
         [],
     ]
     assert [rule["destination"] for rule in found] == [
