@@ -124,7 +124,7 @@ def command(
     browser would block the call.
     """
     mesh = mesh_of(files)
-    if mesh.problems and not mesh.documents:
+    if mesh.problems and not mesh.merged:
         raise DocumentError(mesh.problems)
     _note([*mesh.problems, *mesh.notes])
     gateway = Gateway.of(mesh.documents, file=files[0], name=gateway_name)
