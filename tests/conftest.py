@@ -39,6 +39,8 @@ SLOW = (
     "tests/test_examples.py",
     "tests/test_exceptions.py",
     "tests/test_explain.py",
+    "tests/test_explain_causes.py",
+    "tests/test_explain_generated.py",
     "tests/test_fix.py",
     "tests/test_frameworks.py",
     "tests/test_hooks.py",

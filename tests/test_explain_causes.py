@@ -149,7 +149,7 @@ CASES = [
         service(*MESH).replace("ingress/public", "public")
         + policy(NEEDS_TOKEN, "name: guard, namespace: team"),
         *(KEY, 0, None),
-        "may deny it, without CORS headers: this rule matches it, if it applies to this gateway.",
+        "may deny it, without CORS headers: this rule matches it, if it applies here.",
         id="perhaps-another-workload",
     ),
     pytest.param(
@@ -175,6 +175,13 @@ CASES = [
         *(KEY, 0, None),
         "may deny it, without CORS headers: a token that it does not accept gets 401.",
         id="jwt",
+    ),
+    pytest.param(
+        service(*ALL_PODS) + policy(NEEDS_TOKEN, "name: guard, namespace: team"),
+        *(KEY, 0, None),
+        "AuthorizationPolicy team/guard (mesh.yaml:18:30) may deny it at team/meshcors-dummy: this"
+        " rule matches it, if it applies here.",
+        id="in-front-of-the-pod",
     ),
     # 2. a corsPolicy refuses the origin
     pytest.param(
@@ -344,7 +351,7 @@ CASES = [
     ),
     pytest.param(
         *(service(BY_KEY.replace("{x-model", '{"@request.auth.claims.a"')), (), 1, "condition"),
-        "comes nearest, but differs in headers.@request.auth.claims.a.",
+        "but the call does not meet its condition on headers.@request.auth.claims.a.",
         id="claim",
     ),
     pytest.param(
@@ -367,7 +374,8 @@ CASES = [
     pytest.param(
         service(OPEN.replace("/v1}", "/v1}, queryParams: {v: {exact: s3cret}}")),
         *(("--path", "/v1?v=1"), 1, "condition"),
-        "team/model http[0] match[0] (mesh.yaml:9:13) comes nearest, but differs in queryParams.v.",
+        "team/model http[0] match[0] (mesh.yaml:9:13) comes nearest, but the call does not"
+        " meet its condition on queryParams.v.",
         id="query",
     ),
     pytest.param(
@@ -457,6 +465,17 @@ CASES = [
         id="the-pod-by-its-full-name",
     ),
     pytest.param(
+        *(service(*ALL_PODS, POD), ("--header", "x-model: k9"), 0, "wrong_header"),
+        "x-model has another value than team/model http[1] match[0] (mesh.yaml:11:13) asks for, so"
+        " the pod answers.\nFix: Send a value that a rule asks for, or add a rule for this one.\n",
+        id="what-no-rule-takes-goes-to-the-pod",
+    ),
+    pytest.param(
+        *(service(f"{PREFLIGHT}|{POD}", POD), KEY, 0, "service_unknown"),
+        "meshcors-dummy:8080 must answer the OPTIONS request itself",
+        id="the-pod-alone",
+    ),
+    pytest.param(
         *(service(*ALL_PODS).replace("meshcors-dummy", "cors"), KEY, 0, "service_unknown"),
         "cors:8080 must answer the OPTIONS request itself",
         id="a-service-of-another-name",
@@ -512,9 +531,13 @@ def test_the_cause_is_named(
     report = json.loads(capsys.readouterr().out)
     cause = report["cause"]
     assert (cause and cause["code"]) == code
-    assert (report["verdict"] == "allowed") == (cause is None)
     if cause is not None:
         assert f"Why: {cause['text']}.\n" in printed
+    if report["assumed"]:
+        python, option, module, *options = shlex.split(report["assumed"])
+        assert (python, option, module) == ("python", "-m", "meshcors.dummy")
+        assert run(["dummy", *options, "--check"]) == 0
+        capsys.readouterr()
     for line in report["hint"]:
         assert f"{line}\n" in printed
         if line.startswith("meshcors "):
@@ -548,6 +571,7 @@ def test_the_keys_of_the_report_are_stable(capsys: pytest.CaptureFixture[str]) -
             "place": "mesh.yaml:19:30",
             "effect": "denies",
             "reason": "this rule matches it",
+            "at": None,
         }
     ]
     assert step["answer"]["kind"] == "denied"
@@ -579,6 +603,7 @@ def test_values_are_told_apart_and_not_shown(capsys: pytest.CaptureFixture[str])
     printed = capsys.readouterr().out
     assert "s3cret" not in printed
     assert "     x-model: …1\n" in printed
+    assert "\nValues are hidden: those of one name with equal numbers are equal.\n" in printed
     wanted = [line for line in printed.splitlines() if "must be exactly" in line]
     # the preflight's three rules, and the one that the call does not meet
     values = [line.partition("exactly ")[2] for line in wanted]
@@ -610,6 +635,16 @@ def test_rules_that_fail_alike_share_a_line(capsys: pytest.CaptureFixture[str]) 
 def test_the_json_report_has_every_rule(capsys: pytest.CaptureFixture[str]) -> None:
     report = report_of(many(50), ("--header", "x-model: s3cret-7"), capsys)
     assert [len(step["tried"]) for step in report["steps"]] == [51, 9]
+
+
+def test_one_value_needs_no_number(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        run(explain(service(BY_KEY.replace("k0", "s3cret")), ("--header", "x-model: s3cret"))) == 1
+    )
+    printed = capsys.readouterr().out
+    assert 'must be exactly "…", but is absent' in printed
+    assert "     x-model: …\n" in printed
+    assert "numbers" not in printed
 
 
 def test_few_rules_are_listed_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:

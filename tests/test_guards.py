@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from meshcors.mesh import Gateway, GatewayRequest
-from meshcors.mesh._analysis.guards import guard_verdicts, guards_of
+from meshcors.mesh._analysis.guards import Guards, GuardVerdict
 from meshcors.mesh._analysis.mesh_documents import read_mesh
 
 SERVICE = """
@@ -177,11 +177,17 @@ CASES = [
 ]
 
 
-def effects(objects: str, request: GatewayRequest, service: str = SERVICE) -> list[str]:
+def verdicts(
+    objects: str, request: GatewayRequest, service: str = SERVICE
+) -> tuple[GuardVerdict, ...]:
     mesh = read_mesh({"mesh.yaml": service + objects})
     assert not mesh.problems
-    guards = guards_of(mesh, Gateway.of(mesh.documents))
-    return [verdict.effect for verdict in guard_verdicts(guards, request)]
+    gateway = Gateway.of(mesh.documents)
+    return Guards(mesh, gateway).verdicts(gateway.handle(request))
+
+
+def effects(objects: str, request: GatewayRequest, service: str = SERVICE) -> list[str]:
+    return [verdict.effect for verdict in verdicts(objects, request, service)]
 
 
 @pytest.mark.parametrize(
@@ -205,3 +211,44 @@ def test_a_gateway_beside_its_routes_may_have_its_pods_elsewhere() -> None:
 def test_sidecars_have_no_namespace_of_their_own() -> None:
     service = SERVICE.replace("ingress/public", "mesh")
     assert effects(applying("", "name: it, namespace: mesh"), CALL, service) == []
+
+
+IN_TEAM = "name: it, namespace: team"
+# the rule's destination, the policy, and the service in front of which it may deny a preflight
+BEHIND = [
+    ("of-the-namespace", "model", applying("", IN_TEAM), "team/model"),
+    (
+        "of-its-name",
+        "model",
+        applying(", selector: {matchLabels: {app: model}}", IN_TEAM),
+        "team/model",
+    ),
+    ("of-another-name", "model", applying(", selector: {matchLabels: {app: x}}", IN_TEAM), None),
+    ("of-a-waypoint", "model", target("Service", "model", "team"), "team/model"),
+    ("of-another-waypoint", "model", target("Service", "x", "team"), None),
+    ("elsewhere", "model", applying("", "name: it, namespace: other"), None),
+    (
+        "full-name",
+        "a.other.svc.cluster.local",
+        applying("", "name: i, namespace: other"),
+        "other/a",
+    ),
+    ("short-name", "a.other", applying("", "name: it, namespace: other"), "other/a"),
+    ("another-host", "team.example.com", applying("", "name: it, namespace: example"), None),
+    ("allowed", "model", policy("{rules: [{}]}", IN_TEAM), None),
+    ("once", "model", applying("", "name: it, namespace: istio-system"), ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("host", "objects", "at"), [pytest.param(*case, id=name) for name, *case in BEHIND]
+)
+def test_what_may_deny_a_preflight_at_its_service(host: str, objects: str, at: str | None) -> None:
+    found = verdicts(objects, PREFLIGHT, SERVICE.replace("{host: model}", f"{{host: {host}}}"))
+    assert [each.at for each in found] == ([] if at is None else [at])
+    assert all(each.effect == ("may_deny" if each.at else "denies") for each in found)
+
+
+def test_nothing_stands_in_front_of_a_service_that_is_not_asked() -> None:
+    redirect = SERVICE.replace("route: [{destination: {host: model}}]", "redirect: {uri: /}")
+    assert verdicts(applying("", IN_TEAM), PREFLIGHT, redirect) == ()

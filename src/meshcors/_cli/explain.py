@@ -23,7 +23,7 @@ from meshcors._policy.errors import PolicyError
 from meshcors._policy.wording import printable
 from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.call_cause import cause_of
-from meshcors.mesh._analysis.guards import guards_of
+from meshcors.mesh._analysis.guards import Guards
 from meshcors.mesh._analysis.page_call import trace_call
 from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
 
@@ -126,7 +126,6 @@ def command(
     mesh = mesh_of(files)
     if mesh.problems and not mesh.merged:
         raise DocumentError(mesh.problems)
-    _note([*mesh.problems, *mesh.notes])
     gateway = Gateway.of(mesh.documents, file=files[0], name=gateway_name)
     called = _called_url(ctx, gateway, url, host, path, scheme)
     if gateway_name is None:
@@ -136,13 +135,14 @@ def command(
         services = Services(mesh, pod, None if config is None else engine_of(config))
     except PolicyError as error:
         raise policy_unreadable(error) from None
-    guards = guards_of(mesh, gateway)
+    guards = Guards(mesh, gateway)
     page_call = trace_call(
         gateway, call, services.answer, port=called.port, target=called.target, guards=guards
     )
-    cause = cause_of(page_call, gateway)
+    cause = cause_of(page_call, gateway, services.is_pod)
     hint = hints(cause, page_call, mesh, pod)
     report = CallReport(page_call, cause, tuple(hint), ShownValues(page_call), services.assumed)
+    _note([*mesh.problems, *mesh.notes])
     _print(report, form)
     return int(page_call.outcome == "blocked")
 

@@ -66,6 +66,7 @@ def _exchange(values: ShownValues, exchange: Exchange) -> dict[str, object]:
                 "place": str(guard.place),
                 "effect": guard.effect,
                 "reason": guard.reason,
+                "at": guard.at or None,
             }
             for guard in exchange.guards
         ],

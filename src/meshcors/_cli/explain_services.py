@@ -46,12 +46,13 @@ class Services:
     def answer(self, answer: GatewayAnswer) -> browser.Response | None:
         """Return what the service of a forwarded request answers, None if that is not known."""
         engine = self.engine
-        if engine is None and self._is_pod(answer.destination or ""):
+        if engine is None and self.is_pod(answer):
             engine = self._pod_engine(answer)
         return None if engine is None else _simulated(engine, answer)
 
-    def _is_pod(self, destination: str) -> bool:
-        name, host = destination.rpartition(":")[0], self.pod[0]
+    def is_pod(self, answer: GatewayAnswer) -> bool:
+        """Tell whether a request goes to the pod."""
+        name, host = (answer.destination or "").rpartition(":")[0], self.pod[0]
         return name == host or name.startswith(f"{host}.")
 
     def _pod_engine(self, answer: GatewayAnswer) -> Engine | None:

@@ -84,6 +84,9 @@ def narrate(report: CallReport) -> Iterator[Line]:
     sent = preflight is None or preflight.outcome != "blocked"
     yield from _exchange_lines(report, page_call.request, judged=sent)
     yield Line("")
+    if report.values.has_numbers:
+        yield Line("Values are hidden: those of one name with equal numbers are equal.")
+        yield Line("")
     yield from _end(report)
 
 
@@ -180,7 +183,7 @@ def _kind(expected: str) -> str:
 
 
 def _guard(guard: GuardVerdict) -> str:
-    effect = _GUARD_EFFECTS[guard.effect]
+    effect = f"may deny it at {guard.at}" if guard.at else _GUARD_EFFECTS[guard.effect]
     return f"{guard.kind} {guard.name} ({guard.place}) {effect}: {guard.reason}."
 
 

@@ -34,6 +34,11 @@ class ShownValues:
             numbers = self._numbers.setdefault(name, {})
             numbers.setdefault(value, len(numbers) + 1)
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether any value is shown by a number."""
+        return any(len(numbers) > 1 for numbers in self._numbers.values())
+
     def header(self, name: str, value: str) -> str:
         """Return a request header's value as it is shown."""
         return value if is_public(name) else self._hidden(name, value)

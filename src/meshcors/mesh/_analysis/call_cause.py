@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from meshcors.mesh._analysis.cause import Cause, enumerated
 from meshcors.mesh._analysis.left_out_rules import left_out_rule
-from meshcors.mesh._analysis.no_route_cause import left_out_cause, no_route_cause
+from meshcors.mesh._analysis.no_route_cause import left_out_cause, no_route_cause, pod_cause
 from meshcors.mesh._routing.cors_filter import origin_allowed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from meshcors.mesh._analysis.guards import GuardVerdict
     from meshcors.mesh._analysis.page_call import Exchange, PageCall
     from meshcors.mesh._documents.model import CorsPolicy
@@ -21,9 +23,18 @@ _LISTS: Final = {"header_not_allowed": "allowHeaders", "method_not_allowed": "al
 _CREDENTIALS: Final = frozenset({"acac_not_true", "acao_wildcard_with_credentials"})
 
 
-def cause_of(page_call: PageCall, gateway: Gateway) -> Cause | None:
-    """Return why the call is blocked, or why that depends; None if it is allowed."""
+def cause_of(
+    page_call: PageCall, gateway: Gateway, is_pod: Callable[[GatewayAnswer], bool]
+) -> Cause | None:
+    """Return why the call is blocked, or why that depends; None if it gets to its service.
+
+    A call that goes to the pod, as ``is_pod`` tells, does not: no other rule takes it.
+    """
     exchange = page_call.decisive
+    if exchange is page_call.request and exchange.outcome != "blocked" and is_pod(exchange.answer):
+        at_pod = pod_cause(exchange.answer)
+        if at_pod is not None:
+            return at_pod
     if exchange.outcome == "allowed":
         return None
     answer = exchange.answer

@@ -7,46 +7,53 @@ judged here for one request; whether the caller is one that they let in is not k
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from meshcors.mesh._analysis.authorization import AuthorizedRequest, action_of, matches
+from meshcors.mesh._analysis.guarded_workloads import (
+    applies_to_gateway,
+    applies_to_service,
+    namespace_of,
+    service_of,
+)
 from meshcors.mesh._analysis.untyped_objects import (
-    fields_of,
     group_and_kind,
     items_of,
     text_of,
     value_at,
 )
-from meshcors.mesh._documents.virtual_service import MESH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from meshcors.mesh._analysis.authorization import Holds
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.cursor import Cursor
     from meshcors.mesh._documents.problems import Place
-    from meshcors.mesh._routing.gateway import Gateway
+    from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer
     from meshcors.mesh._routing.request import GatewayRequest
 
 GuardEffect: TypeAlias = Literal["denies", "may_deny", "passes"]
 
-_ROOT_NAMESPACE: Final = "istio-system"
-_GATEWAY_NAME: Final = "gateway.networking.k8s.io/gateway-name"
 _SECURITY: Final = "security.istio.io"
 _EXT_AUTHZ: Final = "ext_authz"
 
 
 @dataclass(frozen=True, slots=True)
 class GuardVerdict:
-    """What one object does with a request; ``reason`` is the rest of a sentence about it."""
+    """What one object does with a request; ``reason`` is the rest of a sentence about it.
+
+    ``at`` is the service in front of which it stands, empty for the gateway.
+    """
 
     kind: str
     name: str
     place: Place
     effect: GuardEffect
     reason: str
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +70,59 @@ class Guard:
     is_certain: bool
 
 
-def guards_of(mesh: MeshDocuments, gateway: Gateway) -> tuple[Guard, ...]:
-    """Return the objects that apply to a gateway, or may, in the order of the files."""
-    found: list[Guard] = []
-    for other in mesh.others:
-        group, kind = group_and_kind(other)
-        is_policy = group == _SECURITY and kind in {"AuthorizationPolicy", "RequestAuthentication"}
-        if not is_policy and kind != "EnvoyFilter":
-            continue
-        applies = _applies(other, mesh, gateway)
-        if applies == "never" or _is_dry_run(other):
-            continue
-        certain = applies == "always"
-        spec = value_at(other, "spec")
-        name = f"{_namespace(other)}/{text_of(value_at(other, 'metadata', 'name'))}"
-        if kind == "AuthorizationPolicy":
-            if (action := action_of(spec)) != "AUDIT":
-                found.append(Guard(kind, name, action, spec or other, certain))
-        elif kind == "RequestAuthentication":
-            if items_of(value_at(spec, "jwtRules")):
-                found.append(Guard(kind, name, "JWT", spec or other, certain))
-        else:
-            patches = filter(adds_ext_authz, items_of(value_at(spec, "configPatches")))
-            found += [Guard(kind, name, "EXT_AUTHZ", patch, certain) for patch in patches]
-    return tuple(found)
+@dataclass(frozen=True)
+class Guards:
+    """What stands in front of a gateway and of the services behind it."""
+
+    mesh: MeshDocuments
+    gateway: Gateway
+
+    def verdicts(self, answer: GatewayAnswer) -> tuple[GuardVerdict, ...]:
+        """Return what each object does with the request of an answer.
+
+        Those of the service are named only if they may deny it: whether there is a sidecar or a
+        waypoint that enforces them is not known.
+        """
+        found = guard_verdicts(self._of_gateway, answer.request)
+        service = service_of(answer)
+        if not service:
+            return found
+        behind = [each for each in self.mesh.others if applies_to_service(each, service)]
+        guards = [guard for each in behind for guard in _guards(each, "maybe")]
+        # what denies at the gateway is in front of the service too
+        seen = {each.place for each in found}
+        return found + tuple(
+            replace(each, at=service)
+            for each in guard_verdicts(guards, answer.request)
+            if each.effect != "passes" and each.place not in seen
+        )
+
+    @cached_property
+    def _of_gateway(self) -> tuple[Guard, ...]:
+        return tuple(
+            guard
+            for each in self.mesh.others
+            for guard in _guards(each, applies_to_gateway(each, self.mesh, self.gateway))
+        )
+
+
+def _guards(other: Cursor, applies: Holds) -> Iterator[Guard]:
+    """Yield what an object checks, if it applies and is of a kind that checks anything."""
+    group, kind = group_and_kind(other)
+    if applies == "never" or _is_dry_run(other):
+        return
+    spec = value_at(other, "spec")
+    name = f"{namespace_of(other)}/{text_of(value_at(other, 'metadata', 'name'))}"
+    certain = applies == "always"
+    if (group, kind) == (_SECURITY, "AuthorizationPolicy"):
+        if (action := action_of(spec)) != "AUDIT":
+            yield Guard(kind, name, action, spec or other, certain)
+    elif (group, kind) == (_SECURITY, "RequestAuthentication"):
+        if items_of(value_at(spec, "jwtRules")):
+            yield Guard(kind, name, "JWT", spec or other, certain)
+    elif kind == "EnvoyFilter":
+        for patch in filter(adds_ext_authz, items_of(value_at(spec, "configPatches"))):
+            yield Guard(kind, name, "EXT_AUTHZ", patch, certain)
 
 
 def guard_verdicts(guards: Iterable[Guard], request: GatewayRequest) -> tuple[GuardVerdict, ...]:
@@ -126,7 +162,7 @@ def _verdict(guard: Guard, asked: AuthorizedRequest, allowed: Holds) -> GuardVer
         elif effect == "denies" and guard.action == "ALLOW" and allowed == "maybe":
             effect, reason = "may_deny", "none of its rules allows it, but another policy may"
     if effect == "denies" and not guard.is_certain:
-        effect, reason = "may_deny", f"{reason}, if it applies to this gateway"
+        effect, reason = "may_deny", f"{reason}, if it applies here"
     return GuardVerdict(guard.kind, guard.name, place, effect, reason)
 
 
@@ -147,59 +183,6 @@ _POLICY_VERDICTS: Final[dict[tuple[str, Holds], tuple[GuardEffect, str]]] = {
 def _asks_provider(asked: AuthorizedRequest) -> str:
     without = ", and a preflight carries no credentials" if asked.is_preflight else ""
     return f"its provider is asked{without}"
-
-
-def _applies(other: Cursor, mesh: MeshDocuments, gateway: Gateway) -> Holds:
-    """Tell whether an object is for the pods of a gateway, as far as the files tell."""
-    spec = value_at(other, "spec")
-    targets = [value_at(spec, "targetRef"), *items_of(value_at(spec, "targetRefs"))]
-    named = [target for target in targets if target]
-    if named:
-        names = [f"{_namespace(other)}/{text_of(value_at(target, 'name'))}" for target in named]
-        kinds = [text_of(value_at(target, "kind")) for target in named]
-        is_named = ("Gateway", gateway.name) in zip(kinds, names, strict=True)
-        return "always" if is_named else "maybe" if "GatewayClass" in kinds else "never"
-    labels = {
-        name: text_of(value)
-        for path in (("selector", "matchLabels"), ("workloadSelector", "labels"))
-        for name, value in fields_of(value_at(spec, *path)).items()
-    }
-    if labels:
-        return _selects(labels, mesh, gateway)
-    namespace = _namespace(other)
-    if namespace == _ROOT_NAMESPACE:
-        return "always"
-    if gateway.name == MESH or namespace != gateway.name.partition("/")[0]:
-        return "never"
-    # a Gateway may be in the namespace of its routes, far from the pods that it selects
-    bound = [each for each in mesh.documents if gateway.name in each.gateways]
-    return "maybe" if any(each.namespace == namespace for each in bound) else "always"
-
-
-def _selects(labels: dict[str, str], mesh: MeshDocuments, gateway: Gateway) -> Holds:
-    own_name = gateway.name.partition("/")[2]
-    pods = {_GATEWAY_NAME: own_name} if _GATEWAY_NAME in labels else _selector(mesh, gateway)
-    if pods:
-        if any(pods.get(name, value) != value for name, value in labels.items()):
-            return "never"
-        return "always" if labels.keys() <= pods.keys() else "maybe"
-    text = " ".join(f"{name}={value}" for name, value in labels.items())
-    return "always" if "gateway" in text and "egress" not in text else "never"
-
-
-def _selector(mesh: MeshDocuments, gateway: Gateway) -> dict[str, str]:
-    """Return the labels that the Istio Gateway of this name selects its pods by, if it is given."""
-    for other in mesh.others:
-        if group_and_kind(other) == ("networking.istio.io", "Gateway"):
-            name = f"{_namespace(other)}/{text_of(value_at(other, 'metadata', 'name'))}"
-            if name == gateway.name:
-                selector = fields_of(value_at(other, "spec", "selector"))
-                return {label: text_of(value) for label, value in selector.items()}
-    return {}
-
-
-def _namespace(other: Cursor) -> str:
-    return text_of(value_at(other, "metadata", "namespace")) or "default"
 
 
 def _is_dry_run(other: Cursor) -> bool:

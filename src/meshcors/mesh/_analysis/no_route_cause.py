@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
@@ -44,6 +45,15 @@ def no_route_cause(page_call: PageCall, gateway: Gateway) -> Cause:
         text = f"the rules of {request.virtual_host.domain} take preflights alone, not calls"
         return Cause("no_rule", text, None, ("Add a rule for the call.",))
     return _not_taken(nearest, request.request)
+
+
+def pod_cause(answer: GatewayAnswer) -> Cause | None:
+    """Return the cause for a call that goes to the pod because no other rule takes it."""
+    nearest = nearest_rule(answer)
+    if nearest is None:
+        return None
+    cause = _not_taken(nearest, answer.request)
+    return replace(cause, text=f"{cause.text}, so the pod answers", advice=cause.advice[:1])
 
 
 def left_out_cause(rule: LeftOutRule, answer: GatewayAnswer, gateway: Gateway) -> Cause:
@@ -150,6 +160,6 @@ def _not_taken(nearest: NearestRule, request: GatewayRequest) -> Cause:
         text = f"no rule takes the method {request.method} here: {asks} {wanted}"
         advice = "Call with such a method, or add a rule for this one."
     else:
-        text = f"{rule} comes nearest, but differs in {names}"
+        text = f"{rule} comes nearest, but the call does not meet its condition on {names}"
         advice = "Change the call or the rule."
     return Cause(nearest.obstacle, text, nearest.place, (advice, _READABLE))

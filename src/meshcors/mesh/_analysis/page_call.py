@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from meshcors import browser
-from meshcors.mesh._analysis.guards import guard_verdicts
 from meshcors.mesh._routing.request import GatewayRequest
 
 if TYPE_CHECKING:
-    from meshcors.mesh._analysis.guards import Guard, GuardVerdict
+    from meshcors.mesh._analysis.guards import Guards, GuardVerdict
     from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer
 
 Outcome: TypeAlias = Literal["allowed", "blocked", "depends"]
@@ -84,12 +83,12 @@ def trace_call(
     *,
     port: int = 0,
     target: str = "",
-    guards: tuple[Guard, ...] = (),
+    guards: Guards | None = None,
 ) -> PageCall:
     """Follow `call`, made by a page's script, through `gateway`.
 
     `service` gives the answers of the services behind the gateway, as far as they are known, and
-    `guards` stand in front of it. `port` is the gateway's, by default that of the URL's scheme;
+    `guards` stand in front. `port` is the gateway's, by default that of the URL's scheme;
     `target` is the path and query that are sent, by default those of the URL. Raises `ValueError`
     for a path that Envoy refuses.
     """
@@ -102,8 +101,8 @@ def trace_call(
 
     def exchange(step: browser.Step, method: str, fields: browser.HeaderLines) -> Exchange:
         sent = GatewayRequest(method, host, target, fields, scheme, port)
-        verdicts = guard_verdicts(guards, sent) if guards else ()
-        return _exchange(call, step, gateway.handle(sent), verdicts, service)
+        answer = gateway.handle(sent)
+        return _exchange(call, step, answer, guards.verdicts(answer) if guards else (), service)
 
     request = exchange("response", call.method, fields)
     preflight = None if asked is None else exchange("preflight", "OPTIONS", asked)
