@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 # What Envoy's admin page and istioctl write in the place of a secret.
 REDACTED: Final = "[redacted]"
+_DENOMINATORS: Final[dict[str, int]] = {
+    "HUNDRED": 100,
+    "TEN_THOUSAND": 10_000,
+    "MILLION": 1_000_000,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,9 +136,7 @@ class Part:
         if percent is None:
             outer.doubt("default_value", "is not set: the runtime decides")
             return 1.0
-        denominators = ("HUNDRED", "TEN_THOUSAND", "MILLION")
-        denominator = percent.choice("denominator", denominators)
-        whole = dict(zip(denominators, (100, 10_000, 1_000_000), strict=True))[denominator]
+        whole = _DENOMINATORS[percent.choice("denominator", tuple(_DENOMINATORS))]
         return max(0.0, min(1.0, percent.number("numerator") / whole))
 
     def type_name(self) -> str:
