@@ -31,8 +31,9 @@ NUMBERS = ["1", "5", "-3", "007", "5x", "", "99"]
 def manager(rng: random.Random, name: str, log_format: str) -> Json:
     """Make a connection manager with its routes inline."""
     has_cors = rng.random() < 0.93
+    cors = {**_filter(_CORS, "cors.v3.Cors"), **_sometimes(rng, 0.1, "disabled", True)}
     filters = [
-        *([_filter(_CORS, "cors.v3.Cors")] if has_cors else []),
+        *([cors] if has_cors else []),
         _filter("envoy.filters.http.router", "router.v3.Router"),
     ]
     logger = {

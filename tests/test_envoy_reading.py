@@ -688,3 +688,55 @@ def test_no_key_is_printed(
     printed = "".join(capsys.readouterr())
     assert "s3cret" not in printed
     assert "xyz" not in printed
+
+
+@pytest.mark.parametrize(
+    ("manager", "request_", "doubted"),
+    [
+        ({"path_with_escaped_slashes_action": "UNESCAPE_AND_REDIRECT"}, {"path": "/a%2Fb"}, True),
+        (
+            {"path_with_escaped_slashes_action": "UNESCAPE_AND_REDIRECT"},
+            {"path": "/a?b=%2F"},
+            False,
+        ),
+        ({"path_with_escaped_slashes_action": "KEEP_UNCHANGED"}, {"path": "/a%2Fb"}, False),
+        (
+            {"common_http_protocol_options": {"headers_with_underscores_action": "REJECT_REQUEST"}},
+            {"headers": [("x_key", "1")]},
+            True,
+        ),
+        ({"local_reply_config": {}}, {}, False),
+        ({"local_reply_config": {}}, {"path": "/none"}, True),
+        ({"early_header_mutation_extensions": [{}]}, {}, True),
+    ],
+)
+def test_what_the_connection_manager_changes_is_named(
+    manager: Json, request_: Json, doubted: bool
+) -> None:
+    route = {**ROUTE, "match": {"safe_regex": {"regex": "/|/a.*"}}}
+    gateway = Gateway.of(read(static(http_filter("cors"), routes=config(route), **manager)))
+    asked = {"path": "/", "headers": (), **request_}
+    answer = gateway.handle(GatewayRequest("GET", "a.example", asked["path"], asked["headers"]))
+    assert bool(answer.doubts) == doubted
+
+
+@pytest.mark.parametrize(
+    ("host", "domain"),
+    [
+        ("api.example.com", "api.example.com"),
+        ("API.example.com", "api.example.com"),
+        ("x.example.com", "*.example.com"),
+        ("api.test", "api.*"),
+        ("api.other.example.com", "*.example.com"),
+        ("example.com", "*"),
+        ("api.example.com:8080", "api.example.com:8080"),
+        ("api.example.com:9090", "api.*"),
+    ],
+)
+def test_a_host_is_searched_as_envoy_does(host: str, domain: str) -> None:
+    domains = ["*", "api.*", "*.example.com", "api.example.com", "api.example.com:8080"]
+    hosts = [{"name": each, "domains": [each], "routes": []} for each in domains]
+    gateway = Gateway.of(read([{"name": "main", "virtual_hosts": hosts}]))
+    found = gateway.virtual_host(host)
+    assert found is not None
+    assert found.domain == domain

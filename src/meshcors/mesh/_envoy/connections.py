@@ -36,6 +36,12 @@ _HARMLESS: Final = frozenset(
 _ISTIO: Final = ("alpn", "metadata_exchange", "peer_metadata", "stats", "istio_authn")
 # Filters that refuse some requests, without CORS headers.
 _DENIERS: Final = frozenset(("rbac", "jwt_authn", "basic_auth", "api_key_auth", "csrf"))
+# They change requests before any route, or answers that Envoy makes by itself.
+_OTHER_CHANGES: Final = {
+    "early_header_mutation_extensions": False,
+    "local_reply_config": True,
+}
+_NO_ACTION: Final = (None, 0, "IMPLEMENTATION_SPECIFIC_DEFAULT", "KEEP_UNCHANGED", "ALLOW")
 _MANAGER: Final = "HttpConnectionManager"
 
 
@@ -92,6 +98,14 @@ class Manager:
         return next((each for each in self.filters if each.kind == "cors"), None)
 
     @property
+    def doubts(self) -> Iterator[Doubt]:
+        """What the manager itself changes, beside its filters."""
+        for name, only_own_answers in _OTHER_CHANGES.items():
+            if self.part.has(name):
+                reason = "is not modelled"
+                yield Doubt(self.part.place, name, reason, behind_cors=only_own_answers)
+
+    @property
     def hidden_filters(self) -> list[str]:
         """The names of filters whose configuration is not in the file: one may be cors."""
         return [each.name for each in self.filters if not each.kind]
@@ -127,6 +141,7 @@ def read_managers(listener: Part) -> Iterator[Manager]:
 def _manager(listener: Part, chain: Part, part: Part) -> Manager:
     filters = tuple(_filter(each) for each in part.children("http_filters"))
     rds = part.child("rds")
+    options = part.child("common_http_protocol_options")
     matched = chain.child("filter_chain_match")
     port = _port(listener)
     stripped: int | None = None
@@ -143,6 +158,12 @@ def _manager(listener: Part, chain: Part, part: Part) -> Manager:
         merge_slashes=part.flag("merge_slashes"),
         is_encrypted=chain.has("transport_socket"),
         server_names=tuple(matched.texts("server_names")) if matched else (),
+        changes_slashes=_if_set(
+            part, "path_with_escaped_slashes_action", "changes or refuses paths with %2F or %5C"
+        ),
+        refuses_underscores=_if_set(
+            options, "headers_with_underscores_action", "refuses or drops header names with _"
+        ),
     )
     return Manager(
         part,
@@ -151,6 +172,14 @@ def _manager(listener: Part, chain: Part, part: Part) -> Manager:
         rds.text("route_config_name") if rds else "",
         part.child("route_config"),
     )
+
+
+def _if_set(part: Part | None, name: str, reason: str) -> Doubt | None:
+    """Return the doubt for an action; None if it is the default, which does nothing."""
+    value = part.data.get(name) if part else None
+    if part is None or value in _NO_ACTION:
+        return None
+    return Doubt(part.place, name, reason)
 
 
 def _filter(part: Part) -> HttpFilter:

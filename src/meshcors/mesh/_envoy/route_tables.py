@@ -244,4 +244,4 @@ class TableReader:
         if self._manager is None:
             return ()
         found = filter_doubts(self._manager.filters, configs, cors=self._manager.cors)
-        return tuple(found)
+        return (*found, *self._manager.doubts)

@@ -284,7 +284,8 @@ class Gateway:
         answer = self._answer(running.received(request))
         doubts = running.doubts if answer.route is None else answer.route.doubts
         doubts = tuple(doubt for doubt in doubts if _matters(doubt, answer))
-        return replace(answer, doubts=(*answer.doubts, *doubts))
+        first = running.doubts_about(request)
+        return replace(answer, doubts=(*first, *answer.doubts, *doubts))
 
     def _answer(self, request: GatewayRequest) -> GatewayAnswer:
         host = self._hosts(request.port).find(request.host)

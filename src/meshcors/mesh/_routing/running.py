@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -13,11 +14,14 @@ from meshcors.mesh._routing.matching import without_port
 from meshcors.mesh._routing.request import GatewayRequest, normalized
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._routing.doubts import Doubt
     from meshcors.mesh._routing.routes import VirtualHost
 
 ANY_PORT: Final = -1
+_ESCAPED_SLASH: Final = re.compile("%(2f|5c)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,9 @@ class Connection:
     ``name`` is the listener; it is empty if the file has none, and the rest is then as Istio sets
     it. ``filters`` are the names of the HTTP filters in order. ``stripped_port`` is the port that
     is removed from a request's host (`ANY_PORT`, or None), and ``ignore_port`` says whether domains
-    are compared without it. ``server_names`` are those of TLS; there are none for any name.
+    are compared without it. ``server_names`` are those of TLS; there are none for any name. The
+    last two are what is done with escaped slashes in a path, and with header names that have
+    underscores: neither is modelled.
     """
 
     name: str = ""
@@ -39,6 +45,8 @@ class Connection:
     merge_slashes: bool = False
     is_encrypted: bool = False
     server_names: tuple[str, ...] = ()
+    changes_slashes: Doubt | None = None
+    refuses_underscores: Doubt | None = None
 
     def misfits(self, host: str, scheme: str) -> tuple[bool, bool]:
         """Tell whether calls with this scheme, and to this host, do not come here.
@@ -83,6 +91,14 @@ class RunningRoutes(VirtualService):
             return self.place
         rule = self.http[number]
         return rule.cors_policy.place if rule.cors_policy and "corsPolicy" in path else rule.place
+
+    def doubts_about(self, request: GatewayRequest) -> Iterator[Doubt]:
+        """Yield what the connection manager may do with this request, before any route."""
+        slashes, underscores = self.connection.changes_slashes, self.connection.refuses_underscores
+        if slashes is not None and _ESCAPED_SLASH.search(request.path.partition("?")[0]):
+            yield slashes
+        if underscores is not None and any("_" in name for name, _ in request.headers):
+            yield underscores
 
     def received(self, request: GatewayRequest) -> GatewayRequest:
         """Return a request as the connection manager hands it to the routes."""
