@@ -38,7 +38,7 @@ def filters_in_front(mesh: MeshDocuments) -> Iterator[Finding]:
                     continue
                 for doubt in route.doubts:
                     if doubt.in_front and not (doubt.spares_preflights or doubt.behind_cors):
-                        reason = f"{doubt.path} {doubt.reason}; preflights carry no credentials"
+                        reason = f"{doubt.path} {doubt.reason}, and preflights carry no credentials"
                         hint = "put the cors filter first, or let preflights pass there"
                         yield Finding(doubt.place, reason, hint)
 
