@@ -740,3 +740,12 @@ def test_a_host_is_searched_as_envoy_does(host: str, domain: str) -> None:
     found = gateway.virtual_host(host)
     assert found is not None
     assert found.domain == domain
+
+
+def test_scoped_routes_are_listed_and_never_certain() -> None:
+    scoped = listener({"scoped_routes": {"name": "scopes"}}, http_filter("cors"))
+    active = {"active_state": {"listener": scoped}}
+    dump = {"@type": f"{ADMIN}.ListenersConfigDump", "dynamic_listeners": [active]}
+    answer = preflight({"configs": [dump, DUMP]})
+    assert answer.kind == "cors"
+    assert [doubt.path for doubt in answer.doubts] == ["scoped_routes"]

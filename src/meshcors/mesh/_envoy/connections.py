@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._envoy.part import Part
 
 CORS: Final = "envoy.filters.http.cors"
+SCOPES: Final = "scoped_routes"
 _TYPE: Final = "envoy.extensions.filters.http."
 # Filters that neither answer a request nor change the CORS headers of an answer. Rate limits are
 # among them: what they do under load is not asked here.
@@ -104,6 +105,8 @@ class Manager:
             if self.part.has(name):
                 reason = "is not modelled"
                 yield Doubt(self.part.place, name, reason, behind_cors=only_own_answers)
+        if self.part.has(SCOPES) and not self.route_name and self.route_config is None:
+            yield Doubt(self.part.place, SCOPES, "decide by the request whether these routes apply")
 
     @property
     def hidden_filters(self) -> list[str]:

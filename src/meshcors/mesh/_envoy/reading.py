@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
-from meshcors.mesh._envoy.connections import read_managers
+from meshcors.mesh._envoy.connections import SCOPES, read_managers
 from meshcors.mesh._envoy.json_objects import JsonObject, Source, read_json, read_yaml
 from meshcors.mesh._envoy.part import Part
 from meshcors.mesh._envoy.route_tables import TableReader
@@ -162,9 +162,12 @@ def _uses(managers: list[Manager], by_name: Mapping[str, Part]) -> list[tuple[Pa
     server names are one.
     """
     found: list[tuple[Part, Manager]] = []
+    named = {manager.route_name for manager in managers}
     for manager in managers:
         config = manager.route_config or by_name.get(manager.route_name)
         if config is None:
+            scoped = [each for name, each in by_name.items() if name not in named]
+            found += [(each, manager) for each in scoped if manager.part.has(SCOPES)]
             continue
         for at, (other, first) in enumerate(found):
             same = config.data is other.data or config.data == other.data
