@@ -259,6 +259,7 @@ UNKNOWN_MATCHES: list[tuple[Json, str]] = [
     ),
     ({"prefix": "/", "headers": "k"}, "match.headers"),
     ({"prefix": 1}, "match.prefix"),
+    ({"path": "[redacted]"}, "match.path"),
     ({"prefix": "/", "query_parameters": [1]}, "match.query_parameters[0]"),
 ]
 
@@ -749,3 +750,31 @@ def test_scoped_routes_are_listed_and_never_certain() -> None:
     answer = preflight({"configs": [dump, DUMP]})
     assert answer.kind == "cors"
     assert [doubt.path for doubt in answer.doubts] == ["scoped_routes"]
+
+
+@pytest.mark.parametrize(
+    ("value", "matches"),
+    [
+        ("1", True),
+        ("5", True),
+        ("+5", True),
+        ("6", False),
+        ("0", False),
+        ("5x", False),
+        ("", False),
+    ],
+)
+def test_a_range_is_without_its_end(value: str, matches: bool) -> None:
+    bounds = {"name": "x-n", "range_match": {"start": 1, "end": "6"}}
+    answer = ask(config({**ROUTE, "match": {"prefix": "/", "headers": [bounds]}}), x_n=value)
+    assert (answer.rule == "r") == matches
+
+
+@pytest.mark.parametrize(("disabled", "age"), [(False, "7"), (True, None)])
+def test_a_policy_inherits_field_by_field_unless_the_level_is_off(
+    disabled: bool, age: str | None
+) -> None:
+    kind = "type.googleapis.com/envoy.config.route.v3.FilterConfig"
+    outer = {"@type": kind, "disabled": disabled, "config": {**POLICY, "max_age": "7"}}
+    answer = preflight(config(ROUTE, typed_per_filter_config={CORS: outer}))
+    assert dict(answer.headers).get("access-control-max-age") == age
