@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DATA = Path(__file__).parent / "data"
 ORIGINAL = str(DATA / "virtualservice_original.yaml")
+WARNED = str(DATA / "lint" / "mc011_found.yaml")
 FIXED = str(DATA / "virtualservice_with_pod.yaml")
 
 
@@ -40,7 +41,7 @@ def meshcors(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         pytest.param(
             ["lint", ORIGINAL, "--select", "MC014", "--fail-on", "note"], 1, id="notes fail"
         ),
-        pytest.param(["lint", ORIGINAL, "--select", "MC011"], 1, id="a warning"),
+        pytest.param(["lint", WARNED, "--select", "MC011"], 1, id="a warning"),
         pytest.param(
             ["lint", ORIGINAL, "--select", "MC011", "--fail-on", "error"], 0, id="warnings pass"
         ),

@@ -47,6 +47,9 @@ def test_a_page_shows_what_is_printed(
         shutil.copy(DATA / "envoy" / name, name)
     shutil.copy(DATA / "neighbours.yaml", "neighbours.yaml")
     shutil.copy(DATA / "token_wanted.yaml", "token-wanted.yaml")
+    shutil.copy(DATA / "http_route.yaml", "route.yaml")
+    shutil.copy(DATA / "http_routes.yaml", "routes.yaml")
+    shutil.copy(DATA / "http_route_search.yaml", "search.yaml")
     code = 0
     commands = session(page)
     assert commands
@@ -73,6 +76,9 @@ def test_a_page_shows_what_is_printed(
         ("explain.md", "neighbours.yaml"),
         ("explain.md", "token_wanted.yaml"),
         ("render.md", "policy.yaml"),
+        ("fix.md", "http_route.yaml"),
+        ("render.md", "http_routes.yaml"),
+        ("render.md", "http_route_search.yaml"),
     ],
 )
 def test_a_page_shows_its_file(page: str, file: str) -> None:

@@ -311,14 +311,6 @@ def test_the_fix_is_for_the_file_of_the_rule(
     ("text", "flags"),
     [
         pytest.param(
-            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: model}\n"
-            "spec:\n  parentRefs: [{name: public}]\n  rules:\n"
-            "  - matches: [{headers: [{name: model-api-key, value: k0}]}]\n"
-            "    backendRefs: [{name: model, port: 80}]\n",
-            (),
-            id="an-HTTPRoute",
-        ),
-        pytest.param(
             model_yaml(f"{STAR}, {CREDENTIALS}"), ("--origin", "null"), id="no-origin-to-name"
         ),
     ],

@@ -21,8 +21,9 @@ from ruamel.yaml import YAML
 from meshcors import _cli as cli
 from meshcors._policy.errors import OriginError
 from meshcors.mesh import DocumentError, Gateway, GatewayRequest
+from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 from meshcors.mesh._analysis.origin_match import origin_match
-from meshcors.mesh._fix import FixOptions, Responder, fix, separate
+from meshcors.mesh._fix import FixOptions, Responder, fix, fix_mesh, separate
 from meshcors.mesh._fix import edits as fix_edits
 from meshcors.mesh._lint import lint
 from meshcors.mesh._routing.matching import compiled
@@ -287,12 +288,6 @@ def test_what_is_right_stays_as_it_is(text: str, responder: Responder) -> None:
             FixOptions("both"),
             "--allow-origin",
             id="an empty list",
-        ),
-        pytest.param(
-            (DATA / "istio-samples" / "helloworld_route.yaml").read_text(),
-            FixOptions(),
-            "no VirtualService in this file; HTTPRoutes",
-            id="an HTTPRoute",
         ),
         pytest.param(
             HEAD
@@ -575,11 +570,11 @@ def test_invisible_characters_are_written_so_that_they_are_read_again(char: str)
 def test_a_file_that_changed_meanwhile_is_left_alone(
     model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def slow(text: str, file: str, options: FixOptions) -> Any:
-        model.write_text(text + "# an editor was faster\n")
-        return fix(text, file, options)
+    def slow(mesh: MeshDocuments, options: FixOptions) -> Any:
+        model.write_text(ORIGINAL + "# an editor was faster\n")
+        return fix_mesh(mesh, options)
 
-    monkeypatch.setattr("meshcors._cli.fix.fix", slow)
+    monkeypatch.setattr("meshcors._cli.fix.fix_mesh", slow)
     assert cli.run(["fix", "model.yaml", "--write", *ALLOW]) == 2
     assert "the file has changed in the meantime" in capsys.readouterr().err
     assert model.read_text().endswith("# an editor was faster\n")

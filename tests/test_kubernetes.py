@@ -91,7 +91,7 @@ def rendered(top: Path) -> dict[tuple[str, str], Document]:
 EVERYTHING = {path: document for top in TOPS for path, document in resources(top)}
 BASE = rendered(EXAMPLES / "base")
 MONITORING = rendered(EXAMPLES / "monitoring")
-DEPLOYMENT = BASE["Deployment", "meshcors"]["spec"]
+DEPLOYMENT = BASE["Deployment", "meshcors-dummy"]["spec"]
 POD = DEPLOYMENT["template"]["spec"]
 CONTAINER = POD["containers"][0]
 LABELS = DEPLOYMENT["template"]["metadata"]["labels"]
@@ -123,7 +123,7 @@ def test_manifests_are_valid(path: Path, version: str) -> None:
 
 
 def test_the_schemas_refuse_what_they_do_not_know() -> None:
-    broken = {**BASE["Service", "meshcors"], "spec": {"portz": []}}
+    broken = {**BASE["Service", "meshcors-dummy"], "spec": {"portz": []}}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(broken, VERSIONS[0], strict=True)
 
@@ -173,9 +173,9 @@ def test_ports_agree() -> None:
     assert ports == {"http": 8080, "admin": 9090}
     assert f"--port={ports['http']}" in CONTAINER["args"]
     assert f"--admin-port={ports['admin']}" in CONTAINER["args"]
-    (port,) = BASE["Service", "meshcors"]["spec"]["ports"]
+    (port,) = BASE["Service", "meshcors-dummy"]["spec"]["ports"]
     assert (port["name"], port["port"], port["targetPort"]) == ("http", 8080, "http")
-    (admin,) = MONITORING["Service", "meshcors-admin"]["spec"]["ports"]
+    (admin,) = MONITORING["Service", "meshcors-dummy-admin"]["spec"]["ports"]
     assert (admin["port"], admin["targetPort"]) == (9090, "admin")
     named = [
         port["port"]
@@ -189,10 +189,12 @@ def test_ports_agree() -> None:
 
 def test_the_deployment_is_as_safe_as_it_can_be() -> None:
     assert DEPLOYMENT["replicas"] == 2
-    scaler = BASE["HorizontalPodAutoscaler", "meshcors"]["spec"]
+    scaler = BASE["HorizontalPodAutoscaler", "meshcors-dummy"]["spec"]
     assert scaler["minReplicas"] == DEPLOYMENT["replicas"]
-    assert scaler["scaleTargetRef"]["name"] == BASE["Deployment", "meshcors"]["metadata"]["name"]
-    assert POD["serviceAccountName"] == BASE["ServiceAccount", "meshcors"]["metadata"]["name"]
+    assert (
+        scaler["scaleTargetRef"]["name"] == BASE["Deployment", "meshcors-dummy"]["metadata"]["name"]
+    )
+    assert POD["serviceAccountName"] == BASE["ServiceAccount", "meshcors-dummy"]["metadata"]["name"]
     assert POD["automountServiceAccountToken"] is False
     assert POD["securityContext"]["runAsNonRoot"] is True
     assert CONTAINER["securityContext"] == {
@@ -271,7 +273,7 @@ def copy(path: Path, target: Path, *, into: bool) -> None:
 
 @pytest.fixture
 def policy_file(tmp_path: Path) -> Path:
-    ((name, text),) = BASE["ConfigMap", "meshcors-policy"]["data"].items()
+    ((name, text),) = BASE["ConfigMap", "meshcors-dummy-policy"]["data"].items()
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     return path
@@ -330,11 +332,11 @@ ASKED = ("access-control-request-method", "POST")
 @pytest.mark.parametrize(
     ("method", "headers", "destination"),
     [
-        pytest.param("OPTIONS", [ORIGIN, ASKED], "meshcors:8080", id="preflight"),
+        pytest.param("OPTIONS", [ORIGIN, ASKED], "meshcors-dummy:8080", id="preflight"),
         pytest.param(
             "OPTIONS",
             [ORIGIN, ASKED, ("model-api-key", "xyz")],
-            "meshcors:8080",
+            "meshcors-dummy:8080",
             id="preflight-with-a-key",
         ),
         pytest.param(
@@ -350,9 +352,9 @@ ASKED = ("access-control-request-method", "POST")
             id="plain-options",
         ),
         pytest.param(
-            "POST", [ORIGIN, ("model-api-key", "nobody")], "meshcors:8080", id="unmatched-key"
+            "POST", [ORIGIN, ("model-api-key", "nobody")], "meshcors-dummy:8080", id="unmatched-key"
         ),
-        pytest.param("POST", [ORIGIN], "meshcors:8080", id="no-key"),
+        pytest.param("POST", [ORIGIN], "meshcors-dummy:8080", id="no-key"),
     ],
 )
 def test_the_gateway_routes_as_the_overlays_say(
@@ -380,7 +382,9 @@ def test_routes_and_policy_speak_of_the_same_hosts(top: Path, policy_file: Path)
 
 
 def test_the_authorization_lets_preflights_pass_and_no_other_options() -> None:
-    spec = rendered(EXAMPLES / "overlays" / "istio-sidecar")["AuthorizationPolicy", "meshcors"]
+    spec = rendered(EXAMPLES / "overlays" / "istio-sidecar")[
+        "AuthorizationPolicy", "meshcors-dummy"
+    ]
     preflights, others = spec["spec"]["rules"]
     assert preflights["to"][0]["operation"]["methods"] == ["OPTIONS"]
     assert [(when["key"], when["values"]) for when in preflights["when"]] == [
@@ -427,13 +431,13 @@ def test_the_probes_are_answered(pod: PodProcess) -> None:
 def test_the_alerts_name_metrics_that_the_pod_has(pod: PodProcess) -> None:
     preflight = {"Host": "api.example.com", "Origin": UI, "Access-Control-Request-Method": "POST"}
     assert pod.ask("OPTIONS", "/v1/chat", preflight).status == 204
-    monitor = MONITORING["ServiceMonitor", "meshcors"]["spec"]
-    service = MONITORING["Service", "meshcors-admin"]
+    monitor = MONITORING["ServiceMonitor", "meshcors-dummy"]["spec"]
+    service = MONITORING["Service", "meshcors-dummy-admin"]
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     (endpoint,) = monitor["endpoints"]
     assert endpoint["port"] == service["spec"]["ports"][0]["name"]
     shown = pod.admin(endpoint["path"]).text
-    (group,) = MONITORING["PrometheusRule", "meshcors"]["spec"]["groups"]
+    (group,) = MONITORING["PrometheusRule", "meshcors-dummy"]["spec"]["groups"]
     for rule in group["rules"]:
         assert set(rule) - {"for"} == {"alert", "expr", "labels", "annotations"}
         metrics = re.findall(r"(meshcors_\w+)\{(.*?)\}", rule["expr"])
@@ -457,9 +461,88 @@ PAGE = (ROOT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
 def test_the_page_names_every_directory_and_every_alert() -> None:
     for top in TOPS:
         assert f"| `{relative(top)}` |" in PAGE
-    (group,) = MONITORING["PrometheusRule", "meshcors"]["spec"]["groups"]
+    (group,) = MONITORING["PrometheusRule", "meshcors-dummy"]["spec"]["groups"]
     rows = re.findall(r"^\| `(Meshcors\w+)` \|", PAGE, re.MULTILINE)
     assert rows == [rule["alert"] for rule in group["rules"]]
+
+
+def http_route(name: str, created: str, match: Document, *hosts: str) -> Document:
+    rule = {"matches": [match], "backendRefs": [{"name": name, "port": 80}]}
+    spec = {"parentRefs": [{"name": "public"}], "rules": [rule]}
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": name, "creationTimestamp": created},
+        "spec": {**spec, "hostnames": list(hosts)} if hosts else spec,
+    }
+
+
+def virtual_service(name: str, created: str, match: Document | None, *hosts: str) -> Document:
+    rule: Document = {"route": [{"destination": {"host": name, "port": {"number": 80}}}]}
+    http = [{"match": [match], **rule}] if match else [rule]
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": name, "creationTimestamp": created},
+        "spec": {"hosts": list(hosts) or ["*"], "gateways": ["public"], "http": http},
+    }
+
+
+def taker(*documents: Document) -> str | None:
+    """Which of the documents takes a preflight for /v1/chat."""
+    headers = [ORIGIN, ASKED, ("x-one", "1"), ("x-two", "2")]
+    request = GatewayRequest("OPTIONS", "api.example.com", "/v1/chat?q=1", headers)
+    answer = Gateway.from_yaml("\n---\n".join(map(json.dumps, documents))).handle(request)
+    return answer.route.document.name if answer.route else None
+
+
+def path(kind: str, value: str) -> Document:
+    return {"path": {"type": kind, "value": value}}
+
+
+ONE_HEADER = {"headers": [{"name": "x-one", "value": "1"}]}
+TWO_HEADERS = {"headers": [*ONE_HEADER["headers"], {"name": "x-two", "value": "2"}]}
+# From the highest to the lowest: each differs from the next only in what the page's list names.
+LADDER = [
+    path("Exact", "/v1/chat"),
+    {**path("PathPrefix", "/v1/chat")},
+    {**path("PathPrefix", "/v1"), "method": "OPTIONS"},
+    {**path("PathPrefix", "/v1"), **TWO_HEADERS},
+    {**path("PathPrefix", "/v1"), **ONE_HEADER, "queryParams": [{"name": "q", "value": "1"}]},
+    {**path("PathPrefix", "/v1"), **ONE_HEADER},
+    path("PathPrefix", "/v1"),
+    path("PathPrefix", "/"),
+    path("RegularExpression", "/v1/cha.+"),
+]
+OLD, NEW = "2020-01-01T00:00:00Z", "2021-01-01T00:00:00Z"
+
+
+def test_http_routes_come_in_the_order_that_the_page_states() -> None:
+    for at, higher in enumerate(LADDER):
+        for lower in LADDER[at + 1 :]:
+            assert taker(http_route("b", NEW, higher), http_route("a", OLD, lower)) == "b"
+    same = LADDER[0]
+    assert taker(http_route("a", NEW, same), http_route("b", OLD, same)) == "b"
+    assert taker(http_route("b", OLD, same), http_route("a", OLD, same)) == "a"
+    exact = "api.example.com"
+    lowest = http_route("b", NEW, LADDER[-1], exact)
+    assert taker(lowest, http_route("a", OLD, LADDER[0], "*.example.com")) == "b"
+
+
+def test_virtual_services_come_in_the_order_that_the_page_states() -> None:
+    ours = {"method": {"exact": "OPTIONS"}, "headers": {"access-control-request-method": {}}}
+    theirs = {"uri": {"prefix": "/v1"}}
+    assert taker(virtual_service("a", NEW, ours), virtual_service("b", OLD, theirs)) == "b"
+    assert taker(virtual_service("a", OLD, ours), virtual_service("b", OLD, theirs)) == "a"
+    # A rule without any condition moves to the end, and the oldest of these remains.
+    assert taker(virtual_service("a", NEW, ours), virtual_service("b", OLD, None)) == "a"
+    assert taker(virtual_service("a", NEW, None), virtual_service("b", OLD, None)) == "b"
+    # Hosts are not joined.
+    pair = (
+        virtual_service("a", OLD, ours, "*.example.com"),
+        virtual_service("b", NEW, {"uri": {"prefix": "/v2"}}, "api.example.com"),
+    )
+    assert taker(*pair) is None
 
 
 @pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))

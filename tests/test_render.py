@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
 import kubernetes_validate
 import pytest
 from cloudcoil.models.istio.networking.v1 import VirtualService
@@ -19,12 +22,14 @@ from ruamel.yaml import YAML
 
 from meshcors import Policy
 from meshcors._cli import run
+from meshcors._cli.files import write
 from meshcors._policy.rule_map import RuleMap
 from meshcors._policy.rules import Rule, RuleSet
 from meshcors.config import from_environment, from_file, rules_from_file
 from meshcors.mesh import Gateway, GatewayRequest
 from meshcors.mesh._render.hosts import host_groups
 from meshcors.mesh._render.http_routes import http_routes
+from meshcors.mesh._render.names import RouteNames
 from meshcors.mesh._render.virtual_services import virtual_services
 from tests.test_mesh_index import work
 
@@ -99,8 +104,7 @@ def test_kubernetes_objects_are_valid(config: str, capsys: pytest.CaptureFixture
 
 
 def test_the_deployment_is_the_example_s(config: str, capsys: pytest.CaptureFixture[str]) -> None:
-    flags = ("--name", "meshcors")
-    _, deployment, service = documents(rendered(config, "kubernetes", capsys, *flags))
+    _, deployment, service = documents(rendered(config, "kubernetes", capsys))
     (example,) = documents((EXAMPLES / "deployment.yaml").read_text())
     pod = example["spec"]["template"]  # type: ignore[index]
     # Only a cluster with a mesh needs these.
@@ -167,6 +171,23 @@ def test_a_terminal_is_not_steered_by_a_policy(
     assert printed == f"MESHCORS_ALLOW_ORIGINS='regex:https://a{shown}'\n"
 
 
+WRONG_NAMES = [
+    ("virtualservice", ["--name", "Pod_1"], "at most 63 lower-case letters, digits and -, with"),
+    ("virtualservice", ["--name", "1pod"], "with a letter first, such as meshcors-dummy"),
+    ("virtualservice", ["--name", "p" * 64], "at most 63"),
+    ("virtualservice", ["--namespace", "a.b"], "at most 63 lower-case letters"),
+    ("virtualservice", ["--gateway", "a/b/c"], "name or namespace/name, such as"),
+    ("virtualservice", ["--gateway", "/b"], "name or namespace/name, such as"),
+    ("virtualservice", ["--gateway", "mesh"], "sidecars do not merge the documents of one host"),
+    ("httproute", ["--pod", "pod.internal.example.com:80"], "write NAME or NAME.NAMESPACE"),
+    ("kubernetes", ["--pod", "pod.internal.example.com:80"], "write NAME or NAME.NAMESPACE"),
+    ("kubernetes", ["--name", "a", "--pod", "b:80"], "--name a, but --pod names b: leave one"),
+    ("kubernetes", ["--namespace", "a", "--pod", "b.c:80"], "--namespace a, but --pod names c"),
+    ("httproute", ["--directory", "d"], "--directory is for --to kubernetes"),
+    ("policy", ["--beside", "d"], "--beside is for --to virtualservice and httproute"),
+]
+
+
 @pytest.mark.parametrize(
     ("flags", "line"),
     [
@@ -176,6 +197,10 @@ def test_a_terminal_is_not_steered_by_a_policy(
         pytest.param(["--config", "CONFIG", "--to", "xml"], "xml", id="no-such-form"),
         pytest.param(["--config", "CONFIG", "--to", "env", "--pod", "x"], "host:port", id="pod"),
         pytest.param(["--to", "env"], "--config", id="no-config"),
+        *(
+            pytest.param(["--config", "CONFIG", "--to", form, *flags], line, id=" ".join(flags))
+            for form, flags, line in WRONG_NAMES
+        ),
     ],
 )
 def test_a_mistake_is_one_line(
@@ -185,6 +210,226 @@ def test_a_mistake_is_one_line(
     said = capsys.readouterr()
     assert (said.out, said.err.count("\n")) == ("", 1)
     assert line in said.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "name", "destination", "backend"),
+    [
+        ([], "meshcors-dummy", "meshcors-dummy:8080", {"name": "meshcors-dummy", "port": 8080}),
+        (["--name", "cors"], "cors", "cors:8080", {"name": "cors", "port": 8080}),
+        (["--pod", "cors:81"], "cors", "cors:81", {"name": "cors", "port": 81}),
+        (
+            ["--pod", "cors.web:81", "--namespace", "web"],
+            "cors",
+            "cors.web:81",
+            {"name": "cors", "port": 81},
+        ),
+        (["--pod", "cors:81", "--name", "a"], "a", "cors:81", {"name": "cors", "port": 81}),
+    ],
+)
+def test_the_names_follow_from_each_other(
+    flags: list[str],
+    name: str,
+    destination: str,
+    backend: dict[str, object],
+    config: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for form in ("virtualservice", "httproute"):
+        text = rendered(config, form, capsys, *flags)
+        (document,) = documents(text)
+        assert document["metadata"]["name"] == name  # type: ignore[index]
+        preflight = GatewayRequest(
+            "OPTIONS", "a.test", "/", [("access-control-request-method", "PUT")]
+        )
+        host, _, port = destination.rpartition(":")
+        if form == "virtualservice":
+            assert Gateway.from_yaml(text).handle(preflight).destination == destination
+        else:
+            assert document["spec"]["rules"][0]["backendRefs"] == [backend]  # type: ignore[index]
+    if "--name" in flags and "--pod" in flags:
+        return
+    *_, service = documents(rendered(config, "kubernetes", capsys, *flags))
+    assert service["metadata"]["name"] == host.partition(".")[0]  # type: ignore[index]
+    assert service["spec"]["ports"][0]["port"] == int(port)  # type: ignore[index]
+
+
+def test_another_namespace_needs_a_grant(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--pod", "cors.web.svc.cluster.local:8080", "--gateway", "istio-system/public"]
+    assert run(["render", "--config", config, "--to", "httproute", *flags]) == 0
+    said = capsys.readouterr()
+    assert said.err == (
+        "note: the pod is in another namespace: a ReferenceGrant in web has to allow that\n"
+    )
+    spec = documents(said.out)[0]["spec"]
+    assert spec["parentRefs"] == [{"name": "public", "namespace": "istio-system"}]  # type: ignore[index]
+    backend = {"name": "cors", "namespace": "web", "port": 8080}
+    assert all(rule["backendRefs"] == [backend] for rule in spec["rules"])  # type: ignore[index]
+
+
+def test_what_yaml_1_1_would_misread_is_quoted(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("y", "no", "on", "off", "yes", "n"):
+        text = rendered(config, "virtualservice", capsys, "--name", name, "--namespace", "1e3")
+        assert f"name: '{name}'\n  namespace: '1e3'\n" in text
+        assert Gateway.from_yaml(text).documents[0].label == f"1e3/{name}"
+
+
+@pytest.mark.parametrize("form", ["virtualservice", "httproute"])
+def test_paths_are_encoded_as_in_a_url(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps({"rules": [{"pathPrefix": "/v1 ä", **ONE}]}))
+    made = Gateway.from_yaml(rendered(str(path), form, capsys))
+    asks = [("access-control-request-method", "PUT")]
+    for sent, rule in (("/v1%20%C3%A4/x", "[0]"), ("/v1%20%C3%A4", "[0]"), ("/v1", "[1]")):
+        answer = made.handle(GatewayRequest("OPTIONS", "a.test", sent, asks))
+        assert rule in str(answer.rule)
+
+
+def test_an_http_route_that_istio_would_refuse_is_not_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps({"rules": [{"hosts": ["10.0.0.1"], **ONE}]}))
+    assert run(["render", "--config", str(path), "--to", "httproute"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert "--config: an HTTPRoute cannot say this:" in said.err
+
+
+def test_http_routes_keep_the_limits_of_the_api() -> None:
+    """At most 16 hostnames and 16 rules, and 8 matches in a rule."""
+    policy = Policy(allow_origins=["https://ui.example"])
+    hosts = [f"h{at}.example.com" for at in range(40)]
+    rules = RuleSet([Rule(policy, hosts=hosts, path_prefix=f"/p{at}") for at in range(300)])
+    made = http_routes(rules, RouteNames("pod", "public", ("meshcors-dummy", 8080)))
+    assert len({document["metadata"]["name"] for document in made}) == len(made) == 9
+    for document in made:
+        assert len(document["spec"]["hostnames"]) <= 16
+        assert len(document["spec"]["rules"]) <= 16
+        assert all(len(rule["matches"]) <= 8 for rule in document["spec"]["rules"])
+    gateway = Gateway.from_yaml("\n---\n".join(map(json.dumps, made)))
+    asks = [("access-control-request-method", "PUT")]
+    for host in hosts:
+        for path in ("/p0/x", "/p299"):
+            answer = gateway.handle(GatewayRequest("OPTIONS", host, path, asks))
+            assert answer.route is not None
+            assert answer.route.match.path.value == path.removesuffix("/x")
+        assert gateway.handle(GatewayRequest("POST", host, "/")).destination == POD
+
+
+# --- a directory for kubectl apply -k
+
+
+def applied(directory: Path) -> dict[str, Any]:
+    """The objects of a directory by kind, with the ConfigMap as kustomize makes it."""
+    (kustomization,) = documents((directory / "kustomization.yaml").read_text())
+    found = [documents((directory / name).read_text())[0] for name in kustomization["resources"]]  # type: ignore[attr-defined]
+    (generator,) = kustomization["configMapGenerator"]  # type: ignore[misc]
+    assert generator["options"].pop("disableNameSuffixHash") is True
+    found.append(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": generator["name"], **generator["options"]},
+            "data": {name: (directory / name).read_text() for name in generator["files"]},
+        }
+    )
+    if "namespace" in kustomization:
+        for document in found:
+            document["metadata"]["namespace"] = kustomization["namespace"]  # type: ignore[index]
+    return {str(document["kind"]): document for document in found}
+
+
+@pytest.mark.parametrize("config", [ONE, SEVERAL], indirect=True, ids=["one", "several"])
+@pytest.mark.parametrize("flags", [[], ["--pod", "cors.web:81"]], ids=["default", "named"])
+def test_a_directory_has_what_is_printed(
+    config: str, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "it's"
+    printed = {
+        str(it["kind"]): it for it in documents(rendered(config, "kubernetes", capsys, *flags))
+    }
+    said = rendered(config, "kubernetes", capsys, *flags, "--directory", str(directory))
+    assert (
+        said
+        == f"{directory}: written; deploy it with: kubectl apply -k {shlex.quote(str(directory))}\n"
+    )
+    assert applied(directory) == printed
+    for document in printed.values():
+        kubernetes_validate.validate(document, "1.34", strict=True)
+    assert rules_from_file(directory / "policy.yaml") == rules_from_file(config)
+    # The same again changes nothing.
+    before = {path: path.stat().st_mtime_ns for path in directory.iterdir()}
+    assert rendered(config, "kubernetes", capsys, *flags, "--directory", str(directory)) == said
+    assert {path: path.stat().st_mtime_ns for path in directory.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["policy.yaml", "service.yaml", "kustomization.yaml"])
+def test_a_directory_is_written_whole_or_not_at_all(
+    name: str, config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "pod"
+    directory.mkdir()
+    (directory / name).write_text("mine\n")
+    flags = ["render", "--config", config, "--to", "kubernetes", "--directory", str(directory)]
+    assert run(flags) == 2
+    message = "is there with another content; remove it, or name another directory"
+    assert capsys.readouterr().err == f"meshcors: {directory / name}: {message}\n"
+    assert [path.name for path in directory.iterdir()] == [name]
+    assert (directory / name).read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("is_new", [True, False], ids=["new", "there"])
+def test_a_directory_is_left_as_it_was_when_the_disk_is_full(
+    is_new: bool,
+    config: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    directory = tmp_path / "pod"
+    if not is_new:
+        directory.mkdir()
+
+    def full(name: str, content: bytes, **options: Any) -> None:
+        if name.endswith("service.yaml"):
+            raise click.ClickException(f"{name}: No space left on device; nothing is written")
+        write(name, content, **options)
+
+    monkeypatch.setattr("meshcors._cli.directory.write", full)
+    flags = ["render", "--config", config, "--to", "kubernetes", "--directory", str(directory)]
+    assert run(flags) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert directory.exists() is not is_new
+    assert is_new or not list(directory.iterdir())
+
+
+def test_a_directory_below_nothing_is_one_line(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = tmp_path / "missing" / "pod"
+    flags = ["render", "--config", config, "--to", "kubernetes", "--directory", str(directory)]
+    assert run(flags) == 2
+    said = f"meshcors: {directory}: No such file or directory; nothing is written\n"
+    assert capsys.readouterr().err == said
+
+
+def test_kubectl_reads_the_directory(
+    config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubectl = shutil.which("kubectl")
+    if not kubectl:
+        # No package registry has kubectl, so CI cannot install it either.
+        pytest.skip("no kubectl: install it as kubernetes.io says")
+    directory = tmp_path / "pod"
+    rendered(config, "kubernetes", capsys, "--directory", str(directory))
+    command = [kubectl, "kustomize", str(directory)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert {str(it["kind"]): it for it in documents(done.stdout)} == applied(directory)
 
 
 HOSTS = st.sampled_from(
@@ -267,11 +512,11 @@ def test_twice_the_rules_are_twice_the_work(
         RuleSet([Rule(policy, hosts=hosts, path_prefix=path) for hosts, path in shape(number)])
         for number in (100, 200)
     )
-    named: Any = {"name": "pod", "gateway": "public", "pod": ("meshcors-dummy", 8080)}
+    names = RouteNames("pod", "public", ("meshcors-dummy", 8080))
     for make in (partial(virtual_services, responder="both"), http_routes):
-        make(small, **named)  # fills the caches
-        twice = work(partial(make, large, **named))
-        assert twice < 2.15 * work(partial(make, small, **named))
+        make(small, names)  # fills the caches
+        twice = work(partial(make, large, names))
+        assert twice < 2.15 * work(partial(make, small, names))
 
 
 @given(
@@ -285,11 +530,15 @@ def test_the_mesh_sends_to_the_pod_what_the_rules_cover(
     shapes: list[tuple[list[str] | None, str]], host: str, path: str
 ) -> None:
     rules = kept_rules(shapes)
-    named = {"name": "pod", "gateway": "public", "pod": ("meshcors-dummy", 8080)}
+    names = RouteNames("pod", "public", ("meshcors-dummy", 8080))
     asks = [("origin", "https://ui.example"), ("access-control-request-method", "PUT")]
     covered = RuleMap(rules, range(len(rules.rules)), -1, -1).find(host.encode(), path) != -1
-    for made in (virtual_services(rules, **named, responder="pod"), http_routes(rules, **named)):
-        gateway = Gateway.from_yaml("\n---\n".join(map(json.dumps, made)))
-        for method, headers in (("OPTIONS", asks), ("POST", [])):
-            answer = gateway.handle(GatewayRequest(method, host, path, headers))
-            assert answer.destination == (POD if covered else None)
+    has_host = any(covers(rule.hosts, host) for rule in rules.rules)
+    for make in (partial(virtual_services, responder="pod"), http_routes):
+        made = make(rules, names)
+        bare = make(rules, names, without_unmatched=[it["metadata"]["name"] for it in made])
+        for documents, preflight, others in ((made, has_host, has_host), (bare, covered, False)):
+            gateway = Gateway.from_yaml("\n---\n".join(map(json.dumps, documents)))
+            for method, headers, taken in (("OPTIONS", asks, preflight), ("POST", [], others)):
+                answer = gateway.handle(GatewayRequest(method, host, path, headers))
+                assert answer.destination == (POD if taken else None)

@@ -19,7 +19,7 @@ ASKED = {
     "Access-Control-Request-Headers": "content-type,model-api-key",
 }
 # The pod's service, as a VirtualService and as an HTTPRoute names it.
-POD = ("meshcors.meshcors.svc.cluster.local:8080", "meshcors:8080")
+POD = ("meshcors-dummy.meshcors.svc.cluster.local:8080", "meshcors-dummy:8080")
 
 
 class Overlay:
@@ -37,7 +37,9 @@ def overlay(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Overlay]:
     policy = tmp_path_factory.mktemp("policy") / "policy.yaml"
-    policy.write_text(BASE["ConfigMap", "meshcors-policy"]["data"][policy.name], encoding="utf-8")
+    policy.write_text(
+        BASE["ConfigMap", "meshcors-dummy-policy"]["data"][policy.name], encoding="utf-8"
+    )
     arguments = [arg for arg in CONTAINER["args"] if not arg.startswith("--config=")]
     with running(policy=(f"--config={policy}", *arguments)) as pod:
         routes = bootstrap({"public": gateway(Path(request.param))}, dict.fromkeys(POD, pod.port))

@@ -1,33 +1,30 @@
-"""``meshcors fix FILE``: the fixed VirtualServices, as a diff or written to the file."""
+"""``meshcors fix FILE...``: the fixed documents, as diffs or written to the files."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from meshcors._cli import options
 from meshcors._cli.diff import unified_diff
 from meshcors._cli.files import decoded, read_bytes, write
+from meshcors._cli.fix_notes import notes
+from meshcors._cli.mesh_files import STDIN, mesh_of
 from meshcors._cli.output import print_text
 from meshcors._policy.errors import OriginError
 from meshcors._policy.wording import printable
+from meshcors.mesh import DocumentError
 from meshcors.mesh._analysis.origin_match import origin_match
-from meshcors.mesh._fix import FixOptions, FixResult, Responder, fix, separate
-from meshcors.mesh._fix.pod_command import pod_command
-from meshcors.mesh._lint import diagnose
+from meshcors.mesh._fix import FixOptions, Responder, fix_mesh, separate_mesh
+from meshcors.mesh._fix.errors import nothing_to_read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._analysis.origin_match import OriginMatch
-
-_LACKS: Final = (
-    "without a pod, Envoy does not check the method and the headers of a preflight, sends no Vary,"
-    " and answers a missing or unknown key with a bare 404 that pages cannot read"
-)
 
 
 def _origins(
@@ -42,8 +39,26 @@ def _origins(
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What becomes of a file: ``before`` is None if there is no such file yet."""
+
+    name: str
+    before: str | None
+    after: str
+    is_new: bool = False
+
+    @property
+    def is_any(self) -> bool:
+        return bool(self.after) and self.after != self.before
+
+    @property
+    def diff(self) -> str:
+        return unified_diff(self.before, self.after, self.name) if self.is_any else ""
+
+
 @click.command("fix", cls=options.VerbCommand)
-@click.argument("file")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--with",
     "responder",
@@ -54,12 +69,20 @@ def _origins(
 )
 @options.POD
 @click.option(
+    "--no-unmatched",
+    "unmatched",
+    is_flag=True,
+    default=True,
+    flag_value=False,
+    help="Write no last rule that sends what no other rule takes to the pod.",
+)
+@click.option(
     "--separate",
     "apart",
     is_flag=True,
     help=(
         "Leave FILE unchanged, because a controller overwrites it, and write a second"
-        " VirtualService."
+        " document beside it."
     ),
 )
 @click.option(
@@ -71,78 +94,104 @@ def _origins(
     help="An origin to allow where the file allows * or none. May be repeated.",
 )
 @click.option(
-    "--write", "writing", is_flag=True, help="Change the file instead of printing a diff."
+    "--write", "writing", is_flag=True, help="Change the files instead of printing a diff."
 )
 @options.FORM
 def command(
-    file: str,
+    files: tuple[str, ...],
     responder: Responder,
     pod: tuple[str, int],
+    unmatched: bool,
     apart: bool,
     origins: tuple[OriginMatch, ...],
     writing: bool,
     form: str,
 ) -> int:
-    """Fix the VirtualServices of FILE so that browsers' preflights are answered.
+    """Fix the VirtualServices and HTTPRoutes of FILE... so that preflights are answered.
 
-    Prints a diff, or changes the file with --write. Nothing else in the file changes: comments,
-    order and style stay. A file without problems stays as it is.
+    All files together are one mesh: no rule is written that would harm anybody's calls. Prints a
+    diff, or changes the files with --write. Nothing else in a file changes: comments, order and
+    style stay. A file without problems stays as it is.
     """
-    content = read_bytes(file)
-    text = decoded(file, content)
-    fix_options = FixOptions(responder, pod, origins)
+    if writing and "-" in files:
+        raise click.UsageError("--write cannot change standard input: name the files instead")
+    mesh = mesh_of(files)
+    _refuse_empty(mesh, files)
+    fix_options = FixOptions(responder, pod, origins, unmatched)
     if apart:
-        result = separate(text, file, fix_options)
-        target, before = _second_file(file)
-        changed = bool(result.blocked) and result.text != before
-        if changed and before is not None and writing:
-            raise click.ClickException(f"{target}: already exists; move it away")
+        result = separate_mesh(mesh, _second_name, fix_options)
+        changes = [_second_file(name, text) for name, text in result.texts.items()]
     else:
-        result = fix(text, file, fix_options)
-        target, before, changed = file, text, result.text != text
-    diff = unified_diff(before, result.text, target) if changed else ""
-    if changed and writing:
-        write(target, result.text.encode(), before=None if apart else content, like=file)
-    notes = list(_notes(result, fix_options, file))
+        result = fix_mesh(mesh, fix_options)
+        changes = [_Change(name, mesh.texts[name], text) for name, text in result.texts.items()]
+    changed = [change for change in changes if change.is_any]
+    if writing:
+        _write(changed, mesh)
+    said = list(notes(result, mesh, fix_options, files))
     if form == "json":
-        report = {"file": target, "changed": changed, "written": changed and writing}
-        click.echo(json.dumps(report | {"diff": diff, "notes": notes}, indent=2))
+        click.echo(
+            json.dumps({**_report(changed or changes[:1], files, writing), "notes": said}, indent=2)
+        )
         return 0
     if not changed:
-        click.echo(f"{printable(target if result.blocked else file)}: nothing to fix")
-    elif writing:
-        click.echo(f"{printable(target)}: written")
-    else:
-        print_text(diff)
-    for note in notes:
+        only = changes[0].name if len(changes) == 1 else files[0] if len(files) == 1 else ""
+        click.echo(f"{printable(only)}: nothing to fix" if only else "nothing to fix")
+    for change in changed:
+        if writing:
+            click.echo(f"{printable(change.name)}: written")
+        else:
+            print_text(change.diff)
+    for note in said:
         click.echo(f"note: {printable(note)}", err=True)
     return 0
 
 
-def _second_file(file: str) -> tuple[str, str | None]:
-    """Return the name of the second file beside ``file``, and its text if it exists."""
+def _refuse_empty(mesh: MeshDocuments, files: tuple[str, ...]) -> None:
+    """Raise ``DocumentError`` if there is nothing to fix or to leave as it is."""
+    if mesh.documents:
+        return
+    raise DocumentError(mesh.problems) if mesh.problems else nothing_to_read(files[0])
+
+
+def _second_name(file: str) -> str:
+    """Return the name of the second file beside ``file``."""
+    if file == STDIN:
+        return "preflight.yaml"
     path = Path(file)
-    target = path.with_name(f"{path.stem}-preflight{path.suffix}")
-    if not target.exists():
-        return str(target), None
-    return str(target), decoded(str(target), read_bytes(str(target)))
+    return str(path.with_name(f"{path.stem}-preflight{path.suffix}"))
 
 
-def _notes(result: FixResult, fix_options: FixOptions, file: str) -> Iterator[str]:
-    if result.blocked and fix_options.responder == "mesh":
-        yield _LACKS
-    if fix_options.responder != "mesh":
-        for calls in result.blocked:
-            address = ":".join(map(str, fix_options.pod))
-            yield f"start the pod behind {address} with: {pod_command(calls, fix_options)}"
-    origins = [value for _, value in fix_options.origins]
-    named = any(calls.policies for calls in result.blocked)
-    if named and origins and not any(value in result.text for value in origins):
-        yield f"{file} already names the origins that it allows: --allow-origin changes nothing"
-    for calls in result.blocked:
-        if any(each.calls.route.source.cors_policy is None for each in calls.calls):
-            yield f"{calls.service.label}: a rule without corsPolicy leaves CORS to its service"
-    left = sum(finding.severity == "error" for finding in diagnose(result.after))
-    if left:
-        errors = "1 error is" if left == 1 else f"{left} errors are"
-        yield f"{errors} left for you to fix: meshcors lint {file}"
+def _second_file(name: str, text: str) -> _Change:
+    before = decoded(name, read_bytes(name)) if Path(name).exists() else None
+    return _Change(name, before, text, is_new=True)
+
+
+def _write(changes: list[_Change], mesh: MeshDocuments) -> None:
+    """Write all files, or none if one of them is there already or has changed meanwhile."""
+    for change in changes:
+        if change.is_new and change.before is not None:
+            raise click.ClickException(f"{change.name}: already exists; move it away")
+        if not change.is_new and read_bytes(change.name) != (change.before or "").encode():
+            raise click.ClickException(
+                f"{change.name}: the file has changed in the meantime; run the command again"
+            )
+    for change in changes:
+        like = next(file for file in mesh.texts if change.name in (file, _second_name(file)))
+        before = None if change.before is None else change.before.encode()
+        write(change.name, change.after.encode(), before=before, like=like)
+
+
+def _report(changes: list[_Change], files: tuple[str, ...], writing: bool) -> dict[str, object]:
+    """Return what the JSON report says of the files; of a single one, without a list."""
+    found: list[dict[str, object]] = [
+        {
+            "file": each.name,
+            "changed": each.is_any,
+            "written": each.is_any and writing,
+            "diff": each.diff,
+        }
+        for each in changes
+    ]
+    if len(files) == 1 and len(found) == 1:
+        return found[0]
+    return {"files": found}

@@ -55,12 +55,14 @@ class MeshFiles:
         self.problems.append(DocumentProblem(place, "unreadable", "", message, hint))
 
 
-def mesh_of(names: Sequence[str]) -> MeshDocuments:
+def mesh_of(names: Sequence[str], given_by: str = "FILE") -> MeshDocuments:
     """Return what the arguments FILE... hold together, with a problem for what cannot be read.
+
+    ``given_by`` is what messages call the arguments.
 
     ``click.ClickException`` is raised for a name that does not exist, and for a second ``-``.
     """
-    files = read_mesh_files(names)
+    files = read_mesh_files(names, given_by)
     mesh = read_mesh(files.texts)
     # a directory also holds values, kustomizations and other files that are not for Kubernetes
     problems = (
@@ -71,13 +73,14 @@ def mesh_of(names: Sequence[str]) -> MeshDocuments:
     return replace(mesh, problems=(*files.problems, *problems))
 
 
-def read_mesh_files(names: Sequence[str]) -> MeshFiles:
+def read_mesh_files(names: Sequence[str], given_by: str = "FILE") -> MeshFiles:
     """Return the texts of the arguments FILE...; see `mesh_of`.
 
     Of a directory these are its ``*.yaml``, ``*.yml`` and ``*.json`` files and those of the
     directories in it, sorted, without hidden ones. A file that is reached twice is read once.
     """
-    labels = ["FILE"] if len(names) == 1 else [f"FILE {at + 1}" for at in range(len(names))]
+    numbers = [""] if len(names) == 1 else [f" {at + 1}" for at in range(len(names))]
+    labels = [f"{given_by}{number}" for number in numbers]
     files = MeshFiles()
     seen: set[str] = set()
     if names.count("-") > 1:

@@ -28,7 +28,10 @@ class VerbCommand(click.Command):
 _PORT: Final = re.compile("[1-9][0-9]{0,4}")
 
 
-def _pod_address(_: click.Context, __: click.Parameter, given: str) -> tuple[str, int]:
+def pod_address(_: click.Context, __: click.Parameter, given: str | None) -> tuple[str, int] | None:
+    """Read ``host:port``; ``click.BadParameter`` if it is something else."""
+    if given is None:
+        return None
     host, _colon, port = given.rpartition(":")
     if not _PORT.fullmatch(port) or int(port) > 65535 or host_error(host):
         raise click.BadParameter(f"{given}: write host:port, such as meshcors-dummy:8080")
@@ -38,7 +41,7 @@ def _pod_address(_: click.Context, __: click.Parameter, given: str) -> tuple[str
 # ``--pod HOST:PORT``, the parameter ``pod``: a host and a port.
 POD: Final = click.option(
     "--pod",
-    callback=_pod_address,
+    callback=pod_address,
     metavar="HOST:PORT",
     default="meshcors-dummy:8080",
     show_default=True,

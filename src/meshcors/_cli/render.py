@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from meshcors._cli import options
+from meshcors._cli.block_yaml import block_yaml
+from meshcors._cli.directory import write_directory
 from meshcors._cli.files import policy_unreadable
 from meshcors._cli.output import print_text
+from meshcors._cli.render_names import deployment_names, names_of, names_options
+from meshcors._cli.render_routes import rendered_routes
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.warning import PolicyWarning
+from meshcors._policy.wording import printable
 from meshcors.config import rules_from_file, to_document, to_environment
-from meshcors.mesh._render.http_routes import http_routes
-from meshcors.mesh._render.kubernetes import kubernetes
-from meshcors.mesh._render.virtual_services import virtual_services
+from meshcors.mesh._render.kubernetes import POLICY_FILE, kubernetes
+from meshcors.mesh._render.kustomization import kustomization
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from meshcors._policy.policy import Policy
     from meshcors._policy.rules import RuleSet
 
 
@@ -36,21 +38,7 @@ if TYPE_CHECKING:
     type=click.Choice(["virtualservice", "httproute", "kubernetes", "env", "policy"]),
     help="The form: documents for the mesh, the pod's objects, variables, or a policy file.",
 )
-@click.option(
-    "--name",
-    metavar="NAME",
-    default="meshcors-dummy",
-    show_default=True,
-    help="The name of the documents.",
-)
-@click.option(
-    "--gateway",
-    metavar="NAME",
-    default="gateway",
-    show_default=True,
-    help="The gateway that they are bound to.",
-)
-@options.POD
+@names_options
 @click.option(
     "--with",
     "responder",
@@ -60,91 +48,106 @@ if TYPE_CHECKING:
     help="In a VirtualService: who answers preflights, the pod, or Envoy with the pod behind it.",
 )
 @click.option(
+    "--beside",
+    multiple=True,
+    metavar="FILE",
+    help="Documents of the same gateway, whose calls must stay as they are. May be repeated.",
+)
+@click.option(
     "--image",
     metavar="IMAGE",
     default="meshcors",
     show_default=True,
     help="The pod's image, for kubernetes.",
 )
+@click.option(
+    "--directory",
+    metavar="DIR",
+    help="For kubernetes: write files for kubectl apply -k DIR, and print nothing.",
+)
 def command(
     config: str,
     form: str,
-    name: str,
+    name: str | None,
+    namespace: str | None,
     gateway: str,
-    pod: tuple[str, int],
+    pod: tuple[str, int] | None,
     responder: Literal["pod", "both"],
+    beside: tuple[str, ...],
     image: str,
+    directory: str | None,
 ) -> None:
     """Write a policy in another form.
 
     Key values are never written: a service that checks keys reads them from its own file.
     """
+    if beside and form not in ("virtualservice", "httproute"):
+        raise click.UsageError("--beside is for --to virtualservice and httproute")
+    if directory is not None and form != "kubernetes":
+        raise click.UsageError("--directory is for --to kubernetes")
+    rules, notes = _read(config)
+    if form == "kubernetes":
+        text = _kubernetes(config, rules, deployment_names(name, namespace, pod), image, directory)
+    elif form in ("env", "policy"):
+        text = _policy(rules) if form == "policy" else _variables(rules)
+    else:
+        names = names_of(name, namespace, gateway, pod)
+        text, found = rendered_routes(rules, form, names, responder, beside)
+        notes += found
+    for note in notes:
+        click.echo(f"note: {printable(note)}", err=True)
+    print_text(text)
+
+
+def _read(config: str) -> tuple[RuleSet, list[str]]:
+    """Return the rules of a file without key values, and what to say about them."""
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", PolicyWarning)
             rules = rules_from_file(config)
-        text = _render(rules, form, name, gateway, pod, responder, image)
     except PolicyError as error:
         raise policy_unreadable(error) from None
-    for warning in dict.fromkeys(str(each.message) for each in caught):
-        click.echo(f"note: {warning}", err=True)
+    notes = list(dict.fromkeys(str(each.message) for each in caught))
     if any(rule.policy.key and rule.policy.key.values is not None for rule in rules.rules):
-        click.echo("note: the key's values are left out", err=True)
-    print_text(text)
+        notes.append("the key's values are left out")
+    return rules.without_key_values(), notes
 
 
-def _render(
-    rules: RuleSet,
-    form: str,
-    name: str,
-    gateway: str,
-    pod: tuple[str, int],
-    responder: Literal["pod", "both"],
-    image: str,
-) -> str:
-    bare = rules.without_key_values()
-    if form == "virtualservice":
-        made = virtual_services(bare, name=name, gateway=gateway, pod=pod, responder=responder)
-        return _yaml(made)
-    if form == "httproute":
-        return _yaml(http_routes(bare, name=name, gateway=gateway, pod=pod))
-    only = bare.rules[0] if len(bare.rules) == 1 else None
-    single = only is not None and not only.hosts and only.path_prefix == "/"
-    source = only.policy if only is not None and single else bare
-    if form == "kubernetes":
-        return _yaml(kubernetes(_yaml([to_document(source)]), name=name, port=pod[1], image=image))
-    if form == "policy":
-        return _yaml([to_document(source)])
-    if only is None or not single:
+def _only_policy(rules: RuleSet) -> Policy | None:
+    """Return the policy for all URLs; None if there are rules for some of them."""
+    first = rules.rules[0]
+    single = len(rules.rules) == 1 and not first.hosts and first.path_prefix == "/"
+    return first.policy if single else None
+
+
+def _policy(rules: RuleSet) -> str:
+    return block_yaml([to_document(_only_policy(rules) or rules)])
+
+
+def _variables(rules: RuleSet) -> str:
+    policy = _only_policy(rules)
+    if policy is None:
         raise click.UsageError(
             "--to env: variables hold one policy for all URLs, and this file has rules"
         )
-    variables = to_environment(only.policy)
+    variables = to_environment(policy)
     return "".join(f"{variable}={shlex.quote(value)}\n" for variable, value in variables.items())
 
 
-def _yaml(documents: Iterable[dict[str, Any]]) -> str:
-    """Return plain data as YAML documents in block style, in its own order."""
-    try:
-        from ruamel.yaml import YAML
-        from ruamel.yaml.representer import RoundTripRepresenter
-        from ruamel.yaml.scalarstring import walk_tree
-    except ModuleNotFoundError:
-        hint = "YAML needs ruamel.yaml: python -m pip install 'meshcors[cli]'"
-        raise click.ClickException(hint) from None
-
-    class Plain(RoundTripRepresenter):
-        def ignore_aliases(self, data: object) -> bool:
-            return True
-
-    yaml = YAML(pure=True)
-    yaml.Representer = Plain
-    yaml.default_flow_style = False
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.width = 4096
-    stream = io.StringIO()
-    made = list(documents)
-    # Strings of several lines become block scalars.
-    walk_tree(made)
-    yaml.dump_all(made, stream)
-    return stream.getvalue()
+def _kubernetes(
+    config: str,
+    rules: RuleSet,
+    names: tuple[str, str | None, int],
+    image: str,
+    directory: str | None,
+) -> str:
+    """Return the pod's objects; with a directory, write them there and return what was written."""
+    name, namespace, port = names
+    policy = _policy(rules)
+    if directory is None:
+        made = kubernetes(policy, name=name, namespace=namespace, port=port, image=image)
+        return block_yaml(made)
+    objects = kustomization(name=name, namespace=namespace, port=port, image=image)
+    files = {file: block_yaml([document]) for file, document in objects.items()}
+    write_directory(directory, {POLICY_FILE: policy, **files}, like=config)
+    return f"{directory}: written; deploy it with: kubectl apply -k {shlex.quote(directory)}\n"

@@ -17,7 +17,8 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from meshcors._policy.errors import OriginError
-from meshcors._policy.origins import MAX_ORIGIN_BYTES, OriginPattern
+from meshcors._policy.hosts import is_loopback
+from meshcors._policy.origins import MAX_ORIGIN_BYTES, Origin
 from meshcors._policy.public_suffixes import public_suffixes
 from meshcors._policy.regex import CompiledRegex, Regex
 from meshcors._policy.regex_examples import examples_of
@@ -113,7 +114,7 @@ def unintended_origins(regex: Regex) -> UnintendedOrigins:
 def _is_readable(origin: str) -> bool:
     """Return whether browsers send `origin`, or would with valid Punycode."""
     try:
-        OriginPattern.parse(origin)
+        Origin.parse(origin)
     except OriginError as error:
         return error.code == "origin_punycode"
     return True
@@ -122,7 +123,7 @@ def _is_readable(origin: str) -> bool:
 def _is_sent_from_afar(origin: str) -> bool:
     """Return whether browsers send `origin`, and it is not loopback."""
     try:
-        return not OriginPattern.parse(origin).is_loopback
+        return not is_loopback(Origin.parse(origin).host)
     except OriginError:
         return False
 
@@ -197,6 +198,7 @@ def _shortened(seeds: Iterable[_Guess], optional: Set[str]) -> Iterator[_Guess]:
 def _origin_like(text: str) -> _Guess:
     """Return an example of a regex as an origin, even if it is not quite one."""
     scheme, _, rest = text.lower().rpartition("://")
+    rest = rest.partition("/")[0]
     bracket = rest.rfind("]")
     colon = rest.find(":", bracket + 1)
     host, port = (rest, "") if colon < 0 else (rest[:colon], rest[colon:])

@@ -43,19 +43,20 @@ class HarmedCall:
 
     @property
     def exchange(self) -> Exchange:
-        """The preflight or the request that changes, as it was answered before."""
+        """The request, or else the preflight, as it was answered before: the one that changes."""
         return self._changed[0]
 
     @property
     def taker(self) -> GatewayAnswer:
-        """What that preflight or request is answered after."""
+        """What that request or preflight is answered after."""
         return self._changed[1].answer
 
     @property
     def _changed(self) -> tuple[Exchange, Exchange]:
         pairs = list(zip(self.before.exchanges, self.after.exchanges, strict=True))
-        for old, new in pairs:
-            if new.outcome == "blocked" or _answerer(old.answer) != _answerer(new.answer):
+        for old, new in reversed(pairs):
+            is_blocked = new.outcome == "blocked" and old.outcome != "blocked"
+            if is_blocked or _answerer(old.answer) != _answerer(new.answer):
                 return old, new
         return pairs[-1]
 

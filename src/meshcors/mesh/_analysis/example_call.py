@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
@@ -12,6 +13,8 @@ from meshcors.mesh._routing.matching import mismatches, text_matches
 from meshcors.mesh._routing.request import GatewayRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meshcors.mesh._documents.model import StringMatch
     from meshcors.mesh._routing.routes import HeaderCondition, PathCondition, Route
 
@@ -19,37 +22,45 @@ if TYPE_CHECKING:
 EXAMPLE_ORIGIN: Final = "https://ui.example"
 # In the order in which they are tried.
 CALL_METHODS: Final = ("POST", "GET", "PUT", "DELETE", "PATCH", "HEAD")
+# A segment of a path that no document names.
+_ANYTHING: Final = "any-path"
 
 
 def example_call(route: Route, domain: str, port: int) -> GatewayRequest | None:
     """Return a request that meets all conditions of ``route``, or None if none is found."""
-    path = _example_path(route.match.path)
+    return next(example_calls(route, domain, port), None)
+
+
+def example_calls(route: Route, domain: str, port: int) -> Iterator[GatewayRequest]:
+    """Yield requests that meet all conditions of ``route``, with different paths and methods.
+
+    Where earlier rules take the first of them, another one may be left to the route.
+    """
     query = [(name, _example_text(match)) for name, match in route.match.query]
-    if path is None or any(value is None for _, value in query):
-        return None
     headers: list[tuple[str, str]] = []
-    pseudo = {":method": "POST", ":authority": example_host(domain), ":scheme": "https"}
+    pseudo = {":method": "", ":authority": example_host(domain), ":scheme": "https"}
+    texts = [text for _, text in query]
     for condition in route.match.headers:
-        if condition.inverted:
-            continue
-        if condition.name == ":method":
-            pseudo[":method"] = _example_method(condition.match)
+        if condition.inverted or condition.name == ":method":
             continue
         text = _example_text(condition.match)
-        if text is None:
-            return None
+        texts.append(text)
         if condition.name in pseudo:
-            pseudo[condition.name] = text
+            pseudo[condition.name] = text or ""
         else:
-            headers.append((condition.name, text))
-    target = path + ("?" + "&".join(f"{name}={value}" for name, value in query) if query else "")
-    try:
-        call = GatewayRequest(
-            pseudo[":method"], pseudo[":authority"], target, headers, pseudo[":scheme"], port
-        )
-    except ValueError:
-        return None
-    return None if any(mismatches(route.match, call)) else call
+            headers.append((condition.name, text or ""))
+    if None in texts:
+        return
+    asked = "?" + "&".join(f"{name}={value}" for name, value in query) if query else ""
+    for method, path in product(_example_methods(route), _example_paths(route.match.path)):
+        try:
+            call = GatewayRequest(
+                method, pseudo[":authority"], path + asked, headers, pseudo[":scheme"], port
+            )
+        except ValueError:
+            continue
+        if not any(mismatches(route.match, call)):
+            yield call
 
 
 def example_host(domain: str) -> str:
@@ -86,8 +97,14 @@ def _is_set_by_script(condition: HeaderCondition) -> bool:
     return not (condition.inverted or set_by_others)
 
 
-def _example_path(condition: PathCondition) -> str | None:
-    return example_of(condition.value) if condition.kind == "regex" else condition.value or "/"
+def _example_paths(condition: PathCondition) -> tuple[str, ...]:
+    """Return paths that most likely meet a condition."""
+    if condition.kind == "exact":
+        return (condition.value,)
+    if condition.kind == "regex":
+        text = example_of(condition.value) or ""
+        return (text, f"/{text}", f"/{_ANYTHING}")
+    return (condition.value or "/", f"{condition.value.removesuffix('/')}/{_ANYTHING}")
 
 
 def _example_text(match: StringMatch) -> str | None:
@@ -98,6 +115,14 @@ def _example_text(match: StringMatch) -> str | None:
     return match.value or "x"
 
 
-def _example_method(match: StringMatch) -> str:
-    methods = (*CALL_METHODS, "OPTIONS")
-    return next((method for method in methods if text_matches(match, method)), match.value)
+def _example_methods(route: Route) -> tuple[str, ...]:
+    """Return the methods that a rule takes, those of calls first."""
+    wanted = [
+        item.match for item in route.match.headers
+        if item.name == ":method" and not item.inverted
+    ]  # fmt: skip
+    known = (
+        method for method in (*CALL_METHODS, "OPTIONS")
+        if all(text_matches(match, method) for match in wanted)
+    )  # fmt: skip
+    return tuple(known) or tuple(match.value for match in wanted)

@@ -24,3 +24,10 @@ class LocatedPolicy:
         if self.document.kind == "HTTPRoute":
             return self.policy.place
         return self.document.place_at(*self.path, *inner)
+
+    def is_set(self, field: str) -> bool:
+        """Tell whether the document sets a field of the policy: not to null, nor an empty list."""
+        node = self.document.node_at(*self.path, field)
+        if node is None:
+            return False
+        return bool(node.value) and getattr(node, "tag", "") != "tag:yaml.org,2002:null"

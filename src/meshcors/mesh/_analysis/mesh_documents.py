@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from meshcors.mesh._analysis.alike_hosts import representatives
+from meshcors.mesh._analysis.answered_elsewhere import answered_elsewhere
 from meshcors.mesh._analysis.example_call import (
     EXAMPLE_ORIGIN,
     announced_headers,
@@ -18,6 +19,7 @@ from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._analysis.routed_call import RoutedCall
 from meshcors.mesh._analysis.sample_origins import sample_origins
 from meshcors.mesh._analysis.unknown_delegates import unknown_delegates
+from meshcors.mesh._analysis.unreached_rules import unreached_rules
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_objects
 from meshcors.mesh._envoy.reading import read_envoy
@@ -27,6 +29,8 @@ from meshcors.mesh._routing.gateway import Gateway
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from meshcors.mesh._analysis.answered_elsewhere import AnsweredElsewhere
+    from meshcors.mesh._analysis.unreached_rules import InTheWay
     from meshcors.mesh._documents.cursor import Cursor
     from meshcors.mesh._documents.model import DocumentKey, HttpRule, RuleKey, VirtualService
     from meshcors.mesh._documents.problems import DocumentProblem
@@ -64,9 +68,9 @@ class MeshDocuments:
     def policies(self) -> tuple[LocatedPolicy, ...]:
         """Every corsPolicy."""
         return tuple(
-            LocatedPolicy(document, rule, rule.cors_policy, ("spec", "http", at, "corsPolicy"))
+            LocatedPolicy(document, rule, rule.cors_policy, (*rule.path, "corsPolicy"))
             for document in self.documents
-            for at, rule in enumerate(document.http)
+            for rule in document.http
             if rule.cors_policy is not None
         )
 
@@ -152,6 +156,16 @@ class MeshDocuments:
             rules.update(route.source.policy_key for route in preflight_rules)
         found = (each for each in self.policies if each.rule.key in rules)
         return tuple(each for each in found if each.rule.leads_on)
+
+    @cached_property
+    def answered_elsewhere(self) -> tuple[AnsweredElsewhere, ...]:
+        """Calls that a corsPolicy allows, and whose preflights another policy or a pod answers."""
+        return tuple(answered_elsewhere(self))
+
+    @cached_property
+    def unreached(self) -> dict[RuleKey, InTheWay]:
+        """The rules that no request reaches, and what is in the way."""
+        return unreached_rules(self)
 
     def calls_of_rule(self, rule: HttpRule) -> list[RoutedCall]:
         """Return the calls that one rule takes, also as a part of a merged rule.

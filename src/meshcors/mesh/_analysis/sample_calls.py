@@ -8,7 +8,7 @@ bounded number of each.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from meshcors import browser
@@ -17,6 +17,7 @@ from meshcors.mesh._analysis.example_call import (
     EXAMPLE_ORIGIN,
     announced_headers,
     example_call,
+    example_calls,
     example_host,
 )
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
@@ -113,7 +114,8 @@ def sample_calls(
     maker = _Maker(gateway, port, host)
     rules = [
         (route, call) for route in host.routes
-        if not is_preflight_rule(route) and (call := example_call(route, domain, port)) is not None
+        if not is_preflight_rule(route)
+        and (call := _call_it_takes(gateway, route, domain, port)) is not None
     ]  # fmt: skip
     for route, call in rules:
         yield from maker.calls(call, announced_headers(route))
@@ -129,6 +131,16 @@ def sample_calls(
             )
             if not any(mismatches(route.match, moved)):
                 yield from maker.calls(moved, announced_headers(route))
+
+
+def _call_it_takes(gateway: Gateway, route: Route, domain: str, port: int) -> GatewayRequest | None:
+    """Return a call that ``route`` takes; if earlier rules take all of them, any of them."""
+    first: GatewayRequest | None = None
+    for call in example_calls(route, domain, port):
+        if gateway.handle(call).route is route:
+            return call
+        first = first or call
+    return first
 
 
 class _CallsByPath:
@@ -199,8 +211,8 @@ class _Maker:
             origin for policy in (own, answering) if policy is not None
             for origin in sample_origins(policy)[:_OWN_ORIGINS]
         ]  # fmt: skip
-        others = [origin for origin in self._origins if origin not in first]
-        return list(dict.fromkeys([*first, *others[:_OTHER_ORIGINS], STRANGER]))
+        others = (origin for origin in self._origins if origin not in first)
+        return list(dict.fromkeys([*first, *islice(others, _OTHER_ORIGINS), STRANGER]))
 
 
 def _likeness(route: Route) -> object:
@@ -236,8 +248,11 @@ def _with_json(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _name_sets(names: tuple[str, ...], policy: CorsPolicy | None) -> tuple[tuple[str, ...], ...]:
-    """Return ``names`` alone, and together with the headers that a policy lists."""
-    listed = [] if policy is None else [name.lower() for name in policy.allow_headers]
+    """Return ``names`` alone, and together with the headers that a policy lists.
+
+    Without a policy, these are what a service most likely allows.
+    """
+    listed = ["content-type"] if policy is None else [it.lower() for it in policy.allow_headers]
     announced = {
         "content-type" if name == "*" else name
         for name in listed

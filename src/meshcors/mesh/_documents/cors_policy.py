@@ -42,12 +42,16 @@ def read_cors_policy(cursor: Cursor) -> CorsPolicy:
 
 
 def _origins(fields: dict[str, Cursor]) -> tuple[StringMatch, ...]:
-    """Read ``allowOrigins``; if it is not set, the older ``allowOrigin``."""
-    if "allowOrigins" not in fields:
+    """Read ``allowOrigins``; if it is not set or empty, the older ``allowOrigin``.
+
+    Source: ``TranslateCORSPolicy``.
+    """
+    items = fields["allowOrigins"].items() if "allowOrigins" in fields else []
+    if not items:
         old = fields["allowOrigin"].strings() if "allowOrigin" in fields else []
         return tuple(StringMatch("exact", text, item.place) for text, item in old)
     found: list[StringMatch] = []
-    for item in fields["allowOrigins"].items():
+    for item in items:
         match = read_string_match(item, star=False)
         if not match.value and (item.is_null or item.node.id == "mapping"):
             item.problem("required", "an origin is missing", "write exact: https://ui.example")

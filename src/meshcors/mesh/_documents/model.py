@@ -282,6 +282,11 @@ class VirtualService:
         """The name answers use: ``namespace/name``."""
         return f"{self.namespace}/{self.name}"
 
+    @property
+    def rules_field(self) -> Literal["http", "rules"]:
+        """The field of ``spec`` that has the rules."""
+        return "http" if self.kind == "VirtualService" else "rules"
+
     def node_at(self, *path: str | int) -> Any:
         """Return the YAML node of a field's value; None if the document has no such field.
 

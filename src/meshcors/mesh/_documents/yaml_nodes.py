@@ -158,6 +158,17 @@ class AliasBudget:
         return self._sizes[key]
 
 
+def plain_data(node: Any) -> Any:
+    """Return a node as lists, dicts, strings, integers and booleans."""
+    if node.id == "sequence":
+        return [plain_data(item) for item in node.value]
+    if node.id == "mapping":
+        return {key.value: plain_data(value) for key, value in node.value}
+    if node.tag == "tag:yaml.org,2002:int":
+        return int(node.value)
+    return node.value == "true" if node.tag == "tag:yaml.org,2002:bool" else node.value
+
+
 def duplicate_keys(root: Any, file: str) -> Iterator[DocumentProblem]:
     """Yield a problem for each key that a mapping under ``root`` has twice.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BlockedCalls:
-    """A VirtualService, and those of its calls that a browser cannot make."""
+    """A document, and those of its calls that a browser cannot make."""
 
     service: VirtualService
     calls: tuple[LostCalls, ...]
@@ -42,10 +42,8 @@ class BlockedCalls:
 
 
 def blocked_calls(mesh: MeshDocuments) -> list[BlockedCalls]:
-    """Return the VirtualServices that need rules for preflights, with the calls that need them."""
+    """Return the documents that need rules for preflights, with the calls that need them."""
     found: dict[DocumentKey, list[LostCalls]] = {}
     for lost in lost_calls(mesh):
-        document = lost.calls.route.document
-        if document.kind == "VirtualService":
-            found.setdefault(document.key, []).append(lost)
+        found.setdefault(lost.calls.route.document.key, []).append(lost)
     return [BlockedCalls(calls[0].calls.route.document, tuple(calls)) for calls in found.values()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from meshcors.mesh._fix.edits import Edit, append_rule, insert_rule, replace_origin
+from meshcors.mesh._fix.edits import Edit, append_rule, insert_rule, replace_origin, rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,20 +42,17 @@ ChangedLists: TypeAlias = dict[int, list[Any]]
 
 
 def new_first_rule(text: str, spec: Any, rule: dict[str, Any], comment: str) -> Change:
-    """Return the change that puts ``rule`` first into the ``http`` of the node ``spec``."""
+    """Return the change that puts ``rule`` first among those of the node ``spec``."""
     alternatives = tuple((edit,) for edit in insert_rule(text, spec, rule, comment))
-    return Change(_rules(spec), 0, 0, (rule,), alternatives)
+    _, rules = rules_of(spec)
+    return Change(rules, 0, 0, (rule,), alternatives)
 
 
 def new_last_rule(text: str, spec: Any, rule: dict[str, Any], comment: str) -> Change:
-    """Return the change that puts ``rule`` last into the ``http`` of the node ``spec``."""
-    rules = _rules(spec)
+    """Return the change that puts ``rule`` last among those of the node ``spec``."""
+    _, rules = rules_of(spec)
     alternatives = tuple((edit,) for edit in append_rule(text, spec, rule, comment))
     return Change(rules, len(rules.value), 0, (rule,), alternatives)
-
-
-def _rules(spec: Any) -> Any:
-    return next(value for key, value in spec.value if key.value == "http")
 
 
 def new_origins(text: str, replaced: ReplacedOrigin) -> Change:

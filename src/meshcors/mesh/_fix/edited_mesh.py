@@ -10,9 +10,9 @@ from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._documents.model import StringMatch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from meshcors.mesh._documents.model import DocumentKey, HttpRule, VirtualService
+    from meshcors.mesh._documents.model import DocumentKey, HttpRule, NodePath, VirtualService
     from meshcors.mesh._fix.options import FixOptions
 
 
@@ -34,6 +34,8 @@ def with_rules(mesh: MeshDocuments, new: Mapping[DocumentKey, NewRules]) -> Mesh
 
 def with_new_rules(document: VirtualService, new: NewRules) -> VirtualService:
     """Return a document with new rules."""
+    if document.kind == "HTTPRoute":
+        return replace(document, http=tuple(_of_http_route(document, new)))
     rules = (*new.first, *document.http, *new.last)
     numbered = tuple(
         replace(rule, label=f"{document.label} http[{at}]", path=("spec", "http", at))
@@ -43,6 +45,22 @@ def with_new_rules(document: VirtualService, new: NewRules) -> VirtualService:
     return replace(document, http=numbered)
 
 
+def _of_http_route(document: VirtualService, new: NewRules) -> Iterator[HttpRule]:
+    """Yield the rules of an HTTPRoute, each once for each of its matches."""
+    old: dict[NodePath, list[HttpRule]] = {}
+    for rule in document.http:
+        old.setdefault(rule.path, []).append(rule)
+    rules = (*map(_by_match, new.first), *old.values(), *map(_by_match, new.last))
+    for at, parts in enumerate(rules):
+        for rule in parts:
+            path = ("spec", "rules", at)
+            yield replace(rule, label=f"{document.label} rules[{at}]", path=path)
+
+
+def _by_match(rule: HttpRule) -> list[HttpRule]:
+    return [replace(rule, match=(match,), match_index=at) for at, match in enumerate(rule.match)]
+
+
 def with_closed_origins(mesh: MeshDocuments, options: FixOptions) -> MeshDocuments:
     """Return the documents as they are once open origins with credentials are replaced.
 
@@ -50,9 +68,8 @@ def with_closed_origins(mesh: MeshDocuments, options: FixOptions) -> MeshDocumen
     """
     documents = tuple(
         replace(each, http=tuple(_closed(rule, options) for rule in each.http))
-        if each.kind == "VirtualService" else each
         for each in mesh.documents
-    )  # fmt: skip
+    )
     return MeshDocuments(documents, mesh.others, mesh.texts)
 
 

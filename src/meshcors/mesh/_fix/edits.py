@@ -37,12 +37,12 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
 
 
 def insert_rule(text: str, spec: Any, rule: dict[str, Any], comment: str) -> Iterator[Edit]:
-    """Yield alternative edits that put ``rule`` first into ``http``, the best one first.
+    """Yield alternative edits that put ``rule`` first into a document, the best one first.
 
-    ``spec`` is the node of the mapping with the key ``http``. The first alternative keeps the
-    comments above the first rule with that rule; not every layout allows it.
+    ``spec`` is the node of the mapping with the key ``http`` or ``rules``. The first alternative
+    keeps the comments above the first rule with that rule; not every layout allows it.
     """
-    key, rules = _http(spec)
+    key, rules = rules_of(spec)
     first = rules.value[0]
     if rules.flow_style:
         at = first.start_mark.index
@@ -59,12 +59,12 @@ def insert_rule(text: str, spec: Any, rule: dict[str, Any], comment: str) -> Ite
 
 
 def append_rule(text: str, spec: Any, rule: dict[str, Any], comment: str) -> Iterator[Edit]:
-    """Yield alternative edits that put ``rule`` last into ``http``, the best one first.
+    """Yield alternative edits that put ``rule`` last into a document, the best one first.
 
     ``spec`` is as for `insert_rule`. The first alternative puts it before the comments that follow
     the last rule, which may be about what is below.
     """
-    key, rules = _http(spec)
+    key, rules = rules_of(spec)
     end = rules.end_mark.index
     if rules.flow_style:
         written = flow(rule, json_style=_is_json(rules.value[0]))
@@ -97,8 +97,9 @@ def _end_of_content(text: str, start: int, end: int) -> int:
     return at
 
 
-def _http(spec: Any) -> tuple[Any, Any]:
-    key, rules = next(pair for pair in spec.value if pair[0].value == "http")
+def rules_of(spec: Any) -> tuple[Any, Any]:
+    """Return the key and the list of the rules, ``http`` or ``rules``."""
+    key, rules = next(pair for pair in spec.value if pair[0].value in {"http", "rules"})
     return key, rules
 
 
@@ -115,8 +116,8 @@ def _gap(text: str, at: int) -> str:
 def _block_lines(
     text: str, spec: Any, dash: re.Match[str], rule: dict[str, Any], comment: str
 ) -> list[str]:
-    """Return the lines of an item of the block list ``http``; ``dash`` is that of the first."""
-    key, rules = _http(spec)
+    """Return the lines of an item of the block list of rules; ``dash`` is that of the first."""
+    key, rules = rules_of(spec)
     first = rules.value[0]
     column = dash.end() - dash.start()
     on_its_line = "\n" not in text[dash.end() : first.start_mark.index]

@@ -39,11 +39,9 @@ def would_stay_blocked(lost: LostCalls) -> DocumentError:
     return cannot_fix(lost.calls.route.place, f"{reason} its preflights")
 
 
-def nothing_to_read(file: str, *, has_routes: bool) -> DocumentError:
-    """Return the error for a file without a VirtualService; ``has_routes`` if it has HTTPRoutes."""
-    message = "no VirtualService in this file"
-    if has_routes:
-        message += "; HTTPRoutes are read only by lint and explain"
+def nothing_to_read(file: str) -> DocumentError:
+    """Return the error for a file without a document to fix."""
+    message = "no VirtualService and no HTTPRoute in this file"
     return _error(Place(file, 1, 1), "no_routes", message, "pass the file that has one")
 
 

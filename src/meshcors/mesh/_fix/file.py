@@ -29,15 +29,15 @@ class File:
         return cls(name, own.texts[name], own.roots[name], own)
 
     def refuse_if_empty(self) -> None:
-        """Raise ``DocumentError`` if the file has a problem, or no VirtualService."""
+        """Raise ``DocumentError`` if the file has a problem, or no document to fix."""
         unknown = [each for each in self.mesh.notes if each.code == "delegate_missing"]
         if self.mesh.problems or unknown:
             raise DocumentError([*self.mesh.problems, *unknown])
         documents = self.mesh.documents
+        if not documents:
+            raise nothing_to_read(self.name)
         if any(document.kind == "RouteConfiguration" for document in documents):
             raise running_configuration(self.name)
-        if not any(document.kind == "VirtualService" for document in documents):
-            raise nothing_to_read(self.name, has_routes=bool(documents))
 
 
 def read_file(text: str, name: str) -> File:

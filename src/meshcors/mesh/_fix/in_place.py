@@ -1,4 +1,4 @@
-"""Fix the VirtualServices of some files, and change nothing else in them.
+"""Fix the documents of some files, and change nothing else in them.
 
 The documents say what is wrong and what to write; the YAML nodes they were read from say where in
 the text. The edits are spliced in there, so everything else stays byte for byte. The result is read
@@ -28,6 +28,7 @@ from meshcors.mesh._fix.edited_mesh import with_closed_origins
 from meshcors.mesh._fix.edits import apply
 from meshcors.mesh._fix.errors import cannot_fix, would_harm, would_stay_blocked
 from meshcors.mesh._fix.file import read_file
+from meshcors.mesh._fix.http_route_limits import refuse_beyond_limits
 from meshcors.mesh._fix.options import FixResult
 from meshcors.mesh._fix.origins import refuse_open_origins, replaced_origins
 from meshcors.mesh._fix.plan import planned
@@ -45,11 +46,9 @@ if TYPE_CHECKING:
     from meshcors.mesh._fix.options import FixOptions
     from meshcors.mesh._fix.plan import Plan
 
-UNMATCHED_COMMENT = "What no rule above takes: its answer is readable for a page."
-
 
 def fix(text: str, name: str, options: FixOptions) -> FixResult:
-    """Return ``text`` with every VirtualService in it fixed; unchanged if nothing is wrong.
+    """Return ``text`` with every document in it fixed; unchanged if nothing is wrong.
 
     See `fix_mesh`. ``name`` is the file's name in messages.
     """
@@ -63,9 +62,9 @@ def fix_file(file: File, options: FixOptions) -> FixResult:
 
 
 def fix_mesh(mesh: MeshDocuments, options: FixOptions) -> FixResult:
-    """Return the texts of all files with every VirtualService in them fixed.
+    """Return the texts of all files with every VirtualService and HTTPRoute in them fixed.
 
-    Each VirtualService with calls that a browser cannot make gets first rules for preflights. Where
+    Each document with calls that a browser cannot make gets first rules for preflights. Where
     a policy allows any origin with credentials, the origins of ``options`` replace it.
 
     ``DocumentError`` is raised if origins have to be named, if a file cannot be changed without
@@ -82,6 +81,8 @@ def fix_mesh(mesh: MeshDocuments, options: FixOptions) -> FixResult:
         return FixResult(mesh.texts, (), mesh, tuple(plan.notes))
     refuse_unread(mesh, plan.services)
     after = _joined(mesh, {file: _changed(mesh, file, found) for file, found in changes.items()})
+    repaired = {service.key for service in plan.services}
+    refuse_beyond_limits(each for each in after.documents if each.key in repaired)
     prove(before, after, plan)
     return FixResult(after.texts, plan.blocked, after, tuple(plan.notes))
 
@@ -104,6 +105,12 @@ def comment(blocked: BlockedCalls) -> str:
     return f"A browser's preflight names {', '.join(blocked.names)} and never carries {them}."
 
 
+def _last_comment(service: VirtualService) -> str:
+    # The order of an HTTPRoute's rules means nothing.
+    others = "rule above" if service.kind == "VirtualService" else "other rule"
+    return f"What no {others} takes: its answer is readable for a page."
+
+
 def _new_rules(mesh: MeshDocuments, plan: Plan) -> dict[str, list[Change]]:
     """Return the changes that write the rules of a plan, by file."""
     changes: dict[str, dict[tuple[int, int, str], Change]] = {}
@@ -111,7 +118,7 @@ def _new_rules(mesh: MeshDocuments, plan: Plan) -> dict[str, list[Change]]:
     def add(service: VirtualService, rule: HttpRule, why: str, *, first: bool) -> None:
         file = service.place.file
         make = new_first_rule if first else new_last_rule
-        change = make(mesh.texts[file], _spec(service), rule_data(rule), why)
+        change = make(mesh.texts[file], _spec(service), rule_data(rule, service), why)
         # Documents that share a list by an alias share its new rules too.
         key = (change.target.start_mark.index, change.number, json.dumps(change.new))
         changes.setdefault(file, {}).setdefault(key, change)
@@ -120,16 +127,18 @@ def _new_rules(mesh: MeshDocuments, plan: Plan) -> dict[str, list[Change]]:
         for blocked, rule in rules:
             add(blocked.service, rule, comment(blocked), first=True)
         if key in plan.unmatched:
-            add(rules[0][0].service, plan.unmatched[key], UNMATCHED_COMMENT, first=False)
+            service = rules[0][0].service
+            add(service, plan.unmatched[key], _last_comment(service), first=False)
     return {file: list(found.values()) for file, found in changes.items()}
 
 
 def _spec(service: VirtualService) -> Any:
-    """Return the node of a ``spec`` that has its own ``http``."""
+    """Return the node of a ``spec`` that has rules of its own."""
     spec = service.node_at("spec")
-    if not any(key.value == "http" for key, _ in spec.value):
+    if not any(key.value == service.rules_field for key, _ in spec.value):
         place = service.place_at("spec")
-        raise cannot_fix(place, "the http rules come from an alias that is merged in")
+        field = service.rules_field
+        raise cannot_fix(place, f"the {field} of this document come from an alias, merged in")
     return spec
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import TYPE_CHECKING, Final, Literal
 
+from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._analysis.sample_origins import sample_origin
 from meshcors.mesh._analysis.useless_names import useless_header
 from meshcors.mesh._documents.model import HttpMatch, StringMatch
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 # Istio refuses a longer one.
 LONGEST_REGEX: Final = 1024
+_SPECIAL: Final = re.compile(r"[\\.^$|?*+()\[\]{}]")
 # A header is listed between commas, as browsers write the list, or with spaces.
 _BEFORE: Final = "(.*[, ])?"
 _AFTER: Final = "([, ].*)?"
@@ -95,12 +97,12 @@ def _names(lost: LostCalls, only: bool, place: Place) -> StringMatch | None:
     if "*" in allowed:
         # A browser sends the names sorted; other clients may not.
         orders = permutations(names) if len(names) <= 3 else [tuple(names)]
-        wanted = [f"[, ]{_BEFORE}".join(map(re.escape, order)) for order in orders]
+        wanted = [f"[, ]{_BEFORE}".join(map(literal, order)) for order in orders]
         listed = wanted[0] if len(wanted) == 1 else f"({'|'.join(wanted)})"
         return StringMatch("regex", f"(?i){_BEFORE}{listed}{_AFTER}", place)
-    listed = "|".join(map(re.escape, others))
+    listed = "|".join(map(literal, others))
     before, after = (f"(({listed})[, ]+)*", f"([, ]+({listed}))*") if others else ("", "")
-    written = f"[, ]+{before}".join(map(re.escape, names))
+    written = f"[, ]+{before}".join(map(literal, names))
     return StringMatch("regex", f"(?i){before}{written}{after}", place)
 
 
@@ -111,24 +113,25 @@ def _origins(lost: LostCalls, place: Place) -> StringMatch | None:
         return None
     found = {asked.origin for asked in lost.requests}
     entries = [entry for entry in policy.allow_origins if sample_origin(entry) in {"", *found}]
-    if any(sample_origin(entry) == sample_origin(_any(place)) for entry in entries):
+    if any(map(is_open, entries)):
         return None
     if len(entries) == 1:
         return replace(entries[0], place=place)
     return StringMatch("regex", "|".join(map(_as_regex, entries)), place)
 
 
-def _any(place: Place) -> StringMatch:
-    return StringMatch("exact", "*", place)
-
-
 def _as_regex(entry: StringMatch) -> str:
     if entry.kind == "regex":
         return f"({entry.value})"
-    return re.escape(entry.value) + (".*" if entry.kind == "prefix" else "")
+    return literal(entry.value) + (".*" if entry.kind == "prefix" else "")
+
+
+def literal(text: str) -> str:
+    """Return a regex that matches just this text."""
+    return _SPECIAL.sub(r"\\\g<0>", text)
 
 
 def _one_of(texts: list[str], place: Place) -> StringMatch:
     if len(texts) == 1:
         return StringMatch("exact", texts[0], place)
-    return StringMatch("regex", "|".join(map(re.escape, texts)), place)
+    return StringMatch("regex", "|".join(map(literal, texts)), place)

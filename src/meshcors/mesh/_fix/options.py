@@ -47,6 +47,5 @@ class FixResult:
 
     @property
     def text(self) -> str:
-        """The text of the only file."""
-        (text,) = self.texts.values()
-        return text
+        """The text of the only file; empty if there is none."""
+        return "".join(self.texts.values())

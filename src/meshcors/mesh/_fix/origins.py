@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._documents.model import StringMatch
+from meshcors.mesh._documents.node_fields import entry
 from meshcors.mesh._fix.errors import cannot_fix, origins_needed
+from meshcors.mesh._fix.http_route_data import origin_data
 
 if TYPE_CHECKING:
     from meshcors.mesh._analysis.located_policy import LocatedPolicy
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._analysis.origin_match import OriginMatch
-    from meshcors.mesh._documents.model import CorsPolicy
+    from meshcors.mesh._documents.model import CorsPolicy, VirtualService
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
     from meshcors.mesh._fix.options import FixOptions
 
@@ -47,7 +49,7 @@ def replaced_origins(mesh: MeshDocuments, options: FixOptions) -> list[ReplacedO
     """
     found: dict[tuple[str, int], ReplacedOrigin] = {}
     for located in mesh.policies:
-        if located.document.kind != "VirtualService" or not located.policy.allow_credentials:
+        if not located.policy.allow_credentials:
             continue
         allowed: set[OriginMatch] = {
             (each.kind, each.value) for each in located.policy.allow_origins
@@ -62,7 +64,7 @@ def replaced_origins(mesh: MeshDocuments, options: FixOptions) -> list[ReplacedO
             file = located.document.place.file
             start = (file, entries.value[number].start_mark.index)
             if start not in found:
-                first, *others = options.origins
+                first, *others = _spelled(options.origins, located.document)
                 wanted = (first, *(each for each in others if each not in allowed))
                 allowed.update(wanted)
                 found[start] = ReplacedOrigin(file, entries, number, wanted)
@@ -80,7 +82,7 @@ def allowed_origins(blocked: BlockedCalls, options: FixOptions) -> tuple[OriginM
     if options.origins:
         return options.origins
     if not choices or not all(choices):
-        place = blocked.service.place_at("spec", "http")
+        place = blocked.service.place_at("spec", blocked.service.rules_field)
         raise origins_needed(place, "no corsPolicy says which pages may call")
     place = list(choices.values())[1].place
     raise origins_needed(place, "rules of one URL allow different origins, and share one preflight")
@@ -99,8 +101,24 @@ def _closed(policy: CorsPolicy, options: FixOptions) -> tuple[OriginMatch, ...]:
     return tuple(found)
 
 
+def _spelled(origins: tuple[OriginMatch, ...], document: VirtualService) -> tuple[OriginMatch, ...]:
+    """Return origins as a document spells them: in an HTTPRoute, they are texts."""
+    if document.kind == "VirtualService":
+        return origins
+    place = document.place
+    matches = (
+        StringMatch("regex" if kind == "regex" else "exact", it, place) for kind, it in origins
+    )
+    return tuple(("exact", origin_data(match, document)) for match in matches)
+
+
 def _entries(located: LocatedPolicy, options: FixOptions) -> Any:
     """Return the node of the list of origins that a policy is read from."""
+    if located.document.kind == "HTTPRoute":
+        filters = located.document.node_at(*located.rule.path, "filters").value
+        found = (cors for each in filters if (cors := entry(each, "cors")) is not None)
+        origins = entry(next(found)[1], "allowOrigins")
+        return origins[1] if origins else None
     node = located.document.node_at(*located.path, "allowOrigins")
     if node is not None and node.id == "sequence":
         return node

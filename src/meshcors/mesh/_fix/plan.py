@@ -19,6 +19,7 @@ from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._fix.edited_mesh import NewRules, with_rules
 from meshcors.mesh._fix.errors import would_harm, would_stay_blocked
+from meshcors.mesh._fix.http_route_data import grants_needed
 from meshcors.mesh._fix.narrowing import LONGEST_REGEX, NARROWINGS
 from meshcors.mesh._fix.preflight_rule import preflight_rules, unmatched_rule
 from meshcors.mesh._fix.rule_data import rule_data
@@ -92,6 +93,7 @@ def planned(
             candidates[key].narrow(error)
             plan.rules[key] = candidates[key].current
     _drop_dead(plan, write(mesh, plan.new))
+    plan.notes += grants_needed(plan.services, options)
     return plan
 
 
@@ -116,10 +118,10 @@ class _Candidates:
         for narrowing in self._left:
             try:
                 rules = preflight_rules(self.blocked, self._options, narrowing)
+                written = [rule_data(rule, self.blocked.service) for _, rule in rules]
             except DocumentError as error:
                 self._error = self._error or error
                 continue
-            written = [rule_data(rule) for _, rule in rules]
             if written not in self._tried and all(map(_is_short, (rule for _, rule in rules))):
                 self._tried.append(written)
                 return rules
@@ -140,12 +142,8 @@ def _refused(
     for harmed in islice(harmed_calls(mesh, after), _MOST_HARMED):
         taker = harmed.taker.route
         key = taker.document.key if taker else None
-        if (
-            taker
-            and key
-            and key in plan.unmatched
-            and taker.source.name == plan.unmatched[key].name
-        ):
+        last = plan.unmatched.get(key) if key else None
+        if taker and key and last and taker.source.name == last.name:
             plan.leave_out(key, f"it would take {harmed} from {harmed.exchange.answer.rule}")
             return refused
         if key is None or key not in candidates:

@@ -49,8 +49,11 @@ def preflight_rules(
 def unmatched_rule(service: VirtualService, options: FixOptions) -> HttpRule:
     """Return the last rule, which takes to the pod what no other rule takes."""
     name = next(_free_names(service, UNMATCHED))
-    to = _pod(options, service.place)
-    return HttpRule(service.place, "", service.key, (), name, route=(to,))
+    place = service.place
+    # A VirtualService says the same by no match at all.
+    anything = HttpMatch(place, uri=StringMatch("prefix", "/", place))
+    match = (anything,) if service.kind == "HTTPRoute" else ()
+    return HttpRule(place, "", service.key, (), name, match, route=(_pod(options, place),))
 
 
 def preflight_policy(blocked: BlockedCalls, options: FixOptions) -> CorsPolicy:
@@ -75,8 +78,13 @@ def preflight_policy(blocked: BlockedCalls, options: FixOptions) -> CorsPolicy:
         allow_headers=_union([name for name in headers if not useless_header(name)]),
         allow_credentials=any(policy.allow_credentials for policy in policies) or None,
         max_age=min(*ages, LARGEST_USEFUL_MAX_AGE) if ages else None,
-        unmatched_preflights="IGNORE" if options.responder == "mesh" else "FORWARD",
+        unmatched_preflights="IGNORE" if _answers_all(blocked, options) else "FORWARD",
     )
+
+
+def _answers_all(blocked: BlockedCalls, options: FixOptions) -> bool:
+    """Tell whether Envoy answers preflights of refused origins too; an HTTPRoute has no choice."""
+    return options.responder == "mesh" or blocked.service.kind == "HTTPRoute"
 
 
 def _rule(blocked: BlockedCalls, options: FixOptions, narrowing: Narrowing, name: str) -> HttpRule:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from meshcors.mesh._fix.http_route_data import http_route_rule_data
+
 if TYPE_CHECKING:
     from meshcors.mesh._documents.model import (
         CorsPolicy,
@@ -11,11 +13,17 @@ if TYPE_CHECKING:
         HttpMatch,
         HttpRule,
         StringMatch,
+        VirtualService,
     )
 
 
-def rule_data(rule: HttpRule) -> dict[str, Any]:
-    """Return a rule as VirtualServices spell it; of ``match``, ``corsPolicy`` and ``route``."""
+def rule_data(rule: HttpRule, document: VirtualService) -> dict[str, Any]:
+    """Return a rule as `document` spells it; of ``match``, ``corsPolicy`` and ``route``.
+
+    ``DocumentError`` is raised if it cannot say that.
+    """
+    if document.kind == "HTTPRoute":
+        return http_route_rule_data(rule, document)
     made: dict[str, Any] = {"name": rule.name}
     if rule.match:
         made["match"] = [match_data(match) for match in rule.match]

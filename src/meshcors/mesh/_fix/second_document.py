@@ -1,4 +1,4 @@
-"""A second VirtualService for preflights, beside one that a controller overwrites."""
+"""A second document for preflights, beside one that a controller overwrites."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from meshcors.mesh._analysis.mesh_documents import MeshDocuments, read_mesh
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.virtual_service import MESH
+from meshcors.mesh._documents.yaml_nodes import plain_data
 from meshcors.mesh._fix.blocked_calls import blocked_calls
-from meshcors.mesh._fix.edited_mesh import with_new_rules
+from meshcors.mesh._fix.edited_mesh import with_closed_origins, with_new_rules
 from meshcors.mesh._fix.errors import cannot_fix
 from meshcors.mesh._fix.file import read_file
+from meshcors.mesh._fix.http_route_limits import refuse_beyond_limits
 from meshcors.mesh._fix.in_place import comment, prove
 from meshcors.mesh._fix.options import FixResult
 from meshcors.mesh._fix.origins import refuse_open_origins
@@ -21,7 +23,7 @@ from meshcors.mesh._fix.unread import refuse_unread
 from meshcors.mesh._fix.yaml_text import Style, block
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from meshcors.mesh._documents.model import DocumentKey, VirtualService
     from meshcors.mesh._fix.edited_mesh import NewRules
@@ -30,35 +32,49 @@ if TYPE_CHECKING:
 
 
 def separate(text: str, name: str, options: FixOptions) -> FixResult:
-    """Return a second file that takes the preflights for the VirtualServices of the first.
+    """Return a second file that takes the preflights for the documents of the first.
 
-    It is for VirtualServices that a controller overwrites. Raises as `fix` does, and if a rule of
+    It is for documents that a controller overwrites. Raises as `fix` does, and if a rule of
     the first file would take preflights before the second file can.
     """
     file = read_file(text, name)
     file.refuse_if_empty()
-    return separate_mesh(file.mesh, f"{name} (second)", options)
+    return separate_mesh(file.mesh, lambda _: f"{name} (second)", options)
 
 
-def separate_mesh(mesh: MeshDocuments, made_name: str, options: FixOptions) -> FixResult:
-    """Return what `separate` does for files that are read; ``made_name`` is the new file's."""
+def separate_mesh(
+    mesh: MeshDocuments, name_of: Callable[[str], str], options: FixOptions
+) -> FixResult:
+    """Return what `separate` does for files that are read, a second file for each that needs one.
+
+    ``name_of`` returns the name of the second file for that of the first.
+    """
     refuse_open_origins(mesh, options)
-    for service in (each.service for each in blocked_calls(mesh)):
-        if set(service.gateways) == {MESH}:
-            raise cannot_fix(service.place, "sidecars do not merge the VirtualServices of one host")
-    plan = planned(mesh, blocked_calls(mesh), options, _beside)
-    if not plan.rules:
-        return FixResult({made_name: ""}, (), mesh, tuple(plan.notes))
-    made = "---\n".join(_text(plan, each) for each in plan.services)
-    new = read_mesh({made_name: made})
+    # Who may call is for the first file to say: the second one closes what is open.
+    before = with_closed_origins(mesh, options)
+    blocked = blocked_calls(before)
+    for each in blocked:
+        if set(each.service.gateways) == {MESH}:
+            message = "sidecars do not merge the VirtualServices of one host"
+            raise cannot_fix(each.service.place, message)
+    plan = planned(before, blocked, options, _beside)
+    texts: dict[str, list[str]] = {}
+    for service in plan.services:
+        texts.setdefault(name_of(service.place.file), []).append(_text(plan, service))
+    made = {name: "---\n".join(parts) for name, parts in texts.items()}
+    new = read_mesh(made)
     if new.problems:
         raise DocumentError(new.problems)
-    after = MeshDocuments(
+    refuse_unread(mesh, plan.services)
+    refuse_beyond_limits(new.documents)
+    prove(before, _together(new, before), plan)
+    return FixResult(made, plan.blocked, _together(new, mesh), tuple(plan.notes))
+
+
+def _together(new: MeshDocuments, mesh: MeshDocuments) -> MeshDocuments:
+    return MeshDocuments(
         (*new.documents, *mesh.documents), mesh.others, {**new.texts, **mesh.texts}, mesh.problems
     )
-    refuse_unread(mesh, plan.services)
-    prove(mesh, after, plan)
-    return FixResult({made_name: made}, plan.blocked, after, tuple(plan.notes))
 
 
 def _beside(mesh: MeshDocuments, new: Mapping[DocumentKey, NewRules]) -> MeshDocuments:
@@ -80,28 +96,36 @@ def _name(service: VirtualService) -> str:
 
 def _gateways(service: VirtualService) -> dict[str, str]:
     """Return the gateways as written, each with its whole name."""
+    if service.kind == "HTTPRoute":
+        return dict(zip(service.gateways, service.gateways, strict=True))
     # A name without a namespace stays without one.
     written = [item.value for item in service.node_at("spec", "gateways").value]
     pairs = zip(written, service.gateways, strict=True)
     return {name: whole for name, whole in pairs if whole != MESH}
 
 
+def _where(service: VirtualService) -> dict[str, Any]:
+    """Return the hosts and gateways of a document, as it spells them."""
+    if service.kind == "VirtualService":
+        return {"gateways": list(_gateways(service)), "hosts": list(service.hosts)}
+    fields = ("parentRefs", "hostnames")
+    nodes = {field: service.node_at("spec", field) for field in fields}
+    return {field: plain_data(node) for field, node in nodes.items() if node is not None}
+
+
 def _text(plan: Plan, service: VirtualService) -> str:
-    """Return the text of the second VirtualService."""
+    """Return the text of the second document."""
     rules = plan.rules[service.key]
     last = [plan.unmatched[service.key]] if service.key in plan.unmatched else []
+    made = [rule_data(rule, service) for rule in (*(rule for _, rule in rules), *last)]
     metadata = {"name": _name(service)}
     if service.node_at("metadata", "namespace") is not None:
         metadata["namespace"] = service.namespace
     data: dict[str, Any] = {
         "apiVersion": service.node_at("apiVersion").value,
-        "kind": "VirtualService",
+        "kind": service.kind,
         "metadata": metadata,
-        "spec": {
-            "gateways": list(_gateways(service)),
-            "hosts": list(service.hosts),
-            "http": [rule_data(rule) for rule in (*(rule for _, rule in rules), *last)],
-        },
+        "spec": {**_where(service), service.rules_field: made},
     }
     lines = [f"# {comment(blocked)}" for blocked, _ in rules]
     lines[-1] += f" {service.label} is left as it is."

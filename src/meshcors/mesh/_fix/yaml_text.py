@@ -70,9 +70,10 @@ def block(data: Mapping[str, Any], column: int, style: Style) -> list[str]:
 
 
 def _item(item: Any, column: int, style: Style) -> list[str]:
-    if isinstance(item, dict) and item and not style.flow:
+    line = " " * column + "-" + " " * (style.item - 1) + flow(item, json_style=style.json)
+    if isinstance(item, dict) and item and (not style.flow or len(line) > _LONGEST_LINE):
         return block_item(item, column, style)
-    return [" " * column + "-" + " " * (style.item - 1) + flow(item, json_style=style.json)]
+    return [line]
 
 
 def _fits(value: Any, line: str, style: Style) -> bool:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from meshcors.mesh._analysis.mesh_documents import read_mesh
 from meshcors.mesh._analysis.unknown_delegates import NOTES
 from meshcors.mesh._documents.yaml_nodes import lines_of
-from meshcors.mesh._lint.finding import Diagnostic, LintRule
+from meshcors.mesh._lint.canaries import with_canaries
+from meshcors.mesh._lint.finding import Diagnostic, LintRule, summed_up
 from meshcors.mesh._lint.rules import BAD_REGEX, RULES, WOULD_NOT_LOAD
 from meshcors.mesh._lint.running import AT_THE_SOURCE, running_files
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
-    from meshcors.mesh._documents.problems import DocumentProblem
+    from meshcors.mesh._documents.problems import DocumentProblem, Place
+    from meshcors.mesh._lint.finding import Finding
 
 __all__ = ["RULES", "Diagnostic", "LintRule", "diagnose", "lint"]
 
@@ -43,19 +45,23 @@ def diagnose(mesh: MeshDocuments, rules: Iterable[LintRule] = RULES) -> list[Dia
     """
     chosen = {rule.id: rule for rule in rules}
     running = running_files(mesh)
-    found = set(map(_from_problem, (*mesh.problems, *mesh.notes)))
+    silenced = {file: _silenced(text) for file, text in mesh.texts.items()}
+
+    def is_kept(rule: LintRule, place: Place) -> bool:
+        ids = silenced.get(place.file, {}).get(place.line, ())
+        return rule.id in chosen and rule.id not in ids
+
+    problems = map(_from_problem, (*mesh.problems, *mesh.notes))
+    kept = {each for each in problems if is_kept(each.rule, each.place)}
+    mesh = with_canaries(mesh)
     for rule in chosen.values():
-        findings = rule.check(mesh) if rule.check else ()
+        findings: Iterable[Finding] = rule.check(mesh) if rule.check else ()
+        findings = (each for each in findings if is_kept(rule, each.place))
+        if rule.summary:
+            findings = summed_up(findings, rule.summary)
         for each in findings:
             source = AT_THE_SOURCE if each.place.file in running else ""
-            found.add(Diagnostic(rule, each.place, each.reason, each.hint + source))
-    silenced = {file: _silenced(text) for file, text in mesh.texts.items()}
-    kept = (
-        each
-        for each in found
-        if each.rule.id in chosen
-        and each.rule.id not in silenced.get(each.place.file, {}).get(each.place.line, ())
-    )
+            kept.add(Diagnostic(rule, each.place, each.reason, each.hint + source))
     return sorted(kept, key=lambda each: (each.place, each.rule.id, each.reason))
 
 

@@ -71,17 +71,23 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         ),
     ),
     "MC002": Explanation(
-        finds="A `corsPolicy` whose preflights another rule sends to another service.",
+        finds=(
+            "A `corsPolicy` whose preflights another rule sends to another service, or whose"
+            " preflights meet another rule's `corsPolicy`, which refuses calls that this one"
+            " allows. To find out, sample calls go through the models of the gateway and of the"
+            " browser."
+        ),
         why=(
             "As for MC001, preflights do not match the rule. Here a later rule takes them, and its"
-            " service answers for a policy that it does not know."
+            " service or its policy answers for a policy that it does not know."
         ),
         fix=(
             "Put a rule that takes preflights before it, as `meshcors fix` does. If the other"
-            " service is meant to answer, remove the `corsPolicy`."
+            " service or policy is meant to answer, remove the `corsPolicy`."
         ),
         not_reported=(
-            "rules whose preflights meet another `corsPolicy`, and rules that no call reaches."
+            "rules whose preflights meet a `corsPolicy` that allows the same; a missing routing"
+            " header alone, see MC013; rules that no call reaches, see MC027."
         ),
     ),
     "MC003": Explanation(
@@ -109,15 +115,22 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         not_reported="policies without `allowCredentials`, because no cookies are sent.",
     ),
     "MC005": Explanation(
-        finds="An `exact` origin that no browser sends.",
+        finds=(
+            "An `exact` origin that no browser sends, and a `prefix` or `regex` that matches no"
+            " origin a browser sends."
+        ),
         why=(
             "Browsers send scheme, host and port in lower case, without the scheme's default port"
             " and without a slash: `https://ui.example`. Envoy compares strings, so `ui.example`"
             " (istio/istio#23757), `https://ui.example/`, `https://ui.example:443` and"
-            " `https://*.ui.example` never match."
+            " `https://*.ui.example` never match. In `exact` and `prefix`, `*` is a character like"
+            " any other, and no host has it."
         ),
         fix="Write the origin as browsers send it. For wildcards, write a regex.",
-        not_reported='`exact: "*"`, which Envoy takes for any origin, and `null`, see MC022.',
+        not_reported=(
+            '`exact: "*"`, which Envoy takes for any origin, `null`, see MC022, and a regex for a'
+            " part of an origin, see MC008."
+        ),
     ),
     "MC006": Explanation(
         finds="A regex that RE2 refuses, anywhere in the document.",
@@ -169,7 +182,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         fix="Write `exact`, or a regex.",
         not_reported=(
             "a prefix that ends in a port's colon, such as `http://localhost:`, because only digits"
-            " can follow."
+            " can follow, and a prefix that no origin begins with, see MC005."
         ),
     ),
     "MC011": Explanation(
@@ -179,7 +192,11 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
             " allowed after all (istio/istio#9783, envoyproxy/envoy#14233)."
         ),
         fix="Set `unmatchedPreflights: IGNORE`, or `FORWARD` if that is intended.",
-        not_reported=f"{_UNUSED_POLICIES[:-1]}, and HTTPRoutes, for which Istio sets IGNORE.",
+        not_reported=(
+            f"{_UNUSED_POLICIES[:-1]}; a `corsPolicy` that allows any origin, because it refuses"
+            " none; HTTPRoutes, for which Istio sets IGNORE; Flagger's Canaries, which lack the"
+            " field."
+        ),
     ),
     "MC012": Explanation(
         finds=(
@@ -202,12 +219,15 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         ),
         fix="Add the header to `allowHeaders`.",
         not_reported=(
-            "a lone `*` in `allowHeaders`, with which Envoy echoes what is asked for, and headers"
-            " that the browser sets itself."
+            "a lone `*` in `allowHeaders`, with which Envoy echoes what is asked for, headers that"
+            " the browser sets itself, and rules that no request reaches."
         ),
     ),
     "MC014": Explanation(
-        finds=("Names in `allowMethods`, `allowHeaders` and `exposeHeaders` that have no effect."),
+        finds=(
+            "Names in `allowMethods`, `allowHeaders` and `exposeHeaders` that have no effect. One"
+            " finding sums up a document."
+        ),
         why=(
             "GET, HEAD and POST need no permission, and OPTIONS is the preflight itself. Pages"
             " cannot set `origin`, `host`, `cookie` and other forbidden headers, and cannot read"
@@ -217,7 +237,7 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         not_reported=_UNUSED_POLICIES,
     ),
     "MC015": Explanation(
-        finds="A `maxAge` longer than browsers keep an answer.",
+        finds="A `maxAge` longer than browsers keep an answer. One finding sums up a document.",
         why=(
             f"Chromium keeps the answer to a preflight for at most {MAX_AGE_CAPS['chromium']}"
             f" seconds, WebKit for {MAX_AGE_CAPS['webkit']}, Firefox for"
@@ -288,19 +308,24 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         not_reported="rules to Services.",
     ),
     "MC021": Explanation(
-        finds="CORS in a VirtualService that KServe, Knative or Argo Rollouts writes.",
+        finds=(
+            "CORS in a VirtualService or HTTPRoute that KServe, Knative, Flagger or Argo Rollouts"
+            " writes."
+        ),
         why=(
-            "KServe and Knative overwrite their VirtualServices (kserve/kserve#721). The header"
+            "KServe, Knative and Flagger overwrite what they made (kserve/kserve#721). The header"
             " routes of a Rollout come before yours, without your `corsPolicy`"
             " (argoproj/argo-rollouts#2895)."
         ),
         fix=(
             "Keep the rule for preflights in a VirtualService of its own, as"
-            " `meshcors fix --separate` writes it."
+            " `meshcors fix --separate` writes it. With Flagger, write the `corsPolicy` into the"
+            " Canary, under `spec.service`."
         ),
         not_reported=(
             "tools that apply files, such as Helm. Controllers are found by owner references,"
-            " labels, annotations, and Rollouts among the files."
+            " labels, annotations, and by the Canaries, InferenceServices and Rollouts among the"
+            " files."
         ),
     ),
     "MC022": Explanation(
@@ -332,7 +357,113 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         finds="A `corsPolicy` without origins.",
         why="It allows no page at all.",
         fix="List the origins under `allowOrigins`.",
-        not_reported="",
+        not_reported="a SecurityPolicy with a `mergeType`, which may get its origins from another.",
+    ),
+    "MC026": Explanation(
+        finds=(
+            "Routing by a request header, without a `corsPolicy`, on a host where no rule answers"
+            " the preflights. One finding for each document. To find out, a preflight is sent"
+            " through the model of the gateway."
+        ),
+        why=(
+            "A page that sets the header first sends a preflight, which names the header but does"
+            " not carry it. So no rule matches, Envoy answers 404, and the browser blocks the call,"
+            " while curl works. A `corsPolicy` on the same rule does not help, see MC001."
+        ),
+        fix=(
+            "Put a rule that takes preflights before it, as `meshcors fix` does. If no page ever"
+            " calls this host, silence the finding."
+        ),
+        not_reported=(
+            "rules of sidecars; headers that pages do not set, such as `cookie`, `x-forwarded-for`"
+            " or `x-b3-traceid`; hosts with a catch-all rule, because preflights reach its service,"
+            " which may answer them; rules with a `corsPolicy`, see MC001."
+        ),
+    ),
+    "MC027": Explanation(
+        finds=(
+            "A `corsPolicy` on a rule that no request reaches: an earlier rule takes everything, or"
+            " another VirtualService owns the host in sidecars. To find out, a call that meets the"
+            " rule's conditions is sent through the model of the gateway."
+        ),
+        why="The policy looks as if it applied. What answers is the rule before it.",
+        fix="Move the rule before the one that takes its requests, or remove it.",
+        not_reported=(
+            "rules for preflights, see MC016, and rules for which no example call is found, because"
+            " of an unusual regex, or because they ask for labels of the caller."
+        ),
+    ),
+    "MC028": Explanation(
+        finds="An `allowOrigin` beside `allowOrigins`.",
+        why=(
+            "Istio reads the older `allowOrigin` only if `allowOrigins` is not set. Its origins"
+            " look allowed and are not."
+        ),
+        fix="Move its origins into `allowOrigins`, each as `exact: ...`, and remove it.",
+        not_reported="an `allowOrigin` alone, which works.",
+    ),
+    "MC029": Explanation(
+        finds="A `corsPolicy` whose only origin is the host that it is for.",
+        why=(
+            "An origin is where a page comes from, not what it calls. A page may always call its"
+            " own host, so such a policy allows nothing that was not allowed, and refuses all other"
+            " pages."
+        ),
+        fix=(
+            "List the origins of the pages that call this host. If there are none, remove the"
+            " `corsPolicy`."
+        ),
+        not_reported=(
+            "documents with several hosts, origins with a port, and `http` beside `https`, because"
+            " these are other origins."
+        ),
+    ),
+    "MC030": Explanation(
+        finds=(
+            "A rule for preflights that takes the preflights of a rule with a `corsPolicy`,"
+            " although they would reach that rule, and is not known to allow what that policy"
+            " allows. To find out, sample calls go through the models of the gateway and of the"
+            " browser."
+        ),
+        why=(
+            "A rule for preflights is there for rules that preflights do not match, such as those"
+            " for a header. In front of any other rule it takes that rule's place: if its own"
+            " policy refuses the page, or its service does not know it, calls are blocked that"
+            " worked before."
+        ),
+        fix=(
+            "Narrow the rule, by path or by the name of the routing header in"
+            " `access-control-request-headers`, or let it or its service have that policy too."
+        ),
+        not_reported=(
+            "rules that preflights would not reach anyway, such as those for a header: their"
+            " policies are for the responses, and the preflight pod in front of them is the"
+            " recommended setup. What a pod answers is not in the documents. It counts as knowing"
+            " the policies of the rules that need it, or, if no rule does, the one policy that all"
+            " rules share."
+        ),
+    ),
+    "MC031": Explanation(
+        finds=(
+            "A rule to a preflight pod that takes calls with the header of another document's rule,"
+            " and, on hosts with CORS, a rule that gets no calls because of another document. To"
+            " find out, a call that meets the conditions of both rules is sent through the model of"
+            " the gateway."
+        ),
+        why=(
+            "A preflight pod also answers calls that no service takes. If that rule has a path, it"
+            " comes first: in the Gateway API a longer path outranks headers and methods, and of"
+            " VirtualServices the oldest comes first, or the first by name. Calls with the right"
+            " key then get the pod's 404."
+        ),
+        fix=(
+            "Leave out the conditions of the pod's last rule. Of two other rules, narrow the one"
+            " that takes too much."
+        ),
+        not_reported=(
+            "rules of one document; rules that overlap in a part of their calls, such as `/api` and"
+            " `/`; documents of the same name, which are versions of one object."
+        ),
     ),
 }
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from meshcors.mesh._lint.links import docs_link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.problems import Place
@@ -17,13 +17,21 @@ if TYPE_CHECKING:
 Severity: TypeAlias = Literal["error", "warning", "note"]
 
 
+# The most that one line sums up.
+_MOST_REASONS: Final = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One place where a rule's check found something."""
+    """One place where a rule's check found something.
+
+    ``document`` is the place of its document, if the rule sums up its findings by document.
+    """
 
     place: Place
     reason: str
     hint: str
+    document: Place | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,8 @@ class LintRule:
     """One row of the table.
 
     ``name`` is for people, ``title`` says in one line what the rule finds. ``check`` looks at all
-    documents together; it is None if reading the documents already finds it.
+    documents together; it is None if reading the documents already finds it. With ``summary``,
+    such as ``names without effect in {} lists``, there is one finding for each document.
     """
 
     id: str
@@ -39,6 +48,7 @@ class LintRule:
     name: str
     title: str
     check: Callable[[MeshDocuments], Iterator[Finding]] | None = None
+    summary: str = ""
 
     @property
     def docs(self) -> str:
@@ -77,3 +87,21 @@ class Diagnostic:
     def __str__(self) -> str:
         kind = f"{self.severity} {self.rule.id} {self.name}"
         return f"{self.place}: {kind}: {self.reason}; {self.hint}"
+
+
+def summed_up(findings: Iterable[Finding], summary: str) -> Iterator[Finding]:
+    """Yield one finding for each document, at the first place where something was found."""
+    groups: dict[Place | None, list[Finding]] = {}
+    for each in sorted(findings, key=lambda each: each.place):
+        groups.setdefault(each.document, []).append(each)
+    for group in groups.values():
+        if len(group) == 1:
+            yield group[0]
+            continue
+        reasons = list(dict.fromkeys(each.reason for each in group))
+        more = [f"{len(reasons) - _MOST_REASONS} more"] if len(reasons) > _MOST_REASONS else []
+        listed = "; ".join([*reasons[:_MOST_REASONS], *more])
+        # "remove them" rather than "remove it"
+        hint = max((each.hint for each in group), key=len)
+        reason = f"{summary.format(len(group))}: {listed}"
+        yield Finding(group[0].place, reason, hint, group[0].document)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from meshcors._policy.max_age import LARGEST_USEFUL_MAX_AGE, max_age_note
 from meshcors.mesh._analysis.useless_names import WHY_USELESS
 from meshcors.mesh._lint.finding import Finding
+from meshcors.mesh._lint.other_policies import all_policies, policies_for_preflights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 def names_without_effect(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find names in the lists that need no permission, or that pages can never use.
 
-    One finding for each list, at the first of the names.
+    One finding for each list, at the first of the names; they are summed up by document.
     """
-    for located in mesh.preflight_policies:
+    for located in policies_for_preflights(mesh):
         for field, names in located.policy.name_lists.items():
             groups: dict[str, list[str]] = {}
             numbers: list[int] = []
@@ -31,7 +32,8 @@ def names_without_effect(mesh: MeshDocuments) -> Iterator[Finding]:
                 sentences = (_sentence(listed, why) for why, listed in groups.items())
                 hint = f"remove {'them' if len(numbers) > 1 else 'it'}"
                 place = located.place(field, numbers[0])
-                yield Finding(place, f"{field}: {'; '.join(sentences)}", hint)
+                reason = f"{field}: {'; '.join(sentences)}"
+                yield Finding(place, reason, hint, located.document.place)
 
 
 def _sentence(names: list[str], reason: str) -> str:
@@ -43,16 +45,16 @@ def _sentence(names: list[str], reason: str) -> str:
 
 def long_max_age(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a maxAge longer than browsers keep the answer to a preflight."""
-    for located in mesh.preflight_policies:
+    for located in policies_for_preflights(mesh):
         age = located.policy.max_age
         if age is not None and age > LARGEST_USEFUL_MAX_AGE:
             hint = f"write {LARGEST_USEFUL_MAX_AGE // 3600}h"
-            yield Finding(located.place("maxAge"), max_age_note(age), hint)
+            yield Finding(located.place("maxAge"), max_age_note(age), hint, located.document.place)
 
 
 def literal_stars(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a ``*`` that does not mean what it seems to."""
-    for located in mesh.policies:
+    for located in all_policies(mesh):
         policy = located.policy
         *requested, exposed = policy.name_lists.items()
         for field, names in requested:

@@ -7,11 +7,19 @@ from typing import TYPE_CHECKING, Final
 
 from meshcors._policy.errors import OriginError
 from meshcors._policy.origins import OriginPattern
-from meshcors._policy.regex import Regex
+from meshcors._policy.regex import MAX_REGEX_LENGTH, Regex
 from meshcors._policy.regex_examples import example_of
-from meshcors._policy.strangers import STRANGERS, unintended_origins
+from meshcors._policy.strangers import unintended_origins
 from meshcors.mesh._analysis.open_origins import is_open
+from meshcors.mesh._lint.canaries import is_fixable
 from meshcors.mesh._lint.finding import Finding
+from meshcors.mesh._lint.other_policies import all_policies
+from meshcors.mesh._lint.sent_origins import (
+    example_origins,
+    is_sent,
+    stranger_with,
+    why_never_sent,
+)
 from meshcors.mesh._routing.matching import compiled
 
 if TYPE_CHECKING:
@@ -32,18 +40,22 @@ def star_with_credentials(mesh: MeshDocuments) -> Iterator[Finding]:
             reason = (
                 "with allowCredentials Envoy echoes any origin, so any site can act as the user"
             )
-            yield Finding(origin.place, reason, "name the origins: meshcors fix --allow-origin ...")
+            fix = ": meshcors fix --allow-origin ..." if is_fixable(located.document) else ""
+            yield Finding(origin.place, reason, f"name the origins{fix}")
 
 
 def never_sent(mesh: MeshDocuments) -> Iterator[Finding]:
-    """Find an exact origin that no browser sends."""
+    """Find an entry that no origin of a browser matches."""
     for _, origin in _origins(mesh):
-        if origin.kind != "exact" or origin.value in {"*", "null"}:
+        hint = why_never_sent(origin)
+        if not hint:
             continue
-        hint = _why_never_sent(origin.value)
-        if hint:
+        if origin.kind == "exact":
             reason = f"no browser sends the origin {origin.value} exactly like this"
-            yield Finding(origin.place, reason, hint)
+        else:
+            begins = "begins with this prefix" if origin.kind == "prefix" else "matches this regex"
+            reason = f"no origin that a browser sends {begins}"
+        yield Finding(origin.place, reason, hint)
 
 
 def bare_dots(mesh: MeshDocuments) -> Iterator[Finding]:
@@ -52,8 +64,9 @@ def bare_dots(mesh: MeshDocuments) -> Iterator[Finding]:
         if origin.kind != "regex":
             continue
         blanked = _ESCAPED.sub(lambda found: "_" * len(found[0]), origin.value)
-        if _BARE_DOT.search(blanked):
-            other = example_of(origin.value, dot="-")
+        at = [found.start() for found in _BARE_DOT.finditer(blanked)]
+        if at:
+            other = _other_origin(origin.value, at)
             also = f", so {other} is allowed too" if other else ""
             yield Finding(origin.place, f"a dot matches any character{also}", "write \\.")
 
@@ -80,7 +93,7 @@ def stranger_regexes(mesh: MeshDocuments) -> Iterator[Finding]:
             reason = f"this regex also allows {stranger}"
             hint = "anchor the host name: https://example\\.com or https://(.+\\.)?example\\.com"
             yield Finding(origin.place, reason, hint)
-        elif credentials and extra.unchecked and not _is_partial(origin):
+        elif credentials and extra.unchecked and not _never_matches(origin):
             reason = "this regex cannot be checked for strangers"
             yield Finding(origin.place, reason, "list the origins, or write a simpler regex")
 
@@ -89,16 +102,15 @@ def prefixes(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a prefix that the origin of a stranger can begin with."""
     for _, origin in _origins(mesh):
         # only digits can follow a port's colon
-        if origin.kind == "prefix" and not re.search(r"://[^/]+:[0-9]*$", origin.value):
-            whole = "://" in origin.value and not origin.value.endswith("//")
-            stranger = f"{origin.value}.stranger.invalid" if whole else STRANGERS[0]
-            reason = f"this prefix also allows {stranger}"
+        of_port = re.search(r"://[^/]+:[0-9]*$", origin.value)
+        if origin.kind == "prefix" and not of_port and not why_never_sent(origin):
+            reason = f"this prefix also allows {stranger_with(origin.value) or 'other sites'}"
             yield Finding(origin.place, reason, "use exact, or a regex")
 
 
 def null_origin(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a policy that allows the origin of every sandboxed frame."""
-    for located in mesh.policies:
+    for located in all_policies(mesh):
         if not any(is_open(origin) for origin in located.policy.allow_origins):
             for origin in located.policy.allow_origins:
                 if origin.kind == "exact" and origin.value == "null":
@@ -122,12 +134,8 @@ def insecure_origins(mesh: MeshDocuments) -> Iterator[Finding]:
             yield Finding(origin.place, reason, "use https")
 
 
-def no_origins(mesh: MeshDocuments) -> Iterator[Finding]:
-    """Find a policy without origins: it refuses every page."""
-    for located in mesh.policies:
-        if not located.policy.allow_origins:
-            reason = "this corsPolicy allows no origin"
-            yield Finding(located.place(), reason, "list the origins under allowOrigins")
+def _never_matches(origin: StringMatch) -> bool:
+    return _is_partial(origin) or bool(why_never_sent(origin))
 
 
 def _is_partial(origin: StringMatch) -> bool:
@@ -141,14 +149,21 @@ def _is_partial(origin: StringMatch) -> bool:
 
 def _origins(mesh: MeshDocuments) -> Iterator[tuple[LocatedPolicy, StringMatch]]:
     return (
-        (located, origin) for located in mesh.policies for origin in located.policy.allow_origins
+        (located, origin)
+        for located in all_policies(mesh)
+        for origin in located.policy.allow_origins
     )
 
 
-def _why_never_sent(text: str) -> str:
-    try:
-        pattern = OriginPattern.parse(text)
-    except OriginError as error:
-        return error.hint
-    wildcard = pattern.subdomains or pattern.port == "*"
-    return "use a regex for wildcards" if wildcard else ""
+def _other_origin(regex: str, at: list[int]) -> str:
+    """Return an origin that a regex matches only because of its dots ``at`` these places."""
+    strict = "".join("\\." if number in at else char for number, char in enumerate(regex))
+    if len(strict) > MAX_REGEX_LENGTH:
+        return ""
+    short = [example_of(regex, dot=dot) or "" for dot in "-x"]
+    with_scheme = (f"https://{text}" for text in short)
+    for text in (*short, *with_scheme, *example_origins(regex)):
+        matched = is_sent(text) and compiled(regex).fullmatch(text)
+        if matched and not compiled(strict).fullmatch(text):
+            return text
+    return ""

@@ -15,6 +15,7 @@ from meshcors.mesh._analysis.untyped_objects import (
 )
 from meshcors.mesh._documents.cursor import Cursor, Report
 from meshcors.mesh._documents.virtual_service import MESH
+from meshcors.mesh._lint.canaries import CANARY, is_canary, service_of
 from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._lint.running import filters_in_front
 
@@ -35,14 +36,19 @@ _PREFIXES: Final = {
     "serving.knative.dev/": "Knative",
     "networking.internal.knative.dev/": "Knative",
     "rollouts.argoproj.io/": "Argo Rollouts",
+    "flagger.app/": "Flagger",
 }
 _CONTROLLERS: Final = {
     "InferenceService": "KServe",
+    "Canary": "Flagger",
     "InferenceGraph": "KServe",
     "LLMInferenceService": "KServe",
     "Ingress": "Knative",
     "Rollout": "Argo Rollouts",
 }
+_ROLLOUT: Final = ("argoproj.io", "Rollout")
+_INFERENCE_SERVICE: Final = ("serving.kserve.io", "InferenceService")
+_GATEWAY_PLUGIN: Final = "argoproj-labs/gatewayAPI"
 _SEPARATE: Final = "keep it in a VirtualService of its own: meshcors fix --separate"
 _ROOT_NAMESPACE: Final = "istio-system"
 # The service that Istio makes for an InferencePool is named after the pool, with -ip- and a hash.
@@ -120,10 +126,11 @@ def pool_with_policy(mesh: MeshDocuments) -> Iterator[Finding]:
 
 def owned_by_a_controller(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find CORS in a VirtualService that a controller writes."""
-    managed = _managed_by_rollouts(mesh)
+    managed = _managed(mesh)
     for document in mesh.documents:
         policies = mesh.policies_of(document)
-        if not policies and not mesh.has_preflight_rule(document):
+        # a Canary's policy is where it belongs
+        if is_canary(document) or not (policies or mesh.has_preflight_rule(document)):
             continue
         controller = _controller(document) or managed.get(document.label, "")
         if controller:
@@ -166,17 +173,35 @@ def _controller(document: VirtualService) -> str:
     return ""
 
 
-def _managed_by_rollouts(mesh: MeshDocuments) -> dict[str, str]:
-    """Return the VirtualServices, by label, that a Rollout shifts traffic with."""
+def _managed(mesh: MeshDocuments) -> dict[str, str]:
+    """Return the documents, by label, that a controller writes because of an object beside them."""
     managed: dict[str, str] = {}
     for other in mesh.others:
-        if group_and_kind(other) != ("argoproj.io", "Rollout"):
-            continue
-        own_namespace = text_of(value_at(other, "metadata", "namespace")) or "default"
-        controller = f"Argo Rollouts (Rollout {text_of(value_at(other, 'metadata', 'name'))})"
-        istio = value_at(other, "spec", "strategy", "canary", "trafficRouting", "istio")
-        one = value_at(istio, "virtualService")
-        for entry in [*([one] if one else []), *items_of(value_at(istio, "virtualServices"))]:
-            name, _, namespace = text_of(value_at(entry, "name")).partition(".")
-            managed[f"{namespace or own_namespace}/{name}"] = controller
+        kind = group_and_kind(other)
+        name = text_of(value_at(other, "metadata", "name"))
+        namespace = text_of(value_at(other, "metadata", "namespace")) or "default"
+        if kind == _ROLLOUT:
+            for label in _shifted_by(other, namespace):
+                managed[label] = f"Argo Rollouts (Rollout {name})"
+        elif kind == CANARY:
+            managed["/".join(service_of(other))] = f"Flagger (Canary {name})"
+        elif kind == _INFERENCE_SERVICE:
+            # KServe's names: the VirtualService, and the HTTPRoutes of its components
+            for end in ("", "-predictor", "-transformer", "-explainer"):
+                managed[f"{namespace}/{name}{end}"] = f"KServe (InferenceService {name})"
     return managed
+
+
+def _shifted_by(rollout: Cursor, namespace: str) -> Iterator[str]:
+    """Yield the labels of the documents that a Rollout shifts traffic with."""
+    routing = value_at(rollout, "spec", "strategy", "canary", "trafficRouting")
+    istio = value_at(routing, "istio")
+    one = value_at(istio, "virtualService")
+    for entry in [*([one] if one else []), *items_of(value_at(istio, "virtualServices"))]:
+        name, _, other = text_of(value_at(entry, "name")).partition(".")
+        yield f"{other or namespace}/{name}"
+    plugin = value_at(routing, "plugins", _GATEWAY_PLUGIN)
+    there = text_of(value_at(plugin, "namespace")) or namespace
+    names = [value_at(entry, "name") for entry in items_of(value_at(plugin, "httpRoutes"))]
+    for name in filter(None, map(text_of, (value_at(plugin, "httpRoute"), *names))):
+        yield f"{there}/{name}"

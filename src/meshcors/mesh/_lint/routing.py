@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from meshcors.mesh._analysis.example_call import EXAMPLE_ORIGIN, example_call
+from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
+from meshcors.mesh._lint.canaries import is_canary
 from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._lint.running import useless_policies
 from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.located_policy import LocatedPolicy
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._analysis.routed_call import PreflightEnd, RoutedCall
-    from meshcors.mesh._documents.model import RuleKey
+    from meshcors.mesh._documents.model import RuleKey, VirtualService
     from meshcors.mesh._routing.routes import Route
 
 _ADD_RULE: Final = "add a rule for preflights before this one: meshcors fix"
+_ADD_DOCUMENT: Final = "add a VirtualService with a rule for preflights on the same hosts"
+NEVER_APPLIES: Final = ", and this policy never applies"
 _MOVE_UP: Final = "move it to the top of http"
 
 
@@ -31,21 +35,24 @@ def lost_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
     In what an Envoy runs, also one that its cors filter never reads.
     """
     yield from useless_policies(mesh)
-    for located, call in _first_calls(mesh, "no_rule", "no_service"):
+    for located, call in first_calls(mesh, "no_rule", "no_service"):
         answer = call.preflight_answer
         if answer.route is None:
             end = "no rule matches it, Envoy answers 404"
         else:
             end = f"{answer.rule} answers it with {answer.status}"
-        yield Finding(located.place(), _never_applies(call, end), _ADD_RULE)
+        lack = what_it_lacks(call.names, call.route)
+        yield Finding(
+            located.place(), f"{lack}: {end}{NEVER_APPLIES}", how_to_add(located.document)
+        )
 
 
-def strayed_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
-    """Find a corsPolicy whose preflights another rule sends to another service."""
-    for located, call in _first_calls(mesh, "other_service"):
-        answer = call.preflight_answer
-        end = f"{answer.rule} sends it to {answer.destination}"
-        yield Finding(located.place(), _never_applies(call, end), _ADD_RULE)
+def how_to_add(document: VirtualService) -> str:
+    """Return how to add a rule for preflights: not to what a controller writes."""
+    if is_canary(document):
+        return _ADD_DOCUMENT
+    # the order of an HTTPRoute's rules does not matter
+    return _ADD_RULE if document.kind == "VirtualService" else "add a rule for preflights"
 
 
 def policy_without_service(mesh: MeshDocuments) -> Iterator[Finding]:
@@ -68,7 +75,7 @@ def routing_header_missing(mesh: MeshDocuments) -> Iterator[Finding]:
     for call in mesh.calls:
         route = call.route if call.is_unanswered else call.preflight_answer.route
         located = policies.get(route.source.policy_key) if route else None
-        if located is None:
+        if located is None or call.route.source.key._replace(root=None) in mesh.unreached:
             continue
         allowed = {name.lower() for name in located.policy.allow_headers}
         for name in call.names:
@@ -81,7 +88,7 @@ def routing_header_missing(mesh: MeshDocuments) -> Iterator[Finding]:
 
 def dead_preflight_rules(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a rule for preflights that no preflight reaches, because of an earlier rule."""
-    entries = set(_entries_for_preflights(mesh))
+    entries = set(entries_for_preflights(mesh))
     alive: set[str] = set()
     dead: dict[str, Finding] = {}
     for gateway, port, host in mesh.hosts:
@@ -116,7 +123,10 @@ def swallowed_options(mesh: MeshDocuments) -> Iterator[Finding]:
 def unmatched_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find a corsPolicy that leaves the preflights of refused origins to the service."""
     for located in mesh.preflight_policies:
-        if located.policy.unmatched_preflights == "UNSPECIFIED":
+        refuses_some = not any(map(is_open, located.policy.allow_origins))
+        # Flagger's corsPolicy does not have the field
+        can_tell = refuses_some and not is_canary(located.document)
+        if can_tell and located.policy.unmatched_preflights == "UNSPECIFIED":
             reason = (
                 "preflights of other origins go on to the service, and if it answers *, those"
                 " origins are allowed after all"
@@ -143,7 +153,7 @@ def two_owners(mesh: MeshDocuments) -> Iterator[Finding]:
                 yield Finding(place, reason, hint)
 
 
-def _first_calls(
+def first_calls(
     mesh: MeshDocuments, *ends: PreflightEnd
 ) -> Iterator[tuple[LocatedPolicy, RoutedCall]]:
     """Yield each corsPolicy with the first call of its rule whose preflight ends so."""
@@ -156,16 +166,16 @@ def _first_calls(
                 break
 
 
-def _never_applies(call: RoutedCall, end: str) -> str:
-    """Return why a policy never applies: what a preflight lacks, and where it ends."""
-    if call.names:
-        them = "them" if len(call.names) > 1 else "it"
-        lack = f"names {', '.join(call.names)} but does not carry {them}"
-    elif any(item.name == ":method" for item in call.route.match.headers):
+def what_it_lacks(names: tuple[str, ...], route: Route) -> str:
+    """Return why a preflight does not match the rule of its call."""
+    if names:
+        them = "them" if len(names) > 1 else "it"
+        lack = f"names {', '.join(names)} but does not carry {them}"
+    elif any(item.name == ":method" for item in route.match.headers):
         lack = "is an OPTIONS request"
     else:
         lack = "does not match this rule"
-    return f"a browser's preflight {lack}: {end}, and this policy never applies"
+    return f"a browser's preflight {lack}"
 
 
 def _example_preflight(route: Route, domain: str, port: int) -> GatewayRequest | None:
@@ -179,7 +189,7 @@ def _example_preflight(route: Route, domain: str, port: int) -> GatewayRequest |
     return None if any(mismatches(route.match, sent)) else sent
 
 
-def _entries_for_preflights(mesh: MeshDocuments) -> Iterator[str]:
+def entries_for_preflights(mesh: MeshDocuments) -> Iterator[str]:
     """Yield the labels of the match entries that ask for OPTIONS, or for a preflight's header."""
     for document in mesh.documents:
         for rule in document.http:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from meshcors.mesh._lint import curl_tests, lists, origins, other_objects, routing
+from meshcors.mesh._lint import (
+    curl_tests,
+    lists,
+    origin_lists,
+    origins,
+    other_objects,
+    routing,
+    strayed,
+    taken_calls,
+    unanswered,
+    unreached,
+)
 from meshcors.mesh._lint.finding import LintRule
 
 WOULD_NOT_LOAD: Final = LintRule(
@@ -20,7 +31,7 @@ RULES: Final = (
     ),
     LintRule(
         "MC002", "warning", "strayed-preflight",
-        "a corsPolicy whose preflights go to another service", routing.strayed_preflights,
+        "a corsPolicy whose preflights another rule answers", strayed.strayed_preflights,
     ),
     LintRule(
         "MC003", "error", "policy-without-service",
@@ -32,7 +43,7 @@ RULES: Final = (
     ),
     LintRule(
         "MC005", "error", "origin-never-sent",
-        "an exact origin that no browser sends", origins.never_sent,
+        "an origin that no browser sends", origins.never_sent,
     ),
     BAD_REGEX,
     LintRule(
@@ -65,10 +76,12 @@ RULES: Final = (
     LintRule(
         "MC014", "note", "names-without-effect",
         "names in the lists that have no effect", lists.names_without_effect,
+        summary="names without effect in {} lists",
     ),
     LintRule(
         "MC015", "note", "long-max-age",
         "a maxAge longer than browsers keep an answer", lists.long_max_age,
+        summary="a long maxAge in {} policies",
     ),
     LintRule(
         "MC016", "error", "dead-preflight-rule",
@@ -100,5 +113,31 @@ RULES: Final = (
         "an http origin, with credentials", origins.insecure_origins,
     ),
     LintRule("MC024", "warning", "literal-star", "a * beside other names", lists.literal_stars),
-    LintRule("MC025", "error", "no-origins", "a corsPolicy without origins", origins.no_origins),
+    LintRule(
+        "MC025", "error", "no-origins", "a corsPolicy without origins", origin_lists.no_origins
+    ),
+    LintRule(
+        "MC026", "warning", "unanswered-preflight",
+        "routing by header whose preflights nothing answers", unanswered.unanswered_preflights,
+    ),
+    LintRule(
+        "MC027", "warning", "unreached-policy",
+        "a corsPolicy on a rule that no request reaches", unreached.unreached_policies,
+    ),
+    LintRule(
+        "MC028", "warning", "replaced-origins",
+        "an allowOrigin beside allowOrigins", origin_lists.replaced_origins,
+    ),
+    LintRule(
+        "MC029", "warning", "own-origin",
+        "a corsPolicy that allows only its own host", origin_lists.own_origins,
+    ),
+    LintRule(
+        "MC030", "warning", "taken-preflights",
+        "a rule for preflights that takes those of another corsPolicy", strayed.taken_preflights,
+    ),
+    LintRule(
+        "MC031", "warning", "taken-calls",
+        "a rule that takes the calls of another document", taken_calls.taken_calls,
+    ),
 )  # fmt: skip

@@ -8,29 +8,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from meshcors.mesh._render.names import named
+
 if TYPE_CHECKING:
     from meshcors.mesh._render.names import Document
 
 _USER: Final = 65532
 _POLICY_DIRECTORY: Final = "/etc/meshcors"
+# The policy's file: in the ConfigMap, in the pod and in a directory.
+POLICY_FILE: Final = "policy.yaml"
 
 
-def kubernetes(policy: str, *, name: str, port: int, image: str) -> list[Document]:
+def kubernetes(
+    policy: str, *, name: str, port: int, image: str, namespace: str | None = None
+) -> list[Document]:
     """Return the objects, with names that begin with `name`.
 
     `policy` is the text of the policy file (YAML), `image` the pod's image, and `port` the port of
-    the Service. The pod itself listens on 8080, and on 9090 for its admin pages.
+    the Service. The pod itself listens on 8080, and on 9090 for its admin pages. Without a
+    `namespace`, whoever applies the objects chooses it.
     """
     labels = {"app.kubernetes.io/name": name}
 
     def metadata(called: str) -> Document:
-        return {"name": called, "labels": dict(labels)}
+        return {**named(called, namespace), "labels": dict(labels)}
 
     config_map = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": metadata(f"{name}-policy"),
-        "data": {"policy.yaml": policy},
+        "metadata": metadata(policy_name(name)),
+        "data": {POLICY_FILE: policy},
     }
     deployment = {
         "apiVersion": "apps/v1",
@@ -62,10 +69,15 @@ def kubernetes(policy: str, *, name: str, port: int, image: str) -> list[Documen
     return [config_map, deployment, service]
 
 
+def policy_name(name: str) -> str:
+    """Return the name of the ConfigMap with the policy of a pod called `name`."""
+    return f"{name}-policy"
+
+
 def _pod_spec(name: str, image: str, labels: dict[str, str]) -> Document:
     return {
         "automountServiceAccountToken": False,
-        # Otherwise a Service called meshcors would set MESHCORS_* variables, which the pod reads.
+        # Otherwise this Service would add variables that begin with MESHCORS_, as the pod's own do.
         "enableServiceLinks": False,
         # Longer than --drain, so that the pod exits before it is killed.
         "terminationGracePeriodSeconds": 30,
@@ -85,7 +97,7 @@ def _pod_spec(name: str, image: str, labels: dict[str, str]) -> Document:
             for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
         ],
         "containers": [_container(name, image)],
-        "volumes": [{"name": "policy", "configMap": {"name": f"{name}-policy"}}],
+        "volumes": [{"name": "policy", "configMap": {"name": policy_name(name)}}],
     }
 
 
@@ -95,7 +107,7 @@ def _container(name: str, image: str) -> Document:
         "image": image,
         "command": ["python", "-m", "meshcors.dummy"],
         "args": [
-            f"--config={_POLICY_DIRECTORY}/policy.yaml",
+            f"--config={_POLICY_DIRECTORY}/{POLICY_FILE}",
             "--port=8080",
             "--admin-port=9090",
             "--drain=15",

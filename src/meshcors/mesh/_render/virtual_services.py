@@ -11,57 +11,53 @@ from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
 from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._render.hosts import host_groups
 from meshcors.mesh._render.names import suffixes
+from meshcors.mesh._render.paths import rules_by_prefix
 from meshcors.mesh._routing.cors_filter import REQUEST_METHOD
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from meshcors._policy.policy import Policy
-    from meshcors._policy.rules import Rule, RuleSet
-    from meshcors.mesh._render.names import Document
+    from meshcors._policy.rules import RuleSet
+    from meshcors.mesh._render.names import Document, RouteNames
 
 
 def virtual_services(
     rules: RuleSet,
+    names: RouteNames,
     *,
-    name: str,
-    gateway: str,
-    pod: tuple[str, int],
     responder: Literal["pod", "both"],
+    without_unmatched: Collection[str] = (),
 ) -> list[Document]:
     """Return the VirtualServices (networking.istio.io/v1) of `rules`, one for each group of hosts.
 
-    They are called `name`, with a number if there are several, and bound to `gateway`. They route
-    preflights, and requests that no other rule of the host takes, to `pod` (host and port). With
-    the `responder` "both", the rules for preflights have a corsPolicy, so that Envoy answers
-    allowed origins itself.
+    They route preflights for the rules' paths, and whatever no other rule of the host takes, to the
+    pod. The documents whose names are in `without_unmatched` route preflights only. With the
+    `responder` "both", the rules for preflights have a corsPolicy, so that Envoy answers allowed
+    origins itself.
     """
     groups = host_groups(rules)
-    route: Document = {"route": [{"destination": {"host": pod[0], "port": {"number": pod[1]}}}]}
+    host, port = names.pod
+    route: Document = {"route": [{"destination": {"host": host, "port": {"number": port}}}]}
     documents: list[Document] = []
     for group, suffix in zip(groups, suffixes(groups), strict=True):
-        preflights: list[Document] = []
-        unmatched: list[Document] = []
-        for rule, number in zip(group.rules, suffixes(group.rules), strict=True):
-            paths = _paths(rule)
-            asks = {"method": {"exact": "OPTIONS"}, "headers": {REQUEST_METHOD: {}}}
-            preflight: Document = {
-                "name": f"preflight{number}",
-                "match": [{**asks, **it} for it in paths],
-            }
+        metadata = names.metadata(suffix)
+        http: list[Document] = []
+        by_prefix = rules_by_prefix(group.rules)
+        for (prefix, rule), number in zip(by_prefix.items(), suffixes(by_prefix), strict=True):
+            made: Document = {"name": f"preflight{number}", "match": _preflights(prefix)}
             if responder == "both":
-                preflight["corsPolicy"] = cors_policy(rule.policy)
-            preflights.append({**preflight, **route})
-            match = {"match": paths} if any(paths) else {}
-            unmatched.append({"name": f"unmatched{number}", **match, **route})
+                made["corsPolicy"] = cors_policy(rule.policy)
+            http.append({**made, **route})
+        if metadata["name"] not in without_unmatched:
+            # Without a match, so Istio puts it behind the rules of every document.
+            http.append({"name": "unmatched", **route})
         documents.append(
             {
                 "apiVersion": "networking.istio.io/v1",
                 "kind": "VirtualService",
-                "metadata": {"name": name + suffix},
-                "spec": {
-                    "hosts": group.hosts,
-                    "gateways": [gateway],
-                    "http": [*preflights, *unmatched],
-                },
+                "metadata": metadata,
+                "spec": {"hosts": group.hosts, "gateways": [names.gateway], "http": http},
             }
         )
     return documents
@@ -86,9 +82,9 @@ def cors_policy(policy: Policy) -> Document:
     return {name: value for name, value in made.items() if value not in ([], False, None)}
 
 
-def _paths(rule: Rule) -> list[Document]:
-    """Return the conditions for a rule's paths: Istio's prefixes do not end at whole segments."""
-    prefix = rule.path_prefix
+def _preflights(prefix: str) -> list[Document]:
+    """Return the matches of preflights for a path: Istio's prefixes are not whole segments."""
+    asks = {"method": {"exact": "OPTIONS"}, "headers": {REQUEST_METHOD: {}}}
     if prefix == "/":
-        return [{}]
-    return [{"uri": {"exact": prefix}}, {"uri": {"prefix": f"{prefix}/"}}]
+        return [asks]
+    return [{**asks, "uri": uri} for uri in ({"exact": prefix}, {"prefix": f"{prefix}/"})]

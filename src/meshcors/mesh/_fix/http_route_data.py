@@ -1,0 +1,149 @@
+"""A rule for preflights as the plain data of an HTTPRoute: `rule_data` for the Gateway API."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from meshcors._policy.errors import OriginError
+from meshcors.mesh._analysis.origin_match import origin_match
+from meshcors.mesh._analysis.service_host import service_of_host
+from meshcors.mesh._documents.http_route import ANY_ORIGIN
+from meshcors.mesh._fix.errors import cannot_fix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshcors.mesh._documents.model import (
+        CorsPolicy,
+        Destination,
+        HttpMatch,
+        HttpRule,
+        StringMatch,
+        VirtualService,
+    )
+    from meshcors.mesh._fix.options import FixOptions
+
+_PATH_TYPES: Final = {"exact": "Exact", "prefix": "PathPrefix", "regex": "RegularExpression"}
+# CORSOrigin in apis/v1/shared_types.go.
+_ORIGIN: Final = re.compile(
+    r"\*|https?://((\*\.)?([a-zA-Z0-9-]+\.)*[a-zA-Z0-9-]+|\*)(:[0-9]{1,5})?"
+)
+
+
+def http_route_rule_data(rule: HttpRule, route: VirtualService) -> dict[str, Any]:
+    """Return a rule as the HTTPRoute `route` spells it.
+
+    It has no name, because not every release of the API knows one. ``DocumentError`` is raised if
+    it allows an origin that an HTTPRoute cannot allow.
+    """
+    made: dict[str, Any] = {"matches": [_match_data(match) for match in rule.match]}
+    if rule.cors_policy is not None:
+        made["filters"] = [{"type": "CORS", "cors": _cors_data(rule.cors_policy, route)}]
+    made["backendRefs"] = [_backend_data(to, route) for to in rule.route]
+    return made
+
+
+def grants_needed(documents: Iterable[VirtualService], options: FixOptions) -> list[str]:
+    """Say which HTTPRoutes route to a pod in another namespace, which has to allow that."""
+    service = service_of_host(options.pod[0])
+    if options.responder == "mesh" or service is None or service[1] is None:
+        return []
+    return [
+        f"{each.label} routes to another namespace: a ReferenceGrant in {service[1]} has to allow"
+        " that"
+        for each in documents
+        if each.kind == "HTTPRoute" and each.namespace != service[1]
+    ]
+
+
+def _match_data(match: HttpMatch) -> dict[str, Any]:
+    path = match.uri
+    made: dict[str, Any] = {
+        "path": {"type": _PATH_TYPES[path.kind], "value": path.value}
+        if path
+        else {"type": "PathPrefix", "value": "/"},
+        "method": match.method.value if match.method else "",
+        "headers": [_condition(name, wanted) for name, wanted in match.headers],
+        "queryParams": [_condition(name, wanted) for name, wanted in match.query_params],
+    }
+    return {name: value for name, value in made.items() if value}
+
+
+def _condition(name: str, wanted: StringMatch) -> dict[str, str]:
+    if wanted.kind == "exact":
+        return {"name": name, "value": wanted.value}
+    texts = {"present": ".+", "prefix": re.escape(wanted.value) + ".*", "regex": wanted.value}
+    return {"type": "RegularExpression", "name": name, "value": texts[wanted.kind]}
+
+
+def _cors_data(policy: CorsPolicy, route: VirtualService) -> dict[str, Any]:
+    # The API server refuses 0.
+    max_age = None if policy.max_age is None else max(policy.max_age, 1)
+    made: dict[str, Any] = {
+        "allowOrigins": [origin_data(each, route) for each in policy.allow_origins],
+        "allowMethods": list(policy.allow_methods),
+        "allowHeaders": list(policy.allow_headers),
+        "allowCredentials": policy.allow_credentials,
+        "maxAge": max_age,
+    }
+    return {name: value for name, value in made.items() if value not in ([], None, False)}
+
+
+def origin_data(match: StringMatch, route: VirtualService) -> str:
+    """Return a condition on the origin as an entry of the CORS filter.
+
+    ``DocumentError`` is raised if there is none.
+    """
+    text = cors_origin(match)
+    if text is None:
+        message = "an HTTPRoute cannot allow every origin that a regular expression does"
+        hint = "name origins such as https://ui.example or https://*.ui.example"
+        raise cannot_fix(route.place_at("spec", "rules"), message, hint)
+    return text
+
+
+def cors_origin(match: StringMatch) -> str | None:
+    """Return the entry of a CORS filter that allows what `match` does; None if there is none."""
+    text = match.value + ("*" if match.kind == "prefix" else "")
+    if match.kind == "regex":
+        text = "*" if match.value == ANY_ORIGIN else _without_regex(match.value)
+    return text if _ORIGIN.fullmatch(text) else None
+
+
+def _without_regex(pattern: str) -> str:
+    """Return the origin or the pattern of which `origin_match` or an HTTPRoute makes a regex."""
+    # An HTTPRoute's own, as `http_route` reads it.
+    inner = re.fullmatch(r"\^(.*)\$", pattern)
+    if inner:
+        return re.sub(r"\\(.)", r"\1", inner[1].replace(".*", "*"))
+    text = pattern.replace(r"([a-z0-9_-]+\.)+", "*.").replace(r"\.", ".")
+    try:
+        return text if origin_match(text) == ("regex", pattern) else ""
+    except OriginError:
+        return ""
+
+
+def _backend_data(to: Destination, route: VirtualService) -> dict[str, Any]:
+    service = service_of_host(to.host)
+    if service is None:
+        message = f"{to.host} is not a Service, and an HTTPRoute routes to nothing else"
+        raise cannot_fix(route.place_at("spec", "rules"), message, "name the pod's Service")
+    name, namespace = service
+    made: dict[str, Any] = {"name": name}
+    if namespace not in (None, route.namespace):
+        made["namespace"] = namespace
+    # Not every backend is a Service.
+    for node in _backends(route):
+        fields = {key.value: value.value for key, value in node.value}
+        if fields.get("name") == name and fields.get("namespace") == made.get("namespace"):
+            made = {kind: fields[kind] for kind in ("group", "kind") if kind in fields} | made
+            break
+    if to.port:
+        made["port"] = to.port
+    return made
+
+
+def _backends(route: VirtualService) -> list[Any]:
+    nodes = (route.node_at(*rule.path, "backendRefs") for rule in route.http)
+    return [item for node in nodes if node is not None for item in node.value]
