@@ -7,7 +7,7 @@ from typing import Any
 
 from meshcors.mesh._analysis.mesh_documents import MeshDocuments, read_mesh
 from meshcors.mesh._documents.problems import DocumentError
-from meshcors.mesh._fix.errors import nothing_to_read, running_configuration
+from meshcors.mesh._fix.errors import nothing_to_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,8 @@ class File:
         unknown = [each for each in self.mesh.notes if each.code == "delegate_missing"]
         if self.mesh.problems or unknown:
             raise DocumentError([*self.mesh.problems, *unknown])
-        documents = self.mesh.documents
-        if not documents:
+        if not self.mesh.documents:
             raise nothing_to_read(self.name)
-        if any(document.kind == "RouteConfiguration" for document in documents):
-            raise running_configuration(self.name)
 
 
 def read_file(text: str, name: str) -> File:

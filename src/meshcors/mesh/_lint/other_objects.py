@@ -143,10 +143,8 @@ def _answers_preflights(mesh: MeshDocuments) -> bool:
     return bool(mesh.policies) or any(map(mesh.has_preflight_rule, mesh.documents))
 
 
-def _root(document: VirtualService) -> Cursor | None:
-    # what an Envoy runs has no metadata
-    node = document.node
-    return None if node is None else Cursor(node, "", Report(document.place.file))
+def _root(document: VirtualService) -> Cursor:
+    return Cursor(document.node, "", Report(document.place.file))
 
 
 def _pool_names(document: VirtualService) -> Iterator[str]:

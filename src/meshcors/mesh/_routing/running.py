@@ -84,6 +84,9 @@ class RunningRoutes(VirtualService):
     useless_policies: tuple[UselessPolicy, ...] = ()
     is_static: bool = False
 
+    def node_at(self, *_path: str | int) -> None:
+        """Return None: what an Envoy runs has no YAML of its own fields."""
+
     def place_at(self, *path: str | int) -> Place:
         """Return the place of a rule or of its policy: the parts of both have none."""
         number = path[2] if len(path) > 2 else None
