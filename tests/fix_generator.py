@@ -25,7 +25,10 @@ DESTINATIONS = (*(f"{name}:80" for name in SERVICES), f"{POD[0]}:{POD[1]}")
 def file(rng: random.Random) -> str:
     """Make a file of one to three VirtualServices."""
     count = rng.choice([1, 1, 2, 3])
-    return "\n---\n".join(json.dumps(_document(rng, number), indent=1) for number in range(count))
+    # A policy of one pod cannot allow any origin, and credentials.
+    is_open = rng.random() < 0.2
+    documents = (_document(rng, number, is_open) for number in range(count))
+    return "\n---\n".join(json.dumps(each, indent=1) for each in documents)
 
 
 def call(rng: random.Random) -> dict[str, Any]:
@@ -47,12 +50,12 @@ def call(rng: random.Random) -> dict[str, Any]:
     }
 
 
-def _document(rng: random.Random, number: int) -> dict[str, Any]:
+def _document(rng: random.Random, number: int, is_open: bool) -> dict[str, Any]:
     # Most teams have one policy, and some rules with another.
-    usual = _policy(rng)
-    rules = [_rule(rng, usual) for _ in range(rng.choice([1, 2, 2, 3, 4]))]
+    usual = _policy(rng, is_open)
+    rules = [_rule(rng, usual, is_open) for _ in range(rng.choice([1, 2, 2, 3, 4]))]
     if rng.random() < 0.5:
-        rules.append(_catch_all(rng, usual))
+        rules.append(_catch_all(rng, usual, is_open))
     return {
         "apiVersion": "networking.istio.io/v1",
         "kind": "VirtualService",
@@ -68,7 +71,7 @@ def _document(rng: random.Random, number: int) -> dict[str, Any]:
     }
 
 
-def _rule(rng: random.Random, usual: dict[str, Any]) -> dict[str, Any]:
+def _rule(rng: random.Random, usual: dict[str, Any], is_open: bool) -> dict[str, Any]:
     match: dict[str, Any] = {}
     if rng.random() < 0.8:
         names = rng.sample(KEYS, 2) if rng.random() < 0.1 else [rng.choice(KEYS[:1] * 4 + KEYS)]
@@ -79,18 +82,18 @@ def _rule(rng: random.Random, usual: dict[str, Any]) -> dict[str, Any]:
         match["method"] = {"exact": rng.choice(["GET", "POST", "PUT"])}
     rule: dict[str, Any] = {"match": [match]}
     if rng.random() < 0.75:
-        rule["corsPolicy"] = usual if rng.random() < 0.7 else _policy(rng)
+        rule["corsPolicy"] = usual if rng.random() < 0.7 else _policy(rng, is_open)
     rule["route"] = _route(rng)
     return rule
 
 
-def _catch_all(rng: random.Random, usual: dict[str, Any]) -> dict[str, Any]:
+def _catch_all(rng: random.Random, usual: dict[str, Any], is_open: bool) -> dict[str, Any]:
     kind = rng.random()
     if kind < 0.1:
         return {"redirect": {"authority": "elsewhere.example"}}
     if kind < 0.2:
         return {"directResponse": {"status": 404}}
-    policy = usual if rng.random() < 0.5 else _policy(rng)
+    policy = usual if rng.random() < 0.5 else _policy(rng, is_open)
     return {**({"corsPolicy": policy} if kind < 0.6 else {}), "route": _route(rng)}
 
 
@@ -98,19 +101,19 @@ def _route(rng: random.Random) -> list[dict[str, Any]]:
     return [{"destination": {"host": rng.choice(SERVICES), "port": {"number": 80}}}]
 
 
-def _policy(rng: random.Random) -> dict[str, Any]:
+def _policy(rng: random.Random, is_open: bool) -> dict[str, Any]:
     origins = rng.sample([A, B, C], rng.choice([1, 1, 2]))
     policy: dict[str, Any] = {"allowOrigins": [{"exact": origin} for origin in origins]}
     kind = rng.random()
     if kind < 0.1:
         policy["allowOrigins"] = [{"regex": r"https://[a-c]\.example"}]
-    elif kind < 0.2:
+    elif is_open and kind < 0.5:
         policy["allowOrigins"] = [{"exact": "*"}]
     headers = [name for name in (*KEYS, "content-type", "authorization") if rng.random() < 0.6]
     policy["allowHeaders"] = headers if headers and rng.random() < 0.9 else ["*"]
     if rng.random() < 0.5:
         policy["allowMethods"] = rng.choice([["GET", "POST"], ["PUT"], ["PUT", "DELETE"], ["*"]])
-    if kind >= 0.2 and rng.random() < 0.4:
+    if not is_open and rng.random() < 0.4:
         policy["allowCredentials"] = True
     if rng.random() < 0.3:
         policy["unmatchedPreflights"] = rng.choice(["IGNORE", "FORWARD"])

@@ -125,7 +125,11 @@ def unreadable(path: Path) -> None:
         pytest.param(
             lambda path: path.write_bytes(b"apiVersion: 1\nb: \xff"), "not UTF-8", id="bytes"
         ),
-        pytest.param(lambda path: path.write_bytes(b"#" * (9 << 20)), "larger than 8", id="9 MiB"),
+        pytest.param(
+            lambda path: path.write_bytes(b"apiVersion: 1\n" + b"#" * (9 << 20)),
+            "the limit is 2 MiB",
+            id="9 MiB",
+        ),
         pytest.param(lambda path: path.write_text("apiVersion: ["), "not YAML", id="no YAML"),
         pytest.param(
             unreadable,
@@ -181,7 +185,7 @@ def test_a_directory_without_files_is_a_finding(
         pytest.param(ORIGINAL.read_bytes(), "<stdin>:8:5: error MC001", id="a file"),
         pytest.param(b"", "<stdin>:1:1: error MC000 would-not-load: standard input", id="empty"),
         pytest.param(b"\xff", "<stdin>:1:1: error MC000 would-not-load: not UTF-8", id="bytes"),
-        pytest.param(b"#" * (9 << 20), "larger than 8 MiB", id="9 MiB"),
+        pytest.param(b"#" * (9 << 20), "the limit is 2 MiB", id="9 MiB"),
     ],
 )
 def test_standard_input_is_a_file(

@@ -130,6 +130,8 @@ def command(
         raise DocumentError(mesh.problems)
     gateway = Gateway.of(mesh.documents, file=files[0], name=gateway_name)
     called = _called_url(ctx, gateway, url, host, path, scheme)
+    if gateway_name is None:
+        gateway = gateway.serving(called.host, called.scheme)
     call = read_call(origin, called, method, headers, credentials=credentials)
     try:
         services = Services(mesh, pod, None if config is None else decider_of(config))

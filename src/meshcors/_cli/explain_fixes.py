@@ -49,6 +49,10 @@ class FixCommands:
         if "-" in self.files and (name == STDIN or len(self.files) > 1):
             yield "save the documents in a file, and explain that file to get the command for it."
             return
+        in_file = [each for each in self.mesh.documents if each.place.file == name]
+        if any(each.kind == "RouteConfiguration" for each in in_file):
+            yield "meshcors fix does it in the VirtualService or HTTPRoute that this comes from."
+            return
         tries = _Tries(self.mesh, name, self.files)
         commands = tries.commands(page_call.call.origin, self.pod)
         for number, command in enumerate(commands):

@@ -70,6 +70,7 @@ def _exchange(values: ShownValues, exchange: Exchange) -> dict[str, object]:
             }
             for guard in exchange.guards
         ],
+        "not_certain": [str(doubt) for doubt in exchange.answer.doubts],
         "refusing_policy": None if refusing is None else str(refusing.place),
         "answer": _answer(values, exchange),
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from meshcors._cli.explain_values import shown_target
 from meshcors.mesh._analysis.call_cause import allowed_by, refusing_policy
+from meshcors.mesh._routing.gateway import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,7 @@ _CONDITIONS: Final = {
     "prefix": "begin with",
     "regex": "match the regex",
     "present": "be present",
+    "range": "be a whole number of",
 }
 _CONSOLES: Final = {"chromium": "Chromium", "firefox": "Firefox"}
 _GUARD_EFFECTS: Final = {
@@ -105,6 +107,8 @@ def _exchange_lines(
     yield Line(f"   {_who_answers(answer)}")
     for name, value in answer.headers:
         yield Line(f"     {name}: {report.values.answer_header(name, value)}")
+    for doubt in answer.doubts:
+        yield Line(f"   Not certain: {doubt}.", "deciding")
     refusing = refusing_policy(answer)
     if refusing is not None:
         origin, allowed = sent.value("origin"), allowed_by(refusing)
@@ -142,7 +146,8 @@ def _tried(report: CallReport, tried: TriedRule) -> str:
     if tried.matched:
         return f"{tried.rule} ({tried.place}) matches."
     reasons = "; ".join(_reason(report, mismatch) for mismatch in tried.mismatches)
-    return f"{tried.rule} ({tried.place}) does not match: {reasons}."
+    matches = "does not match" if tried.is_certain else "may match"
+    return f"{tried.rule} ({tried.place}) {matches}: {reasons}."
 
 
 def _alike(report: CallReport, alike: list[TriedRule]) -> str:
@@ -161,6 +166,8 @@ def _alike(report: CallReport, alike: list[TriedRule]) -> str:
 def _reason(report: CallReport, mismatch: Mismatch, *, varied: bool = False) -> str:
     expected, actual = report.values.mismatch(mismatch)
     kind = _kind(expected)
+    if kind == UNKNOWN:
+        return f"{mismatch.field} {expected.removeprefix(f'{kind} ')}"
     negated, value = kind.startswith("not "), expected.removeprefix(kind).strip()
     if varied:
         value = "another value" if actual else "a certain value"
@@ -186,6 +193,8 @@ def _who_answers(answer: GatewayAnswer) -> str:
     if answer.kind == "forward":
         return f"It goes to {answer.destination}, which answers it."
     if answer.kind == "unknown":
+        if answer.doubts:
+            return "Nobody can tell from this file who answers it."
         return "The rule's delegate takes it, which is not in the given files."
     who = {
         "cors": "The gateway answers it by the rule's corsPolicy",
@@ -203,8 +212,10 @@ def _end(report: CallReport) -> Iterator[Line]:
     else:
         asked = "the preflight" if exchange.step == "preflight" else "the request"
         if page_call.outcome == "depends":
-            to = exchange.answer.destination or "the delegate"
-            yield Line(f"It depends on what {to} answers to {asked}.", "depends")
+            on = f"what {exchange.answer.destination or 'the delegate'} answers to {asked}"
+            if exchange.answer.doubts:
+                on = f"what is not certain about {asked}"
+            yield Line(f"It depends on {on}.", "depends")
             yield Line("Without CORS headers in that answer, the browser blocks the call:")
         else:
             code = exchange.verdict.code

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.guards import GuardVerdict
     from meshcors.mesh._analysis.page_call import Exchange, PageCall
     from meshcors.mesh._documents.model import CorsPolicy
+    from meshcors.mesh._routing.doubts import Doubt
     from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer
 
 _SHOWN_ORIGINS: Final = 3
@@ -39,6 +40,8 @@ def cause_of(
     answer = exchange.answer
     if exchange.denial is not None:
         return _denied(exchange, exchange.denial)
+    if answer.doubts and exchange.outcome == "depends":
+        return _uncertain(exchange, answer.doubts[0])
     if answer.kind == "unknown":
         text = f"the delegate of {answer.rule} ({answer.place}) is not in the given files"
         return Cause("unknown_delegate", text, answer.place, ("Pass its file too.",))
@@ -71,6 +74,12 @@ def allowed_by(policy: CorsPolicy) -> str:
     """Return the origins that a policy allows, in short."""
     origins = [str(each) for each in policy.allow_origins]
     return enumerated(origins, _SHOWN_ORIGINS) or "none"
+
+
+def _uncertain(exchange: Exchange, doubt: Doubt) -> Cause:
+    what = "preflight" if exchange.step == "preflight" else "call"
+    text = f"{doubt}, and the answer to the {what} hangs on it"
+    return Cause("not_modelled", text, doubt.place, ("Send it to the gateway to find out.",))
 
 
 def _denied(exchange: Exchange, denial: GuardVerdict) -> Cause:

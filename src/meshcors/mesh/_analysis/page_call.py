@@ -136,7 +136,11 @@ def _exchange(
         verdict = verdict_on(browser.Response(200))
         if verdict.allowed != verdict_on(_permissive_response(call)).allowed:
             return Exchange(step, answer.request, answer, guards, outcome, verdict)
-    outcome = "allowed" if verdict.allowed else "blocked"
+    # a filter that only denies cannot make a blocked call allowed
+    if all(doubt.only_denies and not verdict.allowed for doubt in answer.doubts):
+        outcome = "allowed" if verdict.allowed else "blocked"
+    elif verdict.allowed:
+        verdict = judge(call, browser.Response(403))
     return Exchange(step, answer.request, answer, guards, outcome, verdict)
 
 

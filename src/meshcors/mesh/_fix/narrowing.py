@@ -64,6 +64,11 @@ NARROWINGS: Final = tuple(
 )
 
 
+def url_conditions(match: HttpMatch, place: Place) -> HttpMatch:
+    """Return the conditions that a preflight meets if and only if its call does."""
+    return replace(match, place=place, name="", method=None, headers=(), without_headers=())
+
+
 def preflight_matches(
     lost: LostCalls, shared: HttpMatch, narrowing: Narrowing, place: Place
 ) -> list[HttpMatch]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
 from meshcors.mesh._analysis.service_host import service_of_host
+from meshcors.mesh._documents.model import StringMatch
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._fix.errors import origins_needed
 from meshcors.mesh._fix.http_route_data import cors_origin
@@ -19,7 +20,7 @@ from meshcors.mesh._fix.rule_data import policy_data
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from meshcors.mesh._documents.model import CorsPolicy, DocumentKey, StringMatch
+    from meshcors.mesh._documents.model import CorsPolicy, DocumentKey
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
     from meshcors.mesh._fix.options import FixOptions
 
@@ -135,8 +136,14 @@ def _policy(parts: list[BlockedCalls], options: FixOptions) -> dict[str, Any]:
     if "*" in allowed["allowOrigins"]:
         allowed["allowOrigins"] = ["*"]
         if allowed.get("allowCredentials"):
-            place = parts[0].service.place
-            raise origins_needed(place, "rules of one pod allow any origin, and credentials")
+            if not options.origins:
+                place = parts[0].service.place
+                raise origins_needed(place, "rules of one pod allow any origin, and credentials")
+            named_by_user = (
+                StringMatch("regex" if kind == "regex" else "exact", text, parts[0].service.place)
+                for kind, text in options.origins
+            )
+            allowed["allowOrigins"] = list(map(_origin, named_by_user))
     cors = {
         field: [_origin_data(text) for text in value] if field == "allowOrigins" else value
         for field, value in allowed.items()

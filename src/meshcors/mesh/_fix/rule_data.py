@@ -58,10 +58,13 @@ def policy_data(policy: CorsPolicy) -> dict[str, Any]:
         "allowOrigins": [{each.kind: each.value} for each in policy.allow_origins],
         "allowMethods": list(policy.allow_methods),
         "allowHeaders": list(policy.allow_headers),
+        "exposeHeaders": list(policy.expose_headers),
         "allowCredentials": policy.allow_credentials,
         "maxAge": None if policy.max_age is None else _duration(policy.max_age),
         "unmatchedPreflights": policy.unmatched_preflights,
     }
+    if policy.unmatched_preflights == "UNSPECIFIED":
+        del made["unmatchedPreflights"]
     return {name: value for name, value in made.items() if value not in ([], None, False)}
 
 

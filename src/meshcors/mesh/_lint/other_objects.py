@@ -17,6 +17,7 @@ from meshcors.mesh._documents.cursor import Cursor, Report
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._lint.canaries import CANARY, is_canary, service_of
 from meshcors.mesh._lint.finding import Finding
+from meshcors.mesh._lint.running import filters_in_front
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +57,7 @@ _POOL_SERVICE: Final = "-ip-"
 
 def authorization_in_front(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find authorization that denies preflights: it runs before Envoy's cors filter."""
+    yield from filters_in_front(mesh)
     if not _answers_preflights(mesh):
         return
     namespaces = _namespaces(mesh)
