@@ -11,13 +11,14 @@ from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._documents.yaml_nodes import plain_data
 from meshcors.mesh._fix.blocked_calls import blocked_calls
 from meshcors.mesh._fix.edited_mesh import with_closed_origins, with_new_rules
-from meshcors.mesh._fix.errors import cannot_fix
+from meshcors.mesh._fix.errors import cannot_fix, refuse_running
 from meshcors.mesh._fix.file import read_file
 from meshcors.mesh._fix.http_route_limits import refuse_beyond_limits
 from meshcors.mesh._fix.in_place import comment, prove
 from meshcors.mesh._fix.options import FixResult
 from meshcors.mesh._fix.origins import refuse_open_origins
 from meshcors.mesh._fix.plan import planned
+from meshcors.mesh._fix.pod_policy import pod_policy
 from meshcors.mesh._fix.rule_data import rule_data
 from meshcors.mesh._fix.unread import refuse_unread
 from meshcors.mesh._fix.yaml_text import Style, block
@@ -49,6 +50,7 @@ def separate_mesh(
 
     ``name_of`` returns the name of the second file for that of the first.
     """
+    refuse_running(mesh.documents)
     refuse_open_origins(mesh, options)
     # Who may call is for the first file to say: the second one closes what is open.
     before = with_closed_origins(mesh, options)
@@ -65,10 +67,11 @@ def separate_mesh(
     new = read_mesh(made)
     if new.problems:
         raise DocumentError(new.problems)
+    pod = pod_policy(plan.blocked, options) if plan.blocked else None
     refuse_unread(mesh, plan.services)
     refuse_beyond_limits(new.documents)
     prove(before, _together(new, before), plan)
-    return FixResult(made, plan.blocked, _together(new, mesh), tuple(plan.notes))
+    return FixResult(made, plan.blocked, _together(new, mesh), tuple(plan.notes), pod)
 
 
 def _together(new: MeshDocuments, mesh: MeshDocuments) -> MeshDocuments:
@@ -127,6 +130,6 @@ def _text(plan: Plan, service: VirtualService) -> str:
         "metadata": metadata,
         "spec": {**_where(service), service.rules_field: made},
     }
-    lines = [f"# {comment(blocked)}" for blocked, _ in rules]
+    lines = [f"# {comment(blocked, rule)}" for blocked, rule in rules]
     lines[-1] += f" {service.label} is left as it is."
     return "\n".join([*lines, *block(data, 0, Style(flow=False))]) + "\n"

@@ -25,8 +25,9 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         fix="Follow the hint. For an unknown field it names the nearest known one.",
         not_reported=(
             "files in a directory that hold no Kubernetes objects, such as the values of a Helm"
-            " chart. A delegate without the VirtualService that names it, and a rule without its"
-            " delegate, are notes: pass the other file too."
+            " chart. A delegate without the VirtualService that names it, a rule without its"
+            " delegate, and a second document of the same name are notes: they say that something"
+            " is not checked, or checked together with what it never meets."
         ),
     ),
     "MC001": Explanation(

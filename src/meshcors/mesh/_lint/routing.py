@@ -9,6 +9,7 @@ from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._lint.canaries import is_canary
 from meshcors.mesh._lint.finding import Finding
+from meshcors.mesh._lint.running import useless_policies
 from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
 from meshcors.mesh._routing.matching import mismatches
 from meshcors.mesh._routing.request import GatewayRequest
@@ -29,7 +30,11 @@ _MOVE_UP: Final = "move it to the top of http"
 
 
 def lost_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
-    """Find a corsPolicy whose preflights match no rule, or meet a redirect or directResponse."""
+    """Find a corsPolicy whose preflights match no rule, or meet a redirect or directResponse.
+
+    In what an Envoy runs, also one that its cors filter never reads.
+    """
+    yield from useless_policies(mesh)
     for located, call in first_calls(mesh, "no_rule", "no_service"):
         answer = call.preflight_answer
         if answer.route is None:
