@@ -778,3 +778,18 @@ def test_a_policy_inherits_field_by_field_unless_the_level_is_off(
     outer = {"@type": kind, "disabled": disabled, "config": {**POLICY, "max_age": "7"}}
     answer = preflight(config(ROUTE, typed_per_filter_config={CORS: outer}))
     assert dict(answer.headers).get("access-control-max-age") == age
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        {"name": "all", "domains": ["*"], "routes": [1]},
+        {"name": "all", "domains": ["*"], "routes": [], "from_the_future": {}},
+        {"name": "all", "domains": ["[redacted]"], "routes": [ROUTE]},
+        1,
+    ],
+)
+def test_a_404_is_not_certain_where_routes_cannot_be_read(host: Any) -> None:
+    answer = preflight([{"name": "main", "virtual_hosts": [host]}])
+    assert answer.kind in {"unknown", "no_route"}
+    assert answer.doubts
