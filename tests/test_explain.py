@@ -307,23 +307,70 @@ def test_the_fix_is_for_the_file_of_the_rule(
     assert [command[1] for command in commands] == [str(file)] * 2
 
 
-@pytest.mark.parametrize(
-    ("text", "flags"),
-    [
-        pytest.param(
-            model_yaml(f"{STAR}, {CREDENTIALS}"), ("--origin", "null"), id="no-origin-to-name"
-        ),
-    ],
-)
+def test_the_printed_fix_of_an_http_route_works(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "route.yaml"
+    text = (
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: model}\n"
+        "spec:\n  parentRefs: [{name: public}]\n  rules:\n"
+        "  - matches: [{headers: [{name: model-api-key, value: k0}]}]\n"
+        "    backendRefs: [{name: model, port: 80}]\n"
+    )
+    file.write_text(text)
+    call = ["explain", str(file), *ORIGIN, *POST, "--header", "model-api-key: k0"]
+    commands = fix_commands(call, capsys)
+    assert commands
+    for command in commands:
+        file.write_text(text)
+        assert run([*command, "--write"]) == 0
+        capsys.readouterr()
+        assert run(call) == 0
+        capsys.readouterr()
+
+
+OTHER_CALL = ("--origin", "https://other.example", "--method", "PUT", "--path", "/v1")
+
+
+def test_the_printed_fix_harms_no_neighbour_in_another_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    text = model_yaml(f"allowOrigins: [{{exact: 'https://ui.example'}}], {CREDENTIALS}")
+    first.write_text(text)
+    # answers its preflights itself, and is tried after the first file's rules
+    second.write_text(
+        text.replace("name: model}", "name: other}")
+        .replace("{headers: {model-api-key: {exact: k0}}}", "{uri: {prefix: /v1}}")
+        .replace("https://ui.example", "https://other.example")
+        .replace("allowHeaders: [model-api-key]", "allowMethods: [PUT]")
+    )
+    files = [str(first), str(second)]
+    assert run(["explain", *files, *OTHER_CALL]) == 0
+    capsys.readouterr()
+    call = ["explain", *files, *ORIGIN, *POST, "--header", "model-api-key: k0"]
+    commands = fix_commands(call, capsys)
+    assert commands
+    for command in commands:
+        first.write_text(text)
+        assert run([*command, "--write"]) == 0
+        capsys.readouterr()
+        for asked in (call, ["explain", *files, *OTHER_CALL]):
+            assert run([*asked, "--format", "json"]) == 0
+            assert json.loads(capsys.readouterr().out)["verdict"] == "allowed"
+
+
 def test_no_fix_is_printed_that_would_fail(
-    text: str, flags: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "model.yaml"
-    file.write_text(text)
-    call = ["explain", str(file), *ORIGIN, *POST, "--header", "model-api-key: k0", *flags]
+    file.write_text(model_yaml(f"{STAR}, {CREDENTIALS}"))
+    call = ["explain", str(file), *POST, "--header", "model-api-key: k0", "--origin", "null"]
     assert fix_commands(call, capsys) == []
     assert run(call) == 1
-    assert "by hand" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "by hand" in printed
+    assert "fix writes none: " in printed
 
 
 def test_the_host_is_one_that_the_documents_stand_for(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from meshcors._cli import explain_hints, run
+from meshcors._cli import explain_fixes, run
 
 UI = "https://ui.example"
 POST = ("--method", "POST")
@@ -366,6 +366,14 @@ CASES = [
         id="a-delegate-of-others",
     ),
     pytest.param(
+        service("match: [{uri: {prefix: /a}}]|delegate: {name: routes, namespace: other}", BY_KEY)
+        + DELEGATE.replace('["."]', '["*"]').replace(
+            "[{route", "[{match: [{uri: {exact: /b}}], route"
+        ),
+        *(("--path", "/b"), 1, "missing_header", "the call lacks x-model"),
+        id="a-delegate-in-conflict",
+    ),
+    pytest.param(
         *(ROUTE, (*POST, "--path", "/v1"), 1, "no_method"),
         "no rule takes the method POST here: team/model rules[0] matches[0] (mesh.yaml:9:15) asks"
         ' for exact "GET".',
@@ -432,6 +440,11 @@ CASES = [
         id="policy-lacks-credentials-for-a-call",
     ),
     pytest.param(
+        *(service('redirect: {uri: "/b?k=s3cret"}'), KEY, 1, "redirected"),
+        "     location: https://api.example/b?…\n",
+        id="where-a-redirect-leads",
+    ),
+    pytest.param(
         *(service("redirect: {uri: /}"), KEY, 1, "redirected"),
         "Fix: Put a rule that takes preflights before this one:\n",
         id="fix-of-a-redirect",
@@ -491,6 +504,24 @@ CASES = [
         id="the-pod's-origins-are-unknown",
     ),
     pytest.param(
+        service(*ALL_PODS)
+        + service(*ALL_PODS, name="b", host="b.example").replace("ui.example", "other.example"),
+        *((*KEY, "--host", "api.example"), 0, None),
+        "Assumed: the pod runs with a rule for each host\n",
+        id="the-pod-has-a-rule-for-each-host",
+    ),
+    pytest.param(
+        *(service(*ALL_PODS), (*KEY, "--config", "RULES"), 0, None),
+        "The script may read the answer.",
+        id="--config-has-rules",
+    ),
+    pytest.param(
+        service(*ALL_PODS, host="b.example"),
+        *((*KEY, "--config", "RULES"), 1, "service_refuses"),
+        "the policy there does not allow https://ui.example.",
+        id="--config-has-no-rule-for-the-host",
+    ),
+    pytest.param(
         *(service(*ALL_PODS), (*KEY, "--config", "POLICY", "--origin", "https://b.example"), 1),
         *("service_refuses", "the policy there does not allow https://b.example."),
         id="--config-is-the-pod's-policy",
@@ -504,11 +535,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = {"header": "x-model"}
     data = {"corsPolicy": {"allowOrigins": [UI], "allowHeaders": ["x-a"]}, "key": key}
     Path("policy.json").write_text(json.dumps(data), encoding="utf-8")
+    rules = {"rules": [{**data, "hosts": ["api.example"]}]}
+    Path("rules.json").write_text(json.dumps(rules), encoding="utf-8")
 
 
 def explain(text: str, flags: tuple[str, ...]) -> list[str]:
     Path("mesh.yaml").write_text(text, encoding="utf-8")
-    flags = tuple("policy.json" if flag == "POLICY" else flag for flag in flags)
+    files = {"POLICY": "policy.json", "RULES": "rules.json"}
+    flags = tuple(files.get(flag, flag) for flag in flags)
     return ["explain", "mesh.yaml", "--origin", UI, *flags]
 
 
@@ -533,7 +567,7 @@ def test_the_cause_is_named(
     assert (cause and cause["code"]) == code
     if cause is not None:
         assert f"Why: {cause['text']}.\n" in printed
-    if report["assumed"]:
+    if report["assumed"] and report["assumed"].startswith("python "):
         python, option, module, *options = shlex.split(report["assumed"])
         assert (python, option, module) == ("python", "-m", "meshcors.dummy")
         assert run(["dummy", *options, "--check"]) == 0
@@ -589,7 +623,7 @@ def test_many_rules_get_one_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each try reads the whole file again, which takes seconds for hundreds of rules."""
-    monkeypatch.setattr(explain_hints, "_MANY_RULES", 5)
+    monkeypatch.setattr(explain_fixes, "_MANY_RULES", 5)
     for count, commands in ((5, 2), (6, 1)):
         text = service(*(BY_KEY.replace("k0", f"k{at}") for at in range(count)))
         report = report_of(text, KEY, capsys)

@@ -66,7 +66,7 @@ def test_a_command_names_the_pod_that_was_named(capsys: pytest.CaptureFixture[st
 def test_a_broken_document_is_a_note(capsys: pytest.CaptureFixture[str]) -> None:
     Path("all").mkdir()
     Path("all/a.yaml").write_text(f"{BROKEN}---\n{ORIGINAL}", encoding="utf-8")
-    Path("all/b.yaml").write_text("a: [\n", encoding="utf-8")
+    Path("all/b.yaml").write_text("apiVersion: v1\nkind: [\n", encoding="utf-8")
     assert run(["explain", "all", *CALL]) == 1
     said = capsys.readouterr()
     assert "cheetah/model http[0]" in said.out

@@ -32,7 +32,12 @@ CALL = GatewayRequest(
     "POST",
     "API.example",
     "/v1/chat?q=1",
-    [("origin", "https://ui.example"), ("x-key", "k0"), ("content-type", "text/plain")],
+    [
+        ("origin", "https://ui.example"),
+        ("x-key", "k0"),
+        ("x-none", ""),
+        ("content-type", "text/plain"),
+    ],
 )
 WITH_PORT = GatewayRequest("POST", "api.example:8443", "/v1", CALL.headers)
 
@@ -113,6 +118,7 @@ CASES = [
     # conditions
     ("header", when('key: "request.headers[X-Key]", values: [k0]'), PASSES, DENIES),
     ("any-value", when('key: "request.headers[x-key]", values: ["*"]'), PASSES, DENIES),
+    ("an-empty-value", when('key: "request.headers[x-none]", values: ["*"]'), PASSES, PASSES),
     ("a-prefix", when('key: "request.headers[x-key]", values: ["k*"]'), PASSES, DENIES),
     ("another-value", when('key: "request.headers[x-key]", values: [k1]'), PASSES, PASSES),
     ("notValues", when('key: "request.headers[x-key]", notValues: [k0]'), DENIES, PASSES),

@@ -64,6 +64,11 @@ def test_as_many_documents_are_read_as_are_good(texts: list[str]) -> None:
     assert len(mesh.problems) >= sum(text in BROKEN for text in texts)
 
 
+def test_parts_beyond_number_are_one_problem() -> None:
+    (problem,) = read_mesh({"a.yaml": "---\n" * 20_000 + "a: ["}).problems
+    assert problem.code == "yaml"
+
+
 def test_an_alias_bomb_is_the_problem_of_its_document() -> None:
     many = ", ".join(["*m"] * 999)
     bomb = vs(f"&r {{match: [&m {{}}, {many}], {to()}}}") + "  - *r\n" * 999
@@ -151,6 +156,18 @@ def test_a_file_that_cannot_be_read_is_one_finding(
     assert line.startswith(f"{bad}:")
     assert said in line
     assert any("MC001" in line for line in lines)
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github", "sarif"])
+def test_any_name_of_a_file_can_be_printed(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsdecode(b"a\xff\x1b b.yaml")
+    (tmp_path / name).write_text(ORIGINAL.read_text())
+    monkeypatch.chdir(tmp_path)
+    for file in (".", name):
+        assert cli.run(["lint", file, "--format", form]) == 1
+        assert "\x1b" not in capsys.readouterr().out
 
 
 def test_a_directory_without_files_is_a_finding(

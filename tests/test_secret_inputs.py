@@ -305,6 +305,7 @@ metadata: {name: guard, namespace: istio-system}
 spec: {rules: [{when: [{key: "request.headers[x-key]", values: [SECRET]}]}]}
 """
 EXPLAIN = ("explain", "service.yaml", "--origin", UI)
+RENDER = ("render", "--config", "policy.json", "--to")
 TO_A = ("--origin", UI, "--path", "/a")
 VARIABLES = (
     *("MESHCORS_KEY_HEADER", "MESHCORS_KEY_VALUES", "MESHCORS_KEY_VALUES_FILE"),
@@ -406,6 +407,12 @@ INPUTS: dict[str, Input] = {
     "fix a text": verb("fix", "text.yaml"),
     "fix --write": verb("fix", "service.yaml", "--write", "--allow-origin", UI),
     "render --config": verb("render", "--to", "env", "--config", "{}"),
+    **{
+        f"render {flag}": verb(*RENDER, "httproute", flag, "{}_!")
+        for flag in ("--name", "--namespace", "--gateway", "--beside")
+    },
+    "render --beside, a value": verb(*RENDER, "virtualservice", "--beside", "service.yaml"),
+    "render --directory": verb(*RENDER, "kubernetes", "--directory", "no/{}/no"),
     **{
         f"render values, {form}": verb("render", "--to", form, "--config", "policy.json")
         for form in ("env", "policy", "kubernetes", "virtualservice", "httproute")

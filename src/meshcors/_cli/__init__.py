@@ -1,7 +1,7 @@
 """The ``meshcors`` command: one module for each verb, imported when the verb is called.
 
-Exit code 0: fine; 1: something was found, or a browser would block; 2: bad usage or unreadable
-input, with one line on stderr.
+Exit code 0: fine; 1: something was found, or a browser would block; 2: bad usage, or nothing that
+can be read, with one line on stderr.
 """
 
 from __future__ import annotations

@@ -12,9 +12,10 @@ from click.core import ParameterSource
 
 from meshcors._cli import options
 from meshcors._cli.explain_call import CalledUrl, default_host, read_call, read_url
+from meshcors._cli.explain_fixes import FixCommands
 from meshcors._cli.explain_hints import hints
 from meshcors._cli.explain_json import as_data
-from meshcors._cli.explain_services import Services, engine_of
+from meshcors._cli.explain_services import Services, decider_of
 from meshcors._cli.explain_text import CallReport, narrate
 from meshcors._cli.explain_values import ShownValues
 from meshcors._cli.files import policy_unreadable
@@ -95,7 +96,8 @@ _PARTS: Final = ("host", "path", "scheme")
 @click.option(
     "--config",
     metavar="POLICY",
-    help="A policy file. Assume that the services and the pod answer as meshcors does with it.",
+    help="A file with a policy or rules. Assume that the services and the pod answer as meshcors"
+    " does with it.",
 )
 @options.POD
 @options.FORM
@@ -132,7 +134,7 @@ def command(
         gateway = gateway.serving(called.host, called.scheme)
     call = read_call(origin, called, method, headers, credentials=credentials)
     try:
-        services = Services(mesh, pod, None if config is None else engine_of(config))
+        services = Services(mesh, pod, None if config is None else decider_of(config))
     except PolicyError as error:
         raise policy_unreadable(error) from None
     guards = Guards(mesh, gateway)
@@ -140,7 +142,7 @@ def command(
         gateway, call, services.answer, port=called.port, target=called.target, guards=guards
     )
     cause = cause_of(page_call, gateway, services.is_pod)
-    hint = hints(cause, page_call, mesh, pod)
+    hint = hints(cause, page_call, FixCommands(mesh, files, pod))
     report = CallReport(page_call, cause, tuple(hint), ShownValues(page_call), services.assumed)
     _note([*mesh.problems, *mesh.notes])
     _print(report, form)

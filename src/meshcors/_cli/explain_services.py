@@ -5,112 +5,126 @@ The pod is recognised by the name of its service.
 
 from __future__ import annotations
 
+import json
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from meshcors import browser
+from meshcors._policy.errors import PolicyError
 from meshcors._policy.warning import PolicyWarning
-from meshcors.mesh import DocumentError
 from meshcors.mesh._analysis.lost_calls import LostCalls
-from meshcors.mesh._analysis.sample_calls import sample_calls
+from meshcors.mesh._analysis.sample_calls import HostCalls
 from meshcors.mesh._fix.blocked_calls import BlockedCalls
 from meshcors.mesh._fix.options import FixOptions
-from meshcors.mesh._fix.pod_command import pod_command
-from meshcors.mesh._fix.preflight_rule import preflight_policy
-from meshcors.mesh._fix.rule_data import policy_data
+from meshcors.mesh._fix.pod_policy import pod_policy, serve_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcors._decision.engine import Engine
+    from meshcors._decision.simulation import Decider
     from meshcors._policy.policy import Policy
+    from meshcors._policy.rules import RuleSet
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
+    from meshcors.mesh._documents.model import DocumentKey
     from meshcors.mesh._routing.gateway import GatewayAnswer
 
-_FORWARDING_FIELD: Final = "unmatchedPreflights"
+_Source: TypeAlias = "Policy | RuleSet"
+# What fix writes for an origin that nobody has named.
+_UNKNOWN: Final = '"ORIGIN"'
 
 
 @dataclass
 class Services:
-    """What is known of the services; ``assumed`` is the pod's command, once that was assumed.
+    """What is known of the services; ``assumed`` is what the pod is taken to run with, if it is.
 
-    ``engine`` is the one of ``--config``: with it, all of them are known.
+    ``decider`` is that of ``--config``: with it, all of them are known.
     """
 
     mesh: MeshDocuments
     pod: tuple[str, int]
-    engine: Engine | None
+    decider: Decider | None
     assumed: str = field(default="", init=False)
 
     def answer(self, answer: GatewayAnswer) -> browser.Response | None:
         """Return what the service of a forwarded request answers, None if that is not known."""
-        engine = self.engine
-        if engine is None and self.is_pod(answer):
-            engine = self._pod_engine(answer)
-        return None if engine is None else _simulated(engine, answer)
+        decider = self.decider
+        if decider is None and self.is_pod(answer):
+            decider = self._pod_decider(answer)
+        return None if decider is None else _simulated(decider, answer)
 
     def is_pod(self, answer: GatewayAnswer) -> bool:
         """Tell whether a request goes to the pod."""
         name, host = (answer.destination or "").rpartition(":")[0], self.pod[0]
         return name == host or name.startswith(f"{host}.")
 
-    def _pod_engine(self, answer: GatewayAnswer) -> Engine | None:
-        """Return the decisions of the pod that ``meshcors fix`` would start behind a rule.
+    def _pod_decider(self, answer: GatewayAnswer) -> Decider | None:
+        """Return the decisions of the pod that ``meshcors fix`` would start behind these rules.
 
         None if the documents do not say which origins it allows.
         """
-        sent_there = tuple(self._sent_to(answer.destination or ""))
-        if not sent_there:
+        sent_there: dict[DocumentKey, list[LostCalls]] = {}
+        for each in self._sent_to(answer.destination or ""):
+            sent_there.setdefault(each.calls.route.document.key, []).append(each)
+        blocked = [
+            BlockedCalls(calls[0].calls.route.document, tuple(calls))
+            for calls in sent_there.values()
+        ]
+        if not blocked:
             return None
-        blocked = BlockedCalls(sent_there[0].calls.route.document, sent_there)
-        options = FixOptions("pod", self.pod)
-        try:
-            allowed = policy_data(preflight_policy(blocked, options))
-        except DocumentError:
+        policy = pod_policy(blocked, FixOptions("pod", self.pod))
+        if policy is None or _UNKNOWN in json.dumps(policy):
             return None
-        policy = _policy_of({k: v for k, v in allowed.items() if k != _FORWARDING_FIELD})
-        if policy is None:
+        source = _source_of(policy)
+        if source is None:
             return None
-        self.assumed = pod_command(blocked, options)
-        return _engine(policy)
+        self.assumed = serve_command(policy) or "a rule for each host"
+        return _decider(source)
 
     def _sent_to(self, pod: str) -> Iterator[LostCalls]:
         """Yield a call of every rule whose preflights go to ``pod``."""
         for gateway, port, host in self.mesh.hosts:
-            for calls in sample_calls(gateway, port, host.domain):
+            for calls in HostCalls(gateway, port, host.domain).of_rules():
                 for asked in calls.requests[:1]:
                     answer = gateway.handle(calls.preflight(asked))
                     if answer.destination == pod:
                         yield LostCalls(calls, (asked,), answer)
 
 
-def engine_of(config: str) -> Engine:
-    """Return the decisions of the policy in a file; raises `PolicyError`."""
-    from meshcors.config import from_file
+def decider_of(config: str) -> Decider:
+    """Return the decisions of the policy or rules in a file; raises `PolicyError`."""
+    from meshcors.config._loading import load
 
-    return _engine(from_file(config))
-
-
-def _engine(policy: Policy) -> Engine:
-    from meshcors._decision.engine import Engine
-
-    return Engine(policy.without_key_values())
+    return _decider(load({}, {}, config=config))
 
 
-def _policy_of(allowed: dict[str, object]) -> Policy | None:
-    """Return the policy that a corsPolicy stands for; None if a pod would refuse it."""
+def _decider(source: _Source) -> Decider:
+    from meshcors._decision.rule_engine import NO_RULE, compile_engine
+
+    return compile_engine(source.without_key_values(), NO_RULE)
+
+
+def _source_of(policy: dict[str, Any]) -> _Source | None:
+    """Return a policy file's plain data as a pod reads it; None if it would refuse it."""
     from meshcors.config._fields import FieldPath
-    from meshcors.config._rule_parts import policy_of_rule
+    from meshcors.config._policy_file import read_policy
+    from meshcors.config._rule_file import read_rules
 
+    where = FieldPath("pod")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PolicyWarning)
-        return policy_of_rule([], allowed, FieldPath("corsPolicy"))
+        try:
+            if "rules" in policy:
+                return read_rules([], [policy], where)
+            return read_policy([], policy, where)
+        except PolicyError:
+            return None
 
 
-def _simulated(engine: Engine, answer: GatewayAnswer) -> browser.Response:
+def _simulated(decider: Decider, answer: GatewayAnswer) -> browser.Response:
     from meshcors._decision.simulation import simulate
 
     sent = answer.request
     path = sent.path.partition("?")[0]
-    return browser.Response(*simulate(engine, sent.method, path, sent.headers))
+    fields = [("host", sent.host), *sent.headers]
+    return browser.Response(*simulate(decider, sent.method, path, fields))

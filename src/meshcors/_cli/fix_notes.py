@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from meshcors.mesh._fix.pod_policy import deploy_commands, pod_policy, serve_command
+from meshcors.mesh._fix.pod_policy import deploy_commands, serve_command
 from meshcors.mesh._lint import diagnose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._fix import FixOptions, FixResult
@@ -24,8 +24,10 @@ def notes(
     result: FixResult, mesh: MeshDocuments, options: FixOptions, files: Sequence[str]
 ) -> Iterator[str]:
     """Yield what there is to say about a fix of ``mesh``, which is read from ``files``."""
-    if result.blocked:
-        yield from [_LACKS] if options.responder == "mesh" else _about_pod(result, options)
+    if result.pod is not None:
+        yield from _about_pod(result.pod, result, options)
+    elif result.blocked:
+        yield _LACKS
     yield from result.notes
     named = any(calls.policies for calls in result.blocked)
     origins = [value for _, value in options.origins]
@@ -53,9 +55,8 @@ def notes(
         yield f"{errors} left for you to fix: {shlex.join(['meshcors', 'lint', *files])}"
 
 
-def _about_pod(result: FixResult, options: FixOptions) -> Iterator[str]:
+def _about_pod(policy: Mapping[str, Any], result: FixResult, options: FixOptions) -> Iterator[str]:
     """Yield how to start the pod that the new rules name, and how to deploy it."""
-    policy = pod_policy(result.blocked, options)
     address = ":".join(map(str, options.pod))
     command = serve_command(policy)
     if command is not None:

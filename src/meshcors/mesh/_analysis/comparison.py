@@ -8,7 +8,8 @@ worked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from meshcors.mesh._analysis.example_call import example_host
@@ -16,7 +17,13 @@ from meshcors.mesh._analysis.lost_calls import lost_among
 from meshcors.mesh._analysis.page_call import trace_call
 from meshcors.mesh._analysis.preflight_routing import groups, routing_names
 from meshcors.mesh._analysis.route_effect import answerer, conditions, effect
-from meshcors.mesh._analysis.sample_calls import PageRequest, SampleCalls, sample_calls
+from meshcors.mesh._analysis.sample_calls import (
+    HostCalls,
+    PageRequest,
+    SampleCalls,
+    means_to_allow,
+    takes_method,
+)
 from meshcors.mesh._analysis.sample_origins import STRANGER
 from meshcors.mesh._routing.gateway import Gateway
 
@@ -73,6 +80,16 @@ def harmed_calls(before: MeshDocuments, after: MeshDocuments) -> Iterator[Harmed
 
     The preflight of a call that is lost before (`lost_calls`) may be answered by anybody.
     """
+    return (harmed for host in _hosts(before, after) for harmed in host.harmed())
+
+
+def harmed_hosts(before: MeshDocuments, after: MeshDocuments) -> Iterator[HarmedCall]:
+    """Yield what `harmed_calls` does, and at most one call for each host."""
+    for host in _hosts(before, after):
+        yield from islice(host.harmed(), 1)
+
+
+def _hosts(before: MeshDocuments, after: MeshDocuments) -> Iterator[_Comparison]:
     later = {gateway.name: gateway for gateway, _, _ in after.hosts}
     ports = sorted({port for mesh in (before, after) for _, port, _ in mesh.hosts}, reverse=True)
     for gateway in {gateway.name: gateway for gateway, _, _ in before.hosts}.values():
@@ -85,7 +102,7 @@ def harmed_calls(before: MeshDocuments, after: MeshDocuments) -> Iterator[Harmed
         for port in ports:
             for domain in domains:
                 there = later.get(gateway.name, Gateway((), gateway.name))
-                yield from _Comparison(gateway, there, port, domain).harmed()
+                yield _Comparison(gateway, there, port, domain)
 
 
 class _Comparison:
@@ -94,7 +111,8 @@ class _Comparison:
     def __init__(self, before: Gateway, after: Gateway, port: int, domain: str) -> None:
         self._before, self._after, self._port, self._domain = before, after, port, domain
         self._names = routing_names(port, domain, before, after)
-        self._lost: set[object] | None = None
+        self._calls = HostCalls(before, port, domain)
+        self._at: dict[object, list[SampleCalls]] = {}
 
     def harmed(self) -> Iterator[HarmedCall]:
         if self._is_unchanged():
@@ -145,17 +163,20 @@ class _Comparison:
 
     def _is_lost(self, calls: SampleCalls, asked: PageRequest) -> bool:
         """Tell whether the same preflight is sent for a call that is lost."""
-        if self._lost is None:
-            names = routing_names(self._port, self._domain, self._before)
-            self._lost = {
-                _sent(each, lost)
-                for each in self._samples()
-                for lost in lost_among(each, self._before, names)
-            }
-        return _sent(calls, asked) in self._lost
+        url = (calls.call.host, calls.call.path, calls.call.scheme)
+        if url not in self._at:
+            self._at[url] = self._calls.at(calls.call)
+        names = set(asked.names)
+        return any(
+            names.issuperset(each.names)
+            and takes_method(each.route, asked.method)
+            and means_to_allow(each, asked)
+            and lost_among(replace(each, own=(asked,)), self._before, self._names)
+            for each in self._at[url]
+        )
 
     def _samples(self) -> Iterator[SampleCalls]:
-        return sample_calls(self._before, self._port, self._domain, self._new_routes())
+        return self._calls.of_rules(self._new_routes())
 
     def _is_unchanged(self) -> bool:
         old, new = self._routes(self._before), self._routes(self._after)
@@ -178,10 +199,6 @@ class _Comparison:
     def _routes(self, gateway: Gateway) -> tuple[Route, ...]:
         host = gateway.virtual_host(example_host(self._domain), self._port)
         return host.routes if host else ()
-
-
-def _sent(calls: SampleCalls, asked: PageRequest) -> object:
-    return calls.call.host, calls.call.path, calls.call.scheme, asked
 
 
 def _is_same(old: Route | None, new: Route | None) -> bool:

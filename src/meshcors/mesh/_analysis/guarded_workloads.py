@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._analysis.untyped_objects import (
     fields_of,
     group_and_kind,
@@ -88,11 +89,11 @@ def service_of(answer: GatewayAnswer) -> str:
     """Return the service that a forwarded request goes to, as ``namespace/name``; else ``""``."""
     if answer.destination is None or answer.route is None:
         return ""
-    name, *parts = answer.destination.rpartition(":")[0].split(".")
-    if not parts:
-        return f"{answer.route.document.namespace}/{name}"
-    # anything else is a host of somebody else
-    return f"{parts[0]}/{name}" if len(parts) == 1 or parts[1] == "svc" else ""
+    found = service_of_host(answer.destination.rpartition(":")[0])
+    if found is None:
+        return ""
+    name, namespace = found
+    return f"{namespace or answer.route.document.namespace}/{name}"
 
 
 def _targets(other: Cursor) -> list[tuple[str, str]]:

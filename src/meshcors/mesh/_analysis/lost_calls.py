@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from meshcors import browser
 from meshcors.mesh._analysis.preflight_routing import groups, routing_names
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
-from meshcors.mesh._analysis.sample_calls import sample_calls
+from meshcors.mesh._analysis.sample_calls import HostCalls, credentials_of
 from meshcors.mesh._analysis.sample_origins import sample_origins
 from meshcors.mesh._documents.virtual_service import MESH
 
@@ -43,7 +43,7 @@ def lost_calls(mesh: MeshDocuments) -> Iterator[LostCalls]:
     """Yield the lost calls of every rule."""
     for gateway, port, host in mesh.hosts:
         names = routing_names(port, host.domain, gateway)
-        for calls in sample_calls(gateway, port, host.domain):
+        for calls in HostCalls(gateway, port, host.domain).of_rules():
             lost = lost_among(calls, gateway, names)
             if lost and _is_for_browsers(calls.route.document):
                 yield LostCalls(calls, lost, gateway.handle(calls.preflight(lost[0])))
@@ -87,7 +87,7 @@ def _permits(calls: SampleCalls, asked: PageRequest, answer: GatewayAnswer) -> b
     if own is not None and not sample_origins(own) and answer.kind == "cors":
         return True  # there is no origin to ask it with
     try:
-        request = calls.browser_request(asked, calls.credentials[0])
+        request = calls.browser_request(asked, credentials_of(own))
     except ValueError:
         return True
     response = browser.Response(answer.status or 0, answer.headers)

@@ -15,10 +15,10 @@ from meshcors.mesh._analysis.example_call import (
     preflight_of,
 )
 from meshcors.mesh._analysis.located_policy import LocatedPolicy
+from meshcors.mesh._analysis.mesh_notes import notes_on
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._analysis.routed_call import RoutedCall
 from meshcors.mesh._analysis.sample_origins import sample_origins
-from meshcors.mesh._analysis.unknown_delegates import unknown_delegates
 from meshcors.mesh._analysis.unreached_rules import unreached_rules
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_objects
@@ -81,8 +81,8 @@ class MeshDocuments:
 
     @cached_property
     def notes(self) -> tuple[DocumentProblem, ...]:
-        """What of the documents is not checked, because another document is not there."""
-        return tuple(unknown_delegates(self.documents))
+        """What makes findings incomplete or doubtful, though nothing is wrong."""
+        return tuple(notes_on(self.documents))
 
     @cached_property
     def hosts(self) -> tuple[tuple[Gateway, int, VirtualHost], ...]:

@@ -8,11 +8,12 @@ bounded number of each.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice, product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from meshcors import browser
-from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
+from meshcors._policy.headers import SAFELISTED_METHODS, SAFELISTED_REQUEST_HEADERS
 from meshcors.mesh._analysis.example_call import (
     EXAMPLE_ORIGIN,
     announced_headers,
@@ -24,7 +25,7 @@ from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._analysis.route_effect import cors_effect
 from meshcors.mesh._analysis.sample_origins import STRANGER, sample_origins
 from meshcors.mesh._analysis.useless_names import useless_header, useless_method
-from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
+from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD, origin_allowed
 from meshcors.mesh._routing.index import RouteIndex
 from meshcors.mesh._routing.matching import mismatches, text_matches
 from meshcors.mesh._routing.request import GatewayRequest
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _OWN_ORIGINS: Final = 6
 _OTHER_ORIGINS: Final = 4
 _METHODS: Final = 6
+_PICKED_BY: Final = 4
 # A value that every browser announces, whatever the header's name is.
 _ANNOUNCED_VALUES: Final = {"content-type": "application/json"}
 _SOME_VALUE: Final = "x"
@@ -58,7 +60,7 @@ class PageRequest(NamedTuple):
 class SampleCalls:
     """Calls that ``route`` takes at a gateway's port, all of them to the URL of ``call``.
 
-    ``call`` has the headers that the rule picks by, ``names`` are those of them that a script sets.
+    ``call`` has headers that the page sets, ``names`` are those of them that the rule picks by.
     ``own`` are the calls which the rule's corsPolicy allows, or would if it listed ``names``;
     ``others`` are calls which it does not allow, such as those of another policy's origins. Where
     another rule has the same preflights, there is neither: only the call itself is of interest.
@@ -100,37 +102,60 @@ class SampleCalls:
         return browser.Request(asked.origin, url, asked.method, headers, credentials)
 
 
-def sample_calls(
-    gateway: Gateway, port: int, domain: str, targets: Iterable[Route] = ()
-) -> Iterator[SampleCalls]:
-    """Yield the calls of every rule that serves ``domain`` on ``port``.
+class HostCalls:
+    """The sample calls of one virtual host: that of ``domain`` on a port of a gateway."""
 
-    Each rule has calls to an example of its own path, and to an example of each of the ``targets``
-    if it takes them there.
-    """
-    host = gateway.virtual_host(example_host(domain), port)
-    if host is None:
-        return
-    maker = _Maker(gateway, port, host)
-    rules = [
-        (route, call) for route in host.routes
-        if not is_preflight_rule(route)
-        and (call := _call_it_takes(gateway, route, domain, port)) is not None
-    ]  # fmt: skip
-    for route, call in rules:
-        yield from maker.calls(call, announced_headers(route))
-    urls = (example_call(target, domain, port) for target in targets)
-    by_path: _CallsByPath | None = None
-    for url in urls:
-        if url is None:
-            continue
-        by_path = by_path or _CallsByPath(rules)
-        for route, call in by_path.at(url):
+    def __init__(self, gateway: Gateway, port: int, domain: str) -> None:
+        self._gateway, self._port, self._domain = gateway, port, domain
+        self._host = gateway.virtual_host(example_host(domain), port)
+
+    def of_rules(self, targets: Iterable[Route] = ()) -> Iterator[SampleCalls]:
+        """Yield the calls of every rule.
+
+        Each rule has calls to an example of its own path, and to an example of each of the
+        ``targets`` if it takes them there.
+        """
+        if self._host is None:
+            return
+        maker = _Maker(self._gateway, self._port, self._host)
+        for route, call in self._rules:
+            yield from maker.calls(call, announced_headers(route))
+        for target in targets:
+            url = example_call(target, self._domain, self._port)
+            for route, moved in self._at(url) if url else ():
+                yield from maker.calls(moved, announced_headers(route))
+
+    def at(self, url: GatewayRequest) -> list[SampleCalls]:
+        """Return a call of each rule to one URL, without any `PageRequest`."""
+        found: list[SampleCalls] = []
+        for route, call in self._at(url):
+            if self._gateway.handle(call).route is route:
+                names = announced_headers(route)
+                found.append(
+                    SampleCalls(self._gateway.name, self._port, route, call, names, (), (), ())
+                )
+        return found
+
+    def _at(self, url: GatewayRequest) -> Iterator[tuple[Route, GatewayRequest]]:
+        for route, call in self._by_path.at(url):
             moved = GatewayRequest(
                 call.method, url.host, url.path, call.headers, url.scheme, url.port
             )
             if not any(mismatches(route.match, moved)):
-                yield from maker.calls(moved, announced_headers(route))
+                yield route, moved
+
+    @cached_property
+    def _rules(self) -> list[tuple[Route, GatewayRequest]]:
+        routes = self._host.routes if self._host else ()
+        calls = (
+            (route, _call_it_takes(self._gateway, route, self._domain, self._port))
+            for route in routes if not is_preflight_rule(route)
+        )  # fmt: skip
+        return [(route, call) for route, call in calls if call is not None]
+
+    @cached_property
+    def _by_path(self) -> _CallsByPath:
+        return _CallsByPath(self._rules)
 
 
 def _call_it_takes(gateway: Gateway, route: Route, domain: str, port: int) -> GatewayRequest | None:
@@ -171,6 +196,8 @@ class _Maker:
         policies = (route.source.cors_policy for route in host.routes)
         found = (origin for policy in policies if policy for origin in sample_origins(policy))
         self._origins = tuple(dict.fromkeys(found))
+        names = (name for route in host.routes for name in announced_headers(route))
+        self._picked_by = list(dict.fromkeys(names))[:_PICKED_BY]
         self._made: set[object] = set()
 
     def calls(self, call: GatewayRequest, names: tuple[str, ...]) -> Iterator[SampleCalls]:
@@ -178,7 +205,9 @@ class _Maker:
         if route is None or is_preflight_rule(route):
             return
         own = route.source.cors_policy
-        made = SampleCalls(self._gateway.name, self._port, route, call, names, (), (), ())
+        # An earlier rule that picks by fewer headers may take the call.
+        picked = announced_headers(route)
+        made = SampleCalls(self._gateway.name, self._port, route, call, picked, (), (), ())
         same = (call.host, call.path, call.scheme, call.method, names, _likeness(route))
         if same in self._made:
             yield made
@@ -187,32 +216,55 @@ class _Maker:
         first = PageRequest(STRANGER, call.method, names)
         there = self._gateway.handle(made.preflight(first)).route
         answering = there.source.cors_policy if there else None
-        methods, name_sets = _methods(route, call, own), _name_sets(names, own)
-        mine: dict[PageRequest, None] = {}
-        if own is not None:
-            # A policy may allow nothing that a browser sends: its rule still means to be called.
-            origins = sample_origins(own)[:_OWN_ORIGINS] or (EXAMPLE_ORIGIN,)
-            mine = dict.fromkeys(map(PageRequest._make, product(origins, methods, name_sets)))
-        elif names:
-            mine = {first: None}
-        more = (
+        name_sets = [*_name_sets(names, own), *_name_sets(names, answering), _with_json(names)]
+        # With a value that no rule knows, these go wherever they go without it.
+        name_sets += [tuple(sorted({*names, name})) for name in self._picked_by]
+        every = map(PageRequest._make, product(
             self._some_origins(own, answering),
-            dict.fromkeys([*methods, *_methods(route, call, answering)]),
-            dict.fromkeys([*name_sets, *_name_sets(names, answering), _with_json(names)]),
-        )
-        others = (each for each in map(PageRequest._make, product(*more)) if each not in mine)
-        yield SampleCalls(
-            self._gateway.name, self._port, route, call, names, tuple(mine), tuple(others),
-            tuple(dict.fromkeys([_credentials(own), _credentials(answering)])),
+            dict.fromkeys([*_methods(route, call, own), *_methods(route, call, answering)]),
+            dict.fromkeys(name_sets),
+        ))  # fmt: skip
+        mine: list[PageRequest] = []
+        others: list[PageRequest] = []
+        for asked in every:
+            (mine if means_to_allow(made, asked) else others).append(asked)
+        yield replace(
+            made, own=tuple(mine), others=tuple(others),
+            credentials=tuple(dict.fromkeys([credentials_of(own), credentials_of(answering)])),
         )  # fmt: skip
 
     def _some_origins(self, own: CorsPolicy | None, answering: CorsPolicy | None) -> list[str]:
         first = [
             origin for policy in (own, answering) if policy is not None
-            for origin in sample_origins(policy)[:_OWN_ORIGINS]
+            # A policy may allow nothing that a browser sends: its rule still means to be called.
+            for origin in sample_origins(policy)[:_OWN_ORIGINS] or (EXAMPLE_ORIGIN,)
         ]  # fmt: skip
         others = (origin for origin in self._origins if origin not in first)
         return list(dict.fromkeys([*first, *islice(others, _OTHER_ORIGINS), STRANGER]))
+
+
+def means_to_allow(calls: SampleCalls, asked: PageRequest) -> bool:
+    """Tell whether the rule of ``calls`` means to allow a call: its corsPolicy does.
+
+    The headers that the rule picks by need not be listed. Without a corsPolicy, the service may
+    allow anything.
+    """
+    own = calls.route.source.cors_policy
+    if own is None:
+        return bool(calls.names)
+    if not (origin_allowed(own, asked.origin) or not sample_origins(own)):
+        return False
+    methods = {*own.allow_methods, *SAFELISTED_METHODS, calls.call.method}
+    names = {*(name.lower() for name in own.allow_headers), *calls.names}
+    return ("*" in methods or asked.method in methods) and (
+        "*" in names or names.issuperset(asked.names)
+    )
+
+
+def takes_method(route: Route, method: str) -> bool:
+    """Tell whether a rule takes calls with a method."""
+    conditions = (item for item in route.match.headers if item.name == ":method")
+    return all(text_matches(item.match, method) != item.inverted for item in conditions)
 
 
 def _likeness(route: Route) -> object:
@@ -225,21 +277,20 @@ def _likeness(route: Route) -> object:
     return route.match.path, tuple(headers), query, cors_effect(route)
 
 
-def _credentials(policy: CorsPolicy | None) -> browser.Credentials:
+def credentials_of(policy: CorsPolicy | None) -> browser.Credentials:
+    """Return the credentials mode of the calls that a policy allows."""
     return "include" if policy is not None and policy.allow_credentials else "same-origin"
 
 
 def _methods(route: Route, call: GatewayRequest, policy: CorsPolicy | None) -> tuple[str, ...]:
     """Return the call's own method and those that a policy lists, if ``route`` takes them."""
-    wanted = [item.match for item in route.match.headers if item.name == ":method"]
-    listed = (
-        name for name in (policy.allow_methods if policy else ())
-        if name != "*" and not useless_method(name)
-        and all(text_matches(match, name) for match in wanted)
-    )  # fmt: skip
+    listed = policy.allow_methods if policy else ()
+    useful = (name for name in listed if name != "*" and not useless_method(name))
     # A policy need not list GET.
-    plain = [name for name in ("GET",) if all(text_matches(match, name) for match in wanted)]
-    return tuple(dict.fromkeys([call.method, *plain, *listed]))[:_METHODS]
+    found = dict.fromkeys(
+        [call.method, *(it for it in ("GET", *useful) if takes_method(route, it))]
+    )
+    return tuple(found)[:_METHODS]
 
 
 def _with_json(names: tuple[str, ...]) -> tuple[str, ...]:

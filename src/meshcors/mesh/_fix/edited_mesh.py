@@ -36,13 +36,15 @@ def with_new_rules(document: VirtualService, new: NewRules) -> VirtualService:
     """Return a document with new rules."""
     if document.kind == "HTTPRoute":
         return replace(document, http=tuple(_of_http_route(document, new)))
-    rules = (*new.first, *document.http, *new.last)
-    numbered = tuple(
-        replace(rule, label=f"{document.label} http[{at}]", path=("spec", "http", at))
-        if rule.document == document.key else rule
-        for at, rule in enumerate(rules)
-    )  # fmt: skip
-    return replace(document, http=numbered)
+    first, last = (
+        tuple(
+            replace(rule, label=f"{document.label} {rule.name}", path=("spec", where, at))
+            for at, rule in enumerate(rules)
+        )
+        for where, rules in (("first", new.first), ("last", new.last))
+    )
+    # The old rules stay the same objects, which makes them cheap to compare.
+    return replace(document, http=(*first, *document.http, *last))
 
 
 def _of_http_route(document: VirtualService, new: NewRules) -> Iterator[HttpRule]:

@@ -37,6 +37,7 @@ from meshcors.mesh._fix.http_route_limits import refuse_beyond_limits
 from meshcors.mesh._fix.options import FixResult
 from meshcors.mesh._fix.origins import refuse_open_origins, replaced_origins
 from meshcors.mesh._fix.plan import planned
+from meshcors.mesh._fix.pod_policy import pod_policy
 from meshcors.mesh._fix.rule_data import rule_data
 from meshcors.mesh._fix.unread import refuse_unread
 
@@ -85,12 +86,13 @@ def fix_mesh(mesh: MeshDocuments, options: FixOptions) -> FixResult:
         changes.setdefault(each.file, []).append(new_origins(mesh.texts[each.file], each))
     if not changes:
         return FixResult(mesh.texts, (), mesh, tuple(plan.notes))
+    pod = pod_policy(plan.blocked, options) if plan.blocked else None
     refuse_unread(mesh, plan.services)
     after = _joined(mesh, {file: _changed(mesh, file, found) for file, found in changes.items()})
     repaired = {service.key for service in plan.services}
     refuse_beyond_limits(each for each in after.documents if each.key in repaired)
     prove(before, after, plan)
-    return FixResult(after.texts, plan.blocked, after, tuple(plan.notes))
+    return FixResult(after.texts, plan.blocked, after, tuple(plan.notes), pod)
 
 
 def prove(before: MeshDocuments, after: MeshDocuments, plan: Plan) -> None:
@@ -103,8 +105,10 @@ def prove(before: MeshDocuments, after: MeshDocuments, plan: Plan) -> None:
             raise would_stay_blocked(lost)
 
 
-def comment(blocked: BlockedCalls) -> str:
+def comment(blocked: BlockedCalls, rule: HttpRule) -> str:
     """Return why a new rule is there, for a comment above it."""
+    if rule.label:
+        return rule.label
     if not blocked.names:
         return "Browsers' preflights, which the rules below do not take."
     them = "them" if len(blocked.names) > 1 else "it"
@@ -131,7 +135,7 @@ def _new_rules(mesh: MeshDocuments, plan: Plan) -> dict[str, list[Change]]:
 
     for key, rules in plan.rules.items():
         for blocked, rule in rules:
-            add(blocked.service, rule, comment(blocked), first=True)
+            add(blocked.service, rule, comment(blocked, rule), first=True)
         if key in plan.unmatched:
             service = rules[0][0].service
             add(service, plan.unmatched[key], _last_comment(service), first=False)

@@ -64,11 +64,17 @@ NARROWINGS: Final = tuple(
 )
 
 
-def preflight_match(
+def url_conditions(match: HttpMatch, place: Place) -> HttpMatch:
+    """Return the conditions that a preflight meets if and only if its call does."""
+    return replace(match, place=place, name="", method=None, headers=(), without_headers=())
+
+
+def preflight_matches(
     lost: LostCalls, shared: HttpMatch, narrowing: Narrowing, place: Place
-) -> HttpMatch:
-    """Return the match for the preflights of lost calls; ``shared`` are the URL's conditions."""
-    found: dict[str, StringMatch | None] = {REQUEST_METHOD: StringMatch("present", "", place)}
+) -> list[HttpMatch]:
+    """Return the matches for the preflights of lost calls; ``shared`` are the URL's conditions."""
+    present = StringMatch("present", "", place)
+    found: dict[str, StringMatch | None] = {REQUEST_METHOD: present}
     if narrowing.methods:
         found[REQUEST_METHOD] = _one_of(_methods(lost), place)
     if narrowing.names != "any":
@@ -76,7 +82,12 @@ def preflight_match(
     if narrowing.origins:
         found["origin"] = _origins(lost, place)
     headers = tuple((name, match) for name, match in found.items() if match is not None)
-    return replace(shared, method=StringMatch("exact", "OPTIONS", place), headers=headers)
+    made = replace(shared, method=StringMatch("exact", "OPTIONS", place), headers=headers)
+    if narrowing.names != "only" or lost.calls.names or REQUEST_HEADERS not in dict(headers):
+        return [made]
+    # A call that is routed by no header may have a preflight that names none.
+    rest = tuple((name, match) for name, match in headers if name != REQUEST_HEADERS)
+    return [made, replace(made, headers=rest, without_headers=((REQUEST_HEADERS, present),))]
 
 
 def _methods(lost: LostCalls) -> list[str]:
@@ -90,17 +101,17 @@ def _names(lost: LostCalls, only: bool, place: Place) -> StringMatch | None:
     """Return the condition on the list of names, or None if the calls are routed by no header."""
     names = sorted(lost.calls.names)
     policy = lost.calls.route.source.cors_policy
-    if not names:
-        return None
     allowed = {name.lower() for name in policy.allow_headers} if policy and only else {"*"}
-    others = sorted(name for name in allowed.difference(names) if not useless_header(name))
     if "*" in allowed:
         # A browser sends the names sorted; other clients may not.
         orders = permutations(names) if len(names) <= 3 else [tuple(names)]
         wanted = [f"[, ]{_BEFORE}".join(map(literal, order)) for order in orders]
         listed = wanted[0] if len(wanted) == 1 else f"({'|'.join(wanted)})"
-        return StringMatch("regex", f"(?i){_BEFORE}{listed}{_AFTER}", place)
+        return StringMatch("regex", f"(?i){_BEFORE}{listed}{_AFTER}", place) if names else None
+    others = sorted(name for name in allowed.difference(names) if not useless_header(name))
     listed = "|".join(map(literal, others))
+    if not names:
+        return StringMatch("regex", f"(?i)({listed})([, ]+({listed}))*", place)
     before, after = (f"(({listed})[, ]+)*", f"([, ]+({listed}))*") if others else ("", "")
     written = f"[, ]+{before}".join(map(literal, names))
     return StringMatch("regex", f"(?i){before}{written}{after}", place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,13 +37,15 @@ class FixResult:
 
     ``blocked`` are the calls that browsers could not make before, in one group for each new rule.
     ``after`` is everything as it is read afterwards: the texts of `fix`, or the files and the new
-    ones of `separate`. ``notes`` say what was left out.
+    ones of `separate`. ``notes`` say what was left out. ``pod`` is the policy file of the pod, as
+    plain data; None if there is no pod.
     """
 
     texts: Mapping[str, str]
     blocked: tuple[BlockedCalls, ...]
     after: MeshDocuments
     notes: tuple[str, ...] = ()
+    pod: Mapping[str, Any] | None = None
 
     @property
     def text(self) -> str:

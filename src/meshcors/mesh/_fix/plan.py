@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from meshcors.mesh._analysis.comparison import harmed_calls
+from meshcors.mesh._analysis.comparison import harmed_hosts
 from meshcors.mesh._analysis.lost_calls import lost_calls
 from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 from meshcors.mesh._documents.model import DocumentKey
@@ -20,18 +19,18 @@ from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._fix.edited_mesh import NewRules, with_rules
 from meshcors.mesh._fix.errors import would_harm, would_stay_blocked
 from meshcors.mesh._fix.http_route_data import grants_needed
+from meshcors.mesh._fix.kept_rule import BESIDE_KEPT, MOST_KEPT, kept_rule
 from meshcors.mesh._fix.narrowing import LONGEST_REGEX, NARROWINGS
-from meshcors.mesh._fix.preflight_rule import preflight_rules, unmatched_rule
+from meshcors.mesh._fix.preflight_rule import free_names, preflight_rules, unmatched_rule
 from meshcors.mesh._fix.rule_data import rule_data
 
 if TYPE_CHECKING:
+    from meshcors.mesh._analysis.comparison import HarmedCall
     from meshcors.mesh._documents.model import HttpRule, VirtualService
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
     from meshcors.mesh._fix.options import FixOptions
 
 _Write: TypeAlias = Callable[[MeshDocuments, Mapping[DocumentKey, NewRules]], MeshDocuments]
-# Enough to find out whose rules harm somebody.
-_MOST_HARMED: Final = 1000
 
 
 @dataclass(slots=True)
@@ -89,8 +88,8 @@ def planned(
         refused = _refused(plan, mesh, after, candidates)
         if len(plan.unmatched) == kept and not refused:
             break
-        for key, error in refused.items():
-            candidates[key].narrow(error)
+        for key, refusal in refused.items():
+            candidates[key].narrow(refusal)
             plan.rules[key] = candidates[key].current
     _drop_dead(plan, write(mesh, plan.new))
     plan.notes += grants_needed(plan.services, options)
@@ -106,15 +105,44 @@ class _Candidates:
         self._tried: list[object] = []
         self._left = iter(NARROWINGS)
         self._error: DocumentError | None = None
-        self.current = self._next()
+        self._kept = 0
+        first = self._next()
+        if first is None:
+            raise self._error or would_stay_blocked(blocked.calls[0])
+        self.current = first
 
-    def narrow(self, error: DocumentError) -> None:
-        """Go on to the next candidate; ``error`` is raised if there is none."""
+    def narrow(self, refusal: _Refusal) -> None:
+        """Go on to the next candidate; the error of the refusal is raised if there is none."""
         # Why the plainest rules do not work says the most.
-        self._error = self._error or error
-        self.current = self._next()
+        self._error = self._error or refusal.error
+        following = self._next()
+        if following is None and refusal.harmed is not None and self._kept < MOST_KEPT:
+            following = self._with_kept(refusal.harmed)
+        if following is None:
+            raise self._error
+        self.current = following
 
-    def _next(self) -> list[tuple[BlockedCalls, HttpRule]]:
+    def _with_kept(self, harmed: HarmedCall) -> list[tuple[BlockedCalls, HttpRule]] | None:
+        """Return the rules with one more, before the one that would take a harmed call."""
+        taker = harmed.taker.route
+        at = next(
+            (at for at, (_, rule) in enumerate(self.current)
+             if taker and rule.name == taker.source.name and not rule.label), None
+        )  # fmt: skip
+        taken = {rule.name for _, rule in self.current}
+        names = (
+            name for name in free_names(self.blocked.service, "preflight") if name not in taken
+        )
+        if at is None:
+            return None
+        part, new = self.current[at]
+        kept = kept_rule(self.blocked.service, harmed, new, next(names))
+        if kept is None:
+            return None
+        self._kept += 1
+        return [*self.current[:at], (part, kept), *self.current[at:]]
+
+    def _next(self) -> list[tuple[BlockedCalls, HttpRule]] | None:
         for narrowing in self._left:
             try:
                 rules = preflight_rules(self.blocked, self._options, narrowing)
@@ -122,10 +150,19 @@ class _Candidates:
             except DocumentError as error:
                 self._error = self._error or error
                 continue
-            if written not in self._tried and all(map(_is_short, (rule for _, rule in rules))):
+            is_new = written not in self._tried or narrowing == BESIDE_KEPT
+            if is_new and all(map(_is_short, (rule for _, rule in rules))):
                 self._tried.append(written)
                 return rules
-        raise self._error or would_stay_blocked(self.blocked.calls[0])
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why rules are not safe, and the call that they would harm, if it is that."""
+
+    error: DocumentError
+    harmed: HarmedCall | None = None
 
 
 def _is_short(rule: HttpRule) -> bool:
@@ -136,10 +173,10 @@ def _is_short(rule: HttpRule) -> bool:
 def _refused(
     plan: Plan, mesh: MeshDocuments, after: MeshDocuments,
     candidates: Mapping[DocumentKey, _Candidates],
-) -> dict[DocumentKey, DocumentError]:  # fmt: skip
+) -> dict[DocumentKey, _Refusal]:  # fmt: skip
     """Return whose rules are not safe, and why; last rules that are not safe are left out."""
-    refused: dict[DocumentKey, DocumentError] = {}
-    for harmed in islice(harmed_calls(mesh, after), _MOST_HARMED):
+    refused: dict[DocumentKey, _Refusal] = {}
+    for harmed in harmed_hosts(mesh, after):
         taker = harmed.taker.route
         key = taker.document.key if taker else None
         last = plan.unmatched.get(key) if key else None
@@ -152,15 +189,15 @@ def _refused(
             for each in list(plan.unmatched):
                 plan.leave_out(each, f"{harmed} would be answered by somebody else")
             return refused
-        refused.setdefault(key, would_harm(harmed))
-        if len(refused) == len(candidates):
-            return refused
+        refused.setdefault(key, _Refusal(would_harm(harmed), harmed))
+    if refused:
+        return refused
     for lost in lost_calls(after):
         own = lost.calls.route.document.key
         taker = lost.answer.route
         key = taker.document.key if taker and taker.document.key in candidates else own
         if own in candidates:
-            refused.setdefault(key, would_stay_blocked(lost))
+            refused.setdefault(key, _Refusal(would_stay_blocked(lost)))
     return refused
 
 

@@ -16,4 +16,5 @@ def pod_command(blocked: BlockedCalls, options: FixOptions) -> str:
 
     ``ORIGIN`` stands for an origin that neither the file nor the options name.
     """
-    return serve_command(pod_policy([blocked], options)) or ""
+    policy = pod_policy([blocked], options)
+    return (serve_command(policy) if policy is not None else None) or ""

@@ -9,28 +9,35 @@ from typing import TYPE_CHECKING, Any, Final
 
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
 from meshcors.mesh._analysis.service_host import service_of_host
+from meshcors.mesh._documents.model import StringMatch
 from meshcors.mesh._documents.problems import DocumentError
+from meshcors.mesh._fix.errors import origins_needed
 from meshcors.mesh._fix.http_route_data import cors_origin
 from meshcors.mesh._fix.narrowing import literal
 from meshcors.mesh._fix.preflight_rule import preflight_policy
 from meshcors.mesh._fix.rule_data import policy_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from meshcors.mesh._documents.model import CorsPolicy, DocumentKey, StringMatch
+    from meshcors.mesh._documents.model import CorsPolicy, DocumentKey
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
     from meshcors.mesh._fix.options import FixOptions
 
 _SERVE: Final = ("python", "-m", "meshcors.dummy")
 
 
-def pod_policy(blocked: Iterable[BlockedCalls], options: FixOptions) -> dict[str, Any]:
+def pod_policy(blocked: Iterable[BlockedCalls], options: FixOptions) -> dict[str, Any] | None:
     """Return the policy file, as plain data, of a pod that allows all these calls.
 
+    None if no pod answers.
+
     There is a rule for each set of hosts, if their policies differ. ``ORIGIN`` stands for an origin
-    that neither the files nor the options name.
+    that neither the files nor the options name. ``DocumentError`` is raised if rules of the same
+    hosts allow any origin, and credentials.
     """
+    if options.responder == "mesh":
+        return None
     by_document: dict[DocumentKey, list[BlockedCalls]] = {}
     for each in blocked:
         by_document.setdefault(each.service.key, []).append(each)
@@ -51,7 +58,7 @@ def pod_policy(blocked: Iterable[BlockedCalls], options: FixOptions) -> dict[str
     }
 
 
-def serve_command(policy: dict[str, Any]) -> str | None:
+def serve_command(policy: Mapping[str, Any]) -> str | None:
     """Return the command line of the pod, quoted for a shell; None if it needs a file of rules."""
     if "rules" in policy:
         return None
@@ -72,7 +79,7 @@ def serve_command(policy: dict[str, Any]) -> str | None:
 
 
 def deploy_commands(
-    policy: dict[str, Any], blocked: Iterable[BlockedCalls], options: FixOptions
+    policy: Mapping[str, Any], blocked: Iterable[BlockedCalls], options: FixOptions
 ) -> list[str]:
     """Return the commands that deploy the pod as the Service that the new rules name.
 
@@ -124,7 +131,19 @@ def _policy(parts: list[BlockedCalls], options: FixOptions) -> dict[str, Any]:
     ) + ([] if named else ["ORIGIN"])
     headers = [*allowed.get("allowHeaders", ()), *names]
     headers = [each for each in dict.fromkeys(headers) if each not in _ALWAYS and each != key]
-    allowed["allowHeaders"] = ["*"] if "*" in headers else headers
+    # Envoy answers * with the names that were asked for, and for a browser * has an exception.
+    allowed["allowHeaders"] = ["*", "authorization"] if "*" in headers else headers
+    if "*" in allowed["allowOrigins"]:
+        allowed["allowOrigins"] = ["*"]
+        if allowed.get("allowCredentials"):
+            if not options.origins:
+                place = parts[0].service.place
+                raise origins_needed(place, "rules of one pod allow any origin, and credentials")
+            named_by_user = (
+                StringMatch("regex" if kind == "regex" else "exact", text, parts[0].service.place)
+                for kind, text in options.origins
+            )
+            allowed["allowOrigins"] = list(map(_origin, named_by_user))
     cors = {
         field: [_origin_data(text) for text in value] if field == "allowOrigins" else value
         for field, value in allowed.items()

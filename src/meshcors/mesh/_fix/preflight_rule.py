@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from meshcors._policy.headers import SAFELISTED_METHODS
@@ -16,9 +15,10 @@ from meshcors.mesh._documents.model import (
     HttpRule,
     StringMatch,
 )
-from meshcors.mesh._fix.narrowing import preflight_match
+from meshcors.mesh._fix.narrowing import preflight_matches, url_conditions
 from meshcors.mesh._fix.origins import allowed_origins
 from meshcors.mesh._fix.rule_data import match_data
+from meshcors.mesh._routing.cors_filter import REQUEST_METHOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._fix.options import FixOptions
 
 UNMATCHED: Final = "unmatched"
+_EVERY_PREFLIGHT: Final = {"method": {"exact": "OPTIONS"}, "headers": {REQUEST_METHOD: {}}}
 
 
 def preflight_rules(
@@ -41,14 +42,14 @@ def preflight_rules(
     ``DocumentError`` if it is unclear which origins to allow.
     """
     service = blocked.service
-    free = _free_names(service, "preflight")
+    free = free_names(service, "preflight")
     parts = blocked.by_policy() if narrowing.apart else [blocked]
     return [(part, _rule(part, options, narrowing, next(free))) for part in parts]
 
 
 def unmatched_rule(service: VirtualService, options: FixOptions) -> HttpRule:
     """Return the last rule, which takes to the pod what no other rule takes."""
-    name = next(_free_names(service, UNMATCHED))
+    name = next(free_names(service, UNMATCHED))
     place = service.place
     # A VirtualService says the same by no match at all.
     anything = HttpMatch(place, uri=StringMatch("prefix", "/", place))
@@ -106,7 +107,8 @@ def _pod(options: FixOptions, place: Place) -> Destination:
     return Destination(place, host, port)
 
 
-def _free_names(service: VirtualService, name: str) -> Iterator[str]:
+def free_names(service: VirtualService, name: str) -> Iterator[str]:
+    """Yield names for new rules of a document: ``name``, and ``name`` with a number."""
     taken = {rule.name for rule in service.http}
     numbered = (f"{name}{number}" for number in ("", *(f"-{n}" for n in range(2, 10_000))))
     return (each for each in numbered if each not in taken)
@@ -132,11 +134,11 @@ def _matches(blocked: BlockedCalls, narrowing: Narrowing) -> list[HttpMatch]:
     found: dict[str, HttpMatch] = {}
     for lost in blocked.calls:
         shared = _shared(entries, lost, place)
-        match = preflight_match(lost, shared, narrowing, place)
-        if match_data(shared) or len(match.headers) > 1 or narrowing.methods:
-            found.setdefault(json.dumps(match_data(match), sort_keys=True), match)
-        else:
-            return [match]
+        for match in preflight_matches(lost, shared, narrowing, place):
+            data = match_data(match)
+            if data == _EVERY_PREFLIGHT:
+                return [match]
+            found.setdefault(json.dumps(data, sort_keys=True), match)
     return list(found.values())
 
 
@@ -148,4 +150,4 @@ def _shared(
     match = entries.get((route.source.key, route.place))
     if match is None:
         return HttpMatch(place)
-    return replace(match, place=place, name="", method=None, headers=(), without_headers=())
+    return url_conditions(match, place)

@@ -47,6 +47,7 @@ def match_data(match: HttpMatch) -> dict[str, Any]:
         "sourceNamespace": match.source_namespace,
         "method": _condition(match.method),
         "headers": {name: _condition(wanted) for name, wanted in match.headers},
+        "withoutHeaders": {name: _condition(wanted) for name, wanted in match.without_headers},
     }
     return {name: value for name, value in made.items() if value}
 
@@ -57,10 +58,13 @@ def policy_data(policy: CorsPolicy) -> dict[str, Any]:
         "allowOrigins": [{each.kind: each.value} for each in policy.allow_origins],
         "allowMethods": list(policy.allow_methods),
         "allowHeaders": list(policy.allow_headers),
+        "exposeHeaders": list(policy.expose_headers),
         "allowCredentials": policy.allow_credentials,
         "maxAge": None if policy.max_age is None else _duration(policy.max_age),
         "unmatchedPreflights": policy.unmatched_preflights,
     }
+    if policy.unmatched_preflights == "UNSPECIFIED":
+        del made["unmatchedPreflights"]
     return {name: value for name, value in made.items() if value not in ([], None, False)}
 
 

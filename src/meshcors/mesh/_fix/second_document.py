@@ -18,6 +18,7 @@ from meshcors.mesh._fix.in_place import comment, prove
 from meshcors.mesh._fix.options import FixResult
 from meshcors.mesh._fix.origins import refuse_open_origins
 from meshcors.mesh._fix.plan import planned
+from meshcors.mesh._fix.pod_policy import pod_policy
 from meshcors.mesh._fix.rule_data import rule_data
 from meshcors.mesh._fix.unread import refuse_unread
 from meshcors.mesh._fix.yaml_text import Style, block
@@ -66,10 +67,11 @@ def separate_mesh(
     new = read_mesh(made)
     if new.problems:
         raise DocumentError(new.problems)
+    pod = pod_policy(plan.blocked, options) if plan.blocked else None
     refuse_unread(mesh, plan.services)
     refuse_beyond_limits(new.documents)
     prove(before, _together(new, before), plan)
-    return FixResult(made, plan.blocked, _together(new, mesh), tuple(plan.notes))
+    return FixResult(made, plan.blocked, _together(new, mesh), tuple(plan.notes), pod)
 
 
 def _together(new: MeshDocuments, mesh: MeshDocuments) -> MeshDocuments:
@@ -128,6 +130,6 @@ def _text(plan: Plan, service: VirtualService) -> str:
         "metadata": metadata,
         "spec": {**_where(service), service.rules_field: made},
     }
-    lines = [f"# {comment(blocked)}" for blocked, _ in rules]
+    lines = [f"# {comment(blocked, rule)}" for blocked, rule in rules]
     lines[-1] += f" {service.label} is left as it is."
     return "\n".join([*lines, *block(data, 0, Style(flow=False))]) + "\n"

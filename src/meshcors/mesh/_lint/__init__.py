@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from meshcors.mesh._analysis.mesh_documents import read_mesh
-from meshcors.mesh._analysis.unknown_delegates import NOTES
+from meshcors.mesh._analysis.mesh_notes import NOTES
 from meshcors.mesh._documents.yaml_nodes import lines_of
 from meshcors.mesh._lint.canaries import with_canaries
 from meshcors.mesh._lint.finding import Diagnostic, LintRule, summed_up
@@ -70,8 +70,8 @@ def _from_problem(problem: DocumentProblem) -> Diagnostic:
     bad_regex = problem.code == "regex" and "meshcors[regex]" not in problem.message
     rule = BAD_REGEX if bad_regex else WOULD_NOT_LOAD
     where = f"{problem.path}: " if problem.path else ""
-    reason, is_note = where + problem.message, problem.code in NOTES
-    return Diagnostic(rule, problem.place, reason, problem.hint, is_note)
+    reason, note = where + problem.message, NOTES.get(problem.code, "")
+    return Diagnostic(rule, problem.place, reason, problem.hint, note)
 
 
 def _silenced(text: str) -> dict[int, set[str]]:

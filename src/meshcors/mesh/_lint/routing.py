@@ -72,10 +72,15 @@ def routing_header_missing(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find an allowHeaders without the header that picks the service."""
     policies = {located.rule.key: located for located in mesh.preflight_policies}
     reported: set[tuple[RuleKey, str]] = set()
+    # a list in another rule's policy is the smaller part of what is wrong there
+    strayed = {
+        each.calls.route.source.key for each in mesh.answered_elsewhere if each.refused is not None
+    }
     for call in mesh.calls:
         route = call.route if call.is_unanswered else call.preflight_answer.route
         located = policies.get(route.source.policy_key) if route else None
-        if located is None or call.route.source.key._replace(root=None) in mesh.unreached:
+        own = call.route.source.key
+        if located is None or own in strayed or own._replace(root=None) in mesh.unreached:
             continue
         allowed = {name.lower() for name in located.policy.allow_headers}
         for name in call.names:
