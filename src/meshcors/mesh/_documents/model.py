@@ -214,6 +214,8 @@ class HttpRule:
     cors_policy: CorsPolicy | None = None
     headers: Headers = Headers()
     has_fault: bool = False
+    # Of an HTTPRoute: the types of its filters whose effect is not modelled.
+    unmodelled: tuple[str, ...] = ()
     # Of an HTTPRoute: the position of this match among the matches of its rule.
     match_index: int = 0
     # Of an Envoy's route: those of its virtual host and of the whole configuration.
