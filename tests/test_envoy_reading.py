@@ -806,3 +806,14 @@ def test_a_substitution_without_its_group_is_named(substitution: str) -> None:
         [config({"match": {"prefix": "/"}, "redirect": {"regex_rewrite": rewrite}})], path="/a"
     )
     assert "regex_rewrite.substitution" in str(answer.doubts)
+
+
+@pytest.mark.parametrize("origin", [{"custom": {}}, {"safe_regex": {"regex": "("}}, 1])
+def test_lint_does_not_judge_origins_that_are_not_known(
+    origin: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "routes.json"
+    value = changed(allow_origin_string_match=[origin], allow_credentials=True)
+    path.write_text(json.dumps([config(value)]))
+    assert cli.run(["lint", str(path)]) == 0
+    assert "no problems found" in capsys.readouterr().out

@@ -15,8 +15,6 @@ def is_open(origin: StringMatch) -> bool:
     """Tell whether an entry allows any site: ``*``, or a regex or prefix for any origin."""
     if origin.kind == "exact":
         return origin.value == "*"
-    if origin.kind == "present":
-        return False  # of what an Envoy runs: a condition that is not known
     if origin.kind == "prefix":
         return any(stranger.startswith(origin.value) for stranger in STRANGERS)
     return any(map(compiled(origin.value).fullmatch, ("*", *STRANGERS)))

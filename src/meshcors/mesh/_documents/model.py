@@ -64,7 +64,8 @@ class CorsPolicy:
     """``corsPolicy``, with lists as written; ``max_age`` is in seconds, None if it is not set.
 
     Only an Envoy's own configuration has ``sent`` (the lists and the max age as it sends them, by
-    field of `NAME_LISTS` and ``maxAge``) and ``private_network``.
+    field of `NAME_LISTS` and ``maxAge``) and ``private_network``, and may be ``is_partial``: then
+    not all of its origins are known.
     """
 
     place: Place
@@ -77,6 +78,7 @@ class CorsPolicy:
     unmatched_preflights: Literal["UNSPECIFIED", "FORWARD", "IGNORE"] = "UNSPECIFIED"
     sent: tuple[tuple[str, str], ...] = ()
     private_network: bool = False
+    is_partial: bool = False
 
     @property
     def name_lists(self) -> dict[str, tuple[str, ...]]:
