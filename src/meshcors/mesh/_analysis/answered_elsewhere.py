@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from meshcors import browser
 from meshcors.mesh._analysis.preflight_routing import groups, routing_names
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
-from meshcors.mesh._analysis.sample_calls import sample_calls
+from meshcors.mesh._analysis.sample_calls import HostCalls
 from meshcors.mesh._routing.cors_filter import origin_allowed
 from meshcors.mesh._routing.index import RouteIndex
 
@@ -48,7 +48,7 @@ def answered_elsewhere(mesh: MeshDocuments) -> Iterator[AnsweredElsewhere]:
         if not (names or any(route.source.key in elsewhere for route in host.routes)):
             continue
         others = RouteIndex([route for route in host.routes if not is_preflight_rule(route)])
-        for calls in sample_calls(gateway, port, host.domain):
+        for calls in HostCalls(gateway, port, host.domain).of_rules():
             policy = calls.route.source.cors_policy
             if policy is None or not calls.route.is_forward:
                 continue
