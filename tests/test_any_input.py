@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from meshcors import _cli as cli
-from tests.mesh_cases import CASES, TO_OTHER, delegate, delegating, to
+from tests.mesh_cases import CASES, TO_OTHER, delegate, delegating, to, vs
 
 DATA = Path(__file__).parent / "data"
 POLICY = "corsPolicy: {allowOrigins: [{regex: 'https://.+'}], allowCredentials: true}"
@@ -130,6 +130,29 @@ def contents(draw: st.DrawFn) -> bytes:
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("any") / "file.yaml"
+
+
+OWN = vs(f"{{{KEY}, {POLICY}, {to()}}}", hosts="[own.example.com]").replace("[gate]", "[own/own]")
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(contents(), st.sampled_from(["yaml", "json"]))
+def test_whatever_is_beside_a_document_it_is_checked(
+    tmp_path: Path, content: bytes, suffix: str
+) -> None:
+    other, own = tmp_path / f"a.{suffix}", tmp_path / "own.yaml"
+    other.write_bytes(content)
+    own.write_text(OWN)
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with contextlib.redirect_stdout(out):
+        assert cli.run(["lint", str(tmp_path)]) == 1
+    other.unlink()
+    lines = out.buffer.getvalue().decode().splitlines()
+    assert any(line.startswith(f"{own}:8:") and " error MC001 " in line for line in lines)
 
 
 @settings(

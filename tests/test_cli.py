@@ -191,7 +191,7 @@ def test_lint_says_that_it_has_nothing_to_check(
         pytest.param(b"\xff\xfea\0", ":1:1: not UTF-8", id="UTF-16"),
         pytest.param(b"a: *b\n", ":1:4: not YAML", id="alias"),
         pytest.param(b"a: " + b"x" * 5_000_000, ":1:1: the file has", id="5 MB"),
-        pytest.param(b"a: " + b"x" * 9_000_000, "larger than 8 MiB", id="9 MB"),
+        pytest.param(b"a: " + b"x" * 9_000_000, "the limit is 2 MiB", id="9 MB"),
         pytest.param(b"- 1\n", "document", id="no object"),
         pytest.param(b"", "no VirtualService", id="empty"),
         pytest.param(b"apiVersion: v1\nkind: Service\n", "no VirtualService", id="other kinds"),

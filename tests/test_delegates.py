@@ -41,8 +41,8 @@ def test_what_is_not_given_is_a_note_and_not_an_error() -> None:
     (finding,) = lint({"root.yaml": ROOT})
     assert str(finding.place) == "root.yaml:8:6"
     assert finding.reason == (
-        "spec.http[0].delegate: its delegate other/d is not in the given files, so what it does is"
-        " not known"
+        "spec.http[0].delegate: its delegate other/d is not in the given files or could not be"
+        " read, so what it does is not known"
     )
 
 

@@ -18,7 +18,9 @@ from meshcors.mesh._lint import RULES, LintRule
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "tests" / "data"
-PAGES = [ROOT / "docs" / name for name in ("lint.md", "fix.md", "explain.md", "render.md")]
+PAGES = [
+    ROOT / "docs" / name for name in ("lint.md", "fix.md", "explain.md", "render.md", "routes.md")
+]
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
@@ -42,6 +44,11 @@ def test_a_page_shows_what_is_printed(
     shutil.copy(DATA / "virtualservice_neighbours.yaml", "shop.yaml")
     shutil.copy(DATA / "virtualservice_with_pod.yaml", "with-pod.yaml")
     shutil.copy(DATA / "policy.yaml", "policy.yaml")
+    for name in ("config_dump.json", "routes.json"):
+        shutil.copy(DATA / "envoy" / name, name)
+    shutil.copy(DATA / "neighbours.yaml", "neighbours.yaml")
+    shutil.copy(DATA / "token_wanted.yaml", "token-wanted.yaml")
+    shutil.copy(DATA / "two_policies.yaml", "two.yaml")
     shutil.copy(DATA / "http_route.yaml", "route.yaml")
     shutil.copy(DATA / "http_routes.yaml", "routes.yaml")
     shutil.copy(DATA / "http_route_search.yaml", "search.yaml")
@@ -68,6 +75,8 @@ def test_a_page_shows_what_is_printed(
     [
         ("lint.md", "virtualservice_original.yaml"),
         ("explain.md", "virtualservice_original.yaml"),
+        ("explain.md", "neighbours.yaml"),
+        ("explain.md", "token_wanted.yaml"),
         ("render.md", "policy.yaml"),
         ("fix.md", "http_route.yaml"),
         ("render.md", "http_routes.yaml"),

@@ -12,7 +12,7 @@ import pytest
 from meshcors import _cli as cli
 from meshcors.mesh._analysis.mesh_documents import read_mesh
 from meshcors.mesh._lint import lint
-from tests.mesh_cases import ORIGINAL, route, to, vs
+from tests.mesh_cases import ALLOW, ORIGINAL, route, to, vs
 
 DATA = Path(__file__).parent / "data"
 DUMP = json.loads((DATA / "dump.json").read_text())
@@ -118,8 +118,8 @@ def test_what_kubernetes_adds_is_not_looked_at() -> None:
 
 HELM = "helm template . | meshcors lint -"
 KUSTOMIZE = "kubectl kustomize DIR | meshcors lint -"
-ENVSUBST = "envsubst < FILE | meshcors lint -"
-JSONNET = "jsonnet FILE | meshcors lint -"
+ENVSUBST = "envsubst < a.yaml | meshcors lint -"
+JSONNET = "jsonnet a.yaml | meshcors lint -"
 SOURCES = [
     ("helm value", GOOD.replace('"*"', '"{{ .Values.host }}"'), HELM, 6),
     ("helm bare value", GOOD.replace("name: a", "name: {{ .Release.Name }}"), HELM, 3),
@@ -155,7 +155,17 @@ def test_a_source_is_one_line_that_says_how_to_render_it(
 
 def test_jsonnet_is_known_by_its_name() -> None:
     (finding,) = lint({"a.jsonnet": "{\n  a: (1),\n  b: [x for x in [1]] + "})
-    assert finding.hint.endswith(JSONNET)
+    assert finding.hint.endswith("jsonnet a.jsonnet | meshcors lint -")
+    (finding,) = lint({"<stdin>": "local a = 1;\na {"})
+    assert finding.hint.endswith("jsonnet FILE | meshcors lint -")
+
+
+@pytest.mark.parametrize(
+    ("name", "command"), [("kustomization.yaml", KUSTOMIZE), ("x/values.yaml", HELM)]
+)
+def test_a_file_for_another_program_says_so(name: str, command: str) -> None:
+    (finding,) = lint({name: "resources: [a.yaml]\n"})
+    assert finding.hint.endswith(command)
 
 
 @pytest.mark.parametrize(
@@ -189,3 +199,18 @@ def test_what_is_not_for_kubernetes_is_passed_over_in_a_directory(
     assert capsys.readouterr().out == "no problems found\n"
     assert cli.run(["lint", str(tmp_path / name)]) == 1
     assert "error MC000" in capsys.readouterr().out
+
+
+def test_variants_of_one_document_are_noted() -> None:
+    (note,) = lint({"base.yaml": GOOD, "overlay.yaml": GOOD})
+    assert str(note) == (
+        "overlay.yaml:1:1: note MC000 there-twice: ns/a is at base.yaml:1:1 too, and a cluster has"
+        " only one of them: findings on either may be wrong; check each variant in a run of its own"
+    )
+    assert lint({"a.yaml": GOOD, "b.yaml": GOOD.replace("namespace: ns", "namespace: other")}) == []
+
+
+def test_of_two_versions_of_one_object_none_takes_calls_from_the_other() -> None:
+    one = vs(f"{{corsPolicy: {{{ALLOW}, unmatchedPreflights: IGNORE}}, {to()}}}")
+    findings = lint({"old.yaml": one, "new.yaml": vs(f"{{{to('two')}}}")})
+    assert [each.name for each in findings] == ["there-twice"]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import random
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from meshcors._cli import run
 from meshcors.mesh import DocumentError, Gateway, GatewayRequest, read_documents
@@ -15,6 +19,7 @@ from meshcors.mesh._documents.model import StringMatch, VirtualService
 from meshcors.mesh._documents.problems import Place
 from meshcors.mesh._fix import FixOptions, Responder, fix, separate
 from meshcors.mesh._fix.http_route_data import cors_origin
+from tests.http_route_generator import http_routes
 
 PLACE = Place("a.yaml", 1, 1)
 ORIGINS = ["https://ui.example", "https://*.ui.example", "http://localhost:3000", "https://*", "*"]
@@ -278,6 +283,22 @@ def test_the_limit_of_rules_counts_the_written_ones() -> None:
     assert len({rule.path for rule in read_documents(fixed)[0].http}) == 16
 
 
+@pytest.mark.parametrize(
+    ("hosts", "refused"),
+    [("", True), ("hostnames: [api.example]", True), ("hostnames: [other.example]", False)],
+)
+def test_a_document_that_cannot_be_read_may_have_calls_of_its_own(
+    hosts: str, refused: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = HEAD.replace("  hostnames: [api.example]\n", f"  {hosts}\n" if hosts else "")
+    file = tmp_path / "a.yaml"
+    file.write_text(f"{MODEL}---\n{broken}  - matches: [{{method: FETCH}}]\n")
+    assert run(["fix", str(file)]) == (2 if refused else 0)
+    said = capsys.readouterr()
+    assert ("could not be read, and has the host" in said.err) == refused
+    assert (said.out == "") == refused
+
+
 def test_another_document_beside_it() -> None:
     made = separate(MODEL, "a.yaml", FixOptions()).text
     (new,) = read_documents(made)
@@ -364,3 +385,48 @@ def test_what_explain_tells_to_run_works(
         assert run([*(it.replace("HOST:PORT", POD) for it in command), "--write"]) == 0
         assert run(call) == 0
         capsys.readouterr()
+
+
+def written(rng: random.Random) -> str:
+    """HTTPRoutes in one of many styles, with comments."""
+    documents = http_routes(rng)
+    if rng.random() < 0.3:
+        indent = rng.choice([None, 2])
+        items = {"apiVersion": "v1", "kind": "List", "items": documents}
+        return json.dumps(items if len(documents) > 1 else documents[0], indent=indent)
+    yaml = YAML()
+    yaml.width = rng.choice([20, 80, 1000])
+    step, offset = rng.choice([(2, 0), (2, 2), (4, 0), (4, 2), (3, 1)])
+    yaml.indent(mapping=step, sequence=offset + 2, offset=offset)
+    yaml.default_flow_style = rng.random() < 0.3
+    stream = io.StringIO()
+    yaml.dump_all(documents, stream)
+    lines = stream.getvalue().splitlines()
+    for at in reversed(range(len(lines))):
+        if rng.random() < 0.1 and (lines[at].lstrip().startswith("-") or lines[at].endswith(":")):
+            lines.insert(at, f"{rng.choice(['', '  '])}# - rules: comment")
+    return rng.choice(["\n", "\r\n"]).join([*lines, ""][: rng.choice([len(lines) + 1, -1])])
+
+
+@pytest.mark.parametrize("responder", ["pod", "mesh", "both"])
+def test_any_file_keeps_its_lines_and_stays_fixed(responder: Responder) -> None:
+    options = FixOptions(responder, origins=(("exact", "https://ui.example"),))
+    rng, counts = random.Random(11), Counter[str]()
+    for _ in range(20):
+        text = written(rng)
+        try:
+            fixed = fix(text, "a.yaml", options).text
+        except DocumentError as error:
+            counts["unwritten" if "touching" in str(error) else "refused"] += 1
+            continue
+        counts["same" if fixed == text else "fixed"] += 1
+        assert kept(text, fixed)
+        assert fix(fixed, "a.yaml", options).text == fixed
+    assert counts["unwritten"] == 0
+    assert counts["fixed"] > 8
+
+
+def kept(text: str, fixed: str) -> bool:
+    """Whether all characters of a text are in the fixed one, in order, with insertions alone."""
+    left = iter(fixed)
+    return all(any(char == other for other in left) for char in text)

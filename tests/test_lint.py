@@ -14,12 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshcors import _cli as cli
+from meshcors._policy.origins import Origin
 from meshcors._policy.regex_examples import example_of
-from meshcors.mesh import Gateway, GatewayRequest
+from meshcors.mesh import Gateway, GatewayRequest, read_documents
 from meshcors.mesh._lint import RULES, links, lint
 from meshcors.mesh._lint.explanations import EXPLANATIONS, explanation, sections
 from meshcors.mesh._lint.formats import FORMATS
 from meshcors.mesh._lint.rules import WOULD_NOT_LOAD
+from meshcors.mesh._routing.cors_filter import origin_allowed
 from meshcors.mesh._routing.matching import compiled
 from tests import written_pages
 from tests.lint_pages import INDEX, PAGES, case, example, marked_lines, page, pages
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 DATA = Path(__file__).parent / "data"
 ADDRESS = "https://repository.example/meshcors"
 ORIGINAL = DATA / "virtualservice_original.yaml"
+BEFORE = DATA / "virtualservice_before.yaml"
 SAMPLES = sorted((DATA / "istio-samples").glob("*.yaml"))
 RULE = pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.id}-{rule.name}")
 
@@ -353,3 +357,147 @@ def test_one_document_that_would_not_load_does_not_stop_the_checking_of_the_rest
         assert sorted(reasons) == sorted(each.reason for each in alone)
         assert len(together) > len(alone)
     assert own <= {"MC000", "MC006"}
+
+
+def test_the_file_it_all_began_with_has_the_lost_preflight() -> None:
+    """Regression: without a corsPolicy, nothing was found."""
+    (finding,) = lint({"a.yaml": BEFORE.read_text()})
+    assert (finding.rule.id, finding.place.line) == ("MC026", 8)
+    assert re.search(r"names model-api-key .* 404", finding.reason)
+
+
+def test_notes_are_one_line_a_document() -> None:
+    lists = (DATA / "lint" / "mc014_found.yaml").read_text().partition("---\n")[0]
+    (finding,) = (each for each in lint({"a.yaml": lists}) if each.rule.id == "MC014")
+    assert finding.reason.startswith("names without effect in 3 lists: allowMethods: GET needs")
+    listed = json.loads(FORMATS["json"]([finding]))["findings"]
+    assert [(each["line"], each["hint"]) for each in listed] == [(12, "remove them")]
+    several = "---\n".join(lists.replace("api.example", f"api{at}.example") for at in range(3))
+    assert sum(each.rule.id == "MC014" for each in lint({"a.yaml": several})) == 3
+
+
+@pytest.mark.parametrize(
+    ("lines", "left"),
+    [
+        pytest.param([12], "names without effect in 2 lists: allowHeaders", id="the first"),
+        pytest.param([12, 14], "exposeHeaders: set-cookie is", id="all but one"),
+        pytest.param([12, 14, 15], "", id="all"),
+    ],
+)
+def test_a_comment_silences_a_part_of_a_note(lines: list[int], left: str) -> None:
+    text = (DATA / "lint" / "mc014_found.yaml").read_text().partition("---\n")[0].splitlines()
+    for line in lines:
+        text[line - 1] = f"{text[line - 1].partition('#')[0]} # meshcors: ignore MC014"
+    reasons = [each.reason for each in lint({"a": "\n".join(text)}) if each.rule.id == "MC014"]
+    assert len(reasons) == bool(left)
+    assert all(reason.startswith(left) for reason in reasons)
+
+
+BLOCKING = {"MC001", "MC002", "MC013", "MC016", "MC026", "MC030"}
+
+
+@pytest.mark.parametrize("responder", ["pod", "mesh", "both"])
+@pytest.mark.parametrize(
+    "file", ["two_policies.yaml", "virtualservice_before.yaml", "virtualservice_original.yaml"]
+)
+def test_after_the_advice_is_followed_nothing_is_left(
+    file: str, responder: str, tmp_path: Path
+) -> None:
+    document = tmp_path / file
+    document.write_text((DATA / file).read_text())
+    assert BLOCKING & {each.rule.id for each in lint({"a": document.read_text()})}
+    wish = ["--with", responder, "--allow-origin", "https://ui.example", "--write"]
+    assert cli.run(["fix", str(document), *wish]) == 0
+    left = {each.rule.id for each in lint({"a": document.read_text()})}
+    assert not BLOCKING & left
+
+
+def policy_of(entry: str, fields: str = "") -> str:
+    return (DATA / "lint" / "mc004_clean.yaml").read_text().partition("---\n")[0].replace(
+        '{exact: "*"}', entry
+    ) + fields
+
+
+@pytest.mark.parametrize(
+    ("entry", "ids"),
+    [
+        pytest.param('{exact: "https://*.*.x.nz/*"}', {"MC005"}, id="exact, stars and a path"),
+        pytest.param('{prefix: "https://*.x.nz"}', {"MC005"}, id="a star in a prefix"),
+        pytest.param('{prefix: "https://x.nz/a"}', {"MC005"}, id="a path in a prefix"),
+        pytest.param('{prefix: "ui.x.nz"}', {"MC005"}, id="a prefix without scheme"),
+        pytest.param('{prefix: "https://x.n"}', {"MC010"}, id="a prefix of names"),
+        pytest.param('{prefix: "https://x.nz:443"}', set(), id="a prefix of a port"),
+        pytest.param('{regex: "https://*.*.x.nz/*"}', {"MC007", "MC009"}, id="a regex by mistake"),
+        pytest.param(r'{regex: "https://ui\\.x\\.nz/"}', {"MC005"}, id="a slash"),
+        pytest.param(r'{regex: "https://ui\\.x\\.nz/?"}', set(), id="a slash, or none"),
+        pytest.param(r'{regex: "https://\\*\\.x\\.nz"}', {"MC005"}, id="a star as such"),
+        pytest.param(r'{regex: "(?i)HTTPS://UI\\.X\\.NZ"}', set(), id="capitals"),
+        pytest.param(r'{regex: "https://ui\\.x\\.nz:[0-9]+"}', set(), id="any port"),
+        pytest.param('{regex: "https://.+:[0-9]+"}', {"MC009"}, id="any host on a port"),
+        pytest.param('{regex: "https://ui.x.nz:.*"}', {"MC007", "MC009"}, id="dots and any port"),
+        pytest.param('{regex: ".*x.nz"}', {"MC007", "MC009"}, id="no scheme"),
+    ],
+)
+def test_origins_are_what_envoy_makes_of_them(entry: str, ids: set[str]) -> None:
+    """An example in a finding is an origin that a browser could send and the entry allows."""
+    text = policy_of(entry)
+    found = lint({"a": text})
+    assert {each.rule.id for each in found} == ids
+    allowed = read_documents(text)[0].http[0].cors_policy
+    assert allowed
+    for each in found:
+        for named in re.findall(r"(?:also allows|so) (\S+)", each.reason):
+            Origin.parse(named)
+            assert origin_allowed(allowed, named)
+
+
+@pytest.mark.parametrize(
+    "field", ["provider: nginx", "provider: gatewayapi:v1", "service: {delegation: true}"]
+)
+def test_a_canary_is_read_for_istio_only(field: str) -> None:
+    canary = (DATA / "lint" / "mc001_found.yaml").read_text().rpartition("---\n")[2]
+    assert {name for name, _ in found(canary)} == {"MC001"}
+    name, _, value = field.partition(": ")
+    changed = (
+        canary.replace("  service:\n", "  service:\n    delegation: true\n")
+        if name == "service"
+        else f"{canary}  {name}: {value}\n"
+    )
+    assert found(changed) == []
+
+
+def test_a_canary_beside_what_flagger_made_of_it_counts_once() -> None:
+    documents = (DATA / "lint" / "mc021_found.yaml").read_text().split("---\n")
+    pair = "---\n".join(each for each in documents if "name: flagger" in each)
+    assert [name for name, _ in found(pair)] == ["MC011", "MC021"] or found(pair) == [("MC021", 8)]
+
+
+def test_the_rules_of_a_delegate_are_reached_through_its_root() -> None:
+    root = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: root, namespace: cheetah}
+spec:
+  gateways: [gateway]
+  hosts: [api.example.com]
+  http:
+  - match: [{uri: {prefix: /v1}}]
+    delegate: {name: delegate}
+"""
+    delegate = """\
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: delegate, namespace: cheetah}
+spec:
+  http:
+  - match: [{uri: {prefix: /v1/chat}}]
+    corsPolicy:
+      allowOrigins: [{exact: "https://ui.example"}]
+      allowHeaders: [content-type]
+      unmatchedPreflights: IGNORE
+    route: [{destination: {host: model}}]
+"""
+    assert found(root + delegate) == []
+    shadowed = root.replace("  - match", "  - route: [{destination: {host: web}}]\n  - match")
+    assert [name for name, _ in found(shadowed + delegate)] == ["MC027"]

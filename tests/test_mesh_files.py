@@ -64,6 +64,11 @@ def test_as_many_documents_are_read_as_are_good(texts: list[str]) -> None:
     assert len(mesh.problems) >= sum(text in BROKEN for text in texts)
 
 
+def test_parts_beyond_number_are_one_problem() -> None:
+    (problem,) = read_mesh({"a.yaml": "---\n" * 20_000 + "a: ["}).problems
+    assert problem.code == "yaml"
+
+
 def test_an_alias_bomb_is_the_problem_of_its_document() -> None:
     many = ", ".join(["*m"] * 999)
     bomb = vs(f"&r {{match: [&m {{}}, {many}], {to()}}}") + "  - *r\n" * 999
@@ -120,7 +125,11 @@ def unreadable(path: Path) -> None:
         pytest.param(
             lambda path: path.write_bytes(b"apiVersion: 1\nb: \xff"), "not UTF-8", id="bytes"
         ),
-        pytest.param(lambda path: path.write_bytes(b"#" * (9 << 20)), "larger than 8", id="9 MiB"),
+        pytest.param(
+            lambda path: path.write_bytes(b"apiVersion: 1\n" + b"#" * (9 << 20)),
+            "the limit is 2 MiB",
+            id="9 MiB",
+        ),
         pytest.param(lambda path: path.write_text("apiVersion: ["), "not YAML", id="no YAML"),
         pytest.param(
             unreadable,
@@ -149,6 +158,18 @@ def test_a_file_that_cannot_be_read_is_one_finding(
     assert any("MC001" in line for line in lines)
 
 
+@pytest.mark.parametrize("form", ["text", "json", "github", "sarif"])
+def test_any_name_of_a_file_can_be_printed(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = os.fsdecode(b"a\xff\x1b b.yaml")
+    (tmp_path / name).write_text(ORIGINAL.read_text())
+    monkeypatch.chdir(tmp_path)
+    for file in (".", name):
+        assert cli.run(["lint", file, "--format", form]) == 1
+        assert "\x1b" not in capsys.readouterr().out
+
+
 def test_a_directory_without_files_is_a_finding(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -164,7 +185,7 @@ def test_a_directory_without_files_is_a_finding(
         pytest.param(ORIGINAL.read_bytes(), "<stdin>:8:5: error MC001", id="a file"),
         pytest.param(b"", "<stdin>:1:1: error MC000 would-not-load: standard input", id="empty"),
         pytest.param(b"\xff", "<stdin>:1:1: error MC000 would-not-load: not UTF-8", id="bytes"),
-        pytest.param(b"#" * (9 << 20), "larger than 8 MiB", id="9 MiB"),
+        pytest.param(b"#" * (9 << 20), "the limit is 2 MiB", id="9 MiB"),
     ],
 )
 def test_standard_input_is_a_file(

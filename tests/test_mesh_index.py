@@ -209,11 +209,11 @@ def every_domain(gateway: Gateway, ports: list[int]) -> frozenset[str]:
     return frozenset(host.domain for port in ports for host in gateway.virtual_hosts(port))
 
 
-def parse_uncounted(text: str, file: str) -> tuple[list[Any], list[DocumentProblem]]:
+def parse_uncounted(*args: Any) -> tuple[list[Any], list[DocumentProblem]]:
     before = sys.getprofile()
     sys.setprofile(None)
     try:
-        return parse_each(text, file)
+        return parse_each(*args)
     finally:
         sys.setprofile(before)
 

@@ -414,7 +414,7 @@ def test_a_directory_below_nothing_is_one_line(
     directory = tmp_path / "missing" / "pod"
     flags = ["render", "--config", config, "--to", "kubernetes", "--directory", str(directory)]
     assert run(flags) == 2
-    said = f"meshcors: {directory}: No such file or directory; nothing is written\n"
+    said = "meshcors: --directory: No such file or directory; nothing is written\n"
     assert capsys.readouterr().err == said
 
 

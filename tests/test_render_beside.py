@@ -204,6 +204,24 @@ def test_a_preflight_that_a_service_answers_today_is_not_taken(
     assert "give the policy other hosts or paths" in made.err
 
 
+def test_what_the_rendered_rules_cannot_reach_is_said(beside: Any) -> None:
+    """An older VirtualService takes the preflights of its own path first."""
+    form = "virtualservice"
+    cors = {"allowOrigins": [{"exact": "https://ui.example"}], "allowHeaders": ["model-api-key"]}
+    to = {"route": [{"destination": {"host": "model", "port": {"number": 8000}}}]}
+    old = "2020-01-01T00:00:00Z"
+    match = {**by_key(form), **by_path(form, "/v1")}
+    model = document(form, "model", match, {"corsPolicy": cors, **to}, created=old)
+    site = document(form, "site", by_path(form, "/v1"), redirect(form), created=old)
+    made = beside(form, policy("/v1"), [model, site])
+    assert made.code == 0
+    (note,) = [line for line in made.err.splitlines() if "still takes" in line]
+    assert note.startswith("note: default/site http[0] match[0] (")
+    assert note.endswith(
+        "takes the preflights of any.example/v1: let meshcors fix add a rule there"
+    )
+
+
 def test_a_longer_path_keeps_its_preflights(beside: Any) -> None:
     """In the Gateway API it outranks the rule for preflights."""
     other = document("httproute", "search", by_path("httproute", "/v1/search"))
@@ -351,7 +369,7 @@ def moved(text: str, rendered: str, requests: list[GatewayRequest]) -> Iterator[
 def test_no_request_of_generated_documents_changes_hands() -> None:
     """Of what the documents take, only preflights may go to the pod."""
     counts: Counter[str] = Counter()
-    for seed in range(350):
+    for seed in range(250):
         rng = random.Random(seed)
         made = spec(rng, 20)
         rules, form = some_rules(rng), rng.choice(FORMS)
@@ -376,5 +394,5 @@ def test_no_request_of_generated_documents_changes_hands() -> None:
         assert not any(results), seed
         counts["requests"] += len(results)
     print(dict(counts))
-    assert min(counts["refused"], counts["without unmatched"], counts["whole"]) > 15
-    assert counts["requests"] > 1500
+    assert min(counts["refused"], counts["without unmatched"], counts["whole"]) > 10
+    assert counts["requests"] > 1000

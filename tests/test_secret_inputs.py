@@ -278,6 +278,12 @@ def verb(*args: str) -> Input:
         header = json.dumps({"x-key": secret})
         headers = service.replace("allowHeaders: [", f"allowHeaders: [{header}, ")
         written(folder / "headers.yaml", headers)
+        quoted = json.dumps(secret)
+        for name, rule in RULES_OF_SECRETS.items():
+            rule = rule.replace("SECRET", quoted)
+            rules = f"{service.partition('  http:')[0]}  http:\n  - {rule}\n"
+            written(folder / f"{name}.yaml", rules)
+        written(folder / "guard.yaml", service + GUARD.replace("SECRET", quoted))
         policy = {"allowOrigins": [UI], "key": {"header": "x-key", "valuesFile": "keys"}}
         written(folder / "policy.json", json.dumps(policy))
         return cli.run([arg.replace("{}", secret) for arg in args])
@@ -285,7 +291,22 @@ def verb(*args: str) -> Input:
     return make
 
 
+# Rules that a call to /a meets or fails, and that have SECRET in a value.
+RULES_OF_SECRETS = {
+    "query": "{match: [{queryParams: {v: {exact: SECRET}}}], route: [{destination: {host: m}}]}",
+    "without": "{match: [{withoutHeaders: {v: {regex: SECRET}}}], directResponse: {status: 200}}",
+    "fixed": "{directResponse: {status: 200}, headers: {response: {set: {x-k: SECRET}}}}",
+    "redirect": "{redirect: {uri: /b}, headers: {response: {set: {x-k: SECRET}}}}",
+}
+GUARD = """---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: guard, namespace: istio-system}
+spec: {rules: [{when: [{key: "request.headers[x-key]", values: [SECRET]}]}]}
+"""
 EXPLAIN = ("explain", "service.yaml", "--origin", UI)
+RENDER = ("render", "--config", "policy.json", "--to")
+TO_A = ("--origin", UI, "--path", "/a")
 VARIABLES = (
     *("MESHCORS_KEY_HEADER", "MESHCORS_KEY_VALUES", "MESHCORS_KEY_VALUES_FILE"),
     *("MESHCORS_KEY_EXEMPT_PATHS", "MESHCORS_CONFIG", "MESHCORS_APP", "MESHCORS_UNCOVERED"),
@@ -345,6 +366,25 @@ INPUTS: dict[str, Input] = {
     "explain --header": verb(*EXPLAIN, "--header", "model-api-key:{}"),
     "explain --header of another": verb(*EXPLAIN, "--header", "x-request-id:{}"),
     "explain --header, json": verb(*EXPLAIN, "--header", "authorization:{}", "--format", "json"),
+    "explain --url": verb(*EXPLAIN, "--url", "{}"),
+    "explain --url, user info": verb(*EXPLAIN, "--url", "https://a:{}@b.example/"),
+    **{
+        f"explain --url, query, {form}": verb(
+            *(*EXPLAIN, "--header", "x-a: b", "--format", form),
+            *("--url", "https://api.example/a?key={}"),
+        )
+        for form in ("text", "json")
+    },
+    "explain --path, query": verb(*EXPLAIN, "--path", "/a?key={}"),
+    "explain --path, no path": verb(*EXPLAIN, "--path", "a?key={}"),
+    **{
+        f"explain a rule's {name}, {form}": verb(
+            "explain", f"{name}.yaml", *TO_A, "--header", "v: x", "--format", form
+        )
+        for name in (*RULES_OF_SECRETS, "guard")
+        for form in ("text", "json")
+    },
+    "explain other values": verb(*EXPLAIN, "--header", "model-api-key:{}2"),
     "explain a text": verb("explain", "text.yaml", "--origin", UI),
     "explain a regex": verb("explain", "regex.yaml", "--origin", UI),
     "lint FILE": verb("lint", "{}"),
@@ -367,6 +407,12 @@ INPUTS: dict[str, Input] = {
     "fix a text": verb("fix", "text.yaml"),
     "fix --write": verb("fix", "service.yaml", "--write", "--allow-origin", UI),
     "render --config": verb("render", "--to", "env", "--config", "{}"),
+    **{
+        f"render {flag}": verb(*RENDER, "httproute", flag, "{}_!")
+        for flag in ("--name", "--namespace", "--gateway", "--beside")
+    },
+    "render --beside, a value": verb(*RENDER, "virtualservice", "--beside", "service.yaml"),
+    "render --directory": verb(*RENDER, "kubernetes", "--directory", "no/{}/no"),
     **{
         f"render values, {form}": verb("render", "--to", form, "--config", "policy.json")
         for form in ("env", "policy", "kubernetes", "virtualservice", "httproute")

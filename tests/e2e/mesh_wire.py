@@ -20,7 +20,7 @@ from meshcors.mesh.envoy import bootstrap
 from tests.e2e.envoy import running_envoy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 PORT = 80
 COMPARED = ("access-control-", "x-resp", "location", "vary")
@@ -76,9 +76,25 @@ async def observe(
     gateways: dict[str, Gateway], destinations: Sequence[str], cases: Sequence[Case]
 ) -> list[dict[str, Any]]:
     """Send every case to a real Envoy that serves ``gateways``."""
+
+    def config(ports: Mapping[str, int]) -> dict[str, Any]:
+        return bootstrap(gateways, ports, port=PORT, log_format=LOG_FORMAT)
+
+    return (await observe_configuration(config, destinations, cases))[0]
+
+
+async def observe_configuration(
+    make: Callable[[Mapping[str, int]], dict[str, Any]],
+    destinations: Sequence[str],
+    cases: Sequence[Case],
+) -> tuple[list[dict[str, Any]], str]:
+    """Send every case to an Envoy that runs what ``make`` returns, and fetch its config dump.
+
+    ``make`` gets the ports of the destinations; a case's gateway is the name of a listener.
+    """
     async with AsyncExitStack() as stack:
         ports = {name: await stack.enter_async_context(_service(name)) for name in destinations}
-        config = bootstrap(gateways, ports, port=PORT, log_format=LOG_FORMAT)
+        config = make(ports)
         with running_envoy(config, timeout=60) as envoy:
             gate = asyncio.Semaphore(16)
             lanes: dict[str, list[int]] = {}
@@ -94,7 +110,8 @@ async def observe(
                 for name in lanes:
                     group.create_task(lane(name))
             rules = _rules(envoy, len(cases))
-    return [{"rule": rules[at], **result} for at, result in enumerate(results)]
+            dump = envoy.admin_get("/config_dump")
+    return [{"rule": rules[at], **result} for at, result in enumerate(results)], dump
 
 
 def _rules(envoy: Any, count: int) -> dict[int, str | None]:

@@ -17,60 +17,15 @@ from meshcors import browser
 from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.lost_calls import lost_calls
 from meshcors.mesh._analysis.mesh_documents import MeshDocuments, read_mesh
-from meshcors.mesh._analysis.sample_calls import PageRequest, SampleCalls, sample_calls
+from meshcors.mesh._analysis.sample_calls import HostCalls, PageRequest, SampleCalls
 from meshcors.mesh._fix import FixOptions, Responder, fix
 from tests.e2e.mesh_wire import Case, expect, observe
+from tests.http_route_generator import http_routes
 
 DOCUMENTS = 16
-ORIGINS = ["https://a.example", "https://b.example", "https://*.c.example", "https://*"]
 POD = "meshcors-dummy:8080"
 # The answer of every service, which a browser accepts.
 ANSWER = (("access-control-allow-origin", "*"), ("access-control-allow-headers", "*"))
-
-
-def rule(rng: random.Random) -> dict[str, Any]:
-    match: dict[str, Any] = {}
-    if rng.random() < 0.5:
-        kind = rng.choice(["PathPrefix", "PathPrefix", "Exact", "RegularExpression"])
-        value = "/v1/.+" if kind == "RegularExpression" else rng.choice(["/", "/v1", "/v1/chat"])
-        match["path"] = {"type": kind, "value": value}
-    if rng.random() < 0.6:
-        match["headers"] = [{"name": rng.choice(["k", "j"]), "value": rng.choice(["1", "2"])}]
-    if rng.random() < 0.15:
-        match["method"] = rng.choice(["POST", "OPTIONS"])
-    if rng.random() < 0.15:
-        match["queryParams"] = [{"name": "q", "value": "1"}]
-    made: dict[str, Any] = {"matches": [match]} if match else {}
-    if match and rng.random() < 0.2:
-        made["matches"].append({"headers": [{"name": "k", "value": "3"}]})
-    if rng.random() < 0.5:
-        cors: dict[str, Any] = {"allowOrigins": [rng.choice(ORIGINS)]}
-        cors["allowHeaders"] = rng.choice([["k"], ["k", "j"], ["k", "content-type"]])
-        if rng.random() < 0.5:
-            cors["allowMethods"] = rng.choice([["PUT"], ["PUT", "DELETE"]])
-        if rng.random() < 0.3 and cors["allowOrigins"] != ["https://*"]:
-            cors["allowCredentials"] = True
-        made["filters"] = [{"type": "CORS", "cors": cors}]
-    if rng.random() < 0.1:
-        redirect = {"hostname": "www.example"}
-        return made | {"filters": [{"type": "RequestRedirect", "requestRedirect": redirect}]}
-    return made | {"backendRefs": [{"name": rng.choice(["one", "two"]), "port": 80}]}
-
-
-def text(rng: random.Random) -> str:
-    documents = []
-    for at in range(rng.choice([1, 1, 2])):
-        hosts = {"hostnames": ["api.example"]} if rng.random() < 0.7 else {}
-        rules = [rule(rng) for _ in range(rng.randint(1, 4))]
-        documents.append(
-            {
-                "apiVersion": "gateway.networking.k8s.io/v1",
-                "kind": "HTTPRoute",
-                "metadata": {"name": f"route-{at}"},
-                "spec": {"parentRefs": [{"name": "public"}], **hosts, "rules": rules},
-            }
-        )
-    return "\n---\n".join(map(json.dumps, documents))
 
 
 @dataclass(frozen=True)
@@ -110,7 +65,7 @@ def fixed(source: str, responder: Responder, counts: Counter[str]) -> Fixed | No
 def samples(mesh: MeshDocuments) -> list[SampleCalls]:
     found = []
     for gateway, port, host in mesh.hosts:
-        found += list(sample_calls(gateway, port, host.domain))
+        found += list(HostCalls(gateway, port, host.domain).of_rules())
     return found
 
 
@@ -135,7 +90,7 @@ def test_no_call_is_worse_off_and_every_lost_one_is_repaired() -> None:
     rng, counts = random.Random(7), Counter[str]()
     made: dict[str, Fixed] = {}
     for at in range(DOCUMENTS):
-        source = text(rng)
+        source = "\n---\n".join(map(json.dumps, http_routes(rng)))
         for responder in ("pod", "mesh", "both"):
             found = fixed(source, responder, counts)
             if found is not None:

@@ -77,6 +77,10 @@ def test_a_model_keeps_its_calls(
     config.write_text(json.dumps(POLICY))
     assert run(["render", "--config", str(config), "--to", form]) == 0
     rendered = capsys.readouterr().out
+    other = tmp_path / "model.json"
+    other.write_text(json.dumps({**MODELS[form], "metadata": {"name": "model"}}))
+    assert run(["render", "--config", str(config), "--to", form, "--beside", str(other)]) == 0
+    assert capsys.readouterr() == (rendered, "")
     # Whichever is older, and whichever comes first by name.
     gateways = {}
     for at, (name, created) in enumerate(

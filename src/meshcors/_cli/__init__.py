@@ -1,7 +1,7 @@
 """The ``meshcors`` command: one module for each verb, imported when the verb is called.
 
-Exit code 0: fine; 1: something was found, or a browser would block; 2: bad usage or unreadable
-input, with one line on stderr.
+Exit code 0: fine; 1: something was found, or a browser would block; 2: bad usage, or nothing that
+can be read, with one line on stderr.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ VERBS: Final = {
     "explain": Verb("meshcors._cli.explain", "command", "Follow a page's call through the mesh."),
     "fix": Verb("meshcors._cli.fix", "command", "Fix documents that block browsers."),
     "lint": Verb("meshcors._cli.lint", "command", "Find what is wrong with CORS in the mesh."),
+    "routes": Verb("meshcors._cli.routes", "command", "List the rules that a gateway runs."),
     "render": Verb("meshcors._cli.render", "command", "Write a policy in another form."),
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from meshcors._cli.files import write
+from meshcors._policy.wording import file_label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,8 @@ def write_directory(name: str, files: Mapping[str, str], *, like: str) -> None:
             write(str(directory / each), content, before=None, like=like)
             made.append(directory / each)
     except OSError as error:
-        raise click.ClickException(f"{name}: {error.strerror}; nothing is written") from None
+        label = file_label(name, "--directory")
+        raise click.ClickException(f"{label}: {error.strerror}; nothing is written") from None
     except BaseException:
         with contextlib.suppress(OSError):
             for path in made:

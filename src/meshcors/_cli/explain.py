@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import click
+from click.core import ParameterSource
 
-from meshcors import browser
 from meshcors._cli import options
+from meshcors._cli.explain_call import CalledUrl, default_host, read_call, read_url
+from meshcors._cli.explain_fixes import FixCommands
 from meshcors._cli.explain_hints import hints
-from meshcors._cli.explain_text import narrate, shown_mismatch, shown_value
+from meshcors._cli.explain_json import as_data
+from meshcors._cli.explain_services import Services, decider_of
+from meshcors._cli.explain_text import CallReport, narrate
+from meshcors._cli.explain_values import ShownValues
 from meshcors._cli.files import policy_unreadable
 from meshcors._cli.mesh_files import mesh_of
-from meshcors._policy.errors import OriginError, PolicyError
+from meshcors._policy.errors import PolicyError
 from meshcors._policy.wording import printable
-from meshcors.mesh import DocumentError, Gateway, GatewayRequest
-from meshcors.mesh._analysis.page_call import Exchange, PageCall, trace_call
+from meshcors.mesh import DocumentError, Gateway
+from meshcors.mesh._analysis.call_cause import cause_of
+from meshcors.mesh._analysis.guards import Guards
+from meshcors.mesh._analysis.page_call import trace_call
+from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping, Sequence
 
-    from meshcors.mesh import Mismatch
-    from meshcors.mesh._analysis.page_call import Service
+    from meshcors._cli.explain_text import Emphasis
+    from meshcors.mesh import DocumentProblem
+
+_COLORS: Final[Mapping[Emphasis, str | None]] = {
+    "deciding": None,
+    "allowed": "green",
+    "blocked": "red",
+    "depends": "yellow",
+}
+_PARTS: Final = ("host", "path", "scheme")
 
 
 @click.command("explain", cls=options.VerbCommand)
@@ -32,6 +50,12 @@ if TYPE_CHECKING:
     required=True,
     metavar="ORIGIN",
     help="The page's origin, such as https://ui.example.",
+)
+@click.option(
+    "--url",
+    metavar="URL",
+    help="The URL that is called, in place of --host, --path and --scheme. Its port is the"
+    " gateway's.",
 )
 @click.option(
     "--method",
@@ -65,135 +89,97 @@ if TYPE_CHECKING:
 @click.option("--credentials", is_flag=True, help="The call sends cookies (credentials: include).")
 @click.option(
     "--gateway",
+    "gateway_name",
     metavar="NAMESPACE/NAME",
     help="The gateway. Default: the first one in the documents.",
 )
 @click.option(
     "--config",
     metavar="POLICY",
-    help="A policy file. Assume that the services and the pod answer as meshcors does with it.",
+    help="A file with a policy or rules. Assume that the services and the pod answer as meshcors"
+    " does with it.",
 )
+@options.POD
 @options.FORM
+@click.pass_context
 def command(
+    ctx: click.Context,
+    /,
     files: tuple[str, ...],
     origin: str,
+    url: str | None,
     method: str,
     headers: tuple[str, ...],
     host: str | None,
     path: str,
     scheme: str,
     credentials: bool,
-    gateway: str | None,
+    gateway_name: str | None,
     config: str | None,
+    pod: tuple[str, int],
     form: str,
 ) -> int:
     """Follow a page's call: which rule takes it, who answers, and what the browser does.
 
     Without --config the answers of the services are unknown, and a verdict that depends on them is
-    "depends". Exit code 1 if a browser would block the call.
+    "depends". The pod is taken to run with the policy that fix would give it. Exit code 1 if a
+    browser would block the call.
     """
     mesh = mesh_of(files)
     if mesh.problems and not mesh.merged:
         raise DocumentError(mesh.problems)
-    model = Gateway.of(mesh.documents, file=files[0], name=gateway)
-    url = f"{scheme}://{host or _first_host(model, scheme)}{path}"
+    gateway = Gateway.of(mesh.documents, file=files[0], name=gateway_name)
+    called = _called_url(ctx, gateway, url, host, path, scheme)
+    if gateway_name is None:
+        gateway = gateway.serving(called.host, called.scheme)
+    call = read_call(origin, called, method, headers, credentials=credentials)
     try:
-        if not path.startswith("/"):
-            raise ValueError(f"--path {path}: begin the path with /")
-        pairs = [_header(text) for text in headers]
-        call = browser.Request(origin, url, method, pairs, "include" if credentials else "omit")
-        page_call = trace_call(model, call, None if config is None else _service(config))
-    except OriginError as error:
-        raise click.UsageError(f"--origin {origin}: {error.hint}") from None
+        services = Services(mesh, pod, None if config is None else decider_of(config))
     except PolicyError as error:
         raise policy_unreadable(error) from None
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-    for problem in (*mesh.problems, *mesh.notes):
-        click.echo(f"note: {problem}", err=True)
-    fix_hint = hints(page_call, mesh)
-    if form == "json":
-        click.echo(json.dumps(_data(page_call, fix_hint), indent=2))
-    else:
-        for line in narrate(page_call, fix_hint):
-            click.echo(printable(line))
+    guards = Guards(mesh, gateway)
+    page_call = trace_call(
+        gateway, call, services.answer, port=called.port, target=called.target, guards=guards
+    )
+    cause = cause_of(page_call, gateway, services.is_pod)
+    hint = hints(cause, page_call, FixCommands(mesh, files, pod))
+    report = CallReport(page_call, cause, tuple(hint), ShownValues(page_call), services.assumed)
+    _note([*mesh.problems, *mesh.notes])
+    _print(report, form)
     return int(page_call.outcome == "blocked")
 
 
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon:
-        # Not shown: it may be a key's value.
-        raise ValueError("--header: write NAME:VALUE")
-    return name.strip(), value.strip()
+def _note(problems: Sequence[DocumentProblem]) -> None:
+    """Say on stderr which documents are not part of the mesh, and why."""
+    for problem in problems[:SHOWN_PROBLEMS]:
+        click.echo(f"note: {problem}", err=True)
+    if len(problems) > SHOWN_PROBLEMS:
+        click.echo(f"note: and {len(problems) - SHOWN_PROBLEMS} more", err=True)
 
 
-def _first_host(gateway: Gateway, scheme: str) -> str:
-    """Return a host that the documents' first host name or wildcard covers."""
-    hosts = gateway.virtual_hosts(443 if scheme == "https" else 80)
-    domain = hosts[0].domain if hosts else "*"
-    return "api.example" if domain == "*" else domain.replace("*", "api", 1)
+def _called_url(
+    ctx: click.Context, gateway: Gateway, url: str | None, host: str | None, path: str, scheme: str
+) -> CalledUrl:
+    if url is not None:
+        for name in _PARTS:
+            if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+                raise click.UsageError(f"--url has the {name} already: leave out --{name}")
+        return read_url(url)
+    port = 443 if scheme == "https" else 80
+    host = host or default_host(gateway, port)
+    if urlsplit(f"//{host}").netloc != host:
+        raise click.UsageError("--host: write a host name; a whole URL goes with --url")
+    return CalledUrl(scheme, host, path, port)
 
 
-def _service(config: str) -> Service:
-    """Return services that answer as the middleware and the pod do with the policy in a file."""
-    from meshcors._decision.engine import Engine
-    from meshcors._decision.simulation import simulate
-    from meshcors.config import from_file
-
-    engine = Engine(from_file(config).without_key_values())
-
-    def answer(sent: GatewayRequest) -> browser.Response:
-        path = sent.path.partition("?")[0]
-        return browser.Response(*simulate(engine, sent.method, path, sent.headers))
-
-    return answer
-
-
-def _data(page_call: PageCall, hint: Iterable[str]) -> dict[str, object]:
-    decisive = page_call.decisive
-    return {
-        "verdict": page_call.outcome,
-        "code": decisive.verdict.code,
-        "step": decisive.step,
-        "field": decisive.verdict.field,
-        "messages": dict(decisive.verdict.messages),
-        "hint": list(hint),
-        "steps": [_exchange(exchange) for exchange in page_call.exchanges],
-    }
-
-
-def _exchange(exchange: Exchange) -> dict[str, object]:
-    sent, answer = exchange.sent, exchange.answer
-    return {
-        "step": exchange.step,
-        "verdict": exchange.outcome,
-        "code": exchange.verdict.code,
-        "request": {
-            "method": sent.method,
-            "host": sent.host,
-            "path": sent.path,
-            "headers": [[name, shown_value(name, value)] for name, value in sent.headers],
-        },
-        "tried": [
-            {
-                "rule": tried.rule,
-                "place": str(tried.place),
-                "matched": tried.matched,
-                "mismatches": [_mismatch(mismatch) for mismatch in tried.mismatches],
-            }
-            for tried in answer.trail
-        ],
-        "answer": {
-            "kind": answer.kind,
-            "rule": answer.rule,
-            "destination": answer.destination,
-            "status": answer.status,
-            "headers": [list(field) for field in answer.headers],
-        },
-    }
-
-
-def _mismatch(mismatch: Mismatch) -> dict[str, object]:
-    expected, actual = shown_mismatch(mismatch)
-    return {"field": mismatch.field, "expected": expected, "actual": actual}
+def _print(report: CallReport, form: str) -> None:
+    if form == "json":
+        click.echo(json.dumps(as_data(report), indent=2))
+        return
+    # click colours a terminal alone; NO_COLOR (https://no-color.org) says not even that
+    color = False if os.environ.get("NO_COLOR") else None
+    for line in narrate(report):
+        text = printable(line.text)
+        if line.emphasis:
+            text = click.style(text, fg=_COLORS[line.emphasis], bold=True)
+        click.echo(text, color=color)

@@ -16,8 +16,8 @@ import click
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.wording import file_label
 
-# More than the YAML reader accepts, even with four bytes for each character.
-MAX_BYTES: Final = 8 * 1024 * 1024
+# A gateway's config dump may be large. YAML has a limit of its own.
+MAX_BYTES: Final = 128 * 1024 * 1024
 
 
 def read_texts(names: Sequence[str]) -> dict[str, str]:

@@ -27,6 +27,10 @@ STDIN: Final = "<stdin>"
 _MARK: Final = re.compile(
     rb"apiVersion|type\.googleapis\.com|virtual_?hosts|static_resources", re.IGNORECASE
 )
+_HINTS: Final = {
+    "a pipe, not a regular file": "write - for standard input: COMMAND | meshcors lint -",
+    "a device, not a regular file": "name a file, or - for standard input",
+}
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
 
 
@@ -143,8 +147,8 @@ def _read_file(files: MeshFiles, name: str, *, searched: bool) -> None:
         if error.kind == "too_large":
             files.refuse(place, f"larger than {MAX_BYTES // 2**20} MiB", "split it")
         else:
-            message, _, hint = error.hint.partition(": ")
-            files.refuse(place, message, hint or "make it readable, or leave it out")
+            message, _, _ = error.hint.partition(": ")
+            files.refuse(place, message, _HINTS.get(message, "make it readable, or leave it out"))
     else:
         if not searched or _MARK.search(content):
             files.add(name, content)

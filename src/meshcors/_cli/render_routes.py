@@ -11,7 +11,7 @@ from meshcors._cli.mesh_files import mesh_of
 from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_documents
-from meshcors.mesh._render.beside import HarmError, render_beside
+from meshcors.mesh._render.beside import HarmError, render_beside, still_lost
 from meshcors.mesh._render.http_routes import http_routes
 from meshcors.mesh._render.virtual_services import virtual_services
 from meshcors.mesh._routing.routes import gateway_names
@@ -83,6 +83,12 @@ def _beside(
             f"--beside: {error}, and would lose it; give the policy other hosts or paths, or let"
             " meshcors fix add narrower rules"
         ) from None
-    return text, [
+    notes = [
         f"{name} has no rule for unmatched requests: {taken}" for name, taken in without.items()
     ]
+    for lost in still_lost(mesh, text):
+        taker, call = lost.answer, lost.calls.call
+        by = f"{taker.rule} ({taker.place})" if taker.route else "no rule"
+        url = f"{call.host}{call.path_only}"
+        notes.append(f"{by} still takes the preflights of {url}: let meshcors fix add a rule there")
+    return text, list(dict.fromkeys(notes))

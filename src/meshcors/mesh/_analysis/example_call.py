@@ -110,6 +110,8 @@ def _example_paths(condition: PathCondition) -> tuple[str, ...]:
 def _example_text(match: StringMatch) -> str | None:
     if match.kind == "regex":
         return example_of(match.value)
+    if match.kind == "range":
+        return match.value.partition("..")[0]
     return match.value or "x"
 
 

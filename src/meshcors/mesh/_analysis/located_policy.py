@@ -28,6 +28,11 @@ class LocatedPolicy:
     def is_set(self, field: str) -> bool:
         """Tell whether the document sets a field of the policy: not to null, nor an empty list."""
         node = self.document.node_at(*self.path, field)
-        if node is None:
-            return False
-        return bool(node.value) and getattr(node, "tag", "") != "tag:yaml.org,2002:null"
+        return node is not None and bool(node.value) and node.tag != "tag:yaml.org,2002:null"
+
+    def strings(self, field: str) -> list[str]:
+        """Return the list of strings that the document sets a field to."""
+        node = self.document.node_at(*self.path, field)
+        if node is None or node.id != "sequence":
+            return []
+        return [str(item.value) for item in node.value]

@@ -15,12 +15,14 @@ from meshcors.mesh._analysis.example_call import (
     preflight_of,
 )
 from meshcors.mesh._analysis.located_policy import LocatedPolicy
+from meshcors.mesh._analysis.mesh_notes import notes_on
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._analysis.routed_call import RoutedCall
 from meshcors.mesh._analysis.sample_origins import sample_origins
-from meshcors.mesh._analysis.unknown_delegates import unknown_delegates
 from meshcors.mesh._analysis.unreached_rules import unreached_rules
+from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_objects
+from meshcors.mesh._envoy.reading import read_envoy
 from meshcors.mesh._routing.delegates import merge_delegates
 from meshcors.mesh._routing.gateway import Gateway
 
@@ -79,8 +81,8 @@ class MeshDocuments:
 
     @cached_property
     def notes(self) -> tuple[DocumentProblem, ...]:
-        """What of the documents is not checked, because another document is not there."""
-        return tuple(unknown_delegates(self.documents))
+        """What makes findings incomplete or doubtful, though nothing is wrong."""
+        return tuple(notes_on(self.documents))
 
     @cached_property
     def hosts(self) -> tuple[tuple[Gateway, int, VirtualHost], ...]:
@@ -227,13 +229,25 @@ def read_mesh(texts: Mapping[str, str]) -> MeshDocuments:
     others: list[Cursor] = []
     problems: list[DocumentProblem] = []
     roots: dict[str, tuple[Any, ...]] = {}
+    kept = dict(texts)
     for file, text in texts.items():
+        try:
+            running = read_envoy(text, file)
+        except DocumentError as error:
+            problems += error.problems
+            continue
+        if running is not None:
+            documents += running.documents
+            problems += running.problems
+            # a dump may be large, and JSON has no comments to look for
+            kept[file] = "" if running.is_json else text
+            continue
         read = read_objects(text, file)
         documents += read.documents
         others += read.others
         problems += read.problems
         roots[file] = read.roots
-    return MeshDocuments(tuple(documents), tuple(others), dict(texts), tuple(problems), roots)
+    return MeshDocuments(tuple(documents), tuple(others), kept, tuple(problems), roots)
 
 
 def _takes(gateway: Gateway, route: Route, call: GatewayRequest) -> bool:

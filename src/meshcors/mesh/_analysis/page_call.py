@@ -1,7 +1,7 @@
 """A page's call through the gateway: the preflight, the request, and the browser's verdicts.
 
 Pure: `meshcors.mesh` models the gateway, `meshcors.browser` the browser. The documents do not say
-what a service answers: without a `Service`, the outcome is "depends" where it turns on that.
+what a service answers: where a `Service` does not know either, the outcome is "depends".
 """
 
 from __future__ import annotations
@@ -14,26 +14,34 @@ from meshcors import browser
 from meshcors.mesh._routing.request import GatewayRequest
 
 if TYPE_CHECKING:
+    from meshcors.mesh._analysis.guards import Guards, GuardVerdict
     from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer
 
 Outcome: TypeAlias = Literal["allowed", "blocked", "depends"]
-# What a service answers to a request that the gateway forwards.
-Service: TypeAlias = Callable[[GatewayRequest], browser.Response]
+# What the service of a forwarded request answers to it, None if that is not known.
+Service: TypeAlias = Callable[["GatewayAnswer"], browser.Response | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """The preflight or the request: what is sent, the gateway's answer, the browser's verdict.
 
-    `outcome` is "depends" if the verdict turns on a service whose answer is unknown. `verdict` is
-    then the one for an answer without CORS headers.
+    `guards` are what stands in front; where one of them denies the request, nobody gets as far as
+    `answer`. `outcome` is "depends" if the verdict turns on a service whose answer is unknown.
+    `verdict` is then the one for an answer without CORS headers.
     """
 
     step: browser.Step
     sent: GatewayRequest
     answer: GatewayAnswer
+    guards: tuple[GuardVerdict, ...]
     outcome: Outcome
     verdict: browser.Verdict
+
+    @property
+    def denial(self) -> GuardVerdict | None:
+        """What denies the request for certain, if anything does."""
+        return next((each for each in self.guards if each.effect == "denies"), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,57 +77,71 @@ class PageCall:
 
 
 def trace_call(
-    gateway: Gateway, call: browser.Request, service: Service | None = None, *, port: int = 0
+    gateway: Gateway,
+    call: browser.Request,
+    service: Service | None = None,
+    *,
+    port: int = 0,
+    target: str = "",
+    guards: Guards | None = None,
 ) -> PageCall:
     """Follow `call`, made by a page's script, through `gateway`.
 
-    `service` gives the answers of the services behind the gateway, if they are known. `port` is the
-    gateway's, by default that of the URL's scheme. Raises `ValueError` for a URL whose path Envoy
-    refuses.
+    `service` gives the answers of the services behind the gateway, as far as they are known, and
+    `guards` stand in front. `port` is the gateway's, by default that of the URL's scheme;
+    `target` is the path and query that are sent, by default those of the URL. Raises `ValueError`
+    for a path that Envoy refuses.
     """
     asked = browser.preflight_for(call)
     origin = () if call.is_same_origin and call.method in ("GET", "HEAD") else (call.origin,)
     fields = (*call.headers, *(("origin", value) for value in origin))
-    request = _exchange(gateway, call, "response", _sent(call, call.method, fields, port), service)
-    if asked is None:
-        return PageCall(call, None, request)
-    preflight = _exchange(gateway, call, "preflight", _sent(call, "OPTIONS", asked, port), service)
+    scheme, _, rest = call.url.partition("://")
+    host, slash, path = rest.partition("/")
+    target = target or f"{slash or '/'}{path}"
+
+    def exchange(step: browser.Step, method: str, fields: browser.HeaderLines) -> Exchange:
+        sent = GatewayRequest(method, host, target, fields, scheme, port)
+        answer = gateway.handle(sent)
+        return _exchange(call, step, answer, guards.verdicts(answer) if guards else (), service)
+
+    request = exchange("response", call.method, fields)
+    preflight = None if asked is None else exchange("preflight", "OPTIONS", asked)
     return PageCall(call, preflight, request)
 
 
-def _sent(
-    call: browser.Request, method: str, fields: browser.HeaderLines, port: int
-) -> GatewayRequest:
-    scheme, _, rest = call.url.partition("://")
-    host, slash, path = rest.partition("/")
-    return GatewayRequest(method, host, f"{slash or '/'}{path}", fields, scheme, port)
-
-
 def _exchange(
-    gateway: Gateway,
     call: browser.Request,
     step: browser.Step,
-    sent: GatewayRequest,
+    answer: GatewayAnswer,
+    guards: tuple[GuardVerdict, ...],
     service: Service | None,
 ) -> Exchange:
     judge = browser.judge_preflight if step == "preflight" else browser.judge_response
-    answer = gateway.handle(sent)
 
     def verdict_on(response: browser.Response) -> browser.Verdict:
         fields = answer.response_headers(response.headers)
         return judge(call, browser.Response(response.status, fields))
 
-    if answer.kind == "unknown":
-        return Exchange(step, sent, answer, "depends", verdict_on(browser.Response(200)))
-    if answer.kind != "forward":
+    outcome: Outcome = "depends"
+    if any(each.effect == "denies" for each in guards):
+        verdict = judge(call, browser.Response(403))
+    elif answer.kind == "unknown":
+        verdict = verdict_on(browser.Response(200))
+        return Exchange(step, answer.request, answer, guards, outcome, verdict)
+    elif answer.kind != "forward":
         verdict = judge(call, browser.Response(answer.status or 0, answer.headers))
-    elif service is not None:
-        verdict = verdict_on(service(sent))
+    elif service is not None and (response := service(answer)) is not None:
+        verdict = verdict_on(response)
     else:
         verdict = verdict_on(browser.Response(200))
         if verdict.allowed != verdict_on(_permissive_response(call)).allowed:
-            return Exchange(step, sent, answer, "depends", verdict)
-    return Exchange(step, sent, answer, "allowed" if verdict.allowed else "blocked", verdict)
+            return Exchange(step, answer.request, answer, guards, outcome, verdict)
+    # a filter that only denies cannot make a blocked call allowed
+    if all(doubt.only_denies and not verdict.allowed for doubt in answer.doubts):
+        outcome = "allowed" if verdict.allowed else "blocked"
+    elif verdict.allowed:
+        verdict = judge(call, browser.Response(403))
+    return Exchange(step, answer.request, answer, guards, outcome, verdict)
 
 
 def _permissive_response(call: browser.Request) -> browser.Response:

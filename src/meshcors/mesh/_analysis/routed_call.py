@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 # no_rule: no rule takes it. no_service: a redirect or directResponse answers it. own_rule: the rule
 # that takes the call takes it too. other_policy: another rule's corsPolicy applies.
 # preflight_rule: a rule for preflights alone takes it. other_service: another rule's service gets
-# it. unknown: the rule's delegate is not among the documents.
+# it. unknown: the rule's delegate is not among the documents, or it hangs on what is not known of a
+# running gateway.
 PreflightEnd: TypeAlias = Literal[
     "no_rule",
     "no_service",
@@ -53,12 +54,12 @@ class RoutedCall:
     def preflight_end(self) -> PreflightEnd:
         """Where the preflight ends."""
         answer = self.preflight_answer
+        if answer.kind == "unknown" or any(not doubt.only_denies for doubt in answer.doubts):
+            return "unknown"
         if answer.route is None:
             return "no_rule"
         if answer.kind in {"redirect", "direct_response"}:
             return "no_service"
-        if answer.kind == "unknown":
-            return "unknown"
         if answer.route.source.key == self.route.source.key:
             return "own_rule"
         if answer.kind == "cors" or answer.route.source.cors_policy is not None:

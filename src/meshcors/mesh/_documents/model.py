@@ -13,7 +13,8 @@ from meshcors.mesh._documents.node_fields import entry
 from meshcors.mesh._documents.problems import Place
 from meshcors.mesh._documents.yaml_nodes import place_of
 
-MatchKind: TypeAlias = Literal["exact", "prefix", "regex", "present"]
+# "range" (``1 <= n < 5``) occurs only in what an Envoy runs.
+MatchKind: TypeAlias = Literal["exact", "prefix", "regex", "present", "range"]
 # Names and numbers that lead from a document to one of its fields.
 NodePath: TypeAlias = tuple[str | int, ...]
 # A document's file, and its number among the Kubernetes objects of the file, from 0.
@@ -60,7 +61,11 @@ class HttpMatch:
 
 @dataclass(frozen=True, slots=True)
 class CorsPolicy:
-    """``corsPolicy``, with lists as written; ``max_age`` is in seconds, None if it is not set."""
+    """``corsPolicy``, with lists as written; ``max_age`` is in seconds, None if it is not set.
+
+    Only an Envoy's own configuration has ``sent`` (the lists and the max age as it sends them, by
+    field of `NAME_LISTS` and ``maxAge``) and ``private_network``.
+    """
 
     place: Place
     allow_origins: tuple[StringMatch, ...] = ()
@@ -70,6 +75,8 @@ class CorsPolicy:
     max_age: int | None = None
     allow_credentials: bool | None = None
     unmatched_preflights: Literal["UNSPECIFIED", "FORWARD", "IGNORE"] = "UNSPECIFIED"
+    sent: tuple[tuple[str, str], ...] = ()
+    private_network: bool = False
 
     @property
     def name_lists(self) -> dict[str, tuple[str, ...]]:
@@ -77,14 +84,29 @@ class CorsPolicy:
         lists = (self.allow_methods, self.allow_headers, self.expose_headers)
         return dict(zip(NAME_LISTS, lists, strict=True))
 
+    @property
+    def values(self) -> dict[str, str]:
+        """What Envoy sends, by field: each list joined with commas, and ``maxAge``; or ``""``."""
+        if self.sent:
+            return dict(self.sent)
+        age = "" if self.max_age is None else str(self.max_age)
+        joined = {name: ",".join(names) for name, names in self.name_lists.items()}
+        return {**joined, "maxAge": age}
+
 
 @dataclass(frozen=True, slots=True)
 class HeaderOperations:
-    """``set``, ``add`` and ``remove`` for one direction."""
+    """``set``, ``add`` and ``remove`` for one direction.
+
+    Only Envoy has the last two: the positions in ``set`` of what is set only if the header is
+    there, and in ``add`` of what is added only if it is not.
+    """
 
     set: tuple[tuple[str, str], ...] = ()
     add: tuple[tuple[str, str], ...] = ()
     remove: tuple[str, ...] = ()
+    set_if_present: frozenset[int] = frozenset()
+    add_if_absent: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +119,10 @@ class Headers:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """One entry of ``route``: a host as written, its port (0 is the gateway's), its weight."""
+    """One entry of ``route``: a host as written, its port (0 is the gateway's), its weight.
+
+    In what an Envoy runs the host may be the name of a cluster, which has no port.
+    """
 
     place: Place
     host: str
@@ -109,7 +134,11 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """``redirect``. A ``code`` of 0 means 301, a ``port`` of 0 none."""
+    """``redirect``. A ``code`` of 0 means 301, a ``port`` of 0 none.
+
+    Only Envoy has the fields from ``regex`` on. It sends the port ``as_written``, even if it is the
+    scheme's own; ``keep_port`` is what ``require_tls`` does with the port of the request's host.
+    """
 
     place: Place
     uri: str = ""
@@ -119,6 +148,11 @@ class Redirect:
     port: int = 0
     derive_port: Literal["", "FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT"] = ""
     code: int = 0
+    regex: str = ""
+    substitution: str = ""
+    strip_query: bool = False
+    as_written: bool = False
+    keep_port: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +166,17 @@ class DirectResponse:
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """``rewrite``: the path and host that the destination sees instead of the request's own."""
+    """``rewrite``: the path and host that the destination sees instead of the request's own.
+
+    ``is_partial`` if an Envoy also changes them in a way that is not modelled.
+    """
 
     place: Place
     uri: str = ""
     authority: str = ""
     regex: str = ""
     substitution: str = ""
+    is_partial: bool = False
 
 
 class RuleKey(NamedTuple):
@@ -178,6 +216,8 @@ class HttpRule:
     has_fault: bool = False
     # Of an HTTPRoute: the position of this match among the matches of its rule.
     match_index: int = 0
+    # Of an Envoy's route: those of its virtual host and of the whole configuration.
+    outer_headers: tuple[Headers, ...] = ()
     # The namespace and the name of the delegate whose rules take this rule's place.
     delegate: tuple[str, str] | None = None
     # Of a delegate's rule in the place of a root's rule: this rule, and whether the policy is its.
@@ -206,7 +246,7 @@ class HttpRule:
 
 @dataclass(frozen=True, slots=True)
 class VirtualService:
-    """One document: a VirtualService, or an HTTPRoute read into the same rules.
+    """One document: a VirtualService, or what is read into the same rules, such as an HTTPRoute.
 
     ``gateways`` are ``namespace/name``, or ``mesh`` for sidecars. A delegate has no hosts and no
     gateways; it is for the namespaces of ``export_to``, or all. ``created`` is the creation
@@ -215,7 +255,7 @@ class VirtualService:
     and `place_at` find the written form of any field in it.
     """
 
-    kind: Literal["VirtualService", "HTTPRoute"]
+    kind: Literal["VirtualService", "HTTPRoute", "RouteConfiguration"]
     place: Place
     namespace: str
     name: str

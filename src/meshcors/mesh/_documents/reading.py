@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from meshcors.mesh._documents.cursor import Cursor, Report
 from meshcors.mesh._documents.http_route import read_http_route
 from meshcors.mesh._documents.problems import DocumentError
-from meshcors.mesh._documents.unrendered import unrendered_node, unrendered_text
+from meshcors.mesh._documents.unrendered import rendering_hint, unrendered_node, unrendered_text
 from meshcors.mesh._documents.virtual_service import read_virtual_service
 from meshcors.mesh._documents.yaml_nodes import AliasBudget, duplicate_keys, parse_each
 
@@ -137,7 +137,8 @@ def _reader(cursor: Cursor, implied: tuple[str, str]) -> Callable[[Cursor], Virt
     )
     if not (own[0] or implied[0]) or not (own[1] or implied[1]):
         message = "the document has no apiVersion and kind"
-        cursor.problem("not_an_object", message, "add them, or pass another file")
+        hint = rendering_hint(cursor.report.file) or "add them, or pass another file"
+        cursor.problem("not_an_object", message, hint)
         return None
     group, _, version = api_version.rpartition("/")
     known = _KINDS.get((group, kind))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors.mesh._documents.node_fields import entry
@@ -29,14 +31,23 @@ _JSONNET_LINE: Final = re.compile(
     r"^\s*(local\s+\w+\s*=|assert\s|//|/\*)|\b(import|importstr)\s+['\"]|\bstd\.\w+\(|\w\s*:::?\s",
     re.MULTILINE,
 )
+_JSONNET_NAMES: Final = (".jsonnet", ".libsonnet")
 _PATCH_KEYS: Final = ("$patch", "$retainKeys", "$setElementOrder", "$deleteFromPrimitiveList")
 # Other parts of an object hold any text, such as a copy of what was applied.
 _READ: Final = (("spec",), ("metadata", "name"), ("metadata", "namespace"))
 
 
+def rendering_hint(file: str) -> str:
+    """Return what to do with a file that another program reads, known by its name, or ``""``."""
+    name = PurePath(file).stem.lower()
+    if name == "kustomization":
+        return f"let kustomize read it: {KUSTOMIZE}"
+    return f"let Helm read it: {_HELM[1]}" if name in {"values", "chart"} else ""
+
+
 def unrendered_text(text: str, place: Place) -> DocumentProblem | None:
     """Return what a text that is not YAML is; ``place`` is that of its first character."""
-    is_jsonnet = place.file.endswith((".jsonnet", ".libsonnet"))
+    is_jsonnet = place.file.endswith(_JSONNET_NAMES)
     found = None if is_jsonnet else _TEMPLATE.search(text)
     if found is None:
         at = _JSONNET_LINE.search(text)
@@ -48,6 +59,9 @@ def unrendered_text(text: str, place: Place) -> DocumentProblem | None:
 
 def unrendered_node(root: Any, file: str) -> DocumentProblem | None:
     """Return what a document is that has marks of a template or of a patch."""
+    is_jsonnet = root.id == "scalar" and _JSONNET_LINE.search(root.value)
+    if is_jsonnet or file.endswith(_JSONNET_NAMES):
+        return _problem(place_of(root, file), _JSONNET)
     if root.id == "sequence":
         items = [item for item in root.value if item.id == "mapping"]
         is_patch = items and all(entry(item, "op") and entry(item, "path") for item in items)
@@ -96,6 +110,8 @@ def _marked(root: Any) -> Iterator[tuple[Any, tuple[str, str]]]:
 
 
 def _problem(place: Place, what: tuple[str, str]) -> DocumentProblem:
-    return DocumentProblem(
-        place, "unrendered", "", f"this is {what[0]}", f"render it first: {what[1]}"
-    )
+    command = what[1]
+    if not place.file.startswith("<"):
+        command = command.replace("FILE", shlex.quote(place.file))
+    message, hint = f"this is {what[0]}", f"render it first: {command}"
+    return DocumentProblem(place, "unrendered", "", message, hint)

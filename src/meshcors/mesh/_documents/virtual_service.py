@@ -97,7 +97,8 @@ def _check_delegate(spec: Cursor, fields: dict[str, Cursor]) -> None:
     for name in ("gateways", "tls", "tcp"):
         if name in fields:
             message = f"a VirtualService without hosts is a delegate, which has no {name}"
-            spec.problem("delegate", message, f"add hosts, or remove {name}")
+            hint = f"add hosts, remove {name}, or render a patch first: {KUSTOMIZE}"
+            spec.problem("delegate", message, hint)
 
 
 def _hosts(cursor: Cursor | None, *, at_gateway: bool) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MAX_CHARACTERS: Final = 2 * 1024 * 1024
 # For a file with its aliases followed. The largest real files have some thousand nodes.
 MAX_NODES: Final = 300_000
+# No file has as many documents; to read each part has its price.
+_MOST_PARTS: Final = 10_000
 # YAML allows such a line nowhere else, not even in a text.
 _DOCUMENT_START: Final = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
 _LINE_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -29,7 +31,8 @@ def parse_each(
 ) -> tuple[list[Any], list[DocumentProblem]]:
     """Return the root node of each YAML document that can be read, and why the others cannot.
 
-    If ``text`` is not YAML as a whole, each part that begins with ``---`` is read for itself.
+    If ``text`` is not YAML as a whole, each part that begins with ``---`` is read for itself, up to
+    ``_MOST_PARTS``.
     ``unrendered`` says what a part is that is not YAML but the source of some.
     ``DocumentError`` is raised if ruamel.yaml is not installed.
     """
@@ -41,7 +44,7 @@ def parse_each(
             raise
         if error.problems[0].code == "too_large":
             return [], list(error.problems)
-        if len(starts) == 1:
+        if not 1 < len(starts) < _MOST_PARTS:
             return [], [_named(error, text, Place(file, 1, 1), unrendered)]
     roots: list[Any] = []
     problems: list[DocumentProblem] = []

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from meshcors.mesh._analysis.comparison import HarmedCall
     from meshcors.mesh._analysis.lost_calls import LostCalls
+    from meshcors.mesh._documents.model import VirtualService
 
 
 def cannot_fix(
@@ -43,6 +46,15 @@ def nothing_to_read(file: str) -> DocumentError:
     """Return the error for a file without a document to fix."""
     message = "no VirtualService and no HTTPRoute in this file"
     return _error(Place(file, 1, 1), "no_routes", message, "pass the file that has one")
+
+
+def refuse_running(documents: Iterable[VirtualService]) -> None:
+    """Raise ``DocumentError`` for what an Envoy runs, which a control plane has made of others."""
+    for document in documents:
+        if document.kind == "RouteConfiguration":
+            message = "this is the configuration of an Envoy, which fix does not change"
+            hint = "change the VirtualService or HTTPRoute that it comes from"
+            raise _error(Place(document.place.file, 1, 1), "running", message, hint)
 
 
 def _error(place: Place, code: str, message: str, hint: str) -> DocumentError:

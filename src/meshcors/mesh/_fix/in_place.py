@@ -26,7 +26,12 @@ from meshcors.mesh._fix.changes import (
 )
 from meshcors.mesh._fix.edited_mesh import with_closed_origins
 from meshcors.mesh._fix.edits import apply
-from meshcors.mesh._fix.errors import cannot_fix, would_harm, would_stay_blocked
+from meshcors.mesh._fix.errors import (
+    cannot_fix,
+    refuse_running,
+    would_harm,
+    would_stay_blocked,
+)
 from meshcors.mesh._fix.file import read_file
 from meshcors.mesh._fix.http_route_limits import refuse_beyond_limits
 from meshcors.mesh._fix.options import FixResult
@@ -71,6 +76,7 @@ def fix_mesh(mesh: MeshDocuments, options: FixOptions) -> FixResult:
     ``DocumentError`` is raised if origins have to be named, if a file cannot be changed without
     touching the rest, and if every rule would harm somebody's calls.
     """
+    refuse_running(mesh.documents)
     refuse_open_origins(mesh, options)
     replaced = replaced_origins(mesh, options)
     before = with_closed_origins(mesh, options)

@@ -11,7 +11,7 @@ from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._documents.yaml_nodes import plain_data
 from meshcors.mesh._fix.blocked_calls import blocked_calls
 from meshcors.mesh._fix.edited_mesh import with_closed_origins, with_new_rules
-from meshcors.mesh._fix.errors import cannot_fix
+from meshcors.mesh._fix.errors import cannot_fix, refuse_running
 from meshcors.mesh._fix.file import read_file
 from meshcors.mesh._fix.http_route_limits import refuse_beyond_limits
 from meshcors.mesh._fix.in_place import comment, prove
@@ -50,6 +50,7 @@ def separate_mesh(
 
     ``name_of`` returns the name of the second file for that of the first.
     """
+    refuse_running(mesh.documents)
     refuse_open_origins(mesh, options)
     # Who may call is for the first file to say: the second one closes what is open.
     before = with_closed_origins(mesh, options)

@@ -42,7 +42,8 @@ def _unread(mesh: MeshDocuments) -> Iterator[tuple[str, list[str]]]:
             if (file, node.start_mark.index) not in read:
                 names = _value(node, "spec", "hosts") or _value(node, "spec", "hostnames") or ()
                 hosts = [each.value for each in names if getattr(each, "id", "") == "scalar"]
-                yield str(place_of(node, file)), hosts
+                # An HTTPRoute without hostnames is for every host.
+                yield str(place_of(node, file)), hosts or ["*"] * (kind == "HTTPRoute")
 
 
 def _objects(root: Any) -> Iterator[Any]:

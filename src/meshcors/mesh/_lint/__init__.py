@@ -9,11 +9,12 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from meshcors.mesh._analysis.mesh_documents import read_mesh
-from meshcors.mesh._analysis.unknown_delegates import NOTES
+from meshcors.mesh._analysis.mesh_notes import NOTES
 from meshcors.mesh._documents.yaml_nodes import lines_of
 from meshcors.mesh._lint.canaries import with_canaries
 from meshcors.mesh._lint.finding import Diagnostic, LintRule, summed_up
 from meshcors.mesh._lint.rules import BAD_REGEX, RULES, WOULD_NOT_LOAD
+from meshcors.mesh._lint.running import AT_THE_SOURCE, running_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,6 +44,7 @@ def diagnose(mesh: MeshDocuments, rules: Iterable[LintRule] = RULES) -> list[Dia
     rules on its line, or if it stands alone, on the next.
     """
     chosen = {rule.id: rule for rule in rules}
+    running = running_files(mesh)
     silenced = {file: _silenced(text) for file, text in mesh.texts.items()}
 
     def is_kept(rule: LintRule, place: Place) -> bool:
@@ -57,7 +59,9 @@ def diagnose(mesh: MeshDocuments, rules: Iterable[LintRule] = RULES) -> list[Dia
         findings = (each for each in findings if is_kept(rule, each.place))
         if rule.summary:
             findings = summed_up(findings, rule.summary)
-        kept.update(Diagnostic(rule, each.place, each.reason, each.hint) for each in findings)
+        for each in findings:
+            source = AT_THE_SOURCE if each.place.file in running else ""
+            kept.add(Diagnostic(rule, each.place, each.reason, each.hint + source))
     return sorted(kept, key=lambda each: (each.place, each.rule.id, each.reason))
 
 
@@ -66,8 +70,8 @@ def _from_problem(problem: DocumentProblem) -> Diagnostic:
     bad_regex = problem.code == "regex" and "meshcors[regex]" not in problem.message
     rule = BAD_REGEX if bad_regex else WOULD_NOT_LOAD
     where = f"{problem.path}: " if problem.path else ""
-    reason, is_note = where + problem.message, problem.code in NOTES
-    return Diagnostic(rule, problem.place, reason, problem.hint, is_note)
+    reason, note = where + problem.message, NOTES.get(problem.code, "")
+    return Diagnostic(rule, problem.place, reason, problem.hint, note)
 
 
 def _silenced(text: str) -> dict[int, set[str]]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from meshcors.mesh._analysis.untyped_objects import group_and_kind, items_of, text_of, value_at
 from meshcors.mesh._documents.cors_policy import read_cors_policy
 from meshcors.mesh._documents.cursor import Cursor, Report
 from meshcors.mesh._documents.model import Destination, HttpRule, VirtualService
 from meshcors.mesh._documents.virtual_service import MESH, resolve_gateway
 from meshcors.mesh._documents.virtual_service_match import read_match
-from meshcors.mesh._lint.untyped_objects import group_and_kind, items_of, text_of, value_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -65,24 +65,25 @@ class LintRule:
 class Diagnostic:
     """A finding with the rule that made it.
 
-    ``is_note`` marks what is not checked though nothing is wrong: less than the rule's severity.
+    A ``note``, which has a name of its own, makes other findings incomplete or doubtful. Nothing is
+    wrong: it is less than the rule's severity.
     """
 
     rule: LintRule
     place: Place
     reason: str
     hint: str
-    is_note: bool = False
+    note: str = ""
 
     @property
     def severity(self) -> Severity:
         """How bad it is."""
-        return "note" if self.is_note else self.rule.severity
+        return "note" if self.note else self.rule.severity
 
     @property
     def name(self) -> str:
         """What kind of finding it is, for people: the rule's name."""
-        return "not-checked" if self.is_note else self.rule.name
+        return self.note or self.rule.name
 
     def __str__(self) -> str:
         kind = f"{self.severity} {self.rule.id} {self.name}"

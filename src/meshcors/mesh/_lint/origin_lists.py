@@ -8,6 +8,7 @@ from meshcors._policy.errors import OriginError
 from meshcors._policy.origins import Origin
 from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._lint.other_policies import all_policies
+from meshcors.mesh._routing.cors_filter import origin_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,9 @@ def no_origins(mesh: MeshDocuments) -> Iterator[Finding]:
 def replaced_origins(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find an ``allowOrigin`` beside ``allowOrigins``, which Istio reads instead."""
     for located in all_policies(mesh):
-        if located.is_set("allowOrigin") and located.is_set("allowOrigins"):
+        old = located.strings("allowOrigin") if located.is_set("allowOrigins") else []
+        # the same origins in both lists are for an Istio that knows only one of them
+        if any(not origin_allowed(located.policy, origin) for origin in old):
             reason = "Istio reads allowOrigins and not this older list, so it allows nothing"
             hint = "move its origins into allowOrigins, as exact: ..., and remove it"
             yield Finding(located.place("allowOrigin"), reason, hint)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from meshcors.mesh._documents.cursor import Cursor, Report
-from meshcors.mesh._documents.virtual_service import MESH
-from meshcors.mesh._lint.authorization import stops_preflights
-from meshcors.mesh._lint.canaries import CANARY, is_canary, service_of
-from meshcors.mesh._lint.finding import Finding
-from meshcors.mesh._lint.untyped_objects import (
+from meshcors.mesh._analysis.authorization import stops_preflights
+from meshcors.mesh._analysis.guards import adds_ext_authz
+from meshcors.mesh._analysis.untyped_objects import (
     fields_of,
     group_and_kind,
     items_of,
     text_of,
     value_at,
 )
+from meshcors.mesh._documents.cursor import Cursor, Report
+from meshcors.mesh._documents.virtual_service import MESH
+from meshcors.mesh._lint.canaries import CANARY, is_canary, service_of
+from meshcors.mesh._lint.finding import Finding
+from meshcors.mesh._lint.running import filters_in_front
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,13 +51,13 @@ _INFERENCE_SERVICE: Final = ("serving.kserve.io", "InferenceService")
 _GATEWAY_PLUGIN: Final = "argoproj-labs/gatewayAPI"
 _SEPARATE: Final = "keep it in a VirtualService of its own: meshcors fix --separate"
 _ROOT_NAMESPACE: Final = "istio-system"
-_EXT_AUTHZ: Final = "ext_authz"
 # The service that Istio makes for an InferencePool is named after the pool, with -ip- and a hash.
 _POOL_SERVICE: Final = "-ip-"
 
 
 def authorization_in_front(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find authorization that denies preflights: it runs before Envoy's cors filter."""
+    yield from filters_in_front(mesh)
     if not _answers_preflights(mesh):
         return
     namespaces = _namespaces(mesh)
@@ -71,22 +73,13 @@ def authorization_in_front(mesh: MeshDocuments) -> Iterator[Finding]:
                 yield Finding(cursor.place, _before_cors(action), hint)
         elif kind == "EnvoyFilter":
             for patch in items_of(value_at(other, "spec", "configPatches")):
-                if _adds_ext_authz(patch):
+                if adds_ext_authz(patch):
                     hint = "match preflights and disable ext_authz for them"
                     yield Finding(patch.place, _before_cors("CUSTOM"), hint)
 
 
 def _before_cors(action: str) -> str:
     return f"authorization runs before CORS, and {_EFFECTS[action]}"
-
-
-def _adds_ext_authz(patch: Cursor) -> bool:
-    """Tell whether a patch adds ext_authz to a gateway."""
-    if text_of(value_at(patch, "match", "context")).startswith("SIDECAR"):
-        return False
-    value = value_at(patch, "patch", "value")
-    names = text_of(value_at(value, "name")), text_of(value_at(value, "typed_config", "@type"))
-    return any(_EXT_AUTHZ in name for name in names)
 
 
 def _is_in_front(other: Cursor, namespaces: set[str]) -> bool:

@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from meshcors.mesh._analysis.located_policy import LocatedPolicy
-from meshcors.mesh._documents.checks import regex_error
-from meshcors.mesh._documents.cursor import Cursor, Report
-from meshcors.mesh._documents.model import CorsPolicy, HttpRule, StringMatch, VirtualService
-from meshcors.mesh._lint.untyped_objects import (
+from meshcors.mesh._analysis.untyped_objects import (
     fields_of,
     group_and_kind,
     items_of,
     text_of,
     value_at,
 )
+from meshcors.mesh._documents.checks import regex_error
+from meshcors.mesh._documents.cursor import Cursor, Report
+from meshcors.mesh._documents.model import CorsPolicy, HttpRule, StringMatch, VirtualService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,6 +9,7 @@ from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._lint.canaries import is_canary
 from meshcors.mesh._lint.finding import Finding
+from meshcors.mesh._lint.running import useless_policies
 from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
 from meshcors.mesh._routing.matching import mismatches
 from meshcors.mesh._routing.request import GatewayRequest
@@ -29,7 +30,11 @@ _MOVE_UP: Final = "move it to the top of http"
 
 
 def lost_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
-    """Find a corsPolicy whose preflights match no rule, or meet a redirect or directResponse."""
+    """Find a corsPolicy whose preflights match no rule, or meet a redirect or directResponse.
+
+    In what an Envoy runs, also one that its cors filter never reads.
+    """
+    yield from useless_policies(mesh)
     for located, call in first_calls(mesh, "no_rule", "no_service"):
         answer = call.preflight_answer
         if answer.route is None:
@@ -67,10 +72,15 @@ def routing_header_missing(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find an allowHeaders without the header that picks the service."""
     policies = {located.rule.key: located for located in mesh.preflight_policies}
     reported: set[tuple[RuleKey, str]] = set()
+    # a list in another rule's policy is the smaller part of what is wrong there
+    strayed = {
+        each.calls.route.source.key for each in mesh.answered_elsewhere if each.refused is not None
+    }
     for call in mesh.calls:
         route = call.route if call.is_unanswered else call.preflight_answer.route
         located = policies.get(route.source.policy_key) if route else None
-        if located is None or call.route.source.key._replace(root=None) in mesh.unreached:
+        own = call.route.source.key
+        if located is None or own in strayed or own._replace(root=None) in mesh.unreached:
             continue
         allowed = {name.lower() for name in located.policy.allow_headers}
         for name in call.names:

@@ -37,6 +37,10 @@ def unreached_policies(mesh: MeshDocuments) -> Iterator[Finding]:
         if any(entry.startswith(f"{located.rule.label} ") for entry in for_preflights):
             continue
         reason, hint = _REASONS[in_the_way.kind]
+        other = in_the_way.label.partition(" ")[0] != located.document.label
+        if in_the_way.kind == "earlier_rule" and (other or located.document.kind == "HTTPRoute"):
+            # their order is not that of the file
+            hint = "give one of them a narrower match"
         text = f"no request reaches this policy: {reason.format(in_the_way.label)}"
         yield Finding(located.place(), text, f"{hint}, or remove it")
 

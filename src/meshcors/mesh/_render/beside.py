@@ -10,12 +10,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from meshcors.mesh._analysis.comparison import harmed_calls
+from meshcors.mesh._analysis.lost_calls import lost_calls
+from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._documents.reading import read_documents
+from meshcors.mesh._routing.gateway import Gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from meshcors.mesh._analysis.comparison import HarmedCall
+    from meshcors.mesh._analysis.lost_calls import LostCalls
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.model import VirtualService
 
@@ -74,15 +78,33 @@ def render_beside(
         without[taker.name] = taken
 
 
+def still_lost(mesh: MeshDocuments, text: str) -> Iterator[LostCalls]:
+    """Yield the calls whose preflights the documents in `text` are for, and which stay lost.
+
+    The documents are the youngest, so a rule of another one may take these preflights first.
+    """
+    rendered = tuple(replace(each, created=_AGES[-1]) for each in read_documents(text))
+    (name,) = rendered[0].gateways
+    alone = Gateway(rendered, name)
+    for lost in lost_calls(replace(mesh, documents=(*_others(mesh, rendered), *rendered))):
+        meant = alone.handle(lost.calls.preflight(lost.requests[0])).route
+        if lost.calls.gateway == name and meant is not None and is_preflight_rule(meant):
+            yield lost
+
+
 def _taken_calls(mesh: MeshDocuments, rendered: Sequence[VirtualService]) -> Iterator[TakenCall]:
-    # What is rendered again takes the place of what was rendered before.
-    ours = set(map(_identity, rendered))
-    others = tuple(each for each in mesh.documents if _identity(each) not in ours)
+    others = _others(mesh, rendered)
     before = replace(mesh, documents=others)
     for age in _AGES:
         aged = (replace(each, created=age) for each in rendered)
         after = replace(mesh, documents=(*others, *aged))
         yield from map(TakenCall, harmed_calls(before, after))
+
+
+def _others(mesh: MeshDocuments, rendered: Sequence[VirtualService]) -> tuple[VirtualService, ...]:
+    """Return the documents that stay: what is rendered again takes its own place."""
+    ours = set(map(_identity, rendered))
+    return tuple(each for each in mesh.documents if _identity(each) not in ours)
 
 
 def _identity(document: VirtualService) -> tuple[str, str, str]:

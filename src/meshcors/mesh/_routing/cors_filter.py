@@ -26,6 +26,8 @@ EXPOSE_HEADERS: Final = "access-control-expose-headers"
 MAX_AGE: Final = "access-control-max-age"
 REQUEST_METHOD: Final = "access-control-request-method"
 REQUEST_HEADERS: Final = "access-control-request-headers"
+REQUEST_PRIVATE_NETWORK: Final = "access-control-request-private-network"
+ALLOW_PRIVATE_NETWORK: Final = "access-control-allow-private-network"
 
 
 def origin_allowed(policy: CorsPolicy, origin: str) -> bool:
@@ -57,15 +59,17 @@ def preflight_answer(policy: CorsPolicy, request: GatewayRequest) -> Fields | No
         fields.append((ALLOW_ORIGIN, request.value("origin")))
     if policy.allow_credentials:
         fields.append((ALLOW_CREDENTIALS, "true"))
-    for name, listed, asked in (
-        (ALLOW_METHODS, policy.allow_methods, REQUEST_METHOD),
-        (ALLOW_HEADERS, policy.allow_headers, REQUEST_HEADERS),
+    values = policy.values
+    for name, value, asked in (
+        (ALLOW_METHODS, values["allowMethods"], REQUEST_METHOD),
+        (ALLOW_HEADERS, values["allowHeaders"], REQUEST_HEADERS),
     ):
-        joined = ",".join(listed)
-        if joined:
-            fields.append((name, request.value(asked) if joined == "*" else joined))
-    if policy.max_age is not None:
-        fields.append((MAX_AGE, str(policy.max_age)))
+        if value:
+            fields.append((name, request.value(asked) if value == "*" else value))
+    if values["maxAge"]:
+        fields.append((MAX_AGE, values["maxAge"]))
+    if policy.private_network and request.value(REQUEST_PRIVATE_NETWORK) == "true":
+        fields.append((ALLOW_PRIVATE_NETWORK, "true"))
     # the filter then handles its own answer like any response
     return response_fields(policy, request, fields)
 
@@ -81,6 +85,6 @@ def response_fields(
     own = {ALLOW_ORIGIN: origin}
     if policy.allow_credentials:
         own[ALLOW_CREDENTIALS] = "true"
-    if exposed := ",".join(policy.expose_headers):
+    if exposed := policy.values["exposeHeaders"]:
         own[EXPOSE_HEADERS] = exposed
     return [pair for pair in fields if pair[0].lower() not in own] + list(own.items())

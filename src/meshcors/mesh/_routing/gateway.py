@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 from meshcors.mesh._documents.reading import read_documents
@@ -25,16 +25,21 @@ from meshcors.mesh._routing.routes import (
     gateway_names,
     virtual_hosts,
 )
+from meshcors.mesh._routing.running import RunningRoutes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from meshcors.mesh._documents.model import Destination, VirtualService
+    from meshcors.mesh._routing.doubts import Doubt
     from meshcors.mesh._routing.request import GatewayRequest
 
 AnswerKind: TypeAlias = Literal[
     "no_route", "cors", "forward", "direct_response", "redirect", "unknown"
 ]
+
+# What a `Mismatch` expects where nobody can tell whether a condition is met.
+UNKNOWN: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +55,20 @@ class TriedRule:
         """Whether this rule took the request."""
         return not self.mismatches
 
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is known that this rule takes the request, or that it does not."""
+        return not any(mismatch.expected.startswith(UNKNOWN) for mismatch in self.mismatches)
+
 
 @dataclass(frozen=True)
 class GatewayAnswer:
     """What the gateway does with one request.
 
     ``status``, ``headers`` and ``body`` are Envoy's own answer; a forwarded request has none. The
-    kind is "unknown" if a delegate would answer that is not among the documents.
+    kind is "unknown" if a delegate would answer that is not among the documents. ``doubts`` names
+    what may change this answer and is not known, in the configuration of a running Envoy; where
+    nothing is known without it, the kind is "unknown" too.
     """
 
     kind: AnswerKind
@@ -66,6 +78,7 @@ class GatewayAnswer:
     status: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def rule(self) -> str | None:
@@ -95,9 +108,15 @@ class GatewayAnswer:
         tried: list[TriedRule] = []
         for route in self.virtual_host.routes if self.virtual_host else ():
             failed = tuple(mismatches(route.match, self.request))
-            tried.append(TriedRule(route.rule, route.place, failed))
             if not failed:
+                # what cannot be decided ends the search: no later rule is certain
+                failed = tuple(
+                    Mismatch(doubt.path, f"{UNKNOWN} {doubt.reason}", ())
+                    for doubt in route.match.unknown
+                )
+                tried.append(TriedRule(route.rule, route.place, failed))
                 break
+            tried.append(TriedRule(route.rule, route.place, failed))
         return tuple(tried)
 
     @property
@@ -107,17 +126,25 @@ class GatewayAnswer:
 
     @property
     def forwarded_path(self) -> str | None:
-        """The path and query that the service sees after ``rewrite``; None without a service."""
-        if self.kind != "forward" or self.route is None:
+        """The path and query that the service sees after ``rewrite``.
+
+        None without a service, or if a running Envoy changes it in a way that is not modelled.
+        """
+        if self.kind != "forward" or self.route is None or self._is_rewritten_unknown:
             return None
         return rewriting.rewritten_path(self.route, self.request)
 
     def forwarded_host(self, destination: str | None = None) -> str | None:
-        """Return the host that the service sees after ``rewrite``; None without a service."""
-        if self.kind != "forward" or self.route is None:
+        """Return the host that the service sees after ``rewrite``; None as for the path."""
+        if self.kind != "forward" or self.route is None or self._is_rewritten_unknown:
             return None
         to = self._destination(self.route, destination)
         return rewriting.rewritten_authority(self.route, to, self.request)
+
+    @property
+    def _is_rewritten_unknown(self) -> bool:
+        rewrite = self.route.source.rewrite if self.route else None
+        return rewrite is not None and rewrite.is_partial
 
     def response_headers(
         self, fields: Iterable[tuple[str, str]], destination: str | None = None
@@ -202,6 +229,25 @@ class Gateway:
         """Every gateway that the documents name."""
         return gateway_names(self.documents)
 
+    def serving(self, host: str, scheme: str) -> Gateway:
+        """Return the gateway of the documents that serves a host, if this is a running Envoy.
+
+        Of several route configurations it is the one whose listener fits best: with TLS for
+        ``https``, with the host among its server names, with the host in its domains by name.
+        Documents of a control plane say which gateway they are for: there it is this one.
+        """
+        found: list[tuple[tuple[bool, bool, bool], Gateway]] = []
+        for each in self.documents:
+            if self._running is None or not isinstance(each, RunningRoutes):
+                continue
+            other = replace(self, name=each.gateways[0])
+            virtual_host = other.virtual_host(host)
+            if virtual_host is not None:
+                fits = each.connection.misfits(host, scheme)
+                found.append(((*fits, virtual_host.domain == "*"), other))
+        best = min(found, key=_misfits, default=None)
+        return best[1] if best else self
+
     def virtual_hosts(self, port: int = 443) -> tuple[VirtualHost, ...]:
         """Return the route table on ``port``, one entry for each host."""
         return self._hosts(port).hosts
@@ -216,15 +262,38 @@ class Gateway:
             # a request can have any port: do not keep a table for each
             if len(self._tables) > 16:
                 self._tables.clear()
-            self._tables[port] = HostIndex(virtual_hosts(self.documents, proxy))
+            running = self._running
+            if running is not None:
+                ignore_port = running.connection.ignore_port
+                self._tables[port] = HostIndex(running.running_hosts, ignore_port=ignore_port)
+            else:
+                self._tables[port] = HostIndex(virtual_hosts(self.documents, proxy))
         return self._tables[port]
+
+    @cached_property
+    def _running(self) -> RunningRoutes | None:
+        """The configuration of an Envoy, if the gateway is one."""
+        running = (each for each in self.documents if isinstance(each, RunningRoutes))
+        return next((each for each in running if self.name in each.gateways), None)
 
     def handle(self, request: GatewayRequest) -> GatewayAnswer:
         """Return what happens to ``request``."""
-        host = self.virtual_host(request.host, request.port)
+        running = self._running
+        if running is None:
+            return self._answer(request)
+        answer = self._answer(running.received(request))
+        doubts = running.doubts if answer.route is None else answer.route.doubts
+        doubts = tuple(doubt for doubt in doubts if _matters(doubt, answer))
+        first = running.doubts_about(request)
+        return replace(answer, doubts=(*first, *answer.doubts, *doubts))
+
+    def _answer(self, request: GatewayRequest) -> GatewayAnswer:
+        host = self._hosts(request.port).find(request.host)
         route = host.table.index.first(request) if host else None
         if route is None:
             return GatewayAnswer("no_route", request, host, None, 404)
+        if route.match.unknown:
+            return GatewayAnswer("unknown", request, host, route, doubts=route.match.unknown)
         rule = route.source
         if not (rule.redirect or rule.direct_response or rule.route):
             return GatewayAnswer("unknown", request, host, route)
@@ -245,6 +314,17 @@ class Gateway:
         return GatewayAnswer("forward", request, host, route)
 
 
+def _misfits(found: tuple[tuple[bool, bool, bool], Gateway]) -> tuple[bool, bool, bool]:
+    return found[0]
+
+
+def _matters(doubt: Doubt, answer: GatewayAnswer) -> bool:
+    """Tell whether a doubt concerns this answer."""
+    if doubt.spares_preflights and cors_filter.is_preflight(answer.request):
+        return False
+    return not (doubt.behind_cors and answer.kind in {"cors", "forward", "unknown"})
+
+
 def _weighed(route: Route) -> tuple[Destination, ...]:
     """Return the destinations that get requests; a single one needs no weight."""
     several = len(route.source.route) > 1
@@ -256,4 +336,5 @@ def _weight(destination: tuple[str, int]) -> int:
 
 
 def _label(destination: Destination, route: Route) -> str:
-    return f"{destination.host}:{destination.port or route.port}"
+    port = destination.port or route.port
+    return f"{destination.host}:{port}" if port else destination.host

@@ -91,23 +91,32 @@ class _Shape:
 class HostIndex:
     """The virtual hosts of one port by their domains."""
 
-    def __init__(self, hosts: tuple[VirtualHost, ...]) -> None:
+    def __init__(self, hosts: tuple[VirtualHost, ...], *, ignore_port: bool = True) -> None:
+        """Index ``hosts``; ``ignore_port`` is about the port in a request's host."""
         self.hosts = hosts
+        self._ignore_port = ignore_port
         self._by_domain = {host.domain: host for host in hosts}
-        wildcards = {len(host.domain) for host in hosts if host.domain.startswith("*")}
-        self._lengths = sorted(wildcards, reverse=True)
+        in_front = {len(host.domain) for host in hosts if host.domain.startswith("*")} - {1}
+        at_end = {len(host.domain) for host in hosts if host.domain.endswith("*")} - {1}
+        self._suffix_lengths = sorted(in_front, reverse=True)
+        self._prefix_lengths = sorted(at_end, reverse=True)
 
     def find(self, authority: str) -> VirtualHost | None:
-        """Return the virtual host: the exact domain, else the longest ``*.suffix``, else ``*``."""
-        name = without_port(authority).lower()
+        """Return the virtual host: the exact domain, else the longest wildcard.
+
+        A wildcard in front (``*.example.com``) comes before one at the end (``api.*``), and ``*``
+        comes last.
+        """
+        name = (without_port(authority) if self._ignore_port else authority).lower()
         if name in self._by_domain:
             return self._by_domain[name]
-        for length in self._lengths:
-            # a wildcard covers at least one character, unless it stands alone
-            if len(name) >= length or length == 1:
-                host = self._by_domain.get("*" + name[len(name) - length + 1 :])
-                if host is not None:
-                    return host
+        # a wildcard covers at least one character, unless it stands alone
+        size = len(name)
+        ends = ("*" + name[size - most + 1 :] for most in self._suffix_lengths if most <= size)
+        beginnings = (name[: most - 1] + "*" for most in self._prefix_lengths if most <= size)
+        for domain in (*ends, *beginnings, "*"):
+            if domain in self._by_domain:
+                return self._by_domain[domain]
         return None
 
 
@@ -121,7 +130,8 @@ def _checks(match: RouteMatch) -> tuple[tuple[_Check, ...], tuple[str, ...]]:
     found += [
         (("header", item.name), *_beginning(item.match.kind, item.match.value))
         for item in match.headers
-        if not item.inverted
+        # a missing header is not among a request's parts
+        if not (item.inverted or item.missing_is_empty)
     ]
     found += [
         (("query", name), *_beginning(wanted.kind, wanted.value)) for name, wanted in match.query
@@ -137,6 +147,8 @@ def _beginning(kind: MatchKind, value: str) -> tuple[int, str]:
         return _WHOLE, value
     if kind == "regex":
         value = compiled(value).literal_prefix()
+    elif kind == "range":
+        value = ""
     return len(value), value  # empty for "present"
 
 

@@ -6,9 +6,10 @@ Sources: ``source/common/router/config_impl.cc`` (matchRoute) and
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from meshcors._policy.regex import CompiledRegex, Regex
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from meshcors.mesh._documents.model import StringMatch
     from meshcors.mesh._routing.request import GatewayRequest
     from meshcors.mesh._routing.routes import HeaderCondition, PathCondition, RouteMatch
+
+_NUMBER: Final = re.compile("[-+]?[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,9 @@ def mismatches(match: RouteMatch, request: GatewayRequest) -> Iterator[Mismatch]
         # no token is verified here, and a preflight carries none
         if not condition.inverted:
             yield Mismatch(condition.field, str(condition.match), ())
+    for name in match.absent_query:
+        if name in request.query:
+            yield Mismatch(f"queryParams.{name}", "not present", (request.query[name],))
     for name, wanted in match.query:
         value = request.query.get(name)
         if value is None or not text_matches(wanted, value):
@@ -68,15 +74,14 @@ def path_matches(condition: PathCondition, path: str) -> bool:
 
 
 def header_matches(condition: HeaderCondition, values: tuple[str, ...]) -> bool:
-    """Match a header's values one by one: one has to match; if inverted, none may.
-
-    If inverted, a missing header counts as an empty value, except for "present".
-    """
+    """Match a header's values one by one: one has to match; if inverted, none may."""
     if condition.match.kind == "present":
-        return bool(values) != condition.inverted
-    if not condition.inverted:
-        return any(text_matches(condition.match, value) for value in values)
-    return not any(text_matches(condition.match, value) for value in values or ("",))
+        return (bool(values) or bool(condition.empty_if_missing)) != condition.inverted
+    if not values:
+        if not condition.missing_is_empty:
+            return False
+        values = ("",)
+    return any(text_matches(condition.match, value) for value in values) != condition.inverted
 
 
 def text_matches(match: StringMatch, text: str) -> bool:
@@ -85,7 +90,18 @@ def text_matches(match: StringMatch, text: str) -> bool:
         return text == match.value
     if match.kind == "prefix":
         return text.startswith(match.value)
+    if match.kind == "range":
+        return in_range(match.value, text)
     return match.kind == "present" or compiled(match.value).fullmatch(text)
+
+
+def in_range(bounds: str, text: str) -> bool:
+    """Tell whether a text is a whole number of ``low..high``, without ``high`` itself."""
+    low, _, high = bounds.partition("..")
+    number = text.strip()
+    if not _NUMBER.fullmatch(number):
+        return False
+    return int(low) <= int(number) < int(high)
 
 
 def without_port(authority: str) -> str:

@@ -102,7 +102,11 @@ class GatewayRequest:
     def target(self) -> str:
         """The path, normalized, and the query."""
         path, mark, query = self.path.partition("?")
-        return normalized(path) + mark + query
+        return self.read_path(path) + mark + query
+
+    def read_path(self, path: str) -> str:
+        """Return the path as Istio's gateways read it: normalized."""
+        return normalized(path)
 
     @cached_property
     def path_only(self) -> str:

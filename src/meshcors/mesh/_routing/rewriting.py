@@ -32,9 +32,7 @@ def rewritten_path(route: Route, request: GatewayRequest) -> str:
         return target
     path, query = request.path_only, target[len(request.path_only) :]
     if rewrite.regex:
-        import re2  # of the extra "regex", which reading the document has required
-
-        return str(re2.sub(rewrite.regex, rewrite.substitution, path)) + query
+        return _regex_replaced(rewrite.regex, rewrite.substitution, path) + query
     if not rewrite.uri:
         return target
     condition = route.match.path
@@ -43,6 +41,12 @@ def rewritten_path(route: Route, request: GatewayRequest) -> str:
         prefix = condition.value if condition.kind == "segments" else ""
         return "/" + path[len(prefix) :].removeprefix("/") + query
     return _prefix_replaced(condition, path, rewrite.uri) + query
+
+
+def _regex_replaced(regex: str, substitution: str, path: str) -> str:
+    import re2  # of the extra "regex", which reading the document has required
+
+    return str(re2.sub(regex, substitution, path))
 
 
 def _prefix_replaced(condition: PathCondition, path: str, new: str) -> str:
@@ -73,17 +77,20 @@ def location(redirect: Redirect, route: Route, request: GatewayRequest) -> str:
     port = redirect.port
     if redirect.derive_port == "FROM_REQUEST_PORT":
         port = route.port
-    if (port, redirect.scheme or "http") in {(80, "http"), (443, "https")}:
+    own_port = (port, redirect.scheme or "http") in {(80, "http"), (443, "https")}
+    if own_port and not redirect.as_written:
         port = 0
-    host = redirect.authority or _host(request, scheme, bool(port))
-    target = request.target
+    own_host = request.host if redirect.keep_port else _host(request, scheme, bool(port))
+    host = redirect.authority or own_host
+    query = "" if redirect.strip_query else request.target[len(request.path_only) :]
+    target = request.path_only + query
     if redirect.uri:
-        query = target[len(request.path_only) :] if "?" not in redirect.uri else ""
-        target = redirect.uri + query
+        target = redirect.uri + (query if "?" not in redirect.uri else "")
     elif redirect.prefix_rewrite:
-        query = target[len(request.path_only) :]
         path = _prefix_replaced(route.match.path, request.path_only, redirect.prefix_rewrite)
         target = path + query
+    elif redirect.regex:
+        target = _regex_replaced(redirect.regex, redirect.substitution, request.path_only) + query
     return f"{scheme}://{host}{f':{port}' if port else ''}{target}"
 
 
@@ -103,11 +110,15 @@ def with_operations(
     own = route.source.headers.response
     result = list(fields)
     if to is None:
-        return _operated(result, [own])
-    if len(route.source.route) > 1:
+        result = _operated(result, [own])
+    elif len(route.source.route) > 1 or route.document.kind == "RouteConfiguration":
         # Envoy applies them in two steps, the destination's first
-        return _operated(_operated(result, [to.headers.response]), [own])
-    return _operated(result, [own, to.headers.response])
+        result = _operated(_operated(result, [to.headers.response]), [own])
+    else:
+        result = _operated(result, [own, to.headers.response])
+    for outer in route.source.outer_headers:
+        result = _operated(result, [outer.response])
+    return result
 
 
 def joined(fields: Iterable[tuple[str, str]]) -> Fields:
@@ -128,8 +139,20 @@ def _operated(fields: Fields, operations: list[HeaderOperations]) -> Fields:
     """Remove, then set, then add; ``%%`` is a percent sign, other formats stay as written."""
     removed = {name.lower() for each in operations for name in each.remove}
     result = [(name, value) for name, value in fields if name.lower() not in removed]
-    for name, value in (pair for each in operations for pair in each.set):
+    present = {name.lower() for name, _ in result}
+    replaced = [
+        pair
+        for each in operations
+        for at, pair in enumerate(each.set)
+        if at not in each.set_if_present or pair[0].lower() in present
+    ]
+    for name, value in replaced:
         result = [pair for pair in result if pair[0].lower() != name.lower()]
         result.append((name.lower(), value.replace("%%", "%")))
-    added = [pair for each in operations for pair in each.add]
+    added = [
+        pair
+        for each in operations
+        for at, pair in enumerate(each.add)
+        if at not in each.add_if_absent or pair[0].lower() not in present
+    ]
     return joined([*result, *((name.lower(), value.replace("%%", "%")) for name, value in added)])

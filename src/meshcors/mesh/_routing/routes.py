@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from meshcors.mesh._documents.problems import Place
+    from meshcors.mesh._routing.doubts import Doubt
 
 # A route's document, and its name in answers.
 RouteKey: TypeAlias = tuple[DocumentKey, str]
@@ -61,16 +62,28 @@ class HeaderCondition:
     name: str
     match: StringMatch
     inverted: bool = False
+    empty_if_missing: bool | None = None
+
+    @property
+    def missing_is_empty(self) -> bool:
+        """Whether a missing header counts as an empty one: in Istio, if inverted."""
+        return self.inverted if self.empty_if_missing is None else self.empty_if_missing
 
 
 @dataclass(frozen=True, slots=True)
 class RouteMatch:
-    """All conditions of one route; ``claims`` are those on JWT claims."""
+    """All conditions of one route; ``claims`` are those on JWT claims.
+
+    Of what an Envoy runs, ``absent_query`` names parameters that must not be there, and ``unknown``
+    the conditions that nobody can decide here.
+    """
 
     path: PathCondition
     headers: tuple[HeaderCondition, ...] = ()
     query: tuple[tuple[str, StringMatch], ...] = ()
     claims: tuple[HeaderCondition, ...] = ()
+    absent_query: tuple[str, ...] = ()
+    unknown: tuple[Doubt, ...] = ()
 
     @property
     def is_catch_all(self) -> bool:
@@ -84,7 +97,7 @@ class Route:
     """One route of a virtual host: a rule with one of its match entries.
 
     ``rule`` is its name in answers (``cheetah/model http[0] match[0]``). It is made from the rule
-    ``source`` of ``document``, for the gateway's ``port``.
+    ``source`` of ``document``, for the gateway's ``port``. ``doubts`` may change its answers.
     """
 
     rule: str
@@ -93,6 +106,7 @@ class Route:
     document: VirtualService = field(repr=False)
     source: HttpRule = field(repr=False)
     port: int
+    doubts: tuple[Doubt, ...] = ()
 
     @property
     def key(self) -> RouteKey:

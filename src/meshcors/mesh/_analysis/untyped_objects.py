@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 def fields_of(cursor: Cursor | None) -> dict[str, Cursor]:
     """Return the fields of a mapping that are set."""
-    if cursor is None or cursor.node.id != "mapping":
+    # what an Envoy runs has no node
+    if cursor is None or cursor.node is None or cursor.node.id != "mapping":
         return {}
     return {name: value for name, value in cursor.entries().items() if not value.is_null}
 

@@ -1,0 +1,130 @@
+"""What the services behind the gateway answer: by a policy, or by the one that the pod would have.
+
+The pod is recognised by the name of its service.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from meshcors import browser
+from meshcors._policy.errors import PolicyError
+from meshcors._policy.warning import PolicyWarning
+from meshcors.mesh._analysis.lost_calls import LostCalls
+from meshcors.mesh._analysis.sample_calls import HostCalls
+from meshcors.mesh._fix.blocked_calls import BlockedCalls
+from meshcors.mesh._fix.options import FixOptions
+from meshcors.mesh._fix.pod_policy import pod_policy, serve_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshcors._decision.simulation import Decider
+    from meshcors._policy.policy import Policy
+    from meshcors._policy.rules import RuleSet
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
+    from meshcors.mesh._documents.model import DocumentKey
+    from meshcors.mesh._routing.gateway import GatewayAnswer
+
+_Source: TypeAlias = "Policy | RuleSet"
+# What fix writes for an origin that nobody has named.
+_UNKNOWN: Final = '"ORIGIN"'
+
+
+@dataclass
+class Services:
+    """What is known of the services; ``assumed`` is what the pod is taken to run with, if it is.
+
+    ``decider`` is that of ``--config``: with it, all of them are known.
+    """
+
+    mesh: MeshDocuments
+    pod: tuple[str, int]
+    decider: Decider | None
+    assumed: str = field(default="", init=False)
+
+    def answer(self, answer: GatewayAnswer) -> browser.Response | None:
+        """Return what the service of a forwarded request answers, None if that is not known."""
+        decider = self.decider
+        if decider is None and self.is_pod(answer):
+            decider = self._pod_decider(answer)
+        return None if decider is None else _simulated(decider, answer)
+
+    def is_pod(self, answer: GatewayAnswer) -> bool:
+        """Tell whether a request goes to the pod."""
+        name, host = (answer.destination or "").rpartition(":")[0], self.pod[0]
+        return name == host or name.startswith(f"{host}.")
+
+    def _pod_decider(self, answer: GatewayAnswer) -> Decider | None:
+        """Return the decisions of the pod that ``meshcors fix`` would start behind these rules.
+
+        None if the documents do not say which origins it allows.
+        """
+        sent_there: dict[DocumentKey, list[LostCalls]] = {}
+        for each in self._sent_to(answer.destination or ""):
+            sent_there.setdefault(each.calls.route.document.key, []).append(each)
+        blocked = [
+            BlockedCalls(calls[0].calls.route.document, tuple(calls))
+            for calls in sent_there.values()
+        ]
+        if not blocked:
+            return None
+        policy = pod_policy(blocked, FixOptions("pod", self.pod))
+        if policy is None or _UNKNOWN in json.dumps(policy):
+            return None
+        source = _source_of(policy)
+        if source is None:
+            return None
+        self.assumed = serve_command(policy) or "a rule for each host"
+        return _decider(source)
+
+    def _sent_to(self, pod: str) -> Iterator[LostCalls]:
+        """Yield a call of every rule whose preflights go to ``pod``."""
+        for gateway, port, host in self.mesh.hosts:
+            for calls in HostCalls(gateway, port, host.domain).of_rules():
+                for asked in calls.requests[:1]:
+                    answer = gateway.handle(calls.preflight(asked))
+                    if answer.destination == pod:
+                        yield LostCalls(calls, (asked,), answer)
+
+
+def decider_of(config: str) -> Decider:
+    """Return the decisions of the policy or rules in a file; raises `PolicyError`."""
+    from meshcors.config._loading import load
+
+    return _decider(load({}, {}, config=config))
+
+
+def _decider(source: _Source) -> Decider:
+    from meshcors._decision.rule_engine import NO_RULE, compile_engine
+
+    return compile_engine(source.without_key_values(), NO_RULE)
+
+
+def _source_of(policy: dict[str, Any]) -> _Source | None:
+    """Return a policy file's plain data as a pod reads it; None if it would refuse it."""
+    from meshcors.config._fields import FieldPath
+    from meshcors.config._policy_file import read_policy
+    from meshcors.config._rule_file import read_rules
+
+    where = FieldPath("pod")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PolicyWarning)
+        try:
+            if "rules" in policy:
+                return read_rules([], [policy], where)
+            return read_policy([], policy, where)
+        except PolicyError:
+            return None
+
+
+def _simulated(decider: Decider, answer: GatewayAnswer) -> browser.Response:
+    from meshcors._decision.simulation import simulate
+
+    sent = answer.request
+    path = sent.path.partition("?")[0]
+    fields = [("host", sent.host), *sent.headers]
+    return browser.Response(*simulate(decider, sent.method, path, fields))

@@ -1,0 +1,56 @@
+"""``meshcors routes FILE...``: what a gateway runs, or would run, as a table."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from meshcors._cli import options
+from meshcors._cli.mesh_files import mesh_of
+from meshcors._cli.routes_text import as_data, narrate
+from meshcors._policy.wording import printable
+from meshcors.mesh import DocumentError
+from meshcors.mesh._analysis.route_listing import listed_gateways
+from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meshcors.mesh import DocumentProblem
+
+
+@click.command("routes", cls=options.VerbCommand)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--host", metavar="HOST", help="Show only the rules that serve this host.")
+@options.FORM
+def command(files: tuple[str, ...], host: str | None, form: str) -> int:
+    """List the rules of every gateway in order: conditions, destination, corsPolicy, preflights.
+
+    FILE is what an Envoy runs (a config dump, the output of istioctl proxy-config or egctl config,
+    a static configuration), or documents that a control plane would make it from.
+    """
+    mesh = mesh_of(files)
+    if mesh.problems and not mesh.documents:
+        raise DocumentError(mesh.problems)
+    _note(mesh.problems)
+    if not mesh.documents:
+        raise click.UsageError("no route in these files: pass VirtualServices or a config dump")
+    gateways = [each for each in listed_gateways(mesh.documents, host) if each.hosts]
+    if not gateways:
+        raise click.UsageError(f"--host {host}: no gateway in these files serves it")
+    if form == "json":
+        click.echo(json.dumps(as_data(gateways), indent=2))
+    else:
+        for line in narrate(gateways):
+            click.echo(printable(line))
+    return 0
+
+
+def _note(problems: Sequence[DocumentProblem]) -> None:
+    """Say on stderr which documents are not in the table, and why."""
+    for problem in problems[:SHOWN_PROBLEMS]:
+        click.echo(f"note: {problem}", err=True)
+    if len(problems) > SHOWN_PROBLEMS:
+        click.echo(f"note: and {len(problems) - SHOWN_PROBLEMS} more", err=True)

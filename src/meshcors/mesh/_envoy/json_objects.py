@@ -1,0 +1,232 @@
+"""JSON and YAML to Python values, in which every object knows where it begins.
+
+JSON is read without YAML's limits: a gateway's dump may have many megabytes. The parts that hold no
+routes (clusters, endpoints, secrets) are skipped at the speed of the standard library.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from bisect import bisect_left
+from functools import cached_property
+from typing import Any, Final
+
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
+from meshcors.mesh._documents.yaml_nodes import AliasBudget, parse
+
+# Of JSON; YAML has `yaml_nodes.MAX_CHARACTERS`.
+MAX_CHARACTERS: Final = 128 * 1024 * 1024
+_MOST_NESTED: Final = 200
+
+_SPACE: Final = r"[ \t\n\r]*"
+_STRING: Final = r'"((?:[^"\\]|\\.)*)"'
+_KEY: Final = re.compile(_SPACE + _STRING + _SPACE + ":" + _SPACE, re.DOTALL)
+_SCALAR: Final = re.compile(rf"{_STRING}|-?[0-9][-+.0-9eE]*|true|false|null", re.DOTALL)
+_NEXT: Final = re.compile(_SPACE + "(.?)" + _SPACE, re.DOTALL)
+_SKIPPED: Final = re.compile(
+    r'\{\s*"@type"\s*:\s*"[^"]*\.(Clusters|Endpoints|Secrets|Ecds)ConfigDump"'
+)
+_UPPER: Final = re.compile("(?<=.)[A-Z]")
+_BREAK: Final = re.compile("\r\n|\r|\n")
+
+
+class JsonObject(dict[str, Any]):
+    """An object; ``at`` is its offset in a JSON text, or its line and column in YAML.
+
+    Field names are in snake case: protobuf's JSON has both spellings.
+    """
+
+    __slots__ = ("at",)
+    at: int | tuple[int, int]
+
+
+class Source:
+    """A file's text and its name."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.text = text
+        self.file = file
+
+    def place(self, found: JsonObject) -> Place:
+        """Return the place of an object."""
+        if isinstance(found.at, tuple):
+            return Place(self.file, *found.at)
+        before = bisect_left(self._line_starts, found.at + 1) - 1
+        return Place(self.file, before + 1, found.at - self._line_starts[before] + 1)
+
+    def error(self, at: int, code: str, message: str, hint: str) -> DocumentError:
+        """Return the error for a text that is not readable from ``at`` on."""
+        marker = JsonObject()
+        marker.at = at
+        return DocumentError([DocumentProblem(self.place(marker), code, "", message, hint)])
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        return [0, *(found.end() for found in _BREAK.finditer(self.text))]
+
+
+def read_json(source: Source) -> Any:
+    """Return the value of a JSON text; ``DocumentError`` if it is not JSON."""
+    if len(source.text) > MAX_CHARACTERS:
+        size = MAX_CHARACTERS // 1024 // 1024
+        message = f"the file is larger than {size} MiB"
+        raise source.error(0, "too_large", message, "dump the routes alone: istioctl proxy-config")
+    try:
+        return _JsonReader(source.text).read()
+    except RecursionError:
+        hint = "check for brackets that are never closed"
+        raise source.error(0, "too_deep", "nested too deeply", hint) from None
+    except _NotJsonError as error:
+        raise source.error(error.at, "json", "not JSON from here on", "fix the JSON") from None
+
+
+class _NotJsonError(Exception):
+    def __init__(self, at: int) -> None:
+        self.at = at
+        super().__init__(at)
+
+
+class _JsonReader:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._names: dict[str, str] = {}
+        self._decoder = json.JSONDecoder()
+
+    def read(self) -> Any:
+        start = len(self._text) - len(self._text.lstrip("\ufeff \t\n\r"))
+        value, end = self._value(start, 0)
+        rest = self._text[end:].lstrip(" \t\n\r")
+        if rest:
+            raise _NotJsonError(len(self._text) - len(rest))
+        return value
+
+    def _value(self, at: int, depth: int) -> tuple[Any, int]:
+        text = self._text
+        first = text[at : at + 1]
+        if first == "{":
+            return self._object(at, depth + 1)
+        if first == "[":
+            return self._list(at, depth + 1)
+        found = _SCALAR.match(text, at)
+        if found is None:
+            raise _NotJsonError(at)
+        inner = found[1]
+        if inner is not None and "\\" not in inner:
+            return inner, found.end()
+        return self._decoded(found[0], at), found.end()
+
+    def _decoded(self, token: str, at: int) -> Any:
+        try:
+            value = self._decoder.decode(token)
+            # half of a surrogate pair is not text
+            return value if not isinstance(value, str) else value.encode().decode()
+        except ValueError:
+            raise _NotJsonError(at) from None
+
+    def _object(self, at: int, depth: int) -> tuple[JsonObject, int]:
+        if depth > _MOST_NESTED:
+            raise RecursionError
+        text, made = self._text, JsonObject()
+        made.at = at
+        if _SKIPPED.match(text, at):
+            try:
+                return made, self._decoder.raw_decode(text, at)[1]
+            except ValueError as error:
+                raise _NotJsonError(getattr(error, "pos", at)) from None
+        after = _NEXT.match(text, at + 1)
+        if after is not None and after[1] == "}":
+            return made, after.end()
+        at += 1
+        while True:
+            key = _KEY.match(text, at)
+            if key is None:
+                raise _NotJsonError(at)
+            value, at = self._value(key.end(), depth)
+            made[self._name(key[1], at)] = value
+            after = _NEXT.match(text, at)
+            if after is None or after[1] not in {",", "}"}:
+                raise _NotJsonError(at if after is None else after.start(1))
+            at = after.end()
+            if after[1] == "}":
+                return made, after.end(1)
+
+    def _list(self, at: int, depth: int) -> tuple[list[Any], int]:
+        if depth > _MOST_NESTED:
+            raise RecursionError
+        text = self._text
+        made: list[Any] = []
+        after = _NEXT.match(text, at + 1)
+        if after is not None and after[1] == "]":
+            return made, after.end(1)
+        at = after.start(1) if after is not None else at + 1
+        while True:
+            value, at = self._value(at, depth)
+            made.append(value)
+            after = _NEXT.match(text, at)
+            if after is None or after[1] not in {",", "]"}:
+                raise _NotJsonError(at if after is None else after.start(1))
+            at = after.end()
+            if after[1] == "]":
+                return made, after.end(1)
+
+    def _name(self, written: str, at: int) -> str:
+        name = self._names.get(written)
+        if name is None:
+            text = self._decoded(f'"{written}"', at) if "\\" in written else written
+            name = self._names[written] = snake_case(text)
+        return name
+
+
+def read_yaml(source: Source) -> list[Any]:
+    """Return the value of each document of a YAML text; ``DocumentError`` if it is not YAML."""
+    values: dict[int, Any] = {}
+    budget = AliasBudget(source.file)
+    nodes = parse(source.text, source.file)
+    if problems := [found for node in nodes if (found := budget.problem_of(node)) is not None]:
+        raise DocumentError(problems)
+    return [_from_node(node, values) for node in nodes]
+
+
+def _from_node(node: Any, values: dict[int, Any]) -> Any:
+    """Return the value of a node; an alias shares the value of its anchor."""
+    if id(node) in values:
+        return values[id(node)]
+    if node.id == "mapping":
+        made = JsonObject()
+        made.at = (node.start_mark.line + 1, node.start_mark.column + 1)
+        for key, value in node.value:
+            if key.id == "scalar":
+                made[snake_case(_text(key))] = _from_node(value, values)
+        values[id(node)] = made
+        return made
+    if node.id == "sequence":
+        values[id(node)] = [_from_node(item, values) for item in node.value]
+        return values[id(node)]
+    return _scalar(node)
+
+
+def _text(node: Any) -> str:
+    """Return the text of a scalar, without halves of surrogate pairs."""
+    value: str = node.value
+    return value.encode(errors="replace").decode()
+
+
+def _scalar(node: Any) -> Any:
+    text = _text(node)
+    if node.style is not None:
+        return text
+    if text in {"", "~", "null", "Null", "NULL"}:
+        return None
+    if text in {"true", "false"}:
+        return text == "true"
+    if re.fullmatch(r"-?[0-9]{1,18}", text):
+        return int(text)
+    return text
+
+
+def snake_case(name: str) -> str:
+    """Return a field's name in snake case; names with dots, such as filters', stay as they are."""
+    if "." in name or "@" in name or name.islower():
+        return name
+    return _UPPER.sub(lambda found: "_" + found[0].lower(), name)
