@@ -77,6 +77,8 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
         ),
         pytest.param(["lint"], "Missing argument", id="no file"),
         pytest.param(["lint", "missing.yaml"], "FILE: No such file", id="no such file"),
+        pytest.param(["fix", "s"], "FILE: No such file", id="no file to fix"),
+        pytest.param(["fix", "-", "--write"], "--write cannot change standard", id="write to -"),
         pytest.param(["lint", ORIGINAL, "missing.yaml"], "FILE 2: No such file", id="one of two"),
         pytest.param(["lint", "-", "-"], "-: standard input can be read once", id="two -"),
         pytest.param(["lint", "a\0b"], "FILE: embedded null byte", id="no file name"),
