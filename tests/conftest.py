@@ -43,6 +43,7 @@ SLOW = (
     "tests/test_explain_generated.py",
     "tests/test_fix.py",
     "tests/test_fix_http_route.py",
+    "tests/test_fix_neighbours.py",
     "tests/test_frameworks.py",
     "tests/test_hooks.py",
     "tests/test_imports.py",

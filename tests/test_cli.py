@@ -65,11 +65,6 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
         pytest.param(["lnit"], "lnit: unknown; did you mean lint?", id="misspelled verb"),
         pytest.param(["--frobnicate"], "No such option", id="unknown option"),
         pytest.param(
-            ["fix", ORIGINAL, "s"],
-            "expected only FILE and flags: remove the extra argument",
-            id="extra argument",
-        ),
-        pytest.param(
             ["render", "--config", "p.json", "--to", "env", "s"],
             "expected only flags: remove the extra argument",
             id="extra argument beside flags",
@@ -81,7 +76,8 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
         ),
         pytest.param(["lint"], "Missing argument", id="no file"),
         pytest.param(["lint", "missing.yaml"], "FILE: No such file", id="no such file"),
-        pytest.param(["fix", "."], ".: Is a directory", id="a directory"),
+        pytest.param(["fix", "s"], "FILE: No such file", id="no file to fix"),
+        pytest.param(["fix", "-", "--write"], "--write cannot change standard", id="write to -"),
         pytest.param(["lint", ORIGINAL, "missing.yaml"], "FILE 2: No such file", id="one of two"),
         pytest.param(["lint", "-", "-"], "-: standard input can be read once", id="two -"),
         pytest.param(["lint", "a\0b"], "FILE: embedded null byte", id="no file name"),

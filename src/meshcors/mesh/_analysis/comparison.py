@@ -28,8 +28,9 @@ from meshcors.mesh._analysis.sample_origins import STRANGER
 from meshcors.mesh._routing.gateway import Gateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from meshcors.mesh._analysis.lost_calls import LostCalls
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._analysis.page_call import Exchange, PageCall
     from meshcors.mesh._routing.gateway import GatewayAnswer
@@ -87,6 +88,21 @@ def harmed_hosts(before: MeshDocuments, after: MeshDocuments) -> Iterator[Harmed
     """Yield what `harmed_calls` does, and at most one call for each host."""
     for host in _hosts(before, after):
         yield from islice(host.harmed(), 1)
+
+
+def answered_as_before(
+    before: MeshDocuments, after: MeshDocuments, lost: Iterable[LostCalls]
+) -> Iterator[LostCalls]:
+    """Yield those of the lost calls whose preflights are answered after as they are before."""
+    gateways = [{it.name: it for it, _, _ in mesh.hosts} for mesh in (before, after)]
+    for each in lost:
+        calls = each.calls
+        old, new = (found[calls.gateway] for found in gateways)
+        names = routing_names(calls.port, calls.call.host, old, new)
+        for group in groups(each.requests, names):
+            preflight = calls.preflight(group[0])
+            if _is_same(old.handle(preflight).route, new.handle(preflight).route):
+                yield replace(each, requests=tuple(group), answer=new.handle(preflight))
 
 
 def _hosts(before: MeshDocuments, after: MeshDocuments) -> Iterator[_Comparison]:

@@ -89,7 +89,7 @@ def _end_of_content(text: str, start: int, end: int) -> int:
     """Return the end of the last line that is neither empty nor a comment."""
     at = end
     while at > start:
-        line_start = max(text.rfind("\n", 0, at - 1), text.rfind("\r", 0, at - 1)) + 1
+        line_start = text.rfind("\n", 0, at - 1) + 1
         line = text[line_start:at].strip()
         if line and not line.startswith("#"):
             break

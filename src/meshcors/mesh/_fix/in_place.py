@@ -12,7 +12,7 @@ import json
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from meshcors.mesh._analysis.comparison import harmed_calls
+from meshcors.mesh._analysis.comparison import answered_as_before, harmed_calls
 from meshcors.mesh._analysis.lost_calls import lost_calls
 from meshcors.mesh._analysis.mesh_documents import MeshDocuments, read_mesh
 from meshcors.mesh._documents.problems import Place
@@ -89,6 +89,8 @@ def fix_mesh(mesh: MeshDocuments, options: FixOptions) -> FixResult:
     pod = pod_policy(plan.blocked, options) if plan.blocked else None
     refuse_unread(mesh, plan.services)
     after = _joined(mesh, {file: _changed(mesh, file, found) for file, found in changes.items()})
+    for lost in answered_as_before(before, after, plan.lost_beside_kept):
+        raise would_stay_blocked(lost)
     repaired = {service.key for service in plan.services}
     refuse_beyond_limits(each for each in after.documents if each.key in repaired)
     prove(before, after, plan)
@@ -99,6 +101,8 @@ def prove(before: MeshDocuments, after: MeshDocuments, plan: Plan) -> None:
     """Raise ``DocumentError`` if anybody is harmed, or a call of the plan is still lost."""
     for harmed in harmed_calls(before, after):
         raise would_harm(harmed)
+    for lost in answered_as_before(before, after, plan.lost_beside_kept):
+        raise would_stay_blocked(lost)
     repaired = {service.key for service in plan.services}
     for lost in lost_calls(after):
         if lost.calls.route.document.key in repaired:

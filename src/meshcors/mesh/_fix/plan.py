@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from meshcors.mesh._analysis.comparison import harmed_hosts
+from meshcors.mesh._analysis.comparison import answered_as_before, harmed_hosts
 from meshcors.mesh._analysis.lost_calls import lost_calls
 from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 from meshcors.mesh._documents.model import DocumentKey
@@ -26,6 +26,7 @@ from meshcors.mesh._fix.rule_data import rule_data
 
 if TYPE_CHECKING:
     from meshcors.mesh._analysis.comparison import HarmedCall
+    from meshcors.mesh._analysis.lost_calls import LostCalls
     from meshcors.mesh._documents.model import HttpRule, VirtualService
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
     from meshcors.mesh._fix.options import FixOptions
@@ -61,6 +62,18 @@ class Plan:
     def blocked(self) -> tuple[BlockedCalls, ...]:
         """The calls that each new rule is for."""
         return tuple(blocked for rules in self.rules.values() for blocked, _ in rules)
+
+    @property
+    def lost_beside_kept(self) -> list[LostCalls]:
+        """The lost calls of documents with rules that keep answers: they must get another one."""
+        return [
+            lost
+            for rules in self.rules.values()
+            if any(rule.label for _, rule in rules)
+            for blocked, rule in rules
+            if not rule.label
+            for lost in blocked.calls
+        ]
 
     def leave_out(self, key: DocumentKey, reason: str) -> None:
         """Leave out the last rule of a document."""
@@ -198,6 +211,8 @@ def _refused(
         key = taker.document.key if taker and taker.document.key in candidates else own
         if own in candidates:
             refused.setdefault(key, _Refusal(would_stay_blocked(lost)))
+    for lost in answered_as_before(mesh, after, plan.lost_beside_kept):
+        refused.setdefault(lost.calls.route.document.key, _Refusal(would_stay_blocked(lost)))
     return refused
 
 
