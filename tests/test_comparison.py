@@ -22,7 +22,8 @@ NAMING_K = (
     "{regex: '(?i)(.*[, ])?k([, ].*)?'}}}]"
 )
 FROM_A_NAMING_K_ALONE = (
-    f"match: [{{{PREFLIGHT}, access-control-request-headers: {{exact: k}}, "
+    f"match: [{{{PREFLIGHT.replace('{}', '{regex: POST|GET}')}, "
+    "access-control-request-headers: {exact: k}, "
     "origin: {exact: https://a.example}}}]"
 )
 

@@ -43,6 +43,8 @@ _OWN_ORIGINS: Final = 6
 _OTHER_ORIGINS: Final = 4
 _METHODS: Final = 6
 _PICKED_BY: Final = 4
+# Methods that a policy may leave out.
+_UNLISTED: Final = ("PUT", "DELETE")
 # A value that every browser announces, whatever the header's name is.
 _ANNOUNCED_VALUES: Final = {"content-type": "application/json"}
 _SOME_VALUE: Final = "x"
@@ -219,9 +221,14 @@ class _Maker:
         name_sets = [*_name_sets(names, own), *_name_sets(names, answering), _with_json(names)]
         # With a value that no rule knows, these go wherever they go without it.
         name_sets += [tuple(sorted({*names, name})) for name in self._picked_by]
+        # What no policy here lists, a service may allow all the same.
+        name_sets.append(tuple(sorted({*names, "authorization"})))
         every = map(PageRequest._make, product(
             self._some_origins(own, answering),
-            dict.fromkeys([*_methods(route, call, own), *_methods(route, call, answering)]),
+            dict.fromkeys([
+                *_methods(route, call, own), *_methods(route, call, answering),
+                *(name for name in _UNLISTED if takes_method(route, name)),
+            ]),
             dict.fromkeys(name_sets),
         ))  # fmt: skip
         mine: list[PageRequest] = []
