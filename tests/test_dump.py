@@ -236,3 +236,21 @@ def test_a_filter_of_an_extension_is_a_note_and_hides_nothing() -> None:
         ("MC000", "note"),
     ]
     assert "ExtensionRef" in found[1].reason
+
+
+@pytest.mark.parametrize(
+    "neighbour",
+    [
+        pytest.param("spec: &a\n  <<: *a\n  gateways: [gw]", id="a merge key that leads to itself"),
+        pytest.param("spec: {hosts: [a.example]}\nstatus: [", id="not YAML"),
+        pytest.param("spec: {}\nkind: [VirtualService]", id="a kind that is a list"),
+    ],
+)
+def test_fix_goes_on_beside_a_document_that_is_not_read(neighbour: str, tmp_path: Path) -> None:
+    head = "apiVersion: networking.istio.io/v1\nmetadata: {name: other}\n"
+    kind = "" if "kind" in neighbour else "kind: VirtualService\n"
+    lost = vs(f"{{match: [{{headers: {{x-key: {{exact: a}}}}}}], {to()}}}", hosts="[b.example]")
+    path = tmp_path / "all.yaml"
+    path.write_text(f"{head}{kind}{neighbour}\n---\n{lost}")
+    assert cli.run(["fix", str(path), "--write"]) == 0
+    assert "name: preflight" in path.read_text()

@@ -14,7 +14,7 @@ from meshcors.mesh._documents.reading import read_documents
 from meshcors.mesh._render.beside import HarmError, render_beside, still_lost
 from meshcors.mesh._render.http_routes import http_routes
 from meshcors.mesh._render.virtual_services import virtual_services
-from meshcors.mesh._routing.routes import gateway_names
+from meshcors.mesh._routing.translation import gateway_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

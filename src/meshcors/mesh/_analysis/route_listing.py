@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from meshcors.mesh._analysis.example_call import announced_headers, example_call, preflight_of
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._routing.gateway import Gateway
-from meshcors.mesh._routing.routes import gateway_names
 from meshcors.mesh._routing.running import RunningRoutes
+from meshcors.mesh._routing.translation import gateway_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -43,7 +43,7 @@ def _unread(mesh: MeshDocuments) -> Iterator[tuple[str, tuple[str, ...]]]:
     for file, roots in mesh.roots.items():
         for node in (each for root in roots for each in _objects(root)):
             kind = _value(node, "kind")
-            if kind not in {"VirtualService", "HTTPRoute"}:
+            if kind not in ("VirtualService", "HTTPRoute"):
                 continue
             if (file, node.start_mark.index) not in read:
                 names = _value(node, "spec", "hosts") or _value(node, "spec", "hostnames") or ()
@@ -62,7 +62,10 @@ def _objects(root: Any) -> Iterator[Any]:
 
 def _value(node: Any, *path: str) -> Any:
     for step in path:
-        found = entry(node, step) if node.id == "mapping" else None
+        try:
+            found = entry(node, step) if node.id == "mapping" else None
+        except RecursionError:
+            return None  # a merge key that leads back to itself
         if found is None:
             return None
         _, node = found

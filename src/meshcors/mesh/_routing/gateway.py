@@ -17,15 +17,9 @@ from meshcors.mesh._routing import cors_filter, rewriting
 from meshcors.mesh._routing.delegates import merge_delegates
 from meshcors.mesh._routing.index import HostIndex
 from meshcors.mesh._routing.matching import Mismatch, mismatches
-from meshcors.mesh._routing.routes import (
-    DroppedRule,
-    Proxy,
-    Route,
-    VirtualHost,
-    gateway_names,
-    virtual_hosts,
-)
+from meshcors.mesh._routing.routes import DroppedRule, Route, VirtualHost
 from meshcors.mesh._routing.running import RunningRoutes
+from meshcors.mesh._routing.translation import Proxy, gateway_names, virtual_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
