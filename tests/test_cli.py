@@ -64,6 +64,7 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
         pytest.param([], "name a verb: ", id="no verb"),
         pytest.param(["lnit"], "lnit: unknown; did you mean lint?", id="misspelled verb"),
         pytest.param(["--frobnicate"], "No such option", id="unknown option"),
+        pytest.param(["fix", ORIGINAL, "s"], "FILE 2: No such file", id="no second file"),
         pytest.param(
             ["render", "--config", "p.json", "--to", "env", "s"],
             "expected only flags: remove the extra argument",

@@ -10,7 +10,7 @@ from meshcors import _cli as cli
 from meshcors.mesh import Gateway, GatewayRequest, read_documents
 from meshcors.mesh._analysis.mesh_documents import read_mesh
 from meshcors.mesh._lint import lint
-from tests.mesh_cases import ALLOW, TO_OTHER, delegate, delegating, to, vs
+from tests.mesh_cases import ALLOW, PREFLIGHT, TO_OTHER, delegate, delegating, to, vs
 
 KEY = "match: [{headers: {model-api-key: {exact: xyz}}}]"
 POLICY = f"corsPolicy: {{{ALLOW}, unmatchedPreflights: IGNORE, allowHeaders: [model-api-key]}}"
@@ -96,7 +96,7 @@ def test_a_rule_has_a_key_of_its_own_in_each_root_rule() -> None:
     assert root.policy_key == own.policy_key == written
 
 
-def test_a_fix_goes_into_the_root(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fix_goes_into_the_root(tmp_path: Path) -> None:
     path = tmp_path / "both.yaml"
     path.write_text(f"{ROOT}---\n{MODELS}")
     assert cli.run(["fix", str(path), "--write"]) == 0
@@ -104,10 +104,21 @@ def test_a_fix_goes_into_the_root(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert [rule.name for rule in root.http][:2] == ["preflight", ""]
     assert len(models.http) == 1
     assert cli.run(["lint", str(path)]) == 0
-    capsys.readouterr()
-    path.write_text(vs(f"{{{TO_OTHER}}}\n{{{KEY}, {POLICY}, {to()}}}"))
-    assert cli.run(["fix", str(path)]) == 2
-    assert "its delegate other/d is not in the given files" in capsys.readouterr().err
+
+
+def test_a_fix_takes_no_preflights_from_a_delegate_that_is_not_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "root.yaml"
+    text = vs(f"{{match: [{{uri: {{prefix: /a}}}}], {TO_OTHER}}}\n{{{KEY}, {POLICY}, {to()}}}")
+    path.write_text(text)
+    assert cli.run(["fix", str(path), "--write"]) == 2
+    said = capsys.readouterr().err
+    assert "ns/a http[0] match[0] answers today" in said or "is not given" in said
+    headers = [*PREFLIGHT, ("access-control-request-headers", "model-api-key")]
+    preflight = GatewayRequest("OPTIONS", "api.example.com", "/a/b", headers)
+    for each in (text, path.read_text()):
+        assert Gateway.from_yaml(each).handle(preflight).kind == "unknown"
 
 
 def test_explain_says_that_the_delegate_is_not_given(

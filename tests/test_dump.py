@@ -214,3 +214,25 @@ def test_of_two_versions_of_one_object_none_takes_calls_from_the_other() -> None
     one = vs(f"{{corsPolicy: {{{ALLOW}, unmatchedPreflights: IGNORE}}, {to()}}}")
     findings = lint({"old.yaml": one, "new.yaml": vs(f"{{{to('two')}}}")})
     assert [each.name for each in findings] == ["there-twice"]
+
+
+EXTENDED = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: model}
+spec:
+  parentRefs: [{name: gate}]
+  rules:
+  - matches: [{headers: [{name: model-api-key, value: xyz}]}]
+    filters: [{type: ExtensionRef, extensionRef: {group: g.example, kind: Auth, name: a}}]
+    backendRefs: [{name: model, port: 8000}]
+"""
+
+
+def test_a_filter_of_an_extension_is_a_note_and_hides_nothing() -> None:
+    found = lint({"route.yaml": EXTENDED})
+    assert [(each.rule.id, each.severity) for each in found] == [
+        ("MC026", "warning"),
+        ("MC000", "note"),
+    ]
+    assert "ExtensionRef" in found[1].reason

@@ -258,6 +258,10 @@ UNKNOWN_MATCHES: list[tuple[Json, str]] = [
         "match.headers[0].string_match",
     ),
     ({"prefix": "/", "headers": "k"}, "match.headers"),
+    (
+        {"prefix": "/", "headers": [{"name": "k", "string_match": {"suffix": "x" * 2000}}]},
+        "match.headers[0].string_match.suffix",
+    ),
     ({"prefix": 1}, "match.prefix"),
     ({"path": "[redacted]"}, "match.path"),
     ({"prefix": "/", "query_parameters": [1]}, "match.query_parameters[0]"),
@@ -778,3 +782,38 @@ def test_a_policy_inherits_field_by_field_unless_the_level_is_off(
     outer = {"@type": kind, "disabled": disabled, "config": {**POLICY, "max_age": "7"}}
     answer = preflight(config(ROUTE, typed_per_filter_config={CORS: outer}))
     assert dict(answer.headers).get("access-control-max-age") == age
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        {"name": "all", "domains": ["*"], "routes": [1]},
+        {"name": "all", "domains": ["*"], "routes": [], "from_the_future": {}},
+        {"name": "all", "domains": ["[redacted]"], "routes": [ROUTE]},
+        1,
+    ],
+)
+def test_a_404_is_not_certain_where_routes_cannot_be_read(host: Any) -> None:
+    answer = preflight([{"name": "main", "virtual_hosts": [host]}])
+    assert answer.kind in {"unknown", "no_route"}
+    assert answer.doubts
+
+
+@pytest.mark.parametrize("substitution", [r"\2", r"\x", "\\"])
+def test_a_substitution_without_its_group_is_named(substitution: str) -> None:
+    rewrite = {"pattern": {"regex": "/(a)"}, "substitution": substitution}
+    answer = ask(
+        [config({"match": {"prefix": "/"}, "redirect": {"regex_rewrite": rewrite}})], path="/a"
+    )
+    assert "regex_rewrite.substitution" in str(answer.doubts)
+
+
+@pytest.mark.parametrize("origin", [{"custom": {}}, {"safe_regex": {"regex": "("}}, 1])
+def test_lint_does_not_judge_origins_that_are_not_known(
+    origin: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "routes.json"
+    value = changed(allow_origin_string_match=[origin], allow_credentials=True)
+    path.write_text(json.dumps([config(value)]))
+    assert cli.run(["lint", str(path)]) == 0
+    assert "no problems found" in capsys.readouterr().out

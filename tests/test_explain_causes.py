@@ -406,6 +406,12 @@ CASES = [
         id="method-of-a-preflight",
     ),
     pytest.param(
+        service(BY_KEY) + service(*ALL_PODS, name="b").replace("ingress/public", "ingress/b"),
+        *((*KEY, "--gateway", "ingress/public"), 1, "header_not_in_preflight"),
+        "a preflight names x-model but does not carry it",
+        id="another-gateway-takes-preflights",
+    ),
+    pytest.param(
         service(OPEN.replace("/v1}", "/v1}, withoutHeaders: {access-control-request-method: {}}")),
         *((*POST, *KEY, "--path", "/v1"), 1, "preflight_not_taken"),
         "takes the call, but not its preflight: withoutHeaders.access-control-request-method.",
@@ -455,6 +461,11 @@ CASES = [
         id="a-service-answers",
     ),
     pytest.param(
+        *(service(TO), KEY, 0, "service_unknown"),
+        "     To assume that they answer by a policy, pass its file with --config.\n",
+        id="a-service-may-answer-by-a-policy",
+    ),
+    pytest.param(
         *(service(TO), (*KEY, "--method", "PUT", "--config", "POLICY"), 1, "service_refuses"),
         "leads to model:80, and the policy there does not allow PUT.",
         id="a-service-refuses",
@@ -502,6 +513,13 @@ CASES = [
         service(*ALL_PODS).replace(f"|{CORS}", "").replace(f"    {CORS}\n", ""),
         *(KEY, 0, "service_unknown", "meshcors-dummy:8080 must answer the OPTIONS request itself"),
         id="the-pod's-origins-are-unknown",
+    ),
+    pytest.param(
+        service(ELSEWHERE, f"{PREFLIGHT}|{POD}", BY_KEY),
+        *(KEY, 0, None),
+        "Assumed: the pod runs with python -m meshcors.dummy --allow-origin https://ui.example"
+        " --key-header x-model\n",
+        id="the-pod-allows-what-is-sent-to-it",
     ),
     pytest.param(
         service(*ALL_PODS)
@@ -723,6 +741,32 @@ def test_what_mattered_stands_out_on_a_terminal(
         assert len(bold) == 3
         assert all("http[1] match[0]" in line for line in bold[:2])
         assert "The browser blocks the call" in bold[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "deciding"),
+    [
+        pytest.param(service(*MESH), [], id="allowed"),
+        pytest.param(service(*MESH) + policy("{}"), ["AuthorizationPolicy"], id="denied"),
+    ],
+)
+def test_what_decided_stands_out(
+    text: str, deciding: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr("sys.stdout", terminal)
+    run(explain(text, KEY))
+    bold = [line.partition(BOLD)[2].strip() for line in terminal.written.splitlines()]
+    *found, _verdict = filter(None, bold)
+    kinds = [line.split()[0] for line in found if line.startswith("AuthorizationPolicy")]
+    assert kinds == deciding * 2
+    assert bool(found) == bool(deciding)
+
+
+def test_nobody_answers_what_is_denied(capsys: pytest.CaptureFixture[str]) -> None:
+    run(explain(service(*MESH) + policy("{}"), KEY))
+    assert "which answers it" not in capsys.readouterr().out
 
 
 def test_no_color_where_the_output_is_piped(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,8 +45,10 @@ def test_a_printed_command_can_be_pasted(
 ) -> None:
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Path(path).write_text(ORIGINAL, encoding="utf-8")
+    Path("beside.yaml").write_text(NEIGHBOURS, encoding="utf-8")
     commands = commands_of(files, capsys)
     assert len(commands) == 2
+    assert not any("--pod" in command for command in commands)
     for command in commands:
         program, *arguments = shlex.split(command)
         assert program == "meshcors"

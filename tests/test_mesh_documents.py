@@ -370,7 +370,7 @@ def test_document_istio_refuses(text: str, code: str) -> None:
 ROUTES = [
     ("filter", "{filters: [{type: Other}]}", "filter"),
     ("filter_body", "{filters: [{type: CORS}]}", "filter"),
-    ("extension", "{filters: [{type: ExtensionRef, extensionRef: {}}]}", "filter"),
+    ("extension", "{filters: [{type: ExtensionRef}]}", "filter"),
     ("method", "{matches: [{method: get}]}", "choice"),
     ("path", "{matches: [{path: {value: a}}]}", "path"),
     ("regex", "{matches: [{path: {type: RegularExpression, value: '('}}]}", "regex"),

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     "--beside",
     multiple=True,
     metavar="FILE",
-    help="Documents of the same gateway, whose calls must stay as they are. May be repeated.",
+    help="Documents of the same gateway, whose calls stay as they are: a file, a directory, or -.",
 )
 @click.option(
     "--image",
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 @click.option(
     "--directory",
     metavar="DIR",
-    help="For kubernetes: write files for kubectl apply -k DIR, and print nothing.",
+    help="For kubernetes: write files for kubectl apply -k DIR instead of printing them.",
 )
 def command(
     config: str,

@@ -35,10 +35,15 @@ class LeftOutRule:
     detail: str
 
 
-def left_out_rule(gateway: Gateway, answer: GatewayAnswer) -> LeftOutRule | None:
-    """Return the first rule that would take the request of ``answer`` but is left out."""
+def left_out_rule(
+    gateway: Gateway, answer: GatewayAnswer, *, elsewhere: bool = True
+) -> LeftOutRule | None:
+    """Return the first rule that would take the request of ``answer`` but is left out.
+
+    With ``elsewhere``, what takes it on another port or at another gateway counts too.
+    """
     found = next(_dropped(gateway, answer), None)
-    if found is None and answer.kind == "no_route":
+    if found is None and elsewhere and answer.kind == "no_route":
         found = next(_elsewhere(gateway, answer.request), None)
     return found
 

@@ -66,12 +66,12 @@ class MeshDocuments:
 
     @cached_property
     def policies(self) -> tuple[LocatedPolicy, ...]:
-        """Every corsPolicy."""
+        """Every corsPolicy whose origins are known."""
         return tuple(
             LocatedPolicy(document, rule, rule.cors_policy, (*rule.path, "corsPolicy"))
             for document in self.documents
             for rule in document.http
-            if rule.cors_policy is not None
+            if rule.cors_policy is not None and not rule.cors_policy.is_partial
         )
 
     @cached_property

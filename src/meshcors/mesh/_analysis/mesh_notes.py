@@ -17,11 +17,15 @@ NOTES: Final = {
     "delegate_missing": "not-checked",
     "delegate_unnamed": "not-checked",
     "there_twice": "there-twice",
+    "filter_unmodelled": "not-checked",
 }
 
 
 def notes_on(documents: Sequence[VirtualService]) -> Iterator[DocumentProblem]:
-    """Yield a problem for each delegate that is missing or not named, and each second document."""
+    """Yield a problem for each delegate that is missing or not named, filter, and second document.
+
+    Of filters, only those whose effect is not modelled; of documents, those of the same name.
+    """
     delegates = {(it.namespace, it.name): it for it in documents if it.is_delegate}
     named: set[tuple[str, str]] = set()
     for document in documents:
@@ -45,7 +49,22 @@ def notes_on(documents: Sequence[VirtualService]) -> Iterator[DocumentProblem]:
             hint = f"pass the file that names it too, or render a patch first: {KUSTOMIZE}"
             message = f"{document.label} is a delegate: {message}"
             yield DocumentProblem(document.place, "delegate_unnamed", "", message, hint)
+    yield from _unmodelled_filters(documents)
     yield from _there_twice(documents)
+
+
+def _unmodelled_filters(documents: Iterable[VirtualService]) -> Iterator[DocumentProblem]:
+    """Yield one problem for each document with such filters."""
+    for document in documents:
+        rule = next((rule for rule in document.http if rule.unmodelled), None)
+        if rule is not None:
+            path = (*rule.path, "filters")
+            message = f"what the filter {rule.unmodelled[0]} does is not known"
+            hint = "check by hand what it does to preflights"
+            where = f"spec.rules[{rule.path[-1]}].filters"
+            yield DocumentProblem(
+                document.place_at(*path), "filter_unmodelled", where, message, hint
+            )
 
 
 def _there_twice(documents: Iterable[VirtualService]) -> Iterator[DocumentProblem]:

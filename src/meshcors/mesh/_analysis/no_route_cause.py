@@ -30,10 +30,12 @@ _READABLE: Final = (
 def no_route_cause(page_call: PageCall, gateway: Gateway) -> Cause:
     """Return the cause for a call whose decisive answer is that no rule takes it."""
     decisive, request = page_call.decisive.answer, page_call.request.answer
-    left_out = left_out_rule(gateway, decisive)
+    # where the call itself is taken, its preflight is meant to be taken there too
+    is_taken = decisive is not request and request.kind != "no_route"
+    left_out = left_out_rule(gateway, decisive, elsewhere=not is_taken)
     if left_out is not None:
         return left_out_cause(left_out, decisive, gateway)
-    if decisive is not request and request.kind != "no_route":
+    if is_taken:
         return _preflight_lost(decisive, request)
     left_out = left_out_rule(gateway, request)
     if left_out is not None:

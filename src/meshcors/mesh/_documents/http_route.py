@@ -46,7 +46,11 @@ _FILTERS: Final = {
     "URLRewrite": "urlRewrite",
     "CORS": "cors",
     "RequestMirror": "requestMirror",
+    "ExtensionRef": "extensionRef",
+    "ExternalAuth": "externalAuth",
 }
+# Filters whose effect is not modelled: what they do is up to the gateway's own extensions.
+_UNKNOWN_EFFECT: Final = frozenset({"ExtensionRef", "ExternalAuth"})
 
 
 def read_http_route(cursor: Cursor) -> VirtualService:
@@ -175,7 +179,7 @@ def _values(cursor: Cursor | None, fold: Callable[[str], str]) -> NamedMatches:
 
 def _filters(rule: HttpRule, cursor: Cursor | None) -> HttpRule:
     for item in cursor.items() if cursor else ():
-        fields = item.fields(("type", "extensionRef", *_FILTERS.values()))
+        fields = item.fields(("type", *_FILTERS.values()))
         kind = fields["type"].string() if "type" in fields else ""
         body = fields.get(_FILTERS.get(kind, ""))
         if kind not in _FILTERS:
@@ -183,6 +187,8 @@ def _filters(rule: HttpRule, cursor: Cursor | None) -> HttpRule:
             item.problem("filter", message, f"use one of {', '.join(_FILTERS)}")
         elif body is None:
             item.problem("filter", f"the filter needs {_FILTERS[kind]}", "add it")
+        elif kind in _UNKNOWN_EFFECT:
+            rule = replace(rule, unmodelled=(*rule.unmodelled, kind))
         elif kind == "RequestHeaderModifier":
             headers = Headers(_operations(body), rule.headers.response)
             rule = replace(rule, headers=headers)

@@ -64,7 +64,8 @@ class CorsPolicy:
     """``corsPolicy``, with lists as written; ``max_age`` is in seconds, None if it is not set.
 
     Only an Envoy's own configuration has ``sent`` (the lists and the max age as it sends them, by
-    field of `NAME_LISTS` and ``maxAge``) and ``private_network``.
+    field of `NAME_LISTS` and ``maxAge``) and ``private_network``, and may be ``is_partial``: then
+    not all of its origins are known.
     """
 
     place: Place
@@ -77,6 +78,7 @@ class CorsPolicy:
     unmatched_preflights: Literal["UNSPECIFIED", "FORWARD", "IGNORE"] = "UNSPECIFIED"
     sent: tuple[tuple[str, str], ...] = ()
     private_network: bool = False
+    is_partial: bool = False
 
     @property
     def name_lists(self) -> dict[str, tuple[str, ...]]:
@@ -214,6 +216,8 @@ class HttpRule:
     cors_policy: CorsPolicy | None = None
     headers: Headers = Headers()
     has_fault: bool = False
+    # Of an HTTPRoute: the types of its filters whose effect is not modelled.
+    unmodelled: tuple[str, ...] = ()
     # Of an HTTPRoute: the position of this match among the matches of its rule.
     match_index: int = 0
     # Of an Envoy's route: those of its virtual host and of the whole configuration.

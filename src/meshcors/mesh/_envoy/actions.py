@@ -150,4 +150,21 @@ def _regex_rewrite(part: Part) -> tuple[str, str]:
     inner = part.child("regex_rewrite")
     if inner is None:
         return "", ""
-    return read_regex(inner, "pattern"), inner.text("substitution")
+    own = inner.scope()
+    pattern, substitution = read_regex(own, "pattern"), own.text("substitution")
+    inner.doubts.extend(own.doubts)
+    if own.doubts:
+        return "", ""
+    if not is_substitution(pattern, substitution):
+        inner.doubt("substitution", "refers to a group that the pattern does not have")
+        return "", ""
+    return pattern, substitution
+
+
+def is_substitution(pattern: str, substitution: str) -> bool:
+    r"""Tell whether a text can take the place of what a pattern matches: only ``\0`` to ``\9``."""
+    import re2  # of the extra "regex", which reading the pattern has required
+
+    escapes: list[str] = re.findall(r"\\(.?)", substitution, re.DOTALL)
+    groups: int = re2.compile(pattern).groups
+    return all(each == "\\" or (each.isdecimal() and int(each) <= groups) for each in escapes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from meshcors.mesh._documents.checks import regex_error
 from meshcors.mesh._documents.model import StringMatch
 from meshcors.mesh._envoy.text_conditions import read_header, read_query, read_regex, read_string
 from meshcors.mesh._routing.routes import HeaderCondition, PathCondition, RouteMatch
@@ -111,7 +112,11 @@ def _template(policy: Part | None) -> PathCondition:
         if policy is not None:
             policy.doubt("", "is a condition on the path that is not modelled")
         return PathCondition("prefix", "")
-    return PathCondition("regex", "".join(map(_template_regex, pieces)))
+    pattern = "".join(map(_template_regex, pieces))
+    if error := regex_error(pattern):
+        config.doubt("path_template", f"cannot be compared: {error}")
+        return PathCondition("prefix", "")
+    return PathCondition("regex", pattern)
 
 
 def _template_regex(piece: re.Match[str]) -> str:

@@ -46,9 +46,11 @@ def read_policy(levels: Sequence[Part]) -> CorsPolicy | None:
     max_age = _first_text(levels, "max_age")
     lists = [_names(texts[name]) for name in NAME_LISTS]
     forward = _first_flag(levels, "forward_not_matching_preflights")
+    before = sum(len(level.doubts) for level in levels)
+    origins = _origins(levels)
     return CorsPolicy(
         place=first.place,
-        allow_origins=_origins(levels),
+        allow_origins=origins,
         allow_methods=lists[0],
         allow_headers=lists[1],
         expose_headers=lists[2],
@@ -56,6 +58,7 @@ def read_policy(levels: Sequence[Part]) -> CorsPolicy | None:
         allow_credentials=_first_flag(levels, "allow_credentials"),
         unmatched_preflights="IGNORE" if forward is False else "UNSPECIFIED",
         sent=(*texts.items(), ("maxAge", max_age)),
+        is_partial=sum(len(level.doubts) for level in levels) > before,
         private_network=bool(_first_flag(levels, "allow_private_network_access")),
     )
 

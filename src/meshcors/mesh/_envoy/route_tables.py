@@ -82,8 +82,10 @@ class TableReader:
             config.doubt("vhds", "may bring virtual hosts that are not in this file")
         document = self._document(config)
         hosts: dict[str, VirtualHost] = {}
-        for part in config.children("virtual_hosts"):
-            domains, table = self._host(part, headers, document)
+        # what cannot be read of hosts and domains concerns every request
+        parts = [(part, part.texts("domains")) for part in config.children("virtual_hosts")]
+        for part, domains in parts:
+            table = self._table(part, headers, document)
             for domain in domains:
                 hosts.setdefault(domain.lower(), VirtualHost(domain.lower(), table))
         if config.has("vhds"):
@@ -114,23 +116,22 @@ class TableReader:
             running_hosts=(),
         )
 
-    def _host(
-        self, part: Part, outer: Headers, document: RunningRoutes
-    ) -> tuple[list[str], RouteTable]:
-        part = part.scope()
+    def _table(self, part: Part, outer: Headers, document: RunningRoutes) -> RouteTable:
+        part, described = part.scope(), part.scope()
         part.only(_HOST)
-        level = _Level(part, (read_headers(part), outer))
-        domains = part.texts("domains")
+        level = _Level(part, (read_headers(described), outer))
         self._labels = Counter(route.text("name") for route in part.scope().children("routes"))
         routes = self._tls_routes(part, document)
         if part.has("matcher"):
             routes += self._unknown_table(part, "matcher", document).routes
         for each in part.children("routes"):
             routes.append(self._route(each, level, document))
-        if part.doubts:
-            extra = tuple(part.doubts)
+        extra = (*part.doubts, *described.doubts)
+        if extra:
             routes = [replace(route, doubts=(*route.doubts, *extra)) for route in routes]
-        return domains, RouteTable(tuple(routes), ())
+        if part.doubts:
+            routes += self._unknown_table(part, "routes", document).routes
+        return RouteTable(tuple(routes), ())
 
     def _tls_routes(self, part: Part, document: RunningRoutes) -> list[Route]:
         """Return the redirect of requests without TLS that ``require_tls`` asks for."""

@@ -46,7 +46,11 @@ def _string(part: Part, kind: str, value: str, *, folded: bool = False) -> Strin
     before = ".*" if kind in {"suffix", "contains"} else ""
     after = ".*" if kind in {"prefix", "contains"} else ""
     case = "(?i)" if folded else ""
-    return StringMatch("regex", f"{case}{before}{re.escape(value)}{after}", part.place)
+    pattern = f"{case}{before}{re.escape(value)}{after}"
+    if error := regex_error(pattern):
+        part.doubt(kind, f"cannot be compared: {error}")
+        return StringMatch("present", "", part.place)
+    return StringMatch("regex", pattern, part.place)
 
 
 def read_regex(part: Part, name: str) -> str:

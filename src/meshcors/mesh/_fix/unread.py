@@ -18,20 +18,26 @@ if TYPE_CHECKING:
 def refuse_unread(mesh: MeshDocuments, services: Iterable[VirtualService]) -> None:
     """Raise ``DocumentError`` if a document that could not be read shares a host with a service.
 
-    Nobody knows whose calls new rules would take from it.
+    Nobody knows whose calls new rules would take from it. The same goes for a delegate that is not
+    given.
     """
-    if not mesh.problems:
-        return
-    unread = list(_unread(mesh))
+    unread = [
+        (f"{place} could not be read", hosts, "fix that document first")
+        for place, hosts in (_unread(mesh) if mesh.problems else ())
+    ]
+    unread += [
+        (f"{'/'.join(rule.delegate)}, a delegate of {each.label}, is not given", each.hosts,
+         "pass the file that has it too")
+        for each in mesh.merged for rule in each.http if rule.delegate
+    ]  # fmt: skip
     for service in services:
-        for place, hosts in unread:
+        for reason, hosts, hint in unread:
             shared = next((host for host in hosts if _overlaps(host, service.hosts)), None)
             if shared is not None:
-                message = f"{place} could not be read, and has the host {shared} too"
-                raise cannot_fix(service.place, message, "fix that document first")
+                raise cannot_fix(service.place, f"{reason}, and has the host {shared} too", hint)
 
 
-def _unread(mesh: MeshDocuments) -> Iterator[tuple[str, list[str]]]:
+def _unread(mesh: MeshDocuments) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield the place and the hosts of each VirtualService and HTTPRoute that was not read."""
     read = {(each.place.file, each.node.start_mark.index) for each in mesh.documents if each.node}
     for file, roots in mesh.roots.items():
@@ -43,7 +49,7 @@ def _unread(mesh: MeshDocuments) -> Iterator[tuple[str, list[str]]]:
                 names = _value(node, "spec", "hosts") or _value(node, "spec", "hostnames") or ()
                 hosts = [each.value for each in names if getattr(each, "id", "") == "scalar"]
                 # An HTTPRoute without hostnames is for every host.
-                yield str(place_of(node, file)), hosts or ["*"] * (kind == "HTTPRoute")
+                yield str(place_of(node, file)), tuple(hosts or ["*"] * (kind == "HTTPRoute"))
 
 
 def _objects(root: Any) -> Iterator[Any]:
