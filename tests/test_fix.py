@@ -713,7 +713,12 @@ def texts(draw: st.DrawFn) -> str:
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=150)
 @given(texts(), st.sampled_from(RESPONDERS))
 def test_any_file_is_fixed_and_nothing_of_it_lost(text: str, responder: Responder) -> None:
-    fixed = fix(text, "a.yaml", FixOptions(responder, origins=(UI, OTHER))).text
+    try:
+        fixed = fix(text, "a.yaml", FixOptions(responder, origins=(UI, OTHER))).text
+    except DocumentError as error:
+        # Rules of one URL may want answers that no preflight can tell apart.
+        assert "would still take its preflights" in str(error)  # noqa: PT017
+        return
     assert is_kept(text, fixed)
     assert fix(fixed, "a.yaml", FixOptions(responder, origins=(UI, OTHER))).text == fixed
     assert {finding.rule.id for finding in lint({"a.yaml": fixed})} & FIXED_RULES == set()
