@@ -37,7 +37,7 @@ from meshcors.mesh._fix.http_route_limits import refuse_beyond_limits
 from meshcors.mesh._fix.options import FixResult
 from meshcors.mesh._fix.origins import refuse_open_origins, replaced_origins
 from meshcors.mesh._fix.plan import planned
-from meshcors.mesh._fix.pod_policy import pod_policy
+from meshcors.mesh._fix.pod_policy import pod_policy, summed_policies
 from meshcors.mesh._fix.rule_data import rule_data
 from meshcors.mesh._fix.unread import refuse_unread
 
@@ -87,6 +87,8 @@ def fix_mesh(mesh: MeshDocuments, options: FixOptions) -> FixResult:
     if not changes:
         return FixResult(mesh.texts, (), mesh, tuple(plan.notes))
     pod = pod_policy(plan.blocked, options) if plan.blocked else None
+    if pod is not None:
+        plan.notes += summed_policies(plan.blocked, options)
     refuse_unread(mesh, plan.services)
     after = _joined(mesh, {file: _changed(mesh, file, found) for file, found in changes.items()})
     for lost in answered_as_before(before, after, plan.lost_beside_kept):
