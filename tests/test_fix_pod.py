@@ -1,4 +1,4 @@
-"""The pod that ``fix`` asks for: it starts with the policy, and widens nobody's."""
+"""What ``fix`` refuses and notes: the pod's policy, controllers, and what stays blocked."""
 
 from __future__ import annotations
 
@@ -129,3 +129,74 @@ def test_a_header_that_a_rule_of_the_same_url_does_without_is_no_key() -> None:
     policy = pod(canary)[0]
     assert "key" not in policy
     assert policy["corsPolicy"]["allowHeaders"] == ["k"]
+
+
+def test_a_note_says_whose_requests_the_last_rule_takes() -> None:
+    notes = pod(two(CORS_A, CORS_A))[1]
+    assert notes.count("the last rule takes every request to api.example that no rule") == 1
+    assert "the last rule" not in pod(two(CORS_A, CORS_A), unmatched=False)[1]
+    every = document(f"{KEY}; {CORS_A}; {TO_A}", hosts="*")
+    assert "the last rule takes every request to any host that" in pod(every)[1]
+
+
+CANARY = """\
+---
+apiVersion: flagger.app/v1beta1
+kind: Canary
+metadata: {name: model}
+spec: {targetRef: {name: model}, service: {port: 80}}
+"""
+OWNER = "{name: model, ownerReferences: [{apiVersion: v1, kind: InferenceService, name: m}]}"
+ROUTE = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: model, labels: {serving.kserve.io/inferenceservice: m}}
+spec:
+  parentRefs: [{name: public}]
+  rules:
+  - matches: [{headers: [{name: k, value: v}]}]
+    backendRefs: [{name: a, port: 80}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(
+            document(f"{KEY}; {CORS_A}; {TO_A}").replace("{name: model}", OWNER),
+            "KServe (InferenceService m) writes default/model and overwrites changes; write the"
+            " rule beside it: meshcors fix model.yaml --separate",
+            id="owner",
+        ),
+        pytest.param(
+            document(f"{KEY}; {CORS_A}; {TO_A}") + CANARY,
+            "Flagger (Canary model) writes default/model and overwrites changes; change"
+            " spec.service of the Canary, or write the rule beside it: meshcors fix model.yaml"
+            " --separate",
+            id="canary",
+        ),
+        pytest.param(
+            ROUTE,
+            "KServe writes default/model and overwrites changes; change the object that it is made"
+            " from, or write the rule beside it: meshcors fix model.yaml --separate",
+            id="HTTPRoute",
+        ),
+    ],
+)
+def test_what_a_controller_writes_is_left_to_it(
+    text: str,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path("model.yaml")
+    file.write_text(text)
+    assert cli.run(["fix", "model.yaml", "--write"]) == 2
+    assert capsys.readouterr().err == f"meshcors: model.yaml:1:1: {message}\n"
+    assert file.read_text() == text
+    ui = ["--allow-origin", "https://ui.example"]
+    assert cli.run(["fix", "model.yaml", "--separate", "--write", *ui]) == 0
+    # Nothing is left to change there.
+    assert cli.run(["fix", "model.yaml", "model-preflight.yaml"]) == 0
