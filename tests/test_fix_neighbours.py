@@ -149,8 +149,8 @@ UNMATCHED = "- name: unmatched"
         pytest.param(
             document(f"match: [{{port: 8080, headers: {{k: {{exact: v}}}}}}]; {CORS_A}; {TO_A}")
             + "---\n" + document(TO_B, name="web", hosts="*.example"), FixOptions(), False,
-            "it would take POST https://api.example/ from https://stranger.invalid from"
-            " default/web http[0]",
+            "it would take calls such as POST https://api.example/ (origin"
+            " https://stranger.invalid) away from default/web http[0]",
             id="it would shadow a wildcard host",
         ),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -200,3 +202,66 @@ def test_what_a_controller_writes_is_left_to_it(
     assert cli.run(["fix", "model.yaml", "--separate", "--write", *ui]) == 0
     # Nothing is left to change there.
     assert cli.run(["fix", "model.yaml", "model-preflight.yaml"]) == 0
+
+
+def test_several_namespaces_get_the_same_pod(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    texts = [
+        document(f"{KEY}; {CORS_A}; {TO_A}", hosts=f"{name}.example").replace(
+            "{name: model}", f"{{name: model, namespace: {name}}}"
+        )
+        for name in ("one", "two")
+    ]
+    Path("a.yaml").write_text("---\n".join(texts))
+    assert cli.run(["fix", "a.yaml"]) == 0
+    notes = capsys.readouterr().err.splitlines()
+    assert "note: or deploy one pod in each of these namespaces: one, two" in notes
+    assert sum('"corsPolicy"' in note for note in notes) == 1
+    (write,) = (note.partition("first: ")[2] for note in notes if "first: " in note)
+    (loop,) = (note.partition("then: ")[2] for note in notes if "then: " in note)
+    assert any("build the pod's image and name it" in note for note in notes)
+    stub = 'meshcors() { python -m meshcors "$@"; }; kubectl() { echo "$@"; }; '
+    done = subprocess.run(
+        ["sh", "-c", f"{stub}{write} && {loop}".replace("python", sys.executable)],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "apply -k meshcors-dummy-one" in done.stdout
+    for name in ("one", "two"):
+        made = Path(f"meshcors-dummy-{name}", "kustomization.yaml").read_text()
+        assert f"namespace: {name}" in made
+
+
+GUARD = """\
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: guard, namespace: istio-system}
+spec:
+  action: ACTION
+  rules: [{to: [{operation: {methods: [METHOD]}}]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("action", "method", "denies"),
+    [("DENY", "OPTIONS", True), ("DENY", "PUT", False), ("ALLOW", "POST", True)],
+)
+def test_what_still_denies_preflights_is_named_and_counted(
+    action: str,
+    method: str,
+    denies: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = document(f"{KEY}; {CORS_A}; {TO_A}").replace("[gateway]", "[istio-system/gateway]")
+    guard = GUARD.replace("ACTION", action).replace("METHOD", method)
+    Path("a.yaml").write_text(text + guard)
+    assert cli.run(["fix", "a.yaml"]) == 0
+    err = capsys.readouterr().err
+    named = "note: AuthorizationPolicy istio-system/guard (a.yaml:"
+    assert (named in err and "still denies preflights of these calls: " in err) is denies
+    assert ("left for you to fix: meshcors lint a.yaml" in err) is denies

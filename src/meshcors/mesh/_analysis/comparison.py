@@ -72,6 +72,12 @@ class HarmedCall:
                 return old, new
         return pairs[-1]
 
+    @property
+    def example(self) -> str:
+        """The call in a few words, for somebody whom its origin does not matter to."""
+        call = self.before.call
+        return f"{call.method} {call.url.partition('?')[0]} (origin {call.origin})"
+
     def __str__(self) -> str:
         """Name the call without the values of its headers, and without its query."""
         call = self.before.call

@@ -195,7 +195,8 @@ def _refused(
         key = taker.document.key if taker else None
         last = plan.unmatched.get(key) if key else None
         if taker and key and last and taker.source.name == last.name:
-            plan.leave_out(key, f"it would take {harmed} from {harmed.exchange.answer.rule}")
+            rule = harmed.exchange.answer.rule
+            plan.leave_out(key, f"it would take calls such as {harmed.example} away from {rule}")
             return refused
         if key is None or key not in candidates:
             if not plan.unmatched:
