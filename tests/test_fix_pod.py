@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from meshcors import _cli as cli
-from meshcors.mesh import DocumentError
-from meshcors.mesh._fix import FixOptions, fix
+from meshcors.mesh import DocumentError, GatewayRequest
+from meshcors.mesh._fix import FixOptions, Responder, fix
 from tests.test_comparison import CORS_A, CORS_B, KEY, TO_A, TO_B, document
 
 KEY_J = KEY.replace("k:", "j:")
@@ -265,3 +265,23 @@ def test_what_still_denies_preflights_is_named_and_counted(
     named = "note: AuthorizationPolicy istio-system/guard (a.yaml:"
     assert (named in err and "still denies preflights of these calls: " in err) is denies
     assert ("left for you to fix: meshcors lint a.yaml" in err) is denies
+
+
+@pytest.mark.parametrize(
+    ("responder", "taker"), [("pod", "preflight"), ("both", "preflight"), ("mesh", "")]
+)
+def test_json_calls_are_meant_where_the_pod_answers(responder: Responder, taker: str) -> None:
+    """A policy need not list content-type for the pod, whatever is beside it."""
+    text = document(f"{KEY}; {CORS_A}; {TO_A}", TO_B)
+    result = fix(text, "a.yaml", FixOptions(responder))
+    asked = [
+        ("origin", "https://a.example"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "content-type,k"),
+    ]
+    (gateway,) = {each.name: each for each, _, _ in result.after.hosts}.values()
+    answer = gateway.handle(GatewayRequest("OPTIONS", "api.example", "/", asked))
+    assert answer.route is not None
+    assert answer.route.source.name == taker
+    if responder == "both":
+        assert "content-type" in dict(answer.headers)["access-control-allow-headers"]

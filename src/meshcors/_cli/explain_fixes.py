@@ -105,7 +105,7 @@ class _Tries:
             if result.blocked:
                 before = _with_file(self._mesh, self._name, with_closed_origins(part, options))
                 after = _with_file(self._mesh, self._name, result.after)
-                if next(harmed_calls(before, after), None) is None:
+                if next(harmed_calls(before, after, options.also_allowed), None) is None:
                     return [self._name], ""
         return self._fixed_all(options)
 

@@ -104,7 +104,7 @@ def fix_mesh(mesh: MeshDocuments, options: FixOptions) -> FixResult:
 
 def prove(before: MeshDocuments, after: MeshDocuments, plan: Plan) -> None:
     """Raise ``DocumentError`` if anybody is harmed, or a call of the plan is still lost."""
-    for harmed in harmed_calls(before, after):
+    for harmed in harmed_calls(before, after, plan.also):
         raise would_harm(harmed)
     for lost in answered_as_before(before, after, plan.lost_beside_kept):
         raise would_stay_blocked(lost)
