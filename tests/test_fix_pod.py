@@ -204,6 +204,15 @@ def test_what_a_controller_writes_is_left_to_it(
     assert cli.run(["fix", "model.yaml", "model-preflight.yaml"]) == 0
 
 
+def test_what_a_controller_writes_does_not_stop_the_others() -> None:
+    owned = document(f"{KEY}; {CORS_A}; {TO_A}").replace("{name: model}", OWNER)
+    other = document(f"{KEY}; {CORS_A}; {TO_A}", name="other", hosts="other.example")
+    result = fix(f"{owned}---\n{other}", "a.yaml", FixOptions())
+    assert result.text.startswith(owned)
+    assert [each.service.name for each in result.blocked] == ["other"]
+    assert "a.yaml:1:1: KServe (InferenceService m) writes default/model" in result.notes[-1]
+
+
 def test_several_namespaces_get_the_same_pod(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
