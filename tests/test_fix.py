@@ -303,7 +303,7 @@ def test_what_is_right_stays_as_it_is(text: str, responder: Responder) -> None:
   - match: [{method: {exact: OPTIONS}, uri: {prefix: /}}, {method: {exact: OPTIONS}}]
     redirect: {authority: elsewhere.example}
 """,
-            FixOptions(),
+            FixOptions(origins=(UI,)),
             r":8:13: default/older http\[0\] match\[0\] would still take its preflights",
             id="an older VirtualService in front",
         ),
@@ -315,7 +315,7 @@ def test_what_is_right_stays_as_it_is(text: str, responder: Responder) -> None:
     - match: [{headers: {k: {exact: v}}}]
       route: [{destination: {host: a}}]
 """,
-            FixOptions(),
+            FixOptions(origins=(UI,)),
             "write the rule for preflights by hand",
             id="rules merged in",
         ),

@@ -82,16 +82,14 @@ def fix_mesh(mesh: MeshDocuments, options: FixOptions) -> FixResult:
     blocked, left = without_owned(mesh, blocked_calls(before))
     refuse_open_origins(mesh, options)
     replaced = replaced_origins(mesh, options)
+    pod = pod_policy(blocked, options)
     plan = planned(before, blocked, options)
-    plan.notes += left
+    plan.notes += [*left, *(summed_policies(blocked, options) if pod else ())]
     changes = _new_rules(mesh, plan)
     for each in replaced:
         changes.setdefault(each.file, []).append(new_origins(mesh.texts[each.file], each))
     if not changes:
         return FixResult(mesh.texts, (), mesh, tuple(plan.notes))
-    pod = pod_policy(plan.blocked, options) if plan.blocked else None
-    if pod is not None:
-        plan.notes += summed_policies(plan.blocked, options)
     refuse_unread(mesh, plan.services)
     after = _joined(mesh, {file: _changed(mesh, file, found) for file, found in changes.items()})
     for lost in answered_as_before(before, after, plan.lost_beside_kept):

@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 def pod_policy(blocked: Iterable[BlockedCalls], options: FixOptions) -> dict[str, Any] | None:
     """Return the policy file, as plain data, of a pod that allows all these calls.
 
-    None if no pod answers. There are rules by host, if the hosts' policies differ.
+    None if no pod answers, or there is nothing to answer. There are rules by host, if the hosts'
+    policies differ.
+
     ``DocumentError`` is raised if origins have to be named, if one policy's credentials would be
     allowed to another one's origins, and if the pod would refuse the file.
     """
-    if options.responder == "mesh":
-        return None
     blocked = tuple(blocked)
+    if options.responder == "mesh" or not blocked:
+        return None
     policies = {host: _policy(parts, options) for host, parts in _by_host(blocked).items()}
     first, *others = policies.values()
     made = first if all(other == first for other in others) else _rules(policies)

@@ -59,7 +59,9 @@ def separate_mesh(
         if set(each.service.gateways) == {MESH}:
             message = "sidecars do not merge the VirtualServices of one host"
             raise cannot_fix(each.service.place, message)
+    pod = pod_policy(blocked, options)
     plan = planned(before, blocked, options, _beside)
+    plan.notes += summed_policies(blocked, options) if pod else ()
     texts: dict[str, list[str]] = {}
     for service in plan.services:
         texts.setdefault(name_of(service.place.file), []).append(_text(plan, service))
@@ -67,9 +69,6 @@ def separate_mesh(
     new = read_mesh(made)
     if new.problems:
         raise DocumentError(new.problems)
-    pod = pod_policy(plan.blocked, options) if plan.blocked else None
-    if pod is not None:
-        plan.notes += summed_policies(plan.blocked, options)
     refuse_unread(mesh, plan.services)
     refuse_beyond_limits(new.documents)
     prove(before, _together(new, before), plan)
