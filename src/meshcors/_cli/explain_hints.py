@@ -16,7 +16,7 @@ def hints(cause: Cause | None, page_call: PageCall, commands: FixCommands) -> li
         return []
     lines = list(cause.advice)
     if cause.needs_preflight_rule:
-        taken = page_call.decisive.answer.route is not None
+        taken = page_call.decisive.answer.route is not None and cause.code != "preflight_strayed"
         lines.append(f"Put a rule that takes preflights {'before this one' if taken else 'first'}:")
         lines += commands.lines(page_call)
     if cause.code == "service_unknown":
