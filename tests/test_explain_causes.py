@@ -78,8 +78,66 @@ REFUSED = (
     ' https://ui.example (it allows exact "https://other.example"), and '
 )
 
+CANARY = BY_KEY.replace("x-model", "x-canary")
+STABLE = f"{CORS.replace('[x-model]', '[]')}|{TO.replace('model', 'shop')}"
+BY_METHOD = OPEN.replace("/v1}", "/v1}, method: {exact: POST}")
+NOT_CANARY = f"match: [{{withoutHeaders: {{x-canary: {{}}}}}}]|{STABLE}"
+# The preflight goes to another rule than the call: documents, flags, what is said.
+STRAYED = [
+    pytest.param(
+        service(BY_KEY, STABLE.replace("ui.", "web.")),
+        KEY,
+        "Why: the preflight goes to team/model http[1] (mesh.yaml:12:5), because it does not carry"
+        " x-model; the call goes to team/model http[0] match[0] (mesh.yaml:9:13).\n"
+        "Fix: Put a rule that takes preflights first:\n"
+        "     meshcors fix mesh.yaml --with pod\n",
+        id="to-another-team",
+    ),
+    pytest.param(
+        service(CANARY, STABLE),
+        ("--header", "x-canary: k0"),
+        "http[1] (mesh.yaml:12:5), because it does not carry x-canary; the call",
+        id="of-a-canary",
+    ),
+    pytest.param(
+        service(BY_KEY, TO.replace("model", "web")),
+        KEY,
+        "http[1] (mesh.yaml:12:5), because it does not carry x-model; the call",
+        id="to-a-catch-all",
+    ),
+    pytest.param(
+        service(BY_METHOD, STABLE),
+        (*POST, *KEY, "--path", "/v1"),
+        "http[1] (mesh.yaml:12:5), because it is an OPTIONS request; the call",
+        id="by-its-method",
+    ),
+]
+
 # documents, flags, exit code, the code of the cause, what is said
 CASES = [
+    pytest.param(
+        service(BY_KEY, STABLE),
+        *((*KEY, "--header", "x-more: 1"), 1, "preflight_strayed"),
+        "Fix: Add x-more to allowHeaders in the corsPolicy of team/model http[0] match[0]"
+        " (mesh.yaml:10:17).\n     Then explain the call again, for the command that writes a",
+        id="a-strayed-preflight-whose-rule-allows-less",
+    ),
+    pytest.param(
+        service(NOT_CANARY, CANARY.partition("|")[2]),
+        *(("--header", "x-canary: k0"), 1, "preflight_strayed"),
+        "http[0] match[0] (mesh.yaml:9:13), because it does not carry x-canary; the call",
+        id="a-preflight-of-a-rule-without-the-header",
+    ),
+    pytest.param(
+        *(service(OPEN, TO), (*KEY, "--path", "/v1", "--credentials"), 1),
+        *("credentials_not_allowed", "set allowCredentials: true in it.\n"),
+        id="a-preflight-with-its-call",
+    ),
+    pytest.param(
+        *(service(BY_KEY.replace(f"|{CORS}", ""), TO), KEY, 0, "service_unknown"),
+        "model:80 must answer the OPTIONS request itself",
+        id="two-rules-alike",
+    ),
     # 1. what stands in front
     pytest.param(
         *(service(*MESH) + policy(NEEDS_TOKEN), KEY, 1, "denied_in_front"),
@@ -595,6 +653,25 @@ def test_the_cause_is_named(
         if line.startswith("meshcors "):
             assert run(shlex.split(line)[1:]) in (0, 1)
             capsys.readouterr()
+
+
+@pytest.mark.parametrize(("text", "flags", "sentence"), STRAYED)
+def test_a_strayed_preflight_is_named_and_its_commands_bring_it_back(
+    text: str, flags: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Regression: the advice was to allow the call in the policy of somebody else."""
+    report = report_of(text, flags, capsys)
+    assert report["cause"]["code"] == "preflight_strayed"
+    run(explain(text, flags))
+    assert sentence in capsys.readouterr().out
+    commands = [line for line in report["hint"] if line.startswith("meshcors ")]
+    assert commands
+    for command in commands:
+        call = explain(text, flags)
+        assert run([*shlex.split(command)[1:], "--write"]) == 0
+        capsys.readouterr()
+        assert run([*call, "--format", "json"]) == 0
+        assert json.loads(capsys.readouterr().out)["verdict"] == "allowed"
 
 
 def report_of(
