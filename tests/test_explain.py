@@ -94,7 +94,7 @@ CASES = [
     ),
     pytest.param(
         *("with_pod", (*POST, *KEY), 0, "depends", "acao_missing", "preflight"),
-        "meshcors-dummy:8080 must answer the OPTIONS request itself",
+        "--allow-origin https://ui.example --allow-header model-api-key or pass the policy",
         id="it-depends-on-the-pod",
     ),
     pytest.param(

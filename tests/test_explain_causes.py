@@ -151,6 +151,19 @@ CASES = [
         id="allow-nothing",
     ),
     pytest.param(
+        *(service(*MESH) + policy("{}"), KEY, 1, "denied_in_front"),
+        "Fix: A preflight never carries credentials. Add a rule to AuthorizationPolicy"
+        " ingress/guard (mesh.yaml:19:7):\n     - to: [{operation: {methods: [OPTIONS]}}]\n",
+        id="what-to-write-for-ALLOW",
+    ),
+    pytest.param(
+        *(service(*MESH) + policy(NEEDS_TOKEN), KEY, 1, "denied_in_front"),
+        "Fix: A preflight never carries credentials. Leave it out of this rule of"
+        " AuthorizationPolicy ingress/guard (mesh.yaml:19:30),\n     in each of its operations:\n"
+        "     to: [{operation: {notMethods: [OPTIONS]}}]\n",
+        id="what-to-write-for-DENY",
+    ),
+    pytest.param(
         service(*MESH) + policy("{rules: [{to: [{operation: {methods: [GET, POST]}}]}]}"),
         *(KEY, 1, "denied_in_front"),
         "(mesh.yaml:19:16) denies it, with a 403 without CORS headers: none of its rules allows",
@@ -213,7 +226,8 @@ CASES = [
     pytest.param(
         service(*MESH) + policy("{action: CUSTOM, provider: {name: opa}, rules: [{}]}"),
         *(KEY, 0, None),
-        "its provider is asked, and a preflight carries no credentials.",
+        "its provider is asked, and a preflight carries no credentials; notMethods: [OPTIONS] in"
+        " the operation of the rule keeps preflights from it.",
         id="custom",
     ),
     pytest.param(
@@ -553,9 +567,17 @@ CASES = [
         id="what-no-rule-takes-goes-to-the-pod",
     ),
     pytest.param(
-        *(service(f"{PREFLIGHT}|{POD}", POD), KEY, 0, "service_unknown"),
-        "meshcors-dummy:8080 must answer the OPTIONS request itself",
+        *(service(f"{PREFLIGHT}|{POD}", POD), KEY, 0, "pod_unknown"),
+        "leads to meshcors-dummy:8080, the pod, and these files do not say by which policy it"
+        " answers.\nFix: Start the pod with a policy that allows the call:\n"
+        "     python -m meshcors.dummy --allow-origin https://ui.example --allow-header x-model\n"
+        "     or pass the policy that it has with --config.\n",
         id="the-pod-alone",
+    ),
+    pytest.param(
+        *(service(f"{PREFLIGHT}|{POD}", POD), (*KEY, "--origin", "null"), 0, "pod_unknown"),
+        "\nFix: Pass the policy that the pod has with --config.\n",
+        id="the-pod-alone-and-no-origin",
     ),
     pytest.param(
         *(service(*ALL_PODS).replace("meshcors-dummy", "cors"), KEY, 0, "service_unknown"),
@@ -569,7 +591,8 @@ CASES = [
     ),
     pytest.param(
         service(*ALL_PODS).replace(f"|{CORS}", "").replace(f"    {CORS}\n", ""),
-        *(KEY, 0, "service_unknown", "meshcors-dummy:8080 must answer the OPTIONS request itself"),
+        (*KEY, "--header", "content-type: application/json", "--method", "PUT", "--credentials"),
+        *(0, "pod_unknown", "--allow-method PUT --allow-header x-model --allow-credentials\n"),
         id="the-pod's-origins-are-unknown",
     ),
     pytest.param(
@@ -650,6 +673,12 @@ def test_the_cause_is_named(
         capsys.readouterr()
     for line in report["hint"]:
         assert f"{line}\n" in printed
+        if line.startswith("python "):
+            assert run(["dummy", *shlex.split(line)[3:], "--check"]) == 0
+            policy = json.loads(capsys.readouterr().out)
+            Path("started.json").write_text(json.dumps(policy), encoding="utf-8")
+            assert run([*arguments, "--config", "started.json"]) == 0
+            assert "The script may read" in capsys.readouterr().out
         if line.startswith("meshcors "):
             assert run(shlex.split(line)[1:]) in (0, 1)
             capsys.readouterr()

@@ -61,6 +61,12 @@ def cause_of(
             return left_out_cause(left_out, each, gateway)
     if answer.kind in {"redirect", "direct_response"}:
         return _answered_by_rule(exchange)
+    if exchange.outcome == "depends" and is_pod(answer):
+        text = (
+            f"{answer.rule} ({answer.place}) leads to {answer.destination}, the pod, and these"
+            " files do not say by which policy it answers"
+        )
+        return Cause("pod_unknown", text, answer.place)
     return _service_answers(page_call, exchange)
 
 
@@ -91,14 +97,24 @@ def _denied(exchange: Exchange, denial: GuardVerdict) -> Cause:
         f"{denial.kind} {denial.name} ({denial.place}) denies the {what} before any corsPolicy"
         f" applies: {denial.reason}"
     )
-    if exchange.step == "preflight":
-        advice = (
-            "A preflight never carries credentials. Let OPTIONS requests with"
-            " access-control-request-method pass there."
-        )
+    where = f"{denial.kind} {denial.name} ({denial.place})"
+    if exchange.step == "response":
+        advice = [
+            "The 403 has no CORS headers, so the page cannot read it.",
+            f"Allow the call in {where}.",
+        ]
+    elif denial.action == "ALLOW":
+        advice = [
+            f"A preflight never carries credentials. Add a rule to {where}:",
+            "- to: [{operation: {methods: [OPTIONS]}}]",
+        ]
     else:
-        advice = "The 403 has no CORS headers, so the page cannot read it. Allow the call there."
-    return Cause("denied_in_front", text, denial.place, (advice,))
+        advice = [
+            f"A preflight never carries credentials. Leave it out of this rule of {where},",
+            "in each of its operations:",
+            "to: [{operation: {notMethods: [OPTIONS]}}]",
+        ]
+    return Cause("denied_in_front", text, denial.place, tuple(advice))
 
 
 def _origin_refused(page_call: PageCall, exchange: Exchange, policy: CorsPolicy) -> Cause:
