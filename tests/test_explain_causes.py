@@ -703,6 +703,30 @@ def test_a_strayed_preflight_is_named_and_its_commands_bring_it_back(
         assert json.loads(capsys.readouterr().out)["verdict"] == "allowed"
 
 
+def test_a_document_that_fix_does_not_change_gets_a_second_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rules, head = service(BY_KEY).split("  http:\n")[::-1]
+    text = f"{head}  <<:\n    http:\n{indent(rules, '    ')}"
+    commands = [
+        line for line in report_of(text, KEY, capsys)["hint"] if line.startswith("meshcors ")
+    ]
+    assert [command.split()[3:6] for command in commands] == [
+        ["--separate", "--with", "pod"],
+        ["--separate", "--with", "mesh"],
+    ]
+    run(explain(text, KEY))
+    printed = capsys.readouterr().out
+    assert "     It is a second document, as fix leaves the first as it is: mesh.yaml:" in printed
+    for command in commands:
+        Path("mesh-preflight.yaml").unlink(missing_ok=True)
+        assert run([*shlex.split(command)[1:], "--write"]) == 0
+        capsys.readouterr()
+        files = ("mesh-preflight.yaml", "--format", "json")
+        assert run([*explain(text, KEY), *files]) == 0
+        assert json.loads(capsys.readouterr().out)["verdict"] == "allowed"
+
+
 def report_of(
     text: str, flags: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> dict[str, Any]:

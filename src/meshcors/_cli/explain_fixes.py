@@ -16,7 +16,7 @@ from meshcors._policy.errors import OriginError
 from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
-from meshcors.mesh._fix import FixOptions, fix_mesh
+from meshcors.mesh._fix import FixOptions, fix_mesh, separate_mesh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,10 +54,12 @@ class FixCommands:
             return
         tries = _Tries(self.mesh, page_call, self.gateway)
         commands = tries.accepted(self.pod)
-        for number, options in enumerate(commands):
+        for number, (options, apart) in enumerate(commands):
             if number:
                 yield "or, without a pod:"
-            yield _command(self.files, options)
+            yield _command(self.files, options, apart=apart)
+        if any(apart for _, apart in commands):
+            yield f"It is a second document, as fix leaves the first as it is: {tries.reason}."
         if not commands:
             yield "write it by hand: it matches the method OPTIONS and the header"
             yield "access-control-request-method, and its route leads to the pod."
@@ -72,33 +74,41 @@ class _Tries:
         self._mesh, self._page_call, self._gateway = mesh, page_call, gateway
         self.reason = ""
 
-    def accepted(self, pod: tuple[str, int]) -> list[FixOptions]:
-        """Return the options for each responder that fix accepts.
+    def accepted(self, pod: tuple[str, int]) -> list[tuple[FixOptions, bool]]:
+        """Return the options for each responder that fix accepts, and whether with ``--separate``.
 
-        The origin is named where fix asks for it; then all of them name it.
+        The origin is named where fix asks for it; then all of them name it. A document that fix
+        does not change, such as one that a controller writes, may get a second one beside it.
         """
         named: tuple[OriginMatch, ...] = ()
         # null, the origin of sandboxed frames, cannot be named
         with contextlib.suppress(OriginError):
             named = (origin_match(self._page_call.call.origin),)
         needed: tuple[OriginMatch, ...] = ()
-        found: list[FixOptions] = []
+        found: list[tuple[FixOptions, bool]] = []
         for responder in _RESPONDERS:
+            apart = False
             problem, reason = self._problem(FixOptions(responder, pod, needed))
             if problem == "origins_needed" and named != needed:
                 needed = named
                 problem, reason = self._problem(FixOptions(responder, pod, needed))
+            if problem not in {"", "not_taken", "origins_needed"}:
+                apart = True
+                problem, _ = self._problem(FixOptions(responder, pod, needed), apart=True)
             self.reason = self.reason or reason
             if not problem:
-                found.append(FixOptions(responder, pod, needed))
+                found.append((FixOptions(responder, pod, needed), apart))
                 if sum(len(each.http) for each in self._mesh.documents) > _MANY_RULES:
                     break
         return found
 
-    def _problem(self, options: FixOptions) -> tuple[str, str]:
+    def _problem(self, options: FixOptions, *, apart: bool = False) -> tuple[str, str]:
         """Return the code of what keeps fix from helping the call, and the reason; else empty."""
         try:
-            result = fix_mesh(self._mesh, options)
+            if apart:
+                result = separate_mesh(self._mesh, "{} (second)".format, options)
+            else:
+                result = fix_mesh(self._mesh, options)
         except DocumentError as error:
             problem = error.problems[0]
             hint = "" if "by hand" in problem.hint else f" ({problem.hint})"
@@ -119,9 +129,10 @@ class _Tries:
         return route is not None and is_preflight_rule(route)
 
 
-def _command(files: Sequence[str], options: FixOptions) -> str:
+def _command(files: Sequence[str], options: FixOptions, *, apart: bool) -> str:
     named = [f"./{file}" if file.startswith("-") else file for file in files]
-    words = ["meshcors", "fix", *named, "--with", options.responder]
+    words = ["meshcors", "fix", *named, *(["--separate"] if apart else [])]
+    words += ["--with", options.responder]
     if options.responder == "pod" and options.pod != _DEFAULT_POD:
         words += ["--pod", ":".join(map(str, options.pod))]
     for kind, value in options.origins:
