@@ -65,6 +65,17 @@ spec:
   - matches: [{path: {type: PathPrefix, value: /v1}, method: GET}]
     backendRefs: [{name: model, port: 80}]
 """
+RUNNING = {
+    "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+    "name": "public",
+    "virtual_hosts": [
+        {
+            "name": "api",
+            "domains": ["api.example"],
+            "routes": [{"match": {"prefix": "/v1"}, "route": {"cluster": "model"}}],
+        }
+    ],
+}
 DELEGATE = """---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -395,20 +406,49 @@ CASES = [
     pytest.param(
         "".join(service(BY_KEY, name=f"m{at}", host=f"h{at}.example") for at in range(7)),
         *(("--url", "https://h6.exampl/"), 1, "unknown_host"),
-        "Fix: Served: h6.example, h5.example, h4.example, h3.example, h2.example and 2 more.",
+        "Fix: This gateway serves h6.example, h5.example, h4.example, h3.example, h2.example and 2"
+        " more. Call one of them, or add h6.exampl to a document's hosts.",
         id="hosts-are-bounded",
     ),
     pytest.param(
         service(OPEN, OPEN.replace("/v1", "/v2/chat"), OPEN.replace("prefix: /v1", "regex: /z.*")),
         *(("--path", "/v2/embed"), 1, "no_path"),
-        'Fix: Nearest: prefix "/v2/chat", prefix "/v1", regex "/z.*".',
+        "Fix: The closest rules match paths that begin with /v2/chat, or that begin with /v1, or"
+        " that match the regex /z.*. Call such a path, or add a rule for this one.\n",
         id="no-path",
     ),
     pytest.param(
         service(*(OPEN.replace("/v1", f"/v1/{at}") for at in range(9))),
         *(("--path", "/v1"), 1, "no_path"),
-        'Fix: Nearest: prefix "/v1/0", prefix "/v1/1", prefix "/v1/2". Call such a path,',
+        "with /v1/0, or that begin with /v1/1, or that begin with /v1/2. Call such a path,",
         id="paths-are-bounded",
+    ),
+    pytest.param(
+        *(ROUTE, ("--path", "/v2"), 1, "no_path"),
+        'matches[0] (mesh.yaml:9:15) does not match: path must begin with "/v1", but is /v2.\n',
+        id="the-path-of-an-HTTPRoute",
+    ),
+    pytest.param(
+        *(ROUTE, ("--path", "/v2"), 1, "no_path"),
+        "Fix: The closest rule matches paths that begin with /v1. Call such a path,",
+        id="one-path",
+    ),
+    pytest.param(
+        *(ROUTE, ("--url", "https://foo.example/v1"), 1, "unknown_host"),
+        "Fix: This gateway serves api.example. Call that host, or add foo.example to a document's"
+        " hostnames.\n",
+        id="one-host-of-an-HTTPRoute",
+    ),
+    pytest.param(
+        *(json.dumps(RUNNING), ("--url", "https://foo.example/v1"), 1, "unknown_host"),
+        "Why: no virtual host of public is for the host foo.example.\n"
+        "Fix: This gateway serves api.example. Call that host.\n",
+        id="no-virtual-host",
+    ),
+    pytest.param(
+        *(json.dumps(RUNNING), ("--path", "/v2"), 1, "no_path"),
+        'does not match: path must begin with "/v1", but is /v2.\n',
+        id="the-path-of-a-virtual-host",
     ),
     pytest.param(
         service(BY_KEY.replace("x-model", "x-a"), BY_KEY),
