@@ -79,7 +79,7 @@ def conditions(route: Route) -> list[str]:
     if (match.path.kind, match.path.value) not in {("prefix", "/"), ("prefix", "")}:
         case = ", whatever the case" if match.path.ignore_case else ""
         segments = ", in whole segments" if match.path.kind == "segments" else ""
-        found.append(f"path {match.path}{segments}{case}")
+        found.append(f"{route.path_field} {match.path}{segments}{case}")
     found += [_header(condition) for condition in (*match.headers, *match.claims)]
     found += [f"query {name} {_hidden(wanted)}" for name, wanted in match.query]
     found += [f"query {name} absent" for name in match.absent_query]
