@@ -84,9 +84,11 @@ class Services:
         return _decider(source)
 
     def _sent_to(self, pod: str) -> Iterator[LostCalls]:
-        """Yield a call of every rule whose preflights go to ``pod``."""
+        """Yield a call of every rule whose preflights go to ``pod``, and its calls do not."""
         for gateway, port, host in self.mesh.hosts:
             for calls in HostCalls(gateway, port, host.domain).of_rules():
+                if self.is_pod(gateway.handle(calls.call)):
+                    continue
                 for asked in calls.requests[:1]:
                     answer = gateway.handle(calls.preflight(asked))
                     if answer.destination == pod:
