@@ -79,6 +79,8 @@ def test_a_page_shows_what_is_printed(
         ("explain.md", "token_wanted.yaml"),
         ("render.md", "policy.yaml"),
         ("fix.md", "http_route.yaml"),
+        ("fix.md", "virtualservice_kserve.yaml"),
+        ("fix.md", "virtualservice_neighbours.yaml"),
         ("render.md", "http_routes.yaml"),
         ("render.md", "http_route_search.yaml"),
     ],

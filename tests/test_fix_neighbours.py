@@ -7,6 +7,7 @@ import json
 import random
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -55,7 +56,8 @@ A_ALONE = {
     "access-control-request-method": {"regex": "POST|GET|HEAD"},
     "origin": {"exact": "https://a.example"},
 }
-LISTED = {"regex": "(?i)((content-type)[, ]+)*k([, ]+(content-type))*"}
+ALONE = {"regex": "(?i)k"}
+LISTED = {"regex": "(?i)(content-type[, ]+)*k([, ]+content-type)*"}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ LISTED = {"regex": "(?i)((content-type)[, ]+)*k([, ]+(content-type))*"}
         pytest.param((f"{KEY}; {CORS_A}; {TO_A}",), {}, id="alone"),
         pytest.param(
             (f"{KEY}; {CORS_A}; {TO_A}", f"match: [{{uri: {{prefix: /web}}}}]; {TO_B}"),
-            {ASKED: {"regex": "(?i)k"}, **A_ALONE},
+            {ASKED: ALONE, **A_ALONE},
             id="a path beside it",
         ),
         pytest.param(
@@ -77,7 +79,7 @@ LISTED = {"regex": "(?i)((content-type)[, ]+)*k([, ]+(content-type))*"}
             id="a catch-all without a policy",
         ),
         pytest.param(
-            TWO, {ASKED: {"regex": "(?i)k"}, **A_ALONE}, id="headers that the policy does not list"
+            TWO, {ASKED: ALONE, **A_ALONE}, id="headers that the policy does not list"
         ),
         pytest.param(
             (
@@ -94,8 +96,8 @@ LISTED = {"regex": "(?i)((content-type)[, ]+)*k([, ]+(content-type))*"}
             ),
             {
                 ASKED: {
-                    "regex": "(?i)((content-type)[, ]+)*j[, ]+((content-type)[, ]+)*k"
-                    "([, ]+(content-type))*",
+                    "regex": "(?i)(content-type[, ]+)*j[, ]+(content-type[, ]+)*k"
+                    "([, ]+content-type)*",
                 },
                 **A_ALONE,
             },
@@ -105,8 +107,11 @@ LISTED = {"regex": "(?i)((content-type)[, ]+)*k([, ]+(content-type))*"}
 )  # fmt: skip
 @pytest.mark.parametrize("responder", RESPONDERS)
 def test_a_rule_is_as_narrow_as_its_neighbours_need(
-    rules: tuple[str, ...], narrowed: object, responder: Responder
+    rules: tuple[str, ...], narrowed: dict[str, Any], responder: Responder
 ) -> None:
+    if responder != "mesh":
+        # The pod allows content-type whatever a policy lists.
+        narrowed = {**narrowed, ASKED: LISTED} if narrowed.get(ASKED) == ALONE else narrowed
     assert matches(document(*rules), responder) == narrowed
 
 
@@ -151,8 +156,8 @@ UNMATCHED = "- name: unmatched"
         pytest.param(
             document(f"match: [{{port: 8080, headers: {{k: {{exact: v}}}}}}]; {CORS_A}; {TO_A}")
             + "---\n" + document(TO_B, name="web", hosts="*.example"), FixOptions(), False,
-            "it would take POST https://api.example/ from https://stranger.invalid from"
-            " default/web http[0]",
+            "it would take calls such as POST https://api.example/ (origin"
+            " https://stranger.invalid) away from default/web http[0]",
             id="it would shadow a wildcard host",
         ),
     ],
@@ -198,7 +203,8 @@ def test_any_fixed_file_harms_nobody_and_loses_nothing(seed: int, responder: Res
     except DocumentError as error:
         assert len(str(error).splitlines()) == 1  # noqa: PT017
         return
-    assert next(harmed_calls(file.mesh, result.after), None) is None
+    also = FixOptions(responder).also_allowed
+    assert next(harmed_calls(file.mesh, result.after, also), None) is None
     repaired = {calls.service.key for calls in result.blocked}
     left = {lost.calls.route.document.key for lost in lost_calls(result.after)}
     assert not repaired & left

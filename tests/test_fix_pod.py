@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from meshcors import _cli as cli
-from meshcors.mesh import DocumentError
-from meshcors.mesh._fix import FixOptions, fix
+from meshcors.mesh import DocumentError, GatewayRequest
+from meshcors.mesh._fix import FixOptions, Responder, fix
 from tests.test_comparison import CORS_A, CORS_B, KEY, TO_A, TO_B, document
 
 KEY_J = KEY.replace("k:", "j:")
@@ -200,3 +202,95 @@ def test_what_a_controller_writes_is_left_to_it(
     assert cli.run(["fix", "model.yaml", "--separate", "--write", *ui]) == 0
     # Nothing is left to change there.
     assert cli.run(["fix", "model.yaml", "model-preflight.yaml"]) == 0
+
+
+def test_what_a_controller_writes_does_not_stop_the_others() -> None:
+    owned = document(f"{KEY}; {CORS_A}; {TO_A}").replace("{name: model}", OWNER)
+    other = document(f"{KEY}; {CORS_A}; {TO_A}", name="other", hosts="other.example")
+    result = fix(f"{owned}---\n{other}", "a.yaml", FixOptions())
+    assert result.text.startswith(owned)
+    assert [each.service.name for each in result.blocked] == ["other"]
+    assert "a.yaml:1:1: KServe (InferenceService m) writes default/model" in result.notes[-1]
+
+
+def test_several_namespaces_get_the_same_pod(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    texts = [
+        document(f"{KEY}; {CORS_A}; {TO_A}", hosts=f"{name}.example").replace(
+            "{name: model}", f"{{name: model, namespace: {name}}}"
+        )
+        for name in ("one", "two")
+    ]
+    Path("a.yaml").write_text("---\n".join(texts))
+    assert cli.run(["fix", "a.yaml"]) == 0
+    notes = capsys.readouterr().err.splitlines()
+    assert "note: or deploy one pod in each of these namespaces: one, two" in notes
+    assert sum('"corsPolicy"' in note for note in notes) == 1
+    (write,) = (note.partition("first: ")[2] for note in notes if "first: " in note)
+    (loop,) = (note.partition("then: ")[2] for note in notes if "then: " in note)
+    assert any("build the pod's image and name it" in note for note in notes)
+    stub = 'meshcors() { python -m meshcors "$@"; }; kubectl() { echo "$@"; }; '
+    done = subprocess.run(
+        ["sh", "-c", f"{stub}{write} && {loop}".replace("python", sys.executable)],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "apply -k meshcors-dummy-one" in done.stdout
+    for name in ("one", "two"):
+        made = Path(f"meshcors-dummy-{name}", "kustomization.yaml").read_text()
+        assert f"namespace: {name}" in made
+
+
+GUARD = """\
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: guard, namespace: istio-system}
+spec:
+  action: ACTION
+  rules: [{to: [{operation: {methods: [METHOD]}}]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("action", "method", "denies"),
+    [("DENY", "OPTIONS", True), ("DENY", "PUT", False), ("ALLOW", "POST", True)],
+)
+def test_what_still_denies_preflights_is_named_and_counted(
+    action: str,
+    method: str,
+    denies: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = document(f"{KEY}; {CORS_A}; {TO_A}").replace("[gateway]", "[istio-system/gateway]")
+    guard = GUARD.replace("ACTION", action).replace("METHOD", method)
+    Path("a.yaml").write_text(text + guard)
+    assert cli.run(["fix", "a.yaml"]) == 0
+    err = capsys.readouterr().err
+    named = "note: AuthorizationPolicy istio-system/guard (a.yaml:"
+    assert (named in err and "still denies preflights of these calls: " in err) is denies
+    assert ("left for you to fix: meshcors lint a.yaml" in err) is denies
+
+
+@pytest.mark.parametrize(
+    ("responder", "taker"), [("pod", "preflight"), ("both", "preflight"), ("mesh", "")]
+)
+def test_json_calls_are_meant_where_the_pod_answers(responder: Responder, taker: str) -> None:
+    """A policy need not list content-type for the pod, whatever is beside it."""
+    text = document(f"{KEY}; {CORS_A}; {TO_A}", TO_B)
+    result = fix(text, "a.yaml", FixOptions(responder))
+    asked = [
+        ("origin", "https://a.example"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "content-type,k"),
+    ]
+    (gateway,) = {each.name: each for each, _, _ in result.after.hosts}.values()
+    answer = gateway.handle(GatewayRequest("OPTIONS", "api.example", "/", asked))
+    assert answer.route is not None
+    assert answer.route.source.name == taker
+    if responder == "both":
+        assert "content-type" in dict(answer.headers)["access-control-allow-headers"]

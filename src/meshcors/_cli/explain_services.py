@@ -17,7 +17,8 @@ from meshcors.mesh._analysis.lost_calls import LostCalls
 from meshcors.mesh._analysis.sample_calls import HostCalls
 from meshcors.mesh._fix.blocked_calls import BlockedCalls
 from meshcors.mesh._fix.options import FixOptions
-from meshcors.mesh._fix.pod_policy import pod_policy, serve_command
+from meshcors.mesh._fix.pod_commands import serve_command
+from meshcors.mesh._fix.pod_policy import pod_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,6 +10,7 @@ from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._documents.http_route import ANY_ORIGIN
 from meshcors.mesh._fix.errors import cannot_fix
+from meshcors.mesh._fix.narrowing import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,7 +74,7 @@ def _match_data(match: HttpMatch) -> dict[str, Any]:
 def _condition(name: str, wanted: StringMatch) -> dict[str, str]:
     if wanted.kind == "exact":
         return {"name": name, "value": wanted.value}
-    texts = {"present": ".+", "prefix": re.escape(wanted.value) + ".*", "regex": wanted.value}
+    texts = {"present": ".+", "prefix": literal(wanted.value) + ".*", "regex": wanted.value}
     return {"type": "RegularExpression", "name": name, "value": texts[wanted.kind]}
 
 

@@ -36,7 +36,7 @@ from meshcors.mesh._fix.file import read_file
 from meshcors.mesh._fix.http_route_limits import refuse_beyond_limits
 from meshcors.mesh._fix.options import FixResult
 from meshcors.mesh._fix.origins import refuse_open_origins, replaced_origins
-from meshcors.mesh._fix.owned import refuse_owned
+from meshcors.mesh._fix.owned import without_owned
 from meshcors.mesh._fix.plan import planned
 from meshcors.mesh._fix.pod_policy import pod_policy, summed_policies
 from meshcors.mesh._fix.rule_data import rule_data
@@ -79,11 +79,11 @@ def fix_mesh(mesh: MeshDocuments, options: FixOptions) -> FixResult:
     """
     refuse_running(mesh.documents)
     before = with_closed_origins(mesh, options)
-    blocked = blocked_calls(before)
-    refuse_owned(mesh, blocked)
+    blocked, left = without_owned(mesh, blocked_calls(before))
     refuse_open_origins(mesh, options)
     replaced = replaced_origins(mesh, options)
     plan = planned(before, blocked, options)
+    plan.notes += left
     changes = _new_rules(mesh, plan)
     for each in replaced:
         changes.setdefault(each.file, []).append(new_origins(mesh.texts[each.file], each))
@@ -104,7 +104,7 @@ def fix_mesh(mesh: MeshDocuments, options: FixOptions) -> FixResult:
 
 def prove(before: MeshDocuments, after: MeshDocuments, plan: Plan) -> None:
     """Raise ``DocumentError`` if anybody is harmed, or a call of the plan is still lost."""
-    for harmed in harmed_calls(before, after):
+    for harmed in harmed_calls(before, after, plan.also):
         raise would_harm(harmed)
     for lost in answered_as_before(before, after, plan.lost_beside_kept):
         raise would_stay_blocked(lost)

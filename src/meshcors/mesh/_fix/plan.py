@@ -36,9 +36,13 @@ _Write: TypeAlias = Callable[[MeshDocuments, Mapping[DocumentKey, NewRules]], Me
 
 @dataclass(slots=True)
 class Plan:
-    """The rules for each document, those with the calls they are for, and notes for the user."""
+    """The rules for each document, those with the calls they are for, and notes for the user.
+
+    ``also`` are the headers that every call may have besides those that its policy lists.
+    """
 
     rules: dict[DocumentKey, list[tuple[BlockedCalls, HttpRule]]]
+    also: frozenset[str] = frozenset()
     unmatched: dict[DocumentKey, HttpRule] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -93,7 +97,7 @@ def planned(
     ``DocumentError`` if it is unclear which origins to allow, or no rules are safe.
     """
     candidates = {each.service.key: _Candidates(each, options) for each in blocked}
-    plan = Plan({key: each.current for key, each in candidates.items()})
+    plan = Plan({key: each.current for key, each in candidates.items()}, options.also_allowed)
     _add_unmatched(plan, mesh, options)
     while plan.rules:
         after = write(mesh, plan.new)
@@ -117,7 +121,7 @@ class _Candidates:
         self.blocked = blocked
         self._options = options
         self._tried: list[object] = []
-        self._left = iter(NARROWINGS)
+        self._left = (each for each in NARROWINGS if options.also_allowed or not each.json)
         self._error: DocumentError | None = None
         self._kept = 0
         first = self._next()
@@ -190,12 +194,13 @@ def _refused(
 ) -> dict[DocumentKey, _Refusal]:  # fmt: skip
     """Return whose rules are not safe, and why; last rules that are not safe are left out."""
     refused: dict[DocumentKey, _Refusal] = {}
-    for harmed in harmed_hosts(mesh, after):
+    for harmed in harmed_hosts(mesh, after, plan.also):
         taker = harmed.taker.route
         key = taker.document.key if taker else None
         last = plan.unmatched.get(key) if key else None
         if taker and key and last and taker.source.name == last.name:
-            plan.leave_out(key, f"it would take {harmed} from {harmed.exchange.answer.rule}")
+            rule = harmed.exchange.answer.rule
+            plan.leave_out(key, f"it would take calls such as {harmed.example} away from {rule}")
             return refused
         if key is None or key not in candidates:
             if not plan.unmatched:

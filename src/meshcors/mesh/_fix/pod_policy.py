@@ -1,14 +1,11 @@
-"""The policy of the pod behind new rules, and the commands that start or deploy it."""
+"""The policy of the pod behind new rules."""
 
 from __future__ import annotations
 
-import json
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
-from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._analysis.useless_names import useless_header, useless_method
 from meshcors.mesh._documents.model import StringMatch
 from meshcors.mesh._fix.errors import cannot_fix, listed
@@ -26,8 +23,6 @@ if TYPE_CHECKING:
     from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
     from meshcors.mesh._fix.options import FixOptions
-
-_SERVE: Final = ("python", "-m", "meshcors.dummy")
 
 
 def pod_policy(blocked: Iterable[BlockedCalls], options: FixOptions) -> dict[str, Any] | None:
@@ -87,59 +82,6 @@ def _breadth(host: str) -> tuple[bool, int]:
 
 def _without_hosts(rule: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in rule.items() if name != "hosts"}
-
-
-def serve_command(policy: Mapping[str, Any]) -> str | None:
-    """Return the command line of the pod, quoted for a shell; None if it needs a file of rules."""
-    if "rules" in policy:
-        return None
-    allowed = policy["corsPolicy"]
-    words = list(_SERVE)
-    for origin in allowed["allowOrigins"]:
-        words += [
-            "--allow-origin",
-            origin if isinstance(origin, str) else f"regex:{origin['regex']}",
-        ]
-    for option in ("Method", "Header"):
-        for name in allowed.get(f"allow{option}s", ()):
-            words += [f"--allow-{option.lower()}", name]
-    words += ["--key-header", policy["key"]["header"]] if "key" in policy else []
-    words += ["--allow-credentials"] if allowed.get("allowCredentials") else []
-    words += ["--max-age", allowed["maxAge"]] if "maxAge" in allowed else []
-    return shlex.join(words)
-
-
-def deploy_commands(
-    policy: Mapping[str, Any], blocked: Iterable[BlockedCalls], options: FixOptions
-) -> list[str]:
-    """Return the commands that deploy the pod as the Service that the new rules name.
-
-    The first one writes the policy and the pod's objects, the second one applies them. There is a
-    pair for each namespace from which the rules name the Service. Nothing is returned for a host
-    that is no Service.
-    """
-    host, port = options.pod
-    service = service_of_host(host)
-    if service is None:
-        return []
-    name, named = service
-    namespaces = dict.fromkeys(
-        named or (each.service.namespace if _has_namespace(each) else "") for each in blocked
-    )
-    commands: list[str] = []
-    for namespace in namespaces:
-        directory = name if len(namespaces) == 1 else f"{name}-{namespace or 'default'}"
-        render = ["meshcors", "render", "--config", f"{directory}.json", "--to", "kubernetes"]
-        render += ["--directory", directory, "--pod", f"{name}:{port}"]
-        render += ["--namespace", namespace] if namespace else []
-        text = shlex.quote(json.dumps(policy))
-        write = f"printf %s {text} > {shlex.quote(directory)}.json"
-        commands += [f"{write} && {shlex.join(render)}", f"kubectl apply -k {directory}"]
-    return commands
-
-
-def _has_namespace(blocked: BlockedCalls) -> bool:
-    return blocked.service.node_at("metadata", "namespace") is not None
 
 
 def _policy(parts: list[BlockedCalls], options: FixOptions) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from meshcors._policy.headers import SAFELISTED_METHODS
@@ -16,7 +17,7 @@ from meshcors.mesh._documents.model import (
     StringMatch,
 )
 from meshcors.mesh._fix.errors import cannot_fix
-from meshcors.mesh._fix.narrowing import preflight_matches, url_conditions
+from meshcors.mesh._fix.narrowing import JSON, preflight_matches, url_conditions
 from meshcors.mesh._fix.origins import allowed_origins, closed_origins
 from meshcors.mesh._fix.rule_data import match_data
 from meshcors.mesh._routing.cors_filter import REQUEST_METHOD
@@ -116,6 +117,8 @@ def _rule(blocked: BlockedCalls, options: FixOptions, narrowing: Narrowing, name
         first = blocked.calls[0].calls.route.source.route[0]
         to = Destination(service.place, first.host, first.port, first.subset)
     policy = None if options.responder == "pod" else preflight_policy(blocked, options)
+    if policy is not None and narrowing.json:
+        policy = replace(policy, allow_headers=_union([*policy.allow_headers, *JSON]))
     return HttpRule(
         service.place, "", service.key, (), name,
         match=tuple(_matches(blocked, narrowing)), route=(to,), cors_policy=policy,
