@@ -65,6 +65,28 @@ spec:
   - matches: [{path: {type: PathPrefix, value: /v1}, method: GET}]
     backendRefs: [{name: model, port: 80}]
 """
+SHOP = """---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: shop, namespace: team}
+spec:
+  parentRefs: [{name: public, namespace: ingress}]
+  hostnames: [api.example]
+  rules:
+  - backendRefs: [{name: shop, port: 80}]
+"""
+
+
+def security_policy(target: str) -> str:
+    """An object of Envoy Gateway's, in the namespace of what it is for."""
+    namespace = "ingress" if "Gateway" in target else "team"
+    return (
+        "---\napiVersion: gateway.envoyproxy.io/v1alpha1\nkind: SecurityPolicy\n"
+        f"metadata: {{name: cors, namespace: {namespace}}}\n"
+        f"spec:\n  cors: {{allowOrigins: [{UI}]}}\n  {target}\n"
+    )
+
+
 RUNNING = {
     "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
     "name": "public",
@@ -265,6 +287,31 @@ CASES = [
         "AuthorizationPolicy team/guard (mesh.yaml:18:30) may deny it at team/meshcors-dummy: this"
         " rule matches it, if it applies here.",
         id="in-front-of-the-pod",
+    ),
+    *(
+        pytest.param(
+            SHOP + security_policy(target),
+            *((*POST, "--header", "x-model: k0"), 0, "not_modelled"),
+            f"Why: SecurityPolicy {where} (mesh.yaml:15:9) {does} CORS here and is not modelled,"
+            " and the answer to the preflight hangs on it.\n",
+            id=f"SecurityPolicy-{name}",
+        )
+        for name, target, where, does in (
+            ("route", "targetRefs: [{kind: HTTPRoute, name: shop}]", "team/cors", "applies"),
+            ("gateway", "targetRef: {kind: Gateway, name: public}", "ingress/cors", "applies"),
+            ("selector", "targetSelectors: [{kind: HTTPRoute}]", "team/cors", "may apply"),
+        )
+    ),
+    *(
+        pytest.param(
+            SHOP + security_policy(target),
+            *((*POST, "--header", "x-model: k0"), 0, "service_unknown", "has no corsPolicy"),
+            id=f"SecurityPolicy-of-another-{name}",
+        )
+        for name, target in (
+            ("route", "targetRefs: [{kind: HTTPRoute, name: web}]"),
+            ("gateway", "targetRef: {kind: Gateway, name: private}"),
+        )
     ),
     # 2. a corsPolicy refuses the origin
     pytest.param(
