@@ -872,7 +872,10 @@ def test_values_are_told_apart_and_not_shown(capsys: pytest.CaptureFixture[str])
     printed = capsys.readouterr().out
     assert "s3cret" not in printed
     assert "     x-model: …1\n" in printed
-    assert "\nValues are hidden: those of one name with equal numbers are equal.\n" in printed
+    assert (
+        "\nHeader values are hidden. Within one header, the same number stands for the same"
+        " value.\n" in printed
+    )
     wanted = [line for line in printed.splitlines() if "must be exactly" in line]
     # the preflight's three rules, and the one that the call does not meet
     values = [line.partition("exactly ")[2] for line in wanted]

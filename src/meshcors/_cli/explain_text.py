@@ -85,7 +85,10 @@ def narrate(report: CallReport) -> Iterator[Line]:
     yield from _exchange_lines(report, page_call.request, judged=sent)
     yield Line("")
     if report.values.has_numbers:
-        yield Line("Values are hidden: those of one name with equal numbers are equal.")
+        yield Line(
+            "Header values are hidden. Within one header, the same number stands for the same"
+            " value."
+        )
         yield Line("")
     yield from _end(report)
 
