@@ -162,6 +162,11 @@ CASES = [
         id="a-preflight-of-a-rule-without-the-header",
     ),
     pytest.param(
+        *(service(BY_KEY.replace(f"|{CORS}", ""), POD), KEY, 0, "pod_unknown"),
+        "http[1] (mesh.yaml:11:5) leads to meshcors-dummy:8080, the pod,",
+        id="a-preflight-that-goes-to-the-pod-with-all-others",
+    ),
+    pytest.param(
         *(service(OPEN, TO), (*KEY, "--path", "/v1", "--credentials"), 1),
         *("credentials_not_allowed", "set allowCredentials: true in it.\n"),
         id="a-preflight-with-its-call",
@@ -902,6 +907,17 @@ def test_rules_that_fail_alike_share_a_line(capsys: pytest.CaptureFixture[str]) 
     assert "http[60] match[0] (mesh.yaml:189:13) does not match" not in request
     assert "http[60] match[0] (mesh.yaml:189:13) does not match: headers.x-model" in preflight
     assert len(preflight.splitlines()) < 20
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_rule_with_a_name_is_called_by_it(count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = (f"name: a-{at}|{BY_KEY.replace('k0', f'k{at}')}" for at in range(count))
+    run(explain(service(*rules), ("--header", "x-model: k9")))
+    printed = capsys.readouterr().out
+    assert '   team/model http[0] match[0] "a-0" (mesh.yaml:10:13) ' in printed
+    assert (' to team/model http[4] match[0] "a-4" (mesh.yaml:26:13), 4 rules' in printed) == (
+        count == 5
+    )
 
 
 def test_the_json_report_has_every_rule(capsys: pytest.CaptureFixture[str]) -> None:
