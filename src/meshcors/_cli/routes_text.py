@@ -103,7 +103,7 @@ def destination(route: Route) -> str:
     rule = route.source
     if rule.redirect is not None:
         to = rule.redirect.uri or rule.redirect.prefix_rewrite or "the same path"
-        host = f" on {rule.redirect.authority}" if rule.redirect.authority else ""
+        host = f" on {shown_target(rule.redirect.authority)}" if rule.redirect.authority else ""
         return f"redirect {rule.redirect.code or 301} to {shown_target(to)}{host}"
     if rule.direct_response is not None:
         return f"answer {rule.direct_response.status} directly"
