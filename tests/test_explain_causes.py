@@ -795,28 +795,36 @@ def test_a_strayed_preflight_is_named_and_its_commands_bring_it_back(
         assert json.loads(capsys.readouterr().out)["verdict"] == "allowed"
 
 
+OWNER = "ownerReferences: [{kind: InferenceService, name: model}]"
+
+
+@pytest.mark.parametrize("policy", [f"|{CORS}", ""])
+@pytest.mark.parametrize("owned", [True, False])
 def test_a_document_that_fix_does_not_change_gets_a_second_one(
-    capsys: pytest.CaptureFixture[str],
+    owned: bool, policy: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rules, head = service(BY_KEY).split("  http:\n")[::-1]
-    text = f"{head}  <<:\n    http:\n{indent(rules, '    ')}"
-    commands = [
-        line for line in report_of(text, KEY, capsys)["hint"] if line.startswith("meshcors ")
-    ]
+    text = service(BY_KEY.replace(f"|{CORS}", policy))
+    if owned:
+        text = text.replace("namespace: team}", f"namespace: team, {OWNER}}}")
+    else:
+        head, rules = text.split("  http:\n")
+        text = f"{head}  <<:\n    http:\n{indent(rules, '    ')}"
+    hint = report_of(text, KEY, capsys)["hint"]
+    commands = [line for line in hint if line.startswith("meshcors ")]
     assert [command.split()[3:6] for command in commands] == [
         ["--separate", "--with", "pod"],
         ["--separate", "--with", "mesh"],
     ]
-    run(explain(text, KEY))
-    printed = capsys.readouterr().out
-    assert "     It is a second document, as fix leaves the first as it is: mesh.yaml:" in printed
+    assert hint[-1].startswith("It is a second document, as fix leaves the first as it is: mesh.y")
+    assert ("KServe (InferenceService model) writes team/model" in hint[-1]) == owned
     for command in commands:
         Path("mesh-preflight.yaml").unlink(missing_ok=True)
         assert run([*shlex.split(command)[1:], "--write"]) == 0
         capsys.readouterr()
         files = ("mesh-preflight.yaml", "--format", "json")
         assert run([*explain(text, KEY), *files]) == 0
-        assert json.loads(capsys.readouterr().out)["verdict"] == "allowed"
+        verdict = json.loads(capsys.readouterr().out)["verdict"]
+        assert verdict == ("allowed" if policy else "depends")
 
 
 def report_of(
