@@ -54,8 +54,8 @@ _PARTS: Final = ("host", "path", "scheme")
 @click.option(
     "--url",
     metavar="URL",
-    help="The URL that is called, in place of --host, --path and --scheme. Its port is the"
-    " gateway's.",
+    help="The URL that is called, in place of --host, --path and --scheme. The port"
+    " selects the gateway's server.",
 )
 @click.option(
     "--method",
@@ -74,7 +74,8 @@ _PARTS: Final = ("host", "path", "scheme")
 @click.option(
     "--host",
     metavar="HOST",
-    help="The host that is called. Default: the first one in the documents.",
+    help="The host that is called. Default: the first one in the documents; for *.example.com it is"
+    " api.example.com, for * it is api.example.",
 )
 @click.option(
     "--path", metavar="PATH", default="/", show_default=True, help="The path that is called."
@@ -122,8 +123,10 @@ def command(
     """Follow a page's call: which rule takes it, who answers, and what the browser does.
 
     Without --config the answers of the services are unknown, and a verdict that depends on them is
-    "depends". The pod is taken to run with the policy that fix would give it. Exit code 1 if a
-    browser would block the call.
+    "depends". The pod is taken to run with the policy that fix would give it.
+
+    Exit code 0 if the script may read the answer or that depends on what is not known, 1 if a
+    browser would block the call, 2 for an error in the arguments or the files.
     """
     mesh = mesh_of(files)
     if mesh.problems and not mesh.merged:

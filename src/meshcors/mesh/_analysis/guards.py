@@ -18,6 +18,7 @@ from meshcors.mesh._analysis.guarded_workloads import (
     namespace_of,
     service_of,
 )
+from meshcors.mesh._analysis.unmodelled_cors import cors_doubts
 from meshcors.mesh._analysis.untyped_objects import (
     group_and_kind,
     items_of,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.cursor import Cursor
     from meshcors.mesh._documents.problems import Place
+    from meshcors.mesh._routing.doubts import Doubt
     from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer
     from meshcors.mesh._routing.request import GatewayRequest
 
@@ -98,6 +100,10 @@ class Guards:
             for each in guard_verdicts(guards, answer.request)
             if each.effect != "passes" and each.place not in seen
         )
+
+    def doubts(self, answer: GatewayAnswer) -> tuple[Doubt, ...]:
+        """Return what else applies CORS to a request, and is not modelled."""
+        return tuple(cors_doubts(self.mesh, answer, self.gateway.name))
 
     @cached_property
     def _of_gateway(self) -> tuple[Guard, ...]:
