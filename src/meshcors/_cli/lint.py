@@ -100,7 +100,7 @@ def command(
     chosen = _ids("--select", select) or {rule.id for rule in RULES}
     chosen -= _ids("--ignore", ignore)
     mesh = mesh_of(files, exclude=exclude)
-    diagnostics = diagnose(mesh, [rule for rule in RULES if rule.id in chosen])
+    diagnostics = diagnose(mesh, [rule for rule in RULES if rule.id in chosen], files)
     output = FORMATS[form](diagnostics)
     if form == "text" and not (diagnostics or mesh.problems or mesh.documents):
         output += f": no VirtualService or HTTPRoute in the file{'s' * (len(mesh.texts) > 1)}"

@@ -16,6 +16,7 @@ from meshcors.mesh._analysis.untyped_objects import (
 from meshcors.mesh._documents.cursor import Cursor, Report
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._lint.canaries import CANARY, is_canary, service_of
+from meshcors.mesh._lint.commands import SEPARATE
 from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._lint.running import filters_in_front
 
@@ -49,7 +50,7 @@ _CONTROLLERS: Final = {
 _ROLLOUT: Final = ("argoproj.io", "Rollout")
 _INFERENCE_SERVICE: Final = ("serving.kserve.io", "InferenceService")
 _GATEWAY_PLUGIN: Final = "argoproj-labs/gatewayAPI"
-_SEPARATE: Final = "keep it in a VirtualService of its own: meshcors fix --separate"
+_KEEP_APART: Final = f"keep it in a VirtualService of its own: {SEPARATE}"
 _ROOT_NAMESPACE: Final = "istio-system"
 # The service that Istio makes for an InferencePool is named after the pool, with -ip- and a hash.
 _POOL_SERVICE: Final = "-ip-"
@@ -126,17 +127,22 @@ def pool_with_policy(mesh: MeshDocuments) -> Iterator[Finding]:
 
 def owned_by_a_controller(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find CORS in a VirtualService that a controller writes."""
-    managed = _managed(mesh)
-    for document in mesh.documents:
+    for document, controller in owned_documents(mesh):
         policies = mesh.policies_of(document)
-        # a Canary's policy is where it belongs
-        if is_canary(document) or not (policies or mesh.has_preflight_rule(document)):
-            continue
-        controller = _controller(document) or managed.get(document.label, "")
-        if controller:
+        if policies or mesh.has_preflight_rule(document):
             place = policies[0].place() if policies else document.place
             reason = f"{controller} writes {document.label} and overwrites this"
-            yield Finding(place, reason, _SEPARATE)
+            yield Finding(place, reason, _KEEP_APART)
+
+
+def owned_documents(mesh: MeshDocuments) -> Iterator[tuple[VirtualService, str]]:
+    """Yield the documents that a controller writes, and the controller."""
+    managed = _managed(mesh)
+    for document in mesh.documents:
+        controller = _controller(document) or managed.get(document.label, "")
+        # a Canary's policy is where it belongs
+        if controller and not is_canary(document):
+            yield document, controller
 
 
 def _answers_preflights(mesh: MeshDocuments) -> bool:
