@@ -56,6 +56,48 @@ def test_a_broken_document_hides_no_other_and_places_stay_right(broken: str, new
     assert before <= problem.place.line <= before + broken.count("\n") + 2
 
 
+CRD = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: a.b.example}
+spec: {broken: [
+"""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("comment", ["", " # it"])
+def test_a_definition_is_not_read_and_places_stay_right(
+    at: int, newline: str, comment: str
+) -> None:
+    """Regression: 147 files took minutes, most of them for definitions that no tool looks at."""
+    parts = [GOOD, vs(f"{{{to('two')}}}", name="b")]
+    crd = CRD.replace("Definition\n", f"Definition{comment}\n")
+    parts.insert(at, crd)
+    text = "---\n".join(parts).replace("\n", newline)
+    whole = text.replace(crd.replace("\n", newline), "#" + newline * crd.count("\n"))
+    mesh, expected = read_mesh({"a.yaml": text}), read_mesh({"a.yaml": whole})
+    assert mesh.problems == ()
+    assert len(mesh.documents) == 2
+    assert mesh.documents == expected.documents
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"kind: CustomResourceDefinition\n...\n{GOOD}",
+        f"{GOOD}...\nkind: CustomResourceDefinition\n",
+        "%YAML 1.1\n---\n" + GOOD + "---\nkind: CustomResourceDefinition\n",
+        GOOD.replace("spec:", "x: |\n  kind: CustomResourceDefinition\nspec:"),
+        GOOD + "# kind: CustomResourceDefinition\n",
+        "kind: CustomResourceDefinition # not its last\n" + GOOD,
+    ],
+)
+def test_what_only_names_a_definition_is_read(text: str) -> None:
+    mesh = read_mesh({"a.yaml": text})
+    assert mesh.documents or mesh.problems
+
+
 @settings(max_examples=30)
 @given(st.lists(st.sampled_from(["a: [", "a: '", "a: *b", GOOD, "# nothing"]), max_size=6))
 def test_as_many_documents_are_read_as_are_good(texts: list[str]) -> None:
