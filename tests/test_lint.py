@@ -605,6 +605,57 @@ spec:
     assert found(canary + made) == []
 
 
+AUTHORIZATION = """\
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: a, namespace: %s}
+spec: %s
+"""
+NOTHING = AUTHORIZATION % ("istio-system", "{}")
+DRY_RUN = NOTHING.replace("{name: a", "{annotations: {istio.io/dry-run: 'true'}, name: a")
+OPTIONS_ALLOWED = "{rules: [{to: [{operation: {methods: [OPTIONS]}}]}]}"
+SELECTED = "selector: {matchLabels: {istio: ingressgateway}}"
+OF_GATEWAY = f"{{{SELECTED}, {OPTIONS_ALLOWED[1:]}"
+
+
+@pytest.mark.parametrize(
+    ("policies", "is_found"),
+    [
+        pytest.param(NOTHING, True, id="alone"),
+        pytest.param(DRY_RUN, False, id="a dry run"),
+        pytest.param(NOTHING + AUTHORIZATION % ("istio-system", OPTIONS_ALLOWED), False, id="two"),
+        pytest.param(
+            NOTHING + DRY_RUN.replace("spec: {}", f"spec: {OPTIONS_ALLOWED}"),
+            True,
+            id="a dry ALLOW",
+        ),
+        pytest.param(NOTHING + AUTHORIZATION % ("b", OPTIONS_ALLOWED), True, id="elsewhere"),
+        pytest.param(NOTHING + AUTHORIZATION % ("istio-system", OF_GATEWAY), True, id="for one"),
+        pytest.param(
+            AUTHORIZATION % ("b", f"{{{SELECTED}}}") + AUTHORIZATION % ("b", OF_GATEWAY),
+            False,
+            id="both for one",
+        ),
+        pytest.param(
+            AUTHORIZATION % ("b", f"{{{SELECTED}}}")
+            + AUTHORIZATION % ("istio-system", OPTIONS_ALLOWED),
+            False,
+            id="one for all",
+        ),
+        pytest.param(
+            AUTHORIZATION % ("istio-system", "{action: DENY, rules: [{}]}")
+            + AUTHORIZATION % ("istio-system", OPTIONS_ALLOWED),
+            True,
+            id="a DENY",
+        ),
+    ],
+)
+def test_all_policies_that_allow_are_judged_together(policies: str, is_found: bool) -> None:
+    text = (DATA / "lint" / "mc019_clean.yaml").read_text().partition("---\n")[0]
+    assert ("MC019" in {name for name, _ in found(text + policies)}) == is_found
+
+
 def test_a_wrong_policy_is_found_once() -> None:
     text = (DATA / "two_policies.yaml").read_text()
     assert found(text) == [("MC002", 8)]

@@ -169,8 +169,9 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     ),
     "MC019": Explanation(
         finds=(
-            "Authorization that stops preflights: an ALLOW policy that no preflight can meet, a"
-            " DENY policy that every preflight meets, an external provider that is asked about all"
+            "Authorization that stops preflights: an ALLOW policy that no preflight can meet, if no"
+            " other ALLOW policy for the same workloads or the whole mesh lets preflights pass; a"
+            " DENY policy that every preflight meets; an external provider that is asked about all"
             " of them."
         ),
         why=(
@@ -184,7 +185,8 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
             " exempt them with `notMethods: [OPTIONS]`."
         ),
         not_reported=(
-            "conditions that may hold or not, such as the caller's namespace;"
+            "conditions that may hold or not, such as the caller's namespace; policies that Istio"
+            " only tries (`istio.io/dry-run`);"
             " RequestAuthentication, which lets preflights pass; policies that apply neither to the"
             " gateway nor to the namespace of a pod that preflights are sent to:"
             " preflights that Envoy answers at the gateway never reach a service's own proxy."
