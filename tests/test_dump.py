@@ -257,5 +257,6 @@ def test_fix_goes_on_beside_a_document_that_is_not_read(neighbour: str, tmp_path
     lost = vs(f"{{match: [{{headers: {{x-key: {{exact: a}}}}}}], {to()}}}", hosts="[b.example]")
     path = tmp_path / "all.yaml"
     path.write_text(f"{head}{kind}{neighbour}\n---\n{lost}")
-    assert cli.run(["fix", str(path), "--write"]) == 0
+    args = ["fix", str(path), "--allow-origin", "https://ui.example", "--write"]
+    assert cli.run(args) == 0
     assert "name: preflight" in path.read_text()
