@@ -117,7 +117,7 @@ class Guards:
 def _guards(other: Cursor, applies: Holds) -> Iterator[Guard]:
     """Yield what an object checks, if it applies and is of a kind that checks anything."""
     group, kind = group_and_kind(other)
-    if applies == "never" or _is_dry_run(other):
+    if applies == "never" or is_dry_run(other):
         return
     spec = value_at(other, "spec")
     name = f"{namespace_of(other)}/{text_of(value_at(other, 'metadata', 'name'))}"
@@ -195,7 +195,8 @@ def _asks_provider(asked: AuthorizedRequest) -> str:
     return f"its provider is asked{without}"
 
 
-def _is_dry_run(other: Cursor) -> bool:
+def is_dry_run(other: Cursor) -> bool:
+    """Tell whether Istio only logs what a policy would do."""
     annotation = value_at(other, "metadata", "annotations", "istio.io/dry-run")
     return text_of(annotation) == "true"
 
