@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     type=click.Choice(["pod", "both"]),
     default="pod",
     show_default=True,
-    help="In a VirtualService: who answers preflights, the pod, or Envoy with the pod behind it.",
+    help="Who answers preflights in the mesh: the pod, or Envoy with the pod behind it.",
 )
 @click.option(
     "--beside",
@@ -81,8 +81,10 @@ def command(
 
     Key values are never written: a service that checks keys reads them from its own file.
     """
-    if beside and form not in ("virtualservice", "httproute"):
-        raise click.UsageError("--beside is for --to virtualservice and httproute")
+    if form not in ("virtualservice", "httproute"):
+        for flag, given in (("--beside", beside), ("--with both", responder == "both")):
+            if given:
+                raise click.UsageError(f"{flag} is for --to virtualservice and httproute")
     if directory is not None and form != "kubernetes":
         raise click.UsageError("--directory is for --to kubernetes")
     rules, notes = _read(config)

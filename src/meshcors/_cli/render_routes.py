@@ -12,7 +12,7 @@ from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_documents
 from meshcors.mesh._render.beside import HarmError, hidden_hosts, render_beside, still_lost
-from meshcors.mesh._render.http_routes import http_routes
+from meshcors.mesh._render.http_routes import UnsayableError, http_routes
 from meshcors.mesh._render.virtual_services import virtual_services
 from meshcors.mesh._routing.translation import gateway_names
 
@@ -40,19 +40,18 @@ def rendered_routes(
         raise click.UsageError("--pod: an HTTPRoute names a Service: write NAME or NAME.NAMESPACE")
 
     def made(without_unmatched: Collection[str] = ()) -> str:
-        if form == "httproute":
-            return block_yaml(http_routes(rules, names, without_unmatched=without_unmatched))
+        render = http_routes if form == "httproute" else virtual_services
         return block_yaml(
-            virtual_services(rules, names, responder=responder, without_unmatched=without_unmatched)
+            render(rules, names, responder=responder, without_unmatched=without_unmatched)
         )
 
-    text = made()
     try:
+        text = made()
         documents = read_documents(text)
-    except DocumentError as error:
-        problem = error.problems[0]
+    except (DocumentError, UnsayableError) as error:
+        reason = error.problems[0].message if isinstance(error, DocumentError) else error
         kind = "an HTTPRoute" if form == "httproute" else "a VirtualService"
-        raise click.UsageError(f"--config: {kind} cannot say this: {problem.message}") from None
+        raise click.UsageError(f"--config: {kind} cannot say this: {reason}") from None
     notes: list[str] = []
     if form == "httproute" and service and service[1] not in (None, names.namespace):
         notes.append(

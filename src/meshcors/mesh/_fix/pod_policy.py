@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
+from meshcors.mesh._analysis.http_route_cors import cors_origin
 from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._documents.model import StringMatch
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._fix.errors import origins_needed
-from meshcors.mesh._fix.http_route_data import cors_origin
 from meshcors.mesh._fix.narrowing import literal
 from meshcors.mesh._fix.preflight_rule import preflight_policy
 from meshcors.mesh._fix.rule_data import policy_data
