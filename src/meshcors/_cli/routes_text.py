@@ -51,7 +51,7 @@ def _gateway_lines(gateway: ListedGateway) -> Iterator[str]:
     if connection is None:
         return
     if not connection.name and not connection.filters:
-        yield "  its listener is not in this file: a cors filter is assumed, and no other in front"
+        yield "  its listener is in none of the files: a cors filter is assumed, no other in front"
         return
     address = f" on {connection.address}" if connection.address else ""
     filters = ", ".join(name.rpartition(".")[2] for name in connection.filters) or "none"
