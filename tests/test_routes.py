@@ -108,6 +108,28 @@ def test_a_preflight_may_end_at_another_rule(capsys: pytest.CaptureFixture[str])
     ]
 
 
+def test_lists_are_shown_alike_for_documents_and_dumps(
+    mesh: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = "corsPolicy: {allowMethods: [GET, PUT], allowHeaders: [a, b], "
+    mesh.write_text(SERVICE.replace("corsPolicy: {", policy))
+    lists = [rules(mesh, capsys=capsys)[0]["cors_policy"][1:3]]
+    for joined in ("GET,PUT", "GET, PUT"):
+        dump = json.loads((DATA / "envoy/routes.json").read_text())
+        (route,) = dump[0]["virtualHosts"][0]["routes"]
+        cors = route["typedPerFilterConfig"]["envoy.filters.http.cors"]
+        cors.update(allowMethods=joined, allowHeaders="a,b")
+        mesh.write_text(json.dumps(dump))
+        lists.append(rules(mesh, capsys=capsys)[0]["cors_policy"][1:3])
+    assert lists == [["methods GET, PUT", "headers a, b"]] * 3
+
+
+def test_the_help_says_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("routes", "render"):
+        assert cli.run([verb, "--help"]) == 0
+        assert "Exit code 0" in capsys.readouterr().out
+
+
 def test_a_dump_has_its_listener_and_what_is_not_certain(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -80,6 +80,9 @@ def command(
     """Write a policy in another form.
 
     Key values are never written: a service that checks keys reads them from its own file.
+
+    Exit code 0 if it is written; 2 if the policy is not valid, cannot be written in this form, or
+    would take calls of the documents given by --beside.
     """
     if form not in ("virtualservice", "httproute"):
         for flag, given in (("--beside", beside), ("--with both", responder == "both")):

@@ -30,6 +30,8 @@ def command(files: tuple[str, ...], host: str | None, form: str) -> int:
 
     FILE is what an Envoy runs (a config dump, the output of istioctl proxy-config or egctl config,
     a static configuration), or documents that a control plane would make it from.
+
+    Exit code 0 if any rule is listed, with a note for what cannot be read; 2 if none is.
     """
     mesh = mesh_of(files)
     if mesh.problems and not mesh.documents:

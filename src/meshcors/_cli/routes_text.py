@@ -122,7 +122,9 @@ def policy_in_short(policy: CorsPolicy) -> list[str]:
     values = policy.values
     found = [f"origins {origins or 'none'}"]
     names = {"allowMethods": "methods", "allowHeaders": "headers", "exposeHeaders": "exposes"}
-    found += [f"{name} {values[field]}" for field, name in names.items() if values[field]]
+    for field, name in names.items():
+        listed = ", ".join(each.strip() for each in values[field].split(","))
+        found += [f"{name} {listed}"] if listed else []
     if policy.allow_credentials:
         found.append("credentials")
     if values["maxAge"]:
