@@ -65,6 +65,8 @@ def config(tmp_path: Path, request: pytest.FixtureRequest) -> str:
 
 
 def rendered(config: str, form: str, capsys: pytest.CaptureFixture[str], *flags: str) -> str:
+    if form == "kubernetes" and "--image" not in flags:
+        flags = (*flags, "--image", "meshcors")
     assert run(["render", "--config", config, "--to", form, *flags]) == 0
     said = capsys.readouterr()
     assert said.err == ""
@@ -101,6 +103,17 @@ def test_virtual_services_are_valid(
 def test_kubernetes_objects_are_valid(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     for document in documents(rendered(config, "kubernetes", capsys)):
         kubernetes_validate.validate(document, "1.30", strict=True)
+
+
+def test_an_image_that_is_not_named_is_said(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = rendered(config, "kubernetes", capsys)
+    assert run(["render", "--config", config, "--to", "kubernetes"]) == 0
+    said = capsys.readouterr()
+    assert said.out == named
+    assert said.err.startswith("note: build the pod's image and name it with --image")
+    assert said.err.count("\n") == 1
 
 
 def test_the_deployment_is_the_example_s(config: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,7 +160,8 @@ def test_key_values_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[s
     key = {"header": "model-api-key", "valuesFile": "keys"}
     path.write_text(json.dumps({**ONE, "key": key}))
     for form in (*FORMS, "env"):
-        assert run(["render", "--config", str(path), "--to", form]) == 0
+        args = ["render", "--config", str(path), "--to", form, "--image", "meshcors"]
+        assert run(args) == 0
         said = capsys.readouterr()
         assert said.err == "note: the key's values are left out\n"
         assert "never-shown" not in said.out
@@ -460,7 +474,7 @@ def test_a_directory_is_written_whole_or_not_at_all(
     (directory / name).write_text("mine\n")
     flags = ["render", "--config", config, "--to", "kubernetes", "--directory", str(directory)]
     assert run(flags) == 2
-    message = "is there with another content; remove it, or name another directory"
+    message = "already exists with different content; remove it, or name another directory"
     assert capsys.readouterr().err == f"meshcors: {directory / name}: {message}\n"
     assert [path.name for path in directory.iterdir()] == [name]
     assert (directory / name).read_text() == "mine\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import warnings
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
@@ -25,6 +25,12 @@ from meshcors.mesh._render.kustomization import kustomization
 if TYPE_CHECKING:
     from meshcors._policy.policy import Policy
     from meshcors._policy.rules import RuleSet
+
+_IMAGE: Final = "meshcors"
+_NO_IMAGE: Final = (
+    "build the pod's image and name it with --image, as docs/kubernetes.md shows: a cluster would"
+    f" look for {_IMAGE} on Docker Hub"
+)
 
 
 @click.command("render", cls=options.VerbCommand)
@@ -56,9 +62,7 @@ if TYPE_CHECKING:
 @click.option(
     "--image",
     metavar="IMAGE",
-    default="meshcors",
-    show_default=True,
-    help="The pod's image, for kubernetes.",
+    help="The pod's image, for kubernetes: build it, and name it here.  [default: meshcors]",
 )
 @click.option(
     "--directory",
@@ -74,7 +78,7 @@ def command(
     pod: tuple[str, int] | None,
     responder: Literal["pod", "both"],
     beside: tuple[str, ...],
-    image: str,
+    image: str | None,
     directory: str | None,
 ) -> None:
     """Write a policy in another form.
@@ -92,12 +96,15 @@ def command(
         raise click.UsageError("--directory is for --to kubernetes")
     rules, notes = _read(config)
     if form == "kubernetes":
-        text = _kubernetes(config, rules, deployment_names(name, namespace, pod), image, directory)
+        if image is None:
+            notes.append(_NO_IMAGE)
+        names = deployment_names(name, namespace, pod)
+        text = _kubernetes(config, rules, names, image or _IMAGE, directory)
     elif form in ("env", "policy"):
         text = _policy(rules) if form == "policy" else _variables(rules)
     else:
-        names = names_of(name, namespace, gateway, pod)
-        text, found = rendered_routes(rules, form, names, responder, beside)
+        routed = names_of(name, namespace, gateway, pod)
+        text, found = rendered_routes(rules, form, routed, responder, beside)
         notes += found
     for note in notes:
         click.echo(f"note: {printable(note)}", err=True)
