@@ -65,6 +65,17 @@ spec:
   - matches: [{path: {type: PathPrefix, value: /v1}, method: GET}]
     backendRefs: [{name: model, port: 80}]
 """
+RUNNING = {
+    "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+    "name": "public",
+    "virtual_hosts": [
+        {
+            "name": "api",
+            "domains": ["api.example"],
+            "routes": [{"match": {"prefix": "/v1"}, "route": {"cluster": "model"}}],
+        }
+    ],
+}
 DELEGATE = """---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -78,8 +89,66 @@ REFUSED = (
     ' https://ui.example (it allows exact "https://other.example"), and '
 )
 
+CANARY = BY_KEY.replace("x-model", "x-canary")
+STABLE = f"{CORS.replace('[x-model]', '[]')}|{TO.replace('model', 'shop')}"
+BY_METHOD = OPEN.replace("/v1}", "/v1}, method: {exact: POST}")
+NOT_CANARY = f"match: [{{withoutHeaders: {{x-canary: {{}}}}}}]|{STABLE}"
+# The preflight goes to another rule than the call: documents, flags, what is said.
+STRAYED = [
+    pytest.param(
+        service(BY_KEY, STABLE.replace("ui.", "web.")),
+        KEY,
+        "Why: the preflight goes to team/model http[1] (mesh.yaml:12:5), because it does not carry"
+        " x-model; the call goes to team/model http[0] match[0] (mesh.yaml:9:13).\n"
+        "Fix: Put a rule that takes preflights first:\n"
+        "     meshcors fix mesh.yaml --with pod\n",
+        id="to-another-team",
+    ),
+    pytest.param(
+        service(CANARY, STABLE),
+        ("--header", "x-canary: k0"),
+        "http[1] (mesh.yaml:12:5), because it does not carry x-canary; the call",
+        id="of-a-canary",
+    ),
+    pytest.param(
+        service(BY_KEY, TO.replace("model", "web")),
+        KEY,
+        "http[1] (mesh.yaml:12:5), because it does not carry x-model; the call",
+        id="to-a-catch-all",
+    ),
+    pytest.param(
+        service(BY_METHOD, STABLE),
+        (*POST, *KEY, "--path", "/v1"),
+        "http[1] (mesh.yaml:12:5), because it is an OPTIONS request; the call",
+        id="by-its-method",
+    ),
+]
+
 # documents, flags, exit code, the code of the cause, what is said
 CASES = [
+    pytest.param(
+        service(BY_KEY, STABLE),
+        *((*KEY, "--header", "x-more: 1"), 1, "preflight_strayed"),
+        "Fix: Add x-more to allowHeaders in the corsPolicy of team/model http[0] match[0]"
+        " (mesh.yaml:10:17).\n     Then explain the call again, for the command that writes a",
+        id="a-strayed-preflight-whose-rule-allows-less",
+    ),
+    pytest.param(
+        service(NOT_CANARY, CANARY.partition("|")[2]),
+        *(("--header", "x-canary: k0"), 1, "preflight_strayed"),
+        "http[0] match[0] (mesh.yaml:9:13), because it does not carry x-canary; the call",
+        id="a-preflight-of-a-rule-without-the-header",
+    ),
+    pytest.param(
+        *(service(OPEN, TO), (*KEY, "--path", "/v1", "--credentials"), 1),
+        *("credentials_not_allowed", "set allowCredentials: true in it.\n"),
+        id="a-preflight-with-its-call",
+    ),
+    pytest.param(
+        *(service(BY_KEY.replace(f"|{CORS}", ""), TO), KEY, 0, "service_unknown"),
+        "model:80 must answer the OPTIONS request itself",
+        id="two-rules-alike",
+    ),
     # 1. what stands in front
     pytest.param(
         *(service(*MESH) + policy(NEEDS_TOKEN), KEY, 1, "denied_in_front"),
@@ -91,6 +160,19 @@ CASES = [
         *(service(*MESH) + policy("{}"), KEY, 1, "denied_in_front"),
         "denies the preflight before any corsPolicy applies: none of its rules allows it.",
         id="allow-nothing",
+    ),
+    pytest.param(
+        *(service(*MESH) + policy("{}"), KEY, 1, "denied_in_front"),
+        "Fix: A preflight never carries credentials. Add a rule to AuthorizationPolicy"
+        " ingress/guard (mesh.yaml:19:7):\n     - to: [{operation: {methods: [OPTIONS]}}]\n",
+        id="what-to-write-for-ALLOW",
+    ),
+    pytest.param(
+        *(service(*MESH) + policy(NEEDS_TOKEN), KEY, 1, "denied_in_front"),
+        "Fix: A preflight never carries credentials. Leave it out of this rule of"
+        " AuthorizationPolicy ingress/guard (mesh.yaml:19:30),\n     in each of its operations:\n"
+        "     to: [{operation: {notMethods: [OPTIONS]}}]\n",
+        id="what-to-write-for-DENY",
     ),
     pytest.param(
         service(*MESH) + policy("{rules: [{to: [{operation: {methods: [GET, POST]}}]}]}"),
@@ -155,7 +237,8 @@ CASES = [
     pytest.param(
         service(*MESH) + policy("{action: CUSTOM, provider: {name: opa}, rules: [{}]}"),
         *(KEY, 0, None),
-        "its provider is asked, and a preflight carries no credentials.",
+        "its provider is asked, and a preflight carries no credentials; notMethods: [OPTIONS] in"
+        " the operation of the rule keeps preflights from it.",
         id="custom",
     ),
     pytest.param(
@@ -323,20 +406,49 @@ CASES = [
     pytest.param(
         "".join(service(BY_KEY, name=f"m{at}", host=f"h{at}.example") for at in range(7)),
         *(("--url", "https://h6.exampl/"), 1, "unknown_host"),
-        "Fix: Served: h6.example, h5.example, h4.example, h3.example, h2.example and 2 more.",
+        "Fix: This gateway serves h6.example, h5.example, h4.example, h3.example, h2.example and 2"
+        " more. Call one of them, or add h6.exampl to a document's hosts.",
         id="hosts-are-bounded",
     ),
     pytest.param(
         service(OPEN, OPEN.replace("/v1", "/v2/chat"), OPEN.replace("prefix: /v1", "regex: /z.*")),
         *(("--path", "/v2/embed"), 1, "no_path"),
-        'Fix: Nearest: prefix "/v2/chat", prefix "/v1", regex "/z.*".',
+        "Fix: The closest rules match paths that begin with /v2/chat, or that begin with /v1, or"
+        " that match the regex /z.*. Call such a path, or add a rule for this one.\n",
         id="no-path",
     ),
     pytest.param(
         service(*(OPEN.replace("/v1", f"/v1/{at}") for at in range(9))),
         *(("--path", "/v1"), 1, "no_path"),
-        'Fix: Nearest: prefix "/v1/0", prefix "/v1/1", prefix "/v1/2". Call such a path,',
+        "with /v1/0, or that begin with /v1/1, or that begin with /v1/2. Call such a path,",
         id="paths-are-bounded",
+    ),
+    pytest.param(
+        *(ROUTE, ("--path", "/v2"), 1, "no_path"),
+        'matches[0] (mesh.yaml:9:15) does not match: path must begin with "/v1", but is /v2.\n',
+        id="the-path-of-an-HTTPRoute",
+    ),
+    pytest.param(
+        *(ROUTE, ("--path", "/v2"), 1, "no_path"),
+        "Fix: The closest rule matches paths that begin with /v1. Call such a path,",
+        id="one-path",
+    ),
+    pytest.param(
+        *(ROUTE, ("--url", "https://foo.example/v1"), 1, "unknown_host"),
+        "Fix: This gateway serves api.example. Call that host, or add foo.example to a document's"
+        " hostnames.\n",
+        id="one-host-of-an-HTTPRoute",
+    ),
+    pytest.param(
+        *(json.dumps(RUNNING), ("--url", "https://foo.example/v1"), 1, "unknown_host"),
+        "Why: no virtual host of public is for the host foo.example.\n"
+        "Fix: This gateway serves api.example. Call that host.\n",
+        id="no-virtual-host",
+    ),
+    pytest.param(
+        *(json.dumps(RUNNING), ("--path", "/v2"), 1, "no_path"),
+        'does not match: path must begin with "/v1", but is /v2.\n',
+        id="the-path-of-a-virtual-host",
     ),
     pytest.param(
         service(BY_KEY.replace("x-model", "x-a"), BY_KEY),
@@ -495,9 +607,17 @@ CASES = [
         id="what-no-rule-takes-goes-to-the-pod",
     ),
     pytest.param(
-        *(service(f"{PREFLIGHT}|{POD}", POD), KEY, 0, "service_unknown"),
-        "meshcors-dummy:8080 must answer the OPTIONS request itself",
+        *(service(f"{PREFLIGHT}|{POD}", POD), KEY, 0, "pod_unknown"),
+        "leads to meshcors-dummy:8080, the pod, and these files do not say by which policy it"
+        " answers.\nFix: Start the pod with a policy that allows the call:\n"
+        "     python -m meshcors.dummy --allow-origin https://ui.example --allow-header x-model\n"
+        "     or pass the policy that it has with --config.\n",
         id="the-pod-alone",
+    ),
+    pytest.param(
+        *(service(f"{PREFLIGHT}|{POD}", POD), (*KEY, "--origin", "null"), 0, "pod_unknown"),
+        "\nFix: Pass the policy that the pod has with --config.\n",
+        id="the-pod-alone-and-no-origin",
     ),
     pytest.param(
         *(service(*ALL_PODS).replace("meshcors-dummy", "cors"), KEY, 0, "service_unknown"),
@@ -511,7 +631,8 @@ CASES = [
     ),
     pytest.param(
         service(*ALL_PODS).replace(f"|{CORS}", "").replace(f"    {CORS}\n", ""),
-        *(KEY, 0, "service_unknown", "meshcors-dummy:8080 must answer the OPTIONS request itself"),
+        (*KEY, "--header", "content-type: application/json", "--method", "PUT", "--credentials"),
+        *(0, "pod_unknown", "--allow-method PUT --allow-header x-model --allow-credentials\n"),
         id="the-pod's-origins-are-unknown",
     ),
     pytest.param(
@@ -592,9 +713,58 @@ def test_the_cause_is_named(
         capsys.readouterr()
     for line in report["hint"]:
         assert f"{line}\n" in printed
+        if line.startswith("python "):
+            assert run(["dummy", *shlex.split(line)[3:], "--check"]) == 0
+            policy = json.loads(capsys.readouterr().out)
+            Path("started.json").write_text(json.dumps(policy), encoding="utf-8")
+            assert run([*arguments, "--config", "started.json"]) == 0
+            assert "The script may read" in capsys.readouterr().out
         if line.startswith("meshcors "):
             assert run(shlex.split(line)[1:]) in (0, 1)
             capsys.readouterr()
+
+
+@pytest.mark.parametrize(("text", "flags", "sentence"), STRAYED)
+def test_a_strayed_preflight_is_named_and_its_commands_bring_it_back(
+    text: str, flags: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Regression: the advice was to allow the call in the policy of somebody else."""
+    report = report_of(text, flags, capsys)
+    assert report["cause"]["code"] == "preflight_strayed"
+    run(explain(text, flags))
+    assert sentence in capsys.readouterr().out
+    commands = [line for line in report["hint"] if line.startswith("meshcors ")]
+    assert commands
+    for command in commands:
+        call = explain(text, flags)
+        assert run([*shlex.split(command)[1:], "--write"]) == 0
+        capsys.readouterr()
+        assert run([*call, "--format", "json"]) == 0
+        assert json.loads(capsys.readouterr().out)["verdict"] == "allowed"
+
+
+def test_a_document_that_fix_does_not_change_gets_a_second_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rules, head = service(BY_KEY).split("  http:\n")[::-1]
+    text = f"{head}  <<:\n    http:\n{indent(rules, '    ')}"
+    commands = [
+        line for line in report_of(text, KEY, capsys)["hint"] if line.startswith("meshcors ")
+    ]
+    assert [command.split()[3:6] for command in commands] == [
+        ["--separate", "--with", "pod"],
+        ["--separate", "--with", "mesh"],
+    ]
+    run(explain(text, KEY))
+    printed = capsys.readouterr().out
+    assert "     It is a second document, as fix leaves the first as it is: mesh.yaml:" in printed
+    for command in commands:
+        Path("mesh-preflight.yaml").unlink(missing_ok=True)
+        assert run([*shlex.split(command)[1:], "--write"]) == 0
+        capsys.readouterr()
+        files = ("mesh-preflight.yaml", "--format", "json")
+        assert run([*explain(text, KEY), *files]) == 0
+        assert json.loads(capsys.readouterr().out)["verdict"] == "allowed"
 
 
 def report_of(

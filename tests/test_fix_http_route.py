@@ -177,7 +177,7 @@ JSON = (
 
 
 def test_json_stays_json_and_line_breaks_stay() -> None:
-    fixed = fix(JSON, "a.json", FixOptions()).text
+    fixed = fix(JSON, "a.json", FixOptions(origins=(("exact", "https://ui.example"),))).text
     assert fixed.endswith("\r\n")
     assert fixed.startswith(JSON[: JSON.index('{"matches"')])
     assert preflight(fixed, "/x") == POD
@@ -322,7 +322,7 @@ spec:
     route: [{destination: {host: a}}]
 ---
 """
-    result = fix(service + MODEL, "a.yaml", FixOptions())
+    result = fix(service + MODEL, "a.yaml", FixOptions(origins=(("exact", "https://ui.example"),)))
     assert [each.service.kind for each in result.blocked] == ["VirtualService", "HTTPRoute"]
     assert preflight(result.text) == POD
     assert fix(result.text, "a.yaml", FixOptions()).text == result.text

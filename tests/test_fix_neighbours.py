@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 import shlex
@@ -19,6 +20,7 @@ from meshcors.mesh._analysis.comparison import harmed_calls
 from meshcors.mesh._analysis.lost_calls import lost_calls
 from meshcors.mesh._fix import FixOptions, Responder, fix, fix_file, read_file
 from tests import fix_generator
+from tests.mesh_cases import to, vs
 from tests.test_comparison import (
     CORS_A,
     CORS_B,
@@ -296,3 +298,55 @@ def test_the_printed_commands_deploy_the_service_that_the_new_rules_name(
     assert service["metadata"]["name"] == name
     assert where == (namespace or "models")
     assert service["spec"]["ports"][0]["port"] == to["port"]["number"]
+
+
+def test_all_files_are_written_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rule = f"{{match: [{{headers: {{x-key: {{exact: a}}}}}}], {CORS_A}, {to()}}}"
+    paths = [tmp_path / f"{name}.yaml" for name in "abc"]
+    texts = [vs(rule, name=path.stem, hosts=f"[{path.stem}.example]") for path in paths]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    replace = Path.replace
+
+    def fails_once(self: Path, target: Path) -> Path:
+        if target.name == "c.yaml":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fails_once)
+    assert cli.run(["fix", str(tmp_path), "--write"]) == 2
+    assert "Permission denied; nothing is written\n" in capsys.readouterr().err
+    assert [path.read_text() for path in paths] == texts
+    assert sorted(tmp_path.iterdir()) == paths
+
+
+@pytest.mark.parametrize("layout", ["block", "flow"])
+def test_a_file_with_crlf_keeps_its_line_ends(layout: str) -> None:
+    rules = {
+        "block": """
+  - match:
+    - headers:
+        x-key: {exact: one}
+    route:
+    - destination:
+        host: s1
+""",
+        "flow": """
+  - {match: [{headers: {x-key: {exact: one}}}], route: [{destination: {host: s1}}]}
+""",
+    }
+    document = f"""\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: NAME}}
+spec:
+  hosts: [NAME.example]
+  gateways: [g]
+  http:{rules[layout]}"""
+    text = "---\n".join(document.replace("NAME", name) for name in "ab").replace("\n", "\r\n")
+    fixed = fix(text, "a.yaml", FixOptions(origins=(("exact", "https://ui.example"),))).text
+    assert fixed.count("name: unmatched") == 2
+    assert not {"\r", "\n"} & set(fixed.replace("\r\n", ""))
+    assert set(text.split("\r\n")) <= set(fixed.split("\r\n"))

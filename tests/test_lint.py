@@ -26,6 +26,7 @@ from meshcors.mesh._routing.cors_filter import origin_allowed
 from meshcors.mesh._routing.matching import compiled
 from tests import written_pages
 from tests.lint_pages import INDEX, PAGES, case, example, marked_lines, page, pages
+from tests.mesh_cases import vs
 
 if TYPE_CHECKING:
     from meshcors.mesh._lint import LintRule
@@ -519,3 +520,16 @@ spec:
     assert found(root + delegate) == []
     shadowed = root.replace("  - match", "  - route: [{destination: {host: web}}]\n  - match")
     assert [name for name, _ in found(shadowed + delegate)] == ["MC027"]
+
+
+def test_a_newline_in_a_name_begins_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CI systems read lines such as ``::error::`` as commands."""
+    rule = '{"x\\n::error title=FORGED::y": 1, route: [{destination: {host: a}}]}'
+    monkeypatch.chdir(tmp_path)
+    Path("a\n::error::b.yaml").write_text(vs(rule))
+    assert cli.run(["lint", "."]) == 1
+    printed = capsys.readouterr().out
+    assert "FORGED" in printed
+    assert not any(line.startswith("::") for line in printed.splitlines())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from pathlib import Path
@@ -17,7 +18,7 @@ from meshcors.mesh._analysis.mesh_documents import read_mesh
 from tests.mesh_cases import to, vs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ORIGINAL = Path(__file__).parent / "data" / "virtualservice_original.yaml"
 GOOD = vs(f"{{{to()}}}")
@@ -216,3 +217,27 @@ def test_explain_goes_on_without_what_it_cannot_read(
     printed = capsys.readouterr()
     assert printed.err.startswith(f"note: {tmp_path / 'bad.yaml'}:1:14: not YAML")
     assert "blocked" in printed.out.lower()
+
+
+def test_a_name_that_is_too_long_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["lint", "a" * 5000]) == 2
+    assert capsys.readouterr().err == "meshcors: FILE: File name too long; pass a readable file\n"
+
+
+def test_a_directory_that_cannot_be_listed_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "open.yaml").write_text(GOOD)
+    listed = Path.iterdir
+
+    def iterdir(self: Path) -> Iterator[Path]:
+        if self.name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return listed(self)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert cli.run(["lint", str(tmp_path)]) == 1
+    assert f"{tmp_path / 'closed'}:1:1: error MC000" in capsys.readouterr().out
+    assert cli.run(["lint", str(tmp_path / "closed")]) in {1, 2}
+    assert "Permission denied" in "".join(capsys.readouterr())

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from meshcors import _cli as cli
+from tests.mesh_cases import vs
 
 DATA = Path(__file__).parent / "data"
 ROUTE = """
@@ -276,3 +277,16 @@ def test_what_has_neither_does_not_ask_for_what_is_there(
     assert capsys.readouterr().err.endswith(f"has no routes; {hint}\n")
     assert cli.run(["routes", str(path), proxy[1]]) == 0
     assert capsys.readouterr().err.endswith("has no routes; leave it out\n")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("verb", [["routes"], ["explain", "--origin", "https://a.example"]])
+def test_no_redirect_shows_a_password_or_a_query(
+    verb: list[str], form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "redirect.yaml"
+    path.write_text(vs("{redirect: {uri: '/x?token=SECRET-1', authority: 'u:SECRET-2@x.test'}}"))
+    cli.run([*verb, str(path), "--format", form])
+    printed = capsys.readouterr().out
+    assert "x.test" in printed
+    assert "SECRET" not in printed

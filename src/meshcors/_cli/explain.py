@@ -142,7 +142,7 @@ def command(
         gateway, call, services.answer, port=called.port, target=called.target, guards=guards
     )
     cause = cause_of(page_call, gateway, services.is_pod)
-    hint = hints(cause, page_call, FixCommands(mesh, files, pod))
+    hint = hints(cause, page_call, FixCommands(mesh, files, pod, gateway.name))
     report = CallReport(page_call, cause, tuple(hint), ShownValues(page_call), services.assumed)
     _note([*mesh.problems, *mesh.notes])
     _print(report, form)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -96,9 +97,10 @@ def read_mesh_files(names: Sequence[str], given_by: str = "FILE") -> MeshFiles:
         if name == "-":
             _read_stdin(files)
             continue
-        if Path(name).is_dir():
-            found = list(_files_in(Path(name), set()))
-            if not found:
+        if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+            before = len(files.problems)
+            found = list(_files_in(Path(name), set(), files))
+            if not found and len(files.problems) == before:
                 message = "no *.yaml, *.yml or *.json file in this directory"
                 files.refuse(Place(name, 1, 1), message, "pass the directory that has them")
             files.searched.update(found)
@@ -119,8 +121,10 @@ def _refuse_missing(name: str, label: str) -> None:
         reason = error.strerror
     except ValueError as error:
         reason = str(error)
-    except OSError:
-        return  # it exists, and reading it says what is wrong
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            return  # it exists, and reading it says what is wrong
+        reason = error.strerror
     else:
         return
     message = f"{file_label(name, label)}: {reason}; pass a readable file"
@@ -154,20 +158,25 @@ def _read_file(files: MeshFiles, name: str, *, searched: bool) -> None:
             files.add(name, content)
 
 
-def _files_in(directory: Path, seen: set[str]) -> Iterator[str]:
-    """Yield the files of a directory and of those in it, sorted; none twice, whatever links do."""
+def _files_in(directory: Path, seen: set[str], files: MeshFiles) -> Iterator[str]:
+    """Yield the files of a directory and of those in it, sorted; none twice, whatever links do.
+
+    A directory that cannot be read is a problem of ``files``.
+    """
     real = os.path.realpath(directory)
     if real in seen:
         return
     seen.add(real)
     try:
         entries = sorted(directory.iterdir())
-    except OSError:
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+        files.refuse(Place(str(directory), 1, 1), reason, "make it readable, or leave it out")
         return
     for path in entries:
         if path.name.startswith("."):
             continue
-        if path.is_dir():
-            yield from _files_in(path, seen)
+        if os.path.isdir(path):  # noqa: PTH112 - as above
+            yield from _files_in(path, seen, files)
         elif path.suffix in _SUFFIXES:
             yield str(path)

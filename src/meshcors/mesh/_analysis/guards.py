@@ -45,11 +45,13 @@ _EXT_AUTHZ: Final = "ext_authz"
 class GuardVerdict:
     """What one object does with a request; ``reason`` is the rest of a sentence about it.
 
-    ``at`` is the service in front of which it stands, empty for the gateway.
+    ``action`` is that of an AuthorizationPolicy. ``at`` is the service in front of which it stands,
+    empty for the gateway.
     """
 
     kind: str
     name: str
+    action: str
     place: Place
     effect: GuardEffect
     reason: str
@@ -156,14 +158,14 @@ def _verdict(guard: Guard, asked: AuthorizedRequest, allowed: Holds) -> GuardVer
             place = rule.place
         effect, reason = _POLICY_VERDICTS[guard.action, matched]
         if guard.action == "CUSTOM" and effect == "may_deny":
-            reason = _asks_provider(asked)
+            reason = f"{_asks_provider(asked)}{_SPARED if asked.is_preflight else ''}"
         if guard.action == "ALLOW" and effect != "passes" and allowed == "always":
             effect, reason = "passes", "another policy allows it"
         elif effect == "denies" and guard.action == "ALLOW" and allowed == "maybe":
             effect, reason = "may_deny", "none of its rules allows it, but another policy may"
     if effect == "denies" and not guard.is_certain:
         effect, reason = "may_deny", f"{reason}, if it applies here"
-    return GuardVerdict(guard.kind, guard.name, place, effect, reason)
+    return GuardVerdict(guard.kind, guard.name, guard.action, place, effect, reason)
 
 
 # By action, and whether a rule matches.
@@ -178,6 +180,8 @@ _POLICY_VERDICTS: Final[dict[tuple[str, Holds], tuple[GuardEffect, str]]] = {
     ("CUSTOM", "maybe"): ("may_deny", ""),
     ("CUSTOM", "never"): ("passes", "none of its rules asks its provider"),
 }
+
+_SPARED: Final = "; notMethods: [OPTIONS] in the operation of the rule keeps preflights from it"
 
 
 def _asks_provider(asked: AuthorizedRequest) -> str:

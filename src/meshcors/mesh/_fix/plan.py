@@ -17,7 +17,7 @@ from meshcors.mesh._documents.model import DocumentKey
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._fix.edited_mesh import NewRules, with_rules
-from meshcors.mesh._fix.errors import would_harm, would_stay_blocked
+from meshcors.mesh._fix.errors import listed, would_harm, would_stay_blocked
 from meshcors.mesh._fix.http_route_data import grants_needed
 from meshcors.mesh._fix.kept_rule import BESIDE_KEPT, MOST_KEPT, kept_rule
 from meshcors.mesh._fix.narrowing import LONGEST_REGEX, NARROWINGS
@@ -105,6 +105,7 @@ def planned(
             candidates[key].narrow(refusal)
             plan.rules[key] = candidates[key].current
     _drop_dead(plan, write(mesh, plan.new))
+    _say_what_is_unmatched(plan)
     plan.notes += grants_needed(plan.services, options)
     return plan
 
@@ -232,6 +233,17 @@ def _add_unmatched(plan: Plan, mesh: MeshDocuments, options: FixOptions) -> None
             plan.leave_out(key, f"{catch_alls[key].rule} takes every other request")
         elif service.gateways != (MESH,):
             plan.unmatched[key] = unmatched_rule(service, options)
+
+
+def _say_what_is_unmatched(plan: Plan) -> None:
+    taking = [service for service in plan.services if service.key in plan.unmatched]
+    hosts = dict.fromkeys(host for service in taking for host in service.hosts)
+    if hosts:
+        named = "any host" if "*" in hosts else listed(hosts)
+        plan.notes.append(
+            f"the last rule takes every request to {named} that no rule in these files takes; pass"
+            " the other documents of the host too, or use --no-unmatched"
+        )
 
 
 def _drop_dead(plan: Plan, after: MeshDocuments) -> None:

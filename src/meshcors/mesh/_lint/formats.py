@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from meshcors._policy.wording import printable
 from meshcors.mesh._lint.explanations import explanation
 from meshcors.mesh._lint.rules import RULES
 
@@ -22,7 +23,8 @@ _COMMANDS: Final = {"error": "error", "warning": "warning", "note": "notice"}
 
 def as_text(diagnostics: Sequence[Diagnostic]) -> str:
     """Return a line for each diagnostic, their counts, and how to read more."""
-    lines = [str(each) for each in diagnostics]
+    # a newline in a name must not begin a line of its own: CI systems read some as commands
+    lines = [printable(str(each)) for each in diagnostics]
     counts = Counter(each.severity for each in diagnostics)
     parts = [f"{number} {severity}{'s' * (number > 1)}" for severity, number in counts.items()]
     lines.append(", ".join(parts) or "no problems found")

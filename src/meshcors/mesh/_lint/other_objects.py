@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from meshcors.mesh._analysis.authorization import stops_preflights
+from meshcors.mesh._analysis.controllers import managed_documents, named_controller
 from meshcors.mesh._analysis.guards import adds_ext_authz
 from meshcors.mesh._analysis.untyped_objects import (
     fields_of,
@@ -15,7 +16,7 @@ from meshcors.mesh._analysis.untyped_objects import (
 )
 from meshcors.mesh._documents.cursor import Cursor, Report
 from meshcors.mesh._documents.virtual_service import MESH
-from meshcors.mesh._lint.canaries import CANARY, is_canary, service_of
+from meshcors.mesh._lint.canaries import is_canary
 from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._lint.running import filters_in_front
 
@@ -30,25 +31,6 @@ _EFFECTS: Final = {
     "DENY": "this rule denies OPTIONS requests without credentials",
     "CUSTOM": "its provider is asked about preflights, which carry no credentials",
 }
-# Prefixes of the labels and annotations that controllers put on their objects.
-_PREFIXES: Final = {
-    "serving.kserve.io/": "KServe",
-    "serving.knative.dev/": "Knative",
-    "networking.internal.knative.dev/": "Knative",
-    "rollouts.argoproj.io/": "Argo Rollouts",
-    "flagger.app/": "Flagger",
-}
-_CONTROLLERS: Final = {
-    "InferenceService": "KServe",
-    "Canary": "Flagger",
-    "InferenceGraph": "KServe",
-    "LLMInferenceService": "KServe",
-    "Ingress": "Knative",
-    "Rollout": "Argo Rollouts",
-}
-_ROLLOUT: Final = ("argoproj.io", "Rollout")
-_INFERENCE_SERVICE: Final = ("serving.kserve.io", "InferenceService")
-_GATEWAY_PLUGIN: Final = "argoproj-labs/gatewayAPI"
 _SEPARATE: Final = "keep it in a VirtualService of its own: meshcors fix --separate"
 _ROOT_NAMESPACE: Final = "istio-system"
 # The service that Istio makes for an InferencePool is named after the pool, with -ip- and a hash.
@@ -126,13 +108,13 @@ def pool_with_policy(mesh: MeshDocuments) -> Iterator[Finding]:
 
 def owned_by_a_controller(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find CORS in a VirtualService that a controller writes."""
-    managed = _managed(mesh)
+    managed = managed_documents(mesh)
     for document in mesh.documents:
         policies = mesh.policies_of(document)
         # a Canary's policy is where it belongs
         if is_canary(document) or not (policies or mesh.has_preflight_rule(document)):
             continue
-        controller = _controller(document) or managed.get(document.label, "")
+        controller = named_controller(document) or managed.get(document.label, "")
         if controller:
             place = policies[0].place() if policies else document.place
             reason = f"{controller} writes {document.label} and overwrites this"
@@ -153,53 +135,3 @@ def _pool_names(document: VirtualService) -> Iterator[str]:
         for backend in items_of(value_at(rule, "backendRefs")):
             if text_of(value_at(backend, "kind")) == "InferencePool":
                 yield text_of(value_at(backend, "name"))
-
-
-def _controller(document: VirtualService) -> str:
-    """Return the controller that a document's metadata names, or ``""``."""
-    metadata = value_at(_root(document), "metadata")
-    for reference in items_of(value_at(metadata, "ownerReferences")):
-        kind = text_of(value_at(reference, "kind"))
-        version = text_of(value_at(reference, "apiVersion"))
-        if kind in _CONTROLLERS and not version.startswith("networking.k8s.io/"):
-            return f"{_CONTROLLERS[kind]} ({kind} {text_of(value_at(reference, 'name'))})"
-    for field in ("labels", "annotations"):
-        for name in fields_of(value_at(metadata, field)):
-            for prefix, controller in _PREFIXES.items():
-                if name.startswith(prefix):
-                    return controller
-    return ""
-
-
-def _managed(mesh: MeshDocuments) -> dict[str, str]:
-    """Return the documents, by label, that a controller writes because of an object beside them."""
-    managed: dict[str, str] = {}
-    for other in mesh.others:
-        kind = group_and_kind(other)
-        name = text_of(value_at(other, "metadata", "name"))
-        namespace = text_of(value_at(other, "metadata", "namespace")) or "default"
-        if kind == _ROLLOUT:
-            for label in _shifted_by(other, namespace):
-                managed[label] = f"Argo Rollouts (Rollout {name})"
-        elif kind == CANARY:
-            managed["/".join(service_of(other))] = f"Flagger (Canary {name})"
-        elif kind == _INFERENCE_SERVICE:
-            # KServe's names: the VirtualService, and the HTTPRoutes of its components
-            for end in ("", "-predictor", "-transformer", "-explainer"):
-                managed[f"{namespace}/{name}{end}"] = f"KServe (InferenceService {name})"
-    return managed
-
-
-def _shifted_by(rollout: Cursor, namespace: str) -> Iterator[str]:
-    """Yield the labels of the documents that a Rollout shifts traffic with."""
-    routing = value_at(rollout, "spec", "strategy", "canary", "trafficRouting")
-    istio = value_at(routing, "istio")
-    one = value_at(istio, "virtualService")
-    for entry in [*([one] if one else []), *items_of(value_at(istio, "virtualServices"))]:
-        name, _, other = text_of(value_at(entry, "name")).partition(".")
-        yield f"{other or namespace}/{name}"
-    plugin = value_at(routing, "plugins", _GATEWAY_PLUGIN)
-    there = text_of(value_at(plugin, "namespace")) or namespace
-    names = [value_at(entry, "name") for entry in items_of(value_at(plugin, "httpRoutes"))]
-    for name in filter(None, map(text_of, (value_at(plugin, "httpRoute"), *names))):
-        yield f"{there}/{name}"
