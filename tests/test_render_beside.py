@@ -287,6 +287,22 @@ def test_hosts_that_more_specific_ones_hide_are_named(
 
 
 @pytest.mark.parametrize("form", FORMS)
+def test_a_rule_for_the_hidden_host_is_what_the_note_asks_for(form: str, beside: Any) -> None:
+    other = document(form, "shop", by_key(form), hosts=["api.acme.io"])
+    config = {
+        "rules": [
+            *policy("/v1", hosts=["api.acme.io"])["rules"],
+            *policy("/v1")["rules"],
+        ]
+    }
+    made = beside(form, config, [other])
+    assert (made.code, made.err) == (0, "")
+    text = "\n---\n".join([json.dumps(other), made.out])
+    asked = GatewayRequest("OPTIONS", "api.acme.io", "/v1/chat", ASKS)
+    assert Gateway.from_yaml(text).handle(asked).destination == POD
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_what_is_rendered_again_takes_its_own_place(form: str, beside: Any) -> None:
     model = document(form, "model", by_key(form))
     first = beside(form, policy("/v1"), [model])
