@@ -18,6 +18,7 @@ from meshcors.mesh._analysis.mesh_documents import read_mesh
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._envoy.json_objects import Source, read_json
 from meshcors.mesh._envoy.reading import read_envoy
+from meshcors.mesh._envoy.running_routes import running_routes
 from tests import envoy_generator
 
 if TYPE_CHECKING:
@@ -102,8 +103,9 @@ def read(value: Any) -> tuple[RunningRoutes, ...]:
     """The documents of a configuration that is read."""
     found = read_envoy(json.dumps(value, indent=1), "envoy.json")
     assert found is not None
-    assert not found.problems
-    return found.documents
+    documents, problems = running_routes([found])
+    assert not problems
+    return tuple(documents)
 
 
 def ask(value: Any, method: str = "GET", path: str = "/", **headers: str) -> GatewayAnswer:
@@ -174,7 +176,7 @@ def test_yaml_is_read_like_json(shape: str) -> None:
     text = "# what the gateway runs\n" + json.dumps(SHAPES[shape], indent=1)
     found = read_envoy(text)
     assert found is not None
-    assert [document.name for document in found.documents] == ["main"]
+    assert [document.name for document in running_routes([found])[0]] == ["main"]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,7 @@ def test_places_are_those_of_the_text() -> None:
         found = read_envoy(text, name)
         assert found is not None
         lines = text.splitlines()
-        for document in found.documents:
+        for document in running_routes([found])[0]:
             for rule in document.http:
                 for place in (rule.place, rule.cors_policy.place if rule.cors_policy else None):
                     if place is not None:
@@ -613,7 +615,7 @@ def test_public_dumps_are_read() -> None:
             found = read_envoy(path.read_text(encoding="utf-8", errors="replace"), str(path))
         except DocumentError:
             continue  # a template, say: it has its place and its reason
-        for document in found.documents if found else ():
+        for document in running_routes([found])[0] if found else ():
             read_count += 1
             gateway = Gateway.of((document,))
             for host in document.running_hosts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
-from meshcors.mesh._fix.pod_policy import serve_command
+from meshcors.mesh._fix.pod_commands import serve_command
 
 if TYPE_CHECKING:
     from meshcors import browser
