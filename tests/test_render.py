@@ -639,3 +639,18 @@ def test_the_mesh_sends_to_the_pod_what_the_rules_cover(
             for method, headers, taken in (("OPTIONS", asks, preflight), ("POST", [], others)):
                 answer = gateway.handle(GatewayRequest(method, host, path, headers))
                 assert answer.destination == (POD if taken else None)
+
+
+def test_a_symbolic_link_to_nothing_is_not_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("policy.json").write_text('{"allowOrigins": ["https://ui.example"]}')
+    Path("pod").mkdir()
+    Path("pod/policy.yaml").symlink_to(tmp_path / "outside.yaml")
+    command = ["render", "--config", "policy.json", "--to", "kubernetes", "--directory"]
+    assert cli.run([*command, "pod"]) == 2
+    assert "pod/policy.yaml: is a symbolic link to nothing" in capsys.readouterr().err
+    assert not Path("outside.yaml").exists()
+    assert cli.run([*command, "-x"]) == 0
+    assert "kubectl apply -k ./-x\n" in capsys.readouterr().out

@@ -52,6 +52,10 @@ def _is_missing(directory: Path, name: str, text: str) -> bool:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
+        if path.is_symlink():
+            # writing would make the file that it leads to, which may be anywhere
+            message = "is a symbolic link to nothing; remove it, or name another directory"
+            raise click.ClickException(f"{path}: {message}") from None
         return True
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror}; nothing is written") from None

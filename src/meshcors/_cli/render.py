@@ -162,4 +162,5 @@ def _kubernetes(
     objects = kustomization(name=name, namespace=namespace, port=port, image=image)
     files = {file: block_yaml([document]) for file, document in objects.items()}
     write_directory(directory, {POLICY_FILE: policy, **files}, like=config)
-    return f"{directory}: written; deploy it with: kubectl apply -k {shlex.quote(directory)}\n"
+    argument = f"./{directory}" if directory.startswith("-") else directory
+    return f"{directory}: written; deploy it with: kubectl apply -k {shlex.quote(argument)}\n"
