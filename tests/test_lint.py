@@ -303,6 +303,13 @@ def test_a_finding_in_a_dump_names_its_object(capsys: pytest.CaptureFixture[str]
         assert expected in capsys.readouterr().out
 
 
+def test_what_is_not_yaml_is_no_part_of_the_object_before_it() -> None:
+    first = ORIGINAL.read_text()
+    named = [(each.rule.id, each.object) for each in lint({"a.yaml": f"{first}---\n\nspec: ["})]
+    assert ("MC000", "") in named
+    assert ("MC001", "VirtualService cheetah/model") in named
+
+
 @pytest.mark.parametrize("form", ["a document", "in a List"])
 def test_the_object_is_the_one_at_the_place(form: str) -> None:
     broken = (
