@@ -60,23 +60,25 @@ class FixCommands:
             yield _command(self.files, options, apart=apart)
         if any(apart for _, apart in commands):
             yield f"It is a second document, as fix leaves the first as it is: {tries.in_place}."
-        if not commands:
+        if not commands and tries.is_by_hand:
             yield "write it by hand: it matches the method OPTIONS and the header"
             yield "access-control-request-method, and its route leads to the pod."
-            if tries.reason:
-                yield f"fix writes none: {tries.reason}."
+        if not commands and tries.reason:
+            yield f"fix writes none: {tries.reason}."
 
 
 class _Tries:
     """Tries to fix the documents for a call.
 
-    ``reason`` is why fix writes nothing, and ``in_place`` why it leaves a document as it is.
+    ``reason`` is why fix writes nothing, ``is_by_hand`` whether there is no way for it to, and
+    ``in_place`` is why it leaves a document as it is.
     """
 
     def __init__(self, mesh: MeshDocuments, page_call: PageCall, gateway: str) -> None:
         self._mesh, self._page_call, self._gateway = mesh, page_call, gateway
         self._needed: tuple[OriginMatch, ...] = ()
         self.reason = self.in_place = ""
+        self.is_by_hand = True
 
     def accepted(self, pod: tuple[str, int]) -> list[tuple[FixOptions, bool]]:
         """Return the options for each responder that fix accepts, and whether with ``--separate``.
@@ -97,6 +99,7 @@ class _Tries:
                     break
             elif not self.reason:
                 hint = "" if "by hand" in problem.hint else f" ({problem.hint})"
+                self.is_by_hand = not hint or problem.code == "origins_needed"
                 self.reason = f"{problem.place}: {problem.message}{hint}"
         return found
 
