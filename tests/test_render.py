@@ -649,8 +649,8 @@ def test_a_symbolic_link_to_nothing_is_not_written_through(
     Path("pod").mkdir()
     Path("pod/policy.yaml").symlink_to(tmp_path / "outside.yaml")
     command = ["render", "--config", "policy.json", "--to", "kubernetes", "--directory"]
-    assert cli.run([*command, "pod"]) == 2
+    assert run([*command, "pod"]) == 2
     assert "pod/policy.yaml: is a symbolic link to nothing" in capsys.readouterr().err
     assert not Path("outside.yaml").exists()
-    assert cli.run([*command, "-x"]) == 0
+    assert run([*command, "-x"]) == 0
     assert "kubectl apply -k ./-x\n" in capsys.readouterr().out
