@@ -75,6 +75,7 @@ def test_a_page_shows_what_is_printed(
     [
         ("lint.md", "virtualservice_original.yaml"),
         ("explain.md", "virtualservice_original.yaml"),
+        ("explain.md", "virtualservice_with_pod.yaml"),
         ("explain.md", "neighbours.yaml"),
         ("explain.md", "token_wanted.yaml"),
         ("render.md", "policy.yaml"),

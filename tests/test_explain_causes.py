@@ -65,6 +65,28 @@ spec:
   - matches: [{path: {type: PathPrefix, value: /v1}, method: GET}]
     backendRefs: [{name: model, port: 80}]
 """
+SHOP = """---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: shop, namespace: team}
+spec:
+  parentRefs: [{name: public, namespace: ingress}]
+  hostnames: [api.example]
+  rules:
+  - backendRefs: [{name: shop, port: 80}]
+"""
+
+
+def security_policy(target: str) -> str:
+    """An object of Envoy Gateway's, in the namespace of what it is for."""
+    namespace = "ingress" if "Gateway" in target else "team"
+    return (
+        "---\napiVersion: gateway.envoyproxy.io/v1alpha1\nkind: SecurityPolicy\n"
+        f"metadata: {{name: cors, namespace: {namespace}}}\n"
+        f"spec:\n  cors: {{allowOrigins: [{UI}]}}\n  {target}\n"
+    )
+
+
 RUNNING = {
     "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
     "name": "public",
@@ -138,6 +160,11 @@ CASES = [
         *(("--header", "x-canary: k0"), 1, "preflight_strayed"),
         "http[0] match[0] (mesh.yaml:9:13), because it does not carry x-canary; the call",
         id="a-preflight-of-a-rule-without-the-header",
+    ),
+    pytest.param(
+        *(service(BY_KEY.replace(f"|{CORS}", ""), POD), KEY, 0, "pod_unknown"),
+        "http[1] (mesh.yaml:11:5) leads to meshcors-dummy:8080, the pod,",
+        id="a-preflight-that-goes-to-the-pod-with-all-others",
     ),
     pytest.param(
         *(service(OPEN, TO), (*KEY, "--path", "/v1", "--credentials"), 1),
@@ -265,6 +292,31 @@ CASES = [
         "AuthorizationPolicy team/guard (mesh.yaml:18:30) may deny it at team/meshcors-dummy: this"
         " rule matches it, if it applies here.",
         id="in-front-of-the-pod",
+    ),
+    *(
+        pytest.param(
+            SHOP + security_policy(target),
+            *((*POST, "--header", "x-model: k0"), 0, "not_modelled"),
+            f"Why: SecurityPolicy {where} (mesh.yaml:15:9) {does} CORS here and is not modelled,"
+            " and the answer to the preflight hangs on it.\n",
+            id=f"SecurityPolicy-{name}",
+        )
+        for name, target, where, does in (
+            ("route", "targetRefs: [{kind: HTTPRoute, name: shop}]", "team/cors", "applies"),
+            ("gateway", "targetRef: {kind: Gateway, name: public}", "ingress/cors", "applies"),
+            ("selector", "targetSelectors: [{kind: HTTPRoute}]", "team/cors", "may apply"),
+        )
+    ),
+    *(
+        pytest.param(
+            SHOP + security_policy(target),
+            *((*POST, "--header", "x-model: k0"), 0, "service_unknown", "has no corsPolicy"),
+            id=f"SecurityPolicy-of-another-{name}",
+        )
+        for name, target in (
+            ("route", "targetRefs: [{kind: HTTPRoute, name: web}]"),
+            ("gateway", "targetRef: {kind: Gateway, name: private}"),
+        )
     ),
     # 2. a corsPolicy refuses the origin
     pytest.param(
@@ -743,28 +795,36 @@ def test_a_strayed_preflight_is_named_and_its_commands_bring_it_back(
         assert json.loads(capsys.readouterr().out)["verdict"] == "allowed"
 
 
+OWNER = "ownerReferences: [{kind: InferenceService, name: model}]"
+
+
+@pytest.mark.parametrize("policy", [f"|{CORS}", ""])
+@pytest.mark.parametrize("owned", [True, False])
 def test_a_document_that_fix_does_not_change_gets_a_second_one(
-    capsys: pytest.CaptureFixture[str],
+    owned: bool, policy: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rules, head = service(BY_KEY).split("  http:\n")[::-1]
-    text = f"{head}  <<:\n    http:\n{indent(rules, '    ')}"
-    commands = [
-        line for line in report_of(text, KEY, capsys)["hint"] if line.startswith("meshcors ")
-    ]
+    text = service(BY_KEY.replace(f"|{CORS}", policy))
+    if owned:
+        text = text.replace("namespace: team}", f"namespace: team, {OWNER}}}")
+    else:
+        head, rules = text.split("  http:\n")
+        text = f"{head}  <<:\n    http:\n{indent(rules, '    ')}"
+    hint = report_of(text, KEY, capsys)["hint"]
+    commands = [line for line in hint if line.startswith("meshcors ")]
     assert [command.split()[3:6] for command in commands] == [
         ["--separate", "--with", "pod"],
         ["--separate", "--with", "mesh"],
     ]
-    run(explain(text, KEY))
-    printed = capsys.readouterr().out
-    assert "     It is a second document, as fix leaves the first as it is: mesh.yaml:" in printed
+    assert hint[-1].startswith("It is a second document, as fix leaves the first as it is: mesh.y")
+    assert ("KServe (InferenceService model) writes team/model" in hint[-1]) == owned
     for command in commands:
         Path("mesh-preflight.yaml").unlink(missing_ok=True)
         assert run([*shlex.split(command)[1:], "--write"]) == 0
         capsys.readouterr()
         files = ("mesh-preflight.yaml", "--format", "json")
         assert run([*explain(text, KEY), *files]) == 0
-        assert json.loads(capsys.readouterr().out)["verdict"] == "allowed"
+        verdict = json.loads(capsys.readouterr().out)["verdict"]
+        assert verdict == ("allowed" if policy else "depends")
 
 
 def report_of(
@@ -825,7 +885,10 @@ def test_values_are_told_apart_and_not_shown(capsys: pytest.CaptureFixture[str])
     printed = capsys.readouterr().out
     assert "s3cret" not in printed
     assert "     x-model: …1\n" in printed
-    assert "\nValues are hidden: those of one name with equal numbers are equal.\n" in printed
+    assert (
+        "\nHeader values are hidden. Within one header, the same number stands for the same"
+        " value.\n" in printed
+    )
     wanted = [line for line in printed.splitlines() if "must be exactly" in line]
     # the preflight's three rules, and the one that the call does not meet
     values = [line.partition("exactly ")[2] for line in wanted]
@@ -852,6 +915,17 @@ def test_rules_that_fail_alike_share_a_line(capsys: pytest.CaptureFixture[str]) 
     assert "http[60] match[0] (mesh.yaml:189:13) does not match" not in request
     assert "http[60] match[0] (mesh.yaml:189:13) does not match: headers.x-model" in preflight
     assert len(preflight.splitlines()) < 20
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_rule_with_a_name_is_called_by_it(count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = (f"name: a-{at}|{BY_KEY.replace('k0', f'k{at}')}" for at in range(count))
+    run(explain(service(*rules), ("--header", "x-model: k9")))
+    printed = capsys.readouterr().out
+    assert '   team/model http[0] match[0] "a-0" (mesh.yaml:10:13) ' in printed
+    assert (' to team/model http[4] match[0] "a-4" (mesh.yaml:26:13), 4 rules' in printed) == (
+        count == 5
+    )
 
 
 def test_the_json_report_has_every_rule(capsys: pytest.CaptureFixture[str]) -> None:

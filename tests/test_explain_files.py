@@ -87,6 +87,7 @@ def test_a_command_that_fix_refuses_is_not_printed(capsys: pytest.CaptureFixture
     assert run(["explain", "all", *CALL]) == 1
     printed = capsys.readouterr().out
     assert "meshcors fix" not in printed
+    assert "by hand" not in printed
     assert "fix writes none: all/a.yaml:" in printed
     assert "b.yaml:1:1 could not be read, and has the host api.example too (fix that" in printed
 

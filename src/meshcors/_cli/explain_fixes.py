@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from meshcors._policy.errors import OriginError
-from meshcors.mesh import DocumentError, Gateway
+from meshcors.mesh import DocumentError, DocumentProblem, Gateway
 from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._fix import FixOptions, fix_mesh, separate_mesh
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _RESPONDERS: Final[tuple[Responder, ...]] = ("pod", "mesh")
 # With more rules, one way to fix them is enough: each is tried, and reads the file again.
 _MANY_RULES: Final = 200
+_NOT_TAKEN: Final = "not_taken"
+# Where fix refuses for these reasons, it refuses a second document too.
+_WITHOUT_SECOND: Final = (_NOT_TAKEN, "origins_needed")
 _DEFAULT_POD: Final = ("meshcors-dummy", 8080)
 
 
@@ -56,20 +59,26 @@ class FixCommands:
                 yield "or, without a pod:"
             yield _command(self.files, options, apart=apart)
         if any(apart for _, apart in commands):
-            yield f"It is a second document, as fix leaves the first as it is: {tries.reason}."
-        if not commands:
+            yield f"It is a second document, as fix leaves the first as it is: {tries.in_place}."
+        if not commands and tries.is_by_hand:
             yield "write it by hand: it matches the method OPTIONS and the header"
             yield "access-control-request-method, and its route leads to the pod."
-            if tries.reason:
-                yield f"fix writes none: {tries.reason}."
+        if not commands and tries.reason:
+            yield f"fix writes none: {tries.reason}."
 
 
 class _Tries:
-    """Tries to fix the documents for a call; ``reason`` is why the first one failed."""
+    """Tries to fix the documents for a call.
+
+    ``reason`` is why fix writes nothing, ``is_by_hand`` whether there is no way for it to, and
+    ``in_place`` is why it leaves a document as it is.
+    """
 
     def __init__(self, mesh: MeshDocuments, page_call: PageCall, gateway: str) -> None:
         self._mesh, self._page_call, self._gateway = mesh, page_call, gateway
-        self.reason = ""
+        self._needed: tuple[OriginMatch, ...] = ()
+        self.reason = self.in_place = ""
+        self.is_by_hand = True
 
     def accepted(self, pod: tuple[str, int]) -> list[tuple[FixOptions, bool]]:
         """Return the options for each responder that fix accepts, and whether with ``--separate``.
@@ -77,42 +86,49 @@ class _Tries:
         The origin is named where fix asks for it; then all of them name it. A document that fix
         does not change, such as one that a controller writes, may get a second one beside it.
         """
-        named: tuple[OriginMatch, ...] = ()
-        # null, the origin of sandboxed frames, cannot be named
-        with contextlib.suppress(OriginError):
-            named = (origin_match(self._page_call.call.origin),)
-        needed: tuple[OriginMatch, ...] = ()
         found: list[tuple[FixOptions, bool]] = []
         for responder in _RESPONDERS:
             apart = False
-            problem, reason = self._problem(FixOptions(responder, pod, needed))
-            if problem == "origins_needed" and named != needed:
-                needed = named
-                problem, reason = self._problem(FixOptions(responder, pod, needed))
-            if problem not in {"", "not_taken", "origins_needed"}:
-                apart = True
-                problem, _ = self._problem(FixOptions(responder, pod, needed), apart=True)
-            self.reason = self.reason or reason
-            if not problem:
-                found.append((FixOptions(responder, pod, needed), apart))
+            problem = self._refusal(responder, pod)
+            if problem is not None and problem.code not in _WITHOUT_SECOND:
+                apart, self.in_place = True, f"{problem.place}: {problem.message}"
+                problem = self._refusal(responder, pod, apart=True)
+            if problem is None:
+                found.append((FixOptions(responder, pod, self._needed), apart))
                 if sum(len(each.http) for each in self._mesh.documents) > _MANY_RULES:
                     break
+            elif not self.reason:
+                hint = "" if "by hand" in problem.hint else f" ({problem.hint})"
+                self.is_by_hand = not hint or problem.code == "origins_needed"
+                self.reason = f"{problem.place}: {problem.message}{hint}"
         return found
 
-    def _problem(self, options: FixOptions, *, apart: bool = False) -> tuple[str, str]:
-        """Return the code of what keeps fix from helping the call, and the reason; else empty."""
+    def _refusal(
+        self, responder: Responder, pod: tuple[str, int], *, apart: bool = False
+    ) -> DocumentProblem | None:
+        """Return why fix does not help the call; the origin is named once fix asks for it."""
+        problem = self._problem(FixOptions(responder, pod, self._needed), apart=apart)
+        if problem is None or problem.code != "origins_needed" or self._needed:
+            return problem
+        # null, the origin of sandboxed frames, cannot be named
+        with contextlib.suppress(OriginError):
+            self._needed = (origin_match(self._page_call.call.origin),)
+            problem = self._problem(FixOptions(responder, pod, self._needed), apart=apart)
+        return problem
+
+    def _problem(self, options: FixOptions, *, apart: bool) -> DocumentProblem | None:
         try:
             if apart:
                 result = separate_mesh(self._mesh, "{} (second)".format, options)
             else:
                 result = fix_mesh(self._mesh, options)
         except DocumentError as error:
-            problem = error.problems[0]
-            hint = "" if "by hand" in problem.hint else f" ({problem.hint})"
-            return problem.code, f"{problem.place}: {problem.message}{hint}"
-        if self._is_taken(result.after):
-            return "", ""
-        return "not_taken", "its rules would not take this preflight"
+            return error.problems[0]
+        route = self._page_call.request.answer.route or self._page_call.decisive.answer.route
+        if self._is_taken(result.after) or route is None:
+            return None
+        message = "rules of fix would not take this preflight"
+        return DocumentProblem(route.place, _NOT_TAKEN, "", message, "write one by hand")
 
     def _is_taken(self, after: MeshDocuments) -> bool:
         """Tell whether a rule for preflights takes that of the call."""

@@ -51,7 +51,7 @@ def _gateway_lines(gateway: ListedGateway) -> Iterator[str]:
     if connection is None:
         return
     if not connection.name and not connection.filters:
-        yield "  its listener is not in this file: a cors filter is assumed, and no other in front"
+        yield "  its listener is in none of the files: a cors filter is assumed, no other in front"
         return
     address = f" on {connection.address}" if connection.address else ""
     filters = ", ".join(name.rpartition(".")[2] for name in connection.filters) or "none"
@@ -122,7 +122,9 @@ def policy_in_short(policy: CorsPolicy) -> list[str]:
     values = policy.values
     found = [f"origins {origins or 'none'}"]
     names = {"allowMethods": "methods", "allowHeaders": "headers", "exposeHeaders": "exposes"}
-    found += [f"{name} {values[field]}" for field, name in names.items() if values[field]]
+    for field, name in names.items():
+        listed = ", ".join(each.strip() for each in values[field].split(","))
+        found += [f"{name} {listed}"] if listed else []
     if policy.allow_credentials:
         found.append("credentials")
     if values["maxAge"]:

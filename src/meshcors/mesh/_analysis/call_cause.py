@@ -46,7 +46,7 @@ def cause_of(
         return Cause("unknown_delegate", text, answer.place, ("Pass its file too.",))
     if answer.kind == "no_route":
         return no_route_cause(page_call, gateway)
-    strayed = strayed_cause(page_call)
+    strayed = None if is_pod(answer) else strayed_cause(page_call)
     if strayed is not None:
         left_out = left_out_rule(gateway, answer, elsewhere=False)
         return left_out_cause(left_out, answer, gateway) if left_out else strayed

@@ -18,6 +18,7 @@ from meshcors.mesh._analysis.guarded_workloads import (
     namespace_of,
     service_of,
 )
+from meshcors.mesh._analysis.unmodelled_cors import cors_doubts
 from meshcors.mesh._analysis.untyped_objects import (
     group_and_kind,
     items_of,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.cursor import Cursor
     from meshcors.mesh._documents.problems import Place
+    from meshcors.mesh._routing.doubts import Doubt
     from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer
     from meshcors.mesh._routing.request import GatewayRequest
 
@@ -99,6 +101,10 @@ class Guards:
             if each.effect != "passes" and each.place not in seen
         )
 
+    def doubts(self, answer: GatewayAnswer) -> tuple[Doubt, ...]:
+        """Return what else applies CORS to a request, and is not modelled."""
+        return tuple(cors_doubts(self.mesh, answer, self.gateway.name))
+
     @cached_property
     def _of_gateway(self) -> tuple[Guard, ...]:
         return tuple(
@@ -111,7 +117,7 @@ class Guards:
 def _guards(other: Cursor, applies: Holds) -> Iterator[Guard]:
     """Yield what an object checks, if it applies and is of a kind that checks anything."""
     group, kind = group_and_kind(other)
-    if applies == "never" or _is_dry_run(other):
+    if applies == "never" or is_dry_run(other):
         return
     spec = value_at(other, "spec")
     name = f"{namespace_of(other)}/{text_of(value_at(other, 'metadata', 'name'))}"
@@ -189,7 +195,8 @@ def _asks_provider(asked: AuthorizedRequest) -> str:
     return f"its provider is asked{without}"
 
 
-def _is_dry_run(other: Cursor) -> bool:
+def is_dry_run(other: Cursor) -> bool:
+    """Tell whether Istio only logs what a policy would do."""
     annotation = value_at(other, "metadata", "annotations", "istio.io/dry-run")
     return text_of(annotation) == "true"
 

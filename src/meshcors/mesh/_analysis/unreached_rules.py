@@ -1,24 +1,28 @@
-"""Which rules no request reaches, and which rule is in the way: found by routing example calls."""
+"""Which rules no request reaches, and which rule is in the way."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
 from meshcors.mesh._analysis.example_call import example_call
+from meshcors.mesh._routing.matching import takes_all_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.model import HttpRule, RuleKey
     from meshcors.mesh._documents.problems import Place
-    from meshcors.mesh._routing.routes import DroppedRule
+    from meshcors.mesh._routing.routes import DroppedRule, Route
 
 
 @dataclass(frozen=True, slots=True)
 class InTheWay:
     """Why nothing reaches a rule: the label of the rule, document or gateway in the way.
 
-    earlier_rule: it takes the example calls of the rule. behind_catch_all: it takes everything.
+    earlier_rule: it takes all that the rule would take. behind_catch_all: it takes everything.
     other_owner: for sidecars, it owns the host. gateway: the document is not bound to it.
     """
 
@@ -29,8 +33,9 @@ class InTheWay:
 def unreached_rules(mesh: MeshDocuments) -> dict[RuleKey, InTheWay]:
     """Return the rules that no request reaches, on any host, port or gateway.
 
-    A rule for which no example call is found is not among them, nor one that asks for labels of the
-    caller, nor one behind a rule for one port, because the gateway may have others.
+    A rule is among them only if that is certain: its conditions contain those of one earlier rule.
+    One for which no example call is found is not, nor one that asks for labels of the caller, nor
+    one behind a rule for one port, because the gateway may have others.
     """
     rules, on_one_port = _rules_by_label(mesh)
     reached: set[RuleKey] = set()
@@ -48,12 +53,20 @@ def unreached_rules(mesh: MeshDocuments) -> dict[RuleKey, InTheWay]:
                 continue
             call = example_call(route, host.domain, port)
             taken = gateway.handle(call).route if call else None
-            own = taken and taken.source.key == route.source.key
-            if taken is None or own or taken.rule in on_one_port:
+            earlier = None
+            if call and taken and taken.source.key != route.source.key:
+                earlier = _covering(route, host.table.index.candidates(call))
+            if earlier is None or earlier.rule in on_one_port:
                 reached.update(keys)
             else:
-                unreached.update(dict.fromkeys(keys, InTheWay("earlier_rule", taken.rule)))
+                unreached.update(dict.fromkeys(keys, InTheWay("earlier_rule", earlier.rule)))
     return {key: reason for key, reason in unreached.items() if key not in reached}
+
+
+def _covering(route: Route, candidates: Iterable[Route]) -> Route | None:
+    """Return the first rule before ``route`` that certainly takes all of its requests."""
+    earlier = takewhile(lambda each: each.key != route.key, candidates)
+    return next((each for each in earlier if takes_all_of(each.match, route.match)), None)
 
 
 def _written(rule: HttpRule) -> tuple[RuleKey, ...]:

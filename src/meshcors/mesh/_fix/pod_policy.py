@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
+from meshcors.mesh._analysis.http_route_cors import cors_origin
 from meshcors.mesh._analysis.useless_names import useless_header, useless_method
 from meshcors.mesh._documents.model import StringMatch
 from meshcors.mesh._fix.errors import cannot_fix, listed
-from meshcors.mesh._fix.http_route_data import cors_origin
 from meshcors.mesh._fix.narrowing import literal
 from meshcors.mesh._fix.origins import closed_origins
 from meshcors.mesh._fix.pod_loading import refuse_unloadable

@@ -38,8 +38,8 @@ def is_canary(document: VirtualService) -> bool:
 
 
 def is_fixable(document: VirtualService) -> bool:
-    """Tell whether a document is a VirtualService, which ``meshcors fix`` can change."""
-    return _group_and_kind(document)[1] == "VirtualService"
+    """Tell whether a document is of a kind that ``meshcors fix`` changes."""
+    return _group_and_kind(document)[1] in {"VirtualService", "HTTPRoute"}
 
 
 def _group_and_kind(document: VirtualService) -> tuple[str, str]:

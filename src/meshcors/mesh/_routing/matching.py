@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._routing.request import GatewayRequest
     from meshcors.mesh._routing.routes import HeaderCondition, PathCondition, RouteMatch
 
+_EVERY_PATH: Final = {("prefix", "/"), ("regex", ".*"), ("regex", "/.*")}
 _NUMBER: Final = re.compile("[-+]?[0-9]{1,18}")
 
 
@@ -108,6 +109,63 @@ def in_range(bounds: str, text: str) -> bool:
     if not _NUMBER.fullmatch(number):
         return False
     return int(low) <= int(number) < int(high)
+
+
+def takes_all_of(one: RouteMatch, other: RouteMatch) -> bool:
+    """Tell whether ``one`` certainly takes every request that ``other`` takes."""
+    if one.unknown or one.absent_query or one.claims:
+        return False
+    known = dict(other.query)
+    return (
+        _path_includes(one.path, other.path)
+        and all(any(_header_includes(it, each) for each in other.headers) for it in one.headers)
+        and all(name in known and _includes(it, known[name]) for name, it in one.query)
+    )
+
+
+def _path_includes(one: PathCondition, other: PathCondition) -> bool:
+    if (one.kind, one.value) in _EVERY_PATH or one == other:
+        return True
+    if one.ignore_case or other.ignore_case:
+        return False
+    if other.kind == "exact":
+        return path_matches(one, other.value)
+    begin = other.value if other.kind != "regex" else compiled(other.value).literal_prefix()
+    if one.kind == "segments":
+        is_whole = other.kind == "segments" and begin == one.value
+        return is_whole or begin.startswith(f"{one.value}/")
+    begins = one.kind == "prefix" or _is_prefix(one.value)
+    return begins and begin.startswith(one.value.removesuffix(".*" if one.kind == "regex" else ""))
+
+
+def _header_includes(one: HeaderCondition, other: HeaderCondition) -> bool:
+    if (one.name, one.inverted) != (other.name, other.inverted):
+        return False
+    same = (one.match.kind, one.match.value) == (other.match.kind, other.match.value)
+    if one.inverted or one.empty_if_missing or other.missing_is_empty:
+        return same and one.empty_if_missing == other.empty_if_missing
+    return _includes(one.match, other.match)
+
+
+def _includes(one: StringMatch, other: StringMatch) -> bool:
+    if one.kind == "present" or (one.kind, one.value) == (other.kind, other.value):
+        return True
+    if other.kind == "exact":
+        return text_matches(one, other.value)
+    if other.kind == "prefix":
+        begin = other.value
+    elif other.kind == "regex":
+        begin = compiled(other.value).literal_prefix()
+    else:
+        return False
+    if one.kind == "regex" and _is_prefix(one.value):
+        return begin.startswith(one.value.removesuffix(".*"))
+    return one.kind == "prefix" and begin.startswith(one.value)
+
+
+def _is_prefix(pattern: str) -> bool:
+    """Tell whether a regex is a literal text and ``.*``."""
+    return pattern.endswith(".*") and compiled(pattern).literal_prefix() == pattern[:-2]
 
 
 def without_port(authority: str) -> str:

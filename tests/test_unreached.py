@@ -1,0 +1,68 @@
+"""A rule is called unreached only where that is certain."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from meshcors.mesh import Gateway
+from meshcors.mesh._lint import lint
+from meshcors.mesh._routing.matching import mismatches, takes_all_of
+from tests.mesh_generator import spec
+from tests.test_comparison import TO_A, TO_B, document
+from tests.test_mesh_index import asked
+
+CORS = "corsPolicy: {allowOrigins: [exact: https://b.example], unmatchedPreflights: IGNORE}"
+
+
+@pytest.mark.parametrize(
+    ("earlier", "rule", "unreached"),
+    [
+        ("uri: {prefix: /}", "uri: {regex: /x/.*}", True),
+        ("uri: {regex: /.*}", "uri: {prefix: /x}", True),
+        ("uri: {prefix: /x}", "uri: {prefix: /x/y}", True),
+        ("uri: {prefix: /x}", "uri: {regex: /x/(a|b)}", True),
+        ("uri: {regex: /x/.*}", "uri: {prefix: /x/y}", True),
+        ("uri: {regex: /(a|b)}", "uri: {exact: /a}", True),
+        ("uri: {regex: /(a|b)}", "uri: {regex: /(a|b)}", True),
+        ("uri: {regex: /(a|b)}", "uri: {regex: /(a|c)}", False),
+        ("uri: {regex: '/x|/x/.*'}", "uri: {prefix: /x}", False),
+        ("uri: {exact: /x}", "uri: {prefix: /x}", False),
+        ("uri: {prefix: /x}", "uri: {prefix: /x}, ignoreUriCase: true", False),
+        ("uri: {prefix: /x}, ignoreUriCase: true", "uri: {prefix: /x}", False),
+        ("headers: {k: {}}", "headers: {k: {exact: a}}", True),
+        ("headers: {k: {exact: a}}", "headers: {k: {exact: a}, j: {}}", True),
+        ("headers: {k: {regex: a|b}}", "headers: {k: {exact: a}}", True),
+        ("headers: {k: {prefix: a}}", "headers: {k: {prefix: ab}}", True),
+        ("headers: {k: {exact: a}}", "headers: {k: {regex: a|b}}", False),
+        ("headers: {k: {exact: x}}", "headers: {k: {}}", False),
+        ("headers: {k: {exact: a}}", "headers: {k: {prefix: a}}", False),
+        ("headers: {x-forwarded-proto: {exact: https}}", "uri: {prefix: /x}", False),
+        ("withoutHeaders: {k: {}}", "uri: {prefix: /x}", False),
+        ("withoutHeaders: {k: {}}", "withoutHeaders: {k: {}}, uri: {prefix: /x}", True),
+        ("method: {exact: POST}", "method: {regex: POST|GET}", False),
+        ("queryParams: {q: {regex: '.*'}}", "queryParams: {q: {exact: a}}", True),
+        ("queryParams: {q: {exact: a}}", "queryParams: {q: {regex: a|b}}", False),
+        ("scheme: {exact: https}", "uri: {prefix: /x}", False),
+    ],
+)
+def test_a_policy_behind_another_rule(earlier: str, rule: str, unreached: bool) -> None:
+    text = document(f"match: [{{{earlier}}}]; {TO_A}", f"match: [{{{rule}}}]; {CORS}; {TO_B}")
+    assert ("MC027" in {each.rule.id for each in lint({"a.yaml": text})}) is unreached
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32))
+def test_what_one_rule_is_said_to_take_it_takes(seed: int) -> None:
+    made = spec(random.Random(seed), 12)
+    gateway = Gateway.from_yaml(made.text)
+    requests = [asked(each) for each in made.requests]
+    for host in gateway.virtual_hosts(requests[0].port):
+        for other in host.routes:
+            taken = [it for it in requests if not any(mismatches(other.match, it))]
+            for one in host.routes if taken else ():
+                if takes_all_of(one.match, other.match):
+                    assert not any(any(mismatches(one.match, it)) for it in taken)
