@@ -68,6 +68,7 @@ def _selector(mesh: MeshDocuments, gateway: Gateway) -> dict[str, str]:
 
 
 def namespace_of(other: Cursor) -> str:
+    """Return an object's namespace, ``default`` if it names none."""
     return text_of(value_at(other, "metadata", "namespace")) or "default"
 
 
