@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshcors.mesh import Gateway
+from meshcors.mesh._fix import FixOptions, fix
 from meshcors.mesh._lint import lint
 from meshcors.mesh._routing.matching import mismatches, takes_all_of
 from tests.mesh_generator import spec
@@ -52,6 +53,21 @@ CORS = "corsPolicy: {allowOrigins: [exact: https://b.example], unmatchedPrefligh
 def test_a_policy_behind_another_rule(earlier: str, rule: str, unreached: bool) -> None:
     text = document(f"match: [{{{earlier}}}]; {TO_A}", f"match: [{{{rule}}}]; {CORS}; {TO_B}")
     assert ("MC027" in {each.rule.id for each in lint({"a.yaml": text})}) is unreached
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["user-agent: {regex: '.*Mobile.*'}", "x-forwarded-for: {prefix: '10.'}",
+     "x-envoy-internal: {exact: 'true'}"],
+)  # fmt: skip
+def test_what_every_request_carries_takes_the_preflight_along(header: str) -> None:
+    listed = CORS.replace("],", "], allowHeaders: [content-type],")
+    text = document(
+        f"match: [{{headers: {{{header}}}}}]; {listed}; {TO_A}",
+        f"{listed.replace('b.example', 'a.example')}; {TO_B}",
+    )
+    assert [str(each) for each in lint({"a.yaml": text})] == []
+    assert fix(text, "a.yaml", FixOptions("mesh")).text == text
 
 
 @settings(max_examples=60, deadline=None)

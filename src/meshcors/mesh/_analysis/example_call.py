@@ -24,6 +24,7 @@ EXAMPLE_ORIGIN: Final = "https://ui.example"
 CALL_METHODS: Final = ("POST", "GET", "PUT", "DELETE", "PATCH", "HEAD")
 # A segment of a path that no document names.
 _ANYTHING: Final = "any-path"
+_ON_EVERY_REQUEST: Final = ("user-agent", "x-forwarded-", "x-envoy-")
 # How many texts of one regex, and how many calls to one rule, are tried.
 _MOST_TEXTS: Final = 8
 _MOST_CALLS: Final = 128
@@ -123,18 +124,25 @@ def preflight_of(
 
     ``names`` are the headers of the call that it announces, ``origin`` is the page's.
     """
-    headers = [("origin", origin), (REQUEST_METHOD, call.method)]
+    headers = [*carried(call), ("origin", origin), (REQUEST_METHOD, call.method)]
     if names:
         headers.append((REQUEST_HEADERS, ",".join(names)))
     return GatewayRequest("OPTIONS", call.host, call.path, headers, call.scheme, call.port)
 
 
+def carried(call: GatewayRequest) -> list[tuple[str, str]]:
+    """Return the headers of a call that its preflight has as well.
+
+    Browsers and proxies send them with every request.
+    """
+    return [(name, value) for name, value in call.headers if name.startswith(_ON_EVERY_REQUEST)]
+
+
 def _is_set_by_script(name: str) -> bool:
     return not (
         name in SAFELISTED_REQUEST_HEADERS
-        or name == "user-agent"
         or is_forbidden(name)
-        or name.startswith((":", "x-forwarded"))
+        or name.startswith((":", *_ON_EVERY_REQUEST))
     )
 
 

@@ -17,6 +17,7 @@ from meshcors._policy.headers import SAFELISTED_METHODS, SAFELISTED_REQUEST_HEAD
 from meshcors.mesh._analysis.example_call import (
     EXAMPLE_ORIGIN,
     announced_headers,
+    carried,
     example_call,
     example_calls,
     example_host,
@@ -84,7 +85,12 @@ class SampleCalls:
 
     def preflight(self, asked: PageRequest) -> GatewayRequest:
         """Return the preflight that a browser sends for one of the calls."""
-        fields = [("accept", "*/*"), (REQUEST_METHOD, asked.method), ("origin", asked.origin)]
+        fields = [
+            *carried(self.call),
+            ("accept", "*/*"),
+            (REQUEST_METHOD, asked.method),
+            ("origin", asked.origin),
+        ]
         if asked.names:
             fields.append((REQUEST_HEADERS, ",".join(asked.names)))
         call = self.call
