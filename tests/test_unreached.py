@@ -55,6 +55,43 @@ def test_a_policy_behind_another_rule(earlier: str, rule: str, unreached: bool) 
     assert ("MC027" in {each.rule.id for each in lint({"a.yaml": text})}) is unreached
 
 
+ROUTE = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: v, namespace: ns}
+spec:
+  parentRefs: [{name: g}]
+  hostnames: [api.example]
+  rules:
+  - matches: [{path: {type: Exact, value: /v1}}]
+    backendRefs: [{name: a, port: 80}]
+  - matches:
+    - path: {type: PathPrefix, value: /v1}
+      method: OPTIONS
+      headers: [{type: RegularExpression, name: access-control-request-method, value: .+}]
+    backendRefs: [{name: pod, port: 80}]
+"""
+
+
+OLDER = document(f"match: [{{uri: {{prefix: /v1}}}}]; {TO_A}").replace(
+    "metadata: {", "metadata: {namespace: ns, creationTimestamp: '2020-01-01T00:00:00Z', "
+).replace("[gateway]", "[ns/g]")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "hints"),
+    [
+        pytest.param(ROUTE, [], id="an exact path before it"),
+        pytest.param(
+            f"{OLDER}---\n{ROUTE}", ["give one of them a narrower match"], id="the same path"
+        ),
+    ],
+)
+def test_a_rule_for_preflights_behind_another_path(text: str, hints: list[str]) -> None:
+    found = [each for each in lint({"a.yaml": text}) if each.rule.id == "MC016"]
+    assert [each.hint for each in found] == hints
+
+
 @pytest.mark.parametrize(
     "header",
     ["user-agent: {regex: '.*Mobile.*'}", "x-forwarded-for: {prefix: '10.'}",

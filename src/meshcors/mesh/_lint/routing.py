@@ -11,7 +11,7 @@ from meshcors.mesh._lint.canaries import is_canary
 from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._lint.running import useless_policies
 from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
-from meshcors.mesh._routing.matching import mismatches
+from meshcors.mesh._routing.matching import mismatches, takes_all_of
 from meshcors.mesh._routing.request import GatewayRequest
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _ADD_RULE: Final = "add a rule for preflights before this one: meshcors fix"
 _ADD_DOCUMENT: Final = "add a VirtualService with a rule for preflights on the same hosts"
 NEVER_APPLIES: Final = ", and this policy never applies"
 _MOVE_UP: Final = "move it to the top of http"
+_NARROW: Final = "give one of them a narrower match"
 
 
 def lost_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
@@ -106,11 +107,17 @@ def dead_preflight_rules(mesh: MeshDocuments) -> Iterator[Finding]:
             if preflight is None:
                 continue
             taken = gateway.handle(preflight).route
-            if taken is None or is_preflight_rule(taken):
+            if (
+                taken is None
+                or is_preflight_rule(taken)
+                or not takes_all_of(taken.match, route.match)
+            ):
                 alive.add(route.rule)
             else:
                 reason = f"{taken.rule} takes its preflights first"
-                dead.setdefault(route.rule, Finding(route.place, reason, _MOVE_UP))
+                # the order of HTTPRoutes is not that of the file
+                hint = _MOVE_UP if route.document.kind == "VirtualService" else _NARROW
+                dead.setdefault(route.rule, Finding(route.place, reason, hint))
     yield from (finding for label, finding in dead.items() if label not in alive)
 
 
