@@ -44,6 +44,7 @@ SLOW = (
     "tests/test_fix.py",
     "tests/test_fix_http_route.py",
     "tests/test_fix_neighbours.py",
+    "tests/test_fix_pod.py",
     "tests/test_frameworks.py",
     "tests/test_hooks.py",
     "tests/test_imports.py",

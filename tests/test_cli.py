@@ -271,7 +271,7 @@ def test_without_its_extra_a_verb_says_what_to_install(
 def test_an_interrupt_says_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupted(*_: object) -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("meshcors._cli.lint.mesh_of", interrupted)

@@ -75,10 +75,13 @@ def test_a_page_shows_what_is_printed(
     [
         ("lint.md", "virtualservice_original.yaml"),
         ("explain.md", "virtualservice_original.yaml"),
+        ("explain.md", "virtualservice_with_pod.yaml"),
         ("explain.md", "neighbours.yaml"),
         ("explain.md", "token_wanted.yaml"),
         ("render.md", "policy.yaml"),
         ("fix.md", "http_route.yaml"),
+        ("fix.md", "virtualservice_kserve.yaml"),
+        ("fix.md", "virtualservice_neighbours.yaml"),
         ("render.md", "http_routes.yaml"),
         ("render.md", "http_route_search.yaml"),
     ],

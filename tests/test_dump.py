@@ -116,7 +116,7 @@ def test_what_kubernetes_adds_is_not_looked_at() -> None:
     assert lint({"a.json": json.dumps(item, indent=2)}) == []
 
 
-HELM = "helm template . | meshcors lint -"
+HELM = "helm template CHART | meshcors lint -"
 KUSTOMIZE = "kubectl kustomize DIR | meshcors lint -"
 ENVSUBST = "envsubst < a.yaml | meshcors lint -"
 JSONNET = "jsonnet a.yaml | meshcors lint -"
@@ -146,11 +146,15 @@ def test_a_source_is_one_line_that_says_how_to_render_it(
     text: str, command: str, line: int
 ) -> None:
     (finding,) = lint({"a.yaml": text})
-    assert (finding.rule.id, finding.severity) == ("MC000", "error")
+    # Istio refuses one without rules: it may be a patch, or a mistake
+    note = ("error", "would-not-load") if "exportTo" in text else ("note", "not-checked")
+    assert (finding.severity, finding.name) == note
     assert finding.hint.endswith(command)
     assert finding.place.line == line
     both = lint({"a.yaml": text, "b.yaml": ORIGINAL})
-    assert [it for it in both if it.place.file == "b.yaml"] == lint({"b.yaml": ORIGINAL})
+    assert [(it.rule, it.place) for it in both if it.place.file == "b.yaml"] == [
+        (it.rule, it.place) for it in lint({"b.yaml": ORIGINAL})
+    ]
 
 
 def test_jsonnet_is_known_by_its_name() -> None:
@@ -197,8 +201,9 @@ def test_what_is_not_for_kubernetes_is_passed_over_in_a_directory(
     (tmp_path / "good.yaml").write_text(GOOD)
     assert cli.run(["lint", str(tmp_path)]) == 0
     assert capsys.readouterr().out == "no problems found\n"
-    assert cli.run(["lint", str(tmp_path / name)]) == 1
-    assert "error MC000" in capsys.readouterr().out
+    is_source = name == "config.json"
+    assert cli.run(["lint", str(tmp_path / name)]) == int(not is_source)
+    assert ("note" if is_source else "error") + " MC000" in capsys.readouterr().out
 
 
 def test_variants_of_one_document_are_noted() -> None:
@@ -252,5 +257,6 @@ def test_fix_goes_on_beside_a_document_that_is_not_read(neighbour: str, tmp_path
     lost = vs(f"{{match: [{{headers: {{x-key: {{exact: a}}}}}}], {to()}}}", hosts="[b.example]")
     path = tmp_path / "all.yaml"
     path.write_text(f"{head}{kind}{neighbour}\n---\n{lost}")
-    assert cli.run(["fix", str(path), "--write"]) == 0
+    args = ["fix", str(path), "--allow-origin", "https://ui.example", "--write"]
+    assert cli.run(args) == 0
     assert "name: preflight" in path.read_text()

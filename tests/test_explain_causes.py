@@ -65,6 +65,39 @@ spec:
   - matches: [{path: {type: PathPrefix, value: /v1}, method: GET}]
     backendRefs: [{name: model, port: 80}]
 """
+SHOP = """---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: shop, namespace: team}
+spec:
+  parentRefs: [{name: public, namespace: ingress}]
+  hostnames: [api.example]
+  rules:
+  - backendRefs: [{name: shop, port: 80}]
+"""
+
+
+def security_policy(target: str) -> str:
+    """An object of Envoy Gateway's, in the namespace of what it is for."""
+    namespace = "ingress" if "Gateway" in target else "team"
+    return (
+        "---\napiVersion: gateway.envoyproxy.io/v1alpha1\nkind: SecurityPolicy\n"
+        f"metadata: {{name: cors, namespace: {namespace}}}\n"
+        f"spec:\n  cors: {{allowOrigins: [{UI}]}}\n  {target}\n"
+    )
+
+
+RUNNING = {
+    "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+    "name": "public",
+    "virtual_hosts": [
+        {
+            "name": "api",
+            "domains": ["api.example"],
+            "routes": [{"match": {"prefix": "/v1"}, "route": {"cluster": "model"}}],
+        }
+    ],
+}
 DELEGATE = """---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -78,8 +111,71 @@ REFUSED = (
     ' https://ui.example (it allows exact "https://other.example"), and '
 )
 
+CANARY = BY_KEY.replace("x-model", "x-canary")
+STABLE = f"{CORS.replace('[x-model]', '[]')}|{TO.replace('model', 'shop')}"
+BY_METHOD = OPEN.replace("/v1}", "/v1}, method: {exact: POST}")
+NOT_CANARY = f"match: [{{withoutHeaders: {{x-canary: {{}}}}}}]|{STABLE}"
+# The preflight goes to another rule than the call: documents, flags, what is said.
+STRAYED = [
+    pytest.param(
+        service(BY_KEY, STABLE.replace("ui.", "web.")),
+        KEY,
+        "Why: the preflight goes to team/model http[1] (mesh.yaml:12:5), because it does not carry"
+        " x-model; the call goes to team/model http[0] match[0] (mesh.yaml:9:13).\n"
+        "Fix: Put a rule that takes preflights first:\n"
+        "     meshcors fix mesh.yaml --with pod\n",
+        id="to-another-team",
+    ),
+    pytest.param(
+        service(CANARY, STABLE),
+        ("--header", "x-canary: k0"),
+        "http[1] (mesh.yaml:12:5), because it does not carry x-canary; the call",
+        id="of-a-canary",
+    ),
+    pytest.param(
+        service(BY_KEY, TO.replace("model", "web")),
+        KEY,
+        "http[1] (mesh.yaml:12:5), because it does not carry x-model; the call",
+        id="to-a-catch-all",
+    ),
+    pytest.param(
+        service(BY_METHOD, STABLE),
+        (*POST, *KEY, "--path", "/v1"),
+        "http[1] (mesh.yaml:12:5), because it is an OPTIONS request; the call",
+        id="by-its-method",
+    ),
+]
+
 # documents, flags, exit code, the code of the cause, what is said
 CASES = [
+    pytest.param(
+        service(BY_KEY, STABLE),
+        *((*KEY, "--header", "x-more: 1"), 1, "preflight_strayed"),
+        "Fix: Add x-more to allowHeaders in the corsPolicy of team/model http[0] match[0]"
+        " (mesh.yaml:10:17).\n     Then explain the call again, for the command that writes a",
+        id="a-strayed-preflight-whose-rule-allows-less",
+    ),
+    pytest.param(
+        service(NOT_CANARY, CANARY.partition("|")[2]),
+        *(("--header", "x-canary: k0"), 1, "preflight_strayed"),
+        "http[0] match[0] (mesh.yaml:9:13), because it does not carry x-canary; the call",
+        id="a-preflight-of-a-rule-without-the-header",
+    ),
+    pytest.param(
+        *(service(BY_KEY.replace(f"|{CORS}", ""), POD), KEY, 0, "pod_unknown"),
+        "http[1] (mesh.yaml:11:5) leads to meshcors-dummy:8080, the pod,",
+        id="a-preflight-that-goes-to-the-pod-with-all-others",
+    ),
+    pytest.param(
+        *(service(OPEN, TO), (*KEY, "--path", "/v1", "--credentials"), 1),
+        *("credentials_not_allowed", "set allowCredentials: true in it.\n"),
+        id="a-preflight-with-its-call",
+    ),
+    pytest.param(
+        *(service(BY_KEY.replace(f"|{CORS}", ""), TO), KEY, 0, "service_unknown"),
+        "model:80 must answer the OPTIONS request itself",
+        id="two-rules-alike",
+    ),
     # 1. what stands in front
     pytest.param(
         *(service(*MESH) + policy(NEEDS_TOKEN), KEY, 1, "denied_in_front"),
@@ -91,6 +187,19 @@ CASES = [
         *(service(*MESH) + policy("{}"), KEY, 1, "denied_in_front"),
         "denies the preflight before any corsPolicy applies: none of its rules allows it.",
         id="allow-nothing",
+    ),
+    pytest.param(
+        *(service(*MESH) + policy("{}"), KEY, 1, "denied_in_front"),
+        "Fix: A preflight never carries credentials. Add a rule to AuthorizationPolicy"
+        " ingress/guard (mesh.yaml:19:7):\n     - to: [{operation: {methods: [OPTIONS]}}]\n",
+        id="what-to-write-for-ALLOW",
+    ),
+    pytest.param(
+        *(service(*MESH) + policy(NEEDS_TOKEN), KEY, 1, "denied_in_front"),
+        "Fix: A preflight never carries credentials. Leave it out of this rule of"
+        " AuthorizationPolicy ingress/guard (mesh.yaml:19:30),\n     in each of its operations:\n"
+        "     to: [{operation: {notMethods: [OPTIONS]}}]\n",
+        id="what-to-write-for-DENY",
     ),
     pytest.param(
         service(*MESH) + policy("{rules: [{to: [{operation: {methods: [GET, POST]}}]}]}"),
@@ -155,7 +264,8 @@ CASES = [
     pytest.param(
         service(*MESH) + policy("{action: CUSTOM, provider: {name: opa}, rules: [{}]}"),
         *(KEY, 0, None),
-        "its provider is asked, and a preflight carries no credentials.",
+        "its provider is asked, and a preflight carries no credentials; notMethods: [OPTIONS] in"
+        " the operation of the rule keeps preflights from it.",
         id="custom",
     ),
     pytest.param(
@@ -182,6 +292,31 @@ CASES = [
         "AuthorizationPolicy team/guard (mesh.yaml:18:30) may deny it at team/meshcors-dummy: this"
         " rule matches it, if it applies here.",
         id="in-front-of-the-pod",
+    ),
+    *(
+        pytest.param(
+            SHOP + security_policy(target),
+            *((*POST, "--header", "x-model: k0"), 0, "not_modelled"),
+            f"Why: SecurityPolicy {where} (mesh.yaml:15:9) {does} CORS here and is not modelled,"
+            " and the answer to the preflight hangs on it.\n",
+            id=f"SecurityPolicy-{name}",
+        )
+        for name, target, where, does in (
+            ("route", "targetRefs: [{kind: HTTPRoute, name: shop}]", "team/cors", "applies"),
+            ("gateway", "targetRef: {kind: Gateway, name: public}", "ingress/cors", "applies"),
+            ("selector", "targetSelectors: [{kind: HTTPRoute}]", "team/cors", "may apply"),
+        )
+    ),
+    *(
+        pytest.param(
+            SHOP + security_policy(target),
+            *((*POST, "--header", "x-model: k0"), 0, "service_unknown", "has no corsPolicy"),
+            id=f"SecurityPolicy-of-another-{name}",
+        )
+        for name, target in (
+            ("route", "targetRefs: [{kind: HTTPRoute, name: web}]"),
+            ("gateway", "targetRef: {kind: Gateway, name: private}"),
+        )
     ),
     # 2. a corsPolicy refuses the origin
     pytest.param(
@@ -323,20 +458,49 @@ CASES = [
     pytest.param(
         "".join(service(BY_KEY, name=f"m{at}", host=f"h{at}.example") for at in range(7)),
         *(("--url", "https://h6.exampl/"), 1, "unknown_host"),
-        "Fix: Served: h6.example, h5.example, h4.example, h3.example, h2.example and 2 more.",
+        "Fix: This gateway serves h6.example, h5.example, h4.example, h3.example, h2.example and 2"
+        " more. Call one of them, or add h6.exampl to a document's hosts.",
         id="hosts-are-bounded",
     ),
     pytest.param(
         service(OPEN, OPEN.replace("/v1", "/v2/chat"), OPEN.replace("prefix: /v1", "regex: /z.*")),
         *(("--path", "/v2/embed"), 1, "no_path"),
-        'Fix: Nearest: prefix "/v2/chat", prefix "/v1", regex "/z.*".',
+        "Fix: The closest rules match paths that begin with /v2/chat, or that begin with /v1, or"
+        " that match the regex /z.*. Call such a path, or add a rule for this one.\n",
         id="no-path",
     ),
     pytest.param(
         service(*(OPEN.replace("/v1", f"/v1/{at}") for at in range(9))),
         *(("--path", "/v1"), 1, "no_path"),
-        'Fix: Nearest: prefix "/v1/0", prefix "/v1/1", prefix "/v1/2". Call such a path,',
+        "with /v1/0, or that begin with /v1/1, or that begin with /v1/2. Call such a path,",
         id="paths-are-bounded",
+    ),
+    pytest.param(
+        *(ROUTE, ("--path", "/v2"), 1, "no_path"),
+        'matches[0] (mesh.yaml:9:15) does not match: path must begin with "/v1", but is /v2.\n',
+        id="the-path-of-an-HTTPRoute",
+    ),
+    pytest.param(
+        *(ROUTE, ("--path", "/v2"), 1, "no_path"),
+        "Fix: The closest rule matches paths that begin with /v1. Call such a path,",
+        id="one-path",
+    ),
+    pytest.param(
+        *(ROUTE, ("--url", "https://foo.example/v1"), 1, "unknown_host"),
+        "Fix: This gateway serves api.example. Call that host, or add foo.example to a document's"
+        " hostnames.\n",
+        id="one-host-of-an-HTTPRoute",
+    ),
+    pytest.param(
+        *(json.dumps(RUNNING), ("--url", "https://foo.example/v1"), 1, "unknown_host"),
+        "Why: no virtual host of public is for the host foo.example.\n"
+        "Fix: This gateway serves api.example. Call that host.\n",
+        id="no-virtual-host",
+    ),
+    pytest.param(
+        *(json.dumps(RUNNING), ("--path", "/v2"), 1, "no_path"),
+        'does not match: path must begin with "/v1", but is /v2.\n',
+        id="the-path-of-a-virtual-host",
     ),
     pytest.param(
         service(BY_KEY.replace("x-model", "x-a"), BY_KEY),
@@ -495,9 +659,17 @@ CASES = [
         id="what-no-rule-takes-goes-to-the-pod",
     ),
     pytest.param(
-        *(service(f"{PREFLIGHT}|{POD}", POD), KEY, 0, "service_unknown"),
-        "meshcors-dummy:8080 must answer the OPTIONS request itself",
+        *(service(f"{PREFLIGHT}|{POD}", POD), KEY, 0, "pod_unknown"),
+        "leads to meshcors-dummy:8080, the pod, and these files do not say by which policy it"
+        " answers.\nFix: Start the pod with a policy that allows the call:\n"
+        "     python -m meshcors.dummy --allow-origin https://ui.example --allow-header x-model\n"
+        "     or pass the policy that it has with --config.\n",
         id="the-pod-alone",
+    ),
+    pytest.param(
+        *(service(f"{PREFLIGHT}|{POD}", POD), (*KEY, "--origin", "null"), 0, "pod_unknown"),
+        "\nFix: Pass the policy that the pod has with --config.\n",
+        id="the-pod-alone-and-no-origin",
     ),
     pytest.param(
         *(service(*ALL_PODS).replace("meshcors-dummy", "cors"), KEY, 0, "service_unknown"),
@@ -511,7 +683,8 @@ CASES = [
     ),
     pytest.param(
         service(*ALL_PODS).replace(f"|{CORS}", "").replace(f"    {CORS}\n", ""),
-        *(KEY, 0, "service_unknown", "meshcors-dummy:8080 must answer the OPTIONS request itself"),
+        (*KEY, "--header", "content-type: application/json", "--method", "PUT", "--credentials"),
+        *(0, "pod_unknown", "--allow-method PUT --allow-header x-model --allow-credentials\n"),
         id="the-pod's-origins-are-unknown",
     ),
     pytest.param(
@@ -592,9 +765,66 @@ def test_the_cause_is_named(
         capsys.readouterr()
     for line in report["hint"]:
         assert f"{line}\n" in printed
+        if line.startswith("python "):
+            assert run(["dummy", *shlex.split(line)[3:], "--check"]) == 0
+            policy = json.loads(capsys.readouterr().out)
+            Path("started.json").write_text(json.dumps(policy), encoding="utf-8")
+            assert run([*arguments, "--config", "started.json"]) == 0
+            assert "The script may read" in capsys.readouterr().out
         if line.startswith("meshcors "):
             assert run(shlex.split(line)[1:]) in (0, 1)
             capsys.readouterr()
+
+
+@pytest.mark.parametrize(("text", "flags", "sentence"), STRAYED)
+def test_a_strayed_preflight_is_named_and_its_commands_bring_it_back(
+    text: str, flags: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Regression: the advice was to allow the call in the policy of somebody else."""
+    report = report_of(text, flags, capsys)
+    assert report["cause"]["code"] == "preflight_strayed"
+    run(explain(text, flags))
+    assert sentence in capsys.readouterr().out
+    commands = [line for line in report["hint"] if line.startswith("meshcors ")]
+    assert commands
+    for command in commands:
+        call = explain(text, flags)
+        assert run([*shlex.split(command)[1:], "--write"]) == 0
+        capsys.readouterr()
+        assert run([*call, "--format", "json"]) == 0
+        assert json.loads(capsys.readouterr().out)["verdict"] == "allowed"
+
+
+OWNER = "ownerReferences: [{kind: InferenceService, name: model}]"
+
+
+@pytest.mark.parametrize("policy", [f"|{CORS}", ""])
+@pytest.mark.parametrize("owned", [True, False])
+def test_a_document_that_fix_does_not_change_gets_a_second_one(
+    owned: bool, policy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = service(BY_KEY.replace(f"|{CORS}", policy))
+    if owned:
+        text = text.replace("namespace: team}", f"namespace: team, {OWNER}}}")
+    else:
+        head, rules = text.split("  http:\n")
+        text = f"{head}  <<:\n    http:\n{indent(rules, '    ')}"
+    hint = report_of(text, KEY, capsys)["hint"]
+    commands = [line for line in hint if line.startswith("meshcors ")]
+    assert [command.split()[3:6] for command in commands] == [
+        ["--separate", "--with", "pod"],
+        ["--separate", "--with", "mesh"],
+    ]
+    assert hint[-1].startswith("It is a second document, as fix leaves the first as it is: mesh.y")
+    assert ("KServe (InferenceService model) writes team/model" in hint[-1]) == owned
+    for command in commands:
+        Path("mesh-preflight.yaml").unlink(missing_ok=True)
+        assert run([*shlex.split(command)[1:], "--write"]) == 0
+        capsys.readouterr()
+        files = ("mesh-preflight.yaml", "--format", "json")
+        assert run([*explain(text, KEY), *files]) == 0
+        verdict = json.loads(capsys.readouterr().out)["verdict"]
+        assert verdict == ("allowed" if policy else "depends")
 
 
 def report_of(
@@ -655,7 +885,10 @@ def test_values_are_told_apart_and_not_shown(capsys: pytest.CaptureFixture[str])
     printed = capsys.readouterr().out
     assert "s3cret" not in printed
     assert "     x-model: …1\n" in printed
-    assert "\nValues are hidden: those of one name with equal numbers are equal.\n" in printed
+    assert (
+        "\nHeader values are hidden. Within one header, the same number stands for the same"
+        " value.\n" in printed
+    )
     wanted = [line for line in printed.splitlines() if "must be exactly" in line]
     # the preflight's three rules, and the one that the call does not meet
     values = [line.partition("exactly ")[2] for line in wanted]
@@ -682,6 +915,17 @@ def test_rules_that_fail_alike_share_a_line(capsys: pytest.CaptureFixture[str]) 
     assert "http[60] match[0] (mesh.yaml:189:13) does not match" not in request
     assert "http[60] match[0] (mesh.yaml:189:13) does not match: headers.x-model" in preflight
     assert len(preflight.splitlines()) < 20
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_rule_with_a_name_is_called_by_it(count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = (f"name: a-{at}|{BY_KEY.replace('k0', f'k{at}')}" for at in range(count))
+    run(explain(service(*rules), ("--header", "x-model: k9")))
+    printed = capsys.readouterr().out
+    assert '   team/model http[0] match[0] "a-0" (mesh.yaml:10:13) ' in printed
+    assert (' to team/model http[4] match[0] "a-4" (mesh.yaml:26:13), 4 rules' in printed) == (
+        count == 5
+    )
 
 
 def test_the_json_report_has_every_rule(capsys: pytest.CaptureFixture[str]) -> None:

@@ -78,6 +78,20 @@ def test_a_broken_document_is_a_note(capsys: pytest.CaptureFixture[str]) -> None
     assert any(note.startswith("note: all/b.yaml:") for note in notes)
 
 
+def test_a_command_that_fix_refuses_is_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Regression: the command named one file, whose host another unreadable file may share."""
+    Path("all").mkdir()
+    Path("all/a.yaml").write_text(ORIGINAL, encoding="utf-8")
+    hosts = 'spec: {hosts: ["api.example"], http: 1}\n'
+    Path("all/b.yaml").write_text(BROKEN.replace("spec: 1\n", hosts), encoding="utf-8")
+    assert run(["explain", "all", *CALL]) == 1
+    printed = capsys.readouterr().out
+    assert "meshcors fix" not in printed
+    assert "by hand" not in printed
+    assert "fix writes none: all/a.yaml:" in printed
+    assert "b.yaml:1:1 could not be read, and has the host api.example too (fix that" in printed
+
+
 def test_many_broken_documents_are_few_notes(capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.yaml").write_text("---\n".join([ORIGINAL, *[BROKEN] * 40]), encoding="utf-8")
     assert run(["explain", "a.yaml", *CALL]) == 1

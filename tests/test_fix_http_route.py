@@ -14,11 +14,11 @@ from ruamel.yaml import YAML
 
 from meshcors._cli import run
 from meshcors.mesh import DocumentError, Gateway, GatewayRequest, read_documents
+from meshcors.mesh._analysis.http_route_cors import cors_origin
 from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._documents.model import StringMatch, VirtualService
 from meshcors.mesh._documents.problems import Place
 from meshcors.mesh._fix import FixOptions, Responder, fix, separate
-from meshcors.mesh._fix.http_route_data import cors_origin
 from tests.http_route_generator import http_routes
 
 PLACE = Place("a.yaml", 1, 1)
@@ -177,7 +177,7 @@ JSON = (
 
 
 def test_json_stays_json_and_line_breaks_stay() -> None:
-    fixed = fix(JSON, "a.json", FixOptions()).text
+    fixed = fix(JSON, "a.json", FixOptions(origins=(("exact", "https://ui.example"),))).text
     assert fixed.endswith("\r\n")
     assert fixed.startswith(JSON[: JSON.index('{"matches"')])
     assert preflight(fixed, "/x") == POD
@@ -322,7 +322,7 @@ spec:
     route: [{destination: {host: a}}]
 ---
 """
-    result = fix(service + MODEL, "a.yaml", FixOptions())
+    result = fix(service + MODEL, "a.yaml", FixOptions(origins=(("exact", "https://ui.example"),)))
     assert [each.service.kind for each in result.blocked] == ["VirtualService", "HTTPRoute"]
     assert preflight(result.text) == POD
     assert fix(result.text, "a.yaml", FixOptions()).text == result.text

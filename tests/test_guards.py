@@ -114,6 +114,20 @@ CASES = [
     # sources
     ("token", source('requestPrincipals: ["*"]', "ALLOW"), DENIES, MAY),
     ("no-token", source('notRequestPrincipals: ["*"]'), DENIES, MAY),
+    (
+        "no-token-beside-preflights",
+        policy(
+            "{action: DENY, rules: [{from: [{source: {notRequestPrincipals: ['*']}}],"
+            " to: [{operation: {notMethods: [OPTIONS]}}]}]}"
+        ),
+        *(PASSES, MAY),
+    ),
+    (
+        "nobody-but-preflights",
+        policy("{rules: [{to: [{operation: {methods: [OPTIONS]}}]}]}"),
+        PASSES,
+        DENIES,
+    ),
     ("address", source('ipBlocks: ["10.0.0.0/8"]'), MAY, MAY),
     # conditions
     ("header", when('key: "request.headers[X-Key]", values: [k0]'), PASSES, DENIES),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from email.message import Message
 from importlib import metadata
@@ -25,7 +27,8 @@ from meshcors.mesh._lint.rules import WOULD_NOT_LOAD
 from meshcors.mesh._routing.cors_filter import origin_allowed
 from meshcors.mesh._routing.matching import compiled
 from tests import written_pages
-from tests.lint_pages import INDEX, PAGES, case, example, marked_lines, page, pages
+from tests.lint_pages import INDEX, MORE, PAGES, case, example, marked_lines, page, pages
+from tests.mesh_cases import vs
 
 if TYPE_CHECKING:
     from meshcors.mesh._lint import LintRule
@@ -36,6 +39,11 @@ ORIGINAL = DATA / "virtualservice_original.yaml"
 BEFORE = DATA / "virtualservice_before.yaml"
 SAMPLES = sorted((DATA / "istio-samples").glob("*.yaml"))
 RULE = pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.id}-{rule.name}")
+
+
+def example_part(path: Path) -> str:
+    """The text of a file that stands before more cases of a lint rule."""
+    return path.read_text().partition(MORE)[0]
 
 
 def found(text: str) -> list[tuple[str, int]]:
@@ -161,7 +169,9 @@ def test_a_file_that_is_no_yaml_is_a_finding_and_the_others_are_read(text: str) 
     alone = lint({"good.yaml": ORIGINAL.read_text()})
     first, *others = lint({"good.yaml": ORIGINAL.read_text(), "bad.yaml": text})
     assert (first.rule, first.place.file) == (WOULD_NOT_LOAD, "bad.yaml")
-    assert others == alone
+    assert [(it.rule, it.place, it.reason) for it in others] == [
+        (it.rule, it.place, it.reason) for it in alone
+    ]
 
 
 def test_without_re2_a_regex_is_a_finding_and_not_called_wrong(
@@ -186,7 +196,9 @@ def test_json_has_every_part() -> None:
         8,
         5,
     )
-    assert first["docs"] == RULES[1].docs
+    assert first["explain"] == "meshcors lint --explain MC001"
+    assert "docs" not in first
+    assert first["object"] == "VirtualService cheetah/model"
     assert first["reason"]
     assert first["hint"]
 
@@ -206,6 +218,8 @@ def test_links_begin_with_the_address_of_the_source(installed: Message) -> None:
     installed["Project-URL"] = "Changelog, https://elsewhere.example"
     installed["Project-URL"] = f"Source, {ADDRESS}"
     assert RULES[1].docs == f"{ADDRESS}/blob/v1.2.3/docs/lint/mc001.md"
+    listed = json.loads(FORMATS["json"](findings()))["findings"]
+    assert listed[0]["docs"] == RULES[1].docs
     run = json.loads(FORMATS["sarif"]([]))["runs"][0]
     assert [each["helpUri"] for each in run["tool"]["driver"]["rules"]] == [
         each.docs for each in RULES
@@ -252,6 +266,9 @@ def test_sarif_refers_to_its_rules() -> None:
         place = result["locations"][0]["physicalLocation"]
         assert place["artifactLocation"]["uri"] == "a%2Cb%3Ac%25.yaml"
         assert place["region"]["startLine"] > 0
+        assert result["locations"][0]["logicalLocations"] == [
+            {"fullyQualifiedName": "VirtualService cheetah/model"}
+        ]
 
 
 def test_text_counts_what_was_found() -> None:
@@ -259,6 +276,61 @@ def test_text_counts_what_was_found() -> None:
     assert counts == "2 errors, 2 notes"
     assert more == "To read about a lint rule: meshcors lint --explain MC001"
     assert FORMATS["text"]([]) == "no problems found"
+
+
+def test_the_worst_findings_are_counted_and_explained_first() -> None:
+    """Regression: a note at the top of the file was named first, and explained."""
+    note = (DATA / "lint" / "mc015_found.yaml").read_text().partition(MORE)[0]
+    (first, *_), (worst, *_) = lint({"a": note}), lint({"z": ORIGINAL.read_text()})
+    *lines, counts, more = FORMATS["text"]([first, worst]).splitlines()
+    assert [" note MC015" in lines[0], " error MC001" in lines[1]] == [True, True]
+    assert counts == "1 error, 1 note"
+    assert more == "To read about a lint rule: meshcors lint --explain MC001"
+
+
+def test_a_finding_in_a_dump_names_its_object(capsys: pytest.CaptureFixture[str]) -> None:
+    args = ["lint", str(DATA / "dump.json")]
+    name = "VirtualService cheetah/models"
+    assert cli.run([*args, "--format", "github"]) == 1
+    (error,) = (line for line in capsys.readouterr().out.splitlines() if "::error" in line)
+    assert f"title=MC001 lost-preflight ({name})::a browser" in error
+    for form, expected in (
+        ("text", f"lost-preflight: {name}: a browser"),
+        ("json", f'"object": "{name}"'),
+        ("sarif", f'"fullyQualifiedName": "{name}"'),
+    ):
+        assert cli.run([*args, "--format", form]) == 1
+        assert expected in capsys.readouterr().out
+
+
+def test_what_is_not_yaml_is_no_part_of_the_object_before_it() -> None:
+    first = ORIGINAL.read_text()
+    named = [(each.rule.id, each.object) for each in lint({"a.yaml": f"{first}---\n\nspec: ["})]
+    assert ("MC000", "") in named
+    assert ("MC001", "VirtualService cheetah/model") in named
+
+
+@pytest.mark.parametrize("form", ["a document", "in a List"])
+def test_the_object_is_the_one_at_the_place(form: str) -> None:
+    broken = (
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nspec: {hosts: [a], htp: []}\n"
+    )
+    original = "\n".join(
+        line for line in ORIGINAL.read_text().splitlines() if not line.startswith("#")
+    )
+    texts = (f"{original}\n", broken, f"{original}\n".replace("name: model,", "name: other,"))
+    text = as_list(*texts) if form == "in a List" else "---\n".join(texts)
+    lines = text.splitlines()
+    listed = lint({"a.yaml": text})
+    for each in listed:
+        above = [at for at in range(each.place.line) if "metadata: {name" in lines[at]]
+        if each.rule is WOULD_NOT_LOAD:
+            assert each.object == ""
+        else:
+            assert each.object == "VirtualService cheetah/" + (
+                "model" if "model," in lines[above[-1]] else "other"
+            )
+    assert len({each.object for each in listed}) == 3
 
 
 @given(
@@ -412,6 +484,65 @@ def test_after_the_advice_is_followed_nothing_is_left(
     assert not BLOCKING & left
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "two_policies.yaml", "virtualservice_before.yaml", "virtualservice_original.yaml",
+        "virtualservice_kserve.yaml", "http_route.yaml", "lint/mc001_found.yaml",
+        "lint/mc002_found.yaml", "lint/mc004_found.yaml", "lint/mc021_found.yaml",
+        "lint/mc026_found.yaml",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("args", [["a b.yaml"], ["."], ["-a.yaml"]])
+def test_every_command_in_a_hint_works_as_printed(
+    name: str,
+    args: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = "a b.yaml" if args == ["."] else args[0]
+    (tmp_path / file).write_text(example_part(DATA / name))
+    monkeypatch.chdir(tmp_path)
+    cli.run(["lint", "--format", "json", "--", *args])
+    hints = [each["hint"] for each in json.loads(capsys.readouterr().out)["findings"]]
+    commands = {hint[hint.index("meshcors fix") :] for hint in hints if "meshcors" in hint}
+    for command in commands:
+        assert cli.run(shlex.split(command)[1:]) == 0, command
+        assert capsys.readouterr().out.startswith("---")
+
+
+OWNED = "labels: {serving.kserve.io/inferenceservice: m}, name"
+
+
+@pytest.mark.parametrize("name", ["virtualservice_original.yaml", "http_route.yaml"])
+def test_what_a_controller_writes_is_left_to_it(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text((DATA / name).read_text().replace("metadata: {name", f"metadata: {{{OWNED}"))
+    assert OWNED in path.read_text()
+    hints = [(each.rule.id, each.hint) for each in lint({str(path): path.read_text()})]
+    commands = {hint[hint.index("meshcors fix") :] for _, hint in hints if "meshcors fix" in hint}
+    assert {"MC021"} <= {rule for rule, _ in hints}
+    assert len(commands) <= 1
+    for command in commands:
+        assert command.endswith(" --separate")
+        assert cli.run(shlex.split(command)[1:]) == 0
+        assert "+++" in capsys.readouterr().out
+
+
+def test_of_standard_input_there_is_no_file_to_fix(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(ORIGINAL.read_bytes())))
+    assert cli.run(["lint", "-"]) == 1
+    assert (
+        "add a rule for preflights before this one: save the documents in a file, then meshcors fix"
+        " FILE --allow-origin https://ui.example\n"
+    ) in capsys.readouterr().out
+
+
 def policy_of(entry: str, fields: str = "") -> str:
     return (DATA / "lint" / "mc004_clean.yaml").read_text().partition("---\n")[0].replace(
         '{exact: "*"}', entry
@@ -482,6 +613,57 @@ spec:
     assert found(canary + made) == []
 
 
+AUTHORIZATION = """\
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: a, namespace: %s}
+spec: %s
+"""
+NOTHING = AUTHORIZATION % ("istio-system", "{}")
+DRY_RUN = NOTHING.replace("{name: a", "{annotations: {istio.io/dry-run: 'true'}, name: a")
+OPTIONS_ALLOWED = "{rules: [{to: [{operation: {methods: [OPTIONS]}}]}]}"
+SELECTED = "selector: {matchLabels: {istio: ingressgateway}}"
+OF_GATEWAY = f"{{{SELECTED}, {OPTIONS_ALLOWED[1:]}"
+
+
+@pytest.mark.parametrize(
+    ("policies", "is_found"),
+    [
+        pytest.param(NOTHING, True, id="alone"),
+        pytest.param(DRY_RUN, False, id="a dry run"),
+        pytest.param(NOTHING + AUTHORIZATION % ("istio-system", OPTIONS_ALLOWED), False, id="two"),
+        pytest.param(
+            NOTHING + DRY_RUN.replace("spec: {}", f"spec: {OPTIONS_ALLOWED}"),
+            True,
+            id="a dry ALLOW",
+        ),
+        pytest.param(NOTHING + AUTHORIZATION % ("b", OPTIONS_ALLOWED), True, id="elsewhere"),
+        pytest.param(NOTHING + AUTHORIZATION % ("istio-system", OF_GATEWAY), True, id="for one"),
+        pytest.param(
+            AUTHORIZATION % ("b", f"{{{SELECTED}}}") + AUTHORIZATION % ("b", OF_GATEWAY),
+            False,
+            id="both for one",
+        ),
+        pytest.param(
+            AUTHORIZATION % ("b", f"{{{SELECTED}}}")
+            + AUTHORIZATION % ("istio-system", OPTIONS_ALLOWED),
+            False,
+            id="one for all",
+        ),
+        pytest.param(
+            AUTHORIZATION % ("istio-system", "{action: DENY, rules: [{}]}")
+            + AUTHORIZATION % ("istio-system", OPTIONS_ALLOWED),
+            True,
+            id="a DENY",
+        ),
+    ],
+)
+def test_all_policies_that_allow_are_judged_together(policies: str, is_found: bool) -> None:
+    text = (DATA / "lint" / "mc019_clean.yaml").read_text().partition("---\n")[0]
+    assert ("MC019" in {name for name, _ in found(text + policies)}) == is_found
+
+
 def test_a_wrong_policy_is_found_once() -> None:
     text = (DATA / "two_policies.yaml").read_text()
     assert found(text) == [("MC002", 8)]
@@ -519,3 +701,16 @@ spec:
     assert found(root + delegate) == []
     shadowed = root.replace("  - match", "  - route: [{destination: {host: web}}]\n  - match")
     assert [name for name, _ in found(shadowed + delegate)] == ["MC027"]
+
+
+def test_a_newline_in_a_name_begins_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """CI systems read lines such as ``::error::`` as commands."""
+    rule = '{"x\\n::error title=FORGED::y": 1, route: [{destination: {host: a}}]}'
+    monkeypatch.chdir(tmp_path)
+    Path("a\n::error::b.yaml").write_text(vs(rule))
+    assert cli.run(["lint", "."]) == 1
+    printed = capsys.readouterr().out
+    assert "FORGED" in printed
+    assert not any(line.startswith("::") for line in printed.splitlines())

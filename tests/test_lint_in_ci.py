@@ -116,6 +116,46 @@ def test_the_inputs_of_the_action_are_options(repository: Path) -> None:
     assert not (repository / "made").exists()
 
 
+CHART = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: {{ .Release.Name }}}
+spec:
+  {{- if .Values.hosts }}
+  hosts: {{ toYaml .Values.hosts }}
+"""
+
+
+def add_chart(repository: Path) -> None:
+    shutil.copy(DATA / "virtualservice_with_pod.yaml", repository / "deploy" / "model.yaml")
+    templates = repository / "charts" / "my model" / "templates"
+    templates.mkdir(parents=True)
+    (templates.parent / "Chart.yaml").write_text("apiVersion: v2\nname: model\n")
+    for name in ("a.yaml", "b.yaml"):
+        (templates / name).write_text(CHART)
+
+
+def test_a_chart_in_a_repository_is_a_note(repository: Path) -> None:
+    """Regression: hook and action failed on every repository with a Helm chart."""
+    add_chart(repository)
+    done = run(shlex.join([*shlex.split(HOOK["entry"]), *HOOK["args"]]), repository)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (
+        0,
+        "charts/my model/templates/a.yaml:3:18: note MC000 not-checked: this is a Helm template,"
+        " as 1 more file is; render it first: helm template 'charts/my model' | meshcors lint -",
+    )
+    done = act(repository)
+    assert (done.returncode, done.stdout.partition(" ")[0]) == (0, "::notice")
+
+
+def test_the_action_leaves_out_what_it_is_told_to(repository: Path) -> None:
+    assert act(repository, ignore="MC001, star-with-credentials").returncode == 0
+    assert act(repository, select="MC014").returncode == 0
+    assert act(repository, exclude="deploy").returncode == 0
+    assert act(repository, exclude="deploy/x*\n\nmodel.yaml\n").returncode == 0
+    assert act(repository, exclude="deploy/x*").returncode == 1
+
+
 def test_the_page_uses_both_in_five_lines() -> None:
     config, workflow = DOCS
     ((hook,),) = [each["hooks"] for each in config["repos"]]

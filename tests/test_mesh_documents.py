@@ -274,6 +274,15 @@ RULES = [
         "regex",
         ".rewrite.uriRegexRewrite.match",
     ),
+    *(
+        (
+            f"rewrite_{name}",
+            f"{{{ONE}, rewrite: {{uriRegexRewrite: {{match: '/(a)', rewrite: '{rewrite}'}}}}}}",
+            "rewrite",
+            ".rewrite.uriRegexRewrite.rewrite",
+        )
+        for name, rewrite in (("group", r"/\2"), ("letter", r"/\n"), ("end", "/\\"))
+    ),
     ("timeout", f"{{{ONE}, timeout: 0s}}", "duration", ".timeout"),
     ("timeout_words", f"{{{ONE}, timeout: soon}}", "duration", ".timeout"),
     ("retries", f"{{{ONE}, retries: {{perTryTimeout: 1s}}}}", "retries", ".retries"),

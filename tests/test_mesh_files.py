@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from pathlib import Path
@@ -17,7 +18,7 @@ from meshcors.mesh._analysis.mesh_documents import read_mesh
 from tests.mesh_cases import to, vs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ORIGINAL = Path(__file__).parent / "data" / "virtualservice_original.yaml"
 GOOD = vs(f"{{{to()}}}")
@@ -54,6 +55,48 @@ def test_a_broken_document_hides_no_other_and_places_stay_right(broken: str, new
     (problem,) = mesh.problems
     before = one.count("\n") + 1
     assert before <= problem.place.line <= before + broken.count("\n") + 2
+
+
+CRD = """\
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: a.b.example}
+spec: {broken: [
+"""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("comment", ["", " # it"])
+def test_a_definition_is_not_read_and_places_stay_right(
+    at: int, newline: str, comment: str
+) -> None:
+    """Regression: 147 files took minutes, most of them for definitions that no tool looks at."""
+    parts = [GOOD, vs(f"{{{to('two')}}}", name="b")]
+    crd = CRD.replace("Definition\n", f"Definition{comment}\n")
+    parts.insert(at, crd)
+    text = "---\n".join(parts).replace("\n", newline)
+    whole = text.replace(crd.replace("\n", newline), "#" + newline * crd.count("\n"))
+    mesh, expected = read_mesh({"a.yaml": text}), read_mesh({"a.yaml": whole})
+    assert mesh.problems == ()
+    assert len(mesh.documents) == 2
+    assert mesh.documents == expected.documents
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"kind: CustomResourceDefinition\n...\n{GOOD}",
+        f"{GOOD}...\nkind: CustomResourceDefinition\n",
+        "%YAML 1.1\n---\n" + GOOD + "---\nkind: CustomResourceDefinition\n",
+        GOOD.replace("spec:", "x: |\n  kind: CustomResourceDefinition\nspec:"),
+        GOOD + "# kind: CustomResourceDefinition\n",
+        "kind: CustomResourceDefinition # not its last\n" + GOOD,
+    ],
+)
+def test_what_only_names_a_definition_is_read(text: str) -> None:
+    mesh = read_mesh({"a.yaml": text})
+    assert mesh.documents or mesh.problems
 
 
 @settings(max_examples=30)
@@ -109,6 +152,97 @@ def test_a_directory_is_searched_in_order_and_nothing_twice(
         "b.yaml",
         "deep/er/d.yaml",
     ]
+
+
+@pytest.mark.parametrize(
+    ("globs", "left"),
+    [
+        ([], ["a.yml", "b.yaml", "deep/c.json", "deep/er/d.yaml"]),
+        (["*.yaml"], ["a.yml", "deep/c.json"]),
+        (["./*/c.json", "a.*"], ["b.yaml", "deep/er/d.yaml"]),
+        (["er/"], ["a.yml", "b.yaml", "deep/c.json"]),
+        (["deep/er"], ["a.yml", "b.yaml", "deep/c.json"]),
+        (["deep", "c.json"], ["a.yml", "b.yaml"]),
+        (["eep", "er/d.yaml", "top", ".."], ["a.yml", "b.yaml", "deep/c.json", "deep/er/d.yaml"]),
+        (["*"], []),
+    ],
+)
+def test_files_in_directories_can_be_left_out(
+    globs: list[str],
+    left: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fill(tmp_path / "top")
+    monkeypatch.chdir(tmp_path)
+    files = read_mesh_files(["./top"], exclude=globs)
+    assert [name.removeprefix("top/") for name in files.texts] == left
+    assert not files.problems
+    # a file that is named is meant
+    assert list(read_mesh_files(["top/b.yaml"], exclude=["b.yaml"]).texts) == ["top/b.yaml"]
+    for file in read_mesh_files(["top"]).texts:
+        Path(file).write_text("apiVersion: [")
+    options = [word for glob in globs for word in ("--exclude", glob)]
+    assert cli.run(["lint", "top", *options]) == int(bool(left))
+    assert capsys.readouterr().out.count("error MC000") == len(left)
+
+
+PARTIAL = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: a, namespace: ns}
+spec:
+  http: [{name: x, route: [{destination: {host: one}}]}]
+"""
+PATCH_LISTS = [
+    "patches: [{path: 'p/a.yaml'}]",
+    "patches: [{path: ./p/../p/a.yaml, target: {kind: VirtualService}}, {patch: 'x: y'}]",
+    "patchesStrategicMerge: [p/a.yaml]",
+    "patchesStrategicMerge: ['a: b\n', p/a.yaml]",
+    "patchesJson6902: [{path: p/a.yaml, target: {name: a}}]",
+]
+
+
+@pytest.mark.parametrize("listing", PATCH_LISTS)
+@pytest.mark.parametrize("name", ["kustomization.yaml", "Kustomization"])
+def test_a_patch_that_a_kustomization_lists_is_a_note(
+    listing: str,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    inner = tmp_path / "over lay"
+    (inner / "p").mkdir(parents=True)
+    (inner / name).write_text(f"resources: [base.yaml]\n{listing}\n")
+    (inner / "base.yaml").write_text(GOOD)
+    (inner / "p" / "a.yaml").write_text(PARTIAL)
+    monkeypatch.chdir(tmp_path)
+    for given_file in (".", "over lay/p/a.yaml"):
+        assert cli.run(["lint", given_file]) == 0
+        assert capsys.readouterr().out.splitlines()[:2] == [
+            "over lay/p/a.yaml:1:1: note MC000 not-checked: this is a kustomize patch; render it"
+            " first: kubectl kustomize 'over lay' | meshcors lint -",
+            "1 note",
+        ]
+    # without the list it is a delegate that nothing names
+    (inner / name).write_text("patches: [{path: other.yaml}]")
+    assert cli.run(["lint", "over lay/p/a.yaml"]) == 0
+    assert "is a delegate" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\xff", b"patches: [", b"patches: {a: &a [*a]}", b"- a", b"", b"patches: [{path: [1]}]"],
+)
+def test_a_kustomization_that_cannot_be_read_lists_no_patches(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "kustomization.yml").write_bytes(content)
+    (tmp_path / "a.yaml").write_text(GOOD)
+    assert cli.run(["lint", str(tmp_path / "a.yaml")]) == 0
+    assert capsys.readouterr().out == "no problems found\n"
 
 
 def unreadable(path: Path) -> None:
@@ -216,3 +350,27 @@ def test_explain_goes_on_without_what_it_cannot_read(
     printed = capsys.readouterr()
     assert printed.err.startswith(f"note: {tmp_path / 'bad.yaml'}:1:14: not YAML")
     assert "blocked" in printed.out.lower()
+
+
+def test_a_name_that_is_too_long_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["lint", "a" * 5000]) == 2
+    assert capsys.readouterr().err == "meshcors: FILE: File name too long; pass a readable file\n"
+
+
+def test_a_directory_that_cannot_be_listed_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "open.yaml").write_text(GOOD)
+    listed = Path.iterdir
+
+    def iterdir(self: Path) -> Iterator[Path]:
+        if self.name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return listed(self)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    assert cli.run(["lint", str(tmp_path)]) == 1
+    assert f"{tmp_path / 'closed'}:1:1: error MC000" in capsys.readouterr().out
+    assert cli.run(["lint", str(tmp_path / "closed")]) in {1, 2}
+    assert "Permission denied" in "".join(capsys.readouterr())

@@ -380,3 +380,27 @@ def test_http_route_redirects() -> None:
     answer = ask(text, path="/ab")
     assert (answer.rule, answer.status) == ("ns/a rules[0] matches[0]", 301)
     assert answer.headers == (("location", "http://b.test/n"),)
+
+
+@pytest.mark.parametrize(
+    ("rewrite", "seen"),
+    [
+        (r"/x\1", "/xa/b"),
+        (r"/x\0", "/x/a/b"),
+        (r"/x\10", "/xa0/b"),
+        (r"/x\2", "/x/b"),
+        (r"/x\\1", r"/x\1/b"),
+        (r"/\g<1>", None),
+        (r"/x\3", None),
+    ],
+)
+def test_a_regex_rewrite_has_the_groups_of_re2(rewrite: str, seen: str | None) -> None:
+    """One digit names a group, and a group without a match is empty."""
+    rule = (
+        f"{{{to('a')}, rewrite: {{uriRegexRewrite: {{match: '/(a)(z)?', rewrite: '{rewrite}'}}}}}}"
+    )
+    if seen is None:
+        with pytest.raises(DocumentError, match="group"):
+            ask(vs(rule))
+    else:
+        assert ask(vs(rule), path="/a/b").forwarded_path == seen

@@ -65,6 +65,8 @@ def config(tmp_path: Path, request: pytest.FixtureRequest) -> str:
 
 
 def rendered(config: str, form: str, capsys: pytest.CaptureFixture[str], *flags: str) -> str:
+    if form == "kubernetes" and "--image" not in flags:
+        flags = (*flags, "--image", "meshcors")
     assert run(["render", "--config", config, "--to", form, *flags]) == 0
     said = capsys.readouterr()
     assert said.err == ""
@@ -101,6 +103,17 @@ def test_virtual_services_are_valid(
 def test_kubernetes_objects_are_valid(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     for document in documents(rendered(config, "kubernetes", capsys)):
         kubernetes_validate.validate(document, "1.30", strict=True)
+
+
+def test_an_image_that_is_not_named_is_said(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = rendered(config, "kubernetes", capsys)
+    assert run(["render", "--config", config, "--to", "kubernetes"]) == 0
+    said = capsys.readouterr()
+    assert said.out == named
+    assert said.err.startswith("note: build the pod's image and name it with --image")
+    assert said.err.count("\n") == 1
 
 
 def test_the_deployment_is_the_example_s(config: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,7 +160,8 @@ def test_key_values_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[s
     key = {"header": "model-api-key", "valuesFile": "keys"}
     path.write_text(json.dumps({**ONE, "key": key}))
     for form in (*FORMS, "env"):
-        assert run(["render", "--config", str(path), "--to", form]) == 0
+        args = ["render", "--config", str(path), "--to", form, "--image", "meshcors"]
+        assert run(args) == 0
         said = capsys.readouterr()
         assert said.err == "note: the key's values are left out\n"
         assert "never-shown" not in said.out
@@ -300,6 +314,89 @@ def test_an_http_route_that_istio_would_refuse_is_not_printed(
     assert "--config: an HTTPRoute cannot say this:" in said.err
 
 
+def sayable(document: Any) -> Any:
+    """The same without the origin that a CORS filter cannot allow."""
+    return json.loads(json.dumps(document).replace("http://localhost:*", "http://localhost:3000"))
+
+
+@pytest.mark.parametrize(
+    "config", [sayable(ONE), sayable(SEVERAL)], indirect=True, ids=["one", "several"]
+)
+def test_envoy_answers_with_the_cors_filter_of_an_http_route(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As with the corsPolicy of a VirtualService, if the origin is allowed."""
+    routes, istio = (
+        Gateway.from_yaml(rendered(config, form, capsys, "--with", "both"))
+        for form in ("httproute", "virtualservice")
+    )
+    method = ("access-control-request-method", "PUT")
+    for host, path in (("api.example.com", "/v1/x"), ("x.example.com", "/"), ("o.test", "/")):
+        for origin in ("https://ui.example", "https://admin.example", "http://localhost:3000"):
+            asks = GatewayRequest("OPTIONS", host, path, [("origin", origin), method])
+            answer, same = routes.handle(asks), istio.handle(asks)
+            if same.kind == "cors":
+                # without maxAge the API has 5 seconds, and answers to preflights expose nothing
+                expected = {"access-control-max-age": "5", **dict(same.headers)}
+                expected.pop("access-control-expose-headers", None)
+                assert (answer.kind, dict(answer.headers)) == ("cors", expected)
+            elif same.route is not None:
+                # a refused origin: a CORS filter leaves nothing to the pod
+                assert (answer.kind, answer.status, same.destination) == ("cors", 200, POD)
+        assert routes.handle(GatewayRequest("GET", host, path)).kind != "cors"
+
+
+def test_paths_share_a_cors_filter_if_their_policies_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = {"corsPolicy": {"allowOrigins": ["https://admin.example"]}}
+    rules = [{"pathPrefix": f"/{at}", **(other if at % 2 else sayable(ONE))} for at in range(4)]
+    (tmp_path / "policy.json").write_text(json.dumps({"rules": rules}))
+    text = rendered(str(tmp_path / "policy.json"), "httproute", capsys, "--with", "both")
+    (route,) = documents(text)
+    made = route["spec"]["rules"]  # type: ignore[index]
+    paths = [[match["path"]["value"] for match in rule["matches"]] for rule in made]
+    assert paths == [["/0", "/2"], ["/1", "/3"], ["/"]]
+
+
+@pytest.mark.parametrize(
+    ("policy", "reason"),
+    [
+        ({"allowOrigins": ["http://localhost:*"]}, "the origin http://localhost:*"),
+        ({"allowOrigins": [{"regex": "https://a[0-9]"}]}, "the origin regex:https://a[0-9]"),
+        (
+            {"allowOrigins": ["https://ui.example"], "allowMethods": ["PURGE"]},
+            "the method PURGE",
+        ),
+        (
+            {"allowOrigins": [f"https://u{at}.example" for at in range(65)]},
+            "at most 64 origins",
+        ),
+    ],
+)
+def test_what_a_cors_filter_cannot_say_is_one_line(
+    policy: dict[str, Any], reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps({"corsPolicy": policy}))
+    args = ["render", "--config", str(path), "--to", "httproute"]
+    assert run(args) == 0
+    capsys.readouterr()
+    assert run([*args, "--with", "both"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert "--config: an HTTPRoute cannot say this: a CORS filter " in said.err
+    assert reason in said.err
+
+
+@pytest.mark.parametrize("form", ["kubernetes", "env", "policy"])
+def test_only_routes_have_a_responder(
+    form: str, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["render", "--config", config, "--to", form, "--with", "both"]) == 2
+    assert "--with both is for --to virtualservice and httproute" in capsys.readouterr().err
+
+
 def test_http_routes_keep_the_limits_of_the_api() -> None:
     """At most 16 hostnames and 16 rules, and 8 matches in a rule."""
     policy = Policy(allow_origins=["https://ui.example"])
@@ -377,7 +474,7 @@ def test_a_directory_is_written_whole_or_not_at_all(
     (directory / name).write_text("mine\n")
     flags = ["render", "--config", config, "--to", "kubernetes", "--directory", str(directory)]
     assert run(flags) == 2
-    message = "is there with another content; remove it, or name another directory"
+    message = "already exists with different content; remove it, or name another directory"
     assert capsys.readouterr().err == f"meshcors: {directory / name}: {message}\n"
     assert [path.name for path in directory.iterdir()] == [name]
     assert (directory / name).read_text() == "mine\n"
@@ -542,3 +639,18 @@ def test_the_mesh_sends_to_the_pod_what_the_rules_cover(
             for method, headers, taken in (("OPTIONS", asks, preflight), ("POST", [], others)):
                 answer = gateway.handle(GatewayRequest(method, host, path, headers))
                 assert answer.destination == (POD if taken else None)
+
+
+def test_a_symbolic_link_to_nothing_is_not_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("policy.json").write_text('{"allowOrigins": ["https://ui.example"]}')
+    Path("pod").mkdir()
+    Path("pod/policy.yaml").symlink_to(tmp_path / "outside.yaml")
+    command = ["render", "--config", "policy.json", "--to", "kubernetes", "--directory"]
+    assert run([*command, "pod"]) == 2
+    assert "pod/policy.yaml: is a symbolic link to nothing" in capsys.readouterr().err
+    assert not Path("outside.yaml").exists()
+    assert run([*command, "-x"]) == 0
+    assert "kubectl apply -k ./-x\n" in capsys.readouterr().out

@@ -240,6 +240,69 @@ def test_a_host_of_its_own_would_hide_the_others_rules(form: str, beside: Any) -
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("own", "others", "said"),
+    [
+        pytest.param(
+            None,
+            {"shop": ["api.acme.io"]},
+            "hosts '*' never gets requests for api.acme.io, which default/shop has; give the policy"
+            " a rule with hosts: [api.acme.io]",
+            id="any host",
+        ),
+        pytest.param(
+            ["*.acme.io"],
+            {"shop": ["api.acme.io"], "site": ["*.eu.acme.io", "other.io"]},
+            "hosts '*.acme.io' never gets requests for api.acme.io, *.eu.acme.io, which"
+            " default/shop and others have; give the policy a rule with hosts: [api.acme.io,"
+            " *.eu.acme.io]",
+            id="a wildcard",
+        ),
+        pytest.param(
+            None,
+            {"shop": [f"h{at}.acme.io" for at in range(7)]},
+            "h4.acme.io and 2 more, which default/shop has; give the policy a rule with hosts:"
+            " [h0.acme.io, h1.acme.io, h2.acme.io, h3.acme.io, h4.acme.io, …]",
+            id="many",
+        ),
+        pytest.param(["api.acme.io"], {"shop": ["api.acme.io"]}, "", id="the same host"),
+        pytest.param(None, {"shop": []}, "", id="any host beside any host"),
+    ],
+)
+def test_hosts_that_more_specific_ones_hide_are_named(
+    form: str, own: list[str] | None, others: dict[str, list[str]], said: str, beside: Any
+) -> None:
+    documents = [document(form, name, by_key(form), hosts=of) for name, of in others.items()]
+    made = beside(form, policy("/v1", hosts=own), documents)
+    assert made.code == 0
+    assert made.err.endswith(f"{said}\n" if said else "")
+    assert made.err.count("never gets") == bool(said)
+    # the model agrees: the pod gets no preflight of such a host
+    if said and own is None:
+        text = "\n---\n".join([*map(json.dumps, documents), made.out])
+        asked = GatewayRequest("OPTIONS", next(iter(others.values()))[0], "/v1/chat", ASKS)
+        assert Gateway.from_yaml(text).handle(asked).destination != POD
+    elsewhere = document(form, "far", hosts=["far.acme.io"], gateway="other")
+    assert beside(form, policy("/v1", hosts=own), [*documents, elsewhere]).err == made.err
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_rule_for_the_hidden_host_is_what_the_note_asks_for(form: str, beside: Any) -> None:
+    other = document(form, "shop", by_key(form), hosts=["api.acme.io"])
+    config = {
+        "rules": [
+            *policy("/v1", hosts=["api.acme.io"])["rules"],
+            *policy("/v1")["rules"],
+        ]
+    }
+    made = beside(form, config, [other])
+    assert (made.code, made.err) == (0, "")
+    text = "\n---\n".join([json.dumps(other), made.out])
+    asked = GatewayRequest("OPTIONS", "api.acme.io", "/v1/chat", ASKS)
+    assert Gateway.from_yaml(text).handle(asked).destination == POD
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_what_is_rendered_again_takes_its_own_place(form: str, beside: Any) -> None:
     model = document(form, "model", by_key(form))
     first = beside(form, policy("/v1"), [model])

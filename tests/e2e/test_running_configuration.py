@@ -14,6 +14,7 @@ import pytest
 
 from meshcors.mesh import Gateway
 from meshcors.mesh._envoy.reading import read_envoy
+from meshcors.mesh._envoy.running_routes import running_routes
 from meshcors.mesh.envoy import bootstrap
 from tests import envoy_generator, mesh_generator
 from tests.e2e.mesh_wire import LOG_FORMAT, PORT, Case, expect, observe_configuration
@@ -65,8 +66,9 @@ def _gateways(dump: str) -> dict[str, Gateway]:
     """Return the gateway of each listener in a dump."""
     read = read_envoy(dump, "config_dump")
     assert read is not None
-    assert not read.problems
-    by_listener = {it.connection.name: it for it in read.documents}
+    documents, problems = running_routes([read])
+    assert not problems
+    by_listener = {it.connection.name: it for it in documents}
     return {name: Gateway.of((document,)) for name, document in by_listener.items()}
 
 

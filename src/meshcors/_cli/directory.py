@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def write_directory(name: str, files: Mapping[str, str], *, like: str) -> None:
     """Write files, by name, into a directory, which is made if it is missing.
 
-    A file that is there with the same content is left alone. `like` is the file whose mode they
-    get. ``click.ClickException`` is raised, and nothing is written, if a file is there with another
-    content or cannot be written.
+    An existing file with the same content is left alone. `like` is the file whose mode they
+    get. ``click.ClickException`` is raised, and nothing is written, if a file already exists with
+    different content or cannot be written.
     """
     directory = Path(name)
     missing = {
@@ -47,15 +47,19 @@ def write_directory(name: str, files: Mapping[str, str], *, like: str) -> None:
 
 
 def _is_missing(directory: Path, name: str, text: str) -> bool:
-    """Tell whether a file is missing; ``click.ClickException`` if it has another content."""
+    """Tell whether a file is missing; ``click.ClickException`` if its content is different."""
     path = directory / name
     try:
         content = path.read_bytes()
     except FileNotFoundError:
+        if path.is_symlink():
+            # writing would make the file that it leads to, which may be anywhere
+            message = "is a symbolic link to nothing; remove it, or name another directory"
+            raise click.ClickException(f"{path}: {message}") from None
         return True
     except OSError as error:
         raise click.ClickException(f"{path}: {error.strerror}; nothing is written") from None
     if content != text.encode():
-        message = "is there with another content; remove it, or name another directory"
+        message = "already exists with different content; remove it, or name another directory"
         raise click.ClickException(f"{path}: {message}")
     return False

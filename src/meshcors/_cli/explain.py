@@ -20,19 +20,18 @@ from meshcors._cli.explain_text import CallReport, narrate
 from meshcors._cli.explain_values import ShownValues
 from meshcors._cli.files import policy_unreadable
 from meshcors._cli.mesh_files import mesh_of
+from meshcors._cli.output import note_problems
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.wording import printable
 from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.call_cause import cause_of
 from meshcors.mesh._analysis.guards import Guards
 from meshcors.mesh._analysis.page_call import trace_call
-from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from meshcors._cli.explain_text import Emphasis
-    from meshcors.mesh import DocumentProblem
 
 _COLORS: Final[Mapping[Emphasis, str | None]] = {
     "deciding": None,
@@ -54,8 +53,8 @@ _PARTS: Final = ("host", "path", "scheme")
 @click.option(
     "--url",
     metavar="URL",
-    help="The URL that is called, in place of --host, --path and --scheme. Its port is the"
-    " gateway's.",
+    help="The URL that is called, in place of --host, --path and --scheme. The port"
+    " selects the gateway's server.",
 )
 @click.option(
     "--method",
@@ -74,7 +73,8 @@ _PARTS: Final = ("host", "path", "scheme")
 @click.option(
     "--host",
     metavar="HOST",
-    help="The host that is called. Default: the first one in the documents.",
+    help="The host that is called. Default: the first one in the documents; for *.example.com it is"
+    " api.example.com, for * it is api.example.",
 )
 @click.option(
     "--path", metavar="PATH", default="/", show_default=True, help="The path that is called."
@@ -122,8 +122,10 @@ def command(
     """Follow a page's call: which rule takes it, who answers, and what the browser does.
 
     Without --config the answers of the services are unknown, and a verdict that depends on them is
-    "depends". The pod is taken to run with the policy that fix would give it. Exit code 1 if a
-    browser would block the call.
+    "depends". The pod is taken to run with the policy that fix would give it.
+
+    Exit code 0 if the script may read the answer or that depends on what is not known, 1 if a
+    browser would block the call, 2 for an error in the arguments or the files.
     """
     mesh = mesh_of(files)
     if mesh.problems and not mesh.merged:
@@ -142,19 +144,11 @@ def command(
         gateway, call, services.answer, port=called.port, target=called.target, guards=guards
     )
     cause = cause_of(page_call, gateway, services.is_pod)
-    hint = hints(cause, page_call, FixCommands(mesh, files, pod))
+    hint = hints(cause, page_call, FixCommands(mesh, files, pod, gateway.name))
     report = CallReport(page_call, cause, tuple(hint), ShownValues(page_call), services.assumed)
-    _note([*mesh.problems, *mesh.notes])
+    note_problems([*mesh.problems, *mesh.notes])
     _print(report, form)
     return int(page_call.outcome == "blocked")
-
-
-def _note(problems: Sequence[DocumentProblem]) -> None:
-    """Say on stderr which documents are not part of the mesh, and why."""
-    for problem in problems[:SHOWN_PROBLEMS]:
-        click.echo(f"note: {problem}", err=True)
-    if len(problems) > SHOWN_PROBLEMS:
-        click.echo(f"note: and {len(problems) - SHOWN_PROBLEMS} more", err=True)
 
 
 def _called_url(

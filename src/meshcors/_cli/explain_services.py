@@ -5,19 +5,20 @@ The pod is recognised by the name of its service.
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from meshcors import browser
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.warning import PolicyWarning
+from meshcors.mesh import DocumentError
 from meshcors.mesh._analysis.lost_calls import LostCalls
 from meshcors.mesh._analysis.sample_calls import HostCalls
 from meshcors.mesh._fix.blocked_calls import BlockedCalls
 from meshcors.mesh._fix.options import FixOptions
-from meshcors.mesh._fix.pod_policy import pod_policy, serve_command
+from meshcors.mesh._fix.pod_commands import serve_command
+from meshcors.mesh._fix.pod_policy import pod_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from meshcors.mesh._routing.gateway import GatewayAnswer
 
 _Source: TypeAlias = "Policy | RuleSet"
-# What fix writes for an origin that nobody has named.
-_UNKNOWN: Final = '"ORIGIN"'
 
 
 @dataclass
@@ -72,8 +71,11 @@ class Services:
         ]
         if not blocked:
             return None
-        policy = pod_policy(blocked, FixOptions("pod", self.pod))
-        if policy is None or _UNKNOWN in json.dumps(policy):
+        try:
+            policy = pod_policy(blocked, FixOptions("pod", self.pod))
+        except DocumentError:
+            return None
+        if policy is None:
             return None
         source = _source_of(policy)
         if source is None:
@@ -82,9 +84,11 @@ class Services:
         return _decider(source)
 
     def _sent_to(self, pod: str) -> Iterator[LostCalls]:
-        """Yield a call of every rule whose preflights go to ``pod``."""
+        """Yield a call of every rule whose preflights go to ``pod``, and its calls do not."""
         for gateway, port, host in self.mesh.hosts:
             for calls in HostCalls(gateway, port, host.domain).of_rules():
+                if self.is_pod(gateway.handle(calls.call)):
+                    continue
                 for asked in calls.requests[:1]:
                     answer = gateway.handle(calls.preflight(asked))
                     if answer.destination == pod:

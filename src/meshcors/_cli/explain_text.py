@@ -11,13 +11,14 @@ from meshcors.mesh._analysis.call_cause import allowed_by, refusing_policy
 from meshcors.mesh._routing.gateway import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from meshcors._cli.explain_values import ShownValues
     from meshcors.mesh import Mismatch
     from meshcors.mesh._analysis.cause import Cause
     from meshcors.mesh._analysis.guards import GuardVerdict
     from meshcors.mesh._analysis.page_call import Exchange, PageCall
+    from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._routing.gateway import GatewayAnswer, TriedRule
 
 # What a line is, beside text: what decided the call, or one of the verdicts.
@@ -85,7 +86,10 @@ def narrate(report: CallReport) -> Iterator[Line]:
     yield from _exchange_lines(report, page_call.request, judged=sent)
     yield Line("")
     if report.values.has_numbers:
-        yield Line("Values are hidden: those of one name with equal numbers are equal.")
+        yield Line(
+            "Header values are hidden. Within one header, the same number stands for the same"
+            " value."
+        )
         yield Line("")
     yield from _end(report)
 
@@ -125,6 +129,7 @@ def _tried_lines(report: CallReport, exchange: Exchange) -> Iterator[Line]:
     """Yield a line for each rule that was tried; many in a row that fail alike share one."""
     page_call, cause = report.page_call, report.cause
     is_decisive = exchange is page_call.decisive and exchange.outcome != "allowed"
+    labels = _labels(exchange.answer)
 
     def key(tried: TriedRule) -> tuple[object, ...]:
         if tried.matched or (cause is not None and tried.place == cause.place):
@@ -134,33 +139,44 @@ def _tried_lines(report: CallReport, exchange: Exchange) -> Iterator[Line]:
     for shape, run in groupby(exchange.answer.trail, key):
         alike = list(run)
         if len(alike) > _LISTED_ALIKE and shape[0] != "alone":
-            yield Line(_alike(report, alike))
+            yield Line(_alike(report, alike, labels))
             continue
         for tried in alike:
             decides = tried.matched and is_decisive
             decides |= cause is not None and tried.place == cause.place
-            yield Line(_tried(report, tried), "deciding" if decides else "")
+            yield Line(_tried(report, tried, labels), "deciding" if decides else "")
 
 
-def _tried(report: CallReport, tried: TriedRule) -> str:
+def _labels(answer: GatewayAnswer) -> dict[Place, str]:
+    """Return how each rule of the host is called, by its place: with its own name if it has one."""
+    routes = answer.virtual_host.routes if answer.virtual_host else ()
+    running = "RouteConfiguration"  # where the name is all there is
+    return {
+        each.place: f'{each.rule} "{each.source.name}" ({each.place})'
+        for each in routes
+        if each.source.name and each.document.kind != running
+    }
+
+
+def _tried(report: CallReport, tried: TriedRule, labels: Mapping[Place, str]) -> str:
+    label = labels.get(tried.place, f"{tried.rule} ({tried.place})")
     if tried.matched:
-        return f"{tried.rule} ({tried.place}) matches."
+        return f"{label} matches."
     reasons = "; ".join(_reason(report, mismatch) for mismatch in tried.mismatches)
     matches = "does not match" if tried.is_certain else "may match"
-    return f"{tried.rule} ({tried.place}) {matches}: {reasons}."
+    return f"{label} {matches}: {reasons}."
 
 
-def _alike(report: CallReport, alike: list[TriedRule]) -> str:
+def _alike(report: CallReport, alike: list[TriedRule], labels: Mapping[Place, str]) -> str:
     """Return the line for several rules that fail the same conditions, whatever values they ask."""
     reasons = [
         _reason(report, each[0], varied=len({one.expected for one in each}) > 1)
         for each in zip(*(tried.mismatches for tried in alike), strict=True)
     ]
-    first, last = alike[0], alike[-1]
-    return (
-        f"{first.rule} ({first.place}) to {last.rule} ({last.place}), {len(alike)} rules, do not"
-        f" match: {'; '.join(reasons)}."
+    first, last = (
+        labels.get(each.place, f"{each.rule} ({each.place})") for each in (alike[0], alike[-1])
     )
+    return f"{first} to {last}, {len(alike)} rules, do not match: {'; '.join(reasons)}."
 
 
 def _reason(report: CallReport, mismatch: Mismatch, *, varied: bool = False) -> str:

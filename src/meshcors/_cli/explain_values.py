@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _PUBLIC: Final = frozenset({*SAFELISTED_REQUEST_HEADERS, "host", "origin", "vary"})
 _HIDDEN: Final = "…"
 _QUOTED: Final = re.compile('".*"', re.DOTALL)
+# What stands before the @ of a host: a name and a password (RFC 3986 3.2.1).
+_USER: Final = re.compile("(^|//)[^/?#@]*@")
 _HEADERS: Final = ("headers", "withoutHeaders")
 
 
@@ -70,8 +72,8 @@ def is_public(name: str) -> bool:
 
 
 def shown_target(target: str) -> str:
-    """Return a path or URL as it is shown, its query hidden."""
-    path, mark, _ = target.partition("?")
+    """Return a path, host or URL as it is shown, its query and user information hidden."""
+    path, mark, _ = _USER.sub(rf"\1{_HIDDEN}@", target).partition("?")
     return f"{path}{mark}{_HIDDEN if mark else ''}"
 
 

@@ -167,7 +167,7 @@ def _second_file(name: str, text: str) -> _Change:
 
 
 def _write(changes: list[_Change], mesh: MeshDocuments) -> None:
-    """Write all files, or none if one of them is there already or has changed meanwhile."""
+    """Write all files, or none if one of them cannot be written or has changed meanwhile."""
     for change in changes:
         if change.is_new and change.before is not None:
             raise click.ClickException(f"{change.name}: already exists; move it away")
@@ -175,10 +175,32 @@ def _write(changes: list[_Change], mesh: MeshDocuments) -> None:
             raise click.ClickException(
                 f"{change.name}: the file has changed in the meantime; run the command again"
             )
+    done: list[_Change] = []
     for change in changes:
         like = next(file for file in mesh.texts if change.name in (file, _second_name(file)))
         before = None if change.before is None else change.before.encode()
-        write(change.name, change.after.encode(), before=before, like=like)
+        try:
+            write(change.name, change.after.encode(), before=before, like=like)
+        except click.ClickException as error:
+            left = [each.name for each in reversed(done) if not _is_undone(each)]
+            if not left:
+                raise
+            message = f"{error.message}, except {', '.join(left)}, which cannot be changed back"
+            raise click.ClickException(message) from None
+        done.append(change)
+
+
+def _is_undone(change: _Change) -> bool:
+    """Bring back what a file was before it was written; tell whether that worked."""
+    try:
+        if change.before is None:
+            Path(change.name).unlink()
+        else:
+            before, after = change.before.encode(), change.after.encode()
+            write(change.name, before, before=after, like=change.name)
+    except (OSError, click.ClickException):
+        return False
+    return True
 
 
 def _report(changes: list[_Change], files: tuple[str, ...], writing: bool) -> dict[str, object]:

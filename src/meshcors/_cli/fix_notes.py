@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from meshcors.mesh._fix.pod_policy import deploy_commands, serve_command
+from meshcors.mesh._fix.pod_commands import deploy_commands, deploy_namespaces, serve_command
+from meshcors.mesh._fix.still_denied import still_denied
 from meshcors.mesh._lint import diagnose
 
 if TYPE_CHECKING:
@@ -46,13 +48,20 @@ def notes(
         if any(each.calls.route.source.cors_policy is None for each in calls.calls)
     )
     for label in leaving:
-        yield f"{label}: a rule without corsPolicy leaves CORS to its service"
+        yield (
+            f"{label}: a rule without corsPolicy leaves CORS to its service: run MeshCORS in it, or"
+            " give the rule a corsPolicy"
+        )
+    yield from still_denied(result.blocked, result.after)
     for problem in mesh.problems:
         yield f"not read, so its calls were not looked at: {problem}"
-    left = sum(finding.severity == "error" for finding in diagnose(result.after))
+    severities = Counter(finding.severity for finding in diagnose(result.after))
+    left = [(severities[each], each) for each in ("error", "warning") if severities[each]]
     if left:
-        errors = "1 error is" if left == 1 else f"{left} errors are"
-        yield f"{errors} left for you to fix: {shlex.join(['meshcors', 'lint', *files])}"
+        counted = " and ".join(f"{count} {name}{'s' * (count > 1)}" for count, name in left)
+        verb = "is" if sum(count for count, _ in left) == 1 else "are"
+        lint = shlex.join(["meshcors", "lint", *files])
+        yield f"{counted} {verb} left for you to fix: {lint}"
 
 
 def _about_pod(policy: Mapping[str, Any], result: FixResult, options: FixOptions) -> Iterator[str]:
@@ -61,6 +70,17 @@ def _about_pod(policy: Mapping[str, Any], result: FixResult, options: FixOptions
     command = serve_command(policy)
     if command is not None:
         yield f"start the pod behind {address} with: {command}"
-    deploying = "or deploy it" if command is not None else "deploy it"
-    for number, each in enumerate(deploy_commands(policy, result.blocked, options)):
-        yield f"{'then' if number % 2 else deploying}: {each}"
+    namespaces = deploy_namespaces(result.blocked, options)
+    if not namespaces:
+        return
+    deploying = "or deploy" if command is not None else "deploy"
+    one = " it" if len(namespaces) == 1 else ""
+    if len(namespaces) > 1:
+        named = ", ".join(each or "the current one" for each in namespaces)
+        yield f"{deploying} one pod in each of these namespaces: {named}"
+        deploying = "first"
+    first, *others = deploy_commands(policy, namespaces, options)
+    yield f"{deploying}{one}: {first}"
+    for each in others:
+        yield f"then: {each}"
+    yield "build the pod's image and name it in that command with --image: see docs/kubernetes.md"

@@ -57,6 +57,15 @@ def _explain(ctx: click.Context, _: click.Parameter, given: str | None) -> None:
     help="Leave out these lint rules: IDs or names, separated by commas. May be repeated.",
 )
 @click.option(
+    "--exclude",
+    multiple=True,
+    metavar="GLOB",
+    help=(
+        "Leave out files and directories below the given directories: names, or paths with a /."
+        " May be repeated."
+    ),
+)
+@click.option(
     "--fail-on",
     type=click.Choice(list(_SEVERITIES)),
     default="warning",
@@ -76,18 +85,22 @@ def command(
     form: str,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
+    exclude: tuple[str, ...],
     fail_on: Severity,
 ) -> int:
     """Find what is wrong with CORS in VirtualServices, HTTPRoutes and the objects around them.
 
     FILE is a file, a directory with *.yaml, *.yml and *.json files, or - for standard input. All of
-    them together are treated as one mesh. Exit code 1 if an error or a warning is found. A comment
-    `# meshcors: ignore MC014` silences a lint rule on its line, or on the line below.
+    them together are treated as one mesh. A comment `# meshcors: ignore MC014` silences a lint rule
+    on its line, or on the line below.
+
+    Exit code 0: nothing found, or only notes; 1: an error or a warning (see --fail-on); 2: an
+    invalid option, or a FILE that does not exist.
     """
     chosen = _ids("--select", select) or {rule.id for rule in RULES}
     chosen -= _ids("--ignore", ignore)
-    mesh = mesh_of(files)
-    diagnostics = diagnose(mesh, [rule for rule in RULES if rule.id in chosen])
+    mesh = mesh_of(files, exclude=exclude)
+    diagnostics = diagnose(mesh, [rule for rule in RULES if rule.id in chosen], files)
     output = FORMATS[form](diagnostics)
     if form == "text" and not (diagnostics or mesh.problems or mesh.documents):
         output += f": no VirtualService or HTTPRoute in the file{'s' * (len(mesh.texts) > 1)}"

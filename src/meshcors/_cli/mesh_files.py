@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from meshcors._cli.files import MAX_BYTES
+from meshcors._cli.other_programs import OtherPrograms
 from meshcors._policy.regular_file import FileError, read_content
 from meshcors._policy.wording import file_label
 from meshcors.mesh._analysis.mesh_documents import read_mesh
 from meshcors.mesh._documents.problems import DocumentProblem, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 
@@ -59,25 +62,47 @@ class MeshFiles:
         self.problems.append(DocumentProblem(place, "unreadable", "", message, hint))
 
 
-def mesh_of(names: Sequence[str], given_by: str = "FILE") -> MeshDocuments:
+def mesh_of(
+    names: Sequence[str], given_by: str = "FILE", exclude: Sequence[str] = ()
+) -> MeshDocuments:
     """Return what the arguments FILE... hold together, with a problem for what cannot be read.
 
-    ``given_by`` is what messages call the arguments.
+    ``given_by`` is what messages call the arguments. Files in directories whose path matches one of
+    ``exclude`` are left out.
 
     ``click.ClickException`` is raised for a name that does not exist, and for a second ``-``.
     """
-    files = read_mesh_files(names, given_by)
-    mesh = read_mesh(files.texts)
+    files = read_mesh_files(names, given_by, exclude)
+    programs = OtherPrograms()
+    patches = {name: found for name in files.texts if (found := programs.patch(name))}
+    texts = {name: text for name, text in files.texts.items() if name not in patches}
+    mesh = read_mesh(texts)
     # a directory also holds values, kustomizations and other files that are not for Kubernetes
     problems = (
-        each
+        programs.located(each)
         for each in mesh.problems
         if each.code != "not_an_object" or each.place.file not in files.searched
     )
-    return replace(mesh, problems=(*files.problems, *problems))
+    listed = _once((*patches.values(), *problems), files.searched)
+    return replace(mesh, problems=(*files.problems, *listed))
 
 
-def read_mesh_files(names: Sequence[str], given_by: str = "FILE") -> MeshFiles:
+def _once(problems: Iterable[DocumentProblem], searched: set[str]) -> Iterator[DocumentProblem]:
+    """Yield all problems; of files in directories that are rendered together, only the first."""
+    alike: dict[tuple[str, str], list[DocumentProblem]] = {}
+    for each in problems:
+        if each.code == "unrendered" and each.place.file in searched:
+            alike.setdefault((each.message, each.hint), []).append(each)
+        else:
+            yield each
+    for first, *others in alike.values():
+        more = f", as {len(others)} more file{'s are' if others[1:] else ' is'}" if others else ""
+        yield replace(first, message=f"{first.message}{more}")
+
+
+def read_mesh_files(
+    names: Sequence[str], given_by: str = "FILE", exclude: Sequence[str] = ()
+) -> MeshFiles:
     """Return the texts of the arguments FILE...; see `mesh_of`.
 
     Of a directory these are its ``*.yaml``, ``*.yml`` and ``*.json`` files and those of the
@@ -96,11 +121,13 @@ def read_mesh_files(names: Sequence[str], given_by: str = "FILE") -> MeshFiles:
         if name == "-":
             _read_stdin(files)
             continue
-        if Path(name).is_dir():
-            found = list(_files_in(Path(name), set()))
-            if not found:
+        if os.path.isdir(name):  # noqa: PTH112 - Path.is_dir raises for a name that is too long
+            before = len(files.problems)
+            found = list(_files_in(Path(name), set(), files))
+            if not found and len(files.problems) == before:
                 message = "no *.yaml, *.yml or *.json file in this directory"
                 files.refuse(Place(name, 1, 1), message, "pass the directory that has them")
+            found = [each for each in found if not _is_excluded(each, name, exclude)]
             files.searched.update(found)
         else:
             found = [name]
@@ -112,6 +139,21 @@ def read_mesh_files(names: Sequence[str], given_by: str = "FILE") -> MeshFiles:
     return files
 
 
+def _is_excluded(file: str, directory: str, globs: Sequence[str]) -> bool:
+    """Tell whether a file's path in a directory, or one that it is in, matches a glob.
+
+    A glob without a slash is for names at any depth.
+    """
+    inner = PurePath(file).relative_to(directory)
+    paths = [inner, *list(inner.parents)[:-1]]
+    return any(
+        fnmatchcase(path.as_posix() if "/" in glob else path.name, glob)
+        for each in globs
+        for glob in [each.removeprefix("./").rstrip("/")]
+        for path in paths
+    )
+
+
 def _refuse_missing(name: str, label: str) -> None:
     try:
         Path(name).stat()
@@ -119,8 +161,10 @@ def _refuse_missing(name: str, label: str) -> None:
         reason = error.strerror
     except ValueError as error:
         reason = str(error)
-    except OSError:
-        return  # it exists, and reading it says what is wrong
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            return  # it exists, and reading it says what is wrong
+        reason = error.strerror
     else:
         return
     message = f"{file_label(name, label)}: {reason}; pass a readable file"
@@ -154,20 +198,25 @@ def _read_file(files: MeshFiles, name: str, *, searched: bool) -> None:
             files.add(name, content)
 
 
-def _files_in(directory: Path, seen: set[str]) -> Iterator[str]:
-    """Yield the files of a directory and of those in it, sorted; none twice, whatever links do."""
+def _files_in(directory: Path, seen: set[str], files: MeshFiles) -> Iterator[str]:
+    """Yield the files of a directory and of those in it, sorted; none twice, whatever links do.
+
+    A directory that cannot be read is a problem of ``files``.
+    """
     real = os.path.realpath(directory)
     if real in seen:
         return
     seen.add(real)
     try:
         entries = sorted(directory.iterdir())
-    except OSError:
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+        files.refuse(Place(str(directory), 1, 1), reason, "make it readable, or leave it out")
         return
     for path in entries:
         if path.name.startswith("."):
             continue
-        if path.is_dir():
-            yield from _files_in(path, seen)
+        if os.path.isdir(path):  # noqa: PTH112 - as above
+            yield from _files_in(path, seen, files)
         elif path.suffix in _SUFFIXES:
             yield str(path)

@@ -45,7 +45,7 @@ POD: Final = click.option(
     metavar="HOST:PORT",
     default="meshcors-dummy:8080",
     show_default=True,
-    help="The service of the pod.",
+    help="The Service of the preflight pod (a Deployment).",
 )
 # ``--format text|json``, the parameter ``form``.
 FORM: Final = click.option(

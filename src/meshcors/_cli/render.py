@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import warnings
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from meshcors._policy.policy import Policy
     from meshcors._policy.rules import RuleSet
 
+_IMAGE: Final = "meshcors"
+_NO_IMAGE: Final = (
+    "build the pod's image and name it with --image, as docs/kubernetes.md shows: a cluster would"
+    f" look for {_IMAGE} on Docker Hub"
+)
+
 
 @click.command("render", cls=options.VerbCommand)
 @click.option(
@@ -45,7 +51,7 @@ if TYPE_CHECKING:
     type=click.Choice(["pod", "both"]),
     default="pod",
     show_default=True,
-    help="In a VirtualService: who answers preflights, the pod, or Envoy with the pod behind it.",
+    help="Who answers preflights in the mesh: the pod, or Envoy with the pod behind it.",
 )
 @click.option(
     "--beside",
@@ -56,9 +62,7 @@ if TYPE_CHECKING:
 @click.option(
     "--image",
     metavar="IMAGE",
-    default="meshcors",
-    show_default=True,
-    help="The pod's image, for kubernetes.",
+    help="The pod's image, for kubernetes: build it, and name it here.  [default: meshcors]",
 )
 @click.option(
     "--directory",
@@ -74,25 +78,33 @@ def command(
     pod: tuple[str, int] | None,
     responder: Literal["pod", "both"],
     beside: tuple[str, ...],
-    image: str,
+    image: str | None,
     directory: str | None,
 ) -> None:
     """Write a policy in another form.
 
     Key values are never written: a service that checks keys reads them from its own file.
+
+    Exit code 0 if it is written; 2 if the policy is not valid, cannot be written in this form, or
+    would take calls of the documents given by --beside.
     """
-    if beside and form not in ("virtualservice", "httproute"):
-        raise click.UsageError("--beside is for --to virtualservice and httproute")
+    if form not in ("virtualservice", "httproute"):
+        for flag, given in (("--beside", beside), ("--with both", responder == "both")):
+            if given:
+                raise click.UsageError(f"{flag} is for --to virtualservice and httproute")
     if directory is not None and form != "kubernetes":
         raise click.UsageError("--directory is for --to kubernetes")
     rules, notes = _read(config)
     if form == "kubernetes":
-        text = _kubernetes(config, rules, deployment_names(name, namespace, pod), image, directory)
+        if image is None:
+            notes.append(_NO_IMAGE)
+        names = deployment_names(name, namespace, pod)
+        text = _kubernetes(config, rules, names, image or _IMAGE, directory)
     elif form in ("env", "policy"):
         text = _policy(rules) if form == "policy" else _variables(rules)
     else:
-        names = names_of(name, namespace, gateway, pod)
-        text, found = rendered_routes(rules, form, names, responder, beside)
+        routed = names_of(name, namespace, gateway, pod)
+        text, found = rendered_routes(rules, form, routed, responder, beside)
         notes += found
     for note in notes:
         click.echo(f"note: {printable(note)}", err=True)
@@ -150,4 +162,5 @@ def _kubernetes(
     objects = kustomization(name=name, namespace=namespace, port=port, image=image)
     files = {file: block_yaml([document]) for file, document in objects.items()}
     write_directory(directory, {POLICY_FILE: policy, **files}, like=config)
-    return f"{directory}: written; deploy it with: kubectl apply -k {shlex.quote(directory)}\n"
+    argument = f"./{directory}" if directory.startswith("-") else directory
+    return f"{directory}: written; deploy it with: kubectl apply -k {shlex.quote(argument)}\n"

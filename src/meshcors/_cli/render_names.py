@@ -78,7 +78,7 @@ _POD: Final = click.option(
     "--pod",
     callback=options.pod_address,
     metavar="HOST:PORT",
-    help=f"The pod's Service; by default NAME:{_DEFAULT_PORT}.",
+    help=f"The Service of the preflight pod (a Deployment); by default NAME:{_DEFAULT_PORT}.",
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
@@ -11,8 +11,8 @@ from meshcors._cli.mesh_files import mesh_of
 from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_documents
-from meshcors.mesh._render.beside import HarmError, render_beside, still_lost
-from meshcors.mesh._render.http_routes import http_routes
+from meshcors.mesh._render.beside import HarmError, hidden_hosts, render_beside, still_lost
+from meshcors.mesh._render.http_routes import UnsayableError, http_routes
 from meshcors.mesh._render.virtual_services import virtual_services
 from meshcors.mesh._routing.translation import gateway_names
 
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from meshcors._policy.rules import RuleSet
     from meshcors.mesh._documents.model import VirtualService
+    from meshcors.mesh._render.beside import HiddenHosts
     from meshcors.mesh._render.names import RouteNames
+
+_SHOWN_HOSTS: Final = 5
 
 
 def rendered_routes(
@@ -37,19 +40,18 @@ def rendered_routes(
         raise click.UsageError("--pod: an HTTPRoute names a Service: write NAME or NAME.NAMESPACE")
 
     def made(without_unmatched: Collection[str] = ()) -> str:
-        if form == "httproute":
-            return block_yaml(http_routes(rules, names, without_unmatched=without_unmatched))
+        render = http_routes if form == "httproute" else virtual_services
         return block_yaml(
-            virtual_services(rules, names, responder=responder, without_unmatched=without_unmatched)
+            render(rules, names, responder=responder, without_unmatched=without_unmatched)
         )
 
-    text = made()
     try:
+        text = made()
         documents = read_documents(text)
-    except DocumentError as error:
-        problem = error.problems[0]
+    except (DocumentError, UnsayableError) as error:
+        reason = error.problems[0].message if isinstance(error, DocumentError) else error
         kind = "an HTTPRoute" if form == "httproute" else "a VirtualService"
-        raise click.UsageError(f"--config: {kind} cannot say this: {problem.message}") from None
+        raise click.UsageError(f"--config: {kind} cannot say this: {reason}") from None
     notes: list[str] = []
     if form == "httproute" and service and service[1] not in (None, names.namespace):
         notes.append(
@@ -86,6 +88,7 @@ def _beside(
     notes = [
         f"{name} has no rule for unmatched requests: {taken}" for name, taken in without.items()
     ]
+    notes += map(_hidden, hidden_hosts(mesh, text))
     takers: dict[tuple[str, str], str] = {}
     for lost in still_lost(mesh, text):
         taker, call = lost.answer, lost.calls.call
@@ -97,3 +100,17 @@ def _beside(
         for (by, _), url in takers.items()
     ]
     return text, list(dict.fromkeys(notes))
+
+
+def _hidden(found: HiddenHosts) -> str:
+    hosts = list(found.owners)
+    named = ", ".join(hosts[:_SHOWN_HOSTS])
+    more = len(hosts) - _SHOWN_HOSTS
+    all_of_them = f"{named} and {more} more" if more > 0 else named
+    owners = list(dict.fromkeys(each.label for each in found.owners.values()))
+    have = f"{owners[0]} has" if len(owners) == 1 else f"{owners[0]} and others have"
+    listed = f"[{named}{', …' if more > 0 else ''}]"
+    return (
+        f"hosts '{found.host}' never gets requests for {all_of_them}, which {have}; give the policy"
+        f" a rule with hosts: {listed}"
+    )

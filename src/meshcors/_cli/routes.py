@@ -9,16 +9,14 @@ import click
 
 from meshcors._cli import options
 from meshcors._cli.mesh_files import mesh_of
+from meshcors._cli.output import note_problems
 from meshcors._cli.routes_text import as_data, narrate
 from meshcors._policy.wording import printable
 from meshcors.mesh import DocumentError
 from meshcors.mesh._analysis.route_listing import listed_gateways
-from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from meshcors.mesh import DocumentProblem
+    pass
 
 
 @click.command("routes", cls=options.VerbCommand)
@@ -30,11 +28,13 @@ def command(files: tuple[str, ...], host: str | None, form: str) -> int:
 
     FILE is what an Envoy runs (a config dump, the output of istioctl proxy-config or egctl config,
     a static configuration), or documents that a control plane would make it from.
+
+    Exit code 0 if any rule is listed, with a note for what cannot be read; 2 if none is.
     """
     mesh = mesh_of(files)
     if mesh.problems and not mesh.documents:
         raise DocumentError(mesh.problems)
-    _note(mesh.problems)
+    note_problems(mesh.problems)
     if not mesh.documents:
         raise click.UsageError("no route in these files: pass VirtualServices or a config dump")
     gateways = [each for each in listed_gateways(mesh.documents, host) if each.hosts]
@@ -46,11 +46,3 @@ def command(files: tuple[str, ...], host: str | None, form: str) -> int:
         for line in narrate(gateways):
             click.echo(printable(line))
     return 0
-
-
-def _note(problems: Sequence[DocumentProblem]) -> None:
-    """Say on stderr which documents are not in the table, and why."""
-    for problem in problems[:SHOWN_PROBLEMS]:
-        click.echo(f"note: {problem}", err=True)
-    if len(problems) > SHOWN_PROBLEMS:
-        click.echo(f"note: and {len(problems) - SHOWN_PROBLEMS} more", err=True)

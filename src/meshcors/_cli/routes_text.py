@@ -51,7 +51,7 @@ def _gateway_lines(gateway: ListedGateway) -> Iterator[str]:
     if connection is None:
         return
     if not connection.name and not connection.filters:
-        yield "  its listener is not in this file: a cors filter is assumed, and no other in front"
+        yield "  its listener is in none of the files: a cors filter is assumed, no other in front"
         return
     address = f" on {connection.address}" if connection.address else ""
     filters = ", ".join(name.rpartition(".")[2] for name in connection.filters) or "none"
@@ -79,7 +79,7 @@ def conditions(route: Route) -> list[str]:
     if (match.path.kind, match.path.value) not in {("prefix", "/"), ("prefix", "")}:
         case = ", whatever the case" if match.path.ignore_case else ""
         segments = ", in whole segments" if match.path.kind == "segments" else ""
-        found.append(f"path {match.path}{segments}{case}")
+        found.append(f"{route.path_field} {match.path}{segments}{case}")
     found += [_header(condition) for condition in (*match.headers, *match.claims)]
     found += [f"query {name} {_hidden(wanted)}" for name, wanted in match.query]
     found += [f"query {name} absent" for name in match.absent_query]
@@ -103,7 +103,7 @@ def destination(route: Route) -> str:
     rule = route.source
     if rule.redirect is not None:
         to = rule.redirect.uri or rule.redirect.prefix_rewrite or "the same path"
-        host = f" on {rule.redirect.authority}" if rule.redirect.authority else ""
+        host = f" on {shown_target(rule.redirect.authority)}" if rule.redirect.authority else ""
         return f"redirect {rule.redirect.code or 301} to {shown_target(to)}{host}"
     if rule.direct_response is not None:
         return f"answer {rule.direct_response.status} directly"
@@ -122,7 +122,9 @@ def policy_in_short(policy: CorsPolicy) -> list[str]:
     values = policy.values
     found = [f"origins {origins or 'none'}"]
     names = {"allowMethods": "methods", "allowHeaders": "headers", "exposeHeaders": "exposes"}
-    found += [f"{name} {values[field]}" for field, name in names.items() if values[field]]
+    for field, name in names.items():
+        listed = ", ".join(each.strip() for each in values[field].split(","))
+        found += [f"{name} {listed}"] if listed else []
     if policy.allow_credentials:
         found.append("credentials")
     if values["maxAge"]:

@@ -75,6 +75,13 @@ def stops_preflights(spec: Cursor | None) -> tuple[str, Cursor] | None:
     return ("ALLOW", place) if matched == "never" else None
 
 
+def may_allow_preflights(spec: Cursor | None) -> bool:
+    """Tell whether an ALLOW policy lets preflights pass, or some of them."""
+    if spec is None or action_of(spec) != "ALLOW":
+        return False
+    return matches(spec, ANY_PREFLIGHT)[0] != "never"
+
+
 def action_of(spec: Cursor | None) -> str:
     """Return the action of a policy, ``ALLOW`` if it names none."""
     return text_of(fields_of(spec).get("action")) or "ALLOW"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from meshcors.mesh._analysis.cause import Cause, enumerated
 from meshcors.mesh._analysis.left_out_rules import left_out_rule
 from meshcors.mesh._analysis.no_route_cause import left_out_cause, no_route_cause, pod_cause
+from meshcors.mesh._analysis.strayed_cause import CREDENTIALS, LISTS, lacking, strayed_cause
 from meshcors.mesh._routing.cors_filter import origin_allowed
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer
 
 _SHOWN_ORIGINS: Final = 3
-_LISTS: Final = {"header_not_allowed": "allowHeaders", "method_not_allowed": "allowMethods"}
-_CREDENTIALS: Final = frozenset({"acac_not_true", "acao_wildcard_with_credentials"})
 
 
 def cause_of(
@@ -47,6 +46,10 @@ def cause_of(
         return Cause("unknown_delegate", text, answer.place, ("Pass its file too.",))
     if answer.kind == "no_route":
         return no_route_cause(page_call, gateway)
+    strayed = None if is_pod(answer) else strayed_cause(page_call)
+    if strayed is not None:
+        left_out = left_out_rule(gateway, answer, elsewhere=False)
+        return left_out_cause(left_out, answer, gateway) if left_out else strayed
     refusing = refusing_policy(answer)
     if refusing is not None:
         return _origin_refused(page_call, exchange, refusing)
@@ -58,6 +61,12 @@ def cause_of(
             return left_out_cause(left_out, each, gateway)
     if answer.kind in {"redirect", "direct_response"}:
         return _answered_by_rule(exchange)
+    if exchange.outcome == "depends" and is_pod(answer):
+        text = (
+            f"{answer.rule} ({answer.place}) leads to {answer.destination}, the pod, and these"
+            " files do not say by which policy it answers"
+        )
+        return Cause("pod_unknown", text, answer.place)
     return _service_answers(page_call, exchange)
 
 
@@ -88,14 +97,24 @@ def _denied(exchange: Exchange, denial: GuardVerdict) -> Cause:
         f"{denial.kind} {denial.name} ({denial.place}) denies the {what} before any corsPolicy"
         f" applies: {denial.reason}"
     )
-    if exchange.step == "preflight":
-        advice = (
-            "A preflight never carries credentials. Let OPTIONS requests with"
-            " access-control-request-method pass there."
-        )
+    where = f"{denial.kind} {denial.name} ({denial.place})"
+    if exchange.step == "response":
+        advice = [
+            "The 403 has no CORS headers, so the page cannot read it.",
+            f"Allow the call in {where}.",
+        ]
+    elif denial.action == "ALLOW":
+        advice = [
+            f"A preflight never carries credentials. Add a rule to {where}:",
+            "- to: [{operation: {methods: [OPTIONS]}}]",
+        ]
     else:
-        advice = "The 403 has no CORS headers, so the page cannot read it. Allow the call there."
-    return Cause("denied_in_front", text, denial.place, (advice,))
+        advice = [
+            f"A preflight never carries credentials. Leave it out of this rule of {where},",
+            "in each of its operations:",
+            "to: [{operation: {notMethods: [OPTIONS]}}]",
+        ]
+    return Cause("denied_in_front", text, denial.place, tuple(advice))
 
 
 def _origin_refused(page_call: PageCall, exchange: Exchange, policy: CorsPolicy) -> Cause:
@@ -109,8 +128,7 @@ def _origin_refused(page_call: PageCall, exchange: Exchange, policy: CorsPolicy)
         f"the corsPolicy of {answer.rule} ({policy.place}) does not allow {origin}"
         f" (it allows {allowed_by(policy)}), and {then}"
     )
-    entry = '"null"' if origin == "null" else origin
-    advice = f"Add {{exact: {entry}}} to allowOrigins in it."
+    advice = f"{lacking('', '', origin)} in it."
     return Cause("origin_refused", text, answer.place, (advice,))
 
 
@@ -120,12 +138,12 @@ def _policy_lacks(exchange: Exchange) -> Cause:
     policy = answer.route.source.cors_policy if answer.route else None
     place = policy.place if policy else answer.place
     where = f"the corsPolicy of {answer.rule} ({place})"
-    if code in _LISTS:
-        text = f"{where} does not list {field} in {_LISTS[code]}"
-        return Cause(code, text, answer.place, (f"Add {field} to {_LISTS[code]} in it.",))
-    if code in _CREDENTIALS:
+    if code in LISTS:
+        text = f"{where} does not list {field} in {LISTS[code]}"
+        return Cause(code, text, answer.place, (f"{lacking(code, field, '')} in it.",))
+    if code in CREDENTIALS:
         text = f"the call sends credentials, and {where} does not allow them"
-        advice = "Name the origins and set allowCredentials: true in it."
+        advice = f"{lacking(code, field, '')} in it."
         return Cause("credentials_not_allowed", text, answer.place, (advice,))
     return Cause(code, f"the answer of {where} does not allow the call", answer.place)
 
@@ -153,7 +171,7 @@ def _answered_by_rule(exchange: Exchange) -> Cause:
 def _service_answers(page_call: PageCall, exchange: Exchange) -> Cause:
     answer, origin = exchange.answer, page_call.call.origin
     policy = answer.route.source.cors_policy if answer.route else None
-    if policy is not None and exchange.verdict.code in _CREDENTIALS:
+    if policy is not None and exchange.verdict.code in CREDENTIALS:
         return _policy_lacks(exchange)
     rule = f"{answer.rule} ({answer.place})"
     if exchange.outcome == "blocked":
@@ -177,10 +195,10 @@ def _service_answers(page_call: PageCall, exchange: Exchange) -> Cause:
 def _service_refuses(page_call: PageCall, exchange: Exchange) -> Cause:
     """Return the cause where a service answers by a policy that is known."""
     answer, verdict = exchange.answer, exchange.verdict
-    if verdict.code in _LISTS:
-        what, where = verdict.field, _LISTS[verdict.code]
+    if verdict.code in LISTS:
+        what, where = verdict.field, LISTS[verdict.code]
         advice = f"Add {what} to {where} in that policy."
-    elif verdict.code in _CREDENTIALS:
+    elif verdict.code in CREDENTIALS:
         what, advice = "credentials", "Set allowCredentials: true in that policy."
     else:
         what = page_call.call.origin

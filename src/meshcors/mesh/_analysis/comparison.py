@@ -68,6 +68,12 @@ class HarmedCall:
                 return old, new
         return pairs[-1]
 
+    @property
+    def example(self) -> str:
+        """The call in a few words, for somebody whom its origin does not matter to."""
+        call = self.before.call
+        return f"{call.method} {call.url.partition('?')[0]} (origin {call.origin})"
+
     def __str__(self) -> str:
         """Name the call without the values of its headers, and without its query."""
         call = self.before.call
@@ -76,17 +82,22 @@ class HarmedCall:
         return f"{call.method} {url} from {call.origin}" + (f" with {names}" if names else "")
 
 
-def harmed_calls(before: MeshDocuments, after: MeshDocuments) -> Iterator[HarmedCall]:
+def harmed_calls(
+    before: MeshDocuments, after: MeshDocuments, also: frozenset[str] = frozenset()
+) -> Iterator[HarmedCall]:
     """Yield sample calls that the step from ``before`` to ``after`` harms; none if it is safe.
 
-    The preflight of a call that is lost before (`lost_calls`) may be answered by anybody.
+    The preflight of a call that is lost before (`lost_calls`) may be answered by anybody; also if
+    the call has headers of ``also``, and is lost with and without them.
     """
-    return (harmed for host in _hosts(before, after) for harmed in host.harmed())
+    return (harmed for host in _hosts(before, after, also) for harmed in host.harmed())
 
 
-def harmed_hosts(before: MeshDocuments, after: MeshDocuments) -> Iterator[HarmedCall]:
+def harmed_hosts(
+    before: MeshDocuments, after: MeshDocuments, also: frozenset[str] = frozenset()
+) -> Iterator[HarmedCall]:
     """Yield what `harmed_calls` does, and at most one call for each host."""
-    for host in _hosts(before, after):
+    for host in _hosts(before, after, also):
         yield from islice(host.harmed(), 1)
 
 
@@ -105,7 +116,9 @@ def answered_as_before(
                 yield replace(each, requests=tuple(group), answer=new.handle(preflight))
 
 
-def _hosts(before: MeshDocuments, after: MeshDocuments) -> Iterator[_Comparison]:
+def _hosts(
+    before: MeshDocuments, after: MeshDocuments, also: frozenset[str]
+) -> Iterator[_Comparison]:
     later = {gateway.name: gateway for gateway, _, _ in after.hosts}
     ports = sorted({port for mesh in (before, after) for _, port, _ in mesh.hosts}, reverse=True)
     for gateway in {gateway.name: gateway for gateway, _, _ in before.hosts}.values():
@@ -118,14 +131,17 @@ def _hosts(before: MeshDocuments, after: MeshDocuments) -> Iterator[_Comparison]
         for port in ports:
             for domain in domains:
                 there = later.get(gateway.name, Gateway((), gateway.name))
-                yield _Comparison(gateway, there, port, domain)
+                yield _Comparison(gateway, there, port, domain, also)
 
 
 class _Comparison:
     """One host on one port of a gateway, before and after."""
 
-    def __init__(self, before: Gateway, after: Gateway, port: int, domain: str) -> None:
+    def __init__(
+        self, before: Gateway, after: Gateway, port: int, domain: str, also: frozenset[str]
+    ) -> None:
         self._before, self._after, self._port, self._domain = before, after, port, domain
+        self._also = also
         self._names = routing_names(port, domain, before, after)
         self._calls = HostCalls(before, port, domain)
         self._at: dict[object, list[SampleCalls]] = {}
@@ -186,9 +202,18 @@ class _Comparison:
         return any(
             names.issuperset(each.names)
             and takes_method(each.route, asked.method)
-            and means_to_allow(each, asked)
-            and lost_among(replace(each, own=(asked,)), self._before, self._names)
+            and self._is_lost_by(each, asked)
             for each in self._at[url]
+        )
+
+    def _is_lost_by(self, calls: SampleCalls, asked: PageRequest) -> bool:
+        """Tell whether a call that the rule of ``calls`` takes is meant to work, and lost."""
+        checked = [asked]
+        if not means_to_allow(calls, asked):
+            kept = (it for it in asked.names if it not in self._also or it in calls.names)
+            checked.append(asked._replace(names=tuple(kept)))
+        return means_to_allow(calls, checked[-1]) and all(
+            lost_among(replace(calls, own=(each,)), self._before, self._names) for each in checked
         )
 
     def _samples(self) -> Iterator[SampleCalls]:

@@ -29,7 +29,7 @@ _GATEWAY_NAME: Final = "gateway.networking.k8s.io/gateway-name"
 
 def applies_to_gateway(other: Cursor, mesh: MeshDocuments, gateway: Gateway) -> Holds:
     """Tell whether an object is for the pods of a gateway, as far as the files tell."""
-    named = _targets(other)
+    named = targets(other)
     if named:
         is_named = ("Gateway", gateway.name) in named
         return "always" if is_named else "maybe" if _is_class(named) else "never"
@@ -78,7 +78,7 @@ def applies_to_service(other: Cursor, service: str) -> bool:
     have its name.
     """
     namespace, _, name = service.partition("/")
-    if named := _targets(other):
+    if named := targets(other):
         return ("Service", service) in named
     return namespace_of(other) == namespace and (
         not (labels := _labels(other)) or name in labels.values()
@@ -96,7 +96,7 @@ def service_of(answer: GatewayAnswer) -> str:
     return f"{namespace or answer.route.document.namespace}/{name}"
 
 
-def _targets(other: Cursor) -> list[tuple[str, str]]:
+def targets(other: Cursor) -> list[tuple[str, str]]:
     """Return the kinds and names of what an object refers to in its own namespace."""
     spec = value_at(other, "spec")
     targets = [value_at(spec, "targetRef"), *items_of(value_at(spec, "targetRefs"))]

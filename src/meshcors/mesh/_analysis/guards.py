@@ -18,6 +18,7 @@ from meshcors.mesh._analysis.guarded_workloads import (
     namespace_of,
     service_of,
 )
+from meshcors.mesh._analysis.unmodelled_cors import cors_doubts
 from meshcors.mesh._analysis.untyped_objects import (
     group_and_kind,
     items_of,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.cursor import Cursor
     from meshcors.mesh._documents.problems import Place
+    from meshcors.mesh._routing.doubts import Doubt
     from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer
     from meshcors.mesh._routing.request import GatewayRequest
 
@@ -45,11 +47,13 @@ _EXT_AUTHZ: Final = "ext_authz"
 class GuardVerdict:
     """What one object does with a request; ``reason`` is the rest of a sentence about it.
 
-    ``at`` is the service in front of which it stands, empty for the gateway.
+    ``action`` is that of an AuthorizationPolicy. ``at`` is the service in front of which it stands,
+    empty for the gateway.
     """
 
     kind: str
     name: str
+    action: str
     place: Place
     effect: GuardEffect
     reason: str
@@ -97,6 +101,10 @@ class Guards:
             if each.effect != "passes" and each.place not in seen
         )
 
+    def doubts(self, answer: GatewayAnswer) -> tuple[Doubt, ...]:
+        """Return what else applies CORS to a request, and is not modelled."""
+        return tuple(cors_doubts(self.mesh, answer, self.gateway.name))
+
     @cached_property
     def _of_gateway(self) -> tuple[Guard, ...]:
         return tuple(
@@ -109,7 +117,7 @@ class Guards:
 def _guards(other: Cursor, applies: Holds) -> Iterator[Guard]:
     """Yield what an object checks, if it applies and is of a kind that checks anything."""
     group, kind = group_and_kind(other)
-    if applies == "never" or _is_dry_run(other):
+    if applies == "never" or is_dry_run(other):
         return
     spec = value_at(other, "spec")
     name = f"{namespace_of(other)}/{text_of(value_at(other, 'metadata', 'name'))}"
@@ -156,14 +164,14 @@ def _verdict(guard: Guard, asked: AuthorizedRequest, allowed: Holds) -> GuardVer
             place = rule.place
         effect, reason = _POLICY_VERDICTS[guard.action, matched]
         if guard.action == "CUSTOM" and effect == "may_deny":
-            reason = _asks_provider(asked)
+            reason = f"{_asks_provider(asked)}{_SPARED if asked.is_preflight else ''}"
         if guard.action == "ALLOW" and effect != "passes" and allowed == "always":
             effect, reason = "passes", "another policy allows it"
         elif effect == "denies" and guard.action == "ALLOW" and allowed == "maybe":
             effect, reason = "may_deny", "none of its rules allows it, but another policy may"
     if effect == "denies" and not guard.is_certain:
         effect, reason = "may_deny", f"{reason}, if it applies here"
-    return GuardVerdict(guard.kind, guard.name, place, effect, reason)
+    return GuardVerdict(guard.kind, guard.name, guard.action, place, effect, reason)
 
 
 # By action, and whether a rule matches.
@@ -179,13 +187,16 @@ _POLICY_VERDICTS: Final[dict[tuple[str, Holds], tuple[GuardEffect, str]]] = {
     ("CUSTOM", "never"): ("passes", "none of its rules asks its provider"),
 }
 
+_SPARED: Final = "; notMethods: [OPTIONS] in the operation of the rule keeps preflights from it"
+
 
 def _asks_provider(asked: AuthorizedRequest) -> str:
     without = ", and a preflight carries no credentials" if asked.is_preflight else ""
     return f"its provider is asked{without}"
 
 
-def _is_dry_run(other: Cursor) -> bool:
+def is_dry_run(other: Cursor) -> bool:
+    """Tell whether Istio only logs what a policy would do."""
     annotation = value_at(other, "metadata", "annotations", "istio.io/dry-run")
     return text_of(annotation) == "true"
 

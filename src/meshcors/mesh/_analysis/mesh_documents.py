@@ -24,6 +24,7 @@ from meshcors.mesh._analysis.unreached_rules import unreached_rules
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_objects
 from meshcors.mesh._envoy.reading import read_envoy
+from meshcors.mesh._envoy.running_routes import running_routes
 from meshcors.mesh._routing.delegates import merge_delegates
 from meshcors.mesh._routing.gateway import Gateway
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._documents.cursor import Cursor
     from meshcors.mesh._documents.model import DocumentKey, HttpRule, RuleKey, VirtualService
     from meshcors.mesh._documents.problems import DocumentProblem
+    from meshcors.mesh._envoy.running_routes import EnvoyFile
     from meshcors.mesh._routing.gateway import GatewayAnswer
     from meshcors.mesh._routing.request import GatewayRequest
     from meshcors.mesh._routing.routes import Route, RouteKey, VirtualHost
@@ -236,6 +238,7 @@ def read_mesh(texts: Mapping[str, str]) -> MeshDocuments:
     others: list[Cursor] = []
     problems: list[DocumentProblem] = []
     roots: dict[str, tuple[Any, ...]] = {}
+    dumps: list[EnvoyFile] = []
     kept = dict(texts)
     for file, text in texts.items():
         try:
@@ -244,8 +247,7 @@ def read_mesh(texts: Mapping[str, str]) -> MeshDocuments:
             problems += error.problems
             continue
         if running is not None:
-            documents += running.documents
-            problems += running.problems
+            dumps.append(running)
             # a dump may be large, and JSON has no comments to look for
             kept[file] = "" if running.is_json else text
             continue
@@ -254,6 +256,9 @@ def read_mesh(texts: Mapping[str, str]) -> MeshDocuments:
         others += read.others
         problems += read.problems
         roots[file] = read.roots
+    running_documents, without_routes = running_routes(dumps)
+    documents += running_documents
+    problems += without_routes
     return MeshDocuments(tuple(documents), tuple(others), kept, tuple(problems), roots)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # The codes of notes, and what they are called.
 NOTES: Final = {
+    "unrendered": "not-checked",
     "delegate_missing": "not-checked",
     "delegate_unnamed": "not-checked",
     "there_twice": "there-twice",

@@ -43,7 +43,7 @@ def nearest_rule(answer: GatewayAnswer) -> NearestRule | None:
         for each, route in zip(answer.trail, routes, strict=False)
         if each.mismatches and not is_preflight_rule(route)
     ]
-    on_path = [each for each, _ in tried if each.mismatches[0].field != "uri"]
+    on_path = [each for each, _ in tried if each.mismatches[0].field not in {"uri", "path"}]
     if not on_path:
         return _by_path(answer.request.path_only, tried) if tried else None
     best = min(on_path, key=_distance)

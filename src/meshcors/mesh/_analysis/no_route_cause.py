@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from meshcors.mesh._routing.request import GatewayRequest
 
 _SHOWN_HOSTS: Final = 5
+# What is said of the paths that a rule takes, by the kind of its condition.
+_TAKEN_PATHS: Final = {
+    "exact": "are exactly",
+    "prefix": "begin with",
+    "regex": "match the regex",
+}
 _READABLE: Final = (
     "To let pages read the answer where no rule takes a call, send the rest to the pod, as the last"
     " rule."
@@ -125,18 +131,31 @@ def _headers(tried: TriedRule) -> list[str]:
 
 def _unknown_host(request: GatewayRequest, gateway: Gateway) -> Cause:
     host = without_port(request.host)
+    kinds = {each.kind for each in gateway.documents if gateway.name in each.gateways}
+    is_running = "RouteConfiguration" in kinds
     text = f"no document serves the host {host} at gateway {gateway.name}"
+    if is_running:
+        text = f"no virtual host of {gateway.name} is for the host {host}"
     served = [each.domain for each in gateway.virtual_hosts(request.port)]
     near = get_close_matches(host, served, n=_SHOWN_HOSTS, cutoff=0.6)
     hosts = list(dict.fromkeys([*near, *served]))
     if not hosts:
-        return Cause(
-            "unknown_host", text, None, (f"No host is served there on port {request.port}.",)
-        )
-    listed = enumerated(hosts, _SHOWN_HOSTS)
-    return Cause(
-        "unknown_host", text, None, (f"Served: {listed}. Call one, or add the host to hosts.",)
-    )
+        advice = f"No host is served there on port {request.port}."
+        return Cause("unknown_host", text, None, (advice,))
+    one = "that host" if len(hosts) == 1 else "one of them"
+    field = "hostnames" if kinds == {"HTTPRoute"} else "hosts"
+    add = "" if is_running else f", or add {host} to a document's {field}"
+    advice = f"This gateway serves {enumerated(hosts, _SHOWN_HOSTS)}. Call {one}{add}."
+    return Cause("unknown_host", text, None, (advice,))
+
+
+def _closest(paths: tuple[str, ...]) -> str:
+    """Return a sentence about the paths that rules take."""
+    parts = (each.partition(" ") for each in paths)
+    taken = [f"{_TAKEN_PATHS[kind]} {value[1:-1]}" for kind, _, value in parts]
+    if len(taken) == 1:
+        return f"The closest rule matches paths that {taken[0]}."
+    return f"The closest rules match paths that {', or that '.join(taken)}."
 
 
 def _not_taken(nearest: NearestRule, request: GatewayRequest) -> Cause:
@@ -147,9 +166,7 @@ def _not_taken(nearest: NearestRule, request: GatewayRequest) -> Cause:
     asks = f"{rule}{others} {'ask' if nearest.others else 'asks'} for"
     if nearest.obstacle == "no_path":
         text = f"no rule takes the path {request.path_only}"
-        near = (
-            f"Nearest: {', '.join(nearest.wanted)}. Call such a path, or add a rule for this one."
-        )
+        near = f"{_closest(nearest.wanted)} Call such a path, or add a rule for this one."
         return Cause("no_path", text, nearest.place, (near, _READABLE))
     if nearest.obstacle == "wrong_header":
         text = f"{names} has another value than {asks}"

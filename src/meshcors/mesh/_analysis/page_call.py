@@ -7,7 +7,7 @@ what a service answers: where a `Service` does not know either, the outcome is "
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from meshcors import browser
@@ -102,6 +102,8 @@ def trace_call(
     def exchange(step: browser.Step, method: str, fields: browser.HeaderLines) -> Exchange:
         sent = GatewayRequest(method, host, target, fields, scheme, port)
         answer = gateway.handle(sent)
+        if guards is not None:
+            answer = replace(answer, doubts=(*answer.doubts, *guards.doubts(answer)))
         return _exchange(call, step, answer, guards.verdicts(answer) if guards else (), service)
 
     request = exchange("response", call.method, fields)

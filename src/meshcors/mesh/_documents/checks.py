@@ -127,6 +127,23 @@ def regex_error(pattern: str) -> str:
     return ""
 
 
+def substitution_error(pattern: str, substitution: str) -> str:
+    r"""Check what takes the place of a match (``RE2::CheckRewriteString``): ``\0`` to ``\9``.
+
+    `pattern` is an expression without a `regex_error`. Envoy refuses a configuration that has one.
+    """
+    import re2  # of the extra "regex", which checking the pattern has required
+
+    groups: int = re2.compile(pattern).groups
+    for escaped in re.findall(r"\\(.?)", substitution, re.DOTALL):
+        if escaped.isdecimal() and escaped.isascii():
+            if int(escaped) > groups:
+                return rf"\{escaped} refers to a group that the regex does not have"
+        elif escaped != "\\":
+            return "a backslash needs the number of a group, or another backslash, behind it"
+    return ""
+
+
 def is_claim(name: str) -> bool:
     """Tell whether a header name refers to a JWT claim (``@request.auth.claims.group``)."""
     rest = name[len(CLAIM_PREFIX) :]

@@ -229,6 +229,8 @@ class HttpRule:
     inherits_policy: bool = False
     # Why Istio leaves out a rule that it merges.
     left_out: Literal["", "conflict", "not_exported"] = ""
+    # Of an Envoy's route: the document that a control plane says it has made it from.
+    made_from: str = ""
 
     @property
     def key(self) -> RuleKey:

@@ -14,8 +14,11 @@ from meshcors.mesh._documents.yaml_nodes import lines_of, place_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-KUSTOMIZE: Final = "kubectl kustomize DIR | meshcors lint -"
-_HELM: Final = ("a Helm template", "helm template . | meshcors lint -")
+# What commands call a directory whose name is not known.
+CHART: Final = "CHART"
+DIRECTORY: Final = "DIR"
+KUSTOMIZE: Final = f"kubectl kustomize {DIRECTORY} | meshcors lint -"
+_HELM: Final = ("a Helm template", f"helm template {CHART} | meshcors lint -")
 _PATCH: Final = ("a kustomize patch", KUSTOMIZE)
 _KUSTOMIZE_VARIABLE: Final = ("a source with the variable $(...)", KUSTOMIZE)
 _VARIABLE: Final = ("a source with the variable ${...}", "envsubst < FILE | meshcors lint -")
@@ -43,6 +46,11 @@ def rendering_hint(file: str) -> str:
     if name == "kustomization":
         return f"let kustomize read it: {KUSTOMIZE}"
     return f"let Helm read it: {_HELM[1]}" if name in {"values", "chart"} else ""
+
+
+def patch_problem(place: Place) -> DocumentProblem:
+    """Return what a file is that a kustomization lists as a patch."""
+    return _problem(place, _PATCH)
 
 
 def unrendered_text(text: str, place: Place) -> DocumentProblem | None:

@@ -353,6 +353,9 @@ def _rewrite(cursor: Cursor) -> Rewrite:
             fields["uriRegexRewrite"].problem("required", message, "add what is missing")
         elif error := checks.regex_error(regex):
             parts["match"].problem("regex", error, "see RE2's syntax")
+        elif error := checks.substitution_error(regex, substitution):
+            hint = r"write \1 for the first group in parentheses, \0 for the whole match"
+            parts["rewrite"].problem("rewrite", error, hint)
         if uri:
             cursor.problem(
                 "rewrite", "uri and uriRegexRewrite cannot be combined", "keep one of them"

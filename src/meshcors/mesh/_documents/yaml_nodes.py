@@ -22,6 +22,12 @@ MAX_NODES: Final = 300_000
 _MOST_PARTS: Final = 10_000
 # YAML allows such a line nowhere else, not even in a text.
 _DOCUMENT_START: Final = re.compile(r"^---(?=\s|\Z)", re.MULTILINE)
+# Also the end of a document, after which another may begin.
+_KIND: Final = re.compile(r"""^(?:["']?kind["']?[ \t]*:|\.\.\.|[{\[?])""", re.MULTILINE)
+_DEFINITION: Final = re.compile(
+    r"""^kind:[ \t]+(["']?)CustomResourceDefinition\1[ \t]*(?:#.*)?\r?$""", re.MULTILINE
+)
+_DIRECTIVE: Final = re.compile("^%", re.MULTILINE)
 _LINE_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 INSTALL: Final = "python -m pip install 'meshcors[cli]'"
 
@@ -32,13 +38,16 @@ def parse_each(
     """Return the root node of each YAML document that can be read, and why the others cannot.
 
     If ``text`` is not YAML as a whole, each part that begins with ``---`` is read for itself, up to
-    ``_MOST_PARTS``.
+    ``_MOST_PARTS``. CustomResourceDefinitions are not read: they are large, and no tool looks at
+    them.
     ``unrendered`` says what a part is that is not YAML but the source of some.
     ``DocumentError`` is raised if ruamel.yaml is not installed.
     """
     starts = [0, *(found.start() for found in _DOCUMENT_START.finditer(text) if found.start())]
+    skipped = _definitions(text, starts)
     try:
-        return parse(text, file), []
+        if not skipped:
+            return parse(text, file), []
     except DocumentError as error:
         if error.problems[0].code == "yaml_missing":
             raise
@@ -52,11 +61,23 @@ def parse_each(
     for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
         part = text[start:end]
         try:
-            roots += parse(part, file, (start, line))
+            roots += [] if start in skipped else parse(part, file, (start, line))
         except DocumentError as error:
             problems.append(_named(error, part, Place(file, line + 1, 1), unrendered))
         line += len(_LINE_BREAK.findall(part))
     return roots, problems
+
+
+def _definitions(text: str, starts: list[int]) -> set[int]:
+    """Return the starts of the parts that are CustomResourceDefinitions and nothing else."""
+    found: set[int] = set()
+    # a directive is for the part after it
+    if _DEFINITION.search(text) and len(starts) < _MOST_PARTS and not _DIRECTIVE.search(text):
+        for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+            kinds = _KIND.findall(text, start, end)
+            if len(kinds) == 1 and _DEFINITION.search(text, start, end):
+                found.add(start)
+    return found
 
 
 def _named(

@@ -11,6 +11,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from meshcors.mesh._documents.checks import substitution_error
 from meshcors.mesh._documents.model import (
     Destination,
     DirectResponse,
@@ -155,16 +156,7 @@ def _regex_rewrite(part: Part) -> tuple[str, str]:
     inner.doubts.extend(own.doubts)
     if own.doubts:
         return "", ""
-    if not is_substitution(pattern, substitution):
-        inner.doubt("substitution", "refers to a group that the pattern does not have")
+    if error := substitution_error(pattern, substitution):
+        inner.doubt("substitution", error)
         return "", ""
     return pattern, substitution
-
-
-def is_substitution(pattern: str, substitution: str) -> bool:
-    r"""Tell whether a text can take the place of what a pattern matches: only ``\0`` to ``\9``."""
-    import re2  # of the extra "regex", which reading the pattern has required
-
-    escapes: list[str] = re.findall(r"\\(.?)", substitution, re.DOTALL)
-    groups: int = re2.compile(pattern).groups
-    return all(each == "\\" or (each.isdecimal() and int(each) <= groups) for each in escapes)

@@ -15,6 +15,7 @@ from meshcors.mesh._envoy.conditions import read_match
 from meshcors.mesh._envoy.connections import CORS, filter_configs, filter_doubts, is_enabled
 from meshcors.mesh._envoy.cors_policies import read_policy
 from meshcors.mesh._envoy.header_operations import FIELDS, read_headers
+from meshcors.mesh._envoy.source_documents import source_document
 from meshcors.mesh._routing.doubts import Doubt
 from meshcors.mesh._routing.routes import (
     HeaderCondition,
@@ -185,7 +186,12 @@ class TableReader:
     def _rule(self, part: Part, level: _Level, document: RunningRoutes) -> HttpRule:
         label = self._label(part, part.text("name"))
         path = ("spec", "http", len(self._rules))
-        rule = HttpRule(part.place, label, document.key, path, headers=read_headers(part))
+        made_from = source_document(part.data)
+        rule = HttpRule(
+            *(part.place, label, document.key, path),
+            headers=read_headers(part),
+            made_from=made_from,
+        )
         action, direct = part.child("route"), part.child("direct_response")
         redirect = part.child("redirect")
         if redirect is not None:

@@ -57,5 +57,13 @@ def refuse_running(documents: Iterable[VirtualService]) -> None:
             raise _error(Place(document.place.file, 1, 1), "running", message, hint)
 
 
+def listed(items: Iterable[object]) -> str:
+    """Return a few items as part of a sentence; of many, the first three and how many more."""
+    texts = [str(each) for each in items]
+    if len(texts) > 4:
+        texts = [*texts[:3], f"{len(texts) - 3} more"]
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
 def _error(place: Place, code: str, message: str, hint: str) -> DocumentError:
     return DocumentError([DocumentProblem(place, code, "", message, hint)])

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
-from meshcors._policy.errors import OriginError
-from meshcors.mesh._analysis.origin_match import origin_match
+from meshcors.mesh._analysis.http_route_cors import cors_filter, cors_origin
 from meshcors.mesh._analysis.service_host import service_of_host
-from meshcors.mesh._documents.http_route import ANY_ORIGIN
 from meshcors.mesh._fix.errors import cannot_fix
+from meshcors.mesh._fix.narrowing import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from meshcors.mesh._documents.model import (
-        CorsPolicy,
         Destination,
         HttpMatch,
         HttpRule,
@@ -25,10 +22,6 @@ if TYPE_CHECKING:
     from meshcors.mesh._fix.options import FixOptions
 
 _PATH_TYPES: Final = {"exact": "Exact", "prefix": "PathPrefix", "regex": "RegularExpression"}
-# CORSOrigin in apis/v1/shared_types.go.
-_ORIGIN: Final = re.compile(
-    r"\*|https?://((\*\.)?([a-zA-Z0-9-]+\.)*[a-zA-Z0-9-]+|\*)(:[0-9]{1,5})?"
-)
 
 
 def http_route_rule_data(rule: HttpRule, route: VirtualService) -> dict[str, Any]:
@@ -39,7 +32,17 @@ def http_route_rule_data(rule: HttpRule, route: VirtualService) -> dict[str, Any
     """
     made: dict[str, Any] = {"matches": [_match_data(match) for match in rule.match]}
     if rule.cors_policy is not None:
-        made["filters"] = [{"type": "CORS", "cors": _cors_data(rule.cors_policy, route)}]
+        policy = rule.cors_policy
+        origins = [origin_data(each, route) for each in policy.allow_origins]
+        made["filters"] = [
+            cors_filter(
+                origins,
+                methods=policy.allow_methods,
+                headers=policy.allow_headers,
+                credentials=policy.allow_credentials,
+                max_age=policy.max_age,
+            )
+        ]
     made["backendRefs"] = [_backend_data(to, route) for to in rule.route]
     return made
 
@@ -73,21 +76,8 @@ def _match_data(match: HttpMatch) -> dict[str, Any]:
 def _condition(name: str, wanted: StringMatch) -> dict[str, str]:
     if wanted.kind == "exact":
         return {"name": name, "value": wanted.value}
-    texts = {"present": ".+", "prefix": re.escape(wanted.value) + ".*", "regex": wanted.value}
+    texts = {"present": ".+", "prefix": literal(wanted.value) + ".*", "regex": wanted.value}
     return {"type": "RegularExpression", "name": name, "value": texts[wanted.kind]}
-
-
-def _cors_data(policy: CorsPolicy, route: VirtualService) -> dict[str, Any]:
-    # The API server refuses 0.
-    max_age = None if policy.max_age is None else max(policy.max_age, 1)
-    made: dict[str, Any] = {
-        "allowOrigins": [origin_data(each, route) for each in policy.allow_origins],
-        "allowMethods": list(policy.allow_methods),
-        "allowHeaders": list(policy.allow_headers),
-        "allowCredentials": policy.allow_credentials,
-        "maxAge": max_age,
-    }
-    return {name: value for name, value in made.items() if value not in ([], None, False)}
 
 
 def origin_data(match: StringMatch, route: VirtualService) -> str:
@@ -101,27 +91,6 @@ def origin_data(match: StringMatch, route: VirtualService) -> str:
         hint = "name origins such as https://ui.example or https://*.ui.example"
         raise cannot_fix(route.place_at("spec", "rules"), message, hint)
     return text
-
-
-def cors_origin(match: StringMatch) -> str | None:
-    """Return the entry of a CORS filter that allows what `match` does; None if there is none."""
-    text = match.value + ("*" if match.kind == "prefix" else "")
-    if match.kind == "regex":
-        text = "*" if match.value == ANY_ORIGIN else _without_regex(match.value)
-    return text if _ORIGIN.fullmatch(text) else None
-
-
-def _without_regex(pattern: str) -> str:
-    """Return the origin or the pattern of which `origin_match` or an HTTPRoute makes a regex."""
-    # An HTTPRoute's own, as `http_route` reads it.
-    inner = re.fullmatch(r"\^(.*)\$", pattern)
-    if inner:
-        return re.sub(r"\\(.)", r"\1", inner[1].replace(".*", "*"))
-    text = pattern.replace(r"([a-z0-9_-]+\.)+", "*.").replace(r"\.", ".")
-    try:
-        return text if origin_match(text) == ("regex", pattern) else ""
-    except OriginError:
-        return ""
 
 
 def _backend_data(to: Destination, route: VirtualService) -> dict[str, Any]:

@@ -36,8 +36,9 @@ from meshcors.mesh._fix.file import read_file
 from meshcors.mesh._fix.http_route_limits import refuse_beyond_limits
 from meshcors.mesh._fix.options import FixResult
 from meshcors.mesh._fix.origins import refuse_open_origins, replaced_origins
+from meshcors.mesh._fix.owned import without_owned
 from meshcors.mesh._fix.plan import planned
-from meshcors.mesh._fix.pod_policy import pod_policy
+from meshcors.mesh._fix.pod_policy import pod_policy, summed_policies
 from meshcors.mesh._fix.rule_data import rule_data
 from meshcors.mesh._fix.unread import refuse_unread
 
@@ -74,19 +75,23 @@ def fix_mesh(mesh: MeshDocuments, options: FixOptions) -> FixResult:
     a policy allows any origin with credentials, the origins of ``options`` replace it.
 
     ``DocumentError`` is raised if origins have to be named, if a file cannot be changed without
-    touching the rest, and if every rule would harm somebody's calls.
+    touching the rest or a controller overwrites it, and if every rule would harm somebody's calls.
     """
     refuse_running(mesh.documents)
+    before = with_closed_origins(mesh, options)
+    blocked, left = without_owned(mesh, blocked_calls(before))
     refuse_open_origins(mesh, options)
     replaced = replaced_origins(mesh, options)
-    before = with_closed_origins(mesh, options)
-    plan = planned(before, blocked_calls(before), options)
+    plan = planned(before, blocked, options)
+    plan.notes += left
     changes = _new_rules(mesh, plan)
     for each in replaced:
         changes.setdefault(each.file, []).append(new_origins(mesh.texts[each.file], each))
     if not changes:
         return FixResult(mesh.texts, (), mesh, tuple(plan.notes))
     pod = pod_policy(plan.blocked, options) if plan.blocked else None
+    if pod is not None:
+        plan.notes += summed_policies(plan.blocked, options)
     refuse_unread(mesh, plan.services)
     after = _joined(mesh, {file: _changed(mesh, file, found) for file, found in changes.items()})
     for lost in answered_as_before(before, after, plan.lost_beside_kept):
@@ -99,7 +104,7 @@ def fix_mesh(mesh: MeshDocuments, options: FixOptions) -> FixResult:
 
 def prove(before: MeshDocuments, after: MeshDocuments, plan: Plan) -> None:
     """Raise ``DocumentError`` if anybody is harmed, or a call of the plan is still lost."""
-    for harmed in harmed_calls(before, after):
+    for harmed in harmed_calls(before, after, plan.also):
         raise would_harm(harmed)
     for lost in answered_as_before(before, after, plan.lost_beside_kept):
         raise would_stay_blocked(lost)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.lost_calls import LostCalls
     from meshcors.mesh._documents.problems import Place
 
+# What every call with a JSON body announces.
+JSON: Final = frozenset({"content-type"})
 # Istio refuses a longer one.
 LONGEST_REGEX: Final = 1024
 _SPECIAL: Final = re.compile(r"[\\.^$|?*+()\[\]{}]")
@@ -35,13 +37,15 @@ class Narrowing:
 
     ``names``: that it names the headers that the calls are routed by, or them and allowed ones
     ``only``. ``methods`` and ``origins``: that it names one of the calls' methods, and comes from
-    one of their origins. ``apart``: there is a rule for each corsPolicy of the calls.
+    one of their origins. ``apart``: there is a rule for each corsPolicy of the calls. ``json``:
+    content-type counts as allowed, as the pod always does.
     """
 
     names: Literal["any", "named", "only"] = "any"
     methods: bool = False
     origins: bool = False
     apart: bool = False
+    json: bool = False
 
 
 # From the plainest to the narrowest.
@@ -56,10 +60,12 @@ NARROWINGS: Final = tuple(
         Narrowing("any", origins=True),
         Narrowing("named", origins=True),
         Narrowing("named", methods=True, origins=True),
-        Narrowing("only"),
-        Narrowing("only", methods=True),
-        Narrowing("only", origins=True),
-        Narrowing("only", methods=True, origins=True),
+        *(
+            Narrowing("only", methods, origins, json=json)
+            for json in (True, False)
+            for origins in (False, True)
+            for methods in (False, True)
+        ),
     )
 )
 
@@ -78,7 +84,7 @@ def preflight_matches(
     if narrowing.methods:
         found[REQUEST_METHOD] = _one_of(_methods(lost), place)
     if narrowing.names != "any":
-        found[REQUEST_HEADERS] = _names(lost, narrowing.names == "only", place)
+        found[REQUEST_HEADERS] = _names(lost, narrowing, place)
     if narrowing.origins:
         found["origin"] = _origins(lost, place)
     headers = tuple((name, match) for name, match in found.items() if match is not None)
@@ -97,11 +103,13 @@ def _methods(lost: LostCalls) -> list[str]:
     return list(methods)
 
 
-def _names(lost: LostCalls, only: bool, place: Place) -> StringMatch | None:
+def _names(lost: LostCalls, narrowing: Narrowing, place: Place) -> StringMatch | None:
     """Return the condition on the list of names, or None if the calls are routed by no header."""
     names = sorted(lost.calls.names)
     policy = lost.calls.route.source.cors_policy
+    only = narrowing.names == "only"
     allowed = {name.lower() for name in policy.allow_headers} if policy and only else {"*"}
+    allowed |= JSON if narrowing.json else set()
     if "*" in allowed:
         # A browser sends the names sorted; other clients may not.
         orders = permutations(names) if len(names) <= 3 else [tuple(names)]
@@ -110,9 +118,10 @@ def _names(lost: LostCalls, only: bool, place: Place) -> StringMatch | None:
         return StringMatch("regex", f"(?i){_BEFORE}{listed}{_AFTER}", place) if names else None
     others = sorted(name for name in allowed.difference(names) if not useless_header(name))
     listed = "|".join(map(literal, others))
+    listed = f"({listed})" if len(others) > 1 else listed
     if not names:
-        return StringMatch("regex", f"(?i)({listed})([, ]+({listed}))*", place)
-    before, after = (f"(({listed})[, ]+)*", f"([, ]+({listed}))*") if others else ("", "")
+        return StringMatch("regex", f"(?i){listed}([, ]+{listed})*", place)
+    before, after = (f"({listed}[, ]+)*", f"([, ]+{listed})*") if others else ("", "")
     written = f"[, ]+{before}".join(map(literal, names))
     return StringMatch("regex", f"(?i){before}{written}{after}", place)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from meshcors.mesh._fix.narrowing import JSON
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -29,6 +31,11 @@ class FixOptions:
     pod: tuple[str, int] = ("meshcors-dummy", 8080)
     origins: tuple[OriginMatch, ...] = ()
     unmatched: bool = True
+
+    @property
+    def also_allowed(self) -> frozenset[str]:
+        """The headers that count as allowed whatever a policy lists: the pod allows them."""
+        return frozenset() if self.responder == "mesh" else JSON
 
 
 @dataclass(frozen=True, slots=True)

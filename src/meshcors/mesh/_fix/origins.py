@@ -76,7 +76,7 @@ def allowed_origins(blocked: BlockedCalls, options: FixOptions) -> tuple[OriginM
 
     ``DocumentError`` if there is more than one answer and the options name none.
     """
-    choices = {_closed(policy, options): policy for policy in blocked.policies}
+    choices = {closed_origins(policy, options): policy for policy in blocked.policies}
     if len(choices) == 1 and all(choices):
         return next(iter(choices))
     if options.origins:
@@ -88,7 +88,7 @@ def allowed_origins(blocked: BlockedCalls, options: FixOptions) -> tuple[OriginM
     raise origins_needed(place, "rules of one URL allow different origins, and share one preflight")
 
 
-def _closed(policy: CorsPolicy, options: FixOptions) -> tuple[OriginMatch, ...]:
+def closed_origins(policy: CorsPolicy, options: FixOptions) -> tuple[OriginMatch, ...]:
     """Return a policy's origins, each once; open ones are replaced if it allows credentials."""
     found: dict[OriginMatch, None] = {}
     for origin in policy.allow_origins:

@@ -17,7 +17,7 @@ from meshcors.mesh._documents.model import DocumentKey
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._fix.edited_mesh import NewRules, with_rules
-from meshcors.mesh._fix.errors import would_harm, would_stay_blocked
+from meshcors.mesh._fix.errors import listed, would_harm, would_stay_blocked
 from meshcors.mesh._fix.http_route_data import grants_needed
 from meshcors.mesh._fix.kept_rule import BESIDE_KEPT, MOST_KEPT, kept_rule
 from meshcors.mesh._fix.narrowing import LONGEST_REGEX, NARROWINGS
@@ -36,9 +36,13 @@ _Write: TypeAlias = Callable[[MeshDocuments, Mapping[DocumentKey, NewRules]], Me
 
 @dataclass(slots=True)
 class Plan:
-    """The rules for each document, those with the calls they are for, and notes for the user."""
+    """The rules for each document, those with the calls they are for, and notes for the user.
+
+    ``also`` are the headers that every call may have besides those that its policy lists.
+    """
 
     rules: dict[DocumentKey, list[tuple[BlockedCalls, HttpRule]]]
+    also: frozenset[str] = frozenset()
     unmatched: dict[DocumentKey, HttpRule] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -93,7 +97,7 @@ def planned(
     ``DocumentError`` if it is unclear which origins to allow, or no rules are safe.
     """
     candidates = {each.service.key: _Candidates(each, options) for each in blocked}
-    plan = Plan({key: each.current for key, each in candidates.items()})
+    plan = Plan({key: each.current for key, each in candidates.items()}, options.also_allowed)
     _add_unmatched(plan, mesh, options)
     while plan.rules:
         after = write(mesh, plan.new)
@@ -105,6 +109,7 @@ def planned(
             candidates[key].narrow(refusal)
             plan.rules[key] = candidates[key].current
     _drop_dead(plan, write(mesh, plan.new))
+    _say_what_is_unmatched(plan)
     plan.notes += grants_needed(plan.services, options)
     return plan
 
@@ -116,7 +121,7 @@ class _Candidates:
         self.blocked = blocked
         self._options = options
         self._tried: list[object] = []
-        self._left = iter(NARROWINGS)
+        self._left = (each for each in NARROWINGS if options.also_allowed or not each.json)
         self._error: DocumentError | None = None
         self._kept = 0
         first = self._next()
@@ -189,12 +194,13 @@ def _refused(
 ) -> dict[DocumentKey, _Refusal]:  # fmt: skip
     """Return whose rules are not safe, and why; last rules that are not safe are left out."""
     refused: dict[DocumentKey, _Refusal] = {}
-    for harmed in harmed_hosts(mesh, after):
+    for harmed in harmed_hosts(mesh, after, plan.also):
         taker = harmed.taker.route
         key = taker.document.key if taker else None
         last = plan.unmatched.get(key) if key else None
         if taker and key and last and taker.source.name == last.name:
-            plan.leave_out(key, f"it would take {harmed} from {harmed.exchange.answer.rule}")
+            rule = harmed.exchange.answer.rule
+            plan.leave_out(key, f"it would take calls such as {harmed.example} away from {rule}")
             return refused
         if key is None or key not in candidates:
             if not plan.unmatched:
@@ -232,6 +238,17 @@ def _add_unmatched(plan: Plan, mesh: MeshDocuments, options: FixOptions) -> None
             plan.leave_out(key, f"{catch_alls[key].rule} takes every other request")
         elif service.gateways != (MESH,):
             plan.unmatched[key] = unmatched_rule(service, options)
+
+
+def _say_what_is_unmatched(plan: Plan) -> None:
+    taking = [service for service in plan.services if service.key in plan.unmatched]
+    hosts = dict.fromkeys(host for service in taking for host in service.hosts)
+    if hosts:
+        named = "any host" if "*" in hosts else listed(hosts)
+        plan.notes.append(
+            f"the last rule takes every request to {named} that no rule in these files takes; pass"
+            " the other documents of the host too, or use --no-unmatched"
+        )
 
 
 def _drop_dead(plan: Plan, after: MeshDocuments) -> None:

@@ -1,155 +1,150 @@
-"""The policy of the pod behind new rules, and the commands that start or deploy it."""
+"""The policy of the pod behind new rules."""
 
 from __future__ import annotations
 
-import json
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
-from meshcors.mesh._analysis.service_host import service_of_host
+from meshcors.mesh._analysis.http_route_cors import cors_origin
+from meshcors.mesh._analysis.useless_names import useless_header, useless_method
 from meshcors.mesh._documents.model import StringMatch
-from meshcors.mesh._documents.problems import DocumentError
-from meshcors.mesh._fix.errors import origins_needed
-from meshcors.mesh._fix.http_route_data import cors_origin
+from meshcors.mesh._fix.errors import cannot_fix, listed
 from meshcors.mesh._fix.narrowing import literal
+from meshcors.mesh._fix.origins import closed_origins
+from meshcors.mesh._fix.pod_loading import refuse_unloadable
 from meshcors.mesh._fix.preflight_rule import preflight_policy
 from meshcors.mesh._fix.rule_data import policy_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from meshcors.mesh._documents.model import CorsPolicy, DocumentKey
+    from meshcors.mesh._documents.model import CorsPolicy
+    from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
     from meshcors.mesh._fix.options import FixOptions
-
-_SERVE: Final = ("python", "-m", "meshcors.dummy")
 
 
 def pod_policy(blocked: Iterable[BlockedCalls], options: FixOptions) -> dict[str, Any] | None:
     """Return the policy file, as plain data, of a pod that allows all these calls.
 
-    None if no pod answers.
-
-    There is a rule for each set of hosts, if their policies differ. ``ORIGIN`` stands for an origin
-    that neither the files nor the options name. ``DocumentError`` is raised if rules of the same
-    hosts allow any origin, and credentials.
+    None if no pod answers. There are rules by host, if the hosts' policies differ.
+    ``DocumentError`` is raised if origins have to be named, if one policy's credentials would be
+    allowed to another one's origins, and if the pod would refuse the file.
     """
     if options.responder == "mesh":
         return None
-    by_document: dict[DocumentKey, list[BlockedCalls]] = {}
-    for each in blocked:
-        by_document.setdefault(each.service.key, []).append(each)
-    by_hosts: dict[tuple[str, ...], list[BlockedCalls]] = {}
-    for parts in by_document.values():
-        by_hosts.setdefault(tuple(sorted(parts[0].service.hosts)), []).extend(parts)
-    policies = {hosts: _policy(parts, options) for hosts, parts in by_hosts.items()}
+    blocked = tuple(blocked)
+    policies = {host: _policy(parts, options) for host, parts in _by_host(blocked).items()}
     first, *others = policies.values()
-    if all(other == first for other in others):
-        return first
-    # The first rule that covers a host decides.
-    ordered = sorted(policies, key=lambda hosts: ("*" in hosts, any("*" in it for it in hosts)))
-    return {
-        "rules": [
-            {**({} if "*" in hosts else {"hosts": list(hosts)}), **policies[hosts]}
-            for hosts in ordered
-        ]
-    }
+    made = first if all(other == first for other in others) else _rules(policies)
+    refuse_unloadable(made, blocked, _origin)
+    return made
 
 
-def serve_command(policy: Mapping[str, Any]) -> str | None:
-    """Return the command line of the pod, quoted for a shell; None if it needs a file of rules."""
-    if "rules" in policy:
-        return None
-    allowed = policy["corsPolicy"]
-    words = list(_SERVE)
-    for origin in allowed["allowOrigins"]:
-        words += [
-            "--allow-origin",
-            origin if isinstance(origin, str) else f"regex:{origin['regex']}",
-        ]
-    for option in ("Method", "Header"):
-        for name in allowed.get(f"allow{option}s", ()):
-            words += [f"--allow-{option.lower()}", name]
-    words += ["--key-header", policy["key"]["header"]] if "key" in policy else []
-    words += ["--allow-credentials"] if allowed.get("allowCredentials") else []
-    words += ["--max-age", allowed["maxAge"]] if "maxAge" in allowed else []
-    return shlex.join(words)
+def summed_policies(blocked: Iterable[BlockedCalls], options: FixOptions) -> list[str]:
+    """Say which policies of one host differ: the pod allows what any of them does."""
+    found: dict[tuple[Place, ...], None] = {}
+    for parts in _by_host(blocked).values():
+        places: dict[object, Place] = {}
+        for own in (policy for part in parts for policy in part.policies):
+            places.setdefault(_grants(own, options), own.place)
+        if len(places) > 1:
+            found[tuple(places.values())] = None
+    return [f"the pod allows the sum of the policies at {listed(places)}" for places in found]
 
 
-def deploy_commands(
-    policy: Mapping[str, Any], blocked: Iterable[BlockedCalls], options: FixOptions
-) -> list[str]:
-    """Return the commands that deploy the pod as the Service that the new rules name.
-
-    The first one writes the policy and the pod's objects, the second one applies them. There is a
-    pair for each namespace from which the rules name the Service. Nothing is returned for a host
-    that is no Service.
-    """
-    host, port = options.pod
-    service = service_of_host(host)
-    if service is None:
-        return []
-    name, named = service
-    namespaces = dict.fromkeys(
-        named or (each.service.namespace if _has_namespace(each) else "") for each in blocked
-    )
-    commands: list[str] = []
-    for namespace in namespaces:
-        directory = name if len(namespaces) == 1 else f"{name}-{namespace or 'default'}"
-        render = ["meshcors", "render", "--config", f"{directory}.json", "--to", "kubernetes"]
-        render += ["--directory", directory, "--pod", f"{name}:{port}"]
-        render += ["--namespace", namespace] if namespace else []
-        text = shlex.quote(json.dumps(policy))
-        write = f"printf %s {text} > {shlex.quote(directory)}.json"
-        commands += [f"{write} && {shlex.join(render)}", f"kubectl apply -k {directory}"]
-    return commands
+def _by_host(blocked: Iterable[BlockedCalls]) -> dict[str, list[BlockedCalls]]:
+    found: dict[str, list[BlockedCalls]] = {}
+    for each in blocked:
+        for host in each.service.hosts:
+            found.setdefault(host, []).append(each)
+    return found
 
 
-def _has_namespace(blocked: BlockedCalls) -> bool:
-    return blocked.service.node_at("metadata", "namespace") is not None
+def _rules(policies: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return rules by host. The first one that covers a host decides, so exact hosts come first."""
+    rules: list[dict[str, Any]] = []
+    for host in sorted(policies, key=_breadth):
+        same = (rule for rule in rules if _without_hosts(rule) == policies[host])
+        # A wildcard among earlier hosts would take some of those between them.
+        rule = None if "*" in host else next(same, None)
+        if rule is not None:
+            rule["hosts"].append(host)
+        else:
+            rules.append({**({} if host == "*" else {"hosts": [host]}), **policies[host]})
+    return {"rules": rules}
+
+
+def _breadth(host: str) -> tuple[bool, int]:
+    return (True, -len(host)) if host.startswith("*") else (False, 0)
+
+
+def _without_hosts(rule: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in rule.items() if name != "hosts"}
 
 
 def _policy(parts: list[BlockedCalls], options: FixOptions) -> dict[str, Any]:
-    """Return one policy for calls to the same hosts."""
-    found: list[CorsPolicy] = []
-    named = True
-    for part in (inner for each in parts for inner in each.by_policy()):
-        try:
-            found.append(preflight_policy(part, options))
-        except DocumentError:
-            named = False
+    """Return one policy for calls to the same host."""
+    found = [preflight_policy(inner, options) for each in parts for inner in each.by_policy()]
+    _refuse_mixed(found, parts)
     names = list(dict.fromkeys(name for part in parts for name in part.names))
-    key = names[0] if len(names) == 1 else None
-    allowed: dict[str, Any] = {}
-    if found:
-        allowed = policy_data(_union(found))
-        allowed.pop("unmatchedPreflights", None)
+    is_key = len(names) == 1 and not any(_is_optional(part, options) for part in parts)
+    key = names[0] if is_key else None
+    allowed = policy_data(_union(found))
+    allowed.pop("unmatchedPreflights", None)
     allowed["allowOrigins"] = list(
         dict.fromkeys(_origin(each) for policy in found for each in policy.allow_origins)
-    ) + ([] if named else ["ORIGIN"])
+    )
     headers = [*allowed.get("allowHeaders", ()), *names]
     headers = [each for each in dict.fromkeys(headers) if each not in _ALWAYS and each != key]
     # Envoy answers * with the names that were asked for, and for a browser * has an exception.
     allowed["allowHeaders"] = ["*", "authorization"] if "*" in headers else headers
     if "*" in allowed["allowOrigins"]:
         allowed["allowOrigins"] = ["*"]
-        if allowed.get("allowCredentials"):
-            if not options.origins:
-                place = parts[0].service.place
-                raise origins_needed(place, "rules of one pod allow any origin, and credentials")
-            named_by_user = (
-                StringMatch("regex" if kind == "regex" else "exact", text, parts[0].service.place)
-                for kind, text in options.origins
-            )
-            allowed["allowOrigins"] = list(map(_origin, named_by_user))
     cors = {
         field: [_origin_data(text) for text in value] if field == "allowOrigins" else value
         for field, value in allowed.items()
         if value
     }
     return {"corsPolicy": cors, **({"key": {"header": key}} if key else {})}
+
+
+def _refuse_mixed(found: list[CorsPolicy], parts: list[BlockedCalls]) -> None:
+    """Raise ``DocumentError`` if an origin would get the credentials of another one's policy."""
+    trusted = {_origin(it) for each in found if each.allow_credentials for it in each.allow_origins}
+    if not trusted or all(_origin(it) in trusted for each in found for it in each.allow_origins):
+        return
+    policies = (policy for part in parts for policy in part.policies)
+    place = next((it.place for it in policies if not it.allow_credentials), parts[0].service.place)
+    message = (
+        "another policy of this host allows credentials, and the pod would allow them to the"
+        " origins of this policy too"
+    )
+    raise cannot_fix(place, message, "use --with mesh, which writes a rule for each policy")
+
+
+def _is_optional(part: BlockedCalls, options: FixOptions) -> bool:
+    """Tell whether a rule takes the same URLs without the headers that the calls are routed by."""
+    routes = (lost.answer.route for lost in part.calls)
+    return any(
+        route.is_forward and all(to.host != options.pod[0] for to in route.source.route)
+        for route in routes
+        if route is not None
+    )
+
+
+def _grants(policy: CorsPolicy, options: FixOptions) -> object:
+    """Return what a policy allows, as far as it matters."""
+    return (
+        frozenset(closed_origins(policy, options)),
+        frozenset(name for name in policy.allow_methods if not useless_method(name)),
+        frozenset(
+            name.lower()
+            for name in policy.allow_headers
+            if not useless_header(name) and name.lower() not in _ALWAYS
+        ),
+    )
 
 
 # The pod allows these without being told.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from meshcors._policy.headers import SAFELISTED_METHODS
@@ -15,8 +16,9 @@ from meshcors.mesh._documents.model import (
     HttpRule,
     StringMatch,
 )
-from meshcors.mesh._fix.narrowing import preflight_matches, url_conditions
-from meshcors.mesh._fix.origins import allowed_origins
+from meshcors.mesh._fix.errors import cannot_fix
+from meshcors.mesh._fix.narrowing import JSON, preflight_matches, url_conditions
+from meshcors.mesh._fix.origins import allowed_origins, closed_origins
 from meshcors.mesh._fix.rule_data import match_data
 from meshcors.mesh._routing.cors_filter import REQUEST_METHOD
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcors.mesh._analysis.lost_calls import LostCalls
+    from meshcors.mesh._analysis.origin_match import OriginMatch
     from meshcors.mesh._documents.model import MatchKind, RuleKey, VirtualService
     from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
@@ -63,6 +66,8 @@ def preflight_policy(blocked: BlockedCalls, options: FixOptions) -> CorsPolicy:
     ``DocumentError`` if it is unclear which origins to allow.
     """
     policies = blocked.policies
+    origins = allowed_origins(blocked, options)
+    _refuse_mixed(policies, origins, options)
     methods = [method for policy in policies for method in policy.allow_methods]
     methods += [each.calls.call.method for each in blocked.calls]
     headers = [name.lower() for policy in policies for name in policy.allow_headers]
@@ -71,16 +76,32 @@ def preflight_policy(blocked: BlockedCalls, options: FixOptions) -> CorsPolicy:
     place = blocked.service.place
     return CorsPolicy(
         place,
-        allow_origins=tuple(
-            StringMatch(_kind(kind), value, place)
-            for kind, value in allowed_origins(blocked, options)
-        ),
+        allow_origins=tuple(StringMatch(_kind(kind), value, place) for kind, value in origins),
         allow_methods=_union([name for name in methods if not useless_method(name)]),
         allow_headers=_union([name for name in headers if not useless_header(name)]),
         allow_credentials=any(policy.allow_credentials for policy in policies) or None,
         max_age=min(*ages, LARGEST_USEFUL_MAX_AGE) if ages else None,
         unmatched_preflights="IGNORE" if _answers_all(blocked, options) else "FORWARD",
     )
+
+
+def _refuse_mixed(
+    policies: tuple[CorsPolicy, ...], origins: tuple[OriginMatch, ...], options: FixOptions
+) -> None:
+    """Raise ``DocumentError`` if an origin would get the credentials of another one's policy."""
+    trusted: set[OriginMatch] = set()
+    for policy in policies:
+        if policy.allow_credentials:
+            # Where a policy names no origin, the options do.
+            trusted.update(closed_origins(policy, options) or options.origins)
+    if trusted and not trusted.issuperset(origins):
+        place = next(
+            (each.place for each in policies if not each.allow_credentials), policies[0].place
+        )
+        message = (
+            "one rule would allow the credentials of another policy to the origins of this one"
+        )
+        raise cannot_fix(place, message)
 
 
 def _answers_all(blocked: BlockedCalls, options: FixOptions) -> bool:
@@ -96,6 +117,8 @@ def _rule(blocked: BlockedCalls, options: FixOptions, narrowing: Narrowing, name
         first = blocked.calls[0].calls.route.source.route[0]
         to = Destination(service.place, first.host, first.port, first.subset)
     policy = None if options.responder == "pod" else preflight_policy(blocked, options)
+    if policy is not None and narrowing.json:
+        policy = replace(policy, allow_headers=_union([*policy.allow_headers, *JSON]))
     return HttpRule(
         service.place, "", service.key, (), name,
         match=tuple(_matches(blocked, narrowing)), route=(to,), cors_policy=policy,

@@ -18,7 +18,7 @@ from meshcors.mesh._fix.in_place import comment, prove
 from meshcors.mesh._fix.options import FixResult
 from meshcors.mesh._fix.origins import refuse_open_origins
 from meshcors.mesh._fix.plan import planned
-from meshcors.mesh._fix.pod_policy import pod_policy
+from meshcors.mesh._fix.pod_policy import pod_policy, summed_policies
 from meshcors.mesh._fix.rule_data import rule_data
 from meshcors.mesh._fix.unread import refuse_unread
 from meshcors.mesh._fix.yaml_text import Style, block
@@ -68,6 +68,8 @@ def separate_mesh(
     if new.problems:
         raise DocumentError(new.problems)
     pod = pod_policy(plan.blocked, options) if plan.blocked else None
+    if pod is not None:
+        plan.notes += summed_policies(plan.blocked, options)
     refuse_unread(mesh, plan.services)
     refuse_beyond_limits(new.documents)
     prove(before, _together(new, before), plan)

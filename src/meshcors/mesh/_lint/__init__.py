@@ -12,12 +12,12 @@ from meshcors.mesh._analysis.mesh_documents import read_mesh
 from meshcors.mesh._analysis.mesh_notes import NOTES
 from meshcors.mesh._documents.yaml_nodes import lines_of
 from meshcors.mesh._lint.canaries import with_canaries
+from meshcors.mesh._lint.completion import HintCompletion
 from meshcors.mesh._lint.finding import Diagnostic, LintRule, summed_up
 from meshcors.mesh._lint.rules import BAD_REGEX, RULES, WOULD_NOT_LOAD
-from meshcors.mesh._lint.running import AT_THE_SOURCE, running_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.problems import DocumentProblem, Place
@@ -37,14 +37,15 @@ def lint(texts: Mapping[str, str], rules: Iterable[LintRule] = RULES) -> list[Di
     return diagnose(read_mesh(texts), rules)
 
 
-def diagnose(mesh: MeshDocuments, rules: Iterable[LintRule] = RULES) -> list[Diagnostic]:
+def diagnose(
+    mesh: MeshDocuments, rules: Iterable[LintRule] = RULES, files: Sequence[str] | None = None
+) -> list[Diagnostic]:
     """Return what ``rules`` find in documents that are read, sorted by place.
 
-    What could not be read is reported, and not in the model. ``# meshcors: ignore MC014`` silences
-    rules on its line, or if it stands alone, on the next.
+    ``# meshcors: ignore MC014`` silences rules on its line, or if it stands alone, on the next.
+    ``files`` are the arguments that commands in hints name; by default, all files.
     """
     chosen = {rule.id: rule for rule in rules}
-    running = running_files(mesh)
     silenced = {file: _silenced(text) for file, text in mesh.texts.items()}
 
     def is_kept(rule: LintRule, place: Place) -> bool:
@@ -59,10 +60,10 @@ def diagnose(mesh: MeshDocuments, rules: Iterable[LintRule] = RULES) -> list[Dia
         findings = (each for each in findings if is_kept(rule, each.place))
         if rule.summary:
             findings = summed_up(findings, rule.summary)
-        for each in findings:
-            source = AT_THE_SOURCE if each.place.file in running else ""
-            kept.add(Diagnostic(rule, each.place, each.reason, each.hint + source))
-    return sorted(kept, key=lambda each: (each.place, each.rule.id, each.reason))
+        kept.update(Diagnostic(rule, each.place, each.reason, each.hint) for each in findings)
+    completion = HintCompletion(mesh, kept, list(mesh.texts) if files is None else files)
+    completed = map(completion.completed, kept)
+    return sorted(completed, key=lambda each: (each.place, each.rule.id, each.reason))
 
 
 def _from_problem(problem: DocumentProblem) -> Diagnostic:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from meshcors.mesh._analysis.controllers import CANARY, service_of_canary
 from meshcors.mesh._analysis.untyped_objects import group_and_kind, items_of, text_of, value_at
 from meshcors.mesh._documents.cors_policy import read_cors_policy
 from meshcors.mesh._documents.cursor import Cursor, Report
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.model import HttpMatch
 
-CANARY: Final = ("flagger.app", "Canary")
 _PATH: Final = ("spec", "service")
 
 
@@ -38,21 +38,12 @@ def is_canary(document: VirtualService) -> bool:
 
 
 def is_fixable(document: VirtualService) -> bool:
-    """Tell whether a document is a VirtualService, which ``meshcors fix`` can change."""
-    return _group_and_kind(document)[1] == "VirtualService"
+    """Tell whether a document is of a kind that ``meshcors fix`` changes."""
+    return _group_and_kind(document)[1] in {"VirtualService", "HTTPRoute"}
 
 
 def _group_and_kind(document: VirtualService) -> tuple[str, str]:
     return group_and_kind(Cursor(document.node, "", Report(document.place.file)))
-
-
-def service_of(canary: Cursor) -> tuple[str, str]:
-    """Return the namespace and name of what Flagger makes for a Canary (``GetServiceNames``)."""
-    spec = value_at(canary, "spec")
-    name = text_of(value_at(spec, "service", "name")) or text_of(
-        value_at(spec, "targetRef", "name")
-    )
-    return text_of(value_at(canary, "metadata", "namespace")) or "default", name
 
 
 def _made(mesh: MeshDocuments) -> Iterator[VirtualService]:
@@ -69,7 +60,7 @@ def _virtual_service(canary: Cursor) -> VirtualService | None:
     """Return what Flagger makes for Istio; None for other providers."""
     spec = value_at(canary, "spec")
     service = value_at(spec, "service")
-    namespace, name = service_of(canary)
+    namespace, name = service_of_canary(canary)
     provider = text_of(value_at(spec, "provider"))
     is_delegate = text_of(value_at(service, "delegation")) == "true"
     is_elsewhere = is_delegate or value_at(service, "gatewayRefs")

@@ -15,8 +15,7 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     "MC000": Explanation(
         finds=(
             "A document that Kubernetes, Istio's admission webhook or Envoy would refuse: unknown"
-            " fields, wrong types, values out of range. Also a file that cannot be read, and the"
-            " source of documents: a template, a patch, Jsonnet."
+            " fields, wrong types, values out of range. Also a file that cannot be read."
         ),
         why=(
             "It would not be applied. No other lint rule looks at such a document; the other"
@@ -25,9 +24,10 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         fix="Follow the hint. For an unknown field it names the nearest known one.",
         not_reported=(
             "files in a directory that hold no Kubernetes objects, such as the values of a Helm"
-            " chart. A delegate without the VirtualService that names it, a rule without its"
-            " delegate, and a second document of the same name are notes: they say that something"
-            " is not checked, or checked together with what it never meets."
+            " chart. The source of documents (a template, a patch, Jsonnet), a delegate without the"
+            " VirtualService that names it, a rule without its delegate, and a second document of"
+            " the same name are notes: they say that something is not checked, or checked together"
+            " with what it never meets."
         ),
     ),
     "MC001": Explanation(
@@ -169,8 +169,9 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     ),
     "MC019": Explanation(
         finds=(
-            "Authorization that stops preflights: an ALLOW policy that no preflight can meet, a"
-            " DENY policy that every preflight meets, an external provider that is asked about all"
+            "Authorization that stops preflights: an ALLOW policy that no preflight can meet, if no"
+            " other ALLOW policy for the same workloads or the whole mesh lets preflights pass; a"
+            " DENY policy that every preflight meets; an external provider that is asked about all"
             " of them."
         ),
         why=(
@@ -184,7 +185,8 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
             " exempt them with `notMethods: [OPTIONS]`."
         ),
         not_reported=(
-            "conditions that may hold or not, such as the caller's namespace;"
+            "conditions that may hold or not, such as the caller's namespace; policies that Istio"
+            " only tries (`istio.io/dry-run`);"
             " RequestAuthentication, which lets preflights pass; policies that apply neither to the"
             " gateway nor to the namespace of a pod that preflights are sent to:"
             " preflights that Envoy answers at the gateway never reach a service's own proxy."

@@ -66,7 +66,8 @@ class Diagnostic:
     """A finding with the rule that made it.
 
     A ``note``, which has a name of its own, makes other findings incomplete or doubtful. Nothing is
-    wrong: it is less than the rule's severity.
+    wrong: it is less than the rule's severity. ``object`` is what the place is in, as
+    ``kind namespace/name``, if that has a name; ``is_alone`` says that the file has nothing else.
     """
 
     rule: LintRule
@@ -74,6 +75,8 @@ class Diagnostic:
     reason: str
     hint: str
     note: str = ""
+    object: str = ""
+    is_alone: bool = True
 
     @property
     def severity(self) -> Severity:
@@ -87,7 +90,8 @@ class Diagnostic:
 
     def __str__(self) -> str:
         kind = f"{self.severity} {self.rule.id} {self.name}"
-        return f"{self.place}: {kind}: {self.reason}; {self.hint}"
+        named = f"{self.object}: " if self.object and not self.is_alone else ""
+        return f"{self.place}: {kind}: {named}{self.reason}; {self.hint}"
 
 
 def summed_up(findings: Iterable[Finding], summary: str) -> Iterator[Finding]:

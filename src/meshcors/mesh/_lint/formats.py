@@ -8,26 +8,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from meshcors._policy.wording import printable
 from meshcors.mesh._lint.explanations import explanation
 from meshcors.mesh._lint.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from meshcors.mesh._lint.finding import Diagnostic
+    from meshcors.mesh._lint.finding import Diagnostic, Severity
 
 _SARIF: Final = "https://json.schemastore.org/sarif-2.1.0.json"
+_SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
 _COMMANDS: Final = {"error": "error", "warning": "warning", "note": "notice"}
 
 
 def as_text(diagnostics: Sequence[Diagnostic]) -> str:
     """Return a line for each diagnostic, their counts, and how to read more."""
-    lines = [str(each) for each in diagnostics]
+    # a newline in a name must not begin a line of its own: CI systems read some as commands
+    lines = [printable(str(each)) for each in diagnostics]
     counts = Counter(each.severity for each in diagnostics)
-    parts = [f"{number} {severity}{'s' * (number > 1)}" for severity, number in counts.items()]
+    parts = [
+        f"{counts[each]} {each}{'s' * (counts[each] > 1)}" for each in _SEVERITIES if counts[each]
+    ]
     lines.append(", ".join(parts) or "no problems found")
     if diagnostics:
-        lines.append(f"To read about a lint rule: {diagnostics[0].rule.explain_command}")
+        worst = min(diagnostics, key=lambda each: _SEVERITIES.index(each.severity))
+        lines.append(f"To read about a lint rule: {worst.rule.explain_command}")
     return "\n".join(lines)
 
 
@@ -41,9 +47,11 @@ def as_json(diagnostics: Sequence[Diagnostic]) -> str:
             "file": each.place.file,
             "line": each.place.line,
             "column": each.place.column,
+            "object": each.object or None,
             "reason": each.reason,
             "hint": each.hint,
-            "docs": each.rule.docs,
+            # a path in the repository leads nowhere from here
+            **({"docs": each.rule.docs} if "://" in each.rule.docs else {}),
             "explain": each.rule.explain_command,
         }
         for each in diagnostics
@@ -56,7 +64,7 @@ def as_github(diagnostics: Sequence[Diagnostic]) -> str:
     return "\n".join(
         f"::{_COMMANDS[each.severity]} file={_property(each.place.file)},"
         f"line={each.place.line},col={each.place.column},"
-        f"title={_property(f'{each.rule.id} {each.name}')}"
+        f"title={_property(_title(each))}"
         f"::{_data(f'{each.reason}; {each.hint} ({each.rule.explain_command})')}"
         for each in diagnostics
     )
@@ -100,13 +108,21 @@ def _result(diagnostic: Diagnostic) -> dict[str, Any]:
         "artifactLocation": {"uri": _uri(place.file)},
         "region": {"startLine": place.line, "startColumn": place.column},
     }
+    logical = [{"fullyQualifiedName": diagnostic.object}] if diagnostic.object else []
     return {
         "ruleId": diagnostic.rule.id,
         "ruleIndex": RULES.index(diagnostic.rule),
         "level": diagnostic.severity,
         "message": {"text": f"{diagnostic.reason}; {diagnostic.hint}"},
-        "locations": [{"physicalLocation": location}],
+        "locations": [
+            {"physicalLocation": location, **({"logicalLocations": logical} if logical else {})}
+        ],
     }
+
+
+def _title(diagnostic: Diagnostic) -> str:
+    named = f" ({diagnostic.object})" if diagnostic.object and not diagnostic.is_alone else ""
+    return f"{diagnostic.rule.id} {diagnostic.name}{named}"
 
 
 def _uri(file: str) -> str:

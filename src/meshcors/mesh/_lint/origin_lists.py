@@ -31,7 +31,10 @@ def replaced_origins(mesh: MeshDocuments) -> Iterator[Finding]:
         old = located.strings("allowOrigin") if located.is_set("allowOrigins") else []
         # the same origins in both lists are for an Istio that knows only one of them
         if any(not origin_allowed(located.policy, origin) for origin in old):
-            reason = "Istio reads allowOrigins and not this older list, so it allows nothing"
+            reason = (
+                "Istio reads allowOrigins and not this older list, so the origins listed here are"
+                " ignored"
+            )
             hint = "move its origins into allowOrigins, as exact: ..., and remove it"
             yield Finding(located.place("allowOrigin"), reason, hint)
 

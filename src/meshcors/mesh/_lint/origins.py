@@ -12,6 +12,7 @@ from meshcors._policy.regex_examples import example_of
 from meshcors._policy.strangers import unintended_origins
 from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._lint.canaries import is_fixable
+from meshcors.mesh._lint.commands import FIX
 from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._lint.other_policies import all_policies
 from meshcors.mesh._lint.sent_origins import (
@@ -40,7 +41,7 @@ def star_with_credentials(mesh: MeshDocuments) -> Iterator[Finding]:
             reason = (
                 "with allowCredentials Envoy echoes any origin, so any site can act as the user"
             )
-            fix = ": meshcors fix --allow-origin ..." if is_fixable(located.document) else ""
+            fix = f": {FIX}" if is_fixable(located.document) else ""
             yield Finding(origin.place, reason, f"name the origins{fix}")
 
 

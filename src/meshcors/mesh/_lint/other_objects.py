@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from meshcors.mesh._analysis.authorization import stops_preflights
-from meshcors.mesh._analysis.guards import adds_ext_authz
+from meshcors.mesh._analysis.authorization import may_allow_preflights, stops_preflights
+from meshcors.mesh._analysis.controllers import managed_documents, named_controller
+from meshcors.mesh._analysis.guards import adds_ext_authz, is_dry_run
 from meshcors.mesh._analysis.untyped_objects import (
     fields_of,
     group_and_kind,
@@ -15,7 +16,8 @@ from meshcors.mesh._analysis.untyped_objects import (
 )
 from meshcors.mesh._documents.cursor import Cursor, Report
 from meshcors.mesh._documents.virtual_service import MESH
-from meshcors.mesh._lint.canaries import CANARY, is_canary, service_of
+from meshcors.mesh._lint.canaries import is_canary
+from meshcors.mesh._lint.commands import SEPARATE
 from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._lint.running import filters_in_front
 
@@ -30,27 +32,10 @@ _EFFECTS: Final = {
     "DENY": "this rule denies OPTIONS requests without credentials",
     "CUSTOM": "its provider is asked about preflights, which carry no credentials",
 }
-# Prefixes of the labels and annotations that controllers put on their objects.
-_PREFIXES: Final = {
-    "serving.kserve.io/": "KServe",
-    "serving.knative.dev/": "Knative",
-    "networking.internal.knative.dev/": "Knative",
-    "rollouts.argoproj.io/": "Argo Rollouts",
-    "flagger.app/": "Flagger",
-}
-_CONTROLLERS: Final = {
-    "InferenceService": "KServe",
-    "Canary": "Flagger",
-    "InferenceGraph": "KServe",
-    "LLMInferenceService": "KServe",
-    "Ingress": "Knative",
-    "Rollout": "Argo Rollouts",
-}
-_ROLLOUT: Final = ("argoproj.io", "Rollout")
-_INFERENCE_SERVICE: Final = ("serving.kserve.io", "InferenceService")
-_GATEWAY_PLUGIN: Final = "argoproj-labs/gatewayAPI"
-_SEPARATE: Final = "keep it in a VirtualService of its own: meshcors fix --separate"
+_KEEP_APART: Final = f"keep it in a VirtualService of its own: {SEPARATE}"
 _ROOT_NAMESPACE: Final = "istio-system"
+_EVERYWHERE: Final = (_ROOT_NAMESPACE,)
+_POLICY: Final = ("security.istio.io", "AuthorizationPolicy")
 # The service that Istio makes for an InferencePool is named after the pool, with -ip- and a hash.
 _POOL_SERVICE: Final = "-ip-"
 
@@ -61,13 +46,25 @@ def authorization_in_front(mesh: MeshDocuments) -> Iterator[Finding]:
     if not _answers_preflights(mesh):
         return
     namespaces = _namespaces(mesh)
-    for other in mesh.others:
-        group, kind = group_and_kind(other)
-        if not _is_in_front(other, namespaces):
-            continue
-        if (group, kind) == ("security.istio.io", "AuthorizationPolicy"):
+    in_front = [each for each in mesh.others if _is_in_front(each, namespaces)]
+    policies = {
+        each.report.document: _scope(each)
+        for each in in_front
+        if group_and_kind(each) == _POLICY and not is_dry_run(each)
+    }
+    # of all ALLOW policies of a workload, one has to match
+    allowing = {
+        policies[each.report.document]
+        for each in in_front
+        if each.report.document in policies and may_allow_preflights(value_at(each, "spec"))
+    }
+    for other in in_front:
+        _, kind = group_and_kind(other)
+        scope = policies.get(other.report.document)
+        if scope is not None:
             found = stops_preflights(value_at(other, "spec"))
-            if found is not None:
+            is_allowed = not allowing.isdisjoint((scope, _EVERYWHERE))
+            if found is not None and not (found[0] == "ALLOW" and is_allowed):
                 action, cursor = found
                 hint = "allow OPTIONS requests with access-control-request-method"
                 yield Finding(cursor.place, _before_cors(action), hint)
@@ -76,6 +73,24 @@ def authorization_in_front(mesh: MeshDocuments) -> Iterator[Finding]:
                 if adds_ext_authz(patch):
                     hint = "match preflights and disable ext_authz for them"
                     yield Finding(patch.place, _before_cors("CUSTOM"), hint)
+
+
+def _scope(policy: Cursor) -> tuple[str, ...]:
+    """Return what tells policies for the same workloads from others: those of the root for all."""
+    spec = value_at(policy, "spec")
+    targets = [value_at(spec, "targetRef"), *items_of(value_at(spec, "targetRefs"))]
+    return (
+        text_of(value_at(policy, "metadata", "namespace")) or "default",
+        *sorted(
+            f"{name}={text_of(value)}"
+            for name, value in fields_of(value_at(spec, "selector", "matchLabels")).items()
+        ),
+        *sorted(
+            f"{text_of(value_at(each, 'kind'))}/{text_of(value_at(each, 'name'))}"
+            for each in targets
+            if each is not None
+        ),
+    )
 
 
 def _before_cors(action: str) -> str:
@@ -126,17 +141,22 @@ def pool_with_policy(mesh: MeshDocuments) -> Iterator[Finding]:
 
 def owned_by_a_controller(mesh: MeshDocuments) -> Iterator[Finding]:
     """Find CORS in a VirtualService that a controller writes."""
-    managed = _managed(mesh)
-    for document in mesh.documents:
+    for document, controller in owned_documents(mesh):
         policies = mesh.policies_of(document)
-        # a Canary's policy is where it belongs
-        if is_canary(document) or not (policies or mesh.has_preflight_rule(document)):
-            continue
-        controller = _controller(document) or managed.get(document.label, "")
-        if controller:
+        if policies or mesh.has_preflight_rule(document):
             place = policies[0].place() if policies else document.place
             reason = f"{controller} writes {document.label} and overwrites this"
-            yield Finding(place, reason, _SEPARATE)
+            yield Finding(place, reason, _KEEP_APART)
+
+
+def owned_documents(mesh: MeshDocuments) -> Iterator[tuple[VirtualService, str]]:
+    """Yield the documents that a controller writes, and the controller."""
+    managed = managed_documents(mesh)
+    for document in mesh.documents:
+        controller = named_controller(document) or managed.get(document.label, "")
+        # a Canary's policy is where it belongs
+        if controller and not is_canary(document):
+            yield document, controller
 
 
 def _answers_preflights(mesh: MeshDocuments) -> bool:
@@ -153,53 +173,3 @@ def _pool_names(document: VirtualService) -> Iterator[str]:
         for backend in items_of(value_at(rule, "backendRefs")):
             if text_of(value_at(backend, "kind")) == "InferencePool":
                 yield text_of(value_at(backend, "name"))
-
-
-def _controller(document: VirtualService) -> str:
-    """Return the controller that a document's metadata names, or ``""``."""
-    metadata = value_at(_root(document), "metadata")
-    for reference in items_of(value_at(metadata, "ownerReferences")):
-        kind = text_of(value_at(reference, "kind"))
-        version = text_of(value_at(reference, "apiVersion"))
-        if kind in _CONTROLLERS and not version.startswith("networking.k8s.io/"):
-            return f"{_CONTROLLERS[kind]} ({kind} {text_of(value_at(reference, 'name'))})"
-    for field in ("labels", "annotations"):
-        for name in fields_of(value_at(metadata, field)):
-            for prefix, controller in _PREFIXES.items():
-                if name.startswith(prefix):
-                    return controller
-    return ""
-
-
-def _managed(mesh: MeshDocuments) -> dict[str, str]:
-    """Return the documents, by label, that a controller writes because of an object beside them."""
-    managed: dict[str, str] = {}
-    for other in mesh.others:
-        kind = group_and_kind(other)
-        name = text_of(value_at(other, "metadata", "name"))
-        namespace = text_of(value_at(other, "metadata", "namespace")) or "default"
-        if kind == _ROLLOUT:
-            for label in _shifted_by(other, namespace):
-                managed[label] = f"Argo Rollouts (Rollout {name})"
-        elif kind == CANARY:
-            managed["/".join(service_of(other))] = f"Flagger (Canary {name})"
-        elif kind == _INFERENCE_SERVICE:
-            # KServe's names: the VirtualService, and the HTTPRoutes of its components
-            for end in ("", "-predictor", "-transformer", "-explainer"):
-                managed[f"{namespace}/{name}{end}"] = f"KServe (InferenceService {name})"
-    return managed
-
-
-def _shifted_by(rollout: Cursor, namespace: str) -> Iterator[str]:
-    """Yield the labels of the documents that a Rollout shifts traffic with."""
-    routing = value_at(rollout, "spec", "strategy", "canary", "trafficRouting")
-    istio = value_at(routing, "istio")
-    one = value_at(istio, "virtualService")
-    for entry in [*([one] if one else []), *items_of(value_at(istio, "virtualServices"))]:
-        name, _, other = text_of(value_at(entry, "name")).partition(".")
-        yield f"{other or namespace}/{name}"
-    plugin = value_at(routing, "plugins", _GATEWAY_PLUGIN)
-    there = text_of(value_at(plugin, "namespace")) or namespace
-    names = [value_at(entry, "name") for entry in items_of(value_at(plugin, "httpRoutes"))]
-    for name in filter(None, map(text_of, (value_at(plugin, "httpRoute"), *names))):
-        yield f"{there}/{name}"

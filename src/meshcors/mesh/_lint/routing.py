@@ -8,6 +8,7 @@ from meshcors.mesh._analysis.example_call import EXAMPLE_ORIGIN, example_call
 from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._lint.canaries import is_canary
+from meshcors.mesh._lint.commands import FIX
 from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._lint.running import useless_policies
 from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._documents.model import RuleKey, VirtualService
     from meshcors.mesh._routing.routes import Route
 
-_ADD_RULE: Final = "add a rule for preflights before this one: meshcors fix"
+_ADD_RULE: Final = f"add a rule for preflights before this one: {FIX}"
 _ADD_DOCUMENT: Final = "add a VirtualService with a rule for preflights on the same hosts"
 NEVER_APPLIES: Final = ", and this policy never applies"
 _MOVE_UP: Final = "move it to the top of http"
@@ -52,8 +53,11 @@ def how_to_add(document: VirtualService) -> str:
     """Return how to add a rule for preflights: not to what a controller writes."""
     if is_canary(document):
         return _ADD_DOCUMENT
+    if document.kind == "VirtualService":
+        return _ADD_RULE
     # the order of an HTTPRoute's rules does not matter
-    return _ADD_RULE if document.kind == "VirtualService" else "add a rule for preflights"
+    command = f": {FIX}" if document.kind == "HTTPRoute" else ""
+    return f"add a rule for preflights{command}"
 
 
 def policy_without_service(mesh: MeshDocuments) -> Iterator[Finding]:

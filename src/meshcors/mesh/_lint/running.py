@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._routing.running import RunningRoutes
@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
-
-# What to do about a finding in a file that a control plane has made.
-AT_THE_SOURCE: Final = ", in the document that this comes from"
 
 
 def running_files(mesh: MeshDocuments) -> frozenset[str]:

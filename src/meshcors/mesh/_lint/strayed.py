@@ -36,7 +36,9 @@ def strayed_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
         if found is not None and found.refused is not None:
             _, what = found.refused
             lack = what_it_lacks(found.calls.names, found.calls.route)
-            end = f"the corsPolicy of {found.taker.rule} answers it and does not allow {what}"
+            kind = found.taker.document.kind
+            what_answers = "CORS filter" if kind == "HTTPRoute" else "corsPolicy"
+            end = f"the {what_answers} of {found.taker.rule} answers it and does not allow {what}"
             is_meant = is_preflight_rule(found.taker)
             hint = "allow it there too" if is_meant else how_to_add(located.document)
             yield Finding(located.place(), f"{lack}: {end}{NEVER_APPLIES}", hint)
@@ -56,8 +58,8 @@ def taken_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
         if first is not None and first.refused is not None:
             _, what = first.refused
             reason = (
-                f"it takes the preflights of {first.calls.route.rule}, whose own corsPolicy would"
-                f" allow them, and does not allow {what}"
+                f"this rule takes the preflights of {first.calls.route.rule}, whose own corsPolicy"
+                f" would allow them, and does not allow {what}"
             )
             yield Finding(first.taker.place, reason, f"{_NARROW}, or allow it here too")
         elif left := _left_to_a_service(listed):
@@ -86,7 +88,7 @@ def _left_to_a_service(listed: list[AnsweredElsewhere]) -> Finding | None:
         own, hint = "own policies would answer them and differ", f"let {to} have all of them"
     more = f" and {len(rules) - 1} more" if len(rules) > 1 else ""
     than = "from that of the rules which need it" if known else "from one another"
-    reason = f"it takes the preflights of {rules[0]}{more}, whose {own} {than}"
+    reason = f"this rule takes the preflights of {rules[0]}{more}, whose {own} {than}"
     return Finding(taker.place, reason, f"{_NARROW}, or {hint}")
 
 

@@ -13,6 +13,7 @@ from meshcors.mesh._analysis.comparison import harmed_calls
 from meshcors.mesh._analysis.lost_calls import lost_calls
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._documents.reading import read_documents
+from meshcors.mesh._render.hosts import wildcards_over
 from meshcors.mesh._routing.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -46,6 +47,17 @@ class TakenCall:
         """The document whose unmatched rule would take it; None if another rule is to blame."""
         route = self.harmed.taker.route
         return route.document if route is not None and not route.match.headers else None
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenHosts:
+    """Hosts below the rendered wildcard ``host``, which other documents name: by host, the first.
+
+    A gateway looks at its most specific virtual host alone, so the wildcard never gets their calls.
+    """
+
+    host: str
+    owners: dict[str, VirtualService]
 
 
 class HarmError(ValueError):
@@ -90,6 +102,22 @@ def still_lost(mesh: MeshDocuments, text: str) -> Iterator[LostCalls]:
         meant = alone.handle(lost.calls.preflight(lost.requests[0])).route
         if lost.calls.gateway == name and meant is not None and is_preflight_rule(meant):
             yield lost
+
+
+def hidden_hosts(mesh: MeshDocuments, text: str) -> list[HiddenHosts]:
+    """Return the hosts that the documents in `text` cover by a wildcard, but never get."""
+    rendered = read_documents(text)
+    ours = {host for each in rendered for host in each.hosts}
+    found: dict[str, HiddenHosts] = {}
+    for document in _others(mesh, rendered):
+        if set(document.gateways).isdisjoint(rendered[0].gateways):
+            continue
+        for host in document.hosts:
+            wildcard = next((each for each in wildcards_over(host) if each in ours), None)
+            if wildcard is not None and host not in ours:
+                hidden = found.setdefault(wildcard, HiddenHosts(wildcard, {}))
+                hidden.owners.setdefault(host, document)
+    return list(found.values())
 
 
 def _taken_calls(mesh: MeshDocuments, rendered: Sequence[VirtualService]) -> Iterator[TakenCall]:

@@ -41,7 +41,7 @@ def host_groups(rules: RuleSet) -> list[HostGroup]:
     union_ids: dict[tuple[int, ...], int] = {}
     groups: dict[int, list[str]] = {}
     for host in naming:
-        covering = (list_of[each] for each in (host, *_wildcards_over(host)) if each in list_of)
+        covering = (list_of[each] for each in (host, *wildcards_over(host)) if each in list_of)
         found = frozenset(covering)
         if found not in unions:
             numbers = tuple(sorted({number for each in found for number in lists[each]}))
@@ -54,10 +54,10 @@ def host_groups(rules: RuleSet) -> list[HostGroup]:
 def _without_covered(hosts: list[str]) -> list[str]:
     """Leave out hosts below a wildcard in the same list: Istio refuses such a pair."""
     there = set(hosts)
-    return [host for host in hosts if there.isdisjoint(_wildcards_over(host))]
+    return [host for host in hosts if there.isdisjoint(wildcards_over(host))]
 
 
-def _wildcards_over(host: str) -> Iterator[str]:
+def wildcards_over(host: str) -> Iterator[str]:
     """Yield the other host names that cover a host: ``*.b.c`` and ``*.c`` for ``a.b.c``, ``*``."""
     if host == _EVERY_HOST:
         return

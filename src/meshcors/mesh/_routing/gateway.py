@@ -101,7 +101,7 @@ class GatewayAnswer:
         """Every rule that was tried, in order, up to the one that matched."""
         tried: list[TriedRule] = []
         for route in self.virtual_host.routes if self.virtual_host else ():
-            failed = tuple(mismatches(route.match, self.request))
+            failed = tuple(mismatches(route.match, self.request, path=route.path_field))
             if not failed:
                 # what cannot be decided ends the search: no later rule is certain
                 failed = tuple(

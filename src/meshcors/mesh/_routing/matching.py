@@ -28,8 +28,9 @@ _NUMBER: Final = re.compile("[-+]?[0-9]{1,18}")
 class Mismatch:
     """One condition that a request fails.
 
-    ``field`` is the condition in the document (``headers.model-api-key``, ``method``, ``uri``),
-    ``expected`` the condition in words, ``actual`` the request's values, if it has any.
+    ``field`` is the condition in the document (``headers.model-api-key``, ``method``, ``uri``, or
+    ``path`` where it is no VirtualService), ``expected`` the condition in words, ``actual`` the
+    request's values, if it has any.
     """
 
     field: str
@@ -37,10 +38,15 @@ class Mismatch:
     actual: tuple[str, ...]
 
 
-def mismatches(match: RouteMatch, request: GatewayRequest) -> Iterator[Mismatch]:
-    """Yield every condition of ``match`` that ``request`` fails; it matches if there is none."""
+def mismatches(
+    match: RouteMatch, request: GatewayRequest, *, path: str = "uri"
+) -> Iterator[Mismatch]:
+    """Yield every condition of ``match`` that ``request`` fails; it matches if there is none.
+
+    ``path`` is what the condition on the path is called in the document.
+    """
     if not path_matches(match.path, request.path_only):
-        yield Mismatch("uri", str(match.path), (request.path_only,))
+        yield Mismatch(path, str(match.path), (request.path_only,))
     for condition in match.headers:
         values = request.values.get(condition.name, ())
         if not header_matches(condition, values):

@@ -44,9 +44,17 @@ def rewritten_path(route: Route, request: GatewayRequest) -> str:
 
 
 def _regex_replaced(regex: str, substitution: str, path: str) -> str:
+    r"""Replace what a regex matches as RE2 does: ``\0`` to ``\9`` are groups, ``\10`` is not."""
     import re2  # of the extra "regex", which reading the document has required
 
-    return str(re2.sub(regex, substitution, path))
+    def replaced(found: re.Match[str]) -> str:
+        return re.sub(
+            r"\\(.)",
+            lambda escape: "\\" if escape[1] == "\\" else found[int(escape[1])] or "",
+            substitution,
+        )
+
+    return str(re2.sub(regex, replaced, path))
 
 
 def _prefix_replaced(condition: PathCondition, path: str, new: str) -> str:

@@ -104,6 +104,11 @@ class Route:
         return self.document.key, self.rule
 
     @property
+    def path_field(self) -> str:
+        """What the condition on the path is called in the document."""
+        return "uri" if self.document.kind == "VirtualService" else "path"
+
+    @property
     def is_forward(self) -> bool:
         """Whether it leads to a service; Envoy's cors filter does nothing on other routes."""
         return self.source.redirect is None and self.source.direct_response is None
