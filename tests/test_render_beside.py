@@ -432,7 +432,7 @@ def moved(text: str, rendered: str, requests: list[GatewayRequest]) -> Iterator[
 def test_no_request_of_generated_documents_changes_hands() -> None:
     """Of what the documents take, only preflights may go to the pod."""
     counts: Counter[str] = Counter()
-    for seed in range(250):
+    for seed in range(300):
         rng = random.Random(seed)
         made = spec(rng, 20)
         rules, form = some_rules(rng), rng.choice(FORMS)

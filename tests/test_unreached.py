@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshcors.mesh import Gateway
+from meshcors.mesh._fix import FixOptions, fix
 from meshcors.mesh._lint import lint
 from meshcors.mesh._routing.matching import mismatches, takes_all_of
 from tests.mesh_generator import spec
@@ -52,6 +53,58 @@ CORS = "corsPolicy: {allowOrigins: [exact: https://b.example], unmatchedPrefligh
 def test_a_policy_behind_another_rule(earlier: str, rule: str, unreached: bool) -> None:
     text = document(f"match: [{{{earlier}}}]; {TO_A}", f"match: [{{{rule}}}]; {CORS}; {TO_B}")
     assert ("MC027" in {each.rule.id for each in lint({"a.yaml": text})}) is unreached
+
+
+ROUTE = """\
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: v, namespace: ns}
+spec:
+  parentRefs: [{name: g}]
+  hostnames: [api.example]
+  rules:
+  - matches: [{path: {type: Exact, value: /v1}}]
+    backendRefs: [{name: a, port: 80}]
+  - matches:
+    - path: {type: PathPrefix, value: /v1}
+      method: OPTIONS
+      headers: [{type: RegularExpression, name: access-control-request-method, value: .+}]
+    backendRefs: [{name: pod, port: 80}]
+"""
+
+
+OLDER = document(f"match: [{{uri: {{prefix: /v1}}}}]; {TO_A}").replace(
+    "metadata: {", "metadata: {namespace: ns, creationTimestamp: '2020-01-01T00:00:00Z', "
+).replace("[gateway]", "[ns/g]")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "hints"),
+    [
+        pytest.param(ROUTE, [], id="an exact path before it"),
+        pytest.param(
+            f"{OLDER}---\n{ROUTE}", ["give one of them a narrower match"], id="the same path"
+        ),
+    ],
+)
+def test_a_rule_for_preflights_behind_another_path(text: str, hints: list[str]) -> None:
+    found = [each for each in lint({"a.yaml": text}) if each.rule.id == "MC016"]
+    assert [each.hint for each in found] == hints
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["user-agent: {regex: '.*Mobile.*'}", "x-forwarded-for: {prefix: '10.'}",
+     "x-envoy-internal: {exact: 'true'}"],
+)  # fmt: skip
+def test_what_every_request_carries_takes_the_preflight_along(header: str) -> None:
+    listed = CORS.replace("],", "], allowHeaders: [content-type],")
+    text = document(
+        f"match: [{{headers: {{{header}}}}}]; {listed}; {TO_A}",
+        f"{listed.replace('b.example', 'a.example')}; {TO_B}",
+    )
+    assert [str(each) for each in lint({"a.yaml": text})] == []
+    assert fix(text, "a.yaml", FixOptions("mesh")).text == text
 
 
 @settings(max_examples=60, deadline=None)

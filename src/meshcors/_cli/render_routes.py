@@ -89,11 +89,16 @@ def _beside(
         f"{name} has no rule for unmatched requests: {taken}" for name, taken in without.items()
     ]
     notes += map(_hidden, hidden_hosts(mesh, text))
+    takers: dict[tuple[str, str], str] = {}
     for lost in still_lost(mesh, text):
         taker, call = lost.answer, lost.calls.call
         by = f"{taker.rule} ({taker.place})" if taker.route else "no rule"
-        url = f"{call.host}{call.path_only}"
-        notes.append(f"{by} still takes the preflights of {url}: let meshcors fix add a rule there")
+        # one of the paths is enough
+        takers.setdefault((by, lost.calls.route.rule), f"{call.host}{call.path_only}")
+    notes += [
+        f"{by} still takes the preflights of {url}: let meshcors fix add a rule there"
+        for (by, _), url in takers.items()
+    ]
     return text, list(dict.fromkeys(notes))
 
 

@@ -11,6 +11,7 @@ import re
 import string
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import Final, NamedTuple
 
 from meshcors._policy.errors import OriginError
@@ -66,6 +67,16 @@ def example_of(pattern: str, *, dot: str = "x") -> str | None:
     """
     text = next(iter(_texts(pattern, _Reading((dot,)))), None)
     return text if text is not None and _compiled(pattern).fullmatch(text) else None
+
+
+@lru_cache(maxsize=32768)
+def branches_of(pattern: str, *, most: int) -> tuple[str, ...]:
+    """Return texts that ``pattern`` matches, at most so many; the first is that of `example_of`.
+
+    There is one for each alternative, and they are with and without what is optional.
+    """
+    matches = _compiled(pattern).fullmatch
+    return tuple(islice(filter(matches, dict.fromkeys(_texts(pattern, _Reading(("x",))))), most))
 
 
 def examples_of(pattern: str, *, most_steps: int) -> Examples:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from meshcors.mesh._analysis.example_call import example_host
 from meshcors.mesh._analysis.lost_calls import lost_among
@@ -35,10 +35,6 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.page_call import Exchange, PageCall
     from meshcors.mesh._routing.gateway import GatewayAnswer
     from meshcors.mesh._routing.routes import Route
-
-
-# With more rules than this, they are only tried at the paths of new ones.
-_MOST_CROSSED: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,11 +217,7 @@ class _Comparison:
         )
 
     def _samples(self) -> Iterator[SampleCalls]:
-        targets = self._new_routes()
-        known = self._routes(self._before)
-        # Rules meet at the paths of others too.
-        targets += known if len(known) <= _MOST_CROSSED else ()
-        return self._calls.of_rules(targets)
+        return self._calls.where_rules_meet(self._new_routes())
 
     def _is_unchanged(self) -> bool:
         old, new = self._routes(self._before), self._routes(self._after)

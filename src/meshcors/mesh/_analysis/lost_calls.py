@@ -43,7 +43,7 @@ def lost_calls(mesh: MeshDocuments) -> Iterator[LostCalls]:
     """Yield the lost calls of every rule."""
     for gateway, port, host in mesh.hosts:
         names = routing_names(port, host.domain, gateway)
-        for calls in HostCalls(gateway, port, host.domain).of_rules():
+        for calls in HostCalls(gateway, port, host.domain).where_rules_meet():
             lost = lost_among(calls, gateway, names)
             if lost and _is_for_browsers(calls.route.document):
                 yield LostCalls(calls, lost, gateway.handle(calls.preflight(lost[0])))

@@ -18,6 +18,7 @@ from meshcors.mesh._analysis.located_policy import LocatedPolicy
 from meshcors.mesh._analysis.mesh_notes import notes_on
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._analysis.routed_call import RoutedCall
+from meshcors.mesh._analysis.sample_calls import call_it_takes
 from meshcors.mesh._analysis.sample_origins import sample_origins
 from meshcors.mesh._analysis.unreached_rules import unreached_rules
 from meshcors.mesh._documents.problems import DocumentError
@@ -144,6 +145,12 @@ class MeshDocuments:
                 routed = RoutedCall(route, call, names, answers[same])
                 if not routed.is_misrouted or _takes(gateway, route, call):
                     found[key] = routed
+                    continue
+                call = call_it_takes(gateway, route, host.domain, port)
+                if call is not None and _takes(gateway, route, call):
+                    names = announced_headers(route, call)
+                    answer = gateway.handle(preflight_of(call, names, origin))
+                    found[key] = RoutedCall(route, call, names, answer)
         return tuple(found.values())
 
     @cached_property

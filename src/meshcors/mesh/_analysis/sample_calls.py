@@ -17,13 +17,15 @@ from meshcors._policy.headers import SAFELISTED_METHODS, SAFELISTED_REQUEST_HEAD
 from meshcors.mesh._analysis.example_call import (
     EXAMPLE_ORIGIN,
     announced_headers,
+    carried,
     example_call,
     example_calls,
     example_host,
 )
+from meshcors.mesh._analysis.meeting_urls import meeting_urls
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._analysis.route_effect import cors_effect
-from meshcors.mesh._analysis.sample_origins import STRANGER, sample_origins
+from meshcors.mesh._analysis.sample_origins import STRANGER, HostOrigins, sample_origins
 from meshcors.mesh._analysis.useless_names import useless_header, useless_method
 from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD, origin_allowed
 from meshcors.mesh._routing.index import RouteIndex
@@ -39,7 +41,6 @@ if TYPE_CHECKING:
     from meshcors.mesh._routing.routes import PathCondition, Route, VirtualHost
 
 # How many of each a rule's sample calls have.
-_OWN_ORIGINS: Final = 6
 _OTHER_ORIGINS: Final = 4
 _METHODS: Final = 6
 _PICKED_BY: Final = 4
@@ -84,7 +85,12 @@ class SampleCalls:
 
     def preflight(self, asked: PageRequest) -> GatewayRequest:
         """Return the preflight that a browser sends for one of the calls."""
-        fields = [("accept", "*/*"), (REQUEST_METHOD, asked.method), ("origin", asked.origin)]
+        fields = [
+            *carried(self.call),
+            ("accept", "*/*"),
+            (REQUEST_METHOD, asked.method),
+            ("origin", asked.origin),
+        ]
         if asked.names:
             fields.append((REQUEST_HEADERS, ",".join(asked.names)))
         call = self.call
@@ -111,28 +117,33 @@ class HostCalls:
         self._gateway, self._port, self._domain = gateway, port, domain
         self._host = gateway.virtual_host(example_host(domain), port)
 
-    def of_rules(self, targets: Iterable[Route] = ()) -> Iterator[SampleCalls]:
-        """Yield the calls of every rule.
+    def of_rules(self) -> Iterator[SampleCalls]:
+        """Yield the calls of every rule to an example of its own path."""
+        if self._host is not None:
+            maker = _Maker(self._gateway, self._port, self._host)
+            for route, call in self._rules:
+                yield from maker.calls(call, announced_headers(route, call), route)
 
-        Each rule has calls to an example of its own path, and to an example of each of the
-        ``targets`` if it takes them there.
+    def where_rules_meet(self, targets: Iterable[Route] = ()) -> Iterator[SampleCalls]:
+        """Yield the calls of every rule, also to examples of other rules' and ``targets``' paths.
+
+        Of many rules only those for preflights are such others, to save time.
         """
         if self._host is None:
             return
         maker = _Maker(self._gateway, self._port, self._host)
         for route, call in self._rules:
-            yield from maker.calls(call, announced_headers(route))
-        for target in targets:
-            url = example_call(target, self._domain, self._port)
-            for route, moved in self._at(url) if url else ():
-                yield from maker.calls(moved, announced_headers(route))
+            yield from maker.calls(call, announced_headers(route, call), route)
+        for url in self._urls(targets):
+            for route, moved in self._at(url):
+                yield from maker.calls(moved, announced_headers(route, moved), route)
 
     def at(self, url: GatewayRequest) -> list[SampleCalls]:
         """Return a call of each rule to one URL, without any `PageRequest`."""
         found: list[SampleCalls] = []
         for route, call in self._at(url):
             if self._gateway.handle(call).route is route:
-                names = announced_headers(route)
+                names = announced_headers(route, call)
                 found.append(
                     SampleCalls(self._gateway.name, self._port, route, call, names, (), (), ())
                 )
@@ -146,11 +157,17 @@ class HostCalls:
             if not any(mismatches(route.match, moved)):
                 yield route, moved
 
+    def _urls(self, targets: Iterable[Route]) -> Iterator[GatewayRequest]:
+        routes = self._host.routes if self._host else ()
+        others = (*filter(is_preflight_rule, routes), *targets)
+        calls = ((route, example_call(route, self._domain, self._port)) for route in others)
+        return meeting_urls(self._rules, [(route, call) for route, call in calls if call])
+
     @cached_property
     def _rules(self) -> list[tuple[Route, GatewayRequest]]:
         routes = self._host.routes if self._host else ()
         calls = (
-            (route, _call_it_takes(self._gateway, route, self._domain, self._port))
+            (route, call_it_takes(self._gateway, route, self._domain, self._port))
             for route in routes if not is_preflight_rule(route)
         )  # fmt: skip
         return [(route, call) for route, call in calls if call is not None]
@@ -160,10 +177,11 @@ class HostCalls:
         return _CallsByPath(self._rules)
 
 
-def _call_it_takes(gateway: Gateway, route: Route, domain: str, port: int) -> GatewayRequest | None:
+def call_it_takes(gateway: Gateway, route: Route, domain: str, port: int) -> GatewayRequest | None:
     """Return a call that ``route`` takes; if earlier rules take all of them, any of them."""
+    host = gateway.virtual_host(example_host(domain), port)
     first: GatewayRequest | None = None
-    for call in example_calls(route, domain, port):
+    for call in example_calls(route, domain, port, beside=host.table.forbidden if host else ()):
         if gateway.handle(call).route is route:
             return call
         first = first or call
@@ -196,19 +214,21 @@ class _Maker:
         self._gateway = gateway
         self._port = port
         policies = (route.source.cors_policy for route in host.routes)
-        found = (origin for policy in policies if policy for origin in sample_origins(policy))
-        self._origins = tuple(dict.fromkeys(found))
+        self._origins = HostOrigins(policy for policy in policies if policy is not None)
         names = (name for route in host.routes for name in announced_headers(route))
         self._picked_by = list(dict.fromkeys(names))[:_PICKED_BY]
         self._made: set[object] = set()
 
-    def calls(self, call: GatewayRequest, names: tuple[str, ...]) -> Iterator[SampleCalls]:
+    def calls(
+        self, call: GatewayRequest, names: tuple[str, ...], meant: Route
+    ) -> Iterator[SampleCalls]:
+        """Yield the calls like ``call``, which is made for the rule ``meant``."""
         route = self._gateway.handle(call).route
         if route is None or is_preflight_rule(route):
             return
         own = route.source.cors_policy
         # An earlier rule that picks by fewer headers may take the call.
-        picked = announced_headers(route)
+        picked = names if route is meant else announced_headers(route)
         made = SampleCalls(self._gateway.name, self._port, route, call, picked, (), (), ())
         same = (call.host, call.path, call.scheme, call.method, names, _likeness(route))
         if same in self._made:
@@ -244,9 +264,9 @@ class _Maker:
         first = [
             origin for policy in (own, answering) if policy is not None
             # A policy may allow nothing that a browser sends: its rule still means to be called.
-            for origin in sample_origins(policy)[:_OWN_ORIGINS] or (EXAMPLE_ORIGIN,)
+            for origin in self._origins.of(policy) or (EXAMPLE_ORIGIN,)
         ]  # fmt: skip
-        others = (origin for origin in self._origins if origin not in first)
+        others = (origin for origin in self._origins.every if origin not in first)
         return list(dict.fromkeys([*first, *islice(others, _OTHER_ORIGINS), STRANGER]))
 
 

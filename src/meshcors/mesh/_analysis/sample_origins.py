@@ -1,18 +1,20 @@
-"""An origin that an entry of ``allowOrigins`` lets in."""
+"""Origins that the entries of ``allowOrigins`` let in."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from meshcors._policy.errors import OriginError
 from meshcors._policy.origins import Origin
-from meshcors._policy.regex_examples import examples_of
+from meshcors._policy.regex_examples import branches_of, examples_of
 from meshcors.mesh._analysis.example_call import EXAMPLE_ORIGIN
+from meshcors.mesh._routing.cors_filter import origin_allowed
 from meshcors.mesh._routing.matching import text_matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from meshcors.mesh._documents.model import CorsPolicy, StringMatch
 
@@ -21,6 +23,12 @@ STRANGER: Final = "https://stranger.invalid"
 # What makes an origin of a prefix.
 _ENDINGS: Final = ("", "x", ".example", "x.example", "//x.example", "://x.example")
 _MOST_STEPS: Final = 100_000
+# How many a policy has, and how many are told apart.
+_OWN_ORIGINS: Final = 6
+_MORE: Final = 6
+_MOST_POLICIES: Final = 16
+_MOST_ORIGINS: Final = 128
+_MOST_BRANCHES: Final = 8
 
 
 def sample_origins(policy: CorsPolicy) -> tuple[str, ...]:
@@ -37,6 +45,55 @@ def sample_origin(entry: StringMatch) -> str:
     if text_matches(entry, "*") or text_matches(entry, STRANGER):
         return EXAMPLE_ORIGIN
     return _sample(entry.kind, entry.value)
+
+
+class HostOrigins:
+    """The origins of the policies of one host."""
+
+    def __init__(self, policies: Iterable[CorsPolicy]) -> None:
+        self._policies = {_entries(policy): policy for policy in policies}
+        self._own: dict[object, tuple[str, ...]] = {}
+
+    @cached_property
+    def every(self) -> tuple[str, ...]:
+        """One for each entry of each policy."""
+        found = (it for policy in self._policies.values() for it in sample_origins(policy))
+        return tuple(dict.fromkeys(found))
+
+    def of(self, policy: CorsPolicy) -> tuple[str, ...]:
+        """Return some that a policy allows, whether other policies allow them too or not."""
+        key = _entries(policy)
+        if key not in self._own:
+            some = sample_origins(policy)[:_OWN_ORIGINS]
+            more = islice((it for it in self._told_apart if origin_allowed(policy, it)), _MORE)
+            self._own[key] = tuple(dict.fromkeys([*some, *more]))
+        return self._own[key]
+
+    @cached_property
+    def _told_apart(self) -> list[str]:
+        """One of the origins that the same policies allow."""
+        policies = list(self._policies.values())[:_MOST_POLICIES]
+        if len(policies) < 2:
+            return []
+        entries = (entry for policy in policies for entry in policy.allow_origins)
+        every = dict.fromkeys(origin for entry in entries for origin in _some(entry))
+        found: dict[object, str] = {}
+        for origin in islice(every, _MOST_ORIGINS):
+            allowing = tuple(origin_allowed(policy, origin) for policy in policies)
+            found.setdefault(allowing, origin)
+        return list(found.values())
+
+
+def _entries(policy: CorsPolicy) -> object:
+    return tuple((entry.kind, entry.value) for entry in policy.allow_origins)
+
+
+def _some(entry: StringMatch) -> tuple[str, ...]:
+    """Return an origin for each alternative of an entry."""
+    first = sample_origin(entry)
+    if entry.kind != "regex" or first == EXAMPLE_ORIGIN:
+        return (first,) if first else ()
+    return (first, *filter(_is_origin, branches_of(entry.value, most=_MOST_BRANCHES)))
 
 
 @lru_cache(maxsize=32768)

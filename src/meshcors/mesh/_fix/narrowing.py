@@ -12,10 +12,10 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Final, Literal
 
 from meshcors.mesh._analysis.open_origins import is_open
-from meshcors.mesh._analysis.sample_origins import sample_origin
 from meshcors.mesh._analysis.useless_names import useless_header
 from meshcors.mesh._documents.model import HttpMatch, StringMatch
 from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
+from meshcors.mesh._routing.matching import text_matches
 
 if TYPE_CHECKING:
     from meshcors.mesh._analysis.lost_calls import LostCalls
@@ -131,9 +131,14 @@ def _origins(lost: LostCalls, place: Place) -> StringMatch | None:
     policy = lost.calls.route.source.cors_policy
     if policy is None:
         return None
-    # Only those entries are left out whose calls are known to work.
-    works = {asked.origin for asked in lost.calls.own} - {asked.origin for asked in lost.requests}
-    entries = [entry for entry in policy.allow_origins if sample_origin(entry) not in works]
+    found = {asked.origin for asked in lost.requests}
+    works = {asked.origin for asked in lost.calls.own} - found
+    # An entry is left out only if calls from its origins work, as far as they are known.
+    entries = [
+        entry for entry in policy.allow_origins
+        if any(text_matches(entry, it) for it in found)
+        or not any(text_matches(entry, it) for it in works)
+    ]  # fmt: skip
     if any(map(is_open, entries)):
         return None
     if len(entries) == 1:

@@ -12,7 +12,7 @@ from meshcors.mesh._lint.commands import FIX
 from meshcors.mesh._lint.finding import Finding
 from meshcors.mesh._lint.running import useless_policies
 from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
-from meshcors.mesh._routing.matching import mismatches
+from meshcors.mesh._routing.matching import mismatches, takes_all_of
 from meshcors.mesh._routing.request import GatewayRequest
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ _ADD_RULE: Final = f"add a rule for preflights before this one: {FIX}"
 _ADD_DOCUMENT: Final = "add a VirtualService with a rule for preflights on the same hosts"
 NEVER_APPLIES: Final = ", and this policy never applies"
 _MOVE_UP: Final = "move it to the top of http"
+_NARROW: Final = "give one of them a narrower match"
 
 
 def lost_preflights(mesh: MeshDocuments) -> Iterator[Finding]:
@@ -110,11 +111,17 @@ def dead_preflight_rules(mesh: MeshDocuments) -> Iterator[Finding]:
             if preflight is None:
                 continue
             taken = gateway.handle(preflight).route
-            if taken is None or is_preflight_rule(taken):
+            if (
+                taken is None
+                or is_preflight_rule(taken)
+                or not takes_all_of(taken.match, route.match)
+            ):
                 alive.add(route.rule)
             else:
                 reason = f"{taken.rule} takes its preflights first"
-                dead.setdefault(route.rule, Finding(route.place, reason, _MOVE_UP))
+                # the order of HTTPRoutes is not that of the file
+                hint = _MOVE_UP if route.document.kind == "VirtualService" else _NARROW
+                dead.setdefault(route.rule, Finding(route.place, reason, hint))
     yield from (finding for label, finding in dead.items() if label not in alive)
 
 

@@ -141,6 +141,12 @@ class RouteTable:
         """The routes, indexed for look-up."""
         return RouteIndex(self.routes)
 
+    @cached_property
+    def forbidden(self) -> tuple[HeaderCondition, ...]:
+        """A condition for each header that a route does not want to see."""
+        conditions = (it for route in self.routes for it in route.match.headers if it.inverted)
+        return tuple({it.name: it for it in conditions}.values())
+
 
 @dataclass(frozen=True, slots=True)
 class VirtualHost:
