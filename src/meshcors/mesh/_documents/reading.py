@@ -63,7 +63,7 @@ def read_objects(text: str, file: str = "<text>") -> Objects:
     ``DocumentError`` is raised only if ruamel.yaml is not installed.
     """
     roots, problems = parse_each(text, file, unrendered_text)
-    budget = AliasBudget(file)
+    budget = AliasBudget(file, len(text))
     found: list[VirtualService] = []
     others: list[Cursor] = []
     for number, (listed, implied) in enumerate(_objects(roots, file, problems)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from meshcors.mesh._documents.json_nodes import NotJsonError, looks_like_json, parse_json
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 
 if TYPE_CHECKING:
@@ -98,16 +99,19 @@ def parse(text: str, file: str, before: tuple[int, int] = (0, 0)) -> list[Any]:
     ruamel.yaml is not installed.
     """
     first = Place(file, before[1] + 1, 1)
-    if len(text) > MAX_CHARACTERS:
+    if len(text) > MAX_CHARACTERS and not looks_like_json(text):
         size = f"{len(text) / 1024 / 1024:.1f} MiB"
-        message = f"the file has {size}, and the limit is {MAX_CHARACTERS // 1024 // 1024} MiB"
-        raise _error(first, "too_large", message, "split it")
+        limit = f"{MAX_CHARACTERS // 1024 // 1024} MiB for YAML"
+        message = f"the file has {size}, and the limit is {limit}"
+        raise _error(first, "too_large", message, "split it, or print it as JSON: kubectl -o json")
     try:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
         from ruamel.yaml.reader import Reader, ReaderError
     except ModuleNotFoundError:
         raise _error(first, "yaml_missing", "reading YAML needs ruamel.yaml", INSTALL) from None
+    if len(text) > MAX_CHARACTERS:
+        return _json_roots(text, file)
     reader = YAML(typ="safe", pure=True)
     # YAML allows an anchor's name to be used again.
     reader.composer.warn_double_anchors = False
@@ -131,6 +135,19 @@ def parse(text: str, file: str, before: tuple[int, int] = (0, 0)) -> list[Any]:
         raise _syntax(first, str(error)) from None
 
 
+def _json_roots(text: str, file: str) -> list[Any]:
+    """Return the node of a JSON text that is too large for YAML's reader."""
+    try:
+        return [parse_json(text)]
+    except RecursionError:
+        hint = "check for brackets that are never closed"
+        raise _error(Place(file, 1, 1), "too_deep", "nested too deeply", hint) from None
+    except NotJsonError as error:
+        above = lines_of(text[: error.at])
+        place = Place(file, len(above), len(above[-1]) + 1)
+        raise _error(place, "json", "not JSON from here on", "fix the JSON") from None
+
+
 def lines_of(text: str) -> list[str]:
     """Split a text into the lines that places count, without their line breaks."""
     return _LINE_BREAK.split(text)
@@ -147,9 +164,10 @@ class AliasBudget:
     Sizes are computed without following an alias twice: the time is linear in the text.
     """
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, characters: int = 0) -> None:
         self._file = file
-        self._left = MAX_NODES
+        # A text larger than YAML may be is JSON, which has no aliases.
+        self._left = characters if characters > MAX_CHARACTERS else MAX_NODES
         self._sizes: dict[int, int] = {}
         self._open: set[int] = set()
 

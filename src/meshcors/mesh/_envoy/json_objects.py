@@ -6,24 +6,21 @@ routes (clusters, endpoints, secrets) are skipped at the speed of the standard l
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_left
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from meshcors.mesh._documents.json_reader import JsonReader, NotJsonError
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 from meshcors.mesh._documents.yaml_nodes import AliasBudget, parse
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 # Of JSON; YAML has `yaml_nodes.MAX_CHARACTERS`.
 MAX_CHARACTERS: Final = 128 * 1024 * 1024
-_MOST_NESTED: Final = 200
 
-_SPACE: Final = r"[ \t\n\r]*"
-_STRING: Final = r'"((?:[^"\\]|\\.)*)"'
-_KEY: Final = re.compile(_SPACE + _STRING + _SPACE + ":" + _SPACE, re.DOTALL)
-_SCALAR: Final = re.compile(rf"{_STRING}|-?[0-9][-+.0-9eE]*|true|false|null", re.DOTALL)
-_NEXT: Final = re.compile(_SPACE + "(.?)" + _SPACE, re.DOTALL)
 _SKIPPED: Final = re.compile(
     r'\{\s*"@type"\s*:\s*"[^"]*\.(Clusters|Endpoints|Secrets|Ecds)ConfigDump"'
 )
@@ -73,109 +70,34 @@ def read_json(source: Source) -> Any:
         message = f"the file is larger than {size} MiB"
         raise source.error(0, "too_large", message, "dump the routes alone: istioctl proxy-config")
     try:
-        return _JsonReader(source.text).read()
+        return JsonReader(source.text, _Maker(), _SKIPPED).read()
     except RecursionError:
         hint = "check for brackets that are never closed"
         raise source.error(0, "too_deep", "nested too deeply", hint) from None
-    except _NotJsonError as error:
+    except NotJsonError as error:
         raise source.error(error.at, "json", "not JSON from here on", "fix the JSON") from None
 
 
-class _NotJsonError(Exception):
-    def __init__(self, at: int) -> None:
-        self.at = at
-        super().__init__(at)
+class _Maker:
+    """Makes the values of `read_json`."""
 
-
-class _JsonReader:
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self) -> None:
         self._names: dict[str, str] = {}
-        self._decoder = json.JSONDecoder()
 
-    def read(self) -> Any:
-        start = len(self._text) - len(self._text.lstrip("\ufeff \t\n\r"))
-        value, end = self._value(start, 0)
-        rest = self._text[end:].lstrip(" \t\n\r")
-        if rest:
-            raise _NotJsonError(len(self._text) - len(rest))
+    def scalar(self, value: Any, token: str, start: int, end: int) -> Any:
         return value
 
-    def _value(self, at: int, depth: int) -> tuple[Any, int]:
-        text = self._text
-        first = text[at : at + 1]
-        if first == "{":
-            return self._object(at, depth + 1)
-        if first == "[":
-            return self._list(at, depth + 1)
-        found = _SCALAR.match(text, at)
-        if found is None:
-            raise _NotJsonError(at)
-        inner = found[1]
-        if inner is not None and "\\" not in inner:
-            return inner, found.end()
-        return self._decoded(found[0], at), found.end()
+    def list(self, items: list[Any], start: int, end: int) -> Any:
+        return items
 
-    def _decoded(self, token: str, at: int) -> Any:
-        try:
-            value = self._decoder.decode(token)
-            # half of a surrogate pair is not text
-            return value if not isinstance(value, str) else value.encode().decode()
-        except ValueError:
-            raise _NotJsonError(at) from None
-
-    def _object(self, at: int, depth: int) -> tuple[JsonObject, int]:
-        if depth > _MOST_NESTED:
-            raise RecursionError
-        text, made = self._text, JsonObject()
-        made.at = at
-        if _SKIPPED.match(text, at):
-            try:
-                return made, self._decoder.raw_decode(text, at)[1]
-            except ValueError as error:
-                raise _NotJsonError(getattr(error, "pos", at)) from None
-        after = _NEXT.match(text, at + 1)
-        if after is not None and after[1] == "}":
-            return made, after.end()
-        at += 1
-        while True:
-            key = _KEY.match(text, at)
-            if key is None:
-                raise _NotJsonError(at)
-            value, at = self._value(key.end(), depth)
-            made[self._name(key[1], at)] = value
-            after = _NEXT.match(text, at)
-            if after is None or after[1] not in {",", "}"}:
-                raise _NotJsonError(at if after is None else after.start(1))
-            at = after.end()
-            if after[1] == "}":
-                return made, after.end(1)
-
-    def _list(self, at: int, depth: int) -> tuple[list[Any], int]:
-        if depth > _MOST_NESTED:
-            raise RecursionError
-        text = self._text
-        made: list[Any] = []
-        after = _NEXT.match(text, at + 1)
-        if after is not None and after[1] == "]":
-            return made, after.end(1)
-        at = after.start(1) if after is not None else at + 1
-        while True:
-            value, at = self._value(at, depth)
-            made.append(value)
-            after = _NEXT.match(text, at)
-            if after is None or after[1] not in {",", "]"}:
-                raise _NotJsonError(at if after is None else after.start(1))
-            at = after.end()
-            if after[1] == "]":
-                return made, after.end(1)
-
-    def _name(self, written: str, at: int) -> str:
-        name = self._names.get(written)
-        if name is None:
-            text = self._decoded(f'"{written}"', at) if "\\" in written else written
-            name = self._names[written] = snake_case(text)
-        return name
+    def object(self, fields: Sequence[tuple[str, int, int, Any]], start: int, end: int) -> Any:
+        made = JsonObject()
+        made.at = start
+        for name, _, _, value in fields:
+            if name not in self._names:
+                self._names[name] = snake_case(name)
+            made[self._names[name]] = value
+        return made
 
 
 def read_yaml(source: Source) -> list[Any]:

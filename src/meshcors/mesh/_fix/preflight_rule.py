@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -133,8 +134,8 @@ def _pod(options: FixOptions, place: Place) -> Destination:
 def free_names(service: VirtualService, name: str) -> Iterator[str]:
     """Yield names for new rules of a document: ``name``, and ``name`` with a number."""
     taken = {rule.name for rule in service.http}
-    numbered = (f"{name}{number}" for number in ("", *(f"-{n}" for n in range(2, 10_000))))
-    return (each for each in numbered if each not in taken)
+    numbered = (f"{name}-{number}" for number in count(2))
+    return (each for each in chain([name], numbered) if each not in taken)
 
 
 def _kind(kind: str) -> MatchKind:
