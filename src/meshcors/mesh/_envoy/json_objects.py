@@ -70,7 +70,7 @@ def read_json(source: Source) -> Any:
         message = f"the file is larger than {size} MiB"
         raise source.error(0, "too_large", message, "dump the routes alone: istioctl proxy-config")
     try:
-        return JsonReader(source.text, _Maker(), _SKIPPED).read()
+        return JsonReader(source.text, _ObjectMaker(), _SKIPPED).read()
     except RecursionError:
         hint = "check for brackets that are never closed"
         raise source.error(0, "too_deep", "nested too deeply", hint) from None
@@ -78,7 +78,7 @@ def read_json(source: Source) -> Any:
         raise source.error(error.at, "json", "not JSON from here on", "fix the JSON") from None
 
 
-class _Maker:
+class _ObjectMaker:
     """Makes the values of `read_json`."""
 
     def __init__(self) -> None:

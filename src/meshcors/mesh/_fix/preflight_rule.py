@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import chain, count
 import json
 from dataclasses import replace
+from itertools import chain, count
 from typing import TYPE_CHECKING, Final
 
 from meshcors._policy.headers import SAFELISTED_METHODS
