@@ -356,3 +356,13 @@ spec:
     assert fixed.count("name: unmatched") == 2
     assert not {"\r", "\n"} & set(fixed.replace("\r\n", ""))
     assert set(text.split("\r\n")) <= set(fixed.split("\r\n"))
+
+
+def test_a_document_that_is_there_twice_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = vs(f"{{match: [{{headers: {{x-key: {{exact: a}}}}}}], {CORS_A}, {to()}}}")
+    for name in ("prod", "staging"):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    assert cli.run(["fix", str(tmp_path)]) == 0
+    assert f"is at {tmp_path / 'prod.yaml'}:1:1 too" in capsys.readouterr().err
