@@ -159,8 +159,8 @@ def _refuse_missing(name: str, label: str) -> None:
         Path(name).stat()
     except FileNotFoundError as error:
         reason = error.strerror
-    except ValueError as error:
-        reason = str(error)
+    except ValueError:
+        reason = "embedded null byte"
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             return  # it exists, and reading it says what is wrong
