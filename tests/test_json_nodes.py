@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from meshcors import _cli as cli
 from meshcors.mesh import DocumentError
 from meshcors.mesh._documents import yaml_nodes
-from meshcors.mesh._documents.json_nodes import NotJsonError, parse_json
+from meshcors.mesh._documents.json_nodes import parse_json
+from meshcors.mesh._documents.json_reader import NotJsonError
 from meshcors.mesh._documents.yaml_nodes import MAX_CHARACTERS, parse
 
 # YAML refuses or folds some characters that JSON has as they are, and makes two halves of a pair of

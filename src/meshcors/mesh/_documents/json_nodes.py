@@ -11,14 +11,14 @@ from bisect import bisect_right
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from meshcors.mesh._documents.json_reader import JsonReader, NotJsonError
+from meshcors.mesh._documents.json_reader import JsonReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _TAGS: Final = "tag:yaml.org,2002:"
 # What YAML counts as the end of a line.
-_LINE_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+LINE_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 # Not {{ of a template, nor a list in YAML's own style.
 _JSON: Final = re.compile(r'[\ufeff\s]*\{\s*"')
 
@@ -45,7 +45,7 @@ class _Lines:
 
     @cached_property
     def starts(self) -> list[int]:
-        return [0, *(found.end() for found in _LINE_BREAK.finditer(self._text))]
+        return [0, *(found.end() for found in LINE_BREAK.finditer(self._text))]
 
 
 class _Mark:
@@ -93,6 +93,3 @@ class _NodeMaker:
 
     def _mark(self, at: int) -> _Mark:
         return _Mark(self._lines, at)
-
-
-__all__ = ["NotJsonError", "looks_like_json", "parse_json"]

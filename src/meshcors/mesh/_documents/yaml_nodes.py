@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from meshcors.mesh._documents.json_nodes import NotJsonError, looks_like_json, parse_json
+from meshcors.mesh._documents.json_nodes import LINE_BREAK, looks_like_json, parse_json
+from meshcors.mesh._documents.json_reader import NotJsonError
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ _DEFINITION: Final = re.compile(
     r"""^kind:[ \t]+(["']?)CustomResourceDefinition\1[ \t]*(?:#.*)?\r?$""", re.MULTILINE
 )
 _DIRECTIVE: Final = re.compile("^%", re.MULTILINE)
-_LINE_BREAK: Final = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 INSTALL: Final = "python -m pip install 'meshcors[cli]'"
 
 
@@ -65,7 +65,7 @@ def parse_each(
             roots += [] if start in skipped else parse(part, file, (start, line))
         except DocumentError as error:
             problems.append(_named(error, part, Place(file, line + 1, 1), unrendered))
-        line += len(_LINE_BREAK.findall(part))
+        line += len(LINE_BREAK.findall(part))
     return roots, problems
 
 
@@ -150,7 +150,7 @@ def _json_roots(text: str, file: str) -> list[Any]:
 
 def lines_of(text: str) -> list[str]:
     """Split a text into the lines that places count, without their line breaks."""
-    return _LINE_BREAK.split(text)
+    return LINE_BREAK.split(text)
 
 
 def place_of(node: Any, file: str) -> Place:
