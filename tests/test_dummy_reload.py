@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC
 from pathlib import Path
 from typing import Never
 
@@ -304,6 +305,18 @@ def test_fault_while_reading_is_no_end_of_watching_and_its_text_is_not_told(
     assert state.problems == (said,)
     (record,) = caplog.records
     assert (record.fields, record.exc_info) == ({"problem": said}, None)
+
+
+def test_state_knows_when_its_last_reloads_were() -> None:
+    state = make_state()
+    assert (state.reloaded_at, state.failed_at) == (None, None)
+    state.keep_previous(("wrong",))
+    assert state.reloaded_at is None
+    assert state.failed_at is not None
+    state.replace(state.configuration)
+    assert state.failed_at is None
+    assert state.reloaded_at is not None
+    assert state.reloaded_at.tzinfo is UTC
 
 
 def make_state() -> PodState:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from meshcors.dummy._configuration import Configuration
 from meshcors.dummy._counters import RELOADS, SERVING, Counters
@@ -15,7 +16,8 @@ class PodState:
     """The state of a pod, as one of its processes sees it.
 
     `row` is the process's own row of the `counters`. `problems` are those of the last reload, if it
-    failed; the previous configuration is then still active. `when_replaced` is called with each new
+    failed; the previous configuration is then still active, and `failed_at` is when that was.
+    `reloaded_at` is when the last good reload was. `when_replaced` is called with each new
     configuration.
     """
 
@@ -25,6 +27,8 @@ class PodState:
     refusals: Refusals
     draining: bool = False
     problems: tuple[str, ...] = ()
+    reloaded_at: datetime | None = None
+    failed_at: datetime | None = None
     when_replaced: list[Callable[[Configuration], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -40,6 +44,8 @@ class PodState:
         self.refusals.hide(configuration.key_names)
         self.configuration = configuration
         self.problems = ()
+        self.reloaded_at = datetime.now(UTC)
+        self.failed_at = None
         self.row[RELOADS["ok"]] += 1
         for call in self.when_replaced:
             call(configuration)
@@ -47,4 +53,5 @@ class PodState:
     def keep_previous(self, problems: tuple[str, ...]) -> None:
         """Keep the previous configuration, because the new one has `problems`."""
         self.problems = problems
+        self.failed_at = datetime.now(UTC)
         self.row[RELOADS["failed"]] += 1
