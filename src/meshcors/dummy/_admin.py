@@ -20,7 +20,7 @@ from meshcors.dummy._metrics import Metrics, MetricsMissingError
 from meshcors.dummy._state import PodState
 
 if TYPE_CHECKING:
-    from meshcors.dummy._browser_check import FetchCall
+    from meshcors._decision.page_check import FetchCall
 
 # Bytes and fields of a form.
 _MAX_BODY: Final = 16 * 1024
@@ -112,12 +112,12 @@ class AdminApp:
         return 200, "application/json", body
 
     def _front(self, scope: Scope) -> Page:
-        from meshcors.dummy._browser_check import FetchCall
+        from meshcors._decision.page_check import FetchCall
 
         return self._render(FetchCall(), check=False)
 
     async def _answer_form(self, receive: Receive) -> Page:
-        from meshcors.dummy._browser_check import FetchCall
+        from meshcors._decision.page_check import FetchCall
 
         body = b""
         more = True
@@ -134,14 +134,16 @@ class AdminApp:
         texts = {
             name: given[name][0] for name in ("origin", "url", "method", "headers") if name in given
         }
-        return self._render(FetchCall(**texts, credentials="credentials" in given), check=True)
+        call = FetchCall(**texts, credentials="credentials" in given, key="key" in given)
+        return self._render(call, check=True)
 
     def _render(self, call: FetchCall, *, check: bool) -> Page:
         # Imported late: many pods never show this page.
+        from meshcors._decision.page_check import check_call
         from meshcors.dummy._admin_page import render
-        from meshcors.dummy._browser_check import check_call
 
-        result = check_call(self._state.configuration.engine, call) if check else None
+        configuration = self._state.configuration
+        result = check_call(configuration.source, configuration.engine, call) if check else None
         return 200, "text/html; charset=utf-8", render(self._state, call, result).encode()
 
 
@@ -170,7 +172,7 @@ async def _send(
         *headers,
     ]
     if content_type.startswith("text/html"):
-        from meshcors.dummy._admin_page import SECURITY_POLICY
+        from meshcors.dummy._admin_parts import SECURITY_POLICY
 
         fields.append((b"content-security-policy", SECURITY_POLICY.encode()))
     await send({"type": "http.response.start", "status": status, "headers": fields})

@@ -121,7 +121,7 @@ class Process:
             loop.add_reader(self.parent, stop)
         if self.relay is not None:
             relay = self.relay
-            loop.add_reader(relay, lambda: self.state.refusals.last.extend(relay.receive()))
+            loop.add_reader(relay, lambda: self.state.refusals.keep(relay.receive()))
 
 
 async def _every(seconds: float, call: Callable[[], None]) -> None:
