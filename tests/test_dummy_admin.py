@@ -237,11 +237,12 @@ def test_why_of_a_refusal_asks_about_it(pod: PodProcess) -> None:
         "headers": f"content-type,{KEY}",
     }
     shown = answer(pod, asked)
-    assert shown[:6] == [
+    assert shown[:7] == [
         "No. The browser does not send the call: the policy does not allow the origin"
         " https://why.example:1.",
         "Fix: add these flags",
-        "--allow-origin https://why.example:1 --allow-method PATCH",
+        "--allow-origin https://why.example:1",
+        "--allow-method PATCH",
         "or, if a file lists the others, add to its corsPolicy",
         'allowOrigins: [{"exact": "https://why.example:1"}]',
         'allowMethods: ["PATCH"]',

@@ -160,7 +160,7 @@ def _fixes(result: CheckResult, *, has_rules: bool) -> Iterator[tuple[str, str]]
     elif keys and rule and has_rules:
         yield f"Fix: add to the corsPolicy for {_where(rule)}", html.block(keys)
     elif keys:
-        yield "Fix: add these flags", html.block([" ".join(flags)])
+        yield "Fix: add these flags", html.block(flags)
         yield "or, if a file lists the others, add to its corsPolicy", html.block(keys)
     if result.response.reason == "key_missing" and rule and rule.policy.key:
         yield "Fix: in the page's script", f"send the header {html.code(rule.policy.key.name)}"

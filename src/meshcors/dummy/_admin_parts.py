@@ -24,7 +24,8 @@ SECURITY_POLICY: Final = (
 )
 # Of one list: nobody reads more.
 MAX_ITEMS: Final = 30
-_BREAKS: Final = re.compile(r"(?<=[/,;:=?@])(?=\w)|(?=[.%]\w)")
+# Of escaped text: no break is within an entity.
+_BREAKS: Final = re.compile(r"(?<=[/,:=?@])(?=\w)|(?=[.%]\w)")
 
 
 def value(text: str) -> str:
