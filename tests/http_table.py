@@ -44,7 +44,7 @@ class Case:
     clause: str
     written: str
     answers: dict[str, str]
-    note: str
+    note: str = ""
 
     @property
     def name(self) -> str:

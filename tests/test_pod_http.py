@@ -12,7 +12,7 @@ import pytest
 
 from tests import written_pages
 from tests.dummy_process import INSTALLED, PLAIN, PodProcess, running
-from tests.http_table import read_table
+from tests.http_table import Case, read_table
 from tests.http_wire import Exchange, exchange_all
 
 PAGE = Path(__file__).parent.parent / "docs" / "http.md"
@@ -118,3 +118,62 @@ def link(clause: str) -> str:
     number, section = clause.split()
     anchor = f"section-{section}" if re.match(r"\d", section) else f"appendix-{section}"
     return f"[{clause}](https://www.rfc-editor.org/rfc/rfc{number}#{anchor})"
+
+
+# --- the admin port, whose handler reads bodies
+
+FORM = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
+ASKED = b"origin=https://ui.example&url=https://api.example/v1/x"
+ALIVE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def chunked(*contents: bytes, trailers: bytes = b"") -> bytes:
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in contents)
+    return b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n" + trailers + b"\r\n"
+
+
+def sized(content: bytes) -> bytes:
+    return b"Content-Length: %d\r\n\r\n" % len(content) + content
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        pytest.param(FORM + sized(ASKED) + ALIVE, "200 200 open", id="a form"),
+        pytest.param(FORM + chunked(ASKED[:9], ASKED[9:]) + ALIVE, "200 200 open", id="chunks"),
+        pytest.param(FORM + sized(b"") + ALIVE, "200 200 open", id="no content"),
+        pytest.param(FORM + sized(b"a" * 17_000) + ALIVE, "413 close", id="too large"),
+        pytest.param(
+            FORM + chunked(*[b"a" * 1000] * 17) + ALIVE, "413 close", id="too large, in chunks"
+        ),
+        pytest.param(FORM + b"Content-Length: 5\r\n\r\n", "waits", id="the body is awaited"),
+        pytest.param(
+            FORM + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n", "100 waits", id="asked for"
+        ),
+        pytest.param(
+            FORM + b"Expect: 100-continue\r\n" + sized(ASKED), "100 200 open", id="asked in vain"
+        ),
+        pytest.param(
+            FORM.replace(b"1.1", b"1.0") + b"Expect: 100-continue\r\n" + sized(ASKED),
+            "200 close",
+            id="HTTP/1.0 knows no 100",
+        ),
+        pytest.param(
+            FORM.replace(b"localhost", b"evil.example")
+            + chunked(ASKED, trailers=b"Host: localhost\r\n"),
+            "421 open",
+            id="a Host among the trailers",
+        ),
+        pytest.param(
+            FORM + b"Connection: Upgrade\r\nUpgrade: x\r\n" + sized(ALIVE),
+            "400 close",
+            id="an upgrade with a body",
+        ),
+        pytest.param(FORM + b"Transfer-Encoding: chunked\r\n\r\nx\r\n", "400 close", id="no chunk"),
+    ],
+)
+def test_the_admin_port_reads_bodies(pod: PodProcess, sent: bytes, expected: str) -> None:
+    written = sent.decode("latin-1").encode("unicode_escape").decode("ascii")
+    case = Case("admin", "", "", written, {"pod": expected})
+    (found,) = exchange_all(pod.admin_port, [case], "pod").values()
+    assert str(found) == expected
