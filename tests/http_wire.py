@@ -188,7 +188,8 @@ class Client(asyncio.Protocol):
         if not self.transport.is_closing():
             self.transport.write(data)
             if ends:
-                self.transport.write_eof()
+                with contextlib.suppress(OSError):
+                    self.transport.write_eof()
 
     async def wait(self, patience: float, count: int | None = None) -> None:
         """Wait until the server closes, or has sent so many answers, but no longer than that."""
