@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from meshcors.dummy._handler import FRAMING_FIELDS, Handler
 from meshcors.dummy._logs import LOGGER
-from meshcors.dummy._protocol import Connection, Port
+from meshcors.dummy._protocol import ClientConnection, Port
 from meshcors.dummy._wire import Wire, wire
 from tests.http_streams import Sent, mutated, pieces, valid_stream
 from tests.http_wire import read_answers
@@ -125,8 +125,8 @@ class Pod:
         return wire(200, [("content-length", str(len(body)))], body)
 
     @contextmanager
-    def connection(self) -> Iterator[tuple[Connection, Transport]]:
-        connection, transport = Connection(self.port), Transport()
+    def connection(self) -> Iterator[tuple[ClientConnection, Transport]]:
+        connection, transport = ClientConnection(self.port), Transport()
         transport.set_protocol(connection)
         connection.connection_made(transport)
         try:
@@ -325,7 +325,7 @@ def test_mutated_streams_leave_nothing_behind() -> None:
     check_streams(range(300, 1300), 0)
     # A stream that left a single block behind would leave a thousand.
     assert kept() - before < 300
-    assert not [each for each in gc.get_objects() if isinstance(each, Connection)]
+    assert not [each for each in gc.get_objects() if isinstance(each, ClientConnection)]
 
 
 def kept() -> int:
