@@ -32,7 +32,6 @@ from meshcors.asgi._messages import (
     Send,
     refuse_websocket,
     send_answer,
-    with_fields,
     with_header_list,
 )
 from meshcors.asgi._root_path import RootPathsBelow, root_path_of
@@ -113,9 +112,11 @@ class MeshCORS:
             await self._serve_other(scope, receive, send)
             return
         given = scope
-        if not isinstance(scope.get("headers"), list):
+        headers = scope.get("headers")
+        if type(headers) is not list:
             scope = with_header_list(scope)
-        fields = collect(scope["headers"], self._reads, MAX_LIST_BYTES)
+            headers = scope["headers"]
+        fields = collect(headers, self._reads, MAX_LIST_BYTES)
         # Read now: an app below may change the scope, and one that is mounted below does.
         method = scope["method"]
         decision = self._decide(method, self._path(scope) if self._reads_path else "", fields)
@@ -131,13 +132,15 @@ class MeshCORS:
             await self.app(scope, receive, send)
             return
         outer = outer_handlers(scope) if "app" in scope else None
+        merge = decision.merge_raw
         started = False
 
         # No coroutine of its own: most messages only pass through.
         def send_merged(message: Message) -> Awaitable[None]:
             nonlocal started
             if message["type"] == "http.response.start":
-                message = with_fields(message, decision)
+                message = {**message}  # the app's own message stays as it is
+                message["headers"] = merge(message.get("headers", ()))
                 started = True
             sent: Awaitable[None] = send(message)
             return sent
