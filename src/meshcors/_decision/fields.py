@@ -114,10 +114,10 @@ class Merge(Generic[Wire]):
     def __call__(self, headers: Iterable[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
         """Return the fields to send instead of the app's `headers`, pairs of name and value."""
         plain, wire_type = self._wire.plain, self._wire.type
-        fields = [*headers]
+        fields = list(headers)
         for field in fields:
             name = field[0]
-            if type(name) is not wire_type or name not in plain:
+            if name.__class__ is not wire_type or name not in plain:
                 return self._merge_each(fields)
         fields += self._tail
         return fields
@@ -130,7 +130,7 @@ class Merge(Generic[Wire]):
         place = 0
         for field in fields:
             name = field[0]
-            if type(name) is not wire_type:
+            if name.__class__ is not wire_type:
                 name = self._wire.encode(text_of(name))
             if (name := name.lower()) not in special:
                 merged.append(field)

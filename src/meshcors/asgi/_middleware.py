@@ -7,12 +7,9 @@ exceptions is in `meshcors.asgi._starlette_errors`, and on which path an app rou
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, ClassVar, Final
-
-from typing_extensions import Unpack
+from typing import Any, ClassVar, Final, Unpack
 
 from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer
 from meshcors._decision.app_kind import is_wsgi, name_of
@@ -195,6 +192,8 @@ class _NoEngine:
 
     def decide_websocket(self, path: str, fields: Mapping[bytes, bytes]) -> Answer:
         if self._not_logged is not None:
+            import logging
+
             logging.getLogger("meshcors").error(_message(self._not_logged))
             self._not_logged = None
         return INTERNAL_SERVER_ERROR
@@ -211,4 +210,6 @@ async def _answer_failure(error: Exception, method: str, send: Send, send_merged
     if is_sent_by("gunicorn.asgi", send):
         # After a whole answer gunicorn's worker takes any error for a client that has left, and
         # logs nothing.
+        import logging
+
         logging.getLogger("gunicorn.error").error("Error in ASGI application", exc_info=error)
