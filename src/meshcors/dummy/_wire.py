@@ -1,0 +1,39 @@
+"""Answers as the bytes of HTTP/1.1 (RFC 9112)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from time import gmtime, strftime
+from typing import Final, NamedTuple
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+CLOSE: Final = b"connection: close\r\n"
+
+
+class Wire(NamedTuple):
+    """The bytes of an answer; further fields go between `status_line` and `fields`."""
+
+    status_line: bytes
+    fields: bytes
+    body: bytes
+
+
+def wire(status: int, fields: Iterable[tuple[str, str]], body: bytes = b"") -> Wire:
+    """Return the bytes of an answer, whose `fields` already tell the length of its body."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+    # RFC 9112 4
+    status_line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
+    return Wire(status_line.encode(), f"{lines}\r\n".encode("latin-1"), body)
+
+
+def refusal(status: int) -> Wire:
+    """Return the answer to what cannot be read as a request, or is too large."""
+    text = f"{HTTPStatus(status).phrase}\n"
+    fields = [("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(text)))]
+    return wire(status, fields, text.encode())
+
+
+def date_line() -> bytes:
+    """Return the Date field of this second (RFC 9110 6.6.1)."""
+    return strftime("date: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime()).encode()
