@@ -1,32 +1,37 @@
-"""What the middleware adds to a request, beside Starlette's CORSMiddleware and flask-cors.
+"""What the middleware adds to a request, beside other CORS middleware.
 
-In one process, without a server: each contender wraps the same app, and each round calls the bare
-app, ours and theirs in turn, so that all of them meet the same state of the machine. A round's
-costs are the CPU time that a contender adds to the bare app of the same round. A preflight reaches
-no app, so it is compared with an empty call. The table shows medians over rounds.
-
-    python tests/bench/bench_middleware.py [--rounds 300] [--calls 200]
+In one process, without a server: each middleware wraps the same app, and each round calls the bare
+app and all of them in turn, so that all meet the same state of the machine. A round's figures are
+the CPU time that each adds to the bare app of the same round. A preflight reaches no app, so it is
+compared with an empty call. meshcors checks the key, too; the others do not.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
-import platform
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import repeat
-from statistics import median
 from time import thread_time_ns
 from typing import Any
 
+import django
+from asgi_cors import asgi_cors
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
+from django.http import HttpResponse
+from django.urls import path
 from flask import Flask
 from flask_cors import CORS
+from litestar import Litestar
+from litestar.config.cors import CORSConfig
+from litestar.middleware._internal.cors import CORSMiddleware as LitestarMiddleware
 from starlette.middleware.cors import CORSMiddleware
 
 from meshcors import HeaderKey, MeshCORS, Policy, wsgi
+from tests.bench.alone import rounds, run
+from tests.bench.tables import Figure, Row, Table
 
 Call = Callable[[], object]
 
@@ -92,25 +97,20 @@ PREFLIGHT = {
 }
 
 
+OURS = "meshcors"
+
+
 @dataclass(frozen=True)
 class Contest:
-    """The same request to `ours`, to `theirs`, and to `bare`, without any middleware."""
+    """The same request to each of `contenders`, and to `bare`, which has no middleware.
+
+    `bounds` are the most that ours may add, as a part of what a contender adds.
+    """
 
     title: str
-    rival: str
-    target: float
     bare: Call
-    ours: Call
-    theirs: Call
-
-
-@dataclass(frozen=True)
-class Result:
-    """Nanoseconds that each adds to a call, and the median over rounds of their ratio."""
-
-    ours: float
-    theirs: float
-    ratio: float
+    contenders: Mapping[str, Call]
+    bounds: Mapping[str, float] = field(default_factory=dict)
 
 
 async def no_op(scope: Any, receive: Any, send: Any) -> None:
@@ -131,10 +131,29 @@ async def _send(message: Any) -> None:
     """Discard what a server would write."""
 
 
+def adds_one_header(app: Any) -> Any:
+    """Return the least that a middleware can be: it adds a constant header."""
+
+    async def middleware(scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"].append((b"vary", b"origin"))
+            await send(message)
+
+        await app(scope, receive, sending)
+
+    return middleware
+
+
+# What Litestar's middleware looks up in the scope.
+LITESTAR_APP = Litestar([])
+
+
 def call_asgi(app: Any, method: str, headers: dict[str, str]) -> Call:
     """Return a call of `app`, which never waits: one step runs its coroutine to the end."""
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     scope = {"type": "http", "method": method, "path": "/v1/predict", "headers": raw}
+    scope["litestar_app"] = LITESTAR_APP
 
     def call() -> None:
         coroutine = app(dict(scope), _receive, _send)
@@ -189,54 +208,106 @@ def flask_app() -> Flask:
     return app
 
 
-def contests() -> list[Contest]:
-    ours, theirs = MeshCORS(no_op, POLICY), CORSMiddleware(no_op, **STARLETTE)
-    flask_bare, flask_theirs = flask_app(), flask_app()
-    CORS(flask_theirs, **FLASK_CORS)
-    flask_ours = wsgi.MeshCORS(flask_bare.wsgi_app, POLICY)
+def django_app(*middleware: str) -> WSGIHandler:
+    if not settings.configured:
+        settings.configure(
+            ALLOWED_HOSTS=["*"],
+            ROOT_URLCONF=__name__,
+            CORS_ALLOWED_ORIGINS=[ORIGIN],
+            CORS_ALLOW_METHODS=FLASK_CORS["methods"],
+            CORS_ALLOW_HEADERS=FLASK_CORS["allow_headers"],
+            CORS_EXPOSE_HEADERS=FLASK_CORS["expose_headers"],
+            CORS_PREFLIGHT_MAX_AGE=600,
+        )
+        django.setup()
+    settings.MIDDLEWARE = list(middleware)
+    return WSGIHandler()
+
+
+urlpatterns = [path("v1/predict", lambda request: HttpResponse("{}"))]
+
+
+def asgi_contests() -> list[Contest]:
+    ours, starlette = MeshCORS(no_op, POLICY), CORSMiddleware(no_op, **STARLETTE)
+    litestar = LitestarMiddleware(
+        no_op,
+        CORSConfig(
+            allow_origins=[ORIGIN],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE"],
+            allow_headers=["authorization", "content-type", KEY],
+            expose_headers=["x-request-id"],
+            max_age=600,
+        ),
+    )
+    around = {
+        OURS: ours,
+        "Starlette": starlette,
+        "asgi-cors": asgi_cors(no_op, hosts=[ORIGIN]),
+        "Litestar": litestar,
+        "a middleware that adds one header": adds_one_header(no_op),
+    }
+    # asgi-cors leaves preflights to the app.
+    answering = {OURS: ours, "Starlette": starlette, "Litestar": litestar}
+    same_origin = {name: value for name, value in BROWSER.items() if name != "origin"}
     return [
         Contest(
-            "ASGI, a real request",
-            "Starlette",
-            0.4,
-            call_asgi(no_op, "POST", BROWSER),
-            call_asgi(ours, "POST", BROWSER),
-            call_asgi(theirs, "POST", BROWSER),
-        ),
-        Contest(
-            "ASGI, a preflight",
-            "Starlette",
-            0.25,
-            call_asgi(silent, "OPTIONS", PREFLIGHT),
-            call_asgi(ours, "OPTIONS", PREFLIGHT),
-            call_asgi(theirs, "OPTIONS", PREFLIGHT),
-        ),
-        Contest(
-            "WSGI, a real request",
-            "flask-cors",
-            0.15,
-            call_wsgi(flask_bare, BROWSER),
-            call_wsgi(flask_ours, BROWSER),
-            call_wsgi(flask_theirs, BROWSER),
-        ),
+            title,
+            call_asgi(bare, method, headers),
+            {name: call_asgi(app, method, headers) for name, app in apps.items()},
+            {"Starlette": bound},
+        )
+        for title, bare, method, headers, apps, bound in (
+            ("a real request, with the key", no_op, "POST", BROWSER, around, 0.34),
+            ("a request without Origin", no_op, "POST", same_origin, around, 0.37),
+            ("a preflight, whole", silent, "OPTIONS", PREFLIGHT, answering, 0.21),
+        )
     ]
 
 
-def compare(contest: Contest, rounds: int, calls: int) -> Result:
-    ours, theirs, ratios = [], [], []
-    contenders = [contest.bare, contest.ours, contest.theirs]
+def wsgi_contests() -> list[Contest]:
+    flask_bare, flask_theirs = flask_app(), flask_app()
+    CORS(flask_theirs, **FLASK_CORS)
+    flasks = {OURS: wsgi.MeshCORS(flask_bare.wsgi_app, POLICY), "flask-cors": flask_theirs}
+    bare = django_app()
+    djangos = {
+        OURS: wsgi.MeshCORS(bare, POLICY),
+        "django-cors-headers": django_app("corsheaders.middleware.CorsMiddleware"),
+    }
+    return [
+        Contest(
+            f"{framework}, a real request",
+            call_wsgi(bare, BROWSER),
+            {name: call_wsgi(app, BROWSER) for name, app in apps.items()},
+            bounds,
+        )
+        for framework, bare, apps, bounds in (
+            ("Flask", flask_bare, flasks, {"flask-cors": 0.12}),
+            ("Django", bare, djangos, {}),
+        )
+    ]
+
+
+def compare(contest: Contest, turns: int, calls: int) -> list[Row]:
+    """Return what each adds to a call, and the ratio of ours to it, round by round."""
+    contenders = [contest.bare, *contest.contenders.values()]
+    added: dict[str, list[float]] = {name: [] for name in contest.contenders}
     gc.collect()
     gc.freeze()
-    for turn in range(rounds + 1):
+    for turn in range(turns + 1):
+        first = turn % len(contenders)
         # In a different order each time.
-        order = [contenders[(turn + place) % 3] for place in range(3)]
+        order = [*contenders[first:], *contenders[:first]]
         spent = {contender: timed(contender, calls) for contender in order}
         if turn:  # the first round warms up
-            bare, mine, other = (spent[contender] for contender in contenders)
-            ours.append((mine - bare) / calls)
-            theirs.append((other - bare) / calls)
-            ratios.append((mine - bare) / max(1, other - bare))
-    return Result(median(ours), median(theirs), median(ratios))
+            for name, contender in contest.contenders.items():
+                added[name].append((spent[contender] - spent[contest.bare]) / calls / 1000)
+    rows = []
+    for name, values in added.items():
+        pairs = zip(added[OURS], values, strict=True)
+        ratio = None if name == OURS else Figure.of(our / max(their, 1e-6) for our, their in pairs)
+        bound = contest.bounds.get(name)
+        rows.append(Row(name, Figure.of(values), "µs", ratio, bound, contest.title))
+    return sorted(rows, key=lambda row: row.value.median)
 
 
 def timed(call: Call, calls: int) -> int:
@@ -247,33 +318,24 @@ def timed(call: Call, calls: int) -> int:
     return thread_time_ns() - begin
 
 
-def table(results: list[tuple[Contest, Result]]) -> str:
-    lines = [
-        "| request | meshcors adds | the other adds | ratio | at most |",
-        "|---|---|---|---|---|",
+def measure(effort: float) -> list[Table]:
+    """Return a table for ASGI and one for WSGI."""
+    calls = rounds(200, effort)
+    return [
+        Table(
+            f"{kind.lower()}-middleware",
+            f"What {kind} middleware adds, in one process",
+            "CPU time that it adds to a request",
+            "meshcors / it",
+            [row for each in contests for row in compare(each, rounds(turns, effort), calls)],
+            OURS,
+        )
+        for kind, contests, turns in (
+            ("ASGI", asgi_contests(), 300),
+            ("WSGI", wsgi_contests(), 100),
+        )
     ]
-    lines += [
-        f"| {contest.title} | {result.ours / 1000:.2f} µs"
-        f" | {result.theirs / 1000:.2f} µs ({contest.rival}) | {result.ratio:.2f}"
-        f" | {contest.target:g} |"
-        for contest, result in results
-    ]
-    return "\n".join(lines)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=300)
-    parser.add_argument("--calls", type=int, default=200, help="calls of each in a round")
-    options = parser.parse_args(arguments)
-    results = [(each, compare(each, options.rounds, options.calls)) for each in contests()]
-    names = ("meshcors", "starlette", "flask-cors")
-    print(f"CPython {platform.python_version()},", ", ".join(f"{n} {version(n)}" for n in names))
-    print()
-    print(table(results))
 
 
 if __name__ == "__main__":
-    main()
+    run(measure, __doc__)
