@@ -30,3 +30,8 @@ def run(measure: Measure, about: str | None) -> None:
 def rounds(usual: int, effort: float) -> int:
     """Return how many rounds an effort is worth."""
     return max(1, round(usual * effort))
+
+
+def is_tiny(effort: float) -> bool:
+    """Tell whether a run only shows that the script works."""
+    return effort < 0.25

@@ -53,6 +53,11 @@ STARLETTE = {
     "expose_headers": ["x-request-id"],
     "max_age": 600,
 }
+ASGI_CORS = {
+    "hosts": [ORIGIN],
+    "methods": ["GET", "HEAD", "POST", "PUT", "DELETE"],
+    "headers": ["authorization", KEY],
+}
 FLASK_CORS = {
     "origins": [ORIGIN],
     "methods": ["GET", "HEAD", "POST", "PUT", "DELETE"],
@@ -242,7 +247,7 @@ def asgi_contests() -> list[Contest]:
     around = {
         OURS: ours,
         "Starlette": starlette,
-        "asgi-cors": asgi_cors(no_op, hosts=[ORIGIN]),
+        "asgi-cors": asgi_cors(no_op, **ASGI_CORS),
         "Litestar": litestar,
         "a middleware that adds one header": adds_one_header(no_op),
     }

@@ -15,7 +15,7 @@ from functools import partial
 from time import sleep
 from typing import Any
 
-from tests.bench.alone import rounds, run
+from tests.bench.alone import is_tiny, rounds, run
 from tests.bench.loads import cost, load, open_connections, raise_open_files
 from tests.bench.servers import (
     POD,
@@ -58,13 +58,14 @@ def cpu(effort: float) -> Table:
     """Return the CPU time of each server per preflight, under full load."""
     serves, loads = cores()
     contenders = installed()
+    seconds = effort if is_tiny(effort) else 1
     names = [each.name for each in contenders]
     with ExitStack() as stack, pinned(loads):
         servers = [stack.enter_context(serving(each, serves)) for each in contenders]
         for server in servers:
-            load(server.address, min(0.5, effort))
+            load(server.address, seconds / 2)
         turns = [
-            [cost(server, min(1, effort)) for server in turned(servers, turn)]
+            [cost(server, seconds) for server in turned(servers, turn)]
             for turn in range(rounds(11, effort))
         ]
     # Back from the order of each turn to that of the contenders.
@@ -109,7 +110,7 @@ def memory_and_start(effort: float) -> Table:
             for contender in turned(contenders, turn):
                 for group, value in started(contender, serves, effort).items():
                     starts[group].setdefault(contender.name, []).append(value)
-        count = round(OPEN_CONNECTIONS * min(1, effort))
+        count = 100 if is_tiny(effort) else OPEN_CONNECTIONS
         opened = {each.name: [resident_with(each, serves, count)] for each in contenders}
     found = {**starts, f"{count:,} connections open": opened}
     rows = [
@@ -132,7 +133,7 @@ def memory_and_start(effort: float) -> Table:
 def started(contender: Contender, core: int, effort: float) -> dict[str, float]:
     """Start a server and return what each group of `STARTED` measures."""
     with serving(contender, core) as server:
-        sleep(min(0.5, effort))
+        sleep(effort if is_tiny(effort) else 0.5)
         return dict(zip(STARTED, (server.seconds_to_answer, server.resident_mib()), strict=True))
 
 
@@ -151,7 +152,7 @@ def workers(effort: float) -> Table:
         }
         for turn in range(rounds(5, effort)):
             for number in turned(list(found), turn):
-                found[number].append(share(servers[number], min(2, effort)))
+                found[number].append(share(servers[number], effort if is_tiny(effort) else 2))
     rows = [
         each
         for group, (unit, value) in SHARES.items()

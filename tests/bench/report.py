@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tests.bench.plots import plot
@@ -26,21 +26,17 @@ def whole(report: Report) -> str:
 
 
 def markdown(table: Table) -> str:
-    heads = [*([""] if any(row.group for row in table.rows) else []), "", table.value]
-    heads += [table.ratio] if any(row.ratio for row in table.rows) else []
-    heads += ["at most"] if any(row.bound for row in table.rows) else []
-    lines = [_line(heads), _line(["---"] * len(heads))]
-    group = ""
-    for row in table.rows:
-        cells = [row.group if row.group != group else ""] if heads[1] == "" else []
-        group = row.group
-        name = f"**{row.name}**" if row.name == table.ours else row.name
-        cells += [name, f"{_value(row)}{_spread(row.value)}"]
-        if table.ratio in heads:
-            cells.append(f"{number(row.ratio.median)}{_spread(row.ratio)}" if row.ratio else "")
-        if "at most" in heads:
-            cells.append(bound(row))
-        lines.append(_line(cells))
+    """Return a table with the columns that some of its rows fill."""
+    columns: list[tuple[str, Callable[[Row], str]]] = [
+        ("", lambda row: row.group),
+        ("", lambda row: f"**{row.name}**" if row.name == table.ours else row.name),
+        (table.value, lambda row: f"{_value(row)}{_spread(row.value)}"),
+        (table.ratio, lambda row: _ratio(row.ratio)),
+        ("at most", bound),
+    ]
+    filled = [(head, cell) for head, cell in columns if any(map(cell, table.rows))]
+    lines = [_line(head for head, _ in filled), _line("---" for _ in filled)]
+    lines += [_line(cell(row) for _, cell in filled) for row in table.rows]
     return "\n".join(lines) + "".join(f"\n\n{note}" for note in table.notes)
 
 
@@ -55,7 +51,7 @@ def not_ahead(report: Report) -> str:
     """Return a list of everything that meshcors was measured against and is behind."""
     return "\n".join(
         f"- {table.title}: {', '.join(filter(None, (row.group, row.name)))}"
-        f" (ratio {number(row.ratio.median)})"
+        f" ({row.ratio.median:.2f})"
         for table in report.tables
         for row in table.rows
         if table.ours and row.ratio and row.ratio.median > 1
@@ -100,5 +96,9 @@ def _spread(figure: Figure) -> str:
     return f" ({low} to {high})" if low != high else ""
 
 
-def _line(cells: list[str]) -> str:
+def _ratio(figure: Figure | None) -> str:
+    return f"{figure.median:.2f} ({figure.low:.2f} to {figure.high:.2f})" if figure else ""
+
+
+def _line(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
