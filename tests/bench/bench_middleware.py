@@ -33,7 +33,7 @@ from meshcors import HeaderKey, MeshCORS, Policy, wsgi
 from tests.bench.alone import rounds, run
 from tests.bench.tables import Figure, Row, Table
 
-Call = Callable[[], object]
+Call = Callable[..., None]
 
 ORIGIN = "https://ui.example"
 KEY = "model-api-key"
@@ -103,6 +103,8 @@ PREFLIGHT = {
 
 
 OURS = "meshcors"
+FLOOR = "one constant header, no decision"
+NO_ORIGIN = "a request without Origin"
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,10 @@ async def silent(scope: Any, receive: Any, send: Any) -> None:
 
 async def _receive() -> dict[str, Any]:
     return {"type": "http.request", "body": b""}
+
+
+def _start_response(status: str, headers: Any, exc_info: Any = None) -> Callable[..., object]:
+    return _receive
 
 
 async def _send(message: Any) -> None:
@@ -160,8 +166,8 @@ def call_asgi(app: Any, method: str, headers: dict[str, str]) -> Call:
     scope = {"type": "http", "method": method, "path": "/v1/predict", "headers": raw}
     scope["litestar_app"] = LITESTAR_APP
 
-    def call() -> None:
-        coroutine = app(dict(scope), _receive, _send)
+    def call(send: Any = _send) -> None:
+        coroutine = app(dict(scope), _receive, send)
         try:
             coroutine.send(None)
         except StopIteration:
@@ -190,10 +196,7 @@ def call_wsgi(app: Any, headers: dict[str, str]) -> Call:
         **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()},
     }
 
-    def start_response(status: str, headers: Any, exc_info: Any = None) -> Callable[..., object]:
-        return environ.get
-
-    def call() -> None:
+    def call(start_response: Any = _start_response) -> None:
         chunks = app(dict(environ), start_response)
         for _ in chunks:
             pass
@@ -249,7 +252,7 @@ def asgi_contests() -> list[Contest]:
         "Starlette": starlette,
         "asgi-cors": asgi_cors(no_op, **ASGI_CORS),
         "Litestar": litestar,
-        "a middleware that adds one header": adds_one_header(no_op),
+        FLOOR: adds_one_header(no_op),
     }
     # asgi-cors leaves preflights to the app.
     answering = {OURS: ours, "Starlette": starlette, "Litestar": litestar}
@@ -263,16 +266,16 @@ def asgi_contests() -> list[Contest]:
         )
         for title, bare, method, headers, apps, bound in (
             ("a real request, with the key", no_op, "POST", BROWSER, around, 0.34),
-            ("a request without Origin", no_op, "POST", same_origin, around, 0.37),
+            (NO_ORIGIN, no_op, "POST", same_origin, around, 0.37),
             ("a preflight, whole", silent, "OPTIONS", PREFLIGHT, answering, 0.21),
         )
     ]
 
 
 def wsgi_contests() -> list[Contest]:
-    flask_bare, flask_theirs = flask_app(), flask_app()
+    flask, flask_theirs = flask_app(), flask_app()
     CORS(flask_theirs, **FLASK_CORS)
-    flasks = {OURS: wsgi.MeshCORS(flask_bare.wsgi_app, POLICY), "flask-cors": flask_theirs}
+    flasks = {OURS: wsgi.MeshCORS(flask.wsgi_app, POLICY), "flask-cors": flask_theirs}
     bare = django_app()
     djangos = {
         OURS: wsgi.MeshCORS(bare, POLICY),
@@ -281,15 +284,43 @@ def wsgi_contests() -> list[Contest]:
     return [
         Contest(
             f"{framework}, a real request",
-            call_wsgi(bare, BROWSER),
-            {name: call_wsgi(app, BROWSER) for name, app in apps.items()},
+            call_wsgi(app, BROWSER),
+            {name: call_wsgi(each, BROWSER) for name, each in apps.items()},
             bounds,
         )
-        for framework, bare, apps, bounds in (
-            ("Flask", flask_bare, flasks, {"flask-cors": 0.12}),
+        for framework, app, apps, bounds in (
+            ("Flask", flask, flasks, {"flask-cors": 0.12}),
             ("Django", bare, djangos, {}),
         )
     ]
+
+
+def checked(contests: list[Contest], allows: Callable[[Call], bool]) -> list[Contest]:
+    """Refuse a contender that does not do the work: it would win."""
+    for contest in contests:
+        for name, call in contest.contenders.items():
+            is_expected = name != FLOOR and contest.title != NO_ORIGIN
+            if allows(call) is not is_expected:
+                raise SystemExit(f"{contest.title}: {name} does not do the work")
+    return contests
+
+
+def allows_asgi(call: Call) -> bool:
+    """Tell whether the answer of a call allows the origin."""
+    sent: list[tuple[bytes, bytes]] = []
+
+    async def send(message: Any) -> None:
+        sent.extend((name.lower(), value) for name, value in message.get("headers", ()))
+
+    call(send)
+    return (b"access-control-allow-origin", ORIGIN.encode()) in sent
+
+
+def allows_wsgi(call: Call) -> bool:
+    """Tell whether the answer of a call allows the origin."""
+    sent: list[tuple[str, str]] = []
+    call(lambda status, headers, exc_info=None: sent.extend(headers))
+    return ("access-control-allow-origin", ORIGIN) in [(name.lower(), at) for name, at in sent]
 
 
 def compare(contest: Contest, turns: int, calls: int) -> list[Row]:
@@ -336,8 +367,8 @@ def measure(effort: float) -> list[Table]:
             OURS,
         )
         for kind, contests, turns in (
-            ("ASGI", asgi_contests(), 300),
-            ("WSGI", wsgi_contests(), 100),
+            ("ASGI", checked(asgi_contests(), allows_asgi), 300),
+            ("WSGI", checked(wsgi_contests(), allows_wsgi), 100),
         )
     ]
 

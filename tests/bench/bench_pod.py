@@ -44,7 +44,7 @@ BOUNDS = (("s", 0.2), ("MiB", 30), ("MiB", 120))
 
 def measure(effort: float) -> list[Table]:
     """Return all tables."""
-    raise_open_files(OPEN_CONNECTIONS + 600)
+    raise_open_files(OPEN_CONNECTIONS + 2000)
     return [cpu(effort), memory_and_start(effort), workers(effort)]
 
 

@@ -116,7 +116,7 @@ def open_connections(server: Served, count: int) -> Iterator[None]:
                 answer = client.recv(1)
             except BlockingIOError:
                 continue  # still open, as it should be
-            raise SystemExit(f"a connection did not stay open: {answer!r}")
+            raise SystemExit(f"{server.name} did not keep a connection open: {answer!r}")
 
 
 def raise_open_files(wanted: int) -> int:

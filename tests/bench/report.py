@@ -97,7 +97,10 @@ def _spread(figure: Figure) -> str:
 
 
 def _ratio(figure: Figure | None) -> str:
-    return f"{figure.median:.2f} ({figure.low:.2f} to {figure.high:.2f})" if figure else ""
+    if figure is None:
+        return ""
+    found, low, high = (f"{each:.2f}" for each in (figure.median, figure.low, figure.high))
+    return f"{found} ({low} to {high})" if low != high else found
 
 
 def _line(cells: Iterable[str]) -> str:
