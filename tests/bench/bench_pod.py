@@ -8,10 +8,11 @@ processes of a server. Linux only.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import median
 from time import sleep
 from typing import Any
 
@@ -37,9 +38,12 @@ CPU_BOUNDS = {
     "uvicorn, constant 204": 0.5,
 }
 OPEN_CONNECTIONS = 10_000
-STARTED = ("start to the first answer", "idle")
 # The unit of each group of the second table, and the most that the pod may take.
-BOUNDS = (("s", 0.2), ("MiB", 30), ("MiB", 120))
+BOUNDS = {
+    "start to the first answer": ("s", 0.2),
+    "idle": ("MiB", 30),
+    "10,000 connections open": ("MiB", 120),
+}
 
 
 def measure(effort: float) -> list[Table]:
@@ -104,25 +108,28 @@ def memory_and_start(effort: float) -> Table:
     """Return how soon each server answers, and its memory: idle, and with open connections."""
     serves, loads = cores()
     contenders = installed()
-    starts: dict[str, dict[str, list[float]]] = {group: {} for group in STARTED}
+    pause = effort if is_tiny(effort) else 0.5
+    count = 100 if is_tiny(effort) else OPEN_CONNECTIONS
+    found: dict[str, dict[str, list[float]]] = {
+        group: {each.name: [] for each in contenders} for group in BOUNDS
+    }
     with pinned(loads):
         for turn in range(rounds(5, effort)):
             for contender in turned(contenders, turn):
-                for group, value in started(contender, serves, effort).items():
-                    starts[group].setdefault(contender.name, []).append(value)
-        count = 100 if is_tiny(effort) else OPEN_CONNECTIONS
-        opened = {each.name: [resident_with(each, serves, count)] for each in contenders}
-    found = {**starts, f"{count:,} connections open": opened}
+                # Once is enough for the connections: their memory is always the same.
+                figures = started(contender, serves, pause, 0 if turn else count)
+                for group, figure in zip(found, figures, strict=False):
+                    found[group][contender.name].append(figure)
     rows = [
-        replace(row(name, values, unit, ours, bound if ours is None else None), group=group)
-        for (group, costs), (unit, bound) in zip(found.items(), BOUNDS, strict=True)
-        for name, values in costs.items()
-        for ours in [None if name == POD.name else costs[POD.name]]
+        replace(row(name, figures, unit, ours, None if ours else bound), group=group)
+        for group, (unit, bound) in BOUNDS.items()
+        for name, figures in sorted(found[group].items(), key=lambda pair: median(pair[1]))
+        for ours in [None if name == POD.name else found[group][POD.name]]
     ]
     return Table(
         "pod-memory",
         "Start and memory",
-        "seconds from start to the first answer; resident memory of all its processes",
+        "seconds, or resident memory of all its processes",
         "pod / it",
         rows,
         POD.name,
@@ -130,16 +137,15 @@ def memory_and_start(effort: float) -> Table:
     )
 
 
-def started(contender: Contender, core: int, effort: float) -> dict[str, float]:
-    """Start a server and return what each group of `STARTED` measures."""
+def started(contender: Contender, core: int, pause: float, count: int) -> Iterator[float]:
+    """Start a server; yield the seconds to its first answer, its memory, and that with clients."""
     with serving(contender, core) as server:
-        sleep(effort if is_tiny(effort) else 0.5)
-        return dict(zip(STARTED, (server.seconds_to_answer, server.resident_mib()), strict=True))
-
-
-def resident_with(contender: Contender, core: int, count: int) -> float:
-    with serving(contender, core) as server, open_connections(server, count):
-        return server.resident_mib()
+        yield server.seconds_to_answer
+        sleep(pause)
+        yield server.resident_mib()
+        if count:
+            with open_connections(server, count):
+                yield server.resident_mib()
 
 
 def workers(effort: float) -> Table:

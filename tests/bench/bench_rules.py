@@ -17,10 +17,12 @@ from time import thread_time_ns
 from meshcors import HeaderKey, Policy, Rule, RuleSet
 from meshcors._decision.engine import Engine
 from meshcors._decision.rule_engine import RuleEngine
-from tests.bench.alone import rounds, run
+from tests.bench.alone import is_tiny, rounds, run
 from tests.bench.tables import Figure, Row, Table
 
-SIZES = (1, 1000)
+SIZE = 1000
+# In a round, of each; every rule is met once before the first.
+CALLS = 300
 ORIGIN = "https://ui.example"
 KEY = "model-api-key"
 
@@ -74,13 +76,13 @@ TRAFFIC: Mapping[str, tuple[Callable[[int], Iterable[int]], Callable[[int], Poli
 }
 
 
-def contenders(shape: str, kind: str, traffic: str) -> list[Call]:
-    """Return the calls to compare: one policy without rules, then each number of rules."""
+def contenders(shape: str, kind: str, traffic: str, most: int) -> list[Call]:
+    """Return the calls to compare: one policy without rules, one rule, and the most rules."""
     make, url = SHAPES[shape]
     method, fields = REQUESTS[kind]
     meets, policy_of = TRAFFIC[traffic]
     engines: list[tuple[int, Engine | RuleEngine[None]]] = [(1, Engine(policy(0)))]
-    for size in SIZES:
+    for size in (1, most):
         rules = RuleSet(make(policy_of(number), number) for number in range(size))
         engines += [(size, RuleEngine(rules, None))]
     calls: list[Call] = []
@@ -104,7 +106,7 @@ def times(calls: list[Call], turns: int, count: int) -> list[list[float]]:
     """Return the times of each call, in nanoseconds, round by round; they take turns of `count`."""
     found: list[list[float]] = [[] for _ in calls]
     for call in calls:
-        for _ in repeat(None, max(SIZES)):
+        for _ in repeat(None, SIZE):
             call()
     gc.collect()
     gc.disable()
@@ -122,7 +124,8 @@ def times(calls: list[Call], turns: int, count: int) -> list[list[float]]:
 
 def row(shape: str, kind: str, traffic: str, effort: float) -> Row:
     """Return what a decision of the last engine takes, and its ratio to that by one rule."""
-    *_, one, many = times(contenders(shape, kind, traffic), rounds(300, effort), 300)
+    size = 10 if is_tiny(effort) else SIZE
+    *_, one, many = times(contenders(shape, kind, traffic, size), rounds(300, effort), CALLS)
     ratio = Figure.of(last / first for first, last in zip(one, many, strict=True))
     bound = BOUND if traffic == EACH else None
     return Row(f"{shape}: {kind}, {traffic}", Figure.of(many), "ns", ratio, bound)
@@ -132,7 +135,9 @@ def measure(effort: float) -> list[Table]:
     """Return the table of all shapes."""
     asked = [(shape, kind, "the last rule") for shape in SHAPES for kind in REQUESTS]
     asked += [("hosts", "a preflight", traffic) for traffic in list(TRAFFIC)[1:]]
-    alone, *_ = times(contenders("hosts", "a preflight", "the last rule"), rounds(300, effort), 300)
+    alone, *_ = times(
+        contenders("hosts", "a preflight", "the last rule", 1), rounds(300, effort), CALLS
+    )
     rows = [Row("one policy, no rules: a preflight", Figure.of(alone), "ns")]
     rows += [row(*each, effort) for each in asked]
     return [

@@ -11,7 +11,7 @@ from itertools import groupby
 
 from tests.bench.tables import Row, Table
 
-WIDTH, LEFT, BAR, LINE = 840, 300, 380, 26
+WIDTH, LEFT, BAR, LINE = 860, 320, 380, 26
 STYLE = """
     svg { --page: #ffffff; --text: #1f2328; --quiet: #59636e; --bar: #9aa4b0; --ours: #1a7f37; }
     @media (prefers-color-scheme: dark) {
