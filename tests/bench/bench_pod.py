@@ -42,7 +42,7 @@ OPEN_CONNECTIONS = 10_000
 BOUNDS = {
     "start to the first answer": ("s", 0.2),
     "idle": ("MiB", 30),
-    "10,000 connections open": ("MiB", 120),
+    "{count:,} connections open": ("MiB", 120),
 }
 
 
@@ -67,7 +67,7 @@ def cpu(effort: float) -> Table:
     with ExitStack() as stack, pinned(loads):
         servers = [stack.enter_context(serving(each, serves)) for each in contenders]
         for server in servers:
-            load(server.address, seconds / 2)
+            load(server, seconds / 2)
         turns = [
             [cost(server, seconds) for server in turned(servers, turn)]
             for turn in range(rounds(11, effort))
@@ -121,7 +121,9 @@ def memory_and_start(effort: float) -> Table:
                 for group, figure in zip(found, figures, strict=False):
                     found[group][contender.name].append(figure)
     rows = [
-        replace(row(name, figures, unit, ours, None if ours else bound), group=group)
+        replace(
+            row(name, figures, unit, ours, None if ours else bound), group=group.format(count=count)
+        )
         for group, (unit, bound) in BOUNDS.items()
         for name, figures in sorted(found[group].items(), key=lambda pair: median(pair[1]))
         for ours in [None if name == POD.name else found[group][POD.name]]
@@ -196,7 +198,7 @@ SHARES: dict[str, tuple[str, Callable[[Shared], float]]] = {
 
 def share(server: Served, seconds: float) -> Shared:
     before = server.cpu_seconds_by_process()
-    done = load(server.address, seconds)
+    done = load(server, seconds)
     spent = [time - before[pid] for pid, time in server.cpu_seconds_by_process().items()]
     cores_seconds = done.seconds * 2 / 100
     return Shared(

@@ -15,7 +15,7 @@ from statistics import median
 from tests.bench.tables import Row, Table
 
 TOLERANCE = 1.1
-SCRIPTS = ("bench_middleware", "bench_pod", "bench_rules")
+SCRIPTS = ("bench_import", "bench_middleware", "bench_pod", "bench_rules", "bench_server")
 
 # What was measured, by table, group and name, in each run.
 Runs = Mapping[tuple[str, str, str], Sequence[Row]]

@@ -1,4 +1,4 @@
-"""Load on a server: preflights over kept-alive connections, each waiting for its answer.
+"""Load on a server: requests over kept-alive connections, each waiting for its answer.
 
 `wrk` where it is installed, as it takes little time from the server; else a loop in Python.
 """
@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from tests.bench.servers import FIELDS, PATH, PREFLIGHT, Served, ask, is_whole
+from tests.bench.requests import Request
+from tests.bench.servers import Served, ask, is_whole
 
 CONNECTIONS = 32
 
@@ -31,13 +32,13 @@ class Load:
     cpu_seconds: float
 
 
-def load(address: tuple[str, int], seconds: float) -> Load:
+def load(server: Served, seconds: float) -> Load:
     """Keep a server busy for some seconds; wrk takes whole ones."""
     began, before = time.perf_counter(), used()
     if seconds >= 1 and shutil.which("wrk"):
-        answers = with_wrk(address, round(seconds))
+        answers = with_wrk(server.address, server.request, round(seconds))
     else:
-        answers = in_python(address, seconds)
+        answers = in_python(server.address, server.request.raw, seconds)
     return Load(answers, time.perf_counter() - began, used() - before)
 
 
@@ -49,13 +50,15 @@ def used() -> float:
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
-def with_wrk(address: tuple[str, int], seconds: int) -> int:
-    fields = "".join(f'wrk.headers["{name}"] = [[{value}]]\n' for name, value in FIELDS.items())
+def with_wrk(address: tuple[str, int], request: Request, seconds: int) -> int:
+    fields = "".join(
+        f'wrk.headers["{name}"] = [[{value}]]\n' for name, value in request.fields.items()
+    )
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(f'wrk.method = "OPTIONS"\n{fields}')
+        script.write(f'wrk.method = "{request.method}"\n{fields}')
         script.flush()
         options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", script.name]
-        url = f"http://{address[0]}:{address[1]}{PATH}"
+        url = f"http://{address[0]}:{address[1]}{request.path}"
         done = subprocess.run(["wrk", *options, url], capture_output=True, text=True, check=True)
     found = re.search(r"(\d+) requests in", done.stdout)
     if found is None or re.search("Socket errors|Non-2xx", done.stdout):
@@ -63,13 +66,13 @@ def with_wrk(address: tuple[str, int], seconds: int) -> int:
     return int(found[1])
 
 
-def in_python(address: tuple[str, int], seconds: float) -> int:
+def in_python(address: tuple[str, int], request: bytes, seconds: float) -> int:
     answers, until = 0, time.perf_counter() + seconds
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
         for _ in range(CONNECTIONS):
             client = stack.enter_context(socket.create_connection(address))
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            client.sendall(PREFLIGHT)
+            client.sendall(request)
             selector.register(client, selectors.EVENT_READ, bytearray())
         while selector.get_map():
             for key, _ in selector.select():
@@ -83,16 +86,16 @@ def in_python(address: tuple[str, int], seconds: float) -> int:
                 answer.clear()
                 answers += 1
                 if time.perf_counter() < until:
-                    client.sendall(PREFLIGHT)
+                    client.sendall(request)
                 else:
                     selector.unregister(client)
     return answers
 
 
 def cost(server: Served, seconds: float) -> float:
-    """Return the server's CPU time per preflight under load, in microseconds."""
+    """Return the server's CPU time per request under load, in microseconds."""
     before = server.cpu_seconds()
-    done = load(server.address, seconds)
+    done = load(server, seconds)
     return (server.cpu_seconds() - before) / done.answers * 1e6
 
 
@@ -107,7 +110,7 @@ def open_connections(server: Served, count: int) -> Iterator[None]:
             client.bind((f"127.0.1.{1 + number % 10}", 0))
             client.settimeout(10)
             client.connect(server.address)
-            ask(client)
+            ask(client, server.request.raw)
             clients.append(client)
         yield
         for client in clients:

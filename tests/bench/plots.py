@@ -41,7 +41,7 @@ def plot(table: Table) -> str:
         group = list(rows)
         scale = BAR / max(row.value.high for row in group)
         for row in group:
-            body.extend(_bar(row, y, scale, row.name == table.ours))
+            body.extend(_bar(row, y, scale, table.is_ours(row)))
             y += LINE
         y += 10
     told = "; ".join(

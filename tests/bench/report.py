@@ -29,7 +29,7 @@ def markdown(table: Table) -> str:
     """Return a table with the columns that some of its rows fill."""
     columns: list[tuple[str, Callable[[Row], str]]] = [
         ("", lambda row: row.group),
-        ("", lambda row: f"**{row.name}**" if row.name == table.ours else row.name),
+        ("", lambda row: f"**{row.name}**" if table.is_ours(row) else row.name),
         (table.value, lambda row: f"{_value(row)}{_spread(row.value)}"),
         (table.ratio, lambda row: _ratio(row.ratio)),
         ("at most", bound),
@@ -48,13 +48,11 @@ def bound(row: Row) -> str:
 
 
 def not_ahead(report: Report) -> str:
-    """Return a list of everything that meshcors was measured against and is behind."""
+    """Return a list of what took less than meshcors, with the ratio of meshcors to it."""
     return "\n".join(
-        f"- {table.title}: {', '.join(filter(None, (row.group, row.name)))}"
-        f" ({row.ratio.median:.2f})"
+        f"- {table.title}: {', '.join(filter(None, (row.group, row.name)))} ({times:.2f})"
         for table in report.tables
-        for row in table.rows
-        if table.ours and row.ratio and row.ratio.median > 1
+        for row, times in table.ahead()
     )
 
 

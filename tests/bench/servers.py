@@ -21,33 +21,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.requests import KEY, ORIGIN, PREFLIGHT, Request
+
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
-ORIGIN = "https://ui.example"
-# As Chromium sends it, through a gateway.
-FIELDS = {
-    "Host": "models.example",  # so spelled, wrk adds no other
-    "accept": "*/*",
-    "access-control-request-method": "POST",
-    "access-control-request-headers": "content-type,model-api-key",
-    "origin": ORIGIN,
-    "user-agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
-    " Chrome/140.0.0.0 Safari/537.36",
-    "sec-fetch-mode": "cors",
-    "sec-fetch-site": "cross-site",
-    "sec-fetch-dest": "empty",
-    "referer": f"{ORIGIN}/",
-    "accept-encoding": "gzip, deflate, br, zstd",
-    "accept-language": "en-US,en;q=0.9",
-    "x-forwarded-for": "10.0.0.1",
-    "x-request-id": "5e4b4c40-6b43-4b5c-8a7e-8d5a3a0f3c11",
-}
-PATH = "/v1/chat"
-PREFLIGHT = (
-    f"OPTIONS {PATH} HTTP/1.1\r\n"
-    + "".join(f"{name}: {value}\r\n" for name, value in FIELDS.items())
-    + "\r\n"
-).encode()
 ALLOWED = f"access-control-allow-origin: {ORIGIN}\r\n".encode()
 
 
@@ -55,7 +32,7 @@ ALLOWED = f"access-control-allow-origin: {ORIGIN}\r\n".encode()
 class Contender:
     """A server: its command line for a port and a directory of its own, and what must be there.
 
-    One that does not decide sends a constant answer.
+    One that does not decide sends a constant answer. `request` is what the load sends.
     """
 
     name: str
@@ -63,6 +40,7 @@ class Contender:
     program: str = sys.executable
     install: str = ""
     decides: bool = True
+    request: Request = PREFLIGHT
 
 
 # It closes idle connections when fewer than a sixteenth of them are free.
@@ -140,17 +118,26 @@ def granian(port: int, home: Path) -> list[str]:
     return [*module, *options, "--host", HOST, "--port", str(port), "tests.bench.served.bare:rsgi"]
 
 
-def uvicorn(app: str) -> Callable[[int, Path], list[str]]:
+def uvicorn(app: str, *more: str) -> Callable[[int, Path], list[str]]:
     module = [sys.executable, "-m", "uvicorn", f"tests.bench.served.{app}", "--ws", "none"]
     options = ["--loop", "uvloop", "--http", "httptools", "--lifespan", "off"]
     options += ["--timeout-keep-alive", "600"]
     quiet = ["--no-access-log", "--no-server-header", "--no-proxy-headers", "--log-level", "error"]
-    return lambda port, home: [*module, *options, *quiet, "--host", HOST, "--port", str(port)]
+    return lambda port, home: [
+        *module,
+        *options,
+        *quiet,
+        *more,
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+    ]
 
 
 def pod(port: int, home: Path, workers: int = 1) -> list[str]:
     module = [sys.executable, "-m", "meshcors.dummy", "--host", HOST, "--port", str(port)]
-    policy = ["--allow-origin", ORIGIN, "--key-header", "model-api-key", "--max-age", "600"]
+    policy = ["--allow-origin", ORIGIN, "--key-header", KEY, "--max-age", "600"]
     connections = ["--max-connections", "10500", "--keep-alive", "600"]
     return [
         *module,
@@ -187,6 +174,7 @@ class Served:
     """A running server, and how many seconds it took from its start to its first answer."""
 
     name: str
+    request: Request
     address: tuple[str, int]
     session: int
     seconds_to_answer: float
@@ -241,11 +229,11 @@ def serving(contender: Contender, core: int | None = None) -> Iterator[Served]:
                 command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=None, start_new_session=True
             )
         try:
-            answer = first_answer(address, process, contender.name)
+            answer = first_answer(address, process, contender)
             seconds = time.perf_counter() - began
             if contender.decides and ALLOWED not in answer.lower():
-                raise SystemExit(f"{contender.name} does not allow the preflight: {answer!r}")
-            yield Served(contender.name, address, process.pid, seconds)
+                raise SystemExit(f"{contender.name} does not allow the origin: {answer!r}")
+            yield Served(contender.name, contender.request, address, process.pid, seconds)
         finally:
             stop(process)
 
@@ -261,22 +249,24 @@ def pinned(core: int | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def first_answer(address: tuple[str, int], process: subprocess.Popen[bytes], name: str) -> bytes:
+def first_answer(
+    address: tuple[str, int], process: subprocess.Popen[bytes], contender: Contender
+) -> bytes:
     deadline = time.perf_counter() + 20
     while time.perf_counter() < deadline:
         if process.poll() is not None:
-            raise SystemExit(f"{name} did not start: exit code {process.returncode}")
+            raise SystemExit(f"{contender.name} did not start: exit code {process.returncode}")
         try:
             with socket.create_connection(address, timeout=5) as client:
-                return ask(client)
+                return ask(client, contender.request.raw)
         except ConnectionError:
             time.sleep(0.001)
-    raise SystemExit(f"{name} did not answer within 20 seconds")
+    raise SystemExit(f"{contender.name} did not answer within 20 seconds")
 
 
-def ask(client: socket.socket) -> bytes:
-    """Send a preflight and return its answer."""
-    client.sendall(PREFLIGHT)
+def ask(client: socket.socket, request: bytes) -> bytes:
+    """Send a request and return its answer."""
+    client.sendall(request)
     answer = b""
     while not is_whole(answer):
         more = client.recv(65536)
@@ -287,10 +277,10 @@ def ask(client: socket.socket) -> bytes:
 
 
 def is_whole(answer: bytes) -> bool:
-    """Tell whether the answer to a preflight is there to its end, and refuse any other."""
+    """Tell whether an answer is there to its end, and refuse any other."""
     head, blank, body = answer.partition(b"\r\n\r\n")
     if blank and not head.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 204 ")):
-        raise SystemExit(f"not the answer to a preflight: {answer!r}")
+        raise SystemExit(f"not a good answer: {answer!r}")
     length = re.search(rb"\r\ncontent-length: (\d+)", head, re.IGNORECASE)
     return bool(blank) and len(body) == (int(length[1]) if length else 0)
 

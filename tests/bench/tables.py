@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median, quantiles
 from typing import Any
@@ -49,8 +49,7 @@ class Row:
 class Table:
     """The rows of one comparison.
 
-    `ours` is the name of the rows of meshcors; the ratios of the others are then ours to theirs, so
-    that above 1 meshcors is behind. Without it, `ratio` says what the ratios are.
+    The rows whose names begin with `ours` are those of meshcors; `ratio` says what the ratios are.
     """
 
     key: str
@@ -60,6 +59,17 @@ class Table:
     rows: Sequence[Row]
     ours: str = ""
     notes: Sequence[str] = ()
+
+    def is_ours(self, row: Row) -> bool:
+        return bool(self.ours) and row.name.startswith(self.ours)
+
+    def ahead(self) -> Iterator[tuple[Row, float]]:
+        """Yield the rows that took less than a row of meshcors, and how often they fit into it."""
+        for row in self.rows:
+            of_group = [each for each in self.rows if each.group == row.group]
+            ours = [each.value.median for each in of_group if self.is_ours(each)]
+            if ours and not self.is_ours(row) and row.value.median < max(ours):
+                yield row, max(ours) / row.value.median
 
 
 @dataclass(frozen=True)
