@@ -17,6 +17,7 @@ from tests.bench import bounds, report
 from tests.bench.__main__ import SCRIPTS
 from tests.bench.plots import plot
 from tests.bench.tables import Figure, Report, Row, Table, as_json, from_json
+from tests.test_picture import luminance
 
 ROOT = Path(__file__).parent.parent
 NUMBER = r"-?[\d,]+(\.\d+)?"
@@ -28,7 +29,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[dict[str, subprocess.Popen[str]]]:
-    """Every script in its smallest form, all at once: they wait for servers for most of the time."""
+    """Every script in its smallest form, all at once: most of the time they wait for servers."""
     command = [sys.executable, "-W", "error", "-m"]
     scripts = {
         script: subprocess.Popen(
@@ -109,9 +110,21 @@ def test_a_picture_says_in_words_what_it_shows() -> None:
     assert picture.get("role") == "img"
     told = picture.findtext(f"{SVG}desc")
     assert told == (
-        "time. a & b, ours: 2.00 µs; a & b, theirs: 1,000 µs; a & b, faster: 1.00 µs; c, alone: 1.00 s."
+        "time. a & b, ours: 2.00 µs; a & b, theirs: 1,000 µs; a & b, faster: 1.00 µs;"
+        " c, alone: 1.00 s."
     )
     assert len(picture.findall(f"{SVG}rect")) == 1 + len(TABLE.rows)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_a_picture_is_readable(scheme: int) -> None:
+    """Text has the contrast that WCAG 2.2 asks for, and so have bars."""
+    style = plot(TABLE).split("@media (prefers-color-scheme: dark)")[scheme]
+    colors = dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", style))
+    page = luminance(colors["page"])
+    for name, least in {"text": 4.5, "quiet": 4.5, "ours": 3, "bar": 3}.items():
+        light, dark = sorted([luminance(colors[name]), page], reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= least, name
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from tests.bench.tables import Row, Table
 
 WIDTH, LEFT, BAR, LINE = 860, 320, 380, 26
 STYLE = """
-    svg { --page: #ffffff; --text: #1f2328; --quiet: #59636e; --bar: #9aa4b0; --ours: #1a7f37; }
+    svg { --page: #ffffff; --text: #1f2328; --quiet: #59636e; --bar: #818b98; --ours: #1a7f37; }
     @media (prefers-color-scheme: dark) {
-      svg { --page: #0d1117; --text: #f0f6fc; --quiet: #a5adb8; --bar: #59636e; --ours: #3fb950; }
+      svg { --page: #0d1117; --text: #f0f6fc; --quiet: #a5adb8; --bar: #656d78; --ours: #3fb950; }
     }
     text { font: 14px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif;
       fill: var(--text); }
