@@ -102,6 +102,8 @@ PREFLIGHT = {
 }
 
 
+# In a round, of each: few, so that most rounds are disturbed by nothing.
+CALLS = 10
 OURS = "meshcors"
 FLOOR = "one constant header, no decision"
 NO_ORIGIN = "a request without Origin"
@@ -356,19 +358,18 @@ def timed(call: Call, calls: int) -> int:
 
 def measure(effort: float) -> list[Table]:
     """Return a table for ASGI and one for WSGI."""
-    calls = rounds(200, effort)
     return [
         Table(
             f"{kind.lower()}-middleware",
             f"What {kind} middleware adds, in one process",
             "CPU time that it adds to a request",
             "meshcors / it",
-            [row for each in contests for row in compare(each, rounds(turns, effort), calls)],
+            [row for each in contests for row in compare(each, rounds(turns, effort), CALLS)],
             OURS,
         )
         for kind, contests, turns in (
-            ("ASGI", checked(asgi_contests(), allows_asgi), 300),
-            ("WSGI", checked(wsgi_contests(), allows_wsgi), 100),
+            ("ASGI", checked(asgi_contests(), allows_asgi), 5000),
+            ("WSGI", checked(wsgi_contests(), allows_wsgi), 2500),
         )
     ]
 
