@@ -28,7 +28,7 @@ import sys
 from importlib.abc import MetaPathFinder
 class Missing(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"httptools", "prometheus_client", "ruamel", "uvloop"}:
+        if name.split(".")[0] in {"prometheus_client", "ruamel", "uvloop"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
 from meshcors.dummy._command import main

@@ -158,7 +158,7 @@ def test_page_shows_only_the_last_refusals(pod: PodProcess) -> None:
         pytest.param("", 200, "no_such_call", id="empty"),
         pytest.param("origin=%3Cscript%3E", 200, "&lt;script&gt;", id="markup"),
         pytest.param("origin=%ff%fe", 200, "no_such_call", id="no UTF-8"),
-        pytest.param("x=" + "x" * 20_000, 413, "too large", id="too large"),
+        pytest.param("x=" + "x" * 20_000, 413, "Too Large", id="too large"),
         pytest.param("&".join(f"f{n}=1" for n in range(99)), 400, "not a form", id="many fields"),
     ],
 )

@@ -9,7 +9,6 @@ import re
 import shlex
 from collections.abc import Iterable
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import Any, Never
 from urllib.parse import unquote, urlsplit
 from zlib import crc32
@@ -17,19 +16,15 @@ from zlib import crc32
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
 from meshcors import HeaderKey, Policy
 from meshcors._decision.engine import Engine
 from meshcors._decision.rule_engine import NO_RULE, compile_engine
 from meshcors._policy.regex import Regex
 from meshcors._policy.rules import Rule, RuleSet
-from meshcors.asgi import Message, Scope
-from meshcors.dummy._app import PodApp
+from meshcors.dummy._app import pod_handler
 from meshcors.dummy._browser_check import FetchCall, check_call
 from meshcors.dummy._configuration import Configuration, describe
-from meshcors.dummy._connections import HEAD_SECONDS, Connections, IdleCloser
 from meshcors.dummy._counters import (
     HISTOGRAM,
     LEFT_OUT,
@@ -38,14 +33,11 @@ from meshcors.dummy._counters import (
     REQUESTS,
     Counters,
 )
+from meshcors.dummy._handler import FRAMING_FIELDS, Handler
 from meshcors.dummy._logs import JsonFormatter, TextFormatter
-from meshcors.dummy._protocol_h11 import BoundedH11Protocol
-from meshcors.dummy._protocol_httptools import (
-    BoundedHttptoolsProtocol,
-    _finish,
-    _StartedCoroutine,
-)
+from meshcors.dummy._protocol import HEAD_SECONDS, ClientConnection, Port
 from meshcors.dummy._refusals import BURST, KEPT, MAX_TEXT, RATE, Refusal, RefusalRelay, Refusals
+from meshcors.dummy._wire import read_target, wire
 
 UI = "https://ui.example"
 KEY = "model-api-key"
@@ -56,68 +48,59 @@ ORIGIN = (b"origin", UI.encode())
 POST = (b"access-control-request-method", b"POST")
 
 
-def scope(
+Asked = tuple[str, str, dict[bytes, bytes]]
+
+
+def asked_for(
     method: str = "OPTIONS",
     path: str = "/",
-    headers: Iterable[tuple[bytes, bytes]] = (ORIGIN, POST),
-) -> Scope:
-    return {"type": "http", "method": method, "path": path, "headers": list(headers)}
-
-
-def answer(pod: PodApp, asked: Scope) -> list[Message]:
-    """Run one request, without a task: the pod never waits."""
-    messages = []
-
-    async def send(message: Message) -> None:
-        messages.append(message)
-
-    running = pod(asked, None, send)
-    with pytest.raises(StopIteration):
-        running.send(None)
-    return messages
+    fields: Iterable[tuple[bytes, bytes]] = (ORIGIN, POST),
+) -> Asked:
+    """A request as a handler is given it, without its body."""
+    return method, path, dict(fields)
 
 
 @pytest.mark.parametrize(
     ("engine", "asked", "counted", "slot"),
     [
-        pytest.param(Engine(POLICY), scope(), True, PREFLIGHTS["allowed"], id="allowed"),
+        pytest.param(Engine(POLICY), asked_for(), True, PREFLIGHTS["allowed"], id="allowed"),
         pytest.param(
             Engine(POLICY),
-            scope(headers=[(b"origin", b"https://evil.example"), POST]),
+            asked_for(fields=[(b"origin", b"https://evil.example"), POST]),
             True,
             PREFLIGHTS["origin_not_allowed"],
             id="origin",
         ),
         pytest.param(
             Engine(POLICY),
-            scope(headers=[ORIGIN, (b"access-control-request-method", b"PUT")]),
+            asked_for(fields=[ORIGIN, (b"access-control-request-method", b"PUT")]),
             True,
             PREFLIGHTS["method_not_allowed"],
             id="method",
         ),
         pytest.param(
             Engine(POLICY),
-            scope(headers=[ORIGIN, POST, (b"access-control-request-headers", b"x-a")]),
+            asked_for(fields=[ORIGIN, POST, (b"access-control-request-headers", b"x-a")]),
             True,
             PREFLIGHTS["header_not_allowed"],
             id="header",
         ),
         pytest.param(
-            Engine(POLICY), scope("GET"), False, REQUESTS["key_missing"], id="key missing"
+            Engine(POLICY), asked_for("GET"), False, REQUESTS["key_missing"], id="key missing"
         ),
         pytest.param(
             Engine(POLICY),
-            scope("GET", headers=[(KEY.encode(), b"abc")]),
+            asked_for("GET", fields=[(KEY.encode(), b"abc")]),
             False,
             REQUESTS["no_route"],
             id="no route",
         ),
         pytest.param(
-            compile_engine(RULES, NO_RULE), scope(), True, PREFLIGHTS["no_rule"], id="uncovered"
+            compile_engine(RULES, NO_RULE), asked_for(), True, PREFLIGHTS["no_rule"], id="uncovered"
         ),
         pytest.param(
             compile_engine(RULES, NO_RULE),
-            scope(headers=[ORIGIN, (b"access-control-request-method", b" ")]),
+            asked_for(fields=[ORIGIN, (b"access-control-request-method", b" ")]),
             False,
             REQUESTS["no_rule"],
             id="uncovered, no preflight",
@@ -125,29 +108,20 @@ def answer(pod: PodApp, asked: Scope) -> list[Message]:
     ],
 )
 def test_answer_is_counted_once_by_its_reason(
-    engine: Any, asked: Scope, counted: bool, slot: int
+    engine: Any, asked: Asked, counted: bool, slot: int
 ) -> None:
     numbers = Counters(1).row(0)
     refused = []
-    answer(PodApp(engine, numbers, lambda *told: refused.append(told)), asked)
+    pod_handler(engine, numbers, lambda *told: refused.append(told)).handle(*asked, b"")
     assert numbers[slot] == 1
     assert sum(numbers[: len(PREFLIGHTS) + len(REQUESTS)]) == 1
     assert sum(numbers[HISTOGRAM:]) == (numbers[NANOSECONDS] > 0) == counted
-    assert [reason for _, _, reason in refused] == [
+    assert [reason for *_, reason in refused] == [
         reason
         for slots in (PREFLIGHTS, REQUESTS)
         for reason, place in slots.items()
         if place == slot and reason != "allowed"
     ]
-
-
-def test_draining_pod_closes_every_connection_with_its_answer() -> None:
-    pod = PodApp(Engine(POLICY), Counters(1).row(0), lambda *_: None)
-    close = (b"connection", b"close")
-    assert close not in answer(pod, scope())[0]["headers"]
-    pod.draining = True
-    for asked in (scope(), scope("GET"), scope("GET", headers=[(KEY.encode(), b"abc")])):
-        assert close in answer(pod, asked)[0]["headers"]
 
 
 def test_rows_of_a_board_are_summed() -> None:
@@ -173,13 +147,13 @@ def test_refusals_are_logged_at_a_rate_and_what_is_left_out_is_counted(
     clock, numbers = Clock(), Counters(1).row(0)
     refusals = Refusals(numbers, clock=clock)
     for _ in range(int(BURST) + 30):
-        refusals(scope(), 403, "origin_not_allowed")
+        refusals(*asked_for(), 403, "origin_not_allowed")
     assert len(caplog.records) == BURST
     assert numbers[LEFT_OUT] == 30
     caplog.clear()
     clock.now += 2 / RATE
     for _ in range(5):
-        refusals(scope(), 403, "origin_not_allowed")
+        refusals(*asked_for(), 403, "origin_not_allowed")
     first, *others = caplog.records
     assert (first.message, first.fields) == ("refusals left out of the log", {"count": 30})
     assert [record.message for record in others] == ["refused", "refused"]
@@ -193,26 +167,18 @@ def test_only_the_last_refusals_are_kept() -> None:
     refusals = Refusals(Counters(1).row(0), clock=(clock := Clock()))
     for number in range(2 * KEPT):
         clock.now += 1
-        refusals(scope(path=f"/{number}"), 403, "origin_not_allowed")
+        refusals(*asked_for(path=f"/{number}"), 403, "origin_not_allowed")
     assert [refusal.path for refusal in refusals.last] == [f"/{n}" for n in range(KEPT, 2 * KEPT)]
 
 
 def test_what_is_remembered_of_a_request_is_bounded_and_never_its_key() -> None:
     long = b"x" * 100_000
-    headers = [(name, long) for name in (b"origin", b"host", KEY.encode(), b"x-request-id")]
+    fields = [(name, long) for name in (b"origin", b"host", KEY.encode(), b"x-request-id")]
     refusal = Refusal.of(
-        scope("M" * 1000, "/" * 1000, headers * 3), 403, "origin_not_allowed", frozenset()
+        *asked_for("M" * 1000, "/" * 1000, fields), 403, "origin_not_allowed", frozenset()
     )
     assert all(len(text) <= MAX_TEXT for text in refusal.fields().values() if text != 403)
     assert KEY not in refusal.fields()
-
-
-def test_split_lines_of_a_request_are_remembered_joined() -> None:
-    name = b"access-control-request-headers"
-    refusal = Refusal.of(
-        scope(headers=[(name, b"x-a"), (name, b"x-b")]), 204, "header_not_allowed", frozenset()
-    )
-    assert refusal.requested_headers == "x-a,x-b"
 
 
 def test_relay_carries_refusals_and_drops_what_nobody_fetches(
@@ -266,128 +232,6 @@ def test_traceback_of_a_fault_is_logged(formatter: logging.Formatter) -> None:
     assert "RuntimeError: why" in formatter.format(made)
 
 
-class Connection:
-    """What `IdleCloser` sees of uvicorn's httptools protocol."""
-
-    def __init__(self) -> None:
-        self.closed = False
-        self.cycle = None
-        self.scope = None
-        self.aborted = False
-        self.transport = SimpleNamespace(
-            close=self.close, abort=self.abort, is_closing=lambda: self.closed
-        )
-
-    def close(self) -> None:
-        self.closed = True
-
-    def abort(self) -> None:
-        self.aborted = True
-
-    def begin(self) -> None:
-        self.scope = {}
-
-    def answer(self) -> None:
-        self.begin()
-        self.cycle = SimpleNamespace(scope=self.scope)
-
-
-def test_connection_that_says_nothing_is_closed_after_keep_alive() -> None:
-    connection = Connection()
-    close_idle = IdleCloser([connection], keep_alive=30)
-    for now in (0, 10, 29):
-        close_idle(now)
-    assert not connection.closed
-    close_idle(30)
-    assert connection.closed
-
-
-def test_connection_that_is_closed_and_does_not_go_is_cut_off() -> None:
-    connection = Connection()
-    close_idle = IdleCloser([connection], keep_alive=30)
-    for now in (0, 30):
-        close_idle(now)
-    assert not connection.aborted
-    close_idle(31)
-    assert connection.aborted
-
-
-def test_connection_that_asks_now_and_then_stays_open() -> None:
-    connection = Connection()
-    close_idle = IdleCloser([connection], keep_alive=30)
-    for now in range(0, 300, 20):
-        connection.answer()
-        close_idle(now)
-    assert not connection.closed
-
-
-def test_head_that_does_not_end_is_closed_sooner() -> None:
-    connection = Connection()
-    close_idle = IdleCloser([connection], keep_alive=300)
-    connection.answer()
-    close_idle(0)
-    close_idle(100)
-    connection.begin()
-    close_idle(101)
-    close_idle(101 + HEAD_SECONDS - 1)
-    assert not connection.closed
-    close_idle(101 + HEAD_SECONDS)
-    assert connection.closed
-
-
-def test_heads_that_end_in_time_are_no_head_that_does_not_end() -> None:
-    connection = Connection()
-    close_idle = IdleCloser([connection], keep_alive=300)
-    for now in range(100):
-        connection.begin()
-        close_idle(now)
-        connection.answer()
-    assert not connection.closed
-
-
-async def _interrupted(log: list[str | bool], gate: asyncio.Event) -> None:
-    log.append("begun")
-    try:
-        log.append(await gate.wait())
-        await asyncio.sleep(0)
-        await asyncio.sleep(3600)
-    except asyncio.CancelledError:
-        log.append("cancelled")
-        raise
-
-
-def test_coroutine_that_has_to_wait_goes_on_as_a_task() -> None:
-    async def scenario() -> None:
-        log, gate = [], asyncio.Event()
-        running = _interrupted(log, gate)
-        task = asyncio.ensure_future(_finish(_StartedCoroutine(running, running.send(None))))
-        await asyncio.sleep(0)
-        assert log == ["begun"]
-        gate.set()
-        for _ in range(5):
-            await asyncio.sleep(0)
-        assert log == ["begun", True]
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert log == ["begun", True, "cancelled"]
-
-    asyncio.run(scenario())
-
-
-def test_error_in_such_a_coroutine_is_the_tasks() -> None:
-    async def fails() -> Never:
-        await asyncio.sleep(0)
-        raise RuntimeError("why")
-
-    async def scenario() -> None:
-        running = fails()
-        with pytest.raises(RuntimeError, match="why"):
-            await _finish(_StartedCoroutine(running, running.send(None)))
-
-    asyncio.run(scenario())
-
-
 class Transport(asyncio.Transport):
     """Keeps what is written."""
 
@@ -395,16 +239,22 @@ class Transport(asyncio.Transport):
         super().__init__()
         self.written = bytearray()
         self.reads = True
-        self.closed = False
+        self.closed = self.ended = self.aborted = False
 
     def write(self, data: bytes) -> None:
         self.written += data
+
+    def write_eof(self) -> None:
+        self.ended = True
 
     def is_closing(self) -> bool:
         return self.closed
 
     def close(self) -> None:
         self.closed = True
+
+    def abort(self) -> None:
+        self.closed = self.aborted = True
 
     def pause_reading(self) -> None:
         self.reads = False
@@ -413,47 +263,214 @@ class Transport(asyncio.Transport):
         self.reads = True
 
 
-async def connected(protocol_class: type[Any], app: Any) -> tuple[Any, Transport]:
-    config = Config(app, ws="none", lifespan="off", interface="asgi3", log_config=None)
-    config.load()
-    state = ServerState()
-    state.connections = Connections()
-    protocol, transport = protocol_class(config, state, {}), Transport()
-    protocol.connection_made(transport)
-    return protocol, transport
+class Talk:
+    """A connection to a handler, and a clock that a test sets."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.now = 0.0
+        self.port = Port(lambda: handler, lambda: self.now, b"")
+        self.transport = Transport()
+        self.connection = ClientConnection(self.port)
+        self.connection.connection_made(self.transport)
+
+    def send(self, data: bytes) -> bytes:
+        """Send bytes, and return what has been written since the last call."""
+        self.connection.data_received(data)
+        written = bytes(self.transport.written)
+        self.transport.written.clear()
+        return written
+
+    def at(self, now: float, keep_alive: float = 30) -> bool:
+        """Look at the connection at this time; tell whether it is closed."""
+        self.now = now
+        self.connection.close_if_overdue(keep_alive)
+        return self.transport.closed
 
 
-def test_requests_that_wait_are_answered_in_turn_and_kept_as_bytes() -> None:
-    async def scenario() -> tuple[int, bool]:
-        pod = PodApp(Engine(POLICY), Counters(1).row(0), lambda *_: None)
-        protocol, transport = await connected(BoundedHttptoolsProtocol, pod)
-        one = b"OPTIONS / HTTP/1.1\r\nOrigin: %s\r\nAccess-Control-Request-Method: POST\r\n\r\n"
-        protocol.pause_writing()
-        protocol.data_received(one % UI.encode() * 5000)
-        assert transport.written == b""
-        # As objects, requests take about thirty times their bytes.
-        assert len(protocol.pipeline) < 100
-        protocol.resume_writing()
-        for _ in range(20_000):
-            assert len(protocol.pipeline) < 100
-            await asyncio.sleep(0)
-        protocol.connection_lost(None)
-        return transport.written.count(b"HTTP/1.1 204 "), transport.reads
-
-    assert asyncio.run(scenario()) == (5000, True)
+HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
+OK = wire(200, [("content-length", "0")])
+CONSTANT = Handler(lambda *_: OK, FRAMING_FIELDS)
 
 
-async def echo(scope: Any, receive: Any, send: Any) -> None:
+def test_connection_that_says_nothing_is_closed_after_keep_alive() -> None:
+    talk = Talk(CONSTANT)
+    assert not talk.at(29)
+    assert talk.at(30)
+
+
+def test_connection_that_is_closed_and_does_not_go_is_cut_off() -> None:
+    talk = Talk(CONSTANT)
+    assert talk.at(30)
+    talk.at(31)
+    assert not talk.transport.aborted
+    talk.at(32)
+    assert talk.transport.aborted
+
+
+def test_connection_that_asks_now_and_then_stays_open() -> None:
+    talk = Talk(CONSTANT)
+    for now in range(0, 300, 20):
+        talk.send(HEAD + b"\r\n")
+        assert not talk.at(now)
+
+
+@pytest.mark.parametrize("begun", [b"\r\n", b"G", HEAD])
+def test_head_that_does_not_end_is_closed_sooner(begun: bytes) -> None:
+    talk = Talk(CONSTANT)
+    talk.send(HEAD + b"\r\n")
+    assert not talk.at(100, keep_alive=300)
+    talk.send(begun)
+    for second in range(int(HEAD_SECONDS)):
+        assert not talk.at(100 + second, keep_alive=300)
+        talk.send(begun[:0])
+    assert talk.at(100 + HEAD_SECONDS, keep_alive=300)
+
+
+def test_heads_that_end_in_time_are_no_head_that_does_not_end() -> None:
+    talk = Talk(CONSTANT)
+    for now in range(100):
+        talk.send(HEAD)
+        assert not talk.at(now, keep_alive=300)
+        talk.send(b"\r\n")
+
+
+def test_draining_port_closes_every_connection_with_its_answer() -> None:
+    talk = Talk(CONSTANT)
+    assert b"connection" not in talk.send(HEAD + b"\r\n")
+    talk.port.draining = True
+    assert b"\r\nconnection: close\r\n" in talk.send(HEAD + b"\r\n")
+    assert talk.transport.closed
+
+
+def test_requests_wait_as_bytes_while_the_client_does_not_read() -> None:
+    async def scenario() -> None:
+        talk = Talk(CONSTANT)
+        one = HEAD + b"\r\n"
+        talk.connection.pause_writing()
+        assert not talk.transport.reads
+        assert talk.send(one * 5000) == b""
+        assert talk.send(one) == b""
+        talk.connection.resume_writing()
+        await asyncio.sleep(0)
+        assert talk.transport.written.count(b"HTTP/1.1 200 ") == 5001
+        assert talk.transport.reads
+
+    asyncio.run(scenario())
+
+
+def test_last_requests_of_a_client_that_has_closed_its_end_are_answered() -> None:
+    async def scenario() -> None:
+        talk = Talk(CONSTANT)
+        assert not talk.connection.eof_received()
+        talk.connection.pause_writing()
+        talk.send(HEAD + b"\r\n")
+        assert talk.connection.eof_received()
+        talk.connection.resume_writing()
+        await asyncio.sleep(0)
+        assert talk.transport.written.startswith(b"HTTP/1.1 200 ")
+        assert talk.transport.closed
+
+    asyncio.run(scenario())
+
+
+def test_fault_of_a_handler_is_a_500_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(*_: object) -> Never:
+        raise RuntimeError("why")
+
+    talk = Talk(Handler(fails, FRAMING_FIELDS))
+    assert talk.send(HEAD + b"\r\n").startswith(b"HTTP/1.1 500 ")
+    assert caplog.records[0].exc_info[0] is RuntimeError
+    assert talk.send(HEAD + b"\r\n").startswith(b"HTTP/1.1 500 ")
+
+
+def test_fault_of_the_port_is_no_fault_of_the_client(caplog: pytest.LogCaptureFixture) -> None:
+    def fails() -> Never:
+        raise RuntimeError("why")
+
+    talk = Talk(CONSTANT)
+    talk.port.current = fails
+    assert talk.send(HEAD + b"\r\n").startswith(b"HTTP/1.1 500 ")
+    assert caplog.records[0].exc_info[0] is RuntimeError
+
+
+def test_request_is_answered_by_the_handler_of_its_beginning() -> None:
+    talk = Talk(Handler(lambda *_: OK, FRAMING_FIELDS | {b"x-a"}))
+    talk.send(HEAD)
+    talk.port.current = lambda: Handler(lambda *_: wire(204, []), FRAMING_FIELDS)
+    assert talk.send(b"X-A: a\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert talk.send(HEAD + b"\r\n").startswith(b"HTTP/1.1 204 ")
+
+
+def test_refused_client_may_finish_but_not_for_ever() -> None:
+    talk = Talk(CONSTANT)
+    assert talk.send(HEAD + b"X-A: " + b"a" * 80 * 1024).startswith(b"HTTP/1.1 431 ")
+    assert talk.transport.ended
+    assert not talk.transport.closed
+    for _ in range(300):
+        assert talk.send(b"a" * 4096) == b""
+    assert talk.transport.aborted
+
+
+def test_fields_are_given_by_lower_case_name_joined_and_without_trailers() -> None:
+    seen = []
+
+    def keep(*given: Any) -> Any:
+        seen.append(given)
+        return OK
+
+    stream = (
+        b"POST /a%20b?c HTTP/1.1\r\nHOST: x\r\nX-A: 1\r\nx-a: 2\r\nX-B: b\r\n"
+        b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx-a: 3\r\n\r\n"
+    )
+    framing = {b"host": b"x", b"transfer-encoding": b"chunked"}
+    for body in (b"", b"abc"):
+        Talk(Handler(keep, FRAMING_FIELDS | {b"x-a"}, len(body))).send(stream)
+        assert seen.pop() == ("POST", "/a b", {b"x-a": b"1,2", **framing}, body)
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "authority"),
+    [
+        (b"/v1", "/v1", None),
+        (b"/v1?a=/b%20", "/v1", None),
+        (b"/a%2Fb%25", "/a/b%", None),
+        (b"//a/b", "//a/b", None),
+        (b"*", "*", None),
+        (b"a:443", "a:443", None),
+        (b"http://a", "/", b"a"),
+        (b"http://a?b/c", "/", b"a"),
+        (b"HTTPS://A:1/b?c", "/b", b"A:1"),
+        (b"https://u@a//b", "//b", b"u@a"),
+        (b"ftp://a/b", "ftp://a/b", None),
+        (b"http:/a", "http:/a", None),
+    ],
+)
+def test_target_names_a_path_and_an_authority(
+    target: bytes, path: str, authority: bytes | None
+) -> None:
+    assert read_target(target) == (path, authority)
+
+
+@pytest.mark.parametrize(
+    ("host", "given"),
+    [
+        (b"a.example", b"a.example"),
+        (b"A.example ", b"A.example "),
+        # Ambiguous: a comma is in no host.
+        (b"b.example", b"b.example,a.example"),
+    ],
+)
+def test_host_that_differs_from_the_targets_is_ambiguous(host: bytes, given: bytes) -> None:
+    seen = []
+    talk = Talk(Handler(lambda *got: (seen.append(got[2][b"host"]), OK)[1], FRAMING_FIELDS))
+    talk.send(b"GET http://a.example/ HTTP/1.1\r\nHost:" + host + b"\r\n\r\n")
+    assert [value.strip() for value in seen] == [given.strip()]
+
+
+def echo(method: str, path: str, fields: Any, body: bytes) -> Any:
     """Answers with what was sent, once the whole request has arrived."""
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message["more_body"]
-    said = b"%s %s %d %d;" % (scope["method"].encode(), scope["raw_path"], len(body), crc32(body))
-    length = (b"content-length", b"%d" % len(said))
-    await send({"type": "http.response.start", "status": 200, "headers": [length]})
-    await send({"type": "http.response.body", "body": said})
+    said = b"%s %s %d %d;" % (method.encode(), path.encode(), len(body), crc32(body))
+    return wire(200, [("content-length", str(len(said)))], said)
 
 
 def pipelined(path: int, body: bytes) -> bytes:
@@ -471,61 +488,24 @@ STREAM = b"".join(
         pipelined(2, b"GET /2 HTTP/1.1\r\nHost: x\r\n\r\n" * 200),
         b"POST /3 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
         b"5\r\naaaaa\r\n5\r\nbbbbb\r\n0\r\nX-Trailer: a\r\n\r\n",
-        pipelined(4, b""),
-        b"GET /5 HTTP/1.1\r\nHost: x\r\n\r\n",
-        pipelined(6, b"b" * 300),
+        b"GET /4 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+        pipelined(5, b""),
+        b"GET /6 HTTP/1.1\r\nHost: x\r\n\r\n",
+        pipelined(7, b"b" * 300),
     )
 )
 
 
-@pytest.mark.parametrize("protocol_class", [BoundedHttptoolsProtocol, BoundedH11Protocol])
-def test_head_that_is_too_large_is_answered_431_by_both(protocol_class: type[Any]) -> None:
-    async def scenario() -> tuple[bytearray, bool]:
-        protocol, transport = await connected(protocol_class, echo)
-        protocol.data_received(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 80 * 1024)
-        return transport.written, transport.closed
-
-    written, closed = asyncio.run(scenario())
-    assert written.startswith(b"HTTP/1.1 431 ")
-    assert written.count(b"HTTP/1.1 ") == 1
-    assert closed
-
-
-def echoes(protocol_class: type[Any], parts: Iterable[tuple[int, bytes]]) -> list[bytes]:
-    """The answers, when each part arrives a number of loop turns after the part before."""
-
-    async def scenario() -> list[bytes]:
-        protocol, transport = await connected(protocol_class, echo)
-        for turns, part in parts:
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            left = 1000
-            while not transport.reads and left:
-                left -= 1
-                await asyncio.sleep(0)
-            assert transport.reads
-            protocol.data_received(part)
-        for _ in range(100):
-            await asyncio.sleep(0)
-        protocol.connection_lost(None)
-        return re.findall(rb"\w+ /\d+ \d+ \d+;", transport.written)
-
-    return asyncio.run(scenario())
-
-
-@pytest.mark.parametrize("protocol_class", [BoundedHttptoolsProtocol, BoundedH11Protocol])
-@given(
-    st.sets(st.integers(1, len(STREAM) - 1), max_size=8).map(sorted),
-    st.lists(st.integers(0, 5), min_size=9, max_size=9),
-)
+@pytest.mark.parametrize("max_body", [0, 16_384])
+@given(cuts=st.sets(st.integers(1, len(STREAM) - 1), max_size=8).map(sorted))
 def test_pipelined_requests_are_answered_alike_however_they_are_split(
-    protocol_class: type[Any], cuts: list[int], turns: list[int]
+    max_body: int, cuts: list[int]
 ) -> None:
-    ends = [0, *cuts, len(STREAM)]
-    parts = [STREAM[start:end] for start, end in pairwise(ends)]
-    whole = echoes(protocol_class, [(0, STREAM)])
-    assert [answer.split()[1] for answer in whole] == [b"/%d" % number for number in range(7)]
-    assert echoes(protocol_class, zip(turns, parts, strict=False)) == whole
+    handler = Handler(echo, FRAMING_FIELDS, max_body)
+    whole = Talk(handler).send(STREAM)
+    assert re.findall(rb" /(\d)", whole) == [b"%d" % number for number in range(8)]
+    talk = Talk(handler)
+    assert b"".join(talk.send(STREAM[a:b]) for a, b in pairwise([0, *cuts, len(STREAM)])) == whole
 
 
 @pytest.mark.parametrize(

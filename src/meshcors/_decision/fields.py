@@ -40,9 +40,14 @@ def collect(
         if name in wanted:
             if name not in found:
                 found[name] = value
-            elif len(found[name]) <= limit:
-                found[name] = found[name] + b"," + value
+            else:
+                found[name] = join_lines(found[name], value, limit)
     return found
+
+
+def join_lines(before: bytes, value: bytes, limit: int) -> bytes:
+    """Return the value of a field whose lines so far are `before`; see `collect`."""
+    return before + b"," + value if len(before) <= limit else before
 
 
 # The commonest fields, as most apps write them; recognized without a case conversion.

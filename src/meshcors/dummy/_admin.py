@@ -1,4 +1,4 @@
-"""The app of the admin port: probes, metrics, the effective policy and a human-readable page.
+"""The handler of the admin port: probes, metrics, the effective policy and a human-readable page.
 
 It has a listener of its own, so that no path of a service is shadowed. It shows no secret and
 changes nothing. The policy is shown under known host names only: otherwise a website could point a
@@ -9,15 +9,16 @@ metrics show nothing of the policy but its fingerprint, and are answered under a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import parse_qs
 
 from meshcors._policy.hosts import host_name
-from meshcors.asgi import Receive, Scope, Send
+from meshcors.dummy._handler import FRAMING_FIELDS, Handler
 from meshcors.dummy._metrics import Metrics, MetricsMissingError
 from meshcors.dummy._state import PodState
+from meshcors.dummy._wire import Wire, wire
 
 if TYPE_CHECKING:
     from meshcors.dummy._browser_check import FetchCall
@@ -39,8 +40,8 @@ _GUARDED: Final = frozenset({"/", "/policy"})
 Page: TypeAlias = tuple[int, str, bytes]
 
 
-class AdminApp:
-    """The ASGI app of the admin port.
+class AdminPages:
+    """Answers the requests of the admin port.
 
     The policy is shown if the Host is an IP address, ``localhost`` or one of `host_names`, which
     are in lower case.
@@ -50,7 +51,8 @@ class AdminApp:
         self._state = state
         self._host_names = frozenset({"localhost", *host_names})
         self._metrics = Metrics(state)
-        self._pages: dict[str, Callable[[Scope], Page]] = {
+        self.handler = Handler(self._answer, FRAMING_FIELDS | {b"accept"}, _MAX_BODY)
+        self._pages: dict[str, Callable[[Mapping[bytes, bytes]], Page]] = {
             "/healthz": self._healthz,
             "/readyz": self._readyz,
             "/metrics": self._show_metrics,
@@ -58,76 +60,61 @@ class AdminApp:
             "/": self._front,
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request (ASGI 3.0)."""
-        method, path = scope["method"], scope["path"]
+    def _answer(self, method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> Wire:
         show = self._pages.get(path)
-        allow: tuple[tuple[bytes, bytes], ...] = ()
         if show is None:
-            page = _text(404, f"no such page; the pages are {', '.join(self._pages)}")
-        elif path in _GUARDED and not self._is_known(scope):
-            page = _text(421, _MISDIRECTED)
-        elif method in ("GET", "HEAD"):
-            page = show(scope)
-        elif method == "POST" and path == "/":
-            page = await self._answer_form(receive)
-        else:
-            page = _text(405, "method not allowed")
-            allow = ((b"allow", b"GET, HEAD, POST" if path == "/" else b"GET, HEAD"),)
-        await _send(page, allow, method, send)
+            return _wire(_text(404, f"no such page; the pages are {', '.join(self._pages)}"))
+        if path in _GUARDED and not self._is_known(fields):
+            return _wire(_text(421, _MISDIRECTED))
+        if method in ("GET", "HEAD"):
+            return _wire(show(fields))
+        if method == "POST" and path == "/":
+            return _wire(self._answer_form(body))
+        allow = "GET, HEAD, POST" if path == "/" else "GET, HEAD"
+        return _wire(_text(405, "method not allowed"), ("allow", allow))
 
-    def _is_known(self, scope: Scope) -> bool:
+    def _is_known(self, fields: Mapping[bytes, bytes]) -> bool:
         """Tell whether the request's Host is an address, or one of the names."""
-        given = [value for name, value in scope["headers"] if name == b"host"]
-        # Several hosts, joined, are not a valid host; neither is none at all.
-        host = host_name(b",".join(given))
+        host = host_name(fields.get(b"host", b""))
         return host is not None and (host in self._host_names or _is_address(host))
 
-    def _healthz(self, scope: Scope) -> Page:
+    def _healthz(self, fields: Mapping[bytes, bytes]) -> Page:
         return _text(200, "ok")
 
-    def _readyz(self, scope: Scope) -> Page:
+    def _readyz(self, fields: Mapping[bytes, bytes]) -> Page:
         if self._state.is_ready:
             return _text(200, "ready")
         return _text(503, "draining" if self._state.draining else "not serving")
 
-    def _show_metrics(self, scope: Scope) -> Page:
-        accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+    def _show_metrics(self, fields: Mapping[bytes, bytes]) -> Page:
+        accept = fields.get(b"accept", b"").decode("latin-1")
         try:
-            body, content_type = self._metrics.render(accept.decode("latin-1"))
+            body, content_type = self._metrics.render(accept)
         except MetricsMissingError as error:
             return _text(501, str(error))
         return 200, content_type, body
 
-    def _policy(self, scope: Scope) -> Page:
+    def _policy(self, fields: Mapping[bytes, bytes]) -> Page:
         configuration = self._state.configuration
-        fields = {
+        shown = {
             "hash": configuration.fingerprint,
             "warnings": configuration.warnings,
             "problems": self._state.problems,
         }
-        begin = json.dumps(fields, indent=2).removesuffix("\n}").encode()
+        begin = json.dumps(shown, indent=2).removesuffix("\n}").encode()
         # Ready-made: writing thousands of rules takes long, and requests would wait.
         body = b"".join([begin, b',\n  "effective": ', configuration.json, b"\n}\n"])
         return 200, "application/json", body
 
-    def _front(self, scope: Scope) -> Page:
+    def _front(self, fields: Mapping[bytes, bytes]) -> Page:
         from meshcors.dummy._browser_check import FetchCall
 
         return self._render(FetchCall(), check=False)
 
-    async def _answer_form(self, receive: Receive) -> Page:
+    def _answer_form(self, body: bytes) -> Page:
         from meshcors.dummy._browser_check import FetchCall
 
-        body = b""
-        more = True
-        while more and len(body) <= _MAX_BODY:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
         try:
-            if len(body) > _MAX_BODY:
-                return _text(413, "too large")
             given = parse_qs(body.decode(), max_num_fields=_MAX_FIELDS)
         except ValueError:
             return _text(400, "not a form")
@@ -157,21 +144,18 @@ def _text(status: int, text: str) -> Page:
     return status, _PLAIN, text.encode() + b"\n"
 
 
-async def _send(
-    page: Page, headers: tuple[tuple[bytes, bytes], ...], method: str, send: Send
-) -> None:
+def _wire(page: Page, *more: tuple[str, str]) -> Wire:
     status, content_type, body = page
     fields = [
-        (b"content-type", content_type.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-        (b"referrer-policy", b"no-referrer"),
-        *headers,
+        ("content-type", content_type),
+        ("content-length", str(len(body))),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        *more,
     ]
     if content_type.startswith("text/html"):
         from meshcors.dummy._admin_page import SECURITY_POLICY
 
-        fields.append((b"content-security-policy", SECURITY_POLICY.encode()))
-    await send({"type": "http.response.start", "status": status, "headers": fields})
-    await send({"type": "http.response.body", "body": b"" if method == "HEAD" else body})
+        fields.append(("content-security-policy", SECURITY_POLICY))
+    return wire(status, fields, body)

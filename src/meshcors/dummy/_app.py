@@ -1,25 +1,25 @@
-"""The pod's ASGI app: the engine's answer to each request, sent as it is and counted.
+"""The pod's answers: the engine's decision for each request, counted.
 
-No router, no middleware, and no decision of its own. Where the engine would let an app answer, the
-answer is 404 ``no_route``: the pod has no service behind it.
+No decision of its own. Where the engine would let an app answer, the answer is 404 ``no_route``:
+the pod has no service behind it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from time import perf_counter_ns
-from typing import Final, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from meshcors._decision.answers import NO_ROUTE, Answer, Proceed
-from meshcors._decision.fields import collect
-from meshcors._decision.preflight import MAX_LIST_BYTES
-from meshcors.asgi import Receive, Scope, Send
+from meshcors._decision.engine import CACHED_ORIGINS
 from meshcors.dummy._counters import HISTOGRAM, NANOSECONDS, PREFLIGHTS, REQUESTS
+from meshcors.dummy._handler import FRAMING_FIELDS, Handler
+from meshcors.dummy._refusals import REFUSAL_FIELDS
+from meshcors.dummy._wire import Wire, wire
 
-# Called with the request's scope and the answer's status and reason.
-OnAnswer: TypeAlias = Callable[[Scope, int, str], None]
-
-_CLOSE: Final = (b"connection", b"close")
+# Called with a request's method, path and fields, and the status and reason of its answer.
+OnAnswer: TypeAlias = Callable[[str, str, Mapping[bytes, bytes], int, str], None]
 
 
 class PodEngine(Protocol):
@@ -35,62 +35,54 @@ class PodEngine(Protocol):
         ...
 
 
-class PodApp:
-    """The ASGI app of the pod.
+def pod_handler(
+    engine: PodEngine,
+    row: memoryview,
+    on_refusal: OnAnswer,
+    on_answer: OnAnswer | None = None,
+) -> Handler:
+    """Return the handler of the pod's port.
 
-    `engine` may be replaced at any time: each request is decided by one engine as a whole. `row` is
-    a row of `meshcors.dummy._counters.Counters`. `on_refusal` is called after every answer but an
-    allowed preflight's, `on_answer`, if given, after every answer. While `draining`, every answer
-    closes its connection.
+    `row` is a row of `meshcors.dummy._counters.Counters`. `on_refusal` is called after every answer
+    but an allowed preflight's, `on_answer`, if given, after every answer.
     """
+    decide = engine.decide
 
-    __slots__ = ("draining", "engine", "on_answer", "on_refusal", "row")
-
-    def __init__(
-        self,
-        engine: PodEngine,
-        row: memoryview,
-        on_refusal: OnAnswer,
-        on_answer: OnAnswer | None = None,
-    ) -> None:
-        self.engine = engine
-        self.row = row
-        self.on_refusal = on_refusal
-        self.on_answer = on_answer
-        self.draining = False
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request (ASGI 3.0); its body is not read."""
+    def answer(method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> Wire:
         began = perf_counter_ns()
-        engine = self.engine
-        fields = collect(scope["headers"], engine.reads, MAX_LIST_BYTES)
-        decision = engine.decide(scope["method"], scope["path"], fields)
-        if isinstance(decision, Answer):
-            status, reason = decision.status, decision.reason
-            headers, body = decision.raw_headers, decision.body
-        else:
-            status, reason = NO_ROUTE.status, NO_ROUTE.reason
-            headers, body = tuple(decision.merge_raw(NO_ROUTE.raw_headers)), NO_ROUTE.body
-        if self.draining:
-            headers = (*headers, _CLOSE)
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-        row = self.row
-        if reason in REQUESTS and not (reason in PREFLIGHTS and _is_preflight(scope)):
+        decision = decide(method, path, fields)
+        decided = decision if isinstance(decision, Answer) else _no_route(decision)
+        reason = decided.reason
+        slot = PREFLIGHTS.get(reason)
+        if slot is None or (reason in REQUESTS and not _is_preflight(method, fields)):
             row[REQUESTS[reason]] += 1
         else:
-            row[PREFLIGHTS[reason]] += 1
+            row[slot] += 1
             took = perf_counter_ns() - began
             row[NANOSECONDS] += took
             row[HISTOGRAM + took.bit_length()] += 1
         if reason != "allowed":
-            self.on_refusal(scope, status, reason)
-        if self.on_answer is not None:
-            self.on_answer(scope, status, reason)
+            on_refusal(method, path, fields, decided.status, reason)
+        if on_answer is not None:
+            on_answer(method, path, fields, decided.status, reason)
+        return _wire(decided)
+
+    return Handler(answer, engine.reads | REFUSAL_FIELDS | FRAMING_FIELDS)
 
 
-def _is_preflight(scope: Scope) -> bool:
+@lru_cache(CACHED_ORIGINS)
+def _wire(answer: Answer) -> Wire:
+    return wire(answer.status, answer.headers, answer.body)
+
+
+@lru_cache
+def _no_route(proceed: Proceed) -> Answer:
+    """Return ``no_route`` with the CORS fields of a real request, so that the page can read it."""
+    fields = tuple(proceed.merge(NO_ROUTE.headers))
+    return Answer(NO_ROUTE.status, NO_ROUTE.reason, fields, NO_ROUTE.body)
+
+
+def _is_preflight(method: str, fields: Mapping[bytes, bytes]) -> bool:
     """Tell how to count a request that no rule covers: no engine has decided what it is."""
-    names = {name for name, value in scope["headers"] if value.strip()}
-    return scope["method"] == "OPTIONS" and {b"origin", b"access-control-request-method"} <= names
+    names = {name for name, value in fields.items() if value.strip()}
+    return method == "OPTIONS" and {b"origin", b"access-control-request-method"} <= names

@@ -12,13 +12,14 @@ import asyncio
 import logging
 import socket
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from meshcors.dummy._listen import ListenError
 from meshcors.dummy._logs import log
+from meshcors.dummy._protocol import ClientConnection
 
 # Without --max-connections, where the limit on open files allows as many.
 DEFAULT_MAX_CONNECTIONS: Final = 1000
@@ -30,12 +31,6 @@ _RESERVED_FILES: Final = 26
 
 # Seconds until the next attempt, after the system has refused to open a connection.
 _RETRY_AFTER: Final = 0.1
-
-# Seconds between two searches for idle connections.
-IDLE_INTERVAL: Final = 1.0
-# Seconds for a request's head, from its first byte to its last. Envoy and browsers send it in one
-# piece: a client that takes longer is holding the connection open.
-HEAD_SECONDS: Final = 10.0
 
 
 class ConnectionLimits(NamedTuple):
@@ -79,42 +74,27 @@ def _free_files() -> int | None:
     return limit - in_use - _RESERVED_FILES
 
 
-class Connections(OrderedDict[Any, None]):
-    """The open connections, the longest idle first; takes the place of uvicorn's set.
-
-    Its members are uvicorn's protocols. Each moves itself to the end with every answer.
-    """
-
-    def add(self, connection: Any) -> None:
-        """Add a new connection."""
-        self[connection] = None
-
-    def discard(self, connection: Any) -> None:
-        """Remove a connection that is closed."""
-        self.pop(connection, None)
-
-
 class Acceptor:
     """Accepts connections on `listeners`, and keeps at most `limit` of them open.
 
-    `make_protocol` makes a protocol, which adds itself to `connections` when it is connected and
-    removes itself when it is closed.
+    `connect` makes a connection, which adds itself to `connections` when it is opened and removes
+    itself when it is closed; the longest idle one is the first.
     """
 
     def __init__(
         self,
         listeners: list[socket.socket],
         limit: int,
-        connections: Connections,
-        make_protocol: Callable[[], asyncio.Protocol],
+        connections: OrderedDict[ClientConnection, None],
+        connect: Callable[[], ClientConnection],
     ) -> None:
         self._listeners = listeners
         self._limit = limit
         self._connections = connections
-        self._make_protocol = make_protocol
+        self._connect = connect
         self._opening: set[asyncio.Task[Any]] = set()
         # The connection that is being closed to make room.
-        self._leaving: Any = None
+        self._leaving: ClientConnection | None = None
         self._closed = 0
 
     def start(self) -> None:
@@ -130,11 +110,6 @@ class Acceptor:
         for listener in self._listeners:
             loop.remove_reader(listener)
             listener.close()
-
-    def abort_all(self) -> None:
-        """Close every connection at once, even with data left to send."""
-        for connection in list(self._connections):
-            connection.transport.abort()
 
     def log_closed(self) -> None:
         """Log how many connections were closed to make room since the last call, if any."""
@@ -174,7 +149,7 @@ class Acceptor:
     async def _open(self, connected: socket.socket) -> None:
         try:
             loop = asyncio.get_running_loop()
-            await loop.connect_accepted_socket(self._make_protocol, connected)
+            await loop.connect_accepted_socket(self._connect, connected)
         except OSError:
             # The client has gone already.
             connected.close()
@@ -184,52 +159,9 @@ class Acceptor:
             self._make_room()
 
     def _make_room(self) -> None:
-        if self._leaving in self._connections or not self._connections:
+        if not self._connections or (self._leaving and self._leaving in self._connections):
             return
         self._leaving = next(iter(self._connections))
         # Not close(): that would wait for a client that may never read its last answer.
         self._leaving.transport.abort()
         self._closed += 1
-
-
-class IdleCloser:
-    """Closes connections that wait longer for a whole request than `keep_alive` seconds.
-
-    And those whose request's head has begun but does not end within `HEAD_SECONDS`. It looks at all
-    `connections` now and then and compares each with what it was at the last time: this costs
-    nothing while a request is served. `connections` are uvicorn's protocols, of either kind.
-    """
-
-    def __init__(self, connections: Iterable[Any], keep_alive: float) -> None:
-        self._connections = connections
-        self._keep_alive = keep_alive
-        # By connection: its last request, whether the next one's head has begun, and since when.
-        self._seen: dict[Any, tuple[object, bool, float]] = {}
-
-    def __call__(self, now: float) -> None:
-        """Look at all connections; `now` is in seconds, of any clock that never goes back."""
-        seen: dict[Any, tuple[object, bool, float]] = {}
-        for connection in list(self._connections):
-            last, in_head = connection.cycle, _in_head(connection)
-            limit = min(self._keep_alive, HEAD_SECONDS) if in_head else self._keep_alive
-            last_before, in_head_before, since = self._seen.get(connection, (last, in_head, now))
-            if last is not last_before or in_head != in_head_before:
-                since = now
-            transport = connection.transport
-            if transport.is_closing():
-                # Closed at the last look, and its client still does not read the last answer.
-                transport.abort()
-            elif now - since >= limit:
-                transport.close()
-            else:
-                seen[connection] = (last, in_head, since)
-        self._seen = seen
-
-
-def _in_head(connection: Any) -> bool:
-    """Tell whether a part of a request's head has come, and the rest has not."""
-    if hasattr(connection, "conn"):
-        # h11: bytes that are not yet a whole request
-        return bool(connection.conn.trailing_data[0])
-    cycle = connection.cycle
-    return connection.scope is not None and (cycle is None or cycle.scope is not connection.scope)

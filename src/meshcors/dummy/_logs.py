@@ -33,8 +33,7 @@ def set_up(form: Format, level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler])
-    # uvicorn's and asyncio's lines about malformed requests and about starting add nothing to ours.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    # asyncio's lines about closed connections add nothing to ours.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 

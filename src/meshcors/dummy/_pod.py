@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from meshcors.dummy._admin import AdminApp
-from meshcors.dummy._app import PodApp
+from meshcors.dummy._admin import AdminPages
+from meshcors.dummy._app import pod_handler
 from meshcors.dummy._configuration import Configuration
 from meshcors.dummy._connections import ConnectionLimits
 from meshcors.dummy._counters import SERVING, Counters
+from meshcors.dummy._handler import Handler
 from meshcors.dummy._logs import log
 from meshcors.dummy._process import Process
 from meshcors.dummy._refusals import RefusalRelay, Refusals
@@ -47,9 +48,9 @@ class Pod:
         self._process(
             state,
             when_serving,
-            app=self._app(state),
+            current=self._current(state),
             sockets=self.sockets,
-            admin=AdminApp(state, self.admin_host_names) if self.admin_sockets else None,
+            admin=AdminPages(state, self.admin_host_names).handler if self.admin_sockets else None,
             admin_sockets=self.admin_sockets,
             reloader=self._reloader(state, logs=True),
         ).run()
@@ -68,7 +69,7 @@ class Pod:
                 self._process(
                     state,
                     lambda: log(logging.INFO, "worker is serving", worker=number),
-                    app=self._app(state),
+                    current=self._current(state),
                     sockets=self.sockets,
                     reloader=self._reloader(state, logs=False),
                     parent=parent,
@@ -81,7 +82,7 @@ class Pod:
             self._process(
                 state,
                 when_serving,
-                admin=AdminApp(state, self.admin_host_names),
+                admin=AdminPages(state, self.admin_host_names).handler,
                 admin_sockets=self.admin_sockets,
                 reloader=self._reloader(state, logs=True),
                 relay=relay,
@@ -104,9 +105,21 @@ class Pod:
         refusals = Refusals(row, relay.send if relay else None)
         return PodState(self.configuration, counters, row, refusals)
 
-    def _app(self, state: PodState) -> PodApp:
+    def _current(self, state: PodState) -> Callable[[], Handler]:
+        """Return a function that returns the handler of the configuration that is active now."""
         on_answer = state.refusals.log_access if self.access_log else None
-        return PodApp(self.configuration.engine, state.row, state.refusals, on_answer)
+
+        def handler(configuration: Configuration) -> Handler:
+            return pod_handler(configuration.engine, state.row, state.refusals, on_answer)
+
+        current = handler(self.configuration)
+
+        def replace(configuration: Configuration) -> None:
+            nonlocal current
+            current = handler(configuration)
+
+        state.when_replaced.append(replace)
+        return lambda: current
 
     def _reloader(self, state: PodState, *, logs: bool) -> Reloader | None:
         return None if self.file is None else Reloader(state, self.file, logs=logs)

@@ -9,19 +9,17 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from meshcors.asgi import ASGIApp
-from meshcors.dummy._app import PodApp
-from meshcors.dummy._configuration import Configuration
-from meshcors.dummy._connections import IDLE_INTERVAL, ConnectionLimits
+from meshcors.dummy._connections import ConnectionLimits
 from meshcors.dummy._counters import SERVING
+from meshcors.dummy._handler import Handler
 from meshcors.dummy._refusals import RefusalRelay
 from meshcors.dummy._reload import Reloader
-from meshcors.dummy._server import PodServer
+from meshcors.dummy._server import Server
 from meshcors.dummy._state import PodState
 
 # Seconds that closing takes. The drain ends that much earlier, so that the process ends in time.
@@ -32,9 +30,10 @@ _CLOSING: Final = 0.4
 class Process:
     """What one process of the pod does; `drain` and `keep_alive` are in seconds.
 
-    `app` answers on `sockets`, `admin` on `admin_sockets`; either may be missing. `relay` brings
-    the refusals of other processes. `parent` is a file descriptor that reads as ended when the
-    parent process is gone. `when_serving` is called once the process is listening.
+    `current` returns the pod's handler, for `sockets`; `admin` is the handler for `admin_sockets`;
+    either may be missing. `relay` brings the refusals of other processes. `parent` is a file
+    descriptor that reads as ended when the parent process is gone. `when_serving` is called once
+    the process is listening.
     """
 
     state: PodState
@@ -42,9 +41,9 @@ class Process:
     keep_alive: float
     limits: ConnectionLimits
     when_serving: Callable[[], None]
-    app: PodApp | None = None
+    current: Callable[[], Handler] | None = None
     sockets: list[socket.socket] = field(default_factory=list)
-    admin: ASGIApp | None = None
+    admin: Handler | None = None
     admin_sockets: list[socket.socket] = field(default_factory=list)
     reloader: Reloader | None = None
     relay: RefusalRelay | None = None
@@ -57,77 +56,61 @@ class Process:
 
     async def _serve(self) -> None:
         servers = list(self._servers())
-        self._handle_signals(servers)
+        stopping = self._handle_signals(servers)
         if self.reloader is not None:
             self.reloader.start()
-        background = [asyncio.ensure_future(task) for task in self._background(servers)]
+        for server in servers:
+            server.start()
+        self.state.row[SERVING] = self.current is not None
+        self.when_serving()
+        self._look(servers)
         try:
-            await asyncio.gather(*(server.serve() for server in servers))
+            await stopping.wait()
+            await asyncio.gather(*(server.stop() for server in servers))
         finally:
             self.state.row[SERVING] = 0
-            for task in background:
-                task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
 
-    def _servers(self) -> Iterator[PodServer]:
-        if self.app is not None:
-            self.state.when_replaced.append(self._take_engine)
-            yield PodServer(
-                self.app, self.sockets, self.limits.pod, self.keep_alive, self._is_serving
-            )
+    def _servers(self) -> Iterator[Server]:
+        if self.current is not None:
+            yield Server(self.sockets, self.limits.pod, self.keep_alive, self.current)
         if self.admin is not None:
-            when_serving = self.when_serving if self.app is None else None
-            yield PodServer(
-                self.admin, self.admin_sockets, self.limits.admin, self.keep_alive, when_serving
-            )
+            admin = self.admin
+            yield Server(self.admin_sockets, self.limits.admin, self.keep_alive, lambda: admin)
 
-    def _is_serving(self) -> None:
-        self.state.row[SERVING] = 1
-        self.when_serving()
-
-    def _take_engine(self, configuration: Configuration) -> None:
-        if self.app is not None:
-            self.app.engine = configuration.engine
-
-    def _background(self, servers: list[PodServer]) -> Iterator[Awaitable[None]]:
+    def _look(self, servers: list[Server]) -> None:
+        """Do what is done every second, also while the process ends."""
         for server in servers:
-            yield _every(IDLE_INTERVAL, server.tend_connections)
-        yield _every(1, self.state.refusals.log_left_out)
+            server.look()
+        self.state.refusals.log_left_out()
+        asyncio.get_running_loop().call_later(1, self._look, servers)
 
-    def _handle_signals(self, servers: list[PodServer]) -> None:
+    def _handle_signals(self, servers: list[Server]) -> asyncio.Event:
+        """Return what is set when the process is to end."""
         loop = asyncio.get_running_loop()
-
-        def stop() -> None:
-            for server in servers:
-                server.should_exit = True
+        stopping = asyncio.Event()
 
         def drain() -> None:
             if self.state.draining:
-                stop()
+                stopping.set()
                 return
             self.state.draining = True
-            if self.app is not None:
-                self.app.draining = True
-            loop.call_later(max(0, self.drain - _CLOSING), stop)
+            for server in servers:
+                server.drain()
+            loop.call_later(max(0, self.drain - _CLOSING), stopping.set)
 
         def reload() -> None:
             if self.reloader is not None:
                 self.reloader.request()
 
         loop.add_signal_handler(signal.SIGTERM, drain)
-        loop.add_signal_handler(signal.SIGINT, stop)
+        loop.add_signal_handler(signal.SIGINT, stopping.set)
         loop.add_signal_handler(signal.SIGHUP, reload)
         if self.parent is not None:
-            loop.add_reader(self.parent, stop)
+            loop.add_reader(self.parent, stopping.set)
         if self.relay is not None:
             relay = self.relay
             loop.add_reader(relay, lambda: self.state.refusals.last.extend(relay.receive()))
-
-
-async def _every(seconds: float, call: Callable[[], None]) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        call()
+        return stopping
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -10,13 +10,12 @@ import json
 import logging
 import socket
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from time import monotonic
 from typing import Final
 
-from meshcors.asgi import Scope
 from meshcors.dummy._counters import LEFT_OUT
 from meshcors.dummy._logs import log
 
@@ -30,6 +29,7 @@ BURST: Final = 50.0
 # Of a refusal that is passed on; its texts are bounded, and each character is at most six in JSON.
 _MAX_DATAGRAM: Final = 64 * 1024
 
+# The request fields that are kept, and the names under which they are.
 _FIELDS: Final = {
     b"origin": "origin",
     b"host": "host",
@@ -38,6 +38,7 @@ _FIELDS: Final = {
     b"x-request-id": "request_id",
     b"traceparent": "traceparent",
 }
+REFUSAL_FIELDS: Final = frozenset(_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,22 @@ class Refusal:
     traceparent: str = ""
 
     @classmethod
-    def of(cls, scope: Scope, status: int, reason: str, hidden: frozenset[bytes]) -> Refusal:
-        """Read a request from its ASGI scope, without the headers that are `hidden`."""
-        texts: dict[str, str] = {}
-        for name, value in scope["headers"]:
-            field = None if name in hidden else _FIELDS.get(name)
-            if field is not None and len(texts.get(field, "")) < MAX_TEXT:
-                joined = f"{texts[field]}," if field in texts else ""
-                texts[field] = (joined + value[:MAX_TEXT].decode("latin-1"))[:MAX_TEXT]
-        method, path = scope["method"][:MAX_TEXT], scope["path"][:MAX_TEXT]
-        return cls(status, reason, method, path, **texts)
+    def of(
+        cls,
+        method: str,
+        path: str,
+        fields: Mapping[bytes, bytes],
+        status: int,
+        reason: str,
+        hidden: frozenset[bytes] = frozenset(),
+    ) -> Refusal:
+        """Keep what is not `hidden` of a request's method, path and fields, and of its answer."""
+        texts = {
+            field: fields[name][:MAX_TEXT].decode("latin-1")
+            for name, field in _FIELDS.items()
+            if name in fields and name not in hidden
+        }
+        return cls(status, reason, method[:MAX_TEXT], path[:MAX_TEXT], **texts)
 
     def fields(self) -> dict[str, object]:
         """Return the fields that are not empty, by name."""
@@ -99,7 +106,9 @@ class Refusals:
         """Hide the values of these headers for good: clients may go on sending an old key."""
         self._hidden |= _FIELDS.keys() & {name.encode() for name in names}
 
-    def __call__(self, scope: Scope, status: int, reason: str) -> None:
+    def __call__(
+        self, method: str, path: str, fields: Mapping[bytes, bytes], status: int, reason: str
+    ) -> None:
         """Keep and log the refusal of a request, if the rate allows it."""
         now = self._clock()
         self._allowance = min(BURST, self._allowance + (now - self._counted_at) * RATE)
@@ -109,7 +118,7 @@ class Refusals:
             self._row[LEFT_OUT] += 1
             return
         self._allowance -= 1
-        refusal = Refusal.of(scope, status, reason, self._hidden)
+        refusal = Refusal.of(method, path, fields, status, reason, self._hidden)
         self.last.append(refusal)
         if self._pass_on is not None:
             self._pass_on(refusal)
@@ -122,9 +131,12 @@ class Refusals:
             log(logging.WARNING, "refusals left out of the log", count=self._left_out)
             self._left_out = 0
 
-    def log_access(self, scope: Scope, status: int, reason: str) -> None:
+    def log_access(
+        self, method: str, path: str, fields: Mapping[bytes, bytes], status: int, reason: str
+    ) -> None:
         """Log an answer of any kind, for ``--access-log``."""
-        log(logging.INFO, "answered", **Refusal.of(scope, status, reason, self._hidden).fields())
+        answered = Refusal.of(method, path, fields, status, reason, self._hidden)
+        log(logging.INFO, "answered", **answered.fields())
 
 
 class RefusalRelay:

@@ -1,111 +1,69 @@
-"""uvicorn's server as the pod runs it: on given sockets, with the pod's protocol and limits.
-
-It uses parts of uvicorn that are not public: `Server` has ``startup``, ``shutdown``,
-``capture_signals``, ``servers`` and ``server_state`` overridden or set. tests/test_hooks.py fails
-when one of them is gone.
-"""
+"""The server of one port: it accepts connections, looks at them now and then, and ends them."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from math import ceil
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
-from uvicorn.config import Config
-from uvicorn.server import Server
-
-from meshcors.asgi import ASGIApp
-from meshcors.dummy._connections import Acceptor, Connections, IdleCloser
+from meshcors.dummy._connections import Acceptor
+from meshcors.dummy._handler import Handler
+from meshcors.dummy._protocol import ClientConnection, Port
+from meshcors.dummy._wire import date_line
 
 # Seconds for requests whose connections were accepted just before the server stopped listening.
 _LAST_REQUESTS: Final = 0.1
 # Seconds for the last answers. They are ready-made: one that is not sent by then has a client that
 # does not read.
-LAST_ANSWERS: Final = 1
+_LAST_ANSWERS: Final = 1.0
 
 
-class PodServer(Server):
-    """uvicorn's server on given sockets, in a process that handles its signals itself.
+class Server:
+    """Serves `sockets`, with at most `limit` connections open at a time.
 
-    It keeps at most `limit` connections open. `when_serving` is called once it is listening.
+    `current` returns the handler of a request that begins now. A connection may stay open for
+    `keep_alive` seconds between requests. Made where an event loop runs.
     """
 
     def __init__(
         self,
-        app: ASGIApp,
         sockets: list[socket.socket],
         limit: int,
         keep_alive: float,
-        when_serving: Callable[[], None] | None,
+        current: Callable[[], Handler],
     ) -> None:
-        super().__init__(
-            Config(
-                app,
-                http=protocol_class(),
-                ws="none",
-                interface="asgi3",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                workers=1,
-                timeout_keep_alive=ceil(keep_alive),
-                # Nothing is left to wait for by then; otherwise uvicorn logs an error for each.
-                timeout_graceful_shutdown=2 * LAST_ANSWERS,
-            )
-        )
-        connections: Any = Connections()
-        self.server_state.connections = connections
-        self._acceptor = Acceptor(sockets, limit, connections, self._make_protocol)
-        self._when_serving = when_serving
-        self._close_idle = IdleCloser(connections, keep_alive)
+        self._port = Port(current, asyncio.get_running_loop().time, date_line())
+        self._acceptor = Acceptor(sockets, limit, self._port.connections, self._connect)
+        self._keep_alive = keep_alive
 
-    def tend_connections(self) -> None:
-        """Close idle connections, and log how many were closed to make room."""
-        self._close_idle(asyncio.get_running_loop().time())
+    def start(self) -> None:
+        """Begin to listen."""
+        self._acceptor.start()
+
+    def look(self) -> None:
+        """Close the connections that have waited too long; called every second."""
+        self._port.date = date_line()
+        for connection in list(self._port.connections):
+            connection.close_if_overdue(self._keep_alive)
         self._acceptor.log_closed()
 
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Leave signals alone: uvicorn would raise them again at the end."""
-        yield
+    def drain(self) -> None:
+        """Close each connection with its next answer from now on."""
+        self._port.draining = True
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to listen, always on the sockets that the server was made with."""
-        # The listeners that uvicorn would have opened itself.
-        self.servers = []
-        self._acceptor.start()
-        self.started = True
-        if self._when_serving is not None:
-            self._when_serving()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    async def stop(self) -> None:
         """Stop listening, answer what has come, then close."""
         self._acceptor.close()
         await asyncio.sleep(_LAST_REQUESTS)
-        aborting = asyncio.get_running_loop().call_later(LAST_ANSWERS, self._acceptor.abort_all)
-        await super().shutdown(sockets=sockets)
-        aborting.cancel()
+        connections = self._port.connections
+        for connection in list(connections):
+            connection.close()
+        for _ in range(50):
+            if connections:
+                await asyncio.sleep(_LAST_ANSWERS / 50)
+        for connection in list(connections):
+            connection.transport.abort()
 
-    def _make_protocol(self) -> Any:
-        protocol: Any = self.config.http_protocol_class
-        return protocol(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
-
-
-def protocol_class() -> Any:
-    """Return the HTTP protocol: on httptools where it is installed, else on h11."""
-    try:
-        from meshcors.dummy._protocol_httptools import BoundedHttptoolsProtocol
-    except ModuleNotFoundError as error:
-        if error.name != "httptools":
-            raise
-        from meshcors.dummy._protocol_h11 import BoundedH11Protocol
-
-        return BoundedH11Protocol
-    return BoundedHttptoolsProtocol
+    def _connect(self) -> ClientConnection:
+        return ClientConnection(self._port)

@@ -1,0 +1,369 @@
+"""HTTP/1.1 on one connection (RFC 9112): each request is answered before the next one is read.
+
+httptools parses. A handler answers at once, so a request needs no task and no timer. It is answered
+as soon as its head has arrived, unless the handler reads bodies; a body that nobody reads is
+discarded as it arrives, and so are fields that nobody reads. What cannot be read as a request is
+refused, and nothing after it is read.
+
+Everything that a client may send is bounded: a head, with whatever else is no body, in bytes and in
+lines, and what arrives while the client does not read its answers. How long it may take is bounded
+too: `ClientConnection.close_if_overdue` is called every second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+
+from meshcors._decision.answers import INTERNAL_SERVER_ERROR
+from meshcors._decision.fields import join_lines
+from meshcors._decision.preflight import MAX_LIST_BYTES
+from meshcors.dummy._handler import FRAMING_FIELDS, Handle, Handler
+from meshcors.dummy._logs import LOGGER
+from meshcors.dummy._wire import CLOSE, CONTINUE, Wire, read_target, refusal, wire
+
+# Of all that is not body: the request line, fields, trailers, the framing of chunks, empty lines.
+MAX_HEAD_BYTES: Final = 64 * 1024
+# Of a head and its trailers together. Browsers send about 20; Envoy lets 100 pass by default, and
+# adds a few of its own.
+MAX_FIELD_LINES: Final = 128
+# For so many bytes of body, one byte of framing is not counted: browsers and gateways may go on
+# sending small chunks.
+_BODY_BYTES: Final = 16
+# Bytes that the parser is given at once. In between, bounds are checked.
+_SLICE: Final = 4 * 1024
+# Bytes that are discarded after a refusal, so that the client can read it before it is cut off.
+_MAX_DISCARDED: Final = 1024 * 1024
+
+# Seconds for a head, from its first byte to its last. Envoy and browsers send it in one piece: a
+# client that takes longer is holding the connection open.
+HEAD_SECONDS: Final = 10.0
+# Seconds for a client to read the last answer, and to close its end.
+_LAST_SECONDS: Final = 2.0
+
+# Where a connection is: between requests; in a head; in a body that the handler reads; in one that
+# is discarded, because the answer is sent; at its end, where nothing is read any more.
+_IDLE, _HEAD, _BODY, _ANSWERED, _ENDED = range(5)
+# These say that a head needs a closer look.
+_RARE: Final = FRAMING_FIELDS - {b"host"}
+_NONE: Final[frozenset[bytes]] = frozenset()
+_FAILED: Final = wire(500, INTERNAL_SERVER_ERROR.headers, INTERNAL_SERVER_ERROR.body)
+
+
+@dataclass(slots=True, eq=False)
+class Port:
+    """What the connections of a port share.
+
+    `current` returns the handler of a request that begins now. `connections` are the open ones, the
+    longest idle first. `clock` returns seconds, and `date` is this second's Date field. While
+    `draining`, every answer closes its connection.
+    """
+
+    current: Callable[[], Handler]
+    clock: Callable[[], float]
+    date: bytes
+    connections: OrderedDict[ClientConnection, None] = field(default_factory=OrderedDict)
+    draining: bool = False
+
+
+class _RefusedError(Exception):
+    """Ends the parsing of a request, which is answered with `status`."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+def _status(cause: BaseException | None) -> int:
+    """Return the status for a request whose parsing has failed; without a cause, by its syntax."""
+    if cause is None:
+        return 400
+    if isinstance(cause, _RefusedError):
+        return cause.status
+    LOGGER.error("cannot answer a request", exc_info=cause)
+    return 500
+
+
+class ClientConnection(asyncio.Protocol):
+    """One connection of a port."""
+
+    __slots__ = (
+        *("_body", "_body_bytes", "_closes", "_fields", "_handle", "_has_ended", "_held"),
+        *("_is_paused", "_lines", "_max_body", "_overhead", "_parser", "_phase", "_port", "_reads"),
+        *("_since", "_target", "transport"),
+    )
+
+    transport: asyncio.Transport
+    _body: bytes
+    _closes: bool
+    _fields: dict[bytes, bytes]
+    _handle: Handle
+    _max_body: int
+    _reads: frozenset[bytes]
+
+    def __init__(self, port: Port) -> None:
+        self._port = port
+        self._parser: Any = HttpRequestParser(self)
+        self._phase = _IDLE
+        # When the last request began, or else the connection.
+        self._since = port.clock()
+        # The client has closed its end; requests that it sent before may still be held.
+        self._has_ended = False
+        # The client does not read its answers, so nothing is parsed; what has arrived is held.
+        self._is_paused = False
+        self._held = b""
+        # Of this request: its target, the number of its field lines and of its bytes that are not
+        # body, and the bytes of body in the last slice.
+        self._target = b""
+        self._lines = 0
+        self._overhead = 0
+        self._body_bytes = 0
+
+    # --- called by asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.transport = cast(asyncio.Transport, transport)
+        self._port.connections[self] = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget everything, the parser too, which refers to this object."""
+        self._port.connections.pop(self, None)
+        self._phase = _ENDED
+        self._held = b""
+        self._parser = None
+
+    def data_received(self, data: bytes) -> None:
+        """Answer the requests in `data`; what has to wait is held."""
+        if len(data) > _SLICE or self._held or self._is_paused:
+            self._held += data
+            self._read_held()
+            return
+        if self._phase == _IDLE:
+            self._phase = _HEAD
+            self._since = self._port.clock()
+            self._port.connections.move_to_end(self)
+        elif self._phase == _ENDED:
+            self._discard(len(data))
+            return
+        rest = data
+        while rest:
+            try:
+                self._parser.feed_data(rest)
+            except HttpParserUpgrade as upgrade:
+                # There is nothing to upgrade to: HTTP/1.1 goes on (RFC 9110 7.8).
+                self._parser = HttpRequestParser(self)
+                rest = rest[upgrade.args[0] :]
+                continue
+            except HttpParserError as error:
+                self._refuse(_status(error.__context__))
+            break
+        if self._phase != _IDLE:
+            self._bound(len(data))
+
+    def eof_received(self) -> bool:
+        """Close, once what has arrived is answered."""
+        self._has_ended = True
+        return bool(self._held)
+
+    def pause_writing(self) -> None:
+        """Read nothing more while the client does not read its answers."""
+        self._is_paused = True
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on; later, because the caller may be a write in the middle of parsing."""
+        self._is_paused = False
+        asyncio.get_running_loop().call_soon(self._resume)
+
+    # --- how much may arrive
+
+    def _read_held(self) -> None:
+        """Read what is held, in slices, for as long as the client reads its answers."""
+        held, self._held = self._held, b""
+        for start in range(0, len(held), _SLICE):
+            if self._is_paused:
+                self._held = held[start:]
+                return
+            self.data_received(held[start : start + _SLICE])
+
+    def _resume(self) -> None:
+        self._read_held()
+        if not (self._held or self._is_paused or self.transport.is_closing()):
+            if self._has_ended:
+                self.transport.close()
+            else:
+                self.transport.resume_reading()
+
+    def _bound(self, size: int) -> None:
+        """Count a slice that ends in the middle of a request, and refuse what is too large.
+
+        A part of the slice may belong to the request before.
+        """
+        body, self._body_bytes = self._body_bytes, 0
+        self._overhead = max(0, self._overhead + size - body - body // _BODY_BYTES)
+        if self._overhead > MAX_HEAD_BYTES or self._lines > MAX_FIELD_LINES:
+            self._refuse(431)
+
+    def _discard(self, size: int) -> None:
+        self._overhead += size
+        if self._overhead > _MAX_DISCARDED:
+            self.transport.abort()
+
+    # --- called by httptools, in the order of a request's parts
+
+    def on_url(self, url: bytes) -> None:
+        """Begin a request, with the handler of this moment, or take another part of its target."""
+        if self._target:
+            self._target += url
+            return
+        if self._phase == _ENDED:
+            raise _RefusedError(400)
+        self._phase = _HEAD
+        self._handle, self._reads, self._max_body = self._port.current()
+        self._fields = {}
+        self._target = url
+        self._lines = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field line, of the head or, where nobody reads it, of the trailers."""
+        self._lines += 1
+        reads = self._reads
+        if name not in reads and (name.islower() or (name := name.lower()) not in reads):
+            return
+        fields = self._fields
+        if name not in fields:
+            fields[name] = value
+        elif name == b"host":
+            raise _RefusedError(400)  # RFC 9112 3.2
+        else:
+            fields[name] = join_lines(fields[name], value, MAX_LIST_BYTES)
+
+    def on_headers_complete(self) -> None:
+        """Answer the request, or wait for its body."""
+        parser, fields = self._parser, self._fields
+        self._closes = self._port.draining or not parser.should_keep_alive()
+        if self._lines > MAX_FIELD_LINES:
+            raise _RefusedError(431)
+        if self._closes or b"host" not in fields or not _RARE.isdisjoint(fields):
+            self._check_head()
+        # Of trailers, nothing.
+        self._reads = _NONE
+        if self._max_body:
+            self._phase = _BODY
+            self._body = b""
+        else:
+            self._answer(b"")
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body, or discard it."""
+        self._body_bytes += len(body)
+        if self._phase == _BODY:
+            self._body += body
+            if len(self._body) > self._max_body:
+                raise _RefusedError(413)
+
+    def on_message_complete(self) -> None:
+        """End the request; the next one may follow, unless the answer said otherwise."""
+        if self._lines > MAX_FIELD_LINES:
+            raise _RefusedError(431)
+        if self._phase == _BODY:
+            self._answer(self._body)
+        self._phase = _IDLE
+        self._target = b""
+        self._overhead = self._body_bytes = 0
+        if self._closes:
+            self.close()
+
+    # --- answers
+
+    def _check_head(self) -> None:
+        """Refuse what httptools lets pass; close where it is in doubt what follows the head."""
+        fields, version = self._fields, self._parser.get_http_version()
+        coding = fields.get(b"transfer-encoding")
+        has_body = coding is not None or fields.get(b"content-length", b"0").strip(b"0 ") != b""
+        if version == "1.1":
+            if b"host" not in fields:
+                raise _RefusedError(400)  # RFC 9112 3.2
+        elif version != "1.0" or coding is not None:
+            raise _RefusedError(400)  # RFC 9112 2.3, 6.1
+        if coding is not None and coding.strip(b" ").lower() != b"chunked":
+            raise _RefusedError(501)  # RFC 9112 6.1
+        # Of an upgrade, httptools takes the body for the new protocol. And a client that asks first
+        # may or may not send the body after an answer (RFC 9110 10.1.1).
+        skipped = self._parser.should_upgrade() and has_body
+        asks = has_body and b"expect" in fields
+        if self._max_body and skipped:
+            raise _RefusedError(400)
+        if self._max_body and asks and version == "1.1":
+            self.transport.write(CONTINUE)
+        self._closes |= version == "1.0" or skipped or (asks and not self._max_body)
+
+    def _answer(self, body: bytes) -> None:
+        target, fields = self._target, self._fields
+        if b"#" in target:
+            raise _RefusedError(400)  # RFC 9112 3.2
+        path, authority = read_target(target)
+        if authority is not None:
+            # RFC 9112 3.2.2 has the Host field ignored. If it differs, some programs read one and
+            # some the other: then the host is ambiguous.
+            host = fields.setdefault(b"host", authority)
+            if host.strip().lower() != authority.lower():
+                fields[b"host"] = join_lines(host, authority, MAX_LIST_BYTES)
+        method = self._parser.get_method().decode()
+        if method == "CONNECT":
+            # The client takes what follows for a tunnel.
+            self._closes = True
+        try:
+            answer = self._handle(method, path, fields, body)
+        except Exception:
+            LOGGER.exception("cannot answer a request")
+            answer = _FAILED
+        self._phase = _ANSWERED
+        if method == "HEAD":
+            answer = answer._replace(body=b"")
+        self._write(answer)
+
+    def _write(self, answer: Wire) -> None:
+        status_line, fields, body = answer
+        if self._closes:
+            fields = CLOSE + fields
+        self.transport.write(b"".join((status_line, self._port.date, fields, body)))
+
+    def _refuse(self, status: int) -> None:
+        """Answer with `status`, unless there is an answer already, and read nothing more."""
+        if self._phase == _ENDED:
+            return
+        if self._phase != _ANSWERED:
+            self._closes = True
+            self._write(refusal(status))
+        self._phase = _ENDED
+        self._since = self._port.clock()
+        self._overhead = 0
+        if self._has_ended:
+            self.transport.close()
+        elif not self.transport.is_closing():
+            # This end only: a client that is still sending would lose the answer (RFC 9112 9.6).
+            self.transport.write_eof()
+
+    def close(self) -> None:
+        """Close, once everything is written."""
+        self._phase = _ENDED
+        self._since = self._port.clock()
+        self.transport.close()
+
+    def close_if_overdue(self, keep_alive: float) -> None:
+        """Close if no request has begun for `keep_alive` seconds, or if a head takes too long.
+
+        A client that does not read the last answer is cut off.
+        """
+        waits = self._port.clock() - self._since
+        if self._phase == _ENDED:
+            if waits >= _LAST_SECONDS:
+                self.transport.abort()
+        elif waits >= (min(keep_alive, HEAD_SECONDS) if self._phase == _HEAD else keep_alive):
+            self.close()
