@@ -40,13 +40,14 @@ def contenders() -> list[Contender]:
 def measure(effort: float) -> list[Table]:
     """Return one table."""
     serves, loads = cores()
-    seconds = effort if is_tiny(effort) else 1
+    # Short rounds, so that many are disturbed by nothing.
+    seconds = effort if is_tiny(effort) else 0.25
     with ExitStack() as stack, pinned(loads):
         servers = [stack.enter_context(serving(each, serves)) for each in contenders()]
         for server in servers:
             load(server, seconds)
         costs: dict[str, list[float]] = {server.name: [] for server in servers}
-        for turn in range(rounds(16, effort)):
+        for turn in range(rounds(64, effort)):
             for server in turned(servers, turn):
                 costs[server.name].append(cost(server, seconds))
     bare = costs.pop(BARE)

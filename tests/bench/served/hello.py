@@ -12,11 +12,13 @@ from tests.bench.requests import KEY, ORIGIN, VALUE
 
 POLICY = Policy(
     allow_origins=[ORIGIN],
+    allow_methods=["PUT", "DELETE"],
     allow_headers=["authorization"],
     expose_headers=["x-request-id"],
     max_age=600,
     key=HeaderKey(KEY, values=[VALUE]),
 )
+METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE"]
 
 
 def bare() -> FastAPI:
@@ -46,7 +48,7 @@ def starlette() -> FastAPI:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=[ORIGIN],
-        allow_methods=["GET", "HEAD", "POST"],
+        allow_methods=METHODS,
         allow_headers=["authorization", KEY],
         expose_headers=["x-request-id"],
         max_age=600,
@@ -56,7 +58,5 @@ def starlette() -> FastAPI:
 
 def of_asgi_cors() -> FastAPI:
     app = bare()
-    app.add_middleware(
-        asgi_cors, hosts=[ORIGIN], methods=["GET", "HEAD", "POST"], headers=["authorization", KEY]
-    )
+    app.add_middleware(asgi_cors, hosts=[ORIGIN], methods=METHODS, headers=["authorization", KEY])
     return app
