@@ -61,6 +61,9 @@ SLOW = (
     "tests/test_mesh_index.py",
     "tests/test_mutants.py",
     "tests/test_names.py",
+    "tests/test_page_check.py",
+    "tests/test_pod_http.py",
+    "tests/test_pod_http_fuzz.py",
     "tests/test_pod_name.py",
     "tests/test_properties.py",
     "tests/test_public_interface.py",
@@ -94,6 +97,9 @@ ONE_AFTER_ANOTHER = {
     "pods": ("tests/e2e/test_pod_", "tests/test_dummy_", "tests/test_secret_pod.py"),
 }
 
+# The file that takes the longest of those outside of tests/e2e.
+LONGEST = "tests/test_vectors.py"
+
 # Deterministic where a failure must be the change's own; no deadlines: machines differ.
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.register_profile("local", deadline=None)
@@ -123,6 +129,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         slow = [item for item in items if item.nodeid.startswith(SLOW)]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]
+    # Begun last, it would keep one process busy while the others have nothing left to do.
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 def pytest_terminal_summary(
@@ -146,7 +154,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return queue(nodeid)
 
-    # As collected: those of tests/e2e take the longest, and come first.
+    # As collected, so that the longest come first.
     config.option.loadscopereorder = False
     return Queues(config, log)
 
