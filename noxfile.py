@@ -177,7 +177,7 @@ def mutants(session: nox.Session) -> None:
 @nox.session
 def load(session: nox.Session) -> None:
     """Run the tests that put the pod under load."""
-    install_wheel(session, "[dummy]", *group("minimal"))
+    install_wheel(session, "[dummy]", *group("lowest"))
     session.run("pytest", "-m", "load", *LOAD_TESTS, *session.posargs)
 
 
