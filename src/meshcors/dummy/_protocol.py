@@ -13,19 +13,20 @@ too: `ClientConnection.close_if_overdue` is called every second.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
+from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from meshcors._decision.answers import INTERNAL_SERVER_ERROR
 from meshcors._decision.fields import join_lines
 from meshcors._decision.preflight import MAX_LIST_BYTES
 from meshcors.dummy._handler import FRAMING_FIELDS, Handle, Handler
 from meshcors.dummy._logs import LOGGER
-from meshcors.dummy._wire import CLOSE, CONTINUE, Wire, read_target, refusal, wire
+from meshcors.dummy._wire import CLOSE, CONTINUE, Wire, refusal
 
 # Of all that is not body: the request line, fields, trailers, the framing of chunks, empty lines.
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -52,7 +53,7 @@ _IDLE, _HEAD, _BODY, _ANSWERED, _ENDED = range(5)
 # These say that a head needs a closer look.
 _RARE: Final = FRAMING_FIELDS - {b"host"}
 _NONE: Final[frozenset[bytes]] = frozenset()
-_FAILED: Final = wire(500, INTERNAL_SERVER_ERROR.headers, INTERNAL_SERVER_ERROR.body)
+_ABSOLUTE: Final = re.compile("https?://([^/?]*)(.*)", re.IGNORECASE)
 
 
 @dataclass(slots=True, eq=False)
@@ -304,29 +305,37 @@ class ClientConnection(asyncio.Protocol):
         self._closes |= version == "1.0" or skipped or (asks and not self._max_body)
 
     def _answer(self, body: bytes) -> None:
-        target, fields = self._target, self._fields
-        if b"#" in target:
-            raise _RefusedError(400)  # RFC 9112 3.2
-        path, authority = read_target(target)
-        if authority is not None:
-            # RFC 9112 3.2.2 has the Host field ignored. If it differs, some programs read one and
-            # some the other: then the host is ambiguous.
-            host = fields.setdefault(b"host", authority)
-            if host.strip().lower() != authority.lower():
-                fields[b"host"] = join_lines(host, authority, MAX_LIST_BYTES)
+        # httptools lets nothing but ASCII pass.
+        path = self._target.decode("ascii")
+        if path[0] != "/" or "?" in path or "%" in path or "#" in path:
+            path = self._path(path)
         method = self._parser.get_method().decode()
-        if method == "CONNECT":
-            # The client takes what follows for a tunnel.
-            self._closes = True
-        try:
-            answer = self._handle(method, path, fields, body)
-        except Exception:
-            LOGGER.exception("cannot answer a request")
-            answer = _FAILED
+        answer = self._handle(method, path, self._fields, body)
         self._phase = _ANSWERED
         if method == "HEAD":
             answer = answer._replace(body=b"")
         self._write(answer)
+
+    def _path(self, target: str) -> str:
+        """Return the path of a target of any form (RFC 9112 3.2), decoded once, without the query.
+
+        It does not begin with ``/`` where the target is no path, as in ``OPTIONS *``.
+        """
+        if "#" in target:
+            raise _RefusedError(400)
+        absolute = _ABSOLUTE.fullmatch(target)
+        if absolute:
+            # RFC 9112 3.2.2 has the Host field ignored. If it differs, some programs read one and
+            # some the other: then the host is ambiguous.
+            authority, target = absolute[1].encode(), absolute[2]
+            host = self._fields.setdefault(b"host", authority)
+            if host.strip().lower() != authority.lower():
+                self._fields[b"host"] = join_lines(host, authority, MAX_LIST_BYTES)
+        elif self._parser.get_method() == b"CONNECT":
+            # The client takes what follows for a tunnel.
+            self._closes = True
+        path = target.partition("?")[0]
+        return unquote(path) or "/"
 
     def _write(self, answer: Wire) -> None:
         status_line, fields, body = answer

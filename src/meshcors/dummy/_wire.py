@@ -1,17 +1,14 @@
-"""HTTP/1.1 as bytes (RFC 9112): what an answer is written as, and what a request's target names."""
+"""Answers as the bytes of HTTP/1.1 (RFC 9112)."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from email.utils import formatdate
 from http import HTTPStatus
+from time import gmtime, strftime
 from typing import Final, NamedTuple
-from urllib.parse import unquote
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE: Final = b"connection: close\r\n"
-_ABSOLUTE: Final = re.compile("https?://([^/]*)(/.*)?", re.IGNORECASE | re.DOTALL)
 
 
 class Wire(NamedTuple):
@@ -39,20 +36,4 @@ def refusal(status: int) -> Wire:
 
 def date_line() -> bytes:
     """Return the Date field of this second (RFC 9110 6.6.1)."""
-    return f"date: {formatdate(usegmt=True)}\r\n".encode()
-
-
-def read_target(target: bytes) -> tuple[str, bytes | None]:
-    """Return the path that a request's target names, and its authority (RFC 9112 3.2).
-
-    The path is decoded once, without the query. It does not begin with ``/`` where the target is no
-    path, as in ``OPTIONS *``. Only the absolute form has an authority.
-    """
-    path, authority = target.decode("ascii"), None
-    if "?" in path:
-        path = path.partition("?")[0]
-    if not path.startswith("/"):
-        absolute = _ABSOLUTE.fullmatch(path)
-        if absolute:
-            authority, path = absolute[1].encode(), absolute[2] or "/"
-    return unquote(path) if "%" in path else path, authority
+    return strftime("date: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime()).encode()
