@@ -42,6 +42,9 @@ COVERED_WHOLLY = (
     *("asgi/*", "wsgi", "browser/*"),
 )
 COVERED_OVERALL = 95
+# What compares much with real servers or with plain scans: measured, it would take three times as
+# long, and it runs nothing that no other test runs.
+UNMEASURED = ("tests/e2e", "tests/test_mesh_index.py")
 # What a plain install, without any extra, must pass.
 CORE_TESTS = tuple(
     f"tests/test_{name}.py"
@@ -63,6 +66,17 @@ VERSION_TESTS = (
     ),
     *map(str, sorted(Path("tests").glob("test_dummy_*.py"))),
 )
+
+
+# The files with tests that put the pod under load.
+LOAD_TESTS = tuple(
+    str(file)
+    for file in sorted(Path("tests").glob("**/test_*.py"))
+    if "pytest.mark.load" in file.read_text(encoding="utf-8")
+)
+# On as many processes as there are cores; tests/conftest.py says what never runs side by side. A
+# process that ends early is a failure, not replaced.
+SIDE_BY_SIDE = ("--numprocesses=auto", "--max-worker-restart=0")
 
 
 @nox.session
@@ -109,14 +123,16 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
     elif session.python != RUNNING:
-        session.run("pytest", "--ignore=tests/e2e")
+        session.run("pytest", *SIDE_BY_SIDE, "--ignore=tests/e2e")
     else:
         session.run("coverage", "erase")
-        session.run("coverage", "run", "-m", "pytest")
+        ignored = (f"--ignore={path}" for path in UNMEASURED)
+        session.run("coverage", "run", "-m", "pytest", *SIDE_BY_SIDE, *ignored)
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report", f"--fail-under={COVERED_OVERALL}")
         wholly = ",".join(f"*/meshcors/{module}.py" for module in COVERED_WHOLLY)
         session.run("coverage", "report", f"--include={wholly}", "--fail-under=100")
+        session.run("pytest", *SIDE_BY_SIDE, *UNMEASURED)
 
 
 @nox.session
@@ -137,7 +153,7 @@ def lowest(session: nox.Session) -> None:
     pins = dict.fromkeys(lowest_version(each) for each in bounded if "meshcors" not in each)
     install_wheel(session, "[all]", *group("lowest"), *pins)
     # Of the AnyIO that goes with these the plugin for pytest is too old.
-    session.run("pytest", "-p", "no:anyio", *(session.posargs or VERSION_TESTS))
+    session.run("pytest", "-p", "no:anyio", *(session.posargs or (*SIDE_BY_SIDE, *VERSION_TESTS)))
 
 
 @nox.session
@@ -164,8 +180,8 @@ def mutants(session: nox.Session) -> None:
 @nox.session
 def load(session: nox.Session) -> None:
     """Run the tests that put the pod under load."""
-    install_wheel(session, "[all]", *group("test"))
-    session.run("pytest", "-m", "load", *session.posargs)
+    install_wheel(session, "[dummy]", *group("minimal"))
+    session.run("pytest", "-m", "load", *LOAD_TESTS, *session.posargs)
 
 
 def check_sdist(session: nox.Session, unpacked: Path) -> None:

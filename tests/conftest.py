@@ -1,4 +1,4 @@
-"""What all tests share, and which of them a bare `pytest` leaves out.
+"""What all tests share, which of them a bare `pytest` leaves out, and which may run side by side.
 
 `pytest` alone is the contributor's loop: quick tests only. `pytest tests` runs everything; a file
 or test that is named always runs. Under nox and in CI nothing is left out.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -60,6 +61,9 @@ SLOW = (
     "tests/test_mesh_index.py",
     "tests/test_mutants.py",
     "tests/test_names.py",
+    "tests/test_page_check.py",
+    "tests/test_pod_http.py",
+    "tests/test_pod_http_fuzz.py",
     "tests/test_pod_name.py",
     "tests/test_properties.py",
     "tests/test_public_interface.py",
@@ -82,6 +86,17 @@ SLOW = (
     "tests/test_wrap.py",
 )
 
+# Side by side, each file's tests run in one process. What waits for pods, or for browsers, is not
+# slowed down by others that do: it runs in one process, one after another.
+ONE_AFTER_ANOTHER = {
+    "browsers": (
+        "tests/e2e/test_browser_",
+        "tests/e2e/test_console_page.py",
+        "tests/e2e/test_pod_page.py",
+    ),
+    "pods": ("tests/e2e/test_pod_", "tests/test_dummy_", "tests/test_secret_pod.py"),
+}
+
 # Deterministic where a failure must be the change's own; no deadlines: machines differ.
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.register_profile("local", deadline=None)
@@ -90,6 +105,8 @@ settings.register_profile("quick", deadline=None, max_examples=10)
 
 def is_quick(config: pytest.Config) -> bool:
     """Whether nothing was named on the command line, outside nox and CI."""
+    if hasattr(config, "workerinput"):  # side by side: as the process says that was started
+        return bool(config.workerinput["quick"])
     named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
     return not (named or {"CI", "NOX_CURRENT_SESSION"} & os.environ.keys())
 
@@ -116,3 +133,27 @@ def pytest_terminal_summary(
 ) -> None:
     if is_quick(config):
         terminalreporter.write_line("Only the quick tests ran; `pytest tests` runs everything.")
+
+
+def queue(test: str) -> str:
+    """What a test waits in, with others that run in the same process, one after another."""
+    found = (name for name, begins in ONE_AFTER_ANOTHER.items() if test.startswith(begins))
+    return next(found, test.partition("::")[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Queues(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return queue(nodeid)
+
+    # As collected: those of tests/e2e take the longest, and come first.
+    config.option.loadscopereorder = False
+    return Queues(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["quick"] = is_quick(node.config)

@@ -454,7 +454,7 @@ def _start_pod(policy: Policy) -> _Pod:
     environ = {name: text for name, text in os.environ.items() if "MESHCORS" not in name}
     command = [sys.executable, "-m", "meshcors.dummy", "--host", "127.0.0.1", "--port", "0"]
     process = subprocess.Popen(
-        [*command, "--log-level", "error"],
+        [*command, "--admin-port", "0", "--log-level", "error"],
         env={**environ, **told},
         stdout=subprocess.PIPE,
         text=True,

@@ -3,15 +3,29 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from meshcors.dummy._counters import PREFLIGHT_REASONS, REQUEST_REASONS
-from tests.dummy_process import INSTALLED, KEY, PLAIN, POLICY_FLAGS, UI, PodProcess, run, running
+from tests.dummy_process import (
+    INSTALLED,
+    KEY,
+    PLAIN,
+    POLICY_FLAGS,
+    UI,
+    PodProcess,
+    preflight_fields,
+    run,
+    running,
+)
 
 
 @pytest.fixture(scope="module")
@@ -123,13 +137,263 @@ def test_plain_install_says_what_metrics_need() -> None:
         assert plain.admin("/").status == 200
 
 
+class Reader(HTMLParser):
+    """What a reader sees of a page, a line for each block, and the hidden fields of its forms."""
+
+    INLINE = frozenset({"b", "code", "span", "strong", "time", "wbr"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.seen = ""
+        self.forms: list[dict[str, str]] = []
+        self.feed(page.partition("</style>")[2])
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.seen += "" if tag in self.INLINE else "\n"
+        if tag == "form":
+            self.forms.append({})
+        if given.get("type") == "hidden":
+            self.forms[-1][given["name"]] = given["value"]
+
+    def handle_endtag(self, tag: str) -> None:
+        self.seen += "" if tag in self.INLINE else "\n"
+
+    def handle_data(self, data: str) -> None:
+        self.seen += data
+
+    @property
+    def lines(self) -> list[str]:
+        return [line.strip() for line in self.seen.splitlines() if line.strip()]
+
+
+def read(pod: PodProcess, form: dict[str, str] | None = None) -> Reader:
+    page = pod.admin("/", "POST", urlencode(form)) if form else pod.admin("/")
+    assert page.status == 200
+    return Reader(page.text)
+
+
+def answer(pod: PodProcess, form: dict[str, str]) -> list[str]:
+    lines = read(pod, form).lines
+    return lines[lines.index("Check") + 1 : lines.index("Answers", lines.index("Check"))]
+
+
 def test_page_shows_refusals_escaped(pod: PodProcess) -> None:
     pod.preflight(origin="https://<b>&amp;.example", names="<script>alert(1)</script>")
     page = pod.admin("/").text
-    assert "https://&lt;b&gt;&amp;amp;.example" in page
     assert "&lt;script&gt;" in page
     assert "<script" not in page
     assert "<b>" not in page
+    assert {"https://<b>&amp;.example", "<script>alert(1)</script>"} <= set(Reader(page).lines)
+
+
+@pytest.mark.parametrize(
+    ("origin", "shown"),
+    [
+        pytest.param(
+            "https://a.example/\u202eme", r"https://a.example/\xe2\x80\xaeme", id="turned"
+        ),
+        pytest.param("https://u\u200bi.example", r"https://u\xe2\x80\x8bi.example", id="unseen"),
+        pytest.param("https://u\u0456.example", r"https://u\xd1\x96.example", id="look-alike"),
+        pytest.param("https://ui.example\t.evil", r"https://ui.example\t.evil", id="tab"),
+        pytest.param("https://ui.example\x85x", r"https://ui.example\xc2\x85x", id="control"),
+    ],
+)
+def test_no_refused_origin_fools_a_reader(pod: PodProcess, origin: str, shown: str) -> None:
+    pod.preflight(origin=origin.encode().decode("latin-1"))
+    page = read(pod)
+    assert shown in page.lines
+    assert all(mark.isascii() and mark.isprintable() for mark in "".join(page.lines))
+
+
+def test_refusals_of_one_kind_are_one_row_with_their_count_and_the_last_time(
+    pod: PodProcess,
+) -> None:
+    for number in range(3):
+        pod.ask("GET", "/counted/a%20%C3%BC", {"Origin": UI, "X-Request-Id": f"id-{number}"})
+    lines = read(pod).lines
+    at = lines.index("Key missing")
+    assert re.fullmatch(r"3 times, last \d seconds? ago \(\d\d:\d\d:\d\d UTC\)", lines[at + 1])
+    call = "GET https://localhost/counted/a%20%C3%BC"
+    assert lines[at + 2 : at + 7] == ["Why?", "From", UI, "Call", call]
+
+
+def test_why_of_a_refusal_asks_about_it(pod: PodProcess) -> None:
+    pod.ask(
+        "OPTIONS",
+        "/v1/why",
+        {
+            "Host": "why.example",
+            "Origin": "https://why.example:1",
+            "Access-Control-Request-Method": "PATCH",
+            "Access-Control-Request-Headers": f"content-type,{KEY}",
+        },
+    )
+    asked = read(pod).forms[0]
+    assert asked == {
+        "origin": "https://why.example:1",
+        "url": "https://why.example/v1/why",
+        "method": "PATCH",
+        "headers": f"content-type,{KEY}",
+    }
+    shown = answer(pod, asked)
+    assert shown[:7] == [
+        "No. The browser does not send the call: the policy does not allow the origin"
+        " https://why.example:1.",
+        "Fix: add these flags",
+        "--allow-origin https://why.example:1",
+        "--allow-method PATCH",
+        "or, if a file lists the others, add to its corsPolicy",
+        'allowOrigins: [{"exact": "https://why.example:1"}]',
+        'allowMethods: ["PATCH"]',
+    ]
+    assert "1. The preflight gets 403." in shown
+    assert "2. The browser never sends the call. From curl, it reaches a service." in shown
+    consoles = shown[shown.index("Chromium's console") :]
+    assert consoles[1].startswith("Access to fetch at 'https://why.example/v1/why' from origin")
+    assert consoles[2:] == [
+        "Firefox's console",
+        "Cross-Origin Request Blocked: The Same Origin Policy disallows reading the remote resource"
+        " at https://why.example/v1/why. (Reason: CORS header"
+        " \u2018Access-Control-Allow-Origin\u2019 missing). Status code: 403.",
+    ]
+
+
+def test_call_without_the_key_gets_401_though_the_page_may_read_it(pod: PodProcess) -> None:
+    call = {"origin": UI, "url": "https://models.example/v1", "method": "GET", "headers": ""}
+    got = f"gets 401 key_missing: it lacks the header {KEY}."
+    shown = answer(pod, call)
+    assert shown[0] == f"No. The page may read the answer, but the call {got}"
+    assert shown[1:3] == ["Fix: in the page's script", f"send the header {KEY}"]
+    assert shown[3:5] == ["1. No preflight is needed.", f"2. The call {got}"]
+    assert "console" not in "".join(shown)
+    shown = answer(pod, call | {"key": "on"})
+    assert shown[0] == "Yes. The call reaches a service, and the page may read the answer."
+    assert "1. The preflight gets 204." in shown
+    # The call that no route took asks with the key.
+    pod.ask("POST", "/unrouted", {"Origin": UI, KEY: "secret-of-this-test"})
+    page = pod.admin("/").text
+    assert "secret-of-this-test" not in page
+    asked = Reader(page).forms[0]
+    assert asked["key"] == "True"
+    assert answer(pod, asked)[:3] == [
+        "Yes. The call reaches a service, and the page may read the answer.",
+        "Refused with no_route all the same?",
+        "No route of the gateway takes the call: meshcors explain says why.",
+    ]
+
+
+def test_simple_call_of_a_stranger_reaches_the_service_and_is_hidden(pod: PodProcess) -> None:
+    call = {"origin": "https://evil.example", "url": "https://models.example/v1", "method": "GET"}
+    shown = answer(pod, call)
+    assert shown[0].startswith(
+        "No. The browser hides the answer from the page: the policy does not"
+    )
+    assert f"2. The call gets 401 key_missing: it lacks the header {KEY}." in shown
+
+
+RULE_FILE = {
+    "rules": [
+        {
+            "hosts": ["models.example", "*.models.example"],
+            "pathPrefix": "/v1",
+            "corsPolicy": {
+                "allowOrigins": [{"exact": UI}],
+                "allowMethods": ["PUT"],
+                "allowHeaders": ["x-a"],
+                "exposeHeaders": ["x-model"],
+                "allowCredentials": True,
+                "maxAge": "1h30m",
+            },
+            "key": {"header": KEY, "exemptPaths": ["/v1/health"]},
+        },
+        {"hosts": ["docs.example"], "corsPolicy": {"allowOrigins": [{"exact": "*"}]}},
+    ]
+}
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("rules") / "rules.json"
+    path.write_text(json.dumps(RULE_FILE))
+    return path
+
+
+@pytest.fixture(scope="module")
+def ruled(file: Path) -> Iterator[PodProcess]:
+    with running("--workers", "2", policy=("--config", str(file))) as started:
+        yield started
+
+
+def test_policy_is_shown_in_words(ruled: PodProcess) -> None:
+    lines = read(ruled).lines
+    always = "accept, accept-language, content-language, content-type, range"
+    assert lines[lines.index("Policy", lines.index("Check")) :] == [
+        *("Policy", "The first rule that covers the host and path decides."),
+        "models.example, *.models.example, /v1 and below",
+        *("Origins", UI, "Methods", "GET, HEAD, POST, PUT", "Headers", f"{always}, x-a"),
+        *("Key", f"{KEY}, required, except on /v1/health", "Credentials", "allowed"),
+        *("Max age", "1 hour 30 minutes", "Scripts may read", "x-model"),
+        "docs.example, every path",
+        *("Origins", "any", "Methods", "GET, HEAD, POST", "Headers", always, "Key", "none"),
+        *("Credentials", "not allowed", "Max age", "not set: browsers keep it for 5 seconds"),
+        "all of it as JSON",
+    ]
+
+
+def test_fix_for_rules_names_the_rule_or_is_a_new_one(ruled: PodProcess) -> None:
+    call = {"origin": "https://b.example", "url": "https://models.example/v1/x", "method": "PUT"}
+    assert answer(ruled, call)[1:3] == [
+        "Fix: add to the corsPolicy for models.example, *.models.example, /v1 and below",
+        'allowOrigins: [{"exact": "https://b.example"}]',
+    ]
+    shown = answer(ruled, call | {"url": "https://x.example/"})
+    assert shown[0].endswith("does not send the call: no rule covers the host and path.")
+    assert shown[1:4] == [
+        "Fix: add to the rules",
+        '- hosts: ["x.example"]',
+        'corsPolicy: {allowOrigins: [{"exact": "https://b.example"}], allowMethods: ["PUT"]}',
+    ]
+    shown = answer(
+        ruled, call | {"origin": UI, "url": "https://docs.example/", "credentials": "on"}
+    )
+    assert shown[:3] == [
+        "No. The browser does not send the call: the policy does not allow credentials.",
+        "Before you allow it",
+        "with credentials any site could act as the user: list the origins, or leave out"
+        " allowCredentials, which bearer tokens do not need",
+    ]
+    null = {"origin": "null", "url": "https://models.example/v1/x"}
+    assert "dangerouslyAllowNullOrigin" in answer(ruled, null)[2]
+
+
+def test_refusals_of_all_workers_are_counted_together(ruled: PodProcess) -> None:
+    before = time.time()
+    fields = preflight_fields("https://workers.example") | {"Host": "models.example"}
+    for _ in range(20):
+        ruled.ask("OPTIONS", "/v1/workers", fields)
+    ruled.await_(lambda: "\n20 times, last " in read(ruled).seen)
+    seen = read(ruled).seen
+    last = re.search(r"20 times, last \d+ seconds? ago \((\d\d:\d\d:\d\d) UTC\)", seen)
+    assert last is not None
+    shown = {f"{datetime.fromtimestamp(before + n, UTC):%H:%M:%S}" for n in range(30)}
+    assert last[1] in shown
+
+
+def test_page_says_when_the_last_reloads_were(ruled: PodProcess, file: Path) -> None:
+    assert "read at start" in read(ruled).seen
+    good = file.read_text()
+    file.write_text(good.replace(UI, f"{UI}/<i>"))
+    ruled.await_(lambda: "The last reload failed" in read(ruled).lines)
+    page = read(ruled)
+    at = page.lines.index("The last reload failed")
+    assert re.fullmatch(r"\d+ seconds? ago \(\d\d:\d\d:\d\d UTC\)", page.lines[at + 1])
+    assert page.lines[at + 2].startswith(f"{file}: rules[0].allowOrigins: {UI}/<i>: ")
+    assert page.lines[at + 3] == "The previous configuration stays active."
+    file.write_text(good.replace(UI, "https://new.example"))
+    ruled.await_(lambda: "The last reload failed" not in read(ruled).lines)
+    assert re.search(r"Configuration [0-9a-f]{12}, reloaded \d+ seconds? ago", read(ruled).seen)
+    assert "https://new.example" in read(ruled).lines
 
 
 def test_page_may_load_and_run_nothing(pod: PodProcess) -> None:
@@ -143,21 +407,22 @@ def test_page_shows_only_the_last_refusals(pod: PodProcess) -> None:
     # More than the log's burst: some are left out, and counted.
     for number in range(60):
         pod.ask("GET", f"/number-{number:02}")
-    rows = pod.admin("/").text.count("<td>key_missing</td><td></td>")
-    assert 0 < rows <= 50
+    seen = read(pod).seen
+    assert 0 < seen.count("/number-") <= 50
+    assert re.search(r"\d+ more came too fast to be kept\.", seen)
     assert pod.metric("meshcors_refusals_left_out_of_log_total") > 0
 
 
 @pytest.mark.parametrize(
     ("form", "status", "expected"),
     [
-        pytest.param(f"origin={UI}&url=https://a.example/&method=POST", 200, "Yes", id="allowed"),
+        pytest.param(f"origin={UI}&url=https://a.example/&key=on", 200, "Yes.", id="allowed"),
         pytest.param(
-            f"origin={UI}&url=https://a.example/&method=PUT", 200, "method_not_allowed", id="method"
+            f"origin={UI}&url=https://a.example/&method=PUT", 200, "the method", id="method"
         ),
-        pytest.param("", 200, "no_such_call", id="empty"),
+        pytest.param("", 200, "No browser makes this call.", id="empty"),
         pytest.param("origin=%3Cscript%3E", 200, "&lt;script&gt;", id="markup"),
-        pytest.param("origin=%ff%fe", 200, "no_such_call", id="no UTF-8"),
+        pytest.param("origin=%ff%fe", 200, "No browser makes this call.", id="no UTF-8"),
         pytest.param("x=" + "x" * 20_000, 413, "Too Large", id="too large"),
         pytest.param("&".join(f"f{n}=1" for n in range(99)), 400, "not a form", id="many fields"),
     ],
@@ -261,9 +526,9 @@ def test_many_rules_are_shown_without_holding_up_preflights(tmp_path: Path) -> N
             rule["hosts"] for rule in rules
         ]
         page = pod.admin("/").text
-        assert "h199.example" in page
-        assert "h200.example" not in page
-        assert "And 4800 more" in page
+        assert "h99<wbr>.example" in page
+        assert "h100<wbr>.example" not in page
+        assert "And 4,900 more" in page
         # The pod's own CPU time, whatever else the machine runs.
         pod.admin("/metrics")
         before = cpu_seconds(pod)
@@ -272,6 +537,20 @@ def test_many_rules_are_shown_without_holding_up_preflights(tmp_path: Path) -> N
             pod.admin("/", "HEAD")
             pod.admin("/metrics", "HEAD")
         assert cpu_seconds(pod) - before < 20 * MOST_SECONDS
+
+
+def test_page_is_bounded_whatever_the_policy_and_the_requests_hold(tmp_path: Path) -> None:
+    path = tmp_path / "rules.json"
+    policy = {"allowOrigins": [f"https://{'a.' * 6}o{number}.example" for number in range(80)]}
+    hosts = ([f"{'h.' * 6}{rule}-{number}.example" for number in range(60)] for rule in range(150))
+    path.write_text(json.dumps({"rules": [{"hosts": h, "corsPolicy": policy} for h in hosts]}))
+    with running(policy=("--config", str(path))) as pod:
+        for number in range(60):
+            worst = f"{number:03}{'&.' * 300}"
+            pod.ask("OPTIONS", f"/{'.' * 300}", preflight_fields(worst, worst, worst))
+        page = pod.admin("/")
+    assert page.text.count(", and 30 more") == 100
+    assert len(page.body) < 1_500_000
 
 
 # For all three pages. Made anew each time, the policy and its hash alone took about 0.2 s.

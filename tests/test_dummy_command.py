@@ -6,6 +6,7 @@ import re
 import shlex
 import socket
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -272,8 +273,13 @@ def test_unix_socket_is_listened_on_replaced_when_stale_and_removed_at_the_end(
 
 def test_default_admin_port_that_is_taken_is_done_without() -> None:
     with contextlib.ExitStack() as held:
-        with contextlib.suppress(OSError):  # another pod has taken it already
-            held.enter_context(socket.create_server(("127.0.0.1", 9090)))
+        # A pod of another test may have it, and end soon.
+        for _ in range(100):
+            try:
+                held.enter_context(socket.create_server(("127.0.0.1", 9090)))
+                break
+            except OSError:
+                time.sleep(0.1)
         with running(admin=False) as pod:
             assert pod.preflight().status == 204
             (warning,) = [line for line in pod.log() if line["level"] == "warning"]

@@ -7,7 +7,9 @@ import json
 import logging
 import re
 import shlex
+import time
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Never
 from urllib.parse import unquote, urlsplit
@@ -23,8 +25,7 @@ from meshcors._decision.rule_engine import NO_RULE, compile_engine
 from meshcors._policy.regex import Regex
 from meshcors._policy.rules import Rule, RuleSet
 from meshcors.dummy._app import pod_handler
-from meshcors.dummy._browser_check import FetchCall, check_call
-from meshcors.dummy._configuration import Configuration, describe
+from meshcors.dummy._configuration import Configuration
 from meshcors.dummy._counters import (
     HISTOGRAM,
     LEFT_OUT,
@@ -168,7 +169,24 @@ def test_only_the_last_refusals_are_kept() -> None:
     for number in range(2 * KEPT):
         clock.now += 1
         refusals(*asked_for(path=f"/{number}"), 403, "origin_not_allowed")
-    assert [refusal.path for refusal in refusals.last] == [f"/{n}" for n in range(KEPT, 2 * KEPT)]
+    assert [kind.path for kind in refusals.kept] == [f"/{n}" for n in range(KEPT, 2 * KEPT)]
+
+
+def test_refusals_of_one_kind_are_counted_with_the_time_of_the_last() -> None:
+    refusals = Refusals(Counters(1).row(0), clock=Clock())
+    first = Refusal(
+        403, "origin_not_allowed", "OPTIONS", "/", 1.0, "a.example", "https://b.example"
+    )
+    other = replace(first, origin="https://c.example", at=2.0)
+    refusals.keep([first, other, replace(first, at=3.0, request_id="1", traceparent="2")])
+    assert list(refusals.kept.items()) == [
+        (replace(other, at=0.0), (1, 2.0)),
+        (replace(first, at=0.0), (2, 3.0)),
+    ]
+    refusals(*asked_for(), 403, "origin_not_allowed")
+    *_, (count, at) = refusals.kept.values()
+    assert count == 1
+    assert 0 <= time.time() - at < 60
 
 
 def test_what_is_remembered_of_a_request_is_bounded_and_never_its_key() -> None:
@@ -186,7 +204,7 @@ def test_relay_carries_refusals_and_drops_what_nobody_fetches(
 ) -> None:
     relay = RefusalRelay()
     request.addfinalizer(relay.close)
-    sent = Refusal(403, "origin_not_allowed", "OPTIONS", "/\x00é", origin=UI)
+    sent = Refusal(403, "origin_not_allowed", "OPTIONS", "/\x00é", 1.5, origin=UI)
     relay.send(sent)
     assert list(relay.receive()) == [sent]
     for _ in range(3000):
@@ -494,57 +512,6 @@ def test_pipelined_requests_are_answered_alike_however_they_are_split(
     assert b"".join(talk.send(STREAM[a:b]) for a, b in pairwise([0, *cuts, len(STREAM)])) == whole
 
 
-@pytest.mark.parametrize(
-    ("question", "code"),
-    [
-        pytest.param(FetchCall(UI, "https://models.example/v1"), "allowed", id="simple"),
-        pytest.param(
-            FetchCall(UI, "https://models.example/v1", "POST", f"content-type, {KEY}"),
-            "allowed",
-            id="with the key",
-        ),
-        pytest.param(FetchCall(UI, "https://x.example/", "PUT"), "method_not_allowed", id="method"),
-        pytest.param(
-            FetchCall(UI, "https://x.example/", "POST", "x-a"), "header_not_allowed", id="header"
-        ),
-        pytest.param(
-            FetchCall("https://evil.example", "https://x.example/", "PUT"),
-            "acao_missing",
-            id="evil",
-        ),
-        pytest.param(
-            FetchCall(UI, "https://x.example/", "POST", KEY, True),
-            "acac_not_true",
-            id="credentials",
-        ),
-        pytest.param(FetchCall(), "no_such_call", id="nothing filled in"),
-        pytest.param(FetchCall(UI, "https://x.example/", "TRACE"), "no_such_call", id="forbidden"),
-        pytest.param(FetchCall(UI, "https://x.example/ü", "P P"), "no_such_call", id="no method"),
-        pytest.param(FetchCall(UI, "https://[x/", "PUT"), "no_such_call", id="no URL"),
-    ],
-)
-def test_question_is_answered_as_a_browser_would(question: FetchCall, code: str) -> None:
-    verdict = check_call(Engine(POLICY), question)
-    assert verdict.code == code
-    assert verdict.allowed == (code == "allowed")
-
-
-@given(st.text(), st.text(), st.text(), st.text(), st.booleans())
-def test_no_question_raises(
-    origin: str, url: str, method: str, headers: str, credentials: bool
-) -> None:
-    asked = FetchCall(origin, f"https://x.example/{url}", method or "PUT", headers, credentials)
-    check_call(Engine(POLICY), asked)
-    check_call(Engine(POLICY), FetchCall(UI, url, method, headers, credentials))
-    check_call(Engine(POLICY), FetchCall(UI, f"https://{url}", "PUT", headers, credentials))
-
-
-def test_question_about_a_url_that_no_rule_covers() -> None:
-    verdict = check_call(compile_engine(RULES, NO_RULE), FetchCall(UI, "https://x.example/", "PUT"))
-    assert verdict.code == "acao_missing"
-    assert verdict.answer[0] == "404"
-
-
 def test_configurations_that_answer_alike_share_a_fingerprint() -> None:
     made = Configuration.of
     assert made(POLICY).fingerprint == made(Policy(allow_origins=[UI], key=POLICY.key)).fingerprint
@@ -608,6 +575,5 @@ def test_rule_is_described_with_where_it_holds() -> None:
     rule = Rule(policy, hosts=["a.example", "*.b.example"], path_prefix="/v1")
     where = "a.example, *.b.example/v1"
     what = f"origins {UI}; methods GET, HEAD, POST, PUT; headers x-a; with credentials"
-    assert describe(rule) == f"{where}: {what}"
     first, _ = Configuration.of(RuleSet([rule])).introduction("http://localhost:8080")
     assert first == f"{where}: allows {what}"

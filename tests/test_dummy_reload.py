@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
+import contextlib
+import http.client
 import itertools
 import json
 import os
@@ -10,20 +13,23 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC
 from pathlib import Path
 from typing import Never
 
 import pytest
 
 from meshcors import Policy
+from meshcors._policy.errors import PolicyError
 from meshcors.dummy import _reload as reload
+from meshcors.dummy._agreement import Agreement
 from meshcors.dummy._configuration import Configuration
-from meshcors.dummy._counters import RELOADS, Counters
+from meshcors.dummy._counters import RELOADS, SERVING, Counters
 from meshcors.dummy._refusals import Refusals
 from meshcors.dummy._reload import ConfigurationFile, FileContent, Reloader
 from meshcors.dummy._state import PodState
-from tests.dummy_process import UI, PodProcess, running
+from tests.dummy_process import UI, PodProcess, preflight_fields, running
 
 OTHER = "https://other.example"
 POLICY = Policy(allow_origins=[UI])
@@ -135,6 +141,7 @@ def test_bad_file_keeps_the_last_good_policy(
     pod, path = watched
     before = pod.admin("/policy").text
     spoil(path)
+    pod.signal(signal.SIGHUP)
     pod.await_(lambda: reloads(pod, "failed") == 1)
     assert allows(pod, UI)
     assert pod.admin("/readyz").status == 200
@@ -149,6 +156,7 @@ def test_bad_file_keeps_the_last_good_policy(
     # A valid file is taken again, even if it is the same as before.
     path.with_name("good").write_text(yaml(UI))
     path.with_name("good").replace(path)
+    pod.signal(signal.SIGHUP)
     pod.await_(lambda: reloads(pod, "ok") == 1)
     assert json.loads(pod.admin("/policy").body)["problems"] == []
     assert reloads(pod, "failed") == 1
@@ -281,7 +289,7 @@ def test_content_is_taken_only_once_it_is_the_same_at_two_looks(
     reloader = Reloader(
         state,
         ConfigurationFile(Path("policy.yaml"), FileContent(True, "old"), read),
-        logs=False,
+        alone,
     )
     with pytest.raises(OverError):
         reloader.watch(lambda call, *given: call(*given))
@@ -297,13 +305,29 @@ def test_fault_while_reading_is_no_end_of_watching_and_its_text_is_not_told(
 
     state = make_state()
     reloader = Reloader(
-        state, ConfigurationFile(Path("/nowhere"), FileContent(True, "old"), read), logs=True
+        state, ConfigurationFile(Path("/nowhere"), FileContent(True, "old"), read), alone
     )
     reloader.reload(FileContent(True, "new"), lambda call, *given: call(*given))
     said = "/nowhere: unexpected RuntimeError while reading it"
     assert state.problems == (said,)
     (record,) = caplog.records
     assert (record.fields, record.exc_info) == ({"problem": said}, None)
+
+
+def test_state_knows_when_its_last_reloads_were() -> None:
+    state = make_state()
+    assert (state.reloaded_at, state.failed_at) == (None, None)
+    state.keep_previous(("wrong",))
+    assert state.reloaded_at is None
+    assert state.failed_at is not None
+    state.replace(state.configuration)
+    assert state.failed_at is None
+    assert state.reloaded_at is not None
+    assert state.reloaded_at.tzinfo is UTC
+
+
+def alone(configuration: Configuration) -> Iterable[str]:
+    return ()
 
 
 def make_state() -> PodState:
@@ -326,16 +350,274 @@ def test_hangup_reloads_at_once_and_without_a_file_changes_nothing(
         assert without.preflight().status == 204
 
 
-def test_workers_all_take_the_change(tmp_path: Path) -> None:
+def numbered(number: int, others: int = 0) -> str:
+    """A policy that its answers name, after `others`, with which it takes a while to read."""
+    rules = json.loads(many_rules(others))["rules"]
+    rules.append({"corsPolicy": {"allowOrigins": [UI], "maxAge": f"{number}s"}})
+    return json.dumps({"rules": rules})
+
+
+class Client:
+    """Preflights, one after the other, on a connection that stays open, and what came of them."""
+
+    def __init__(self, pod: PodProcess) -> None:
+        self.connection = http.client.HTTPConnection(pod.host, pod.port, timeout=20)
+        # When each was sent, when its answer had come, and which policy that was of.
+        self.answers: list[tuple[float, float, int]] = []
+        self.ask()
+        self.worker = owner(pod, self.connection.sock.getsockname()[1])
+
+    def ask(self) -> int:
+        sent = time.monotonic()
+        self.connection.request("OPTIONS", "/", headers=preflight_fields(names=""))
+        response = self.connection.getresponse()
+        response.read()
+        number = int(response.headers["access-control-max-age"])
+        self.answers.append((sent, time.monotonic(), number))
+        return number
+
+
+def owner(pod: PodProcess, client_port: int) -> int:
+    """Return the worker at the other end of a connection."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    local, remote = (f":{port:04X}" for port in (pod.port, client_port))
+    (inode,) = [each[9] for each in lines if each[1][8:] == local and each[2][8:] == remote]
+    (found,) = [pid for pid in children(pod) if f"socket:[{inode}]" in descriptors(pid)]
+    return found
+
+
+def children(pod: PodProcess) -> list[int]:
+    pid = pod.process.pid
+    return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def descriptors(pid: int) -> Iterator[str]:
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        # Some are closed meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            yield str(each.readlink())
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[PodProcess, Path]]:
+    """A pod of two workers, and the file that it watches."""
     path = tmp_path / "policy.json"
-    path.write_text(policy(UI))
+    path.write_text(numbered(1))
     with running("--workers", "2", policy=("--config", str(path))) as pod:
-        Path(path).write_text(policy(OTHER))
-        pod.await_(lambda: all(allows(pod, OTHER) for _ in range(20)))
-        # The log line follows the change; a second one, from the other worker, would too.
-        pod.await_(lambda: logged(pod, "configuration reloaded") > 0)
-        time.sleep(0.3)
-        assert logged(pod, "configuration reloaded") == 1
+        yield pod, path
+
+
+def change(pod: PodProcess, path: Path, text: str) -> None:
+    path.with_name("new").write_text(text)
+    path.with_name("new").replace(path)
+    pod.signal(signal.SIGHUP)
+
+
+def test_workers_switch_together_under_load(pair: tuple[PodProcess, Path]) -> None:
+    pod, path = pair
+    by_worker: dict[int, list[Client]] = {}
+    while len(by_worker) < 2 or min(map(len, by_worker.values())) < 2:
+        client = Client(pod)
+        by_worker.setdefault(client.worker, []).append(client)
+    clients = [client for ours in by_worker.values() for client in ours[:2]]
+    over = threading.Event()
+
+    def load(client: Client) -> None:
+        while not over.is_set():
+            client.ask()
+
+    threads = [threading.Thread(target=load, args=[client]) for client in clients]
+    for thread in threads:
+        thread.start()
+    for number in range(2, 7):
+        change(pod, path, numbered(number, others=300))
+        pod.await_(lambda n=number: all(client.answers[-1][2] == n for client in clients))
+    over.set()
+    for thread in threads:
+        thread.join()
+    for ours in by_worker.values():
+        assert {number for client in ours for _, _, number in client.answers} >= set(range(1, 7))
+        for client in ours:
+            client.connection.close()
+
+    # Whoever has seen an answer of a new policy gets no answer of an older one any more.
+    seen = [answer for client in clients for answer in client.answers]
+    received = sorted((received, number) for _, received, number in seen)
+    newest = list(itertools.accumulate((number for _, number in received), max))
+    for sent, _, number in seen:
+        before = bisect.bisect_left(received, (sent, 0))
+        assert before == 0 or number >= newest[before - 1]
+    assert reloads(pod, "ok") == 5
+    assert logged(pod, "configuration reloaded") == 5
+
+
+def test_what_is_committed_stays_whatever_is_proposed_and_given_up() -> None:
+    """As by a process that dies while it waits, and by the one in its place."""
+    first, *others = (Configuration.of(Policy(allow_origins=[UI], max_age=n)) for n in range(6))
+    counters = Counters(1)
+    row = counters.row(0)
+    agreement = Agreement(first, counters, 1)
+    committed = first
+    for other in others:
+        row[SERVING] = 1
+        for _ in range(2):
+            assert next(iter(agreement.agree(other))) == "worker 0 has not prepared it"
+            assert in_new_process(agreement, first) == committed.json
+        row[SERVING] = 0
+        assert list(agreement.agree(other)) == []
+        committed = other
+        assert agreement.current() is committed
+        assert in_new_process(agreement, first) == committed.json
+
+
+def in_new_process(agreement: Agreement, first: Configuration) -> bytes:
+    """What a process answers by that is forked from one that knows the `first` only."""
+    forked = Agreement.__new__(Agreement)
+    vars(forked).update(vars(agreement), _prepared={0: first})
+    label = agreement.committed[0]
+    forked._prepare(label)
+    assert label in forked._prepared
+    return forked.current().json
+
+
+def test_more_rules_than_processes_can_share_are_a_problem(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("meshcors.dummy._agreement.MAX_BYTES", 10)
+    configuration = Configuration.of(POLICY)
+    agreement = Agreement(configuration, Counters(1), 1)
+    with pytest.raises(PolicyError, match="--workers: leave it out"):
+        list(agreement.agree(configuration))
+
+
+def answers(pod: PodProcess) -> set[int]:
+    """The policies that answer on 20 new connections."""
+    found = [pod.preflight(names="").headers for _ in range(20)]
+    return {int(headers["access-control-max-age"]) for headers in found}
+
+
+def test_replaced_processes_know_the_policy_though_the_file_is_bad_meanwhile(
+    pair: tuple[PodProcess, Path],
+) -> None:
+    pod, path = pair
+    change(pod, path, numbered(2))
+    pod.await_(lambda: answers(pod) == {2})
+    shown = json.loads(pod.admin("/policy").body)["hash"]
+    change(pod, path, "{")
+    pod.await_(lambda: reloads(pod, "failed") == 1)
+    assert logged(pod, "configuration not reloaded") == 1
+    before = children(pod)
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    pod.await_(lambda: logged(pod, "worker is serving") == 4)
+    assert not {*before} & {*children(pod)}
+    assert answers(pod) == {2}
+    pod.await_(lambda: reloads(pod, "failed") == 2)
+    page = json.loads(pod.admin("/policy").body)
+    assert (page["hash"], len(page["problems"])) == (shown, 1)
+
+
+def test_replaced_watcher_sees_that_the_file_is_again_as_on_start(
+    pair: tuple[PodProcess, Path],
+) -> None:
+    pod, path = pair
+    change(pod, path, numbered(2))
+    pod.await_(lambda: answers(pod) == {2})
+    os.kill(children(pod)[2], signal.SIGKILL)
+    path.write_text(numbered(1))
+    pod.await_(lambda: answers(pod) == {1})
+
+
+# Starts a pod that soon says what it waits for, and whose disk hangs while there is a file "hang".
+IMPATIENT = """
+import sys, time
+from pathlib import Path
+from meshcors.dummy import _reload
+hang = Path(sys.argv[sys.argv.index("--config") + 1]).with_name("hang")
+def content_of(path, read=_reload.content_of):
+    while hang.exists():
+        time.sleep(0.01)
+    return read(path)
+_reload.content_of = content_of
+_reload.PATIENCE = 1
+from meshcors.dummy._command import main
+main(prog_name="python -m meshcors.dummy")
+"""
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[tuple[PodProcess, Path]]:
+    path = tmp_path / "policy.json"
+    path.write_text(numbered(1))
+    policy = ("--config", str(path))
+    with running("--workers", "2", policy=policy, start=("-c", IMPATIENT)) as pod:
+        yield pod, path
+
+
+@pytest.mark.parametrize(
+    ("watcher_dies", "then"),
+    [(False, signal.SIGCONT), (False, signal.SIGKILL), (True, signal.SIGCONT)],
+)
+def test_worker_that_hangs_holds_all_back_until_it_goes_on_or_dies(
+    impatient: tuple[PodProcess, Path], watcher_dies: bool, then: signal.Signals
+) -> None:
+    pod, path = impatient
+    clients = [Client(pod)]
+    while clients[-1].worker == clients[0].worker:
+        clients.append(Client(pod))
+    hanging, other = clients[0], clients[-1]
+    os.kill(hanging.worker, signal.SIGSTOP)
+    change(pod, path, numbered(2))
+    pod.await_(lambda: "has not prepared it within 1 s" in pod.stderr())
+    assert other.ask() == 1
+    assert last_problem(pod) in problems(pod)[0]
+    if watcher_dies:
+        (watcher,) = {*children(pod)} - {hanging.worker, other.worker}
+        os.kill(watcher, signal.SIGKILL)
+        pod.await_(lambda: pod.stderr().count("has not prepared it within 1 s") > 1)
+        assert other.ask() == 1
+    os.kill(hanging.worker, then)
+    pod.await_(lambda: other.ask() == 2)
+    if then == signal.SIGCONT:
+        assert hanging.ask() == 2
+    pod.await_(lambda: answers(pod) == {2})
+    pod.await_(lambda: problems(pod) == [])
+    for client in clients:
+        client.connection.close()
+
+
+def test_file_system_that_hangs_is_told_of_and_holds_nobody_up(
+    impatient: tuple[PodProcess, Path],
+) -> None:
+    pod, path = impatient
+    hang = path.with_name("hang")
+    hang.touch()
+    pod.await_(lambda: "has not been read within 1 s" in pod.stderr())
+    assert answers(pod) == {1}
+    assert len(problems(pod)) == 1
+    hang.unlink()
+    pod.await_(lambda: problems(pod) == [])
+    hang.touch()
+    pod.signal(signal.SIGHUP)
+    pod.signal(signal.SIGTERM)
+    assert pod.wait() == 0
+
+
+def problems(pod: PodProcess) -> list[str]:
+    found: list[str] = json.loads(pod.admin("/policy").body)["problems"]
+    return found
+
+
+def test_pod_that_is_told_to_end_while_it_reloads_ends_with_0(tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text(many_rules(1000))
+    with running("--workers", "2", policy=("--config", str(path))) as pod:
+        for _ in range(3):
+            pod.signal(signal.SIGHUP)
+            time.sleep(0.05)
+        pod.signal(signal.SIGTERM)
+        assert pod.wait() == 0
+        assert "Traceback" not in pod.stderr()
 
 
 def logged(pod: PodProcess, message: str) -> int:

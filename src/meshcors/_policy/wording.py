@@ -49,4 +49,6 @@ def printable(text: str, longest: int | None = None) -> str:
     """
     if longest is not None and len(text) > longest:
         text = text[:longest] + "..."
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -21,7 +21,7 @@ from meshcors.dummy._state import PodState
 from meshcors.dummy._wire import Wire, wire
 
 if TYPE_CHECKING:
-    from meshcors.dummy._browser_check import FetchCall
+    from meshcors._decision.page_check import FetchCall
 
 # Bytes and fields of a form.
 _MAX_BODY: Final = 16 * 1024
@@ -107,12 +107,12 @@ class AdminPages:
         return 200, "application/json", body
 
     def _front(self, fields: Mapping[bytes, bytes]) -> Page:
-        from meshcors.dummy._browser_check import FetchCall
+        from meshcors._decision.page_check import FetchCall
 
         return self._render(FetchCall(), check=False)
 
     def _answer_form(self, body: bytes) -> Page:
-        from meshcors.dummy._browser_check import FetchCall
+        from meshcors._decision.page_check import FetchCall
 
         try:
             given = parse_qs(body.decode(), max_num_fields=_MAX_FIELDS)
@@ -121,14 +121,16 @@ class AdminPages:
         texts = {
             name: given[name][0] for name in ("origin", "url", "method", "headers") if name in given
         }
-        return self._render(FetchCall(**texts, credentials="credentials" in given), check=True)
+        call = FetchCall(**texts, credentials="credentials" in given, key="key" in given)
+        return self._render(call, check=True)
 
     def _render(self, call: FetchCall, *, check: bool) -> Page:
         # Imported late: many pods never show this page.
+        from meshcors._decision.page_check import check_call
         from meshcors.dummy._admin_page import render
-        from meshcors.dummy._browser_check import check_call
 
-        result = check_call(self._state.configuration.engine, call) if check else None
+        configuration = self._state.configuration
+        result = check_call(configuration.source, configuration.engine, call) if check else None
         return 200, "text/html; charset=utf-8", render(self._state, call, result).encode()
 
 
@@ -155,7 +157,7 @@ def _wire(page: Page, *more: tuple[str, str]) -> Wire:
         *more,
     ]
     if content_type.startswith("text/html"):
-        from meshcors.dummy._admin_page import SECURITY_POLICY
+        from meshcors.dummy._admin_parts import SECURITY_POLICY
 
         fields.append(("content-security-policy", SECURITY_POLICY))
     return wire(status, fields, body)

@@ -2,143 +2,216 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Iterable, Sequence
-from hashlib import sha256
-from html import escape
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from string import Template
 from typing import Final
+from urllib.parse import quote, urlsplit
 
-from meshcors._policy.rules import Rule
-from meshcors._policy.wording import printable
-from meshcors.dummy._browser_check import CheckResult, FetchCall
-from meshcors.dummy._configuration import describe
-from meshcors.dummy._counters import PREFLIGHTS, REQUESTS
+from meshcors._decision.page_check import AnsweredRequest, CheckResult, FetchCall
+from meshcors._policy.headers import SAFELISTED_METHODS, SAFELISTED_REQUEST_HEADERS
+from meshcors._policy.policy import Policy
+from meshcors._policy.rules import Rule, RuleSet
+from meshcors.config._options import OPTION_BY_NAME
+from meshcors.config._respelling import respell
+from meshcors.dummy import _admin_parts as html
+from meshcors.dummy._counters import LEFT_OUT, PREFLIGHTS, REQUESTS
+from meshcors.dummy._refusals import MAX_TEXT, Refusal
 from meshcors.dummy._state import PodState
 
-_STYLE: Final = (
-    "body{font:16px/1.4 system-ui,sans-serif;max-width:70em;margin:1em auto;padding:0 1em}"
-    "table{border-collapse:collapse}td,th{border:1px solid #bbb;padding:.2em .6em;text-align:left;"
-    "vertical-align:top;overflow-wrap:anywhere}label{display:block;margin:.4em 0}"
-    "input[type=text]{width:30em;max-width:100%}pre{background:#eee;padding:.6em;overflow:auto}"
-    ".good{color:#060}.bad{color:#900}"
-)
 # Nobody reads more, and requests would wait while they are written.
-MAX_RULES: Final = 200
-# Nothing may be loaded or run, and forms may be sent to this port only.
-SECURITY_POLICY: Final = (
-    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}'"
-    "; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-)
+MAX_RULES: Final = 100
+# So much of a list is shown unfolded.
+_AT_ONCE: Final = 8
 
 
-def render(state: PodState, call: FetchCall, result: CheckResult | None) -> str:
-    """Return the page: rules, counts and refusals, and the form with `call` and its `result`."""
-    return "\n".join(
-        [
-            "<!doctype html>",
-            '<html lang="en"><head><meta charset="utf-8"><title>meshcors: preflight pod</title>',
-            f"<style>{_STYLE}</style></head><body>",
-            "<h1>Preflight pod</h1>",
-            *_status(state),
-            "<h2>Would a browser allow this?</h2>",
-            *_form(call),
-            *(_result(result) if result else ()),
-            "<h2>Rules</h2>",
-            *_rules(state.configuration.rules),
-            "<h2>Answers</h2>",
-            _table(["request", "reason", "count"], _answers(state)),
-            "<h2>Last refused requests</h2>",
-            *_refusals(state),
-            "</body></html>",
-        ]
-    )
-
-
-def _status(state: PodState) -> Iterable[str]:
+def render(state: PodState, call: FetchCall, result: CheckResult | str | None) -> str:
+    """Return the page: refusals, the form with `call` and its `result`, counts and the policy."""
     status = "Draining" if state.draining else "Ready" if state.is_ready else "Not serving"
-    fingerprint = state.configuration.fingerprint
-    yield f"<p>{status}, configuration <code>{fingerprint}</code></p>"
-    if state.problems:
-        yield '<p class="bad">The last change is invalid; the previous configuration stays active:'
-        yield f"</p>{_list(state.problems)}"
-    if state.configuration.warnings:
-        yield f"<p>Warnings:</p>{_list(state.configuration.warnings)}"
-
-
-def _rules(rules: Sequence[Rule]) -> Iterable[str]:
-    yield _table(["rule (the first match wins)"], ([describe(rule)] for rule in rules[:MAX_RULES]))
-    if len(rules) > MAX_RULES:
-        yield f'<p>And {len(rules) - MAX_RULES} more: <a href="/policy">all of them</a>.</p>'
-
-
-def _form(call: FetchCall) -> Iterable[str]:
-    yield '<form method="post" action="/">'
-    for name, label, value, example in (
-        ("origin", "Origin of the page", call.origin, "https://ui.example"),
-        ("url", "URL it calls", call.url, "https://models.example/v1/chat"),
-        ("method", "Method", call.method, "POST"),
-        ("headers", "Headers its script sets", call.headers, "content-type, model-api-key"),
-    ):
-        yield (
-            f'<label>{label} <input type="text" name="{name}" value="{_text(value)}"'
-            f' placeholder="{example}"></label>'
-        )
-    checked = " checked" if call.credentials else ""
-    yield f'<label><input type="checkbox" name="credentials"{checked}> with credentials</label>'
-    yield "<button>Check</button></form>"
-
-
-def _result(result: CheckResult) -> Iterable[str]:
-    if result.allowed:
-        yield '<p id="verdict" class="good">Yes, it is allowed.</p>'
-    else:
-        yield f'<p id="verdict" class="bad">No: <code>{_text(result.code)}</code></p>'
-    yield _list(result.messages)
-    for title, lines in (("Preflight", result.preflight), ("Its answer", result.answer)):
-        if lines:
-            yield f"<h3>{title}</h3><pre>{'<br>'.join(map(_text, lines))}</pre>"
-
-
-def _answers(state: PodState) -> Iterable[list[str]]:
-    for what, slots in (("preflight", PREFLIGHTS), ("real request", REQUESTS)):
-        for reason, count in state.counters.totals(slots).items():
-            yield [what, reason, str(count)]
-
-
-def _refusals(state: PodState) -> Iterable[str]:
-    if not state.refusals.last:
-        yield "<p>None yet.</p>"
-        return
-    head = ["reason", "origin", "method", "host and path", "asks for"]
-    yield _table(
-        head,
-        (
-            [
-                refusal.reason,
-                refusal.origin,
-                refusal.method,
-                refusal.host + refusal.path,
-                f"{refusal.requested_method} {refusal.requested_headers}",
-            ]
-            for refusal in reversed(state.refusals.last)
-        ),
+    read = f"reloaded {html.ago(state.reloaded_at)}" if state.reloaded_at else "read at start"
+    counts = {"Preflights": PREFLIGHTS, "Requests that no route took": REQUESTS}
+    return Template(html.TEMPLATE).substitute(
+        status=f'<span class="{"good" if state.is_ready else "bad"}">{status}</span>',
+        configuration=f"{html.code(state.configuration.fingerprint)}, {read}",
+        now=f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC",
+        troubles="".join(_troubles(state)),
+        refusals="".join(_refusals(state)),
+        **{
+            name: html.value(getattr(call, name)) for name in ("origin", "url", "method", "headers")
+        },
+        **{name: " checked" * getattr(call, name) for name in ("key", "credentials")},
+        answer="".join(_result(result, state)) if result else "",
+        counts="".join(html.bars(what, state.counters.totals(counts[what])) for what in counts),
+        policy="".join(_policy(state)),
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    cells = "".join(f"<th>{_text(title)}</th>" for title in head)
-    lines = [f"<table><tr>{cells}</tr>"]
-    for row in rows:
-        cells = "".join(f"<td>{_text(cell)}</td>" for cell in row)
-        lines.append(f"<tr>{cells}</tr>")
-    return "\n".join([*lines, "</table>"])
+def _troubles(state: PodState) -> Iterator[str]:
+    if state.problems:
+        failed = html.ago(state.failed_at) if state.failed_at else ""
+        yield f'<section class="alarm"><h2 class="bad">The last reload failed</h2><p>{failed}</p>'
+        yield f"{html.lines(state.problems)}<p>The previous configuration stays active.</p>"
+        yield "</section>"
+    if state.configuration.warnings:
+        yield f"<section><h2>Warnings</h2>{html.lines(state.configuration.warnings)}</section>"
 
 
-def _list(texts: Iterable[str]) -> str:
-    items = "".join(f"<li>{_text(text)}</li>" for text in texts)
-    return f"<ul>{items}</ul>" if items else ""
+def _refusals(state: PodState) -> Iterator[str]:
+    kept = reversed(state.refusals.kept.items())
+    yield from _rows(
+        [_refusal(refusal, count, at) for refusal, (count, at) in kept] or ["None yet"]
+    )
+    if left_out := state.counters.total(LEFT_OUT):
+        yield f'<p class="soft">{left_out:,} more came too fast to be kept.</p>'
 
 
-def _text(text: str) -> str:
-    # Control characters are harmless in HTML, but invisible.
-    return escape(printable(text))
+def _refusal(refusal: Refusal, count: int, at: float) -> str:
+    url = f"https://{refusal.host}{quote(refusal.path, errors='replace')}"
+    is_preflight = bool(refusal.requested_method) and refusal.method == "OPTIONS"
+    method = refusal.requested_method if is_preflight else refusal.method
+    # The last of names that were cut may not be whole.
+    names = refusal.requested_headers[: MAX_TEXT - 1]
+    names = names if names == refusal.requested_headers else names.rpartition(",")[0]
+    call = FetchCall(refusal.origin, url, method, names, key=refusal.reason == "no_route")
+    given = {name: str(value) for name, value in asdict(call).items() if value}
+    hidden = (f'<input type="hidden" name="{n}" value="{html.value(v)}">' for n, v in given.items())
+    ask = f'<form method="post" action="/#answer">{"".join(hidden)}<button>Why?</button></form>'
+    last = html.ago(datetime.fromtimestamp(at, UTC))
+    return (
+        f'<div class="refusal"><p><strong class="bad">{html.words(refusal.reason)}</strong><br>'
+        f"{count:,} time{'s' * (count > 1)}, last {last}</p>{ask if refusal.origin else ''}</div>"
+    ) + html.facts(
+        ("From", html.code(refusal.origin) if refusal.origin else "no page: no Origin was sent"),
+        ("Preflight for" if is_preflight else "Call", html.code(f"{method} {url}")),
+        ("With headers", html.code(names) if names else ""),
+    )
+
+
+def _result(result: CheckResult | str, state: PodState) -> Iterator[str]:
+    if isinstance(result, str):
+        yield '<div id="answer"><h3 id="verdict" class="bad">No browser makes this call.</h3>'
+        yield f"<p>{html.text(result)}</p></div>"
+        return
+    verdict, preflight = result.verdict, result.preflight
+    color = "good" if result.succeeds else "bad"
+    yield f'<div id="answer"><h3 id="verdict" class="{color}">{_verdict(result)}</h3>'
+    fixes = _fixes(result, has_rules=isinstance(state.configuration.source, RuleSet))
+    yield html.facts(*fixes, kind="one")
+    if preflight is None:
+        yield "<p>1. No preflight is needed.</p>"
+    else:
+        yield _details(f"1. The preflight gets {preflight.answer.status}.", preflight)
+    is_sent = verdict.step == "response"
+    how = "The call" if is_sent else "The browser never sends the call. From curl, it"
+    yield _details(f"2. {how} {_outcome(result)}.", result.response)
+    consoles = ((f"{name.title()}'s console", html.text(t)) for name, t in verdict.messages.items())
+    yield f"{html.facts(*consoles, kind='one')}</div>"
+
+
+def _details(sentence: str, request: AnsweredRequest) -> str:
+    answer = request.answer
+    got = [str(answer.status), *(f"{name}: {value}" for name, value in answer.headers)]
+    blocks = html.block(request.sent) + html.block(got)
+    return f"<details><summary>{sentence}</summary>{blocks}</details>"
+
+
+def _verdict(result: CheckResult) -> str:
+    verdict = result.verdict
+    if verdict.allowed and result.response.reason:
+        return f"No. The page may read the answer, but the call {_outcome(result)}."
+    if verdict.allowed:
+        return "Yes. The call reaches a service, and the page may read the answer."
+    what = {
+        "acao_missing": f"the origin {html.code(result.request.origin)}",
+        "method_not_allowed": f"the method {html.code(verdict.field)}",
+        "header_not_allowed": f"the header {html.code(verdict.field)}",
+    }.get(verdict.code, "credentials")
+    is_sent = verdict.step == "response"
+    does = "hides the answer from the page" if is_sent else "does not send the call"
+    why = f"the policy does not allow {what}" if result.rule else "no rule covers the host and path"
+    return f"No. The browser {does}: {why}."
+
+
+def _outcome(result: CheckResult) -> str:
+    """Return what the call gets, as the end of a sentence."""
+    reason, key = result.response.reason, result.rule and result.rule.policy.key
+    lacks = f": it lacks the header {html.code(key.name)}" if key else ""
+    got = f"gets {result.response.answer.status} {html.code(reason)}{lacks}"
+    return got if reason else "reaches a service"
+
+
+def _fixes(result: CheckResult, *, has_rules: bool) -> Iterator[tuple[str, str]]:
+    """Yield where to write something, and what."""
+    rule, keys, flags = result.rule, list[str](), list[str]()
+    for name, items in result.lacking.items():
+        option = OPTION_BY_NAME[name]
+        keys.append(f"{option.file_label}: {json.dumps(option.format.print_data(items or True))}")
+        flags += [f"{option.flag} {shlex.quote(item)}" for item in items] or [f"{option.flag}"]
+    if result.hints:
+        hints = [respell(hint, "file" if has_rules else "flag") for hint in result.hints]
+        yield "Before you allow it", html.lines(hints)
+    elif keys and rule is None:
+        hosts = json.dumps([urlsplit(result.request.url).hostname])
+        new = [f"- hosts: {hosts}", f"  corsPolicy: {{{', '.join(keys)}}}"]
+        yield "Fix: add to the rules", html.block(new)
+    elif keys and rule and has_rules:
+        yield f"Fix: add to the corsPolicy for {_where(rule)}", html.block(keys)
+    elif keys:
+        yield "Fix: add these flags", html.block(flags)
+        yield "or, if a file lists the others, add to its corsPolicy", html.block(keys)
+    if result.response.reason == "key_missing" and rule and rule.policy.key:
+        yield "Fix: in the page's script", f"send the header {html.code(rule.policy.key.name)}"
+    if result.succeeds:
+        why = "No route of the gateway takes the call: <code>meshcors explain</code> says why."
+        yield "Refused with no_route all the same?", why
+
+
+def _policy(state: PodState) -> Iterator[str]:
+    rules = state.configuration.rules
+    if len(rules) > 1:
+        yield '<p class="soft">The first rule that covers the host and path decides.</p>'
+    yield from _rows([f"<h3>{_where(rule)}</h3>{_rule(rule.policy)}" for rule in rules[:MAX_RULES]])
+    more = f"And {len(rules) - MAX_RULES:,} more: " if len(rules) > MAX_RULES else ""
+    yield f'<p>{more}<a href="/policy">all of it as JSON</a></p>'
+
+
+def _where(rule: Rule) -> str:
+    hosts = html.codes(rule.hosts) if rule.hosts else "every host"
+    below = "every path" if rule.path_prefix == "/" else f"{html.code(rule.path_prefix)} and below"
+    return f"{hosts}, {below}"
+
+
+def _rule(policy: Policy) -> str:
+    key, age = policy.key, policy.max_age
+    is_safe = not policy.allow_credentials and "authorization" not in policy.allow_headers
+    any_header = "any but authorization" if is_safe else "any"
+    exempt = f", except on {html.codes(key.exempt_paths)}" if key and key.exempt_paths else ""
+    return html.facts(
+        ("Origins", _list(tuple(map(str, policy.allow_origins)), "any")),
+        ("Methods", _list((*sorted(SAFELISTED_METHODS), *policy.allow_methods), "any")),
+        ("Headers", _list((*SAFELISTED_REQUEST_HEADERS, *policy.allow_headers), any_header)),
+        ("Key", f"{html.code(key.name)}, required{exempt}" if key else "none"),
+        ("Credentials", "allowed" if policy.allow_credentials else "not allowed"),
+        (
+            "Max age",
+            "not set: browsers keep it for 5 seconds" if age is None else html.duration(age),
+        ),
+        ("Scripts may read", _list(policy.expose_headers, "any header")),
+    )
+
+
+def _list(items: Sequence[str], every: str) -> str:
+    return every if "*" in items else html.codes(list(dict.fromkeys(items)))
+
+
+def _rows(rows: Sequence[str]) -> Iterator[str]:
+    """Yield a list; most of a long one is folded."""
+    first, rest = (
+        f'<ul class="rows">{"".join(f"<li>{row}</li>" for row in part)}</ul>'
+        for part in (rows[:_AT_ONCE], rows[_AT_ONCE:])
+    )
+    more = len(rows) - _AT_ONCE
+    yield first + (f"<details><summary>{more} more</summary>{rest}</details>" if more > 0 else "")

@@ -115,12 +115,6 @@ def _key_values_label(config: str | Path | None) -> str:
     return f"{config or os.environ[CONFIG_VARIABLE]}: key.valuesFile"
 
 
-def describe(rule: Rule) -> str:
-    """Return where a rule holds and what it allows, as one human-readable line."""
-    where = _where(rule)
-    return f"{where}: {_what(rule)}" if where else _what(rule)
-
-
 def _where(rule: Rule) -> str:
     """Return a rule's hosts and path prefix; empty where it covers everything."""
     return f"{', '.join(rule.hosts)}{rule.path_prefix if rule.path_prefix != '/' else ''}"

@@ -31,7 +31,9 @@ NANOSECONDS: Final = _AFTER_REASONS + len(RELOADS)
 LEFT_OUT: Final = NANOSECONDS + 1
 # 1 while a process accepts connections.
 SERVING: Final = LEFT_OUT + 1
-HISTOGRAM: Final = SERVING + 1
+# The label of the newest configuration that a process has prepared.
+PREPARED: Final = SERVING + 1
+HISTOGRAM: Final = PREPARED + 1
 _WIDTH: Final = HISTOGRAM + BUCKETS
 
 

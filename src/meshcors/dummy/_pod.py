@@ -7,9 +7,11 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from meshcors.dummy._admin import AdminPages
+from meshcors.dummy._agreement import Agreement
 from meshcors.dummy._app import pod_handler
 from meshcors.dummy._configuration import Configuration
 from meshcors.dummy._connections import ConnectionLimits
@@ -42,84 +44,70 @@ class Pod:
 
     def run(self, when_serving: Callable[[], None]) -> None:
         """Run everything in this process."""
-        state = self._state(Counters(1), 0)
+        counters = Counters(1)
+        agreement = Agreement(self.configuration, counters, 0)
         # What exists now stays: the garbage collector need not look at it again.
         gc.freeze()
-        self._process(
-            state,
-            when_serving,
-            current=self._current(state),
-            sockets=self.sockets,
-            admin=AdminPages(state, self.admin_host_names).handler if self.admin_sockets else None,
-            admin_sockets=self.admin_sockets,
-            reloader=self._reloader(state, logs=True),
-        ).run()
+        row = counters.row(0)
+        state = PodState(self.configuration, counters, row, Refusals(row))
+        parts = self._answering(state, agreement) | self._showing(state, agreement)
+        self._process(state, when_serving, **parts).run()
 
     def run_workers(self, count: int, when_serving: Callable[[], None]) -> None:
         """Run `count` processes that answer, and one with the admin port."""
         from meshcors.dummy._workers import run_processes
 
         counters = Counters(count + 1)
+        agreement = Agreement(self.configuration, counters, count)
         relay = RefusalRelay()
         gc.freeze()
 
-        def worker(number: int) -> Callable[[int], None]:
-            def main(parent: int) -> None:
-                state = self._state(counters, number, relay)
-                self._process(
-                    state,
-                    lambda: log(logging.INFO, "worker is serving", worker=number),
-                    current=self._current(state),
-                    sockets=self.sockets,
-                    reloader=self._reloader(state, logs=False),
-                    parent=parent,
-                ).run()
-
-            return main
+        def worker(number: int, parent: int) -> None:
+            row = counters.row(number)
+            agreement.follow(row)
+            state = PodState(agreement.current(), counters, row, Refusals(row, relay.send))
+            parts = self._answering(state, agreement)
+            serving = partial(log, logging.INFO, "worker is serving", worker=number)
+            self._process(state, serving, parent=parent, **parts).run()
 
         def admin(parent: int) -> None:
-            state = self._state(counters, count)
-            self._process(
-                state,
-                when_serving,
-                admin=AdminPages(state, self.admin_host_names).handler,
-                admin_sockets=self.admin_sockets,
-                reloader=self._reloader(state, logs=True),
-                relay=relay,
-                parent=parent,
-            ).run()
+            row = counters.row(count)
+            state = PodState(agreement.current(), counters, row, Refusals(row))
+            parts = self._showing(state, agreement)
+            self._process(state, when_serving, relay=relay, parent=parent, **parts).run()
 
         def when_ended(number: int) -> None:
             counters.row(number)[SERVING] = 0
 
-        run_processes([*map(worker, range(count)), admin], when_ended)
+        run_processes([*(partial(worker, number) for number in range(count)), admin], when_ended)
         relay.close()
 
     def _process(self, state: PodState, when_serving: Callable[[], None], **parts: Any) -> Process:
         return Process(state, self.drain, self.keep_alive, self.limits, when_serving, **parts)
 
-    def _state(
-        self, counters: Counters, number: int, relay: RefusalRelay | None = None
-    ) -> PodState:
-        row = counters.row(number)
-        refusals = Refusals(row, relay.send if relay else None)
-        return PodState(self.configuration, counters, row, refusals)
-
-    def _current(self, state: PodState) -> Callable[[], Handler]:
-        """Return a function that returns the handler of the configuration that is active now."""
+    def _answering(self, state: PodState, agreement: Agreement) -> dict[str, Any]:
+        """Return the parts of a process that answers by what is committed."""
         on_answer = state.refusals.log_access if self.access_log else None
+        committed = agreement.committed
+        label = -1
+        handler: Handler
 
-        def handler(configuration: Configuration) -> Handler:
-            return pod_handler(configuration.engine, state.row, state.refusals, on_answer)
+        def current() -> Handler:
+            nonlocal label, handler
+            if committed[0] != label:
+                label = committed[0]
+                state.switch(agreement.current())
+                engine = state.configuration.engine
+                handler = pod_handler(engine, state.row, state.refusals, on_answer)
+            return handler
 
-        current = handler(self.configuration)
+        return {"current": current, "sockets": self.sockets}
 
-        def replace(configuration: Configuration) -> None:
-            nonlocal current
-            current = handler(configuration)
-
-        state.when_replaced.append(replace)
-        return lambda: current
-
-    def _reloader(self, state: PodState, *, logs: bool) -> Reloader | None:
-        return None if self.file is None else Reloader(state, self.file, logs=logs)
+    def _showing(self, state: PodState, agreement: Agreement) -> dict[str, Any]:
+        """Return the parts of the process with the admin port; it watches the file too."""
+        admin = AdminPages(state, self.admin_host_names).handler if self.admin_sockets else None
+        reloader = None if self.file is None else Reloader(state, self.file, agreement.agree)
+        if reloader is not None and state.configuration is not self.configuration:
+            # In the place of a process that has died, with what it knew of the file.
+            reloader.request()
+        return {"admin": admin, "admin_sockets": self.admin_sockets, "reloader": reloader}

@@ -109,7 +109,7 @@ class Process:
             loop.add_reader(self.parent, stopping.set)
         if self.relay is not None:
             relay = self.relay
-            loop.add_reader(relay, lambda: self.state.refusals.last.extend(relay.receive()))
+            loop.add_reader(relay, lambda: self.state.refusals.keep(relay.receive()))
         return stopping
 
 

@@ -314,6 +314,9 @@ class ClientConnection(asyncio.Protocol):
         self._phase = _ANSWERED
         if method == "HEAD":
             answer = answer._replace(body=b"")
+        elif method == "CONNECT":
+            # The client takes what follows for a tunnel.
+            self._closes = True
         self._write(answer)
 
     def _path(self, target: str) -> str:
@@ -331,9 +334,6 @@ class ClientConnection(asyncio.Protocol):
             host = self._fields.setdefault(b"host", authority)
             if host.strip().lower() != authority.lower():
                 self._fields[b"host"] = join_lines(host, authority, MAX_LIST_BYTES)
-        elif self._parser.get_method() == b"CONNECT":
-            # The client takes what follows for a tunnel.
-            self._closes = True
         path = target.partition("?")[0]
         return unquote(path) or "/"
 

@@ -1,4 +1,4 @@
-"""Refused requests: a log line for each, up to a rate, and the last ones kept for the admin page.
+"""Refused requests: a log line for each, up to a rate, and the last kinds for the admin page.
 
 What is kept of a request is cut to a length. Of its header values only those are read that say what
 was asked for; the key's value is never read, whatever header carries it.
@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import logging
 import socket
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from time import monotonic
+from dataclasses import asdict, dataclass, replace
+from time import monotonic, time
 from typing import Final
 
 from meshcors.dummy._counters import LEFT_OUT
@@ -21,7 +20,7 @@ from meshcors.dummy._logs import log
 
 # Characters of one value of a request.
 MAX_TEXT: Final = 256
-# How many refusals are kept for the admin page.
+# How many kinds of refusals are kept for the admin page.
 KEPT: Final = 50
 # Log lines a second in the long run, and at once.
 RATE: Final = 10.0
@@ -43,12 +42,16 @@ REFUSAL_FIELDS: Final = frozenset(_FIELDS)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What is kept of a request and its answer; a field that was not sent is empty."""
+    """What is kept of a request and its answer; a field that was not sent is empty.
+
+    `at` is when, in seconds since the epoch.
+    """
 
     status: int
     reason: str
     method: str
     path: str
+    at: float = 0.0
     host: str = ""
     origin: str = ""
     requested_method: str = ""
@@ -72,19 +75,20 @@ class Refusal:
             for name, field in _FIELDS.items()
             if name in fields and name not in hidden
         }
-        return cls(status, reason, method[:MAX_TEXT], path[:MAX_TEXT], **texts)
+        return cls(status, reason, method[:MAX_TEXT], path[:MAX_TEXT], 0.0, **texts)
 
     def fields(self) -> dict[str, object]:
-        """Return the fields that are not empty, by name."""
-        return {name: value for name, value in asdict(self).items() if value != ""}
+        """Return what is not empty, by name, for a log line; that has a time of its own."""
+        given = asdict(replace(self, at=0.0))
+        return {name: value for name, value in given.items() if value}
 
 
 class Refusals:
     """Keeps and logs refusals, at most `RATE` a second; those left out are counted.
 
-    `last` are the kept ones, the newest last. `pass_on` is called with each of them: a worker
-    process has no page to show them on. Values of the headers given to `hide` are neither kept nor
-    logged.
+    `kept` has how often each kind was refused and when it last was, the newest last; a kind has no
+    ids and no time. `pass_on` is called with each refusal: a worker process has no page to show
+    them on. Values of the headers given to `hide` are neither kept nor logged.
     """
 
     def __init__(
@@ -93,7 +97,7 @@ class Refusals:
         pass_on: Callable[[Refusal], None] | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self.last: deque[Refusal] = deque(maxlen=KEPT)
+        self.kept: dict[Refusal, tuple[int, float]] = {}
         self._row = row
         self._pass_on = pass_on
         self._clock = clock
@@ -119,11 +123,21 @@ class Refusals:
             return
         self._allowance -= 1
         refusal = Refusal.of(method, path, fields, status, reason, self._hidden)
-        self.last.append(refusal)
+        refusal = replace(refusal, at=time())
+        self.keep([refusal])
         if self._pass_on is not None:
             self._pass_on(refusal)
         self.log_left_out()
         log(logging.WARNING, "refused", **refusal.fields())
+
+    def keep(self, refusals: Iterable[Refusal]) -> None:
+        """Count these; of too many kinds, the one that was refused longest ago is forgotten."""
+        for refusal in refusals:
+            kind = replace(refusal, request_id="", traceparent="", at=0.0)
+            count, _ = self.kept.pop(kind, (0, 0.0))
+            self.kept[kind] = (count + 1, refusal.at)
+            if len(self.kept) > KEPT:
+                del self.kept[next(iter(self.kept))]
 
     def log_left_out(self) -> None:
         """Log how many refusals have had no line since the last call, if any."""
@@ -153,7 +167,7 @@ class RefusalRelay:
     def send(self, refusal: Refusal) -> None:
         """Pass a refusal on, unless too many wait already."""
         with suppress(OSError):
-            self._sender.send(json.dumps(refusal.fields()).encode())
+            self._sender.send(json.dumps(asdict(refusal)).encode())
 
     def close(self) -> None:
         """Close both ends."""
