@@ -158,10 +158,16 @@ def lowest(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Print the benchmarks' tables."""
-    install_wheel(session, "[all]", *group("test"))
-    for script in sorted(Path("tests/bench").glob("bench_*.py")):
-        session.run("python", "-m", f"tests.bench.{script.stem}", *session.posargs)
+    """Print the benchmarks' tables; `-- --write` renews those of the docs, and their pictures."""
+    install_wheel(session, "[all]", *group("bench"))
+    session.run("python", "-m", "tests.bench", *session.posargs)
+
+
+@nox.session
+def bounds(session: nox.Session) -> None:
+    """Fail when meshcors takes more than a tenth over its bounds, beside its peers."""
+    install_wheel(session, "[all]", *group("bench"))
+    session.run("python", "-m", "tests.bench.bounds", *session.posargs)
 
 
 @nox.session

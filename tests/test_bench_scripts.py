@@ -2,48 +2,173 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
-from tests.bench import bench_middleware, bench_toolbox
+import pytest
+
+from tests.bench import bounds, report
+from tests.bench.__main__ import SCRIPTS
+from tests.bench.plots import plot
+from tests.bench.tables import Figure, Report, Row, Table, as_json, from_json
+from tests.test_picture import luminance
 
 ROOT = Path(__file__).parent.parent
+NUMBER = r"-?[\d,]+(\.\d+)?"
+SPREAD = rf"( \({NUMBER} to {NUMBER}\))?"
+# A name of a row or a group, a value with its unit, a ratio, a bound: some may be left out.
+CELL = rf"[^|]*|{NUMBER} \S*{SPREAD}"
+SVG = "{http://www.w3.org/2000/svg}"
 
 
-def test_the_comparison_of_middleware_prints_its_table() -> None:
-    command = [sys.executable, "-W", "error", "-m", "tests.bench.bench_middleware"]
-    done = subprocess.run(
-        [*command, "--rounds", "2", "--calls", "2"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+@pytest.fixture(scope="module")
+def running() -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """Every script in its smallest form, all at once: most of the time they wait for servers."""
+    command = [sys.executable, "-W", "error", "-m"]
+    scripts = {
+        script: subprocess.Popen(
+            [*command, f"tests.bench.{script}", "--effort", "0.01"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for script in SCRIPTS
+    }
+    yield scripts
+    for process in scripts.values():
+        process.kill()
+        process.communicate()
+
+
+# Everybody whom a script compares meshcors with; nginx is a program of the system.
+PEERS = {
+    "bench_middleware": ("Starlette", "asgi-cors", "Litestar", "flask-cors", "django-cors-headers"),
+    "bench_pod": ("Envoy's cors filter", "granian", "uvicorn", "Starlette's CORSMiddleware"),
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_prints_its_tables(script: str, running: dict[str, subprocess.Popen[str]]) -> None:
+    printed, complaint = running[script].communicate(timeout=120)
+    assert not running[script].returncode, complaint
+    assert re.match(r".+, \d+ cores?, Linux [\d.]+, CPython 3\.\d+\.\d+\nmeshcors ", printed)
+    parts = printed.split("\n## ")[1:]
+    tables = [part for part in parts if not part.startswith("Where meshcors is not")]
+    assert tables
+    assert [name for name in PEERS.get(script, ()) if f"| {name}" not in "".join(tables)] == []
+    for table in tables:
+        _, blank, head, _, *rows = table.rstrip().splitlines()
+        assert (blank, head[:2]) == ("", "| ")
+        assert len([row for row in rows if row.startswith("|")]) > 1
+        assert {row.count("|") for row in rows if row.startswith("|")} == {head.count("|")}
+        values = rf" \| {NUMBER}( (µs|ms|ns|s|MiB|%))?{SPREAD} \|"
+        assert [row for row in rows if row.startswith("|") and not re.search(values, row)] == []
+
+
+OURS = Row("ours", Figure(2, 1, 3), "µs", group="a & b")
+THEIRS = Row("theirs", Figure(1000, 900, 1100), "µs", Figure(0.5, 0.4, 0.6), 0.45, "a & b")
+FASTER = Row("faster", Figure(1, 1, 1), "µs", Figure(2, 2, 2), None, "a & b")
+ALONE = Row("alone", Figure(1, 1, 1), "s", group="c")
+TABLE = Table(
+    "key", "Title", "time", "ours / it", [OURS, THEIRS, FASTER, ALONE], "ours", ["A note."]
+)
+REPORT = Report("machine", "versions", [TABLE])
+
+
+def test_a_table_has_value_spread_ratio_and_bound() -> None:
+    assert report.markdown(TABLE).splitlines() == [
+        "|  |  | time | ours / it | at most |",
+        "| --- | --- | --- | --- | --- |",
+        "| a & b | **ours** | 2.00 µs (1.00 to 3.00) |  |  |",
+        "| a & b | theirs | 1,000 µs (900 to 1,100) | 0.50 (0.40 to 0.60) | 0.45, missed |",
+        "| a & b | faster | 1.00 µs | 2.00 |  |",
+        "| c | alone | 1.00 s |  |  |",
+        "",
+        "A note.",
+    ]
+
+
+def test_what_is_ahead_of_meshcors_is_listed() -> None:
+    assert report.not_ahead(REPORT) == "- Title: a & b, faster (2.00)"
+    assert report.whole(REPORT).endswith("not ahead\n\n- Title: a & b, faster (2.00)")
+    assert report.not_ahead(replace(REPORT, tables=[replace(TABLE, ours="")])) == ""
+
+
+def test_a_report_is_the_same_after_json() -> None:
+    assert from_json(json.loads(json.dumps(as_json(REPORT)))) == REPORT
+
+
+def test_a_picture_says_in_words_what_it_shows() -> None:
+    picture = ElementTree.fromstring(plot(TABLE))
+    assert picture.get("role") == "img"
+    told = picture.findtext(f"{SVG}desc")
+    assert told == (
+        "time. a & b, ours: 2.00 µs; a & b, theirs: 1,000 µs; a & b, faster: 1.00 µs;"
+        " c, alone: 1.00 s."
     )
-    assert not done.returncode, done.stderr
-    versions, _, head, rule, *rows = done.stdout.splitlines()
-    assert versions.startswith("CPython ")
-    assert head.split("|")[1:4] == [" request ", " meshcors adds ", " the other adds "]
-    assert rule == "|---|---|---|---|---|"
-    assert len(rows) == len(list(bench_middleware.contests()))
-    number = r"-?\d+\.\d\d"
-    pattern = rf"\| .* \| {number} µs \| {number} µs \(.*\) \| {number} \| 0\.\d+ \|"
-    assert [row for row in rows if not re.fullmatch(pattern, row)] == []
+    assert len(picture.findall(f"{SVG}rect")) == 1 + len(TABLE.rows)
 
 
-def test_the_growth_of_the_toolbox_prints_its_tables() -> None:
-    command = [sys.executable, "-W", "error", "-m", "tests.bench.bench_toolbox"]
-    sizes = ["--size", "3", "--rounds", "1", "--hosts", "3", "--rules", "2", "--alone", "4"]
-    done = subprocess.run([*command, *sizes], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert not done.returncode, done.stderr
-    growth, whole = done.stdout.split("\n\n")[1:]
-    head, _, *rows = growth.splitlines()
-    assert head == "| file | verb | 3 | 6 | ratio | YAML's share |"
-    assert len(rows) == sum(len(shape.verbs) for shape in bench_toolbox.SHAPES.values())
-    pattern = r"\| .* \| (lint|fix) \| \d+ \| \d+ \| \d+\.\d \| \d+% \|"
-    assert [row for row in rows if not re.fullmatch(pattern, row)] == []
-    seconds = r"\| `meshcors (lint|fix)`, (3 hosts, 2 rules|4 rules) \| \d+\.\d\d \|"
-    _, _, *rows = whole.splitlines()
-    assert [row for row in rows if not re.fullmatch(seconds, row)] == []
-    assert len(rows) == 2 * len(bench_toolbox.VERBS)
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_a_picture_is_readable(scheme: int) -> None:
+    """Text has the contrast that WCAG 2.2 asks for, and so have bars."""
+    style = plot(TABLE).split("@media (prefers-color-scheme: dark)")[scheme]
+    colors = dict(re.findall(r"--(\w+): (#[0-9a-f]{6});", style))
+    page = luminance(colors["page"])
+    for name, least in {"text": 4.5, "quiet": 4.5, "ours": 3, "bar": 3}.items():
+        light, dark = sorted([luminance(colors[name]), page], reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= least, name
+
+
+@pytest.mark.parametrize(
+    ("values", "line", "fails"),
+    [
+        (
+            [0.4, 0.44, 0.45],
+            "held: Title, a & b, theirs: 0.44, at most 0.45 (0.40, 0.44, 0.45)",
+            False,
+        ),
+        (
+            [0.4, 0.47, 0.9],
+            "over: Title, a & b, theirs: 0.47, at most 0.45 (0.40, 0.47, 0.90)",
+            False,
+        ),
+        (
+            [0.4, 0.5, 0.9],
+            "FAILED: Title, a & b, theirs: 0.50, at most 0.45 (0.40, 0.50, 0.90)",
+            True,
+        ),
+    ],
+    ids=["held", "within a tenth", "failed"],
+)
+def test_a_bound_fails_by_the_median(values: list[float], line: str, fails: bool) -> None:
+    runs = [
+        [
+            Table(
+                "",
+                "Title",
+                "",
+                "",
+                [OURS, Row("theirs", OURS.value, "µs", Figure(v, v, v), 0.45, "a & b")],
+            )
+        ]
+        for v in values
+    ]
+    assert bounds.judged(bounds.bounded(runs)) == [(line, fails)]
+
+
+def test_pages_show_the_stored_figures() -> None:
+    """``python -m tests.bench --write`` measures anew and writes them."""
+    stored = report.stored()
+    for path, text in report.written(stored):
+        assert path.read_text(encoding="utf-8") == text, (
+            f"{path.name} does not show benchmarks.json"
+        )
+    assert {table.key for table in stored.tables} >= {"pod-cpu", "asgi-middleware", "rules"}

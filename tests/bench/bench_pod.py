@@ -1,176 +1,222 @@
-"""What the pod costs: CPU time per preflight, compared with a bare ASGI app on the same server.
+"""The pod beside other servers: CPU time per preflight, memory, and the time until it answers.
 
-Run as ``python -m tests.bench.bench_pod`` on Linux with the extra ``dummy``. The bare app answers
-every request with a constant 204, under uvicorn with uvloop and httptools; the pod runs with its
-metrics and its admin port. Both get the same bytes on kept-alive connections, in turn; the CPU time
-that the kernel accounts to each server is compared. Memory and the time until the first answer are
-measured at the end. Exit code 1: a bound is exceeded.
+Each server has one core, the load has another. Rounds take turns, so that all servers meet the same
+state of the machine, and the time is what the kernel's scheduler counts for all threads and
+processes of a server. Linux only.
 """
 
 from __future__ import annotations
 
-import argparse
-import re
-import selectors
-import socket
-import subprocess
-import sys
-import time
-from pathlib import Path
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
+from time import sleep
+from typing import Any
 
-MOST_TIMES_BARE = 1.2
-MOST_IDLE_MIB = 40
-MOST_SECONDS_TO_READY = 0.5
-
-ORIGIN = "https://ui.example"
-# As Chromium sends it, through a gateway.
-PREFLIGHT = (
-    b"OPTIONS /v1/chat HTTP/1.1\r\nhost: models.example\r\naccept: */*\r\n"
-    b"access-control-request-method: POST\r\n"
-    b"access-control-request-headers: content-type,model-api-key\r\n"
-    b"origin: https://ui.example\r\n"
-    b"user-agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko)"
-    b" Chrome/140.0.0.0 Safari/537.36\r\n"
-    b"sec-fetch-mode: cors\r\nsec-fetch-site: cross-site\r\nsec-fetch-dest: empty\r\n"
-    b"referer: https://ui.example/\r\naccept-encoding: gzip, deflate, br, zstd\r\n"
-    b"accept-language: en-US,en;q=0.9\r\nx-forwarded-for: 10.0.0.1\r\n"
-    b"x-request-id: 5e4b4c40-6b43-4b5c-8a7e-8d5a3a0f3c11\r\n\r\n"
+from tests.bench.alone import is_tiny, rounds, run
+from tests.bench.loads import cost, load, open_connections, raise_open_files
+from tests.bench.servers import (
+    POD,
+    Contender,
+    Served,
+    installed,
+    missing,
+    pinned,
+    pod,
+    serving,
 )
-BARE = """
-import socket, sys, uvicorn
-async def app(scope, receive, send):
-    await send({"type": "http.response.start", "status": 204, "headers": []})
-    await send({"type": "http.response.body", "body": b""})
-listener = socket.create_server(("127.0.0.1", 0))
-print("port", listener.getsockname()[1], flush=True)
-config = uvicorn.Config(app, loop="uvloop", http="httptools", ws="none", lifespan="off",
-    log_level="error", access_log=False, proxy_headers=False, server_header=False)
-uvicorn.Server(config).run([listener])
-"""
-POD = [
-    *("-m", "meshcors.dummy", "--host", "127.0.0.1", "--port", "0", "--admin-port", "0"),
-    *("--drain", "0", "--allow-origin", ORIGIN, "--key-header", "model-api-key"),
-]
+from tests.bench.tables import Figure, Row, Table
+
+# The most that the pod's CPU time may be, as a part of theirs.
+CPU_BOUNDS = {
+    "nginx": 2.5,
+    "Envoy's cors filter": 0.62,
+    "granian, constant 204": 0.5,
+    "uvicorn, constant 204": 0.5,
+}
+OPEN_CONNECTIONS = 10_000
+# The unit of each group of the second table, and the most that the pod may take.
+BOUNDS = {
+    "start to the first answer": ("s", 0.2),
+    "idle": ("MiB", 30),
+    "{count:,} connections open": ("MiB", 120),
+}
 
 
-class Served:
-    """One server process and the CPU time it has used."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert self.process.stdout is not None
-        found = re.search(rb"port (\d+)", self.process.stdout.readline())
-        assert found is not None
-        self.address = ("127.0.0.1", int(found[1]))
-
-    def cpu_seconds(self) -> float:
-        """Return the time that all threads have run so far, as the kernel's scheduler counts it."""
-        tasks = Path(f"/proc/{self.process.pid}/task").iterdir()
-        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-
-    def resident_mib(self) -> float:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+) kB", status)
-        assert found is not None
-        return int(found[1]) / 1024
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
+def measure(effort: float) -> list[Table]:
+    """Return all tables."""
+    raise_open_files(OPEN_CONNECTIONS + 2000)
+    return [cpu(effort), memory_and_start(effort), workers(effort)]
 
 
-def load(address: tuple[str, int], requests: int, connections: int) -> None:
-    """Send `requests` preflights, one after another on each of the `connections`."""
-    left, open_ones = requests, connections
-    with selectors.DefaultSelector() as selector:
-        for _ in range(connections):
-            client = socket.create_connection(address)
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            client.sendall(PREFLIGHT)
-            left -= 1
-            selector.register(client, selectors.EVENT_READ)
-        while open_ones:
-            for key, _ in selector.select():
-                client = key.fileobj
-                assert isinstance(client, socket.socket)
-                answer = client.recv(65536)
-                assert answer.startswith(b"HTTP/1.1 204 "), answer
-                assert answer.endswith(b"\r\n\r\n"), answer
-                if left:
-                    client.sendall(PREFLIGHT)
-                    left -= 1
-                else:
-                    selector.unregister(client)
-                    client.close()
-                    open_ones -= 1
+def cores() -> tuple[int, int]:
+    """Return the core of the servers and that of the load; with only one, they share it."""
+    found = sorted(os.sched_getaffinity(0))
+    return found[0], found[-1]
 
 
-def cost(server: Served, requests: int, connections: int) -> float:
-    """Return the server's CPU time per request, in microseconds."""
-    before = server.cpu_seconds()
-    load(server.address, requests, connections)
-    return (server.cpu_seconds() - before) / requests * 1e6
-
-
-def seconds_to_ready() -> float:
-    """Start a pod and return the seconds until its first answer."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    arguments = [*POD, "--port", str(port)]
-    started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, *arguments], stderr=subprocess.DEVNULL, stdout=-3)
-    try:
-        while True:
-            try:
-                load(("127.0.0.1", port), 1, 1)
-                return time.perf_counter() - started
-            except ConnectionRefusedError:
-                assert process.poll() is None
-                time.sleep(0.005)
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=2_000, help="per turn")
-    parser.add_argument("--turns", type=int, default=101)
-    parser.add_argument("--connections", type=int, default=16)
-    options = parser.parse_args()
-    bare, pod = Served("-c", BARE), Served(*POD)
-    try:
-        time.sleep(1)
-        idle = pod.resident_mib()
-        for server in (bare, pod):
-            load(server.address, 1000, options.connections)
+def cpu(effort: float) -> Table:
+    """Return the CPU time of each server per preflight, under full load."""
+    serves, loads = cores()
+    contenders = installed()
+    seconds = effort if is_tiny(effort) else 1
+    names = [each.name for each in contenders]
+    with ExitStack() as stack, pinned(loads):
+        servers = [stack.enter_context(serving(each, serves)) for each in contenders]
+        for server in servers:
+            load(server, seconds / 2)
         turns = [
-            (
-                cost(bare, options.requests, options.connections),
-                cost(pod, options.requests, options.connections),
-            )
-            for _ in range(options.turns)
+            [cost(server, seconds) for server in turned(servers, turn)]
+            for turn in range(rounds(11, effort))
         ]
-    finally:
-        bare.stop()
-        pod.stop()
-    ready = median(seconds_to_ready() for _ in range(5))
-    times = median(pod_cost / bare_cost for bare_cost, pod_cost in turns)
+    # Back from the order of each turn to that of the contenders.
+    found = [turned(turn, -at) for at, turn in enumerate(turns)]
+    costs = {name: [turn[at] for turn in found] for at, name in enumerate(names)}
     rows = [
-        ("bare app, CPU per request", f"{median(b for b, _ in turns):.1f} us", "", True),
-        ("pod, CPU per preflight", f"{median(p for _, p in turns):.1f} us", "", True),
-        ("pod / bare", f"{times:.2f}", f"<= {MOST_TIMES_BARE}", times <= MOST_TIMES_BARE),
-        ("idle, resident", f"{idle:.1f} MiB", f"<= {MOST_IDLE_MIB}", idle <= MOST_IDLE_MIB),
-        ("start to first answer", f"{ready:.2f} s", "<= 0.5", ready <= MOST_SECONDS_TO_READY),
+        row(name, values, "µs", None if name == POD.name else costs[POD.name], CPU_BOUNDS.get(name))
+        for name, values in costs.items()
     ]
-    print("| what | measured | bound |\n|---|---|---|")
-    for what, measured, bound, _ in rows:
-        print(f"| {what} | {measured} | {bound} |")
-    return 0 if all(kept for *_, kept in rows) else 1
+    return Table(
+        "pod-cpu",
+        "A preflight on a server",
+        "server's CPU time per preflight",
+        "pod / it",
+        sorted(rows, key=lambda row: row.value.median),
+        POD.name,
+        missing(),
+    )
+
+
+def turned(values: list[Any], by: int) -> list[Any]:
+    """Return them in another order each turn."""
+    by %= len(values)
+    return values[by:] + values[:by]
+
+
+def row(
+    name: str, values: list[float], unit: str, ours: list[float] | None, bound: float | None
+) -> Row:
+    """Return a row of values, and ratios of ours to them, round by round."""
+    ratio = ours and Figure.of(our / their for our, their in zip(ours, values, strict=True))
+    return Row(name, Figure.of(values), unit, ratio or None, bound)
+
+
+def memory_and_start(effort: float) -> Table:
+    """Return how soon each server answers, and its memory: idle, and with open connections."""
+    serves, loads = cores()
+    contenders = installed()
+    pause = effort if is_tiny(effort) else 0.5
+    count = 100 if is_tiny(effort) else OPEN_CONNECTIONS
+    found: dict[str, dict[str, list[float]]] = {
+        group: {each.name: [] for each in contenders} for group in BOUNDS
+    }
+    with pinned(loads):
+        for turn in range(rounds(5, effort)):
+            for contender in turned(contenders, turn):
+                # Once is enough for the connections: their memory is always the same.
+                figures = started(contender, serves, pause, 0 if turn else count)
+                for group, figure in zip(found, figures, strict=False):
+                    found[group][contender.name].append(figure)
+    rows = [
+        replace(
+            row(name, figures, unit, ours, None if ours else bound), group=group.format(count=count)
+        )
+        for group, (unit, bound) in BOUNDS.items()
+        for name, figures in sorted(found[group].items(), key=lambda pair: median(pair[1]))
+        for ours in [None if name == POD.name else found[group][POD.name]]
+    ]
+    return Table(
+        "pod-memory",
+        "Start and memory",
+        "seconds, or resident memory of all its processes",
+        "pod / it",
+        rows,
+        POD.name,
+        missing(),
+    )
+
+
+def started(contender: Contender, core: int, pause: float, count: int) -> Iterator[float]:
+    """Start a server; yield the seconds to its first answer, its memory, and that with clients."""
+    with serving(contender, core) as server:
+        yield server.seconds_to_answer
+        sleep(pause)
+        yield server.resident_mib()
+        if count:
+            with open_connections(server, count):
+                yield server.resident_mib()
+
+
+def workers(effort: float) -> Table:
+    """Return what a second worker brings, on two cores that the load has to share."""
+    found: dict[int, list[Shared]] = {1: [], 2: []}
+    with ExitStack() as stack:
+        servers = {
+            number: stack.enter_context(serving(Contender(POD.name, partial(pod, workers=number))))
+            for number in found
+        }
+        for turn in range(rounds(5, effort)):
+            for number in turned(list(found), turn):
+                found[number].append(share(servers[number], effort if is_tiny(effort) else 2))
+    rows = [
+        each
+        for group, (unit, value) in SHARES.items()
+        for each in compared(group, unit, *([value(done) for done in found[n]] for n in found))
+    ]
+    busier = Figure.of(each.busier for each in found[2])
+    last = Row("two workers", busier, "%", group="of the pod's time, its busier worker has")
+    return Table(
+        "pod-workers",
+        "A second worker on two cores",
+        "while the load runs on the same two cores",
+        "two workers / one",
+        [*rows, last],
+    )
+
+
+@dataclass(frozen=True)
+class Shared:
+    """One round on cores that the pod and the load share; shares are in percent."""
+
+    rate: float
+    cost: float
+    pod: float
+    load: float
+    busier: float
+
+
+SHARES: dict[str, tuple[str, Callable[[Shared], float]]] = {
+    "preflights a second": ("", lambda done: done.rate),
+    "CPU time per preflight": ("µs", lambda done: done.cost),
+    "of the two cores, the pod has": ("%", lambda done: done.pod),
+    "of the two cores, the load has": ("%", lambda done: done.load),
+}
+
+
+def share(server: Served, seconds: float) -> Shared:
+    before = server.cpu_seconds_by_process()
+    done = load(server, seconds)
+    spent = [time - before[pid] for pid, time in server.cpu_seconds_by_process().items()]
+    cores_seconds = done.seconds * 2 / 100
+    return Shared(
+        done.answers / done.seconds,
+        sum(spent) / done.answers * 1e6,
+        sum(spent) / cores_seconds,
+        done.cpu_seconds / cores_seconds,
+        max(spent) / sum(spent) * 100,
+    )
+
+
+def compared(group: str, unit: str, one: list[float], two: list[float]) -> list[Row]:
+    ratio = Figure.of(after / before for before, after in zip(one, two, strict=True))
+    return [
+        Row("one worker", Figure.of(one), unit, group=group),
+        Row("two workers", Figure.of(two), unit, ratio, group=group),
+    ]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(measure, __doc__)

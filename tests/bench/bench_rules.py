@@ -1,33 +1,34 @@
-"""What a decision costs with 1 to 1000 rules: the time does not grow with their number.
+"""What a decision costs with 1000 rules instead of one: the time does not grow with their number.
 
-Pure decisions, without a server or an app: for each shape of rules, the engines of 1, 10, 100 and
-1000 rules decide in turn, so that all of them meet the same state of the machine. The table shows
-medians over rounds, in nanoseconds, their ratio to one rule, and one policy without rules. First
-every request is covered by the last rule, like traffic to one service; then the requests go through
-all rules in turn, which with 1000 policies measures the processor's caches: the look-up takes the
-same steps.
-
-    python tests/bench/bench_rules.py [--rounds 300] [--calls 300]
+Pure decisions, without a server or an app: for each shape of rules, the engines of 1 and of 1000
+rules decide in turn, so that both meet the same state of the machine. First every request is
+covered by the last rule, like traffic to one service; then the requests go through all rules in
+turn, which with 1000 policies measures the processor's caches: the look-up takes the same steps.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
-import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import cycle, repeat
-from statistics import median
 from time import thread_time_ns
 
 from meshcors import HeaderKey, Policy, Rule, RuleSet
 from meshcors._decision.engine import Engine
 from meshcors._decision.rule_engine import RuleEngine
+from tests.bench.alone import is_tiny, rounds, run
+from tests.bench.tables import Figure, Row, Table
 
-SIZES = (1, 10, 100, 1000)
+SIZE = 1000
+# In a round, of each; every rule is met once before the first.
+CALLS = 300
 ORIGIN = "https://ui.example"
 KEY = "model-api-key"
+
+# The most that 1000 rules may take, for each rule that one takes, with a policy each in turn.
+BOUND = 1.5
+EACH = "all in turn, a policy each"
 
 Call = Callable[[], object]
 
@@ -71,17 +72,17 @@ REQUESTS: Mapping[str, tuple[str, dict[bytes, bytes]]] = {
 TRAFFIC: Mapping[str, tuple[Callable[[int], Iterable[int]], Callable[[int], Policy]]] = {
     "the last rule": (lambda size: [size - 1], policy),
     "all in turn, one policy": (range, lambda _: policy(0)),
-    "all in turn, a policy each": (range, policy),
+    EACH: (range, policy),
 }
 
 
-def contenders(shape: str, kind: str, traffic: str) -> list[Call]:
-    """Return the calls to compare: one policy without rules, then each number of rules."""
+def contenders(shape: str, kind: str, traffic: str, most: int) -> list[Call]:
+    """Return the calls to compare: one policy without rules, one rule, and the most rules."""
     make, url = SHAPES[shape]
     method, fields = REQUESTS[kind]
     meets, policy_of = TRAFFIC[traffic]
     engines: list[tuple[int, Engine | RuleEngine[None]]] = [(1, Engine(policy(0)))]
-    for size in SIZES:
+    for size in (1, most):
         rules = RuleSet(make(policy_of(number), number) for number in range(size))
         engines += [(size, RuleEngine(rules, None))]
     calls: list[Call] = []
@@ -101,46 +102,50 @@ def decide_next(
     return decide(method, path, fields)
 
 
-def measure(calls: list[Call], rounds: int, count: int) -> list[float]:
-    """Return the median time of each call, in nanoseconds; they take turns of `count`."""
-    times: list[list[float]] = [[] for _ in calls]
+def times(calls: list[Call], turns: int, count: int) -> list[list[float]]:
+    """Return the times of each call, in nanoseconds, round by round; they take turns of `count`."""
+    found: list[list[float]] = [[] for _ in calls]
     for call in calls:
-        for _ in repeat(None, max(SIZES)):
+        for _ in repeat(None, SIZE):
             call()
     gc.collect()
     gc.disable()
     try:
-        for _ in range(rounds):
-            for call, taken in zip(calls, times, strict=True):
+        for _ in range(turns):
+            for call, taken in zip(calls, found, strict=True):
                 began = thread_time_ns()
                 for _ in repeat(None, count):
                     call()
                 taken.append((thread_time_ns() - began) / count)
     finally:
         gc.enable()
-    return [median(taken) for taken in times]
+    return found
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+def row(shape: str, kind: str, traffic: str, effort: float) -> Row:
+    """Return what a decision of the last engine takes, and its ratio to that by one rule."""
+    size = 10 if is_tiny(effort) else SIZE
+    *_, one, many = times(contenders(shape, kind, traffic, size), rounds(300, effort), CALLS)
+    ratio = Figure.of(last / first for first, last in zip(one, many, strict=True))
+    bound = BOUND if traffic == EACH else None
+    return Row(f"{shape}: {kind}, {traffic}", Figure.of(many), "ns", ratio, bound)
+
+
+def measure(effort: float) -> list[Table]:
+    """Return the table of all shapes."""
+    asked = [(shape, kind, "the last rule") for shape in SHAPES for kind in REQUESTS]
+    asked += [("hosts", "a preflight", traffic) for traffic in list(TRAFFIC)[1:]]
+    alone, *_ = times(
+        contenders("hosts", "a preflight", "the last rule", 1), rounds(300, effort), CALLS
     )
-    parser.add_argument("--rounds", type=int, default=300)
-    parser.add_argument("--calls", type=int, default=300, help="calls of each in a round")
-    options = parser.parse_args()
-    print(f"CPython {platform.python_version()}, nanoseconds a decision")
-    columns = "rules by | request | matching rule | no rules | 1 | 10 | 100 | 1000"
-    print(f"\n| {columns} | ratio 1000 : 1 |")
-    print("|---|---|---|---:|---:|---:|---:|---:|---:|")
-    rows = [(shape, kind, "the last rule") for shape in SHAPES for kind in REQUESTS]
-    rows += [("hosts", "a preflight", traffic) for traffic in list(TRAFFIC)[1:]]
-    for shape, kind, traffic in rows:
-        taken = measure(contenders(shape, kind, traffic), options.rounds, options.calls)
-        cells = " | ".join(f"{each:.0f}" for each in taken)
-        ratio = f"{taken[-1] / taken[1]:.2f}"
-        print(f"| {shape} | {kind} | {traffic} | {cells} | {ratio} |", flush=True)
+    rows = [Row("one policy, no rules: a preflight", Figure.of(alone), "ns")]
+    rows += [row(*each, effort) for each in asked]
+    return [
+        Table(
+            "rules", "A decision with 1000 rules", "CPU time of a decision", "1000 rules / 1", rows
+        )
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    run(measure, __doc__)

@@ -1,29 +1,26 @@
 """What `lint` and `fix` cost as files grow: twice the rules and hosts take about twice the time.
 
 First in one process: for each shape of file, the CPU time for a number of hosts or rules and for
-twice as many, the best of some rounds, the ratio of the two, and how much of it is ruamel.yaml's
-reading of the text. Then whole command lines, from start to exit, on a VirtualService with
-thousands of hosts and hundreds of rules and on one with thousands of rules.
-
-    python -m tests.bench.bench_toolbox [--size 400] [--rounds 3]
+twice as many, and the ratio of the two. Then whole command lines, from start to exit, on a
+VirtualService with thousands of hosts and hundreds of rules and on one with thousands of rules.
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
-import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
 
-from meshcors.mesh._documents.yaml_nodes import parse
 from meshcors.mesh._fix import FixOptions, fix
 from meshcors.mesh._lint import lint
+from tests.bench.alone import is_tiny, rounds, run
+from tests.bench.tables import Figure, Row, Table
 
 CORS = "{allowOrigins: [exact: 'https://ui.example'], allowHeaders: [model-api-key], maxAge: 10m}"
 WISH = FixOptions(origins=(("exact", "https://ui.example"),))
@@ -125,15 +122,15 @@ SHAPES: Mapping[str, Shape] = {
 }
 
 
-def best(done: Callable[[], object], rounds: int) -> float:
-    """Return the least CPU time of some rounds, in milliseconds."""
-    times: list[float] = []
-    for _ in range(rounds):
+def times(done: Callable[[], object], turns: int) -> list[float]:
+    """Return the CPU time of each round, in milliseconds."""
+    found: list[float] = []
+    for _ in range(turns):
         gc.collect()
         began = process_time()
         done()
-        times.append((process_time() - began) * 1000)
-    return min(times)
+        found.append((process_time() - began) * 1000)
+    return found
 
 
 def command_line(verb: str, text: str) -> float:
@@ -150,46 +147,47 @@ def command_line(verb: str, text: str) -> float:
     return taken
 
 
-def main() -> None:
-    """Print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--size", type=int, default=400, help="rules, hosts or documents")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--hosts", type=int, default=3000, help="of the first command line")
-    parser.add_argument("--rules", type=int, default=200, help="of the first command line")
-    parser.add_argument("--alone", type=int, default=3500, help="rules of the second one")
-    options = parser.parse_args()
-    small, large = options.size, 2 * options.size
-    print(f"CPython {platform.python_version()}, milliseconds")
-    print(f"\n| file | verb | {small} | {large} | ratio | YAML's share |")
-    print("|---|---|---:|---:|---:|---:|")
-    for name, shape in SHAPES.items():
-        texts = [shape.text(number) for number in (small, large)]
-        reading = best(lambda text=texts[1]: parse(text, "bench.yaml"), options.rounds)
-        for verb in shape.verbs:
-            taken = [
-                best(lambda text=text, verb=verb: VERBS[verb](text), options.rounds)
-                for text in texts
-            ]
-            # fix reads what it has written, too
-            share = reading * (1 if verb == "lint" else 2) / taken[1]
-            times = f"{taken[0]:.0f} | {taken[1]:.0f} | {taken[1] / taken[0]:.1f}"
-            print(f"| {name} | {verb} | {times} | {share:.0%} |", flush=True)
-    print("\n| command line | seconds |")
-    print("|---|---:|")
+def growth(shape: Shape, name: str, size: int, turns: int) -> Iterator[Row]:
+    """Yield what each verb takes for twice the size, and how often as long that is."""
+    for verb in shape.verbs:
+        small, large = (
+            times(partial(VERBS[verb], shape.text(number)), turns) for number in (size, 2 * size)
+        )
+        ratio = Figure.of(after / before for before, after in zip(small, large, strict=True))
+        yield Row(verb, Figure.of(large), "ms", ratio, group=name)
+
+
+def measure(effort: float) -> list[Table]:
+    """Return a table of growth and one of whole commands."""
+    size, turns = 4 if is_tiny(effort) else 100, rounds(3, effort)
+    many_hosts, rules, alone = (5, 4, 6) if is_tiny(effort) else (3000, 200, 2000)
     files = {
-        f"{options.hosts} hosts, {options.rules} rules": service(
-            "a", hosts(options.hosts), by_key(range(options.rules))
-        ),
-        f"{options.alone} rules": service("a", hosts(1), by_key(range(options.alone))),
+        f"{many_hosts:,} hosts, {rules:,} rules": service(
+            "a", hosts(many_hosts), by_key(range(rules))
+        )
     }
-    for name, text in files.items():
-        for verb in VERBS:
-            taken_whole = min(command_line(verb, text) for _ in range(options.rounds))
-            print(f"| `meshcors {verb}`, {name} | {taken_whole:.2f} |", flush=True)
+    files[f"1 host, {alone:,} rules"] = service("a", hosts(1), by_key(range(alone)))
+    return [
+        Table(
+            "growth",
+            "How lint and fix grow with their files",
+            f"CPU time for {2 * size} hosts, rules or documents",
+            f"{2 * size} / {size}",
+            [row for name, shape in SHAPES.items() for row in growth(shape, name, size, turns)],
+        ),
+        Table(
+            "commands",
+            "Whole commands",
+            "seconds from start to exit",
+            "",
+            [
+                Row(f"meshcors {verb}", Figure.of([command_line(verb, text)]), "s", group=name)
+                for name, text in files.items()
+                for verb in VERBS
+            ],
+        ),
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    run(measure, __doc__)

@@ -1,0 +1,1 @@
+"""Apps that the servers of the comparison serve; each file is one, and imports no more."""
