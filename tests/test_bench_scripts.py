@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.bench import bench_middleware, bench_toolbox
+from tests.bench import bench_import, bench_middleware, bench_server, bench_toolbox
 
 ROOT = Path(__file__).parent.parent
 
@@ -47,3 +48,25 @@ def test_the_growth_of_the_toolbox_prints_its_tables() -> None:
     _, _, *rows = whole.splitlines()
     assert [row for row in rows if not re.fullmatch(seconds, row)] == []
     assert len(rows) == 2 * len(bench_toolbox.VERBS)
+
+
+def test_the_comparison_in_a_server_prints_its_table(tmp_path: Path) -> None:
+    kept = tmp_path / "figures.json"
+    command = [sys.executable, "-W", "error", "-m", "tests.bench.bench_server"]
+    few = ["--rounds", "1", "--requests", "3", "--connections", "2", "--json", str(kept)]
+    done = subprocess.run([*command, *few], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    names = [line.split("|")[1].strip() for line in done.stdout.splitlines()[4:]]
+    assert tuple(names) == bench_server.SERVERS
+    assert json.loads(kept.read_text())["cost"].keys() == set(bench_server.SERVERS)
+
+
+def test_the_comparison_of_imports_prints_its_table(tmp_path: Path) -> None:
+    kept = tmp_path / "figures.json"
+    command = [sys.executable, "-W", "error", "-m", "tests.bench.bench_import"]
+    few = ["--rounds", "1", "--json", str(kept)]
+    done = subprocess.run([*command, *few], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+    names = [line.split("|")[1].strip() for line in done.stdout.splitlines()[4:]]
+    assert names == list(bench_import.STATEMENTS)
+    assert json.loads(kept.read_text())["cost"].keys() == bench_import.STATEMENTS.keys()

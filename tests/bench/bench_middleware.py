@@ -75,6 +75,8 @@ BROWSER = {
     "accept-encoding": "gzip, deflate, br, zstd",
     "accept-language": "en-GB,en;q=0.9",
 }
+# From the service's own pages, or from a program.
+NO_ORIGIN = {name: value for name, value in BROWSER.items() if name != "origin"}
 PREFLIGHT = {
     "host": "models.example",
     "connection": "keep-alive",
@@ -198,15 +200,23 @@ def contests() -> list[Contest]:
         Contest(
             "ASGI, a real request",
             "Starlette",
-            0.4,
+            0.34,
             call_asgi(no_op, "POST", BROWSER),
             call_asgi(ours, "POST", BROWSER),
             call_asgi(theirs, "POST", BROWSER),
         ),
         Contest(
+            "ASGI, without an Origin",
+            "Starlette",
+            0.37,
+            call_asgi(no_op, "POST", NO_ORIGIN),
+            call_asgi(ours, "POST", NO_ORIGIN),
+            call_asgi(theirs, "POST", NO_ORIGIN),
+        ),
+        Contest(
             "ASGI, a preflight",
             "Starlette",
-            0.25,
+            0.21,
             call_asgi(silent, "OPTIONS", PREFLIGHT),
             call_asgi(ours, "OPTIONS", PREFLIGHT),
             call_asgi(theirs, "OPTIONS", PREFLIGHT),
@@ -214,7 +224,7 @@ def contests() -> list[Contest]:
         Contest(
             "WSGI, a real request",
             "flask-cors",
-            0.15,
+            0.12,
             call_wsgi(flask_bare, BROWSER),
             call_wsgi(flask_ours, BROWSER),
             call_wsgi(flask_theirs, BROWSER),
