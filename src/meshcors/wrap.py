@@ -31,8 +31,6 @@ from meshcors._policy.policy import Policy
 from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.rules import Rule, RuleSet
 from meshcors.asgi._messages import refuse_websocket, send_answer
-from meshcors.config._loading import load
-from meshcors.config._options import APP_VARIABLE
 from meshcors.config._resolving import argument, refuse_uncovered, resolve
 
 if TYPE_CHECKING:
@@ -171,6 +169,9 @@ _WSGI: Final = _Interface(
 
 
 def _app_and_policy(interface: _Interface) -> tuple[Any, dict[str, Any]]:
+    from meshcors.config._loading import load
+    from meshcors.config._options import APP_VARIABLE
+
     try:
         policy = argument(load(None))
         return _named_app(os.environ.get(APP_VARIABLE, ""), interface), policy
@@ -251,4 +252,6 @@ def _wraps_factory(found: Any, *parameters: str) -> bool:
 
 
 def _no_app(code: ProblemCode, name: str, hint: str) -> PolicyError:
+    from meshcors.config._options import APP_VARIABLE
+
     return PolicyError([Problem(code, APP_VARIABLE, name, hint)])

@@ -6,12 +6,9 @@ It decides nothing and imports no framework. Names are those of PEP 3333.
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar
-
-from typing_extensions import Unpack
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer
 from meshcors._decision.app_kind import is_asgi, name_of
@@ -132,6 +129,8 @@ class MeshCORS:
                 write(_body(answer, method))
                 raise
             # Servers without write() would answer the exception themselves: log it here instead.
+            import traceback
+
             traceback.print_exc(file=environ.get("wsgi.errors"))
             return [_body(answer, method)]
 

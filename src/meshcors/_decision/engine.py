@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Final
+from functools import partial
+from typing import Final, TypeAlias
 
 from meshcors._decision.answers import (
     KEY_REFUSALS,
@@ -24,6 +24,7 @@ from meshcors._decision.answers import (
 from meshcors._decision.fields import BYTES, TEXT, Merge, text
 from meshcors._decision.key_check import KeyCheck
 from meshcors._decision.preflight import PreflightAnswers, origin_vary
+from meshcors._policy.bounded_cache import BoundedCache
 from meshcors._policy.origin_set import OriginSet
 from meshcors._policy.origins import MAX_ORIGIN_BYTES
 from meshcors._policy.policy import Policy
@@ -39,6 +40,10 @@ _REQUEST_HEADERS: Final = b"access-control-request-headers"
 _REQUEST_PRIVATE_NETWORK: Final = b"access-control-request-private-network"
 HOST: Final = b"host"
 _BLANK: Final = b" \t"
+
+# What the answer to a preflight depends on: the values of its Origin, and of the fields
+# Access-Control-Request-Method, -Headers and -Private-Network.
+_Asked: TypeAlias = tuple[bytes, bytes, bytes, bytes]
 
 
 class Engine:
@@ -68,9 +73,8 @@ class Engine:
         self._no_origin = self._compile("no_origin", "*" if self._origins.any else None)
         self._any_origin = self._compile("allowed", "*")
         self._refused = self._compile("origin_not_allowed", None)
-        # Bounded in number and in size, because clients choose what is looked up.
-        self._cached_answers = lru_cache(cached_origins)(self._find_answers)
-        self._cached_preflight = lru_cache(cached_origins)(self._compile_preflight)
+        self._answers = BoundedCache(self._find_answers, cached_origins, is_kept=_is_short_origin)
+        self._preflights = BoundedCache(self._answer_preflight, cached_origins, is_kept=_is_short)
 
     def decide(self, method: str, path: str, fields: Mapping[bytes, bytes]) -> Answer | Proceed:
         """Decide an HTTP request: answer it here, or let the app answer.
@@ -80,11 +84,15 @@ class Engine:
         """
         origin = fields.get(_ORIGIN, b"")
         if method == "OPTIONS":
-            requested = fields.get(_REQUEST_METHOD, b"")
-            is_preflight = origin.strip(_BLANK) and requested.strip(_BLANK)
-            if is_preflight:
-                return self._answer_preflight(origin, requested, fields)
-        answers = self._answers_to(origin)
+            answer = self._preflights[
+                origin,
+                fields.get(_REQUEST_METHOD, b""),
+                fields.get(_REQUEST_HEADERS, b""),
+                fields.get(_REQUEST_PRIVATE_NETWORK, b""),
+            ]
+            if answer is not None:
+                return answer
+        answers = self._answers[origin]
         key = self._key
         if key is not None and not key.is_valid(given := fields.get(key.field, b"")):
             refused = key.refuse(path, given)
@@ -100,7 +108,7 @@ class Engine:
         `decide`, those that `reads_websocket` names.
         """
         origin = fields.get(_ORIGIN, b"")
-        answers = self._answers_to(origin)
+        answers = self._answers[origin]
         if self._key is not None:
             refused = self._key.refuse(path, fields.get(self._key.field, b""))
             if refused is not None:
@@ -108,12 +116,6 @@ class Engine:
         if answers is self._refused and not _is_own(origin, fields.get(HOST, b"")):
             return answers.refusals["origin_not_allowed"]
         return None
-
-    def _answers_to(self, origin: bytes) -> _CompiledAnswers:
-        if len(origin) <= MAX_ORIGIN_BYTES:
-            return self._cached_answers(origin)
-        # Too long to be cached, and, apart from white space, too long for an origin.
-        return self._find_answers(origin)
 
     def _find_answers(self, origin: bytes) -> _CompiledAnswers:
         sent = text(origin.strip(_BLANK))
@@ -123,25 +125,19 @@ class Engine:
             return self._any_origin
         return self._compile("allowed", sent) if sent in self._origins else self._refused
 
-    def _answer_preflight(
-        self, origin: bytes, method: bytes, fields: Mapping[bytes, bytes]
-    ) -> Answer:
-        names = fields.get(_REQUEST_HEADERS, b"")
-        private = _REQUEST_PRIVATE_NETWORK in fields and _is_true(fields[_REQUEST_PRIVATE_NETWORK])
-        if len(origin) + len(method) + len(names) <= MAX_CACHED_PREFLIGHT_BYTES:
-            return self._cached_preflight(origin, method, names, private)
-        return self._compile_preflight(origin, method, names, private)
-
-    def _compile_preflight(
-        self, origin: bytes, method: bytes, names: bytes, private: bool
-    ) -> Answer:
-        """Answer a preflight: the server's side of Fetch 4.8, "CORS-preflight fetch"."""
-        answers = self._answers_to(origin)
+    def _answer_preflight(self, asked: _Asked) -> Answer | None:
+        """Answer a preflight, the server's side of Fetch 4.8; None if the request is not one."""
+        origin, method, names, private = asked
+        method = method.strip(_BLANK)
+        if not origin.strip(_BLANK) or not method:
+            return None
+        answers = self._answers[origin]
         if answers is self._refused:
             return answers.refusals["origin_not_allowed"]
-        method = method.strip(_BLANK)
         reason = self._preflight.reason(method, names)
-        fields = self._preflight.fields(answers.cors, method, names, private)
+        fields = self._preflight.fields(
+            answers.cors, method, names, private.strip(_BLANK) == b"true"
+        )
         return Answer(204, reason, fields, b"")
 
 
@@ -178,8 +174,13 @@ def _compile(policy: Policy, reason: Reason, allow_origin: str | None) -> _Compi
     return _CompiledAnswers(cors, proceed, refusals)
 
 
-def _is_true(value: bytes) -> bool:
-    return value.strip(_BLANK) == b"true"
+def _is_short_origin(origin: bytes) -> bool:
+    # Apart from white space, anything longer is no origin.
+    return len(origin) <= MAX_ORIGIN_BYTES
+
+
+def _is_short(asked: _Asked) -> bool:
+    return sum(map(len, asked)) <= MAX_CACHED_PREFLIGHT_BYTES
 
 
 def _is_own(origin: bytes, host: bytes) -> bool:

@@ -118,17 +118,25 @@ class Merge(Generic[Wire]):
 
     def __call__(self, headers: Iterable[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
         """Return the fields to send instead of the app's `headers`, pairs of name and value."""
-        special, plain, wire_type = self._special, self._wire.plain, self._wire.type
+        plain, wire_type = self._wire.plain, self._wire.type
+        fields = list(headers)
+        for field in fields:
+            name = field[0]
+            if name.__class__ is not wire_type or name not in plain:
+                return self._merge_each(fields)
+        fields += self._tail
+        return fields
+
+    def _merge_each(self, fields: list[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
+        """Return the fields to send where some of the app's may be CORS fields or Vary."""
+        special, wire_type = self._special, self._wire.type
         merged: list[tuple[Wire, Wire]] = []
         vary: list[tuple[Wire, Wire]] = []
         place = 0
-        for field in headers:
+        for field in fields:
             name = field[0]
             if name.__class__ is not wire_type:
                 name = self._wire.encode(text_of(name))
-            elif name in plain:
-                merged.append(field)
-                continue
             if (name := name.lower()) not in special:
                 merged.append(field)
             elif name == self._wire.vary:

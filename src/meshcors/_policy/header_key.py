@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.headers import (
@@ -24,6 +23,9 @@ from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.problem_collector import ProblemCollector, is_list
 from meshcors._policy.pydantic_field import PydanticField
 from meshcors._policy.regular_file import FileError, read_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _UNREAD: Final[dict[str, ProblemCode]] = {
     "unreadable": "key_file_unreadable",

@@ -12,9 +12,7 @@ from meshcors._policy.origin_set import AllowedOrigin
 from meshcors._policy.origins import OriginPattern
 from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.problem_collector import ProblemCollector
-from meshcors._policy.public_suffixes import public_suffixes
 from meshcors._policy.regex import CompiledRegex, Regex, written_regex
-from meshcors._policy.strangers import UnintendedOrigins, unintended_origins
 from meshcors._policy.wording import shown
 
 _FIELD: Final = "allow_origins"
@@ -82,6 +80,8 @@ class OriginChecks:
         if pattern.scheme == "http":
             self._check_insecure(item)
         if pattern.subdomains:
+            from meshcors._policy.public_suffixes import public_suffixes
+
             suffixes = public_suffixes()
             if suffixes.gives_names(pattern.host):
                 below = next(iter(suffixes.below(pattern.host)), "")
@@ -99,6 +99,9 @@ class OriginChecks:
             self.problems.found.append(error.problem(_FIELD, item))
 
     def _check_regex(self, regex: Regex) -> None:
+        # Late, because few policies have a regex.
+        from meshcors._policy.strangers import UnintendedOrigins, unintended_origins
+
         try:
             CompiledRegex(regex)
             lets_in = unintended_origins(regex) if self.credentials else UnintendedOrigins()

@@ -30,7 +30,7 @@ from meshcors._policy.problem_collector import ProblemCollector
 from meshcors._policy.pydantic_field import PydanticField
 from meshcors._policy.regex import Regex
 from meshcors._policy.warning import warn
-from meshcors._policy.wording import did_you_mean
+from meshcors._policy.wording import did_you_mean, meant
 
 P = ParamSpec("P")
 
@@ -137,7 +137,7 @@ class Policy(PydanticField):
 
 
 # The hint for a misspelt allow_origins: then the origins are not missing as well.
-NEAR_ORIGINS: Final = did_you_mean("allow_origins", ["allow_origins"])
+NEAR_ORIGINS: Final = meant("allow_origins")
 
 
 def make(options: Mapping[str, object]) -> tuple[Policy, list[tuple[str, str]]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from importlib import resources
 from typing import Final, NamedTuple
 
 _BEGIN_PRIVATE: Final = "// ===BEGIN PRIVATE DOMAINS==="
@@ -76,5 +75,7 @@ class PublicSuffixes:
 @cache
 def public_suffixes() -> PublicSuffixes:
     """Return the list."""
+    from importlib import resources
+
     file = resources.files("publicsuffixlist") / "public_suffix_list.dat"
     return PublicSuffixes(file.read_text(encoding="utf-8").splitlines())

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_BYTES: Final = 1 << 20
 
@@ -45,6 +47,8 @@ def read_content(path: str | Path, most: int) -> bytes:
     Raises `FileError` if it is missing, unreadable, not a regular file, or has more than `most`
     bytes, which are whole MiB.
     """
+    from pathlib import Path
+
     try:
         opened = os.open(Path(path), _FLAGS)
         try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
+from meshcors._policy.bounded_cache import BoundedCache
 from meshcors._policy.covered_urls import EVERY_HOST, EVERY_PATH, covering
 from meshcors._policy.hosts import host_name
 from meshcors._policy.paths import is_plain_path
@@ -39,7 +39,9 @@ class RuleMap(Generic[T]):
                 self._by_host.setdefault(host, _Prefixes()).add(rule.path_prefix, index)
         names_hosts = any(rule.hosts for rule in rules.rules)
         self._ambiguous_host = None if names_hosts else self._reach(EVERY_HOST)
-        self._look_up = lru_cache(CACHED_HOSTS)(self._look_up_host)
+        self._reaches = BoundedCache(
+            self._look_up, CACHED_HOSTS, is_kept=lambda host: len(host) <= MAX_HOST_BYTES
+        )
 
     def find(self, host: bytes, path: str) -> T:
         """Return the value for a request.
@@ -47,7 +49,7 @@ class RuleMap(Generic[T]):
         `host` is its Host field: b"" if it has none, several joined with a comma. `path` is the
         path on which the app routes, decoded once.
         """
-        reach = self._look_up(host) if len(host) <= MAX_HOST_BYTES else self._ambiguous_host
+        reach = self._reaches[host]
         if reach is None:
             return self._ambiguous
         if not reach.by_path:
@@ -59,8 +61,8 @@ class RuleMap(Generic[T]):
             first = prefixes.first(path, first)
         return self._values[first]
 
-    def _look_up_host(self, host: bytes) -> _Reach | None:
-        named = host_name(host)
+    def _look_up(self, host: bytes) -> _Reach | None:
+        named = host_name(host) if len(host) <= MAX_HOST_BYTES else None
         return self._ambiguous_host if named is None else self._reach(named)
 
     def _reach(self, host: str) -> _Reach:

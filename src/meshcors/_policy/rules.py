@@ -7,11 +7,11 @@ no rule depends on a key's value.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias, cast
 
 from meshcors._policy.covered_urls import EVERY_HOST, EVERY_PATH, CoveredUrls
-from meshcors._policy.errors import OriginError
+from meshcors._policy.errors import OriginError, PolicyError, Problem
 from meshcors._policy.list_like import ListLike
 from meshcors._policy.origins import OriginPattern
 from meshcors._policy.paths import never_matches
@@ -106,6 +106,26 @@ class RuleSet(PydanticField):
             for rule in self.rules
         )
         return RuleSet(bare, uncovered=self.uncovered)
+
+
+def with_uncovered(
+    source: Policy | RuleSet, uncovered: Uncovered | None, label: str
+) -> Policy | RuleSet:
+    """Return `source` with this `uncovered`, unless it is None; `label` is who gives it."""
+    if uncovered is None:
+        return source
+    if isinstance(source, Policy):
+        raise PolicyError([uncovered_without_rules(label)])
+    try:
+        return RuleSet(source.rules, uncovered=uncovered)
+    except PolicyError as error:
+        raise PolicyError(replace(each, field=label) for each in error.problems) from None
+
+
+def uncovered_without_rules(label: str) -> Problem:
+    """Return the problem of an `uncovered`, given as `label`, with a single policy."""
+    hint = "a single policy covers every URL: leave this out"
+    return Problem("uncovered_without_rules", label, "", hint)
 
 
 def _rules(problems: ProblemCollector, rules: object) -> tuple[Rule, ...]:

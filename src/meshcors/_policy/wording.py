@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from difflib import get_close_matches
-from pathlib import Path
 from reprlib import Repr
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _REPR = Repr()
 _REPR.maxstring = _REPR.maxother = 120
@@ -14,11 +16,18 @@ _REPR.maxstring = _REPR.maxother = 120
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint for the unknown `name`: the nearest of the `known` names, or all of them."""
+    from difflib import get_close_matches
+
     known = sorted(known)
     near = get_close_matches(name, known, n=1, cutoff=0.5)
     if near:
-        return f"unknown; did you mean {near[0]}?"
+        return meant(near[0])
     return f"unknown; known: {', '.join(known)}"
+
+
+def meant(known: str) -> str:
+    """Return the hint for an unknown name that is nearest to the `known` one."""
+    return f"unknown; did you mean {known}?"
 
 
 def file_label(path: str | Path, given_by: str) -> str:

@@ -7,12 +7,9 @@ exceptions is in `meshcors.asgi._starlette_errors`, and on which path an app rou
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, ClassVar, Final
-
-from typing_extensions import Unpack
+from typing import Any, ClassVar, Final, Unpack
 
 from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer
 from meshcors._decision.app_kind import is_wsgi, name_of
@@ -32,7 +29,6 @@ from meshcors.asgi._messages import (
     Send,
     refuse_websocket,
     send_answer,
-    with_fields,
     with_header_list,
 )
 from meshcors.asgi._root_path import RootPathsBelow, root_path_of
@@ -113,9 +109,11 @@ class MeshCORS:
             await self._serve_other(scope, receive, send)
             return
         given = scope
-        if not isinstance(scope.get("headers"), list):
+        headers = scope.get("headers")
+        if type(headers) is not list:
             scope = with_header_list(scope)
-        fields = collect(scope["headers"], self._reads, MAX_LIST_BYTES)
+            headers = scope["headers"]
+        fields = collect(headers, self._reads, MAX_LIST_BYTES)
         # Read now: an app below may change the scope, and one that is mounted below does.
         method = scope["method"]
         decision = self._decide(method, self._path(scope) if self._reads_path else "", fields)
@@ -131,13 +129,15 @@ class MeshCORS:
             await self.app(scope, receive, send)
             return
         outer = outer_handlers(scope) if "app" in scope else None
+        merge = decision.merge_raw
         started = False
 
         # No coroutine of its own: most messages only pass through.
         def send_merged(message: Message) -> Awaitable[None]:
             nonlocal started
             if message["type"] == "http.response.start":
-                message = with_fields(message, decision)
+                message = {**message}  # the app's own message stays as it is
+                message["headers"] = merge(message.get("headers", ()))
                 started = True
             sent: Awaitable[None] = send(message)
             return sent
@@ -192,6 +192,8 @@ class _NoEngine:
 
     def decide_websocket(self, path: str, fields: Mapping[bytes, bytes]) -> Answer:
         if self._not_logged is not None:
+            import logging
+
             logging.getLogger("meshcors").error(_message(self._not_logged))
             self._not_logged = None
         return INTERNAL_SERVER_ERROR
@@ -208,4 +210,6 @@ async def _answer_failure(error: Exception, method: str, send: Send, send_merged
     if is_sent_by("gunicorn.asgi", send):
         # After a whole answer gunicorn's worker takes any error for a client that has left, and
         # logs nothing.
+        import logging
+
         logging.getLogger("gunicorn.error").error("Error in ASGI application", exc_info=error)

@@ -8,35 +8,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.policy import Policy
-from meshcors._policy.rules import Rule, RuleSet, Uncovered
+from meshcors._policy.rules import Rule, RuleSet, Uncovered, with_uncovered
 from meshcors.config._document import only_document, read_documents
 from meshcors.config._environment import read_environment
 from meshcors.config._fields import FieldPath
 from meshcors.config._flags import read_flags
 from meshcors.config._options import CONFIG_VARIABLE, OPTIONS, UNCOVERED_VARIABLE
-from meshcors.config._policy_file import read_fields, read_policy, uncovered_without_rules
+from meshcors.config._policy_file import read_fields, read_policy
 from meshcors.config._rule_file import holds_rules, read_rules
 from meshcors.config._settings import make_policy
-
-
-def with_uncovered(
-    source: Policy | RuleSet, uncovered: Uncovered | None, label: str
-) -> Policy | RuleSet:
-    """Return `source` with this `uncovered`, unless it is None; `label` is who gives it."""
-    if uncovered is None:
-        return source
-    if isinstance(source, Policy):
-        raise PolicyError([uncovered_without_rules(label)])
-    try:
-        return RuleSet(source.rules, uncovered=uncovered)
-    except PolicyError as error:
-        raise PolicyError(replace(each, field=label) for each in error.problems) from None
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Policy:

@@ -10,6 +10,7 @@ from typing import Final, cast
 
 from meshcors._policy.errors import Problem
 from meshcors._policy.policy import Policy
+from meshcors._policy.rules import uncovered_without_rules
 from meshcors._policy.wording import did_you_mean
 from meshcors.config._fields import FieldPath, read_mapping
 from meshcors.config._formats import KEY_FILE
@@ -95,12 +96,6 @@ def unknown_field(where: FieldPath, keys: tuple[str, ...], known: Collection[str
             # Not shown: the name may be a key's value.
             label, hint = str(where.at("key")), f"one of its fields is {hint}"
     return Problem("unknown_field", label, "", hint)
-
-
-def uncovered_without_rules(label: str) -> Problem:
-    """Return the problem of an `uncovered`, given as `label`, with a single policy."""
-    hint = "a single policy covers every URL: leave this out"
-    return Problem("uncovered_without_rules", label, "", hint)
 
 
 def _at(where: FieldPath, keys: Iterable[str]) -> FieldPath:

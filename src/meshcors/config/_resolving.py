@@ -7,9 +7,8 @@ from typing import Any
 
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.policy import Policy, PolicyOptions
-from meshcors._policy.rules import Rule, RuleSet, Uncovered
+from meshcors._policy.rules import Rule, RuleSet, Uncovered, with_uncovered
 from meshcors._policy.warning import warn
-from meshcors.config._loading import load, with_uncovered
 
 
 def resolve(
@@ -36,7 +35,7 @@ def resolve(
             raise PolicyError([Problem("rules_and_options", ", ".join(beside), "", hint)])
         source: Policy | RuleSet = rules if isinstance(rules, RuleSet) else RuleSet(rules)
     elif policy is None:
-        source = Policy(**options) if options else load(None)
+        source = Policy(**options) if options else _load()
     elif options:
         hint = "pass a policy or options, not both"
         raise PolicyError([Problem("policy_and_options", ", ".join(options), "", hint)])
@@ -46,6 +45,13 @@ def resolve(
     if serves:
         _warn_of_open_keys(source)
     return source
+
+
+def _load() -> Policy | RuleSet:
+    # Late, because most apps pass a policy: a third of the import's time would go into this.
+    from meshcors.config._loading import load
+
+    return load(None)
 
 
 def _warn_of_open_keys(source: Policy | RuleSet) -> None:

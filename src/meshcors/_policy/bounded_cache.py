@@ -1,0 +1,36 @@
+"""A cache of what is made for keys that clients choose: bounded in number and in size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class BoundedCache(dict[K, V]):
+    """Makes the value of a key when it is first looked up, as in ``cache[key]``, and keeps it.
+
+    At most `most` values are kept, and only those of keys that `is_kept` accepts. A full cache
+    starts again from nothing: that needs neither a lock nor an order of use, and a client that
+    fills it costs others one computation each. Threads may share it; `make` may then run more than
+    once for a key.
+    """
+
+    __slots__ = ("_is_kept", "_make", "_most")
+
+    def __init__(self, make: Callable[[K], V], most: int, *, is_kept: Callable[[K], bool]) -> None:
+        super().__init__()
+        self._make = make
+        self._most = most
+        self._is_kept = is_kept
+
+    def __missing__(self, key: K) -> V:
+        value = self._make(key)
+        if self._is_kept(key):
+            self[key] = value
+            # Afterwards, so that the last of several threads sees what all of them have added.
+            if len(self) > self._most:
+                self.clear()
+        return value
