@@ -123,9 +123,16 @@ def times(calls: list[Call], turns: int, count: int) -> list[list[float]]:
 
 
 def row(shape: str, kind: str, traffic: str, effort: float) -> Row:
-    """Return what a decision of the last engine takes, and its ratio to that by one rule."""
+    """Return what a decision of the last engine takes, and its ratio to that by one rule.
+
+    Where the engines lie in memory counts for as much as anything, so they are made several times.
+    """
     size = 10 if is_tiny(effort) else SIZE
-    *_, one, many = times(contenders(shape, kind, traffic, size), rounds(300, effort), CALLS)
+    one, many = [], []
+    for _ in range(rounds(5, effort)):
+        _, few, all_ = times(contenders(shape, kind, traffic, size), rounds(60, effort), CALLS)
+        one += few
+        many += all_
     ratio = Figure.of(last / first for first, last in zip(one, many, strict=True))
     bound = BOUND if traffic == EACH else None
     return Row(f"{shape}: {kind}, {traffic}", Figure.of(many), "ns", ratio, bound)
