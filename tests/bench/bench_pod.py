@@ -70,7 +70,7 @@ def cpu(effort: float) -> Table:
             load(server, seconds / 2)
         turns = [
             [cost(server, seconds) for server in turned(servers, turn)]
-            for turn in range(rounds(11, effort))
+            for turn in range(rounds(9, effort))
         ]
     # Back from the order of each turn to that of the contenders.
     found = [turned(turn, -at) for at, turn in enumerate(turns)]
