@@ -461,7 +461,10 @@ def test_what_is_committed_stays_whatever_is_proposed_and_given_up() -> None:
     for other in others:
         row[SERVING] = 1
         for _ in range(2):
-            assert next(iter(agreement.agree(other))) == "worker 0 has not prepared it"
+            assert (
+                next(iter(agreement.agree(other)))
+                == "worker 0 is not ready for it: kill it if it hangs"
+            )
             assert in_new_process(agreement, first) == committed.json
         row[SERVING] = 0
         assert list(agreement.agree(other)) == []
@@ -568,13 +571,16 @@ def test_worker_that_hangs_holds_all_back_until_it_goes_on_or_dies(
     hanging, other = clients[0], clients[-1]
     os.kill(hanging.worker, signal.SIGSTOP)
     change(pod, path, numbered(2))
-    pod.await_(lambda: "has not prepared it within 1 s" in pod.stderr())
+    late = "not reloaded within 1 s: worker "
+    pod.await_(lambda: late in pod.stderr())
     assert other.ask() == 1
     assert last_problem(pod) in problems(pod)[0]
+    (number,) = [each["worker"] for each in pod.log() if each.get("pid") == hanging.worker]
+    assert f"worker {number} " in last_problem(pod)
     if watcher_dies:
         (watcher,) = {*children(pod)} - {hanging.worker, other.worker}
         os.kill(watcher, signal.SIGKILL)
-        pod.await_(lambda: pod.stderr().count("has not prepared it within 1 s") > 1)
+        pod.await_(lambda: pod.stderr().count(late) > 1)
         assert other.ask() == 1
     os.kill(hanging.worker, then)
     pod.await_(lambda: other.ask() == 2)
@@ -592,7 +598,7 @@ def test_file_system_that_hangs_is_told_of_and_holds_nobody_up(
     pod, path = impatient
     hang = path.with_name("hang")
     hang.touch()
-    pod.await_(lambda: "has not been read within 1 s" in pod.stderr())
+    pod.await_(lambda: "not reloaded within 1 s: it is still being read" in pod.stderr())
     assert answers(pod) == {1}
     assert len(problems(pod)) == 1
     hang.unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -96,7 +97,7 @@ def test_the_page_is_the_table() -> None:
 
 
 def tables() -> str:
-    lines = []
+    lines = [f"\n{counts()}"]
     section = ""
     for case in TABLE.cases:
         if case.section != section:
@@ -112,6 +113,18 @@ def tables() -> str:
     lines += ["\n## Why\n", "| note | |", "|---|---|"]
     lines += [f'| <a id="{name}"></a>{name} | {text} |' for name, text in TABLE.notes.items()]
     return "\n".join(lines) + "\n"
+
+
+def counts() -> str:
+    alike: Counter[tuple[bool, bool]] = Counter()
+    for case in TABLE.cases:
+        pod, nginx, envoy = case.answers.values()
+        alike[pod == nginx, pod == envoy] += 1
+    return (
+        f"Of {alike.total()} cases all three answer {alike[True, True]} alike. The pod answers"
+        f" {alike[True, False]} as nginx and not as Envoy,\n{alike[False, True]} as Envoy and not"
+        f" as nginx, and {alike[False, False]} in its own way. The last column says why."
+    )
 
 
 def link(clause: str) -> str:

@@ -55,6 +55,13 @@ class Engine:
     cached.
     """
 
+    # With slots, a thousand engines keep what a decision needs in fewer places of memory.
+    __slots__ = (
+        *("_answers", "_any_origin", "_compile", "_key", "_no_origin", "_origins", "_preflight"),
+        *("_preflights", "_refused", "reads", "reads_path", "reads_unless_options"),
+        "reads_websocket",
+    )
+
     def __init__(self, policy: Policy, *, cached_origins: int = CACHED_ORIGINS) -> None:
         self._origins = OriginSet(policy.allow_origins)
         self._preflight = PreflightAnswers(policy)

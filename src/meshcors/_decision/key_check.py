@@ -21,6 +21,8 @@ class KeyCheck:
     be exempt.
     """
 
+    __slots__ = ("_exempt", "_exempt_below", "field", "is_valid")
+
     def __init__(self, key: HeaderKey) -> None:
         self.field = latin1(key.name)
         self.is_valid: Callable[[bytes], bool] = (

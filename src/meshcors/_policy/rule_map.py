@@ -38,7 +38,9 @@ class RuleMap(Generic[T]):
             for host in rule.hosts or (EVERY_HOST,):
                 self._by_host.setdefault(host, _Prefixes()).add(rule.path_prefix, index)
         names_hosts = any(rule.hosts for rule in rules.rules)
-        self._ambiguous_host = None if names_hosts else self._reach(EVERY_HOST)
+        self._ambiguous_host = (
+            _Reach(ambiguous, self._none, ()) if names_hosts else self._reach(EVERY_HOST)
+        )
         self._reaches = BoundedCache(
             self._look_up, CACHED_HOSTS, is_kept=lambda host: len(host) <= MAX_HOST_BYTES
         )
@@ -50,10 +52,8 @@ class RuleMap(Generic[T]):
         path on which the app routes, decoded once.
         """
         reach = self._reaches[host]
-        if reach is None:
-            return self._ambiguous
         if not reach.by_path:
-            return self._values[reach.whole]
+            return reach.value
         if not is_plain_path(path):
             return self._ambiguous
         first = reach.whole
@@ -61,20 +61,25 @@ class RuleMap(Generic[T]):
             first = prefixes.first(path, first)
         return self._values[first]
 
-    def _look_up(self, host: bytes) -> _Reach | None:
+    def _look_up(self, host: bytes) -> _Reach[T]:
         named = host_name(host) if len(host) <= MAX_HOST_BYTES else None
         return self._ambiguous_host if named is None else self._reach(named)
 
-    def _reach(self, host: str) -> _Reach:
+    def _reach(self, host: str) -> _Reach[T]:
         found = [self._by_host[name] for name in covering(host) if name in self._by_host]
         whole = min((prefixes.whole(self._none) for prefixes in found), default=self._none)
-        return _Reach(whole, tuple(p for p in found if p.begins_before(whole)))
+        before = tuple(prefixes for prefixes in found if prefixes.begins_before(whole))
+        return _Reach(self._values[whole], whole, before)
 
 
 @dataclass(frozen=True, slots=True)
-class _Reach:
-    """The rules for one host: the first one for every path, and the prefixes that precede it."""
+class _Reach(Generic[T]):
+    """The rules for one host: the first one for every path, and the prefixes that precede it.
 
+    `value` is that of the first one: a look-up that needs no path reads nothing else.
+    """
+
+    value: T
     whole: int
     by_path: tuple[_Prefixes, ...]
 

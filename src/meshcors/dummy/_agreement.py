@@ -56,7 +56,7 @@ class Agreement:
         self._places[place][: len(content)] = content
         self._labels[place] = label = label | len(content)
         while missing := [n for n, row in self._rows if row[SERVING] and row[PREPARED] != label]:
-            yield f"worker {missing[0]} has not prepared it"
+            yield f"worker {missing[0]} is not ready for it: kill it if it hangs"
             time.sleep(_LOOK)
         self._prepared = {**self._prepared, label: configuration}
         self.committed[0] = label
@@ -68,8 +68,10 @@ class Agreement:
         def watch() -> None:
             while True:
                 row[PREPARED] = max(self._prepared, default=0)
+                # Before the pause: by its end, what the label stands for is in memory for sure.
+                newest = max(self._labels)
                 time.sleep(_LOOK)
-                self._prepare(max(self._labels))
+                self._prepare(newest)
 
         run_beside(watch)
 

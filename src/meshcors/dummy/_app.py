@@ -7,32 +7,21 @@ the pod has no service behind it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from time import perf_counter_ns
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from meshcors._decision.answers import NO_ROUTE, Answer, Proceed
-from meshcors._decision.engine import CACHED_ORIGINS
+from meshcors._decision.engine import CACHED_ORIGINS, Engine
+from meshcors._decision.rule_engine import RuleEngine
+from meshcors._policy.bounded_cache import BoundedCache
 from meshcors.dummy._counters import HISTOGRAM, NANOSECONDS, PREFLIGHTS, REQUESTS
 from meshcors.dummy._handler import FRAMING_FIELDS, Handler
 from meshcors.dummy._refusals import REFUSAL_FIELDS
 from meshcors.dummy._wire import Wire, wire
 
+PodEngine: TypeAlias = Engine | RuleEngine[Answer]
 # Called with a request's method, path and fields, and the status and reason of its answer.
 OnAnswer: TypeAlias = Callable[[str, str, Mapping[bytes, bytes], int, str], None]
-
-
-class PodEngine(Protocol):
-    """What the pod needs from an engine, whether of one policy or of several rules."""
-
-    @property
-    def reads(self) -> frozenset[bytes]:
-        """The request fields, in lower case, that `decide` looks at."""
-        ...
-
-    def decide(self, method: str, path: str, fields: Mapping[bytes, bytes]) -> Answer | Proceed:
-        """Decide a request; see `meshcors._decision.engine.Engine.decide`."""
-        ...
 
 
 def pod_handler(
@@ -47,12 +36,11 @@ def pod_handler(
     but an allowed preflight's, `on_answer`, if given, after every answer.
     """
     decide = engine.decide
+    written = BoundedCache(_write, CACHED_ORIGINS, is_kept=lambda _: True)
 
-    def answer(method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> Wire:
+    def handle(method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> Wire:
         began = perf_counter_ns()
-        decision = decide(method, path, fields)
-        decided = decision if isinstance(decision, Answer) else _no_route(decision)
-        reason = decided.reason
+        answer, status, reason = written[decide(method, path, fields)]
         slot = PREFLIGHTS.get(reason)
         if slot is None or (reason in REQUESTS and not _is_preflight(method, fields)):
             row[REQUESTS[reason]] += 1
@@ -62,24 +50,27 @@ def pod_handler(
             row[NANOSECONDS] += took
             row[HISTOGRAM + took.bit_length()] += 1
         if reason != "allowed":
-            on_refusal(method, path, fields, decided.status, reason)
+            on_refusal(method, path, fields, status, reason)
         if on_answer is not None:
-            on_answer(method, path, fields, decided.status, reason)
-        return _wire(decided)
+            on_answer(method, path, fields, status, reason)
+        return answer
 
-    return Handler(answer, engine.reads | REFUSAL_FIELDS | FRAMING_FIELDS)
-
-
-@lru_cache(CACHED_ORIGINS)
-def _wire(answer: Answer) -> Wire:
-    return wire(answer.status, answer.headers, answer.body)
+    return Handler(handle, engine.reads | REFUSAL_FIELDS | FRAMING_FIELDS)
 
 
-@lru_cache
-def _no_route(proceed: Proceed) -> Answer:
-    """Return ``no_route`` with the CORS fields of a real request, so that the page can read it."""
-    fields = tuple(proceed.merge(NO_ROUTE.headers))
-    return Answer(NO_ROUTE.status, NO_ROUTE.reason, fields, NO_ROUTE.body)
+class _Written(NamedTuple):
+    answer: Wire
+    status: int
+    reason: str
+
+
+def _write(decision: Answer | Proceed) -> _Written:
+    """Write what is decided: a request that an app might answer gets ``no_route``, with CORS."""
+    if isinstance(decision, Proceed):
+        fields = tuple(decision.merge(NO_ROUTE.headers))
+        decision = Answer(NO_ROUTE.status, NO_ROUTE.reason, fields, NO_ROUTE.body)
+    written = wire(decision.status, decision.headers, decision.body)
+    return _Written(written, decision.status, decision.reason)
 
 
 def _is_preflight(method: str, fields: Mapping[bytes, bytes]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,7 +68,8 @@ class Pod:
             agreement.follow(row)
             state = PodState(agreement.current(), counters, row, Refusals(row, relay.send))
             parts = self._answering(state, agreement)
-            serving = partial(log, logging.INFO, "worker is serving", worker=number)
+            said = {"worker": number, "pid": os.getpid()}
+            serving = partial(log, logging.INFO, "worker is serving", **said)
             self._process(state, serving, parent=parent, **parts).run()
 
         def admin(parent: int) -> None:

@@ -99,7 +99,7 @@ class Reloader:
         while True:
             requested = self._requested.wait(INTERVAL)
             self._requested.clear()
-            self._waits_for, self._since = "it has not been read", monotonic()
+            self._waits_for, self._since = "it is still being read: check its disk", monotonic()
             now = content_of(self._path)
             if requested or self._is_late or now == before != self._taken:
                 self.reload(now, call)
@@ -132,7 +132,8 @@ class Reloader:
 
     def _tell_if_late(self) -> None:
         if not self._is_late and monotonic() - self._since > PATIENCE:
-            self._keep_previous((f"{self._path}: {self._waits_for} within {PATIENCE:g} s",))
+            problem = f"{self._path}: not reloaded within {PATIENCE:g} s: {self._waits_for}"
+            self._keep_previous((problem,))
             self._is_late = True
         asyncio.get_running_loop().call_later(1, self._tell_if_late)
 
