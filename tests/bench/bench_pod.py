@@ -153,7 +153,7 @@ def started(contender: Contender, core: int, pause: float, count: int) -> Iterat
 def workers(effort: float) -> Table:
     """Return what a second worker brings, on two cores that the load has to share."""
     found: dict[int, list[Shared]] = {1: [], 2: []}
-    with ExitStack() as stack:
+    with ExitStack() as stack, pinned(*cores()):
         servers = {
             number: stack.enter_context(serving(Contender(POD.name, partial(pod, workers=number))))
             for number in found
