@@ -70,7 +70,7 @@ def cpu(effort: float) -> Table:
             load(server, seconds / 2)
         turns = [
             [cost(server, seconds) for server in turned(servers, turn)]
-            for turn in range(rounds(11, effort))
+            for turn in range(rounds(9, effort))
         ]
     # Back from the order of each turn to that of the contenders.
     found = [turned(turn, -at) for at, turn in enumerate(turns)]
@@ -153,7 +153,7 @@ def started(contender: Contender, core: int, pause: float, count: int) -> Iterat
 def workers(effort: float) -> Table:
     """Return what a second worker brings, on two cores that the load has to share."""
     found: dict[int, list[Shared]] = {1: [], 2: []}
-    with ExitStack() as stack:
+    with ExitStack() as stack, pinned(*cores()):
         servers = {
             number: stack.enter_context(serving(Contender(POD.name, partial(pod, workers=number))))
             for number in found

@@ -47,7 +47,7 @@ def measure(effort: float) -> list[Table]:
         for server in servers:
             load(server, seconds)
         costs: dict[str, list[float]] = {server.name: [] for server in servers}
-        for turn in range(rounds(64, effort)):
+        for turn in range(rounds(48, effort)):
             for server in turned(servers, turn):
                 costs[server.name].append(cost(server, seconds))
     bare = costs.pop(BARE)

@@ -159,7 +159,7 @@ def growth(shape: Shape, name: str, size: int, turns: int) -> Iterator[Row]:
 
 def measure(effort: float) -> list[Table]:
     """Return a table of growth and one of whole commands."""
-    size, turns = 4 if is_tiny(effort) else 100, rounds(3, effort)
+    size, turns = 4 if is_tiny(effort) else 100, rounds(2, effort)
     many_hosts, rules, alone = (5, 4, 6) if is_tiny(effort) else (3000, 200, 2000)
     files = {
         f"{many_hosts:,} hosts, {rules:,} rules": service(

@@ -223,7 +223,7 @@ def serving(contender: Contender, core: int | None = None) -> Iterator[Served]:
         with socket.create_server((HOST, 0)) as probe:
             address = probe.getsockname()
         command = contender.command(address[1], Path(home))
-        with pinned(core):
+        with pinned(*([] if core is None else [core])):
             began = time.perf_counter()
             process = subprocess.Popen(
                 command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=None, start_new_session=True
@@ -239,10 +239,10 @@ def serving(contender: Contender, core: int | None = None) -> Iterator[Served]:
 
 
 @contextmanager
-def pinned(core: int | None) -> Iterator[None]:
-    """Run on one core, with what is started here."""
+def pinned(*cores: int) -> Iterator[None]:
+    """Run on these cores, or on any if none is named, with what is started here."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, before if core is None else {core})
+    os.sched_setaffinity(0, cores or before)
     try:
         yield
     finally:
