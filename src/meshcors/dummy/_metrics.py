@@ -5,10 +5,8 @@ Labels are bounded: reasons and results, never an origin, a path or a header of 
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator
 from functools import cached_property
-from importlib.metadata import version
 from itertools import accumulate
 from typing import Any, Final
 
@@ -75,6 +73,9 @@ class Metrics:
         )
         fingerprint = self._state.configuration.fingerprint
         yield _info("meshcors_policy_info", "The active configuration.", hash=fingerprint)
+        import platform
+        from importlib.metadata import version
+
         build = {"version": version("meshcors"), "python": platform.python_version()}
         yield _info("meshcors_build_info", "The version of meshcors and of Python.", **build)
 
