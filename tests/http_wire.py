@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -177,6 +178,13 @@ class Client(asyncio.Protocol):
         self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None:
+            # A write has failed; what had arrived by then is still to be read.
+            number = self.transport.get_extra_info("socket").fileno()
+            left = socket.fromfd(number, socket.AF_INET, socket.SOCK_STREAM)
+            with left, contextlib.suppress(OSError):
+                while data := left.recv(65536):
+                    self.received += data
         self._end()
 
     def _end(self) -> None:

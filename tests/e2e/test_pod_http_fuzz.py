@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -61,7 +63,7 @@ def without_dates(received: bytes) -> bytes:
 
 def test_however_a_stream_is_cut_it_gets_the_same_answers(pod: PodProcess) -> None:
     async def ask() -> None:
-        for seed in range(STREAMS // 8):
+        for seed in range(STREAMS // 4):
             random = Random(seed)
             data = b"".join(each.data for each in valid_stream(random))
             whole, cut = await asyncio.gather(
@@ -70,6 +72,24 @@ def test_however_a_stream_is_cut_it_gets_the_same_answers(pod: PodProcess) -> No
             assert without_dates(whole) == without_dates(cut), f"seed {seed}: {data!r}"
 
     asyncio.run(ask())
+
+
+def test_pipelined_answers_do_not_wait_for_each_other(pod: PodProcess) -> None:
+    rounds = 20
+    (request,) = sentinel(0)
+
+    def ask(client: socket.socket, count: int) -> None:
+        client.sendall(request * count)
+        received = b""
+        while received.count(b"HTTP/1.1 204 ") < count:
+            received += client.recv(65536)
+
+    with socket.create_connection(("127.0.0.1", pod.port), timeout=PATIENCE) as client:
+        begin = time.monotonic()
+        for _ in range(rounds):
+            ask(client, 3)
+        # A client acknowledges after 40 ms where it has nothing to send.
+        assert time.monotonic() - begin < rounds * 0.03
 
 
 def test_malformed_streams_harm_nobody(pod: PodProcess) -> None:

@@ -102,6 +102,8 @@ def _bind(listener: socket.socket, address: tuple[object, ...]) -> socket.socket
             # Take a port whose last connections are still closing. On Windows the option would
             # share a port that is in use.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Its connections inherit this: an answer must not wait until the client has the one before.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind(address)
         # At once: until then another process could bind the same port, and one of the two would
         # fail too late to report it in a line.
