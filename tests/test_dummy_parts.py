@@ -357,7 +357,7 @@ def test_draining_port_closes_every_connection_with_its_answer() -> None:
     assert b"connection" not in talk.send(HEAD + b"\r\n")
     talk.port.draining = True
     assert b"\r\nconnection: close\r\n" in talk.send(HEAD + b"\r\n")
-    assert talk.transport.closed
+    assert talk.transport.ended
 
 
 def test_requests_wait_as_bytes_while_the_client_does_not_read() -> None:

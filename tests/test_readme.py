@@ -7,13 +7,11 @@ import os
 import re
 import subprocess
 import sys
-from importlib.metadata import requires
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, NamedTuple
 
 import pytest
-from packaging.requirements import Requirement
 
 from tests.calling import UI, call_asgi, call_wsgi, clean_environment
 from tests.e2e.processes import free_port, running
@@ -79,11 +77,8 @@ def test_the_quick_start_installs_what_it_imports() -> None:
         for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.ImportFrom) and node.module
     }
-    assert imported == set(install)
-    # the server that it starts comes with meshcors
-    required = {Requirement(each).name for each in requires("meshcors") or ()}
     assert "-m uvicorn service:app " in TRY_IT
-    assert "uvicorn" in required
+    assert imported | {"uvicorn"} == set(install)
 
 
 def test_the_policy_is_made_without_a_warning() -> None:

@@ -278,7 +278,7 @@ class ClientConnection(asyncio.Protocol):
         self._target = b""
         self._overhead = self._body_bytes = 0
         if self._closes:
-            self.close()
+            self._end()
 
     # --- answers
 
@@ -350,13 +350,19 @@ class ClientConnection(asyncio.Protocol):
         if self._phase != _ANSWERED:
             self._closes = True
             self._write(refusal(status))
+        self._end()
+
+    def _end(self) -> None:
+        """Close this end, once everything is written, and discard what still comes.
+
+        Closing both at once would lose the answer to a client that is still sending (RFC 9112 9.6).
+        """
         self._phase = _ENDED
         self._since = self._port.clock()
         self._overhead = 0
         if self._has_ended:
             self.transport.close()
         elif not self.transport.is_closing():
-            # This end only: a client that is still sending would lose the answer (RFC 9112 9.6).
             self.transport.write_eof()
 
     def close(self) -> None:
