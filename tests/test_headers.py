@@ -170,6 +170,12 @@ OWN = [("access-control-allow-origin", "https://a.example")]
             for name in CORS_RESPONSE_HEADERS
         ],
         pytest.param(
+            [],
+            [("access-control-allow-origin", "content-type")],
+            OWN,
+            id="a value is no name",
+        ),
+        pytest.param(
             ["Origin"],
             [("access-control-request-method", "x"), ("set-cookie", "1"), ("set-cookie", "2")],
             [

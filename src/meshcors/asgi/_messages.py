@@ -52,9 +52,16 @@ def with_header_list(scope: Scope) -> Scope:
     return {**scope, "headers": list(scope.get("headers", ()))}
 
 
-def with_fields(start: Message, proceed: Proceed) -> Message:
-    """Return the app's message ``http.response.start`` with the CORS fields merged in.
+def send_with_fields(
+    send: Send, proceed: Proceed, started: list[bool], message: Message
+) -> Awaitable[None]:
+    """Send a `message` of the app, and merge the CORS fields into ``http.response.start``.
 
-    It is a new message: the app's own is never changed.
+    That message is a copy: the app's own is never changed. `started` is no longer empty then. This
+    is no coroutine of its own, because most messages only pass through.
     """
-    return {**start, "headers": proceed.merge_raw(start.get("headers", ()))}
+    if message["type"] == "http.response.start":
+        message = {**message}
+        message["headers"] = proceed.merge_raw(message.get("headers", ()))
+        started.append(True)
+    return send(message)

@@ -7,8 +7,9 @@ exceptions is in `meshcors.asgi._starlette_errors`, and on which path an app rou
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar, Final, Unpack
 
 from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer
@@ -23,12 +24,12 @@ from meshcors._policy.policy import Policy, PolicyOptions
 from meshcors._policy.rules import Rule, RuleSet, Uncovered
 from meshcors.asgi._messages import (
     ASGIApp,
-    Message,
     Receive,
     Scope,
     Send,
     refuse_websocket,
     send_answer,
+    send_with_fields,
     with_header_list,
 )
 from meshcors.asgi._root_path import RootPathsBelow, root_path_of
@@ -129,19 +130,8 @@ class MeshCORS:
             await self.app(scope, receive, send)
             return
         outer = outer_handlers(scope) if "app" in scope else None
-        merge = decision.merge_raw
-        started = False
-
-        # No coroutine of its own: most messages only pass through.
-        def send_merged(message: Message) -> Awaitable[None]:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                message = {**message}  # the app's own message stays as it is
-                message["headers"] = merge(message.get("headers", ()))
-                started = True
-            sent: Awaitable[None] = send(message)
-            return sent
-
+        started: list[bool] = []
+        send_merged = partial(send_with_fields, send, decision, started)
         try:
             await self.app(scope, receive, send_merged)
         except Exception as error:

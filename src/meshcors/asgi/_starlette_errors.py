@@ -12,14 +12,14 @@ Nothing of Starlette is imported: without its modules loaded, no app is one of S
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from inspect import iscoroutinefunction
 from types import FunctionType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from meshcors._decision.answers import Proceed
-from meshcors.asgi._messages import Message, Receive, Scope, Send, with_fields
+from meshcors.asgi._messages import Receive, Scope, Send, send_with_fields
 
 _Handler: TypeAlias = Callable[[Any, Exception], Any]
 # The Starlette app around the middleware and its tables of handlers, each None elsewhere.
@@ -114,12 +114,7 @@ def _merging(response: Any, connection: Any, error: Exception) -> Any:
     proceed = passed.proceed
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        def send_merged(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                message = with_fields(message, proceed)
-            return send(message)
-
-        await response(scope, receive, send_merged)
+        await response(scope, receive, partial(send_with_fields, send, proceed, []))
         # The exception's traceback refers to the scope: this breaks the cycle, so that both are
         # freed without the garbage collector.
         connection.scope.pop(_PASSED, None)
