@@ -285,8 +285,7 @@ class Talk:
     """A connection to a handler, and a clock that a test sets."""
 
     def __init__(self, handler: Handler) -> None:
-        self.now = 0.0
-        self.port = Port(lambda: handler, lambda: self.now, b"")
+        self.port = Port(lambda: handler)
         self.transport = Transport()
         self.connection = ClientConnection(self.port)
         self.connection.connection_made(self.transport)
@@ -300,7 +299,7 @@ class Talk:
 
     def at(self, now: float, keep_alive: float = 30) -> bool:
         """Look at the connection at this time; tell whether it is closed."""
-        self.now = now
+        self.port.now = now
         self.connection.close_if_overdue(keep_alive)
         return self.transport.closed
 
@@ -312,16 +311,16 @@ CONSTANT = Handler(lambda *_: OK, FRAMING_FIELDS)
 
 def test_connection_that_says_nothing_is_closed_after_keep_alive() -> None:
     talk = Talk(CONSTANT)
-    assert not talk.at(29)
-    assert talk.at(30)
+    assert not talk.at(30)
+    assert talk.at(31)
 
 
 def test_connection_that_is_closed_and_does_not_go_is_cut_off() -> None:
     talk = Talk(CONSTANT)
-    assert talk.at(30)
-    talk.at(31)
+    assert talk.at(31)
+    talk.at(33)
     assert not talk.transport.aborted
-    talk.at(32)
+    talk.at(34)
     assert talk.transport.aborted
 
 
@@ -338,10 +337,10 @@ def test_head_that_does_not_end_is_closed_sooner(begun: bytes) -> None:
     talk.send(HEAD + b"\r\n")
     assert not talk.at(100, keep_alive=300)
     talk.send(begun)
-    for second in range(int(HEAD_SECONDS)):
+    for second in range(int(HEAD_SECONDS) + 1):
         assert not talk.at(100 + second, keep_alive=300)
         talk.send(begun[:0])
-    assert talk.at(100 + HEAD_SECONDS, keep_alive=300)
+    assert talk.at(101 + HEAD_SECONDS, keep_alive=300)
 
 
 def test_heads_that_end_in_time_are_no_head_that_does_not_end() -> None:

@@ -116,7 +116,7 @@ class Pod:
     def __init__(self, max_body: int = 0) -> None:
         self.read: list[Read] = []
         handler = Handler(self._answer, FRAMING_FIELDS | NAMES, max_body)
-        self.port = Port(lambda: handler, lambda: 0.0, DATE)
+        self.port = Port(lambda: handler, 0.0, DATE)
 
     def _answer(self, method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> Wire:
         read = Read.of(method.encode(), path, fields.items(), body)

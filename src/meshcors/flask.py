@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING
 
 from meshcors._policy.policy import Policy, PolicyOptions
 from meshcors._policy.rules import Rule, RuleSet, Uncovered
@@ -11,6 +11,7 @@ from meshcors.wsgi import MeshCORS
 
 if TYPE_CHECKING:
     from flask import Flask
+    from typing_extensions import Unpack
 
 __all__ = ["init_app"]
 

@@ -7,7 +7,7 @@ covers every answer of the app.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING
 
 from meshcors._policy.policy import Policy, PolicyOptions
 from meshcors._policy.rules import Rule, RuleSet, Uncovered
@@ -16,6 +16,7 @@ from meshcors.asgi import MeshCORS
 if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.types import ASGIApp
+    from typing_extensions import Unpack
 
 __all__ = ["init_app"]
 

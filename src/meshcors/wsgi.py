@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, ClassVar, Unpack
+from typing import TYPE_CHECKING, ClassVar
 
 from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer
 from meshcors._decision.app_kind import is_asgi, name_of
@@ -22,6 +22,7 @@ from meshcors.config._resolving import policy_and_rules, resolve
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from typing_extensions import Unpack
 
 __all__ = ["MeshCORS"]
 

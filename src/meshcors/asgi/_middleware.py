@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar, Final, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer
 from meshcors._decision.app_kind import is_wsgi, name_of
@@ -35,6 +35,9 @@ from meshcors.asgi._messages import (
 from meshcors.asgi._root_path import RootPathsBelow, root_path_of
 from meshcors.asgi._starlette_errors import add_fields_to_answer, outer_handlers
 from meshcors.config._resolving import policy_and_rules, resolve
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class MeshCORS:

@@ -63,7 +63,7 @@ class Process:
             server.start()
         self.state.row[SERVING] = self.current is not None
         self.when_serving()
-        self._look(servers)
+        self._tick(servers)
         try:
             await stopping.wait()
             await asyncio.gather(*(server.stop() for server in servers))
@@ -77,12 +77,12 @@ class Process:
             admin = self.admin
             yield Server(self.admin_sockets, self.limits.admin, self.keep_alive, lambda: admin)
 
-    def _look(self, servers: list[Server]) -> None:
+    def _tick(self, servers: list[Server]) -> None:
         """Do what is done every second, also while the process ends."""
         for server in servers:
-            server.look()
+            server.tick()
         self.state.refusals.log_left_out()
-        asyncio.get_running_loop().call_later(1, self._look, servers)
+        asyncio.get_running_loop().call_later(1, self._tick, servers)
 
     def _handle_signals(self, servers: list[Server]) -> asyncio.Event:
         """Return what is set when the process is to end."""

@@ -26,7 +26,7 @@ from meshcors._decision.fields import join_lines
 from meshcors._decision.preflight import MAX_LIST_BYTES
 from meshcors.dummy._handler import FRAMING_FIELDS, Handle, Handler
 from meshcors.dummy._logs import LOGGER
-from meshcors.dummy._wire import CLOSE, CONTINUE, Wire, refusal
+from meshcors.dummy._wire import CLOSE, CONTINUE, refusal
 
 # Of all that is not body: the request line, fields, trailers, the framing of chunks, empty lines.
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -61,13 +61,13 @@ class Port:
     """What the connections of a port share.
 
     `current` returns the handler of a request that begins now. `connections` are the open ones, the
-    longest idle first. `clock` returns seconds, and `date` is this second's Date field. While
-    `draining`, every answer closes its connection.
+    longest idle first. `now` is the time in seconds and `date` the Date field, both a second old at
+    most. While `draining`, every answer closes its connection.
     """
 
     current: Callable[[], Handler]
-    clock: Callable[[], float]
-    date: bytes
+    now: float = 0.0
+    date: bytes = b""
     connections: OrderedDict[ClientConnection, None] = field(default_factory=OrderedDict)
     draining: bool = False
 
@@ -111,7 +111,7 @@ class ClientConnection(asyncio.Protocol):
         self._parser: Any = HttpRequestParser(self)
         self._phase = _IDLE
         # When the last request began, or else the connection.
-        self._since = port.clock()
+        self._since = port.now
         # The client has closed its end; requests that it sent before may still be held.
         self._has_ended = False
         # The client does not read its answers, so nothing is parsed; what has arrived is held.
@@ -146,7 +146,7 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._phase == _IDLE:
             self._phase = _HEAD
-            self._since = self._port.clock()
+            self._since = self._port.now
             self._port.connections.move_to_end(self)
         elif self._phase == _ENDED:
             self._discard(len(data))
@@ -312,12 +312,10 @@ class ClientConnection(asyncio.Protocol):
         method = self._parser.get_method().decode()
         answer = self._handle(method, path, self._fields, body)
         self._phase = _ANSWERED
-        if method == "HEAD":
-            answer = answer._replace(body=b"")
-        elif method == "CONNECT":
+        if method == "CONNECT":
             # The client takes what follows for a tunnel.
             self._closes = True
-        self._write(answer)
+        self._write(answer.begin, answer.bodiless if method == "HEAD" else answer.end)
 
     def _path(self, target: str) -> str:
         """Return the path of a target of any form (RFC 9112 3.2), decoded once, without the query.
@@ -337,11 +335,9 @@ class ClientConnection(asyncio.Protocol):
         path = target.partition("?")[0]
         return unquote(path) or "/"
 
-    def _write(self, answer: Wire) -> None:
-        status_line, fields, body = answer
-        if self._closes:
-            fields = CLOSE + fields
-        self.transport.write(b"".join((status_line, self._port.date, fields, body)))
+    def _write(self, begin: bytes, end: bytes) -> None:
+        date = self._port.date
+        self.transport.write(begin + (date + CLOSE if self._closes else date) + end)
 
     def _refuse(self, status: int) -> None:
         """Answer with `status`, unless there is an answer already, and read nothing more."""
@@ -349,7 +345,8 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._phase != _ANSWERED:
             self._closes = True
-            self._write(refusal(status))
+            answer = refusal(status)
+            self._write(answer.begin, answer.end)
         self._end()
 
     def _end(self) -> None:
@@ -358,7 +355,7 @@ class ClientConnection(asyncio.Protocol):
         Closing both at once would lose the answer to a client that is still sending (RFC 9112 9.6).
         """
         self._phase = _ENDED
-        self._since = self._port.clock()
+        self._since = self._port.now
         self._overhead = 0
         if self._has_ended:
             self.transport.close()
@@ -368,7 +365,7 @@ class ClientConnection(asyncio.Protocol):
     def close(self) -> None:
         """Close, once everything is written."""
         self._phase = _ENDED
-        self._since = self._port.clock()
+        self._since = self._port.now
         self.transport.close()
 
     def close_if_overdue(self, keep_alive: float) -> None:
@@ -376,9 +373,9 @@ class ClientConnection(asyncio.Protocol):
 
         A client that does not read the last answer is cut off.
         """
-        waits = self._port.clock() - self._since
+        waits = self._port.now - self._since
         if self._phase == _ENDED:
-            if waits >= _LAST_SECONDS:
+            if waits > _LAST_SECONDS:
                 self.transport.abort()
-        elif waits >= (min(keep_alive, HEAD_SECONDS) if self._phase == _HEAD else keep_alive):
+        elif waits > (min(keep_alive, HEAD_SECONDS) if self._phase == _HEAD else keep_alive):
             self.close()

@@ -33,16 +33,18 @@ class Server:
         keep_alive: float,
         current: Callable[[], Handler],
     ) -> None:
-        self._port = Port(current, asyncio.get_running_loop().time, date_line())
+        self._port = Port(current)
         self._acceptor = Acceptor(sockets, limit, self._port.connections, self._connect)
         self._keep_alive = keep_alive
 
     def start(self) -> None:
         """Begin to listen."""
+        self.tick()
         self._acceptor.start()
 
-    def look(self) -> None:
-        """Close the connections that have waited too long; called every second."""
+    def tick(self) -> None:
+        """Tell the time, and close the connections that have waited too long; every second."""
+        self._port.now = asyncio.get_running_loop().time()
         self._port.date = date_line()
         for connection in list(self._port.connections):
             connection.close_if_overdue(self._keep_alive)

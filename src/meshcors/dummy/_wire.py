@@ -12,11 +12,14 @@ CLOSE: Final = b"connection: close\r\n"
 
 
 class Wire(NamedTuple):
-    """The bytes of an answer; further fields go between `status_line` and `fields`."""
+    """The bytes of an answer: its first line, what comes after, and that without the body.
 
-    status_line: bytes
-    fields: bytes
-    body: bytes
+    Further fields go after the first line.
+    """
+
+    begin: bytes
+    end: bytes
+    bodiless: bytes
 
 
 def wire(status: int, fields: Iterable[tuple[str, str]], body: bytes = b"") -> Wire:
@@ -24,7 +27,8 @@ def wire(status: int, fields: Iterable[tuple[str, str]], body: bytes = b"") -> W
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
     # RFC 9112 4
     status_line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-    return Wire(status_line.encode(), f"{lines}\r\n".encode("latin-1"), body)
+    bodiless = f"{lines}\r\n".encode("latin-1")
+    return Wire(status_line.encode(), bodiless + body, bodiless)
 
 
 def refusal(status: int) -> Wire:
