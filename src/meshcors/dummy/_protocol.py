@@ -310,12 +310,12 @@ class ClientConnection(asyncio.Protocol):
         if path[0] != "/" or "?" in path or "%" in path or "#" in path:
             path = self._path(path)
         method = self._parser.get_method().decode()
-        answer = self._handle(method, path, self._fields, body)
+        begin, end, bodiless = self._handle(method, path, self._fields, body)
         self._phase = _ANSWERED
         if method == "CONNECT":
             # The client takes what follows for a tunnel.
             self._closes = True
-        self._write(answer.begin, answer.bodiless if method == "HEAD" else answer.end)
+        self._write(begin, bodiless if method == "HEAD" else end)
 
     def _path(self, target: str) -> str:
         """Return the path of a target of any form (RFC 9112 3.2), decoded once, without the query.
@@ -345,8 +345,8 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._phase != _ANSWERED:
             self._closes = True
-            answer = refusal(status)
-            self._write(answer.begin, answer.end)
+            begin, end, _ = refusal(status)
+            self._write(begin, end)
         self._end()
 
     def _end(self) -> None:
