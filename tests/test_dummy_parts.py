@@ -351,6 +351,17 @@ def test_heads_that_end_in_time_are_no_head_that_does_not_end() -> None:
         talk.send(b"\r\n")
 
 
+def test_requests_that_end_within_the_next_head_keep_a_connection_open() -> None:
+    talk, other = Talk(CONSTANT), Talk(CONSTANT)
+    talk.port.connections[other.connection] = None
+    talk.send(HEAD)
+    for now in range(100):
+        assert talk.send(b"\r\n" + HEAD).count(b"HTTP/1.1 200 ") == 1
+        assert not talk.at(now, keep_alive=20)
+        # The longest idle one is the first to go.
+        assert next(iter(talk.port.connections)) is other.connection
+
+
 def test_draining_port_closes_every_connection_with_its_answer() -> None:
     talk = Talk(CONSTANT)
     assert b"connection" not in talk.send(HEAD + b"\r\n")
@@ -443,6 +454,18 @@ def test_fields_are_given_by_lower_case_name_joined_and_without_trailers() -> No
     for body in (b"", b"abc"):
         Talk(Handler(keep, FRAMING_FIELDS | {b"x-a"}, len(body))).send(stream)
         assert seen.pop() == ("POST", "/a b", {b"x-a": b"1,2", **framing}, body)
+
+
+def test_answers_that_repeat_what_a_client_asked_for_are_not_kept() -> None:
+    policy = Policy(
+        allow_origins=[UI], allow_methods=["*"], allow_headers=["*"], allow_credentials=True
+    )
+    handler = pod_handler(Engine(policy), Counters(1).row(0), lambda *_: None)
+    names = b",".join(b"x-%d-%s" % (n, b"a" * 60) for n in range(60))
+    asked = asked_for(fields=(ORIGIN, POST, (b"access-control-request-headers", names)))
+    assert handler.handle(*asked, b"") is not handler.handle(*asked, b"")
+    short = asked_for()
+    assert handler.handle(*short, b"") is handler.handle(*short, b"")
 
 
 @pytest.mark.parametrize(

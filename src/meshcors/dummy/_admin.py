@@ -9,9 +9,9 @@ metrics show nothing of the policy but its fingerprint, and are answered under a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final
 from urllib.parse import parse_qs
 
 from meshcors._policy.hosts import host_name
@@ -20,24 +20,19 @@ from meshcors.dummy._metrics import Metrics, MetricsMissingError
 from meshcors.dummy._state import PodState
 from meshcors.dummy._wire import Wire, wire
 
-if TYPE_CHECKING:
-    from meshcors._decision.page_check import FetchCall
-
 # Bytes and fields of a form.
 _MAX_BODY: Final = 16 * 1024
 _MAX_FIELDS: Final = 16
 
-_PLAIN: Final = "text/plain; charset=utf-8"
+_HTML: Final = "text/html; charset=utf-8"
 _MISDIRECTED: Final = (
     "this page is shown only if the Host is an IP address, localhost or a name given with"
     " --admin-host-name"
 )
 
+_PATHS: Final = ("/healthz", "/readyz", "/metrics", "/policy", "/")
 # The paths that show the policy.
 _GUARDED: Final = frozenset({"/", "/policy"})
-
-# Status, content type, body.
-Page: TypeAlias = tuple[int, str, bytes]
 
 
 class AdminPages:
@@ -52,49 +47,43 @@ class AdminPages:
         self._host_names = frozenset({"localhost", *host_names})
         self._metrics = Metrics(state)
         self.handler = Handler(self._answer, FRAMING_FIELDS | {b"accept"}, _MAX_BODY)
-        self._pages: dict[str, Callable[[Mapping[bytes, bytes]], Page]] = {
-            "/healthz": self._healthz,
-            "/readyz": self._readyz,
-            "/metrics": self._show_metrics,
-            "/policy": self._policy,
-            "/": self._front,
-        }
 
     def _answer(self, method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> Wire:
-        show = self._pages.get(path)
-        if show is None:
-            return _wire(_text(404, f"no such page; the pages are {', '.join(self._pages)}"))
+        methods = ("GET", "HEAD", "POST") if path == "/" else ("GET", "HEAD")
+        if path not in _PATHS:
+            return _text(404, f"no such page; the pages are {', '.join(_PATHS)}")
         if path in _GUARDED and not self._is_known(fields):
-            return _wire(_text(421, _MISDIRECTED))
-        if method in ("GET", "HEAD"):
-            return _wire(show(fields))
-        if method == "POST" and path == "/":
-            return _wire(self._answer_form(body))
-        allow = "GET, HEAD, POST" if path == "/" else "GET, HEAD"
-        return _wire(_text(405, "method not allowed"), ("allow", allow))
+            return _text(421, _MISDIRECTED)
+        if method not in methods:
+            return _text(405, "method not allowed", ("allow", ", ".join(methods)))
+        if path == "/healthz":
+            return _text(200, "ok")
+        if path == "/readyz":
+            return self._readyz()
+        if path == "/metrics":
+            return self._show_metrics(fields.get(b"accept", b"").decode("latin-1"))
+        if path == "/policy":
+            return self._policy()
+        return self._front(body if method == "POST" else None)
 
     def _is_known(self, fields: Mapping[bytes, bytes]) -> bool:
         """Tell whether the request's Host is an address, or one of the names."""
         host = host_name(fields.get(b"host", b""))
         return host is not None and (host in self._host_names or _is_address(host))
 
-    def _healthz(self, fields: Mapping[bytes, bytes]) -> Page:
-        return _text(200, "ok")
-
-    def _readyz(self, fields: Mapping[bytes, bytes]) -> Page:
+    def _readyz(self) -> Wire:
         if self._state.is_ready:
             return _text(200, "ready")
         return _text(503, "draining" if self._state.draining else "not serving")
 
-    def _show_metrics(self, fields: Mapping[bytes, bytes]) -> Page:
-        accept = fields.get(b"accept", b"").decode("latin-1")
+    def _show_metrics(self, accept: str) -> Wire:
         try:
             body, content_type = self._metrics.render(accept)
         except MetricsMissingError as error:
             return _text(501, str(error))
-        return 200, content_type, body
+        return _page(200, content_type, body)
 
-    def _policy(self, fields: Mapping[bytes, bytes]) -> Page:
+    def _policy(self) -> Wire:
         configuration = self._state.configuration
         shown = {
             "hash": configuration.fingerprint,
@@ -104,34 +93,28 @@ class AdminPages:
         begin = json.dumps(shown, indent=2).removesuffix("\n}").encode()
         # Ready-made: writing thousands of rules takes long, and requests would wait.
         body = b"".join([begin, b',\n  "effective": ', configuration.json, b"\n}\n"])
-        return 200, "application/json", body
+        return _page(200, "application/json", body)
 
-    def _front(self, fields: Mapping[bytes, bytes]) -> Page:
-        from meshcors._decision.page_check import FetchCall
-
-        return self._render(FetchCall(), check=False)
-
-    def _answer_form(self, body: bytes) -> Page:
-        from meshcors._decision.page_check import FetchCall
-
-        try:
-            given = parse_qs(body.decode(), max_num_fields=_MAX_FIELDS)
-        except ValueError:
-            return _text(400, "not a form")
-        texts = {
-            name: given[name][0] for name in ("origin", "url", "method", "headers") if name in given
-        }
-        call = FetchCall(**texts, credentials="credentials" in given, key="key" in given)
-        return self._render(call, check=True)
-
-    def _render(self, call: FetchCall, *, check: bool) -> Page:
+    def _front(self, form: bytes | None) -> Wire:
+        """Return the page for people, with the answer to the question of `form` if there is one."""
         # Imported late: many pods never show this page.
-        from meshcors._decision.page_check import check_call
+        from meshcors._decision.page_check import FetchCall, check_call
         from meshcors.dummy._admin_page import render
+        from meshcors.dummy._admin_parts import SECURITY_POLICY
 
         configuration = self._state.configuration
-        result = check_call(configuration.source, configuration.engine, call) if check else None
-        return 200, "text/html; charset=utf-8", render(self._state, call, result).encode()
+        call, result = FetchCall(), None
+        if form is not None:
+            try:
+                given = parse_qs(form.decode(), max_num_fields=_MAX_FIELDS)
+            except ValueError:
+                return _text(400, "not a form")
+            names = given.keys() & {"origin", "url", "method", "headers"}
+            texts = {name: given[name][0] for name in names}
+            call = FetchCall(**texts, credentials="credentials" in given, key="key" in given)
+            result = check_call(configuration.source, configuration.engine, call)
+        body = render(self._state, call, result).encode()
+        return _page(200, _HTML, body, ("content-security-policy", SECURITY_POLICY))
 
 
 def _is_address(host: str) -> bool:
@@ -142,22 +125,16 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _text(status: int, text: str) -> Page:
-    return status, _PLAIN, text.encode() + b"\n"
+def _text(status: int, text: str, *more: tuple[str, str]) -> Wire:
+    return _page(status, "text/plain; charset=utf-8", text.encode() + b"\n", *more)
 
 
-def _wire(page: Page, *more: tuple[str, str]) -> Wire:
-    status, content_type, body = page
-    fields = [
+def _page(status: int, content_type: str, body: bytes, *more: tuple[str, str]) -> Wire:
+    fields = (
         ("content-type", content_type),
         ("content-length", str(len(body))),
         ("cache-control", "no-store"),
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
-        *more,
-    ]
-    if content_type.startswith("text/html"):
-        from meshcors.dummy._admin_parts import SECURITY_POLICY
-
-        fields.append(("content-security-policy", SECURITY_POLICY))
-    return wire(status, fields, body)
+    )
+    return wire(status, (*fields, *more), body)

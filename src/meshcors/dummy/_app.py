@@ -1,14 +1,14 @@
 """The pod's answers: the engine's decision for each request, counted.
 
-No decision of its own. Where the engine would let an app answer, the answer is 404 ``no_route``:
-the pod has no service behind it.
+It makes no decision of its own. Where the engine would let an app answer, the answer is 404
+``no_route``: the pod has no service behind it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from time import perf_counter_ns
-from typing import NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
 from meshcors._decision.answers import NO_ROUTE, Answer, Proceed
 from meshcors._decision.engine import CACHED_ORIGINS, Engine
@@ -18,6 +18,9 @@ from meshcors.dummy._counters import HISTOGRAM, NANOSECONDS, PREFLIGHTS, REQUEST
 from meshcors.dummy._handler import FRAMING_FIELDS, Handler
 from meshcors.dummy._refusals import REFUSAL_FIELDS
 from meshcors.dummy._wire import Wire, wire
+
+# Bytes of an answer's fields; the answers of an engine that may be repeated are as long.
+_MAX_KEPT: Final = 4096
 
 PodEngine: TypeAlias = Engine | RuleEngine[Answer]
 # Called with a request's method, path and fields, and the status and reason of its answer.
@@ -36,7 +39,7 @@ def pod_handler(
     but an allowed preflight's, `on_answer`, if given, after every answer.
     """
     decide = engine.decide
-    written = BoundedCache(_write, CACHED_ORIGINS, is_kept=lambda _: True)
+    written = BoundedCache(_write, CACHED_ORIGINS, is_kept=_is_short)
 
     def handle(method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> Wire:
         began = perf_counter_ns()
@@ -58,22 +61,20 @@ def pod_handler(
     return Handler(handle, engine.reads | REFUSAL_FIELDS | FRAMING_FIELDS)
 
 
-class _Written(NamedTuple):
-    answer: Wire
-    status: int
-    reason: str
-
-
-def _write(decision: Answer | Proceed) -> _Written:
-    """Write what is decided: a request that an app might answer gets ``no_route``, with CORS."""
+def _write(decision: Answer | Proceed) -> tuple[Wire, int, str]:
+    """Return what is written, its status and its reason; ``no_route`` where an app would answer."""
     if isinstance(decision, Proceed):
         fields = tuple(decision.merge(NO_ROUTE.headers))
         decision = Answer(NO_ROUTE.status, NO_ROUTE.reason, fields, NO_ROUTE.body)
-    written = wire(decision.status, decision.headers, decision.body)
-    return _Written(written, decision.status, decision.reason)
+    return wire(decision.status, decision.headers, decision.body), decision.status, decision.reason
+
+
+def _is_short(decision: Answer | Proceed) -> bool:
+    """Tell whether an answer may be kept: a long one repeats what a client asked for."""
+    return isinstance(decision, Proceed) or sum(len(v) for _, v in decision.headers) <= _MAX_KEPT
 
 
 def _is_preflight(method: str, fields: Mapping[bytes, bytes]) -> bool:
-    """Tell how to count a request that no rule covers: no engine has decided what it is."""
+    """Tell whether a request that no rule covers is a preflight: no engine has decided that."""
     names = {name for name, value in fields.items() if value.strip()}
     return method == "OPTIONS" and {b"origin", b"access-control-request-method"} <= names

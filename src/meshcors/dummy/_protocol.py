@@ -5,9 +5,9 @@ as soon as its head has arrived, unless the handler reads bodies; a body that no
 discarded as it arrives, and so are fields that nobody reads. What cannot be read as a request is
 refused, and nothing after it is read.
 
-Everything that a client may send is bounded: a head, with whatever else is no body, in bytes and in
-lines, and what arrives while the client does not read its answers. How long it may take is bounded
-too: `ClientConnection.close_if_overdue` is called every second.
+Everything that a client may send is bounded: the head and all other framing, in bytes and lines,
+and what arrives while the client does not read its answers. So is the time it may take:
+`ClientConnection.close_if_overdue` is called every second.
 """
 
 from __future__ import annotations
@@ -28,15 +28,14 @@ from meshcors.dummy._handler import FRAMING_FIELDS, Handle, Handler
 from meshcors.dummy._logs import LOGGER
 from meshcors.dummy._wire import CLOSE, CONTINUE, refusal
 
-# Of all that is not body: the request line, fields, trailers, the framing of chunks, empty lines.
+# The limit on what is no body: the request line, fields, trailers, chunk framing, empty lines.
 MAX_HEAD_BYTES: Final = 64 * 1024
-# Of a head and its trailers together. Browsers send about 20; Envoy lets 100 pass by default, and
-# adds a few of its own.
+# The limit on a head and its trailers together. Browsers send about 20; Envoy lets 100 pass by
+# default, and adds a few of its own.
 MAX_FIELD_LINES: Final = 128
-# For so many bytes of body, one byte of framing is not counted: browsers and gateways may go on
-# sending small chunks.
+# One byte of framing is free for so many bytes of body: small chunks may go on.
 _BODY_BYTES: Final = 16
-# Bytes that the parser is given at once. In between, bounds are checked.
+# The parser gets so many bytes at a time; bounds are checked in between.
 _SLICE: Final = 4 * 1024
 # Bytes that are discarded after a refusal, so that the client can read it before it is cut off.
 _MAX_DISCARDED: Final = 1024 * 1024
@@ -50,7 +49,7 @@ _LAST_SECONDS: Final = 2.0
 # Where a connection is: between requests; in a head; in a body that the handler reads; in one that
 # is discarded, because the answer is sent; at its end, where nothing is read any more.
 _IDLE, _HEAD, _BODY, _ANSWERED, _ENDED = range(5)
-# These say that a head needs a closer look.
+# A head with any of these fields needs a closer look.
 _RARE: Final = FRAMING_FIELDS - {b"host"}
 _NONE: Final[frozenset[bytes]] = frozenset()
 _ABSOLUTE: Final = re.compile("https?://([^/?]*)(.*)", re.IGNORECASE)
@@ -110,7 +109,7 @@ class ClientConnection(asyncio.Protocol):
         self._port = port
         self._parser: Any = HttpRequestParser(self)
         self._phase = _IDLE
-        # When the last request began, or else the connection.
+        # When the current request began, the last one ended, or the connection was opened.
         self._since = port.now
         # The client has closed its end; requests that it sent before may still be held.
         self._has_ended = False
@@ -147,7 +146,6 @@ class ClientConnection(asyncio.Protocol):
         if self._phase == _IDLE:
             self._phase = _HEAD
             self._since = self._port.now
-            self._port.connections.move_to_end(self)
         elif self._phase == _ENDED:
             self._discard(len(data))
             return
@@ -201,7 +199,7 @@ class ClientConnection(asyncio.Protocol):
                 self.transport.resume_reading()
 
     def _bound(self, size: int) -> None:
-        """Count a slice that ends in the middle of a request, and refuse what is too large.
+        """Count a slice that ends inside a request, and refuse what is too large.
 
         A part of the slice may belong to the request before.
         """
@@ -252,7 +250,7 @@ class ClientConnection(asyncio.Protocol):
             raise _RefusedError(431)
         if self._closes or b"host" not in fields or not _RARE.isdisjoint(fields):
             self._check_head()
-        # Of trailers, nothing.
+        # No trailer is kept.
         self._reads = _NONE
         if self._max_body:
             self._phase = _BODY
@@ -275,6 +273,8 @@ class ClientConnection(asyncio.Protocol):
         if self._phase == _BODY:
             self._answer(self._body)
         self._phase = _IDLE
+        self._since = self._port.now
+        self._port.connections.move_to_end(self)
         self._target = b""
         self._overhead = self._body_bytes = 0
         if self._closes:
@@ -294,7 +294,7 @@ class ClientConnection(asyncio.Protocol):
             raise _RefusedError(400)  # RFC 9112 2.3, 6.1
         if coding is not None and coding.strip(b" ").lower() != b"chunked":
             raise _RefusedError(501)  # RFC 9112 6.1
-        # Of an upgrade, httptools takes the body for the new protocol. And a client that asks first
+        # httptools takes the body of an upgrade for the new protocol. And a client that asks first
         # may or may not send the body after an answer (RFC 9110 10.1.1).
         skipped = self._parser.should_upgrade() and has_body
         asks = has_body and b"expect" in fields
@@ -369,7 +369,7 @@ class ClientConnection(asyncio.Protocol):
         self.transport.close()
 
     def close_if_overdue(self, keep_alive: float) -> None:
-        """Close if no request has begun for `keep_alive` seconds, or if a head takes too long.
+        """Close if `keep_alive` seconds have passed without a whole request, or a head is late.
 
         A client that does not read the last answer is cut off.
         """
