@@ -42,7 +42,7 @@ def render(state: PodState, call: FetchCall, result: CheckResult | str | None) -
         **{
             name: html.value(getattr(call, name)) for name in ("origin", "url", "method", "headers")
         },
-        **{name: " checked" * getattr(call, name) for name in ("key", "credentials")},
+        **{name: " checked" if getattr(call, name) else "" for name in ("key", "credentials")},
         answer="".join(_result(result, state)) if result else "",
         counts="".join(html.bars(what, state.counters.totals(counts[what])) for what in counts),
         policy="".join(_policy(state)),
@@ -149,7 +149,7 @@ def _fixes(result: CheckResult, *, has_rules: bool) -> Iterator[tuple[str, str]]
     for name, items in result.lacking.items():
         option = OPTION_BY_NAME[name]
         keys.append(f"{option.file_label}: {json.dumps(option.format.print_data(items or True))}")
-        flags += [f"{option.flag} {shlex.quote(item)}" for item in items] or [f"{option.flag}"]
+        flags += [f"{option.flag} {shlex.quote(item)}" for item in items] or [str(option.flag)]
     if result.hints:
         hints = [respell(hint, "file" if has_rules else "flag") for hint in result.hints]
         yield "Before you allow it", html.lines(hints)

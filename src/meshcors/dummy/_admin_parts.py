@@ -22,9 +22,9 @@ SECURITY_POLICY: Final = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; form-action 'self'"
     "; frame-ancestors 'none'; base-uri 'none'"
 )
-# Of one list: nobody reads more.
+# The longest list that is shown: nobody reads more.
 MAX_ITEMS: Final = 30
-# Of escaped text: no break is within an entity.
+# Where escaped text may wrap; never inside an entity.
 _BREAKS: Final = re.compile(r"(?<=[/,:=?@])(?=\w)|(?=[.%]\w)")
 
 
@@ -34,12 +34,12 @@ def value(text: str) -> str:
 
 
 def text(shown: str) -> str:
-    """Return a text that breaks after slashes and before dots too."""
+    """Return text as HTML that may wrap after slashes and before dots."""
     return _BREAKS.sub("<wbr>", value(shown))
 
 
 def code(shown: str) -> str:
-    """Return what anybody may have sent, in ASCII: other letters may look like these."""
+    """Return untrusted text as ASCII code: letters that look like others are escaped."""
     return f"<code>{text(shown.encode('ascii', 'backslashreplace').decode())}</code>"
 
 
@@ -61,7 +61,7 @@ def lines(items: Sequence[str]) -> str:
 
 
 def facts(*named: tuple[str, str], kind: str = "many") -> str:
-    """Return HTML with its name before each; what is empty is left out."""
+    """Return a description list of names and HTML, without its empty entries."""
     rows = (f"<div><dt>{name}</dt><dd>{html}</dd></div>" for name, html in named if html)
     return f'<dl class="{kind}">{"".join(rows)}</dl>'
 

@@ -63,12 +63,12 @@ class Agreement:
         self._prepared = {label: configuration}
 
     def follow(self, row: memoryview) -> None:
-        """Prepare from now on what is proposed, and tell so in the worker's `row`."""
+        """Prepare from now on what is proposed, and record it in the worker's `row`."""
 
         def watch() -> None:
             while True:
                 row[PREPARED] = max(self._prepared, default=0)
-                # Before the pause: by its end, what the label stands for is in memory for sure.
+                # Before the pause: by its end, what the label stands for is certainly in memory.
                 newest = max(self._labels)
                 time.sleep(_LOOK)
                 self._prepare(newest)

@@ -78,7 +78,7 @@ class Process:
             yield Server(self.admin_sockets, self.limits.admin, self.keep_alive, lambda: admin)
 
     def _tick(self, servers: list[Server]) -> None:
-        """Do what is done every second, also while the process ends."""
+        """Do what is done every second, during shutdown too."""
         for server in servers:
             server.tick()
         self.state.refusals.log_left_out()

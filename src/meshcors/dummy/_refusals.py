@@ -25,7 +25,7 @@ KEPT: Final = 50
 # Log lines a second in the long run, and at once.
 RATE: Final = 10.0
 BURST: Final = 50.0
-# Of a refusal that is passed on; its texts are bounded, and each character is at most six in JSON.
+# The largest datagram: a refusal's texts are bounded, and a character is at most six in JSON.
 _MAX_DATAGRAM: Final = 64 * 1024
 
 # The request fields that are kept, and the names under which they are.

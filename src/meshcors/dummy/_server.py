@@ -1,4 +1,4 @@
-"""The server of one port: it accepts connections, looks at them now and then, and ends them."""
+"""The server of one port: it accepts connections, closes overdue ones, and shuts down."""
 
 from __future__ import annotations
 
