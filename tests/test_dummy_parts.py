@@ -8,7 +8,7 @@ import logging
 import re
 import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Never
@@ -145,8 +145,9 @@ class Clock:
 def test_refusals_are_logged_at_a_rate_and_what_is_left_out_is_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    clock, numbers = Clock(), Counters(1).row(0)
-    refusals = Refusals(numbers, clock=clock)
+    clock, counters = Clock(), Counters(1)
+    numbers = counters.row(0)
+    refusals = Refusals(counters, 0, clock=clock)
     for _ in range(int(BURST) + 30):
         refusals(*asked_for(), 403, "origin_not_allowed")
     assert len(caplog.records) == BURST
@@ -165,7 +166,7 @@ def test_refusals_are_logged_at_a_rate_and_what_is_left_out_is_counted(
 
 
 def test_only_the_last_refusals_are_kept() -> None:
-    refusals = Refusals(Counters(1).row(0), clock=(clock := Clock()))
+    refusals = Refusals(Counters(1), 0, clock=(clock := Clock()))
     for number in range(2 * KEPT):
         clock.now += 1
         refusals(*asked_for(path=f"/{number}"), 403, "origin_not_allowed")
@@ -173,7 +174,7 @@ def test_only_the_last_refusals_are_kept() -> None:
 
 
 def test_refusals_of_one_kind_are_counted_with_the_time_of_the_last() -> None:
-    refusals = Refusals(Counters(1).row(0), clock=Clock())
+    refusals = Refusals(Counters(1), 0, clock=Clock())
     first = Refusal(
         403, "origin_not_allowed", "OPTIONS", "/", 1.0, "a.example", "https://b.example"
     )
@@ -192,9 +193,7 @@ def test_refusals_of_one_kind_are_counted_with_the_time_of_the_last() -> None:
 def test_what_is_remembered_of_a_request_is_bounded_and_never_its_key() -> None:
     long = b"x" * 100_000
     fields = [(name, long) for name in (b"origin", b"host", KEY.encode(), b"x-request-id")]
-    refusal = Refusal.of(
-        *asked_for("M" * 1000, "/" * 1000, fields), 403, "origin_not_allowed", frozenset()
-    )
+    refusal = Refusal.of(*asked_for("M" * 1000, "/" * 1000, fields), 403, "origin_not_allowed")
     assert all(len(text) <= MAX_TEXT for text in refusal.fields().values() if text != 403)
     assert KEY not in refusal.fields()
 
@@ -285,7 +284,8 @@ class Talk:
     """A connection to a handler, and a clock that a test sets."""
 
     def __init__(self, handler: Handler) -> None:
-        self.port = Port(lambda: handler)
+        self.later: list[Callable[[], None]] = []
+        self.port = Port(lambda: handler, self.later.append, 4096)
         self.transport = Transport()
         self.connection = ClientConnection(self.port)
         self.connection.connection_made(self.transport)
@@ -293,9 +293,15 @@ class Talk:
     def send(self, data: bytes) -> bytes:
         """Send bytes, and return what has been written since the last call."""
         self.connection.data_received(data)
+        self.run()
         written = bytes(self.transport.written)
         self.transport.written.clear()
         return written
+
+    def run(self) -> None:
+        """Do what the event loop would do."""
+        while self.later:
+            self.later.pop(0)()
 
     def at(self, now: float, keep_alive: float = 30) -> bool:
         """Look at the connection at this time; tell whether it is closed."""
@@ -371,34 +377,41 @@ def test_draining_port_closes_every_connection_with_its_answer() -> None:
 
 
 def test_requests_wait_as_bytes_while_the_client_does_not_read() -> None:
-    async def scenario() -> None:
-        talk = Talk(CONSTANT)
-        one = HEAD + b"\r\n"
-        talk.connection.pause_writing()
-        assert not talk.transport.reads
-        assert talk.send(one * 5000) == b""
-        assert talk.send(one) == b""
-        talk.connection.resume_writing()
-        await asyncio.sleep(0)
-        assert talk.transport.written.count(b"HTTP/1.1 200 ") == 5001
-        assert talk.transport.reads
-
-    asyncio.run(scenario())
+    talk = Talk(CONSTANT)
+    one = HEAD + b"\r\n"
+    talk.connection.pause_writing()
+    assert not talk.transport.reads
+    assert talk.send(one * 5000) == b""
+    assert talk.send(one) == b""
+    talk.connection.resume_writing()
+    talk.run()
+    assert talk.transport.written.count(b"HTTP/1.1 200 ") == 5001
+    assert talk.transport.reads
 
 
 def test_last_requests_of_a_client_that_has_closed_its_end_are_answered() -> None:
-    async def scenario() -> None:
-        talk = Talk(CONSTANT)
-        assert not talk.connection.eof_received()
-        talk.connection.pause_writing()
-        talk.send(HEAD + b"\r\n")
-        assert talk.connection.eof_received()
-        talk.connection.resume_writing()
-        await asyncio.sleep(0)
-        assert talk.transport.written.startswith(b"HTTP/1.1 200 ")
-        assert talk.transport.closed
+    talk = Talk(CONSTANT)
+    assert not talk.connection.eof_received()
+    talk.connection.pause_writing()
+    talk.send(HEAD + b"\r\n")
+    assert talk.connection.eof_received()
+    talk.connection.resume_writing()
+    talk.run()
+    assert talk.transport.written.startswith(b"HTTP/1.1 200 ")
+    assert talk.transport.closed
 
-    asyncio.run(scenario())
+
+def test_others_have_their_turn_between_the_parts_of_what_one_sends() -> None:
+    talk = Talk(CONSTANT)
+    talk.port.at_once = 32
+    talk.connection.data_received((HEAD + b"\r\n") * 1000)
+    assert not talk.transport.reads
+    for _ in range(20):
+        before = talk.transport.written.count(b"HTTP/1.1 200 ")
+        talk.later.pop(0)()
+        assert talk.transport.written.count(b"HTTP/1.1 200 ") <= before + 2
+    talk.run()
+    assert talk.transport.written.count(b"HTTP/1.1 200 ") == 1000
 
 
 def test_fault_of_a_handler_is_a_500_and_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -332,7 +332,7 @@ def alone(configuration: Configuration) -> Iterable[str]:
 
 def make_state() -> PodState:
     counters = Counters(1)
-    return PodState(Configuration.of(POLICY), counters, counters.row(0), Refusals(counters.row(0)))
+    return PodState(Configuration.of(POLICY), counters, counters.row(0), Refusals(counters, 0))
 
 
 def test_hangup_reloads_at_once_and_without_a_file_changes_nothing(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from pathlib import Path
+from typing import Final, cast
 
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.headers import (
@@ -23,9 +24,6 @@ from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.problem_collector import ProblemCollector, is_list
 from meshcors._policy.pydantic_field import PydanticField
 from meshcors._policy.regular_file import FileError, read_text
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _UNREAD: Final[dict[str, ProblemCode]] = {
     "unreadable": "key_file_unreadable",

@@ -38,6 +38,9 @@ from meshcors.config._resolving import policy_and_rules, resolve
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
+else:
+    # The same object: type hints can be read without the time that typing_extensions takes.
+    from typing import Unpack
 
 
 class MeshCORS:

@@ -30,6 +30,8 @@ _MISDIRECTED: Final = (
     " --admin-host-name"
 )
 
+# What browsers say of a form of this page, or of a request that is no page's.
+_OWN_SITE: Final = (b"same-origin", b"none")
 _PATHS: Final = ("/healthz", "/readyz", "/metrics", "/policy", "/")
 # The paths that show the policy.
 _GUARDED: Final = frozenset({"/", "/policy"})
@@ -46,7 +48,8 @@ class AdminPages:
         self._state = state
         self._host_names = frozenset({"localhost", *host_names})
         self._metrics = Metrics(state)
-        self.handler = Handler(self._answer, FRAMING_FIELDS | {b"accept"}, _MAX_BODY)
+        reads = FRAMING_FIELDS | {b"accept", b"sec-fetch-site"}
+        self.handler = Handler(self._answer, reads, _MAX_BODY)
 
     def _answer(self, method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> Wire:
         methods = ("GET", "HEAD", "POST") if path == "/" else ("GET", "HEAD")
@@ -54,6 +57,8 @@ class AdminPages:
             return _text(404, f"no such page; the pages are {', '.join(_PATHS)}")
         if path in _GUARDED and not self._is_known(fields):
             return _text(421, _MISDIRECTED)
+        if method == "POST" and fields.get(b"sec-fetch-site", b"none") not in _OWN_SITE:
+            return _text(403, "a form of another site")
         if method not in methods:
             return _text(405, "method not allowed", ("allow", ", ".join(methods)))
         if path == "/healthz":

@@ -6,6 +6,8 @@ To count is to increment one integer; sums are made when somebody asks.
 from __future__ import annotations
 
 import mmap
+from functools import reduce
+from operator import or_
 from typing import Final
 
 PREFLIGHT_REASONS: Final = (
@@ -33,7 +35,9 @@ LEFT_OUT: Final = NANOSECONDS + 1
 SERVING: Final = LEFT_OUT + 1
 # The label of the newest configuration that a process has prepared.
 PREPARED: Final = SERVING + 1
-HISTOGRAM: Final = PREPARED + 1
+# A bit for each request field that has ever carried a key, and could be logged.
+HIDDEN: Final = PREPARED + 1
+HISTOGRAM: Final = HIDDEN + 1
 _WIDTH: Final = HISTOGRAM + BUCKETS
 
 
@@ -51,6 +55,10 @@ class Counters:
     def total(self, slot: int) -> int:
         """Return the sum over all processes."""
         return sum(self._memory[slot::_WIDTH])
+
+    def union(self, slot: int) -> int:
+        """Return the bits that any process has set."""
+        return reduce(or_, self._memory[slot::_WIDTH])
 
     def totals(self, slots: dict[str, int]) -> dict[str, int]:
         """Return the sums by name."""

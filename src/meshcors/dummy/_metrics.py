@@ -52,7 +52,11 @@ class Metrics:
         except ModuleNotFoundError:
             hint = "metrics need prometheus-client: python -m pip install 'meshcors[dummy]'"
             raise MetricsMissingError(hint) from None
-        encode, content_type = choose_encoder(accept)
+        try:
+            encode, content_type = choose_encoder(accept)
+        except Exception:
+            # It does not expect every `accept` that a client may send.
+            encode, content_type = choose_encoder("")
         return encode(self._registry), content_type
 
     @cached_property

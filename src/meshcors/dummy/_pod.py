@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from meshcors.dummy._admin import AdminPages
 from meshcors.dummy._agreement import Agreement
@@ -23,6 +23,9 @@ from meshcors.dummy._process import Process
 from meshcors.dummy._refusals import RefusalRelay, Refusals
 from meshcors.dummy._reload import ConfigurationFile, Reloader
 from meshcors.dummy._state import PodState
+
+# Seconds after the drain in which a worker ends, unless it hangs.
+_PATIENCE: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Pod:
         # What exists now stays: the garbage collector need not look at it again.
         gc.freeze()
         row = counters.row(0)
-        state = PodState(self.configuration, counters, row, Refusals(row))
+        state = PodState(self.configuration, counters, row, Refusals(counters, 0))
         parts = self._answering(state, agreement) | self._showing(state, agreement)
         self._process(state, when_serving, **parts).run()
 
@@ -66,7 +69,8 @@ class Pod:
         def worker(number: int, parent: int) -> None:
             row = counters.row(number)
             agreement.follow(row)
-            state = PodState(agreement.current(), counters, row, Refusals(row, relay.send))
+            refusals = Refusals(counters, number, relay.send)
+            state = PodState(agreement.current(), counters, row, refusals)
             parts = self._answering(state, agreement)
             said = {"worker": number, "pid": os.getpid()}
             serving = partial(log, logging.INFO, "worker is serving", **said)
@@ -74,14 +78,15 @@ class Pod:
 
         def admin(parent: int) -> None:
             row = counters.row(count)
-            state = PodState(agreement.current(), counters, row, Refusals(row))
+            state = PodState(agreement.current(), counters, row, Refusals(counters, count))
             parts = self._showing(state, agreement)
             self._process(state, when_serving, relay=relay, parent=parent, **parts).run()
 
         def when_ended(number: int) -> None:
             counters.row(number)[SERVING] = 0
 
-        run_processes([*(partial(worker, number) for number in range(count)), admin], when_ended)
+        workers: list[Callable[[int], None]] = [partial(worker, n) for n in range(count)]
+        run_processes([*workers, admin], when_ended, self.drain + _PATIENCE)
         relay.close()
 
     def _process(self, state: PodState, when_serving: Callable[[], None], **parts: Any) -> Process:

@@ -24,6 +24,10 @@ from meshcors.dummy._state import PodState
 
 # Seconds that closing takes. The drain ends that much earlier, so that the process ends in time.
 _CLOSING: Final = 0.4
+# Bytes of a connection that are read in its turn. A page may be large and take long to make: less
+# than one request for one is read at once.
+_POD_BYTES: Final = 4 * 1024
+_ADMIN_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +76,12 @@ class Process:
 
     def _servers(self) -> Iterator[Server]:
         if self.current is not None:
-            yield Server(self.sockets, self.limits.pod, self.keep_alive, self.current)
+            yield Server(self.sockets, self.limits.pod, self.keep_alive, self.current, _POD_BYTES)
         if self.admin is not None:
             admin = self.admin
-            yield Server(self.admin_sockets, self.limits.admin, self.keep_alive, lambda: admin)
+            yield Server(
+                self.admin_sockets, self.limits.admin, self.keep_alive, lambda: admin, _ADMIN_BYTES
+            )
 
     def _tick(self, servers: list[Server]) -> None:
         """Do what is done every second, during shutdown too."""

@@ -35,8 +35,6 @@ MAX_HEAD_BYTES: Final = 64 * 1024
 MAX_FIELD_LINES: Final = 128
 # One byte of framing is free for so many bytes of body: small chunks may go on.
 _BODY_BYTES: Final = 16
-# The parser gets so many bytes at a time; bounds are checked in between.
-_SLICE: Final = 4 * 1024
 # Bytes that are discarded after a refusal, so that the client can read it before it is cut off.
 _MAX_DISCARDED: Final = 1024 * 1024
 
@@ -61,10 +59,13 @@ class Port:
 
     `current` returns the handler of a request that begins now. `connections` are the open ones, the
     longest idle first. `now` is the time in seconds and `date` the Date field, both a second old at
-    most. While `draining`, every answer closes its connection.
+    most. While `draining`, every answer closes its connection. The parser gets `at_once` bytes;
+    then bounds are checked and other connections have their turn: `call_soon` is the event loop's.
     """
 
     current: Callable[[], Handler]
+    call_soon: Callable[[Callable[[], None]], object]
+    at_once: int
     now: float = 0.0
     date: bytes = b""
     connections: OrderedDict[ClientConnection, None] = field(default_factory=OrderedDict)
@@ -93,7 +94,17 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         *("_body", "_body_bytes", "_closes", "_fields", "_handle", "_has_ended", "_held"),
-        *("_is_paused", "_lines", "_max_body", "_overhead", "_parser", "_phase", "_port", "_reads"),
+        *(
+            "_is_paused",
+            "_is_reading",
+            "_lines",
+            "_max_body",
+            "_overhead",
+            "_parser",
+            "_phase",
+            "_port",
+            "_reads",
+        ),
         *("_since", "_target", "transport"),
     )
 
@@ -115,7 +126,8 @@ class ClientConnection(asyncio.Protocol):
         self._has_ended = False
         # The client does not read its answers, so nothing is parsed; what has arrived is held.
         self._is_paused = False
-        self._held = b""
+        self._is_reading = True
+        self._held: bytes | memoryview = b""
         # Of this request: its target, the number of its field lines and of its bytes that are not
         # body, and the bytes of body in the last slice.
         self._target = b""
@@ -137,11 +149,12 @@ class ClientConnection(asyncio.Protocol):
         self._held = b""
         self._parser = None
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         """Answer the requests in `data`; what has to wait is held."""
-        if len(data) > _SLICE or self._held or self._is_paused:
-            self._held += data
-            self._read_held()
+        if len(data) > self._port.at_once or self._held or self._is_paused:
+            self._held = b"".join((self._held, data))
+            self._stop_reading()
+            self._port.call_soon(self._go_on)
             return
         if self._phase == _IDLE:
             self._phase = _HEAD
@@ -172,31 +185,34 @@ class ClientConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Read nothing more while the client does not read its answers."""
         self._is_paused = True
-        self.transport.pause_reading()
+        self._stop_reading()
 
     def resume_writing(self) -> None:
         """Go on; later, because the caller may be a write in the middle of parsing."""
         self._is_paused = False
-        asyncio.get_running_loop().call_soon(self._resume)
+        self._port.call_soon(self._go_on)
 
     # --- how much may arrive
 
-    def _read_held(self) -> None:
-        """Read what is held, in slices, for as long as the client reads its answers."""
-        held, self._held = self._held, b""
-        for start in range(0, len(held), _SLICE):
-            if self._is_paused:
-                self._held = held[start:]
-                return
-            self.data_received(held[start : start + _SLICE])
+    def _stop_reading(self) -> None:
+        if self._is_reading:
+            self._is_reading = False
+            self.transport.pause_reading()
 
-    def _resume(self) -> None:
-        self._read_held()
-        if not (self._held or self._is_paused or self.transport.is_closing()):
-            if self._has_ended:
-                self.transport.close()
-            else:
-                self.transport.resume_reading()
+    def _go_on(self) -> None:
+        """Read a part of what is held, then let others have their turn; or read on."""
+        if self._is_reading or self._is_paused or self.transport.is_closing():
+            return
+        if self._held:
+            held, self._held = memoryview(self._held), b""
+            self.data_received(held[: self._port.at_once])
+            self._held = held[self._port.at_once :]
+            self._port.call_soon(self._go_on)
+        elif self._has_ended:
+            self.transport.close()
+        else:
+            self._is_reading = True
+            self.transport.resume_reading()
 
     def _bound(self, size: int) -> None:
         """Count a slice that ends inside a request, and refuse what is too large.

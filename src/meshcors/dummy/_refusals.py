@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from time import monotonic, time
 from typing import Final
 
-from meshcors.dummy._counters import LEFT_OUT
+from meshcors.dummy._counters import HIDDEN, LEFT_OUT, Counters
 from meshcors.dummy._logs import log
 
 # Characters of one value of a request.
@@ -67,13 +67,13 @@ class Refusal:
         fields: Mapping[bytes, bytes],
         status: int,
         reason: str,
-        hidden: frozenset[bytes] = frozenset(),
+        hidden: int = 0,
     ) -> Refusal:
-        """Keep what is not `hidden` of a request's method, path and fields, and of its answer."""
+        """Keep of a request and its answer what is not `hidden`: a bit for each of `_FIELDS`."""
         texts = {
             field: fields[name][:MAX_TEXT].decode("latin-1")
-            for name, field in _FIELDS.items()
-            if name in fields and name not in hidden
+            for bit, (name, field) in enumerate(_FIELDS.items())
+            if name in fields and not hidden >> bit & 1
         }
         return cls(status, reason, method[:MAX_TEXT], path[:MAX_TEXT], 0.0, **texts)
 
@@ -88,27 +88,31 @@ class Refusals:
 
     `kept` has how often each kind was refused and when it last was, the newest last; a kind has no
     ids and no time. `pass_on` is called with each refusal: a worker process has no page to show
-    them on. Values of the headers given to `hide` are neither kept nor logged.
+    them on. Values of the headers given to `hide`, in this process or another one of the
+    `counters`, are neither kept nor logged.
     """
 
     def __init__(
         self,
-        row: memoryview,
+        counters: Counters,
+        number: int,
         pass_on: Callable[[Refusal], None] | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
+        self._counters = counters
+        self._row = counters.row(number)
         self.kept: dict[Refusal, tuple[int, float]] = {}
-        self._row = row
         self._pass_on = pass_on
         self._clock = clock
         self._allowance = BURST
         self._counted_at = clock()
         self._left_out = 0
-        self._hidden: frozenset[bytes] = frozenset()
 
-    def hide(self, names: Iterable[str]) -> None:
+    def hide(self, names: Collection[str]) -> None:
         """Hide the values of these headers for good: clients may go on sending an old key."""
-        self._hidden |= _FIELDS.keys() & {name.encode() for name in names}
+        for bit, field in enumerate(_FIELDS):
+            if field.decode() in names:
+                self._row[HIDDEN] |= 1 << bit
 
     def __call__(
         self, method: str, path: str, fields: Mapping[bytes, bytes], status: int, reason: str
@@ -122,7 +126,8 @@ class Refusals:
             self._row[LEFT_OUT] += 1
             return
         self._allowance -= 1
-        refusal = Refusal.of(method, path, fields, status, reason, self._hidden)
+        hidden = self._counters.union(HIDDEN)
+        refusal = Refusal.of(method, path, fields, status, reason, hidden)
         refusal = replace(refusal, at=time())
         self.keep([refusal])
         if self._pass_on is not None:
@@ -149,7 +154,8 @@ class Refusals:
         self, method: str, path: str, fields: Mapping[bytes, bytes], status: int, reason: str
     ) -> None:
         """Log an answer of any kind, for ``--access-log``."""
-        answered = Refusal.of(method, path, fields, status, reason, self._hidden)
+        hidden = self._counters.union(HIDDEN)
+        answered = Refusal.of(method, path, fields, status, reason, hidden)
         log(logging.INFO, "answered", **answered.fields())
 
 

@@ -118,6 +118,8 @@ class Reloader:
             if not now.readable or now.text.strip():
                 for what in self._agree(configuration):
                     self._waits_for = what
+                    if now != content_of(self._path):
+                        return
                 self._taken = now
                 call(self._replace, configuration)
                 return

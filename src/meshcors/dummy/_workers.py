@@ -12,18 +12,26 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from math import inf
+from time import monotonic
 from typing import Final
 
 from meshcors.dummy._logs import log
 
 # Seconds before a process that died is replaced: its replacement may die at once too.
 _RESTART_AFTER: Final = 1.0
+# Seconds of one wait for signals.
+_LONG: Final = 3600.0
 _PASSED_ON: Final = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 _ENDS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
-def run_processes(mains: list[Callable[[int], None]], when_ended: Callable[[int], None]) -> None:
+def run_processes(
+    mains: list[Callable[[int], None]], when_ended: Callable[[int], None], patience: float
+) -> None:
     """Run each of `mains` in a process of its own until a signal ends them all.
+
+    A process that has not ended `patience` seconds after the signal is killed.
 
     Each is called with a file descriptor that reads as ended once this process is gone.
     `when_ended` is called with the index in `mains` of a process that has ended. Linux and other
@@ -34,6 +42,7 @@ def run_processes(mains: list[Callable[[int], None]], when_ended: Callable[[int]
     ended, parent = os.pipe()
     running: dict[int, int] = {}
     stopping = False
+    deadline = inf
 
     def start(index: int, delay: float) -> None:
         pid = os.fork()
@@ -58,11 +67,16 @@ def run_processes(mains: list[Callable[[int], None]], when_ended: Callable[[int]
     for index in range(len(mains)):
         start(index, 0)
     while running:
-        received = signal.sigwait(signals)
-        if received in _PASSED_ON:
-            stopping = stopping or received in _ENDS
+        told = signal.sigtimedwait(signals, min(max(0.0, deadline - monotonic()), _LONG))
+        received = told.si_signo if told else None
+        if received in _ENDS and not stopping:
+            stopping, deadline = True, monotonic() + patience
+        passed_on = received if received in _PASSED_ON else None
+        if monotonic() >= deadline:
+            passed_on = signal.SIGKILL
+        if passed_on is not None:
             for pid in running:
-                os.kill(pid, received)
+                os.kill(pid, passed_on)
         for pid, status in _ended_children():
             index = running.pop(pid)
             when_ended(index)
