@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -23,6 +24,7 @@ from tests.dummy_process import (
     UI,
     PodProcess,
     preflight_fields,
+    request,
     run,
     running,
 )
@@ -560,3 +562,32 @@ MOST_SECONDS = 0.05
 def cpu_seconds(pod: PodProcess) -> float:
     tasks = Path(f"/proc/{pod.process.pid}/task").iterdir()
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def test_one_client_with_many_requests_does_not_hold_up_the_probes(pod: PodProcess) -> None:
+    count = 5000
+    with socket.create_connection(("127.0.0.1", pod.admin_port), timeout=20) as client:
+        client.sendall(b"HEAD /metrics HTTP/1.1\r\nHost: a\r\n\r\n" * count)
+        assert pod.admin("/healthz").status == 200
+        client.setblocking(False)
+        received = b""
+        with contextlib.suppress(BlockingIOError):
+            while len(received) < 10_000_000:
+                received += client.recv(1 << 20)
+        assert received.count(b"HTTP/1.1 ") < count
+
+
+@pytest.mark.parametrize("accept", ["text/plain;version=a", "\xff", ";;;,=", "a" * 9000])
+def test_metrics_are_shown_whatever_is_accepted(pod: PodProcess, accept: str) -> None:
+    shown = request(("127.0.0.1", pod.admin_port), "GET", "/metrics", {"Accept": accept})
+    assert shown.status == 200
+    assert "exception" not in pod.stderr()
+
+
+@pytest.mark.parametrize(
+    ("site", "status"), [("same-origin", 200), ("none", 200), ("cross-site", 403), ("", 403)]
+)
+def test_form_of_another_site_is_refused(pod: PodProcess, site: str, status: int) -> None:
+    fields = {"Sec-Fetch-Site": site, "Content-Type": "application/x-www-form-urlencoded"}
+    address = ("127.0.0.1", pod.admin_port)
+    assert request(address, "POST", "/", fields, "origin=a").status == status

@@ -592,6 +592,37 @@ def test_worker_that_hangs_holds_all_back_until_it_goes_on_or_dies(
         client.connection.close()
 
 
+def test_what_is_taken_back_while_a_worker_hangs_is_never_answered_by(
+    impatient: tuple[PodProcess, Path],
+) -> None:
+    pod, path = impatient
+    hanging, *_ = clients = [Client(pod)]
+    while clients[-1].worker == hanging.worker:
+        clients.append(Client(pod))
+    other = clients[-1]
+    os.kill(hanging.worker, signal.SIGSTOP)
+    change(pod, path, numbered(2))
+    pod.await_(lambda: "not reloaded within 1 s: worker " in pod.stderr())
+    path.write_text(numbered(1))
+    os.kill(hanging.worker, signal.SIGKILL)
+    pod.await_(lambda: problems(pod) == [])
+    other.ask()
+    assert {number for _, _, number in other.answers} == {1}
+    assert answers(pod) == {1}
+    for client in clients:
+        client.connection.close()
+
+
+def test_pod_with_a_worker_that_hangs_ends_all_the_same(pair: tuple[PodProcess, Path]) -> None:
+    pod, _ = pair
+    hanging = Client(pod)
+    os.kill(hanging.worker, signal.SIGSTOP)
+    pod.signal(signal.SIGTERM)
+    assert pod.wait() == 0
+    assert not Path(f"/proc/{hanging.worker}").exists()
+    hanging.connection.close()
+
+
 def test_file_system_that_hangs_is_told_of_and_holds_nobody_up(
     impatient: tuple[PodProcess, Path],
 ) -> None:

@@ -114,3 +114,21 @@ def test_a_header_that_has_ever_carried_the_key_is_not_told(tmp_path: Path) -> N
         told = pod.stderr() + pages(pod)
     assert told.count("an-id") == 6
     assert SECRET not in told
+
+
+def test_a_worker_that_was_never_asked_under_an_old_key_does_not_tell_it(tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+
+    def keyed_by(name: str) -> None:
+        path.write_text(json.dumps({"allowOrigins": [UI], "key": {"header": name}}))
+
+    keyed_by(KEY)
+    with running("--workers", "2", policy=("--config", str(path))) as pod:
+        for number, name in enumerate(("x-request-id", "third-key"), 1):
+            keyed_by(name)
+            pod.await_(lambda n=number: pod.stderr().count("configuration reloaded") == n)
+        for _ in range(10):
+            pod.ask("GET", "/", {"X-Request-ID": SECRET})
+        pod.await_(lambda: pod.stderr().count('"refused"') == 10)
+        told = pod.stderr() + pages(pod)
+    assert SECRET not in told

@@ -41,9 +41,10 @@ class Agreement:
         self._prepared = {0: first}
 
     def agree(self, configuration: Configuration) -> Iterator[str]:
-        """Have all workers prepare `configuration`, then commit it; yield what is not done yet.
+        """Have all workers prepare `configuration`, then commit it; yield where it stands.
 
-        A worker that has died, or does not serve yet, is not waited for. Raises `PolicyError`.
+        A worker that has died, or does not serve yet, is not waited for. Until the end, closing the
+        iterator takes it back. Raises `PolicyError`.
         """
         content = pickle.dumps(configuration.source) if self._rows else b""
         if len(content) > MAX_BYTES:
@@ -58,6 +59,8 @@ class Agreement:
         while missing := [n for n, row in self._rows if row[SERVING] and row[PREPARED] != label]:
             yield f"worker {missing[0]} is not ready for it: kill it if it hangs"
             time.sleep(_LOOK)
+        # The last moment to take it back.
+        yield "all workers are ready for it"
         self._prepared = {**self._prepared, label: configuration}
         self.committed[0] = label
         self._prepared = {label: configuration}
