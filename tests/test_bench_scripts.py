@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.bench import bounds, report
+from tests.bench import bounds, machine, report
 from tests.bench.__main__ import SCRIPTS
 from tests.bench.plots import plot
 from tests.bench.tables import Figure, Report, Row, Table, as_json, from_json
@@ -70,6 +70,18 @@ def test_a_script_prints_its_tables(script: str, running: dict[str, subprocess.P
         assert {row.count("|") for row in rows if row.startswith("|")} == {head.count("|")}
         values = rf" \| {NUMBER}( (µs|ms|ns|s|MiB|%))?{SPREAD} \|"
         assert [row for row in rows if row.startswith("|") and not re.search(values, row)] == []
+
+
+def test_a_missing_package_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(machine, "PACKAGES", ("meshcors", "not-there"))
+    with pytest.raises(SystemExit, match="2"):
+        machine.versions()
+    install = "python -m pip install -e '.[all]' --group bench"
+    assert capsys.readouterr().err == f"not-there is missing: {install}\n"
+    for page in report.PAGES:
+        assert f"$ {install}\n" in page.read_text(encoding="utf-8")
 
 
 OURS = Row("ours", Figure(2, 1, 3), "µs", group="a & b")

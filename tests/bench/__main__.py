@@ -26,12 +26,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--write", action="store_true", help="renew the docs' tables and pictures")
     parser.add_argument("--to", type=Path, default=Path("build", "bench"), metavar="DIRECTORY")
     options = parser.parse_args(arguments)
+    on = machine(), versions()
     tables = []
     for name in SCRIPTS:
         began = time.perf_counter()
         tables += importlib.import_module(f"tests.bench.{name}").measure(options.effort)
         print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
-    found = Report(machine(), versions(), tables)
+    found = Report(*on, tables)
     print(f"\n{report.whole(found)}")
     if options.write:
         report.store(found, report.STORED)
