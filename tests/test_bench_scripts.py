@@ -15,7 +15,7 @@ import pytest
 
 from tests.bench import bounds, machine, report
 from tests.bench.__main__ import SCRIPTS
-from tests.bench.plots import plot
+from tests.bench.plots import TOO_CLOSE, plot
 from tests.bench.tables import Figure, Report, Row, Table, as_json, from_json
 from tests.test_picture import luminance
 
@@ -68,7 +68,7 @@ def test_a_script_prints_its_tables(script: str, running: dict[str, subprocess.P
         assert (blank, head[:2]) == ("", "| ")
         assert len([row for row in rows if row.startswith("|")]) > 1
         assert {row.count("|") for row in rows if row.startswith("|")} == {head.count("|")}
-        values = rf" \| {NUMBER}( (µs|ms|ns|s|MiB|%))?{SPREAD} \|"
+        values = rf" \| ({NUMBER}( (µs|ms|ns|s|MiB|%))?{SPREAD}|{TOO_CLOSE}) \|"
         assert [row for row in rows if row.startswith("|") and not re.search(values, row)] == []
 
 
@@ -86,7 +86,8 @@ def test_a_missing_package_is_one_line(
 
 OURS = Row("ours", Figure(2, 1, 3), "µs", group="a & b")
 THEIRS = Row("theirs", Figure(1000, 900, 1100), "µs", Figure(0.5, 0.4, 0.6), 0.45, "a & b")
-FASTER = Row("faster", Figure(1, 1, 1), "µs", Figure(2, 2, 2), None, "a & b")
+# Not the ratio of the medians, which is 2.
+FASTER = Row("faster", Figure(1, 1, 1), "µs", Figure(1.9, 1.9, 1.9), None, "a & b")
 ALONE = Row("alone", Figure(1, 1, 1), "s", group="c")
 TABLE = Table(
     "key", "Title", "time", "ours / it", [OURS, THEIRS, FASTER, ALONE], "ours", ["A note."]
@@ -100,7 +101,7 @@ def test_a_table_has_value_spread_ratio_and_bound() -> None:
         "| --- | --- | --- | --- | --- |",
         "| a & b | **ours** | 2.00 µs (1.00 to 3.00) |  |  |",
         "| a & b | theirs | 1,000 µs (900 to 1,100) | 0.50 (0.40 to 0.60) | 0.45, missed |",
-        "| a & b | faster | 1.00 µs | 2.00 |  |",
+        "| a & b | faster | 1.00 µs | 1.90 |  |",
         "| c | alone | 1.00 s |  |  |",
         "",
         "A note.",
@@ -108,9 +109,23 @@ def test_a_table_has_value_spread_ratio_and_bound() -> None:
 
 
 def test_what_is_ahead_of_meshcors_is_listed() -> None:
-    assert report.not_ahead(REPORT) == "- Title: a & b, faster (2.00)"
-    assert report.whole(REPORT).endswith("not ahead\n\n- Title: a & b, faster (2.00)")
+    assert report.not_ahead(REPORT) == "- Title: a & b, faster (1.90)"
+    assert report.whole(REPORT).endswith("not ahead\n\n- Title: a & b, faster (1.90)")
+    others = replace(TABLE, ratio="it / theirs")
+    assert report.not_ahead(replace(REPORT, tables=[others])) == "- Title: a & b, faster (2.00)"
     assert report.not_ahead(replace(REPORT, tables=[replace(TABLE, ours="")])) == ""
+
+
+def test_a_figure_that_is_noise_is_not_shown() -> None:
+    noise = Figure(0.5, -0.1, 1.1)
+    rows = [OURS, replace(FASTER, value=noise), replace(FASTER, ratio=noise, bound=0.4)]
+    table = replace(TABLE, rows=rows, notes=[])
+    assert report.markdown(table).splitlines()[3:] == [
+        "| a & b | faster | too close to measure | 1.90 |  |",
+        "| a & b | faster | 1.00 µs | too close to measure | 0.4 |",
+    ]
+    assert report.not_ahead(replace(REPORT, tables=[table])) == ""
+    assert "faster: too close to measure; " in plot(table)
 
 
 def test_a_report_is_the_same_after_json() -> None:
