@@ -9,10 +9,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 from xml.etree import ElementTree
 
 import pytest
 
+from tests.bench import __main__ as bench
 from tests.bench import bounds, machine, report
 from tests.bench.__main__ import SCRIPTS
 from tests.bench.plots import TOO_CLOSE, plot
@@ -82,6 +84,27 @@ def test_a_missing_package_is_one_line(
     assert capsys.readouterr().err == f"not-there is missing: {install}\n"
     for page in report.PAGES:
         assert f"$ {install}\n" in page.read_text(encoding="utf-8")
+
+
+def test_nothing_is_written_on_a_busy_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "load_per_core", lambda: 0.51)
+    monkeypatch.setattr(bench, "SCRIPTS", ())
+    store = Mock()
+    monkeypatch.setattr(report, "store", store)
+    monkeypatch.setattr(report, "written", Mock(return_value=[]))
+    with pytest.raises(SystemExit, match="2"):
+        bench.main(["--write"])
+    assert capsys.readouterr() == (
+        "",
+        "the machine is busy: a load of 0.51 per core in the last minute, --write takes at most 0.5"
+        "; wait, or add --force\n",
+    )
+    bench.main(["--write", "--force"])
+    monkeypatch.setattr(bench, "load_per_core", lambda: 0.5)
+    bench.main(["--write"])
+    assert store.call_count == 2
 
 
 OURS = Row("ours", Figure(2, 1, 3), "µs", group="a & b")

@@ -31,6 +31,11 @@ def machine() -> str:
     return f"{model}, {cores} cores, {system}, {python()}"
 
 
+def load_per_core() -> float:
+    """Return how many processes have wanted a core in the last minute, for each core."""
+    return os.getloadavg()[0] / len(os.sched_getaffinity(0))
+
+
 def python() -> str:
     return f"{platform.python_implementation()} {platform.python_version()}"
 
