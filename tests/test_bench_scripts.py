@@ -9,13 +9,15 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 from xml.etree import ElementTree
 
 import pytest
 
-from tests.bench import bounds, report
+from tests.bench import __main__ as bench
+from tests.bench import bounds, machine, report
 from tests.bench.__main__ import SCRIPTS
-from tests.bench.plots import plot
+from tests.bench.plots import TOO_CLOSE, plot
 from tests.bench.tables import Figure, Report, Row, Table, as_json, from_json
 from tests.test_picture import luminance
 
@@ -68,13 +70,47 @@ def test_a_script_prints_its_tables(script: str, running: dict[str, subprocess.P
         assert (blank, head[:2]) == ("", "| ")
         assert len([row for row in rows if row.startswith("|")]) > 1
         assert {row.count("|") for row in rows if row.startswith("|")} == {head.count("|")}
-        values = rf" \| {NUMBER}( (µs|ms|ns|s|MiB|%))?{SPREAD} \|"
+        values = rf" \| ({NUMBER}( (µs|ms|ns|s|MiB|%))?{SPREAD}|{TOO_CLOSE}) \|"
         assert [row for row in rows if row.startswith("|") and not re.search(values, row)] == []
+
+
+def test_a_missing_package_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(machine, "PACKAGES", ("meshcors", "not-there"))
+    with pytest.raises(SystemExit, match="2"):
+        machine.versions()
+    install = "python -m pip install -e '.[all]' --group bench"
+    assert capsys.readouterr().err == f"not-there is missing: {install}\n"
+    for page in report.PAGES:
+        assert f"$ {install}\n" in page.read_text(encoding="utf-8")
+
+
+def test_nothing_is_written_on_a_busy_machine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "load_per_core", lambda: 0.51)
+    monkeypatch.setattr(bench, "SCRIPTS", ())
+    store = Mock()
+    monkeypatch.setattr(report, "store", store)
+    monkeypatch.setattr(report, "written", Mock(return_value=[]))
+    with pytest.raises(SystemExit, match="2"):
+        bench.main(["--write"])
+    assert capsys.readouterr() == (
+        "",
+        "the machine is busy: a load of 0.51 per core in the last minute, --write takes at most 0.5"
+        "; wait, or add --force\n",
+    )
+    bench.main(["--write", "--force"])
+    monkeypatch.setattr(bench, "load_per_core", lambda: 0.5)
+    bench.main(["--write"])
+    assert store.call_count == 2
 
 
 OURS = Row("ours", Figure(2, 1, 3), "µs", group="a & b")
 THEIRS = Row("theirs", Figure(1000, 900, 1100), "µs", Figure(0.5, 0.4, 0.6), 0.45, "a & b")
-FASTER = Row("faster", Figure(1, 1, 1), "µs", Figure(2, 2, 2), None, "a & b")
+# Not the ratio of the medians, which is 2.
+FASTER = Row("faster", Figure(1, 1, 1), "µs", Figure(1.9, 1.9, 1.9), None, "a & b")
 ALONE = Row("alone", Figure(1, 1, 1), "s", group="c")
 TABLE = Table(
     "key", "Title", "time", "ours / it", [OURS, THEIRS, FASTER, ALONE], "ours", ["A note."]
@@ -88,7 +124,7 @@ def test_a_table_has_value_spread_ratio_and_bound() -> None:
         "| --- | --- | --- | --- | --- |",
         "| a & b | **ours** | 2.00 µs (1.00 to 3.00) |  |  |",
         "| a & b | theirs | 1,000 µs (900 to 1,100) | 0.50 (0.40 to 0.60) | 0.45, missed |",
-        "| a & b | faster | 1.00 µs | 2.00 |  |",
+        "| a & b | faster | 1.00 µs | 1.90 |  |",
         "| c | alone | 1.00 s |  |  |",
         "",
         "A note.",
@@ -96,9 +132,23 @@ def test_a_table_has_value_spread_ratio_and_bound() -> None:
 
 
 def test_what_is_ahead_of_meshcors_is_listed() -> None:
-    assert report.not_ahead(REPORT) == "- Title: a & b, faster (2.00)"
-    assert report.whole(REPORT).endswith("not ahead\n\n- Title: a & b, faster (2.00)")
+    assert report.not_ahead(REPORT) == "- Title: a & b, faster (1.90)"
+    assert report.whole(REPORT).endswith("not ahead\n\n- Title: a & b, faster (1.90)")
+    others = replace(TABLE, ratio="it / theirs")
+    assert report.not_ahead(replace(REPORT, tables=[others])) == "- Title: a & b, faster (2.00)"
     assert report.not_ahead(replace(REPORT, tables=[replace(TABLE, ours="")])) == ""
+
+
+def test_a_figure_that_is_noise_is_not_shown() -> None:
+    noise = Figure(0.5, -0.1, 1.1)
+    rows = [OURS, replace(FASTER, value=noise), replace(FASTER, ratio=noise, bound=0.4)]
+    table = replace(TABLE, rows=rows, notes=[])
+    assert report.markdown(table).splitlines()[3:] == [
+        "| a & b | faster | too close to measure | 1.90 |  |",
+        "| a & b | faster | 1.00 µs | too close to measure | 0.4 |",
+    ]
+    assert report.not_ahead(replace(REPORT, tables=[table])) == ""
+    assert "faster: too close to measure; " in plot(table)
 
 
 def test_a_report_is_the_same_after_json() -> None:

@@ -122,23 +122,35 @@ class MeshCORS:
             # No second answer once one has started: gunicorn would send the fields of both.
             if started or has_wsgi_layer():
                 raise
-            # The server's own 500 would have no CORS fields.
-            answer = INTERNAL_SERVER_ERROR
-            write = start_merged(_status_line(answer), list(answer.headers), sys.exc_info())
-            if callable(write):
-                # At once, so that the server, which logs the exception, sends no answer of its own.
-                write(_body(answer, method))
+            body = _answer_failure(environ, method, start_merged)
+            if body is None:
                 raise
-            # Servers without write() would answer the exception themselves: log it here instead.
-            import traceback
-
-            traceback.print_exc(file=environ.get("wsgi.errors"))
-            return [_body(answer, method)]
+            return body
 
 
 def answer_wsgi(answer: Answer, method: str, start_response: StartResponse) -> Iterable[bytes]:
     """Start `answer` and return its body, which is empty for a HEAD request (RFC 9110 9.3.2)."""
     start_response(_status_line(answer), list(answer.headers))
+    return [_body(answer, method)]
+
+
+def _answer_failure(
+    environ: WSGIEnvironment, method: str, start_merged: StartResponse
+) -> Iterable[bytes] | None:
+    """Answer the exception that is being handled: the server's own 500 would have no CORS fields.
+
+    Return the body, or None if it is sent and the exception is for the server to log.
+    """
+    answer = INTERNAL_SERVER_ERROR
+    write = start_merged(_status_line(answer), list(answer.headers), sys.exc_info())
+    if callable(write):
+        # At once, so that the server, which logs the exception, sends no answer of its own.
+        write(_body(answer, method))
+        return None
+    # Servers without write() would answer the exception themselves: log it here instead.
+    import traceback
+
+    traceback.print_exc(file=environ.get("wsgi.errors"))
     return [_body(answer, method)]
 
 

@@ -24,7 +24,8 @@ def run(measure: Measure, about: str | None) -> None:
         help="less is faster and less exact; 1 is what docs show",
     )
     options = parser.parse_args()
-    print(report.whole(Report(machine(), versions(), measure(options.effort))))
+    on = machine(), versions()
+    print(report.whole(Report(*on, measure(options.effort))))
 
 
 def rounds(usual: int, effort: float) -> int:

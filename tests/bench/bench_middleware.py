@@ -13,17 +13,22 @@ from itertools import repeat
 from time import thread_time_ns
 
 from tests.bench.alone import rounds, run
-from tests.bench.contests import (
-    OURS,
-    Call,
-    Contest,
-    allows_asgi,
-    allows_wsgi,
-    asgi_contests,
-    checked,
-    wsgi_contests,
-)
+from tests.bench.machine import stop_without
 from tests.bench.tables import Figure, Row, Table
+
+try:
+    from tests.bench.contests import (
+        OURS,
+        Call,
+        Contest,
+        allows_asgi,
+        allows_wsgi,
+        asgi_contests,
+        checked,
+        wsgi_contests,
+    )
+except ModuleNotFoundError as error:
+    stop_without(error.name)
 
 # In a round, of each: few, so that most rounds are disturbed by nothing.
 CALLS = 10

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from tests.bench.machine import versions
 from tests.bench.tables import Row, Table
 
 TOLERANCE = 1.1
@@ -54,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--effort", type=float, default=0.5, help="of each run")
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args(arguments)
+    versions()  # exits if a package is missing
     modules = [importlib.import_module(f"tests.bench.{name}") for name in SCRIPTS]
     runs = [
         [table for module in modules for table in module.measure(options.effort)]

@@ -7,8 +7,10 @@ import platform
 import re
 import shutil
 import subprocess
-from importlib.metadata import version
+import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import NoReturn
 
 PACKAGES = (
     *("meshcors", "uvloop", "httptools", "starlette", "fastapi", "litestar", "asgi-cors", "flask"),
@@ -17,6 +19,7 @@ PACKAGES = (
 )
 # Programs of the system, and how each tells its version.
 PROGRAMS = {"nginx": "-v", "wrk": "-v"}
+INSTALL = "python -m pip install -e '.[all]' --group bench"
 
 
 def machine() -> str:
@@ -28,12 +31,31 @@ def machine() -> str:
     return f"{model}, {cores} cores, {system}, {python()}"
 
 
+def load_per_core() -> float:
+    """Return how many processes have wanted a core in the last minute, for each core."""
+    return os.getloadavg()[0] / len(os.sched_getaffinity(0))
+
+
 def python() -> str:
     return f"{platform.python_implementation()} {platform.python_version()}"
 
 
+def stop(reason: str) -> NoReturn:
+    """Exit with one line."""
+    print(reason, file=sys.stderr)
+    raise SystemExit(2)
+
+
+def stop_without(package: str | None) -> NoReturn:
+    stop(f"{package} is missing: {INSTALL}")
+
+
 def versions() -> str:
-    listed = [f"{name} {version(name)}" for name in PACKAGES]
+    """Return all versions; exit if a package is missing."""
+    try:
+        listed = [f"{name} {version(name)}" for name in PACKAGES]
+    except PackageNotFoundError as error:
+        stop_without(error.name)
     listed += [f"{name} {program_version(name)}" for name in PROGRAMS if shutil.which(name)]
     return ", ".join(listed)
 

@@ -12,6 +12,8 @@ from itertools import groupby
 from tests.bench.tables import Row, Table
 
 WIDTH, LEFT, BAR, LINE = 860, 320, 380, 26
+# What stands in the place of a figure that is noise.
+TOO_CLOSE = "too close to measure"
 STYLE = """
     svg { --page: #ffffff; --text: #1f2328; --quiet: #59636e; --bar: #818b98; --ours: #1a7f37; }
     @media (prefers-color-scheme: dark) {
@@ -64,8 +66,8 @@ def plot(table: Table) -> str:
 
 def _bar(row: Row, y: int, scale: float, is_ours: bool) -> Iterator[str]:
     ours = " ours" if is_ours else ""
-    length = max(1.0, row.value.median * scale)
-    low, high = (LEFT + edge * scale for edge in (row.value.low, row.value.high))
+    length = 1.0 if row.value.is_noise else max(1.0, row.value.median * scale)
+    low, high = (LEFT + max(0.0, edge) * scale for edge in (row.value.low, row.value.high))
     yield f'<text class="name{ours}" x="{LEFT - 10}" y="{y + 14}">{escape(row.name)}</text>'
     yield f'<rect class="bar{ours}" x="{LEFT}" y="{y}" width="{length:.1f}" height="18" rx="2"/>'
     yield f'<path class="spread" d="M{low:.1f} {y + 9}H{high:.1f}"/>'
@@ -74,6 +76,8 @@ def _bar(row: Row, y: int, scale: float, is_ours: bool) -> Iterator[str]:
 
 
 def _value(row: Row) -> str:
+    if row.value.is_noise:
+        return TOO_CLOSE
     value = row.value.median
     digits = 0 if value >= 100 else 1 if value >= 10 else 2
     return f"{value:,.{digits}f} {row.unit}".rstrip()

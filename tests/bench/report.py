@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from tests.bench.plots import plot
+from tests.bench.plots import TOO_CLOSE, plot
 from tests.bench.tables import Figure, Report, Row, Table, as_json, from_json
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -30,7 +30,7 @@ def markdown(table: Table) -> str:
     columns: list[tuple[str, Callable[[Row], str]]] = [
         ("", lambda row: row.group),
         ("", lambda row: f"**{row.name}**" if table.is_ours(row) else row.name),
-        (table.value, lambda row: f"{_value(row)}{_spread(row.value)}"),
+        (table.value, _value),
         (table.ratio, lambda row: _ratio(row.ratio)),
         ("at most", bound),
     ]
@@ -44,7 +44,8 @@ def bound(row: Row) -> str:
     if row.bound is None:
         return ""
     limit = f"{row.bound:g}" if row.ratio else f"{row.bound:g} {row.unit}"
-    return limit if row.bounded.median <= row.bound else f"{limit}, missed"
+    is_missed = row.bounded.median > row.bound and not row.bounded.is_noise
+    return f"{limit}, missed" if is_missed else limit
 
 
 def not_ahead(report: Report) -> str:
@@ -86,7 +87,9 @@ def number(value: float) -> str:
 
 
 def _value(row: Row) -> str:
-    return f"{number(row.value.median)} {row.unit}".rstrip()
+    if row.value.is_noise:
+        return TOO_CLOSE
+    return f"{number(row.value.median)} {row.unit}".rstrip() + _spread(row.value)
 
 
 def _spread(figure: Figure) -> str:
@@ -97,6 +100,8 @@ def _spread(figure: Figure) -> str:
 def _ratio(figure: Figure | None) -> str:
     if figure is None:
         return ""
+    if figure.is_noise:
+        return TOO_CLOSE
     found, low, high = (f"{each:.2f}" for each in (figure.median, figure.low, figure.high))
     return f"{found} ({low} to {high})" if low != high else found
 

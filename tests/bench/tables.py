@@ -24,6 +24,11 @@ class Figure:
         low, _, high = quantiles(found, n=4, method="inclusive")
         return cls(median(found), low, high)
 
+    @property
+    def is_noise(self) -> bool:
+        """Tell whether a quartile is below zero: nothing takes so little, so it is the noise."""
+        return self.low < 0
+
 
 @dataclass(frozen=True)
 class Row:
@@ -64,12 +69,22 @@ class Table:
         return bool(self.ours) and row.name.startswith(self.ours)
 
     def ahead(self) -> Iterator[tuple[Row, float]]:
-        """Yield the rows that took less than a row of meshcors, and how often they fit into it."""
+        """Yield the rows that took less than a row of meshcors, and the ratio of that to them.
+
+        It is the row's own, unless the table's ratios are others; then it is that of the medians.
+        Of what is too close to measure, nobody can say that it took less.
+        """
         for row in self.rows:
             of_group = [each for each in self.rows if each.group == row.group]
             ours = [each.value.median for each in of_group if self.is_ours(each)]
-            if ours and not self.is_ours(row) and row.value.median < max(ours):
-                yield row, max(ours) / row.value.median
+            if not ours or self.is_ours(row) or row.value.is_noise:
+                continue
+            if row.ratio and self.ratio.endswith("/ it"):
+                times = 0 if row.ratio.is_noise else row.ratio.median
+            else:
+                times = max(ours) / row.value.median
+            if times > 1:
+                yield row, times
 
 
 @dataclass(frozen=True)

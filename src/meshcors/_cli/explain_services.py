@@ -131,4 +131,5 @@ def _simulated(decider: Decider, answer: GatewayAnswer) -> browser.Response:
     sent = answer.request
     path = sent.path.partition("?")[0]
     fields = [("host", sent.host), *sent.headers]
-    return browser.Response(*simulate(decider, sent.method, path, fields))
+    status, headers, _ = simulate(decider, sent.method, path, fields)
+    return browser.Response(status, headers)

@@ -55,7 +55,7 @@ class Engine:
     cached.
     """
 
-    # With slots, a thousand engines keep what a decision needs in fewer places of memory.
+    # Slots keep an engine's data close together, which counts with a thousand of them.
     __slots__ = (
         *("_answers", "_any_origin", "_compile", "_key", "_no_origin", "_origins", "_preflight"),
         *("_preflights", "_refused", "reads", "reads_path", "reads_unless_options"),

@@ -10,9 +10,8 @@ from dataclasses import dataclass, fields
 from typing import Final, NamedTuple, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from meshcors._decision.answers import Answer
 from meshcors._decision.engine import Engine
-from meshcors._decision.simulation import Decider
+from meshcors._decision.simulation import Decider, simulate
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.headers import list_elements
 from meshcors._policy.hosts import host_name
@@ -137,11 +136,9 @@ def _ask(
 ) -> AnsweredRequest:
     sent = (f"{method} {url}", *(f"{name}: {value}" for name, value in lines))
     host, path = _place(url)
-    fields = {name.encode(): value.encode("latin-1", "replace") for name, value in lines}
-    decision = engine.decide(method, path, fields | {b"host": host})
-    if isinstance(decision, Answer):
-        return AnsweredRequest(sent, Response(decision.status, decision.headers), decision.reason)
-    return AnsweredRequest(sent, Response(200, decision.merge(())), "")
+    fields = [*lines, ("host", host.decode("latin-1"))]
+    status, headers, reason = simulate(engine, method, path, fields)
+    return AnsweredRequest(sent, Response(status, headers), reason)
 
 
 def _lacking(policy: Policy | None, request: Request) -> tuple[Lacking, tuple[str, ...]]:

@@ -1,6 +1,6 @@
 """What a service inside the middleware would answer, without a server or an app.
 
-The tools that judge answers use it: `meshcors explain`, and the pod's admin page.
+What judges answers uses it: `meshcors explain`, and `page_check` for the pod's admin page.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from meshcors._decision.answers import Answer, Fields, Proceed
-from meshcors._decision.fields import BYTES
 
 
 class Decider(Protocol):
@@ -22,13 +21,14 @@ class Decider(Protocol):
 
 def simulate(
     engine: Decider, method: str, path: str, fields: Iterable[tuple[str, str]]
-) -> tuple[int, Fields]:
-    """Return the status and the fields of the answer to a request with these `fields`.
+) -> tuple[int, Fields, str]:
+    """Return the status and the fields of the answer to a request with these `fields`, and why.
 
     Names are in lower case. Where `engine` lets the app answer, it is taken to answer 200 without
-    fields of its own.
+    fields of its own, and the reason is empty.
     """
-    decision = engine.decide(method, path, dict(BYTES.fields(fields)))
+    sent = {name.encode(): value.encode("latin-1", "replace") for name, value in fields}
+    decision = engine.decide(method, path, sent)
     if isinstance(decision, Answer):
-        return decision.status, decision.headers
-    return 200, tuple(decision.merge(()))
+        return decision.status, decision.headers, decision.reason
+    return 200, tuple(decision.merge(())), ""

@@ -111,7 +111,10 @@ class RuleSet(PydanticField):
 def with_uncovered(
     source: Policy | RuleSet, uncovered: Uncovered | None, label: str
 ) -> Policy | RuleSet:
-    """Return `source` with this `uncovered`, unless it is None; `label` is who gives it."""
+    """Return `source` with this `uncovered`, unless that is None.
+
+    `label` names its source in messages.
+    """
     if uncovered is None:
         return source
     if isinstance(source, Policy):

@@ -57,8 +57,8 @@ def send_with_fields(
 ) -> Awaitable[None]:
     """Send a `message` of the app, and merge the CORS fields into ``http.response.start``.
 
-    That message is a copy: the app's own is never changed. `started` is no longer empty then. This
-    is no coroutine of its own, because most messages only pass through.
+    The message is copied, never changed; `started` gets an item. Not a coroutine, because most
+    messages only pass through.
     """
     if message["type"] == "http.response.start":
         message = {**message}
