@@ -285,7 +285,7 @@ class Talk:
 
     def __init__(self, handler: Handler) -> None:
         self.later: list[Callable[[], None]] = []
-        self.port = Port(lambda: handler, self.later.append, 4096)
+        self.port = Port(lambda: handler, self.later.append, 4096, 65536)
         self.transport = Transport()
         self.connection = ClientConnection(self.port)
         self.connection.connection_made(self.transport)
@@ -403,7 +403,7 @@ def test_last_requests_of_a_client_that_has_closed_its_end_are_answered() -> Non
 
 def test_others_have_their_turn_between_the_parts_of_what_one_sends() -> None:
     talk = Talk(CONSTANT)
-    talk.port.at_once = 32
+    talk.port.at_once = talk.port.a_turn = 32
     talk.connection.data_received((HEAD + b"\r\n") * 1000)
     assert not talk.transport.reads
     for _ in range(20):

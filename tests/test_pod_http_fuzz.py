@@ -117,7 +117,7 @@ class Pod:
         self.read: list[Read] = []
         handler = Handler(self._answer, FRAMING_FIELDS | NAMES, max_body)
         self.later: list[Callable[[], None]] = []
-        self.port = Port(lambda: handler, self.later.append, 4096, 0.0, DATE)
+        self.port = Port(lambda: handler, self.later.append, 4096, 8192, 0.0, DATE)
 
     def _answer(self, method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> Wire:
         read = Read.of(method.encode(), path, fields.items(), body)

@@ -24,10 +24,10 @@ from meshcors.dummy._state import PodState
 
 # Seconds that closing takes. The drain ends that much earlier, so that the process ends in time.
 _CLOSING: Final = 0.4
-# Bytes of a connection that are read in its turn. A page may be large and take long to make: less
-# than one request for one is read at once.
-_POD_BYTES: Final = 4 * 1024
-_ADMIN_BYTES: Final = 32
+# Bytes of a connection that are read at once, and in its turn. A page may be large and take long to
+# make: less than one request for one is read in a turn.
+_POD: Final = (4 * 1024, 64 * 1024)
+_ADMIN: Final = (32, 32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ class Process:
 
     def _servers(self) -> Iterator[Server]:
         if self.current is not None:
-            yield Server(self.sockets, self.limits.pod, self.keep_alive, self.current, _POD_BYTES)
+            yield Server(self.sockets, self.limits.pod, self.keep_alive, self.current, *_POD)
         if self.admin is not None:
             admin = self.admin
             yield Server(
-                self.admin_sockets, self.limits.admin, self.keep_alive, lambda: admin, _ADMIN_BYTES
+                self.admin_sockets, self.limits.admin, self.keep_alive, lambda: admin, *_ADMIN
             )
 
     def _tick(self, servers: list[Server]) -> None:

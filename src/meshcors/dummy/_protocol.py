@@ -59,13 +59,15 @@ class Port:
 
     `current` returns the handler of a request that begins now. `connections` are the open ones, the
     longest idle first. `now` is the time in seconds and `date` the Date field, both a second old at
-    most. While `draining`, every answer closes its connection. The parser gets `at_once` bytes;
-    then bounds are checked and other connections have their turn: `call_soon` is the event loop's.
+    most. While `draining`, every answer closes its connection. The parser gets `at_once` bytes,
+    then bounds are checked; after `a_turn`, other connections have theirs: `call_soon` is the event
+    loop's.
     """
 
     current: Callable[[], Handler]
     call_soon: Callable[[Callable[[], None]], object]
     at_once: int
+    a_turn: int
     now: float = 0.0
     date: bytes = b""
     connections: OrderedDict[ClientConnection, None] = field(default_factory=OrderedDict)
@@ -154,7 +156,7 @@ class ClientConnection(asyncio.Protocol):
         if len(data) > self._port.at_once or self._held or self._is_paused:
             self._held = b"".join((self._held, data))
             self._stop_reading()
-            self._port.call_soon(self._go_on)
+            self._go_on()
             return
         if self._phase == _IDLE:
             self._phase = _HEAD
@@ -201,12 +203,17 @@ class ClientConnection(asyncio.Protocol):
 
     def _go_on(self) -> None:
         """Read a part of what is held, then let others have their turn; or read on."""
+        held, self._held = memoryview(self._held), b""
+        left = self._port.a_turn
+        while held and left and not self._is_paused:
+            self.data_received(held[: self._port.at_once])
+            held = held[self._port.at_once :]
+            left -= self._port.at_once
+        # An empty view would keep the memory.
+        self._held = held or b""
         if self._is_reading or self._is_paused or self.transport.is_closing():
             return
-        if self._held:
-            held, self._held = memoryview(self._held), b""
-            self.data_received(held[: self._port.at_once])
-            self._held = held[self._port.at_once :]
+        if held:
             self._port.call_soon(self._go_on)
         elif self._has_ended:
             self.transport.close()

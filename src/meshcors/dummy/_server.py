@@ -22,9 +22,9 @@ _LAST_ANSWERS: Final = 1.0
 class Server:
     """Serves `sockets`, with at most `limit` connections open at a time.
 
-    `current` returns the handler of a request that begins now; for `at_once` see `Port`. A
-    connection may stay open for `keep_alive` seconds between requests. Made where an event loop
-    runs.
+    `current` returns the handler of a request that begins now; for `at_once` and `a_turn`
+    see `Port`. A connection may stay open for `keep_alive` seconds between requests. Made where an
+    event loop runs.
     """
 
     def __init__(
@@ -34,8 +34,9 @@ class Server:
         keep_alive: float,
         current: Callable[[], Handler],
         at_once: int,
+        a_turn: int,
     ) -> None:
-        self._port = Port(current, asyncio.get_running_loop().call_soon, at_once)
+        self._port = Port(current, asyncio.get_running_loop().call_soon, at_once, a_turn)
         self._acceptor = Acceptor(sockets, limit, self._port.connections, self._connect)
         # With less, connections would be closed that were opened just now.
         self._keep_alive = max(1.0, keep_alive)
