@@ -34,9 +34,9 @@ from meshcors.dummy._counters import (
     REQUESTS,
     Counters,
 )
-from meshcors.dummy._handler import FRAMING_FIELDS, Handler
 from meshcors.dummy._logs import JsonFormatter, TextFormatter
-from meshcors.dummy._protocol import HEAD_SECONDS, ClientConnection, Port
+from meshcors.dummy._port import FRAMING_FIELDS, Handler, Port
+from meshcors.dummy._protocol import HEAD_SECONDS, ClientConnection
 from meshcors.dummy._refusals import BURST, KEPT, MAX_TEXT, RATE, Refusal, RefusalRelay, Refusals
 from meshcors.dummy._wire import wire
 

@@ -23,9 +23,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from meshcors.dummy._handler import FRAMING_FIELDS, Handler
 from meshcors.dummy._logs import LOGGER
-from meshcors.dummy._protocol import ClientConnection, Port
+from meshcors.dummy._port import FRAMING_FIELDS, Handler, Port
+from meshcors.dummy._protocol import ClientConnection
 from meshcors.dummy._wire import Wire, wire
 from tests.http_streams import Sent, mutated, pieces, valid_stream
 from tests.http_wire import read_answers

@@ -15,8 +15,8 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from meshcors._policy.hosts import host_name
-from meshcors.dummy._handler import FRAMING_FIELDS, Handler
 from meshcors.dummy._metrics import Metrics, MetricsMissingError
+from meshcors.dummy._port import FRAMING_FIELDS, Handler
 from meshcors.dummy._state import PodState
 from meshcors.dummy._wire import Wire, wire
 

@@ -15,7 +15,7 @@ from meshcors._decision.engine import CACHED_ORIGINS, Engine
 from meshcors._decision.rule_engine import RuleEngine
 from meshcors._policy.bounded_cache import BoundedCache
 from meshcors.dummy._counters import HISTOGRAM, NANOSECONDS, PREFLIGHTS, REQUESTS
-from meshcors.dummy._handler import FRAMING_FIELDS, Handler
+from meshcors.dummy._port import FRAMING_FIELDS, Handler
 from meshcors.dummy._refusals import REFUSAL_FIELDS
 from meshcors.dummy._wire import Wire, wire
 

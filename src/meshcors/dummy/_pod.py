@@ -17,8 +17,8 @@ from meshcors.dummy._app import pod_handler
 from meshcors.dummy._configuration import Configuration
 from meshcors.dummy._connections import ConnectionLimits
 from meshcors.dummy._counters import SERVING, Counters
-from meshcors.dummy._handler import Handler
 from meshcors.dummy._logs import log
+from meshcors.dummy._port import Handler
 from meshcors.dummy._process import Process
 from meshcors.dummy._refusals import RefusalRelay, Refusals
 from meshcors.dummy._reload import ConfigurationFile, Reloader

@@ -16,7 +16,7 @@ from typing import Final
 
 from meshcors.dummy._connections import ConnectionLimits
 from meshcors.dummy._counters import SERVING
-from meshcors.dummy._handler import Handler
+from meshcors.dummy._port import Handler
 from meshcors.dummy._refusals import RefusalRelay
 from meshcors.dummy._reload import Reloader
 from meshcors.dummy._server import Server

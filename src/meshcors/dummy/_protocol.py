@@ -13,20 +13,15 @@ and what arrives while the client does not read its answers. So is the time it m
 from __future__ import annotations
 
 import asyncio
-import re
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final, cast
-from urllib.parse import unquote
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from meshcors._decision.fields import join_lines
 from meshcors._decision.preflight import MAX_LIST_BYTES
-from meshcors.dummy._handler import FRAMING_FIELDS, Handle, Handler
 from meshcors.dummy._logs import LOGGER
-from meshcors.dummy._wire import CLOSE, CONTINUE, refusal
+from meshcors.dummy._port import FRAMING_FIELDS, Handle, Port
+from meshcors.dummy._wire import CLOSE, CONTINUE, read_target, refusal
 
 # The limit on what is no body: the request line, fields, trailers, chunk framing, empty lines.
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -50,28 +45,6 @@ _IDLE, _HEAD, _BODY, _ANSWERED, _ENDED = range(5)
 # A head with any of these fields needs a closer look.
 _RARE: Final = FRAMING_FIELDS - {b"host"}
 _NONE: Final[frozenset[bytes]] = frozenset()
-_ABSOLUTE: Final = re.compile("https?://([^/?]*)(.*)", re.IGNORECASE)
-
-
-@dataclass(slots=True, eq=False)
-class Port:
-    """What the connections of a port share.
-
-    `current` returns the handler of a request that begins now. `connections` are the open ones, the
-    longest idle first. `now` is the time in seconds and `date` the Date field, both a second old at
-    most. While `draining`, every answer closes its connection. The parser gets `at_once` bytes,
-    then bounds are checked; after `a_turn`, other connections have theirs: `call_soon` is the event
-    loop's.
-    """
-
-    current: Callable[[], Handler]
-    call_soon: Callable[[Callable[[], None]], object]
-    at_once: int
-    a_turn: int
-    now: float = 0.0
-    date: bytes = b""
-    connections: OrderedDict[ClientConnection, None] = field(default_factory=OrderedDict)
-    draining: bool = False
 
 
 class _RefusedError(Exception):
@@ -341,22 +314,17 @@ class ClientConnection(asyncio.Protocol):
         self._write(begin, bodiless if method == "HEAD" else end)
 
     def _path(self, target: str) -> str:
-        """Return the path of a target of any form (RFC 9112 3.2), decoded once, without the query.
-
-        It does not begin with ``/`` where the target is no path, as in ``OPTIONS *``.
-        """
+        """Return the path of a target of any form."""
         if "#" in target:
-            raise _RefusedError(400)
-        absolute = _ABSOLUTE.fullmatch(target)
-        if absolute:
+            raise _RefusedError(400)  # RFC 9112 3.2
+        path, authority = read_target(target)
+        if authority is not None:
             # RFC 9112 3.2.2 has the Host field ignored. If it differs, some programs read one and
             # some the other: then the host is ambiguous.
-            authority, target = absolute[1].encode(), absolute[2]
             host = self._fields.setdefault(b"host", authority)
             if host.strip().lower() != authority.lower():
                 self._fields[b"host"] = join_lines(host, authority, MAX_LIST_BYTES)
-        path = target.partition("?")[0]
-        return unquote(path) or "/"
+        return path
 
     def _write(self, begin: bytes, end: bytes) -> None:
         date = self._port.date

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 from meshcors.dummy._connections import Acceptor
-from meshcors.dummy._handler import Handler
-from meshcors.dummy._protocol import ClientConnection, Port
+from meshcors.dummy._port import Handler, Port
+from meshcors.dummy._protocol import ClientConnection
 from meshcors.dummy._wire import date_line
 
 # Seconds for requests whose connections were accepted just before the server stopped listening.

@@ -1,14 +1,17 @@
-"""Answers as the bytes of HTTP/1.1 (RFC 9112)."""
+"""HTTP/1.1 as bytes (RFC 9112): what answers are written as, and what a target names."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from time import gmtime, strftime
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE: Final = b"connection: close\r\n"
+_ABSOLUTE: Final = re.compile("https?://([^/?]*)(.*)", re.IGNORECASE)
 
 
 class Wire(NamedTuple):
@@ -41,3 +44,16 @@ def refusal(status: int) -> Wire:
 def date_line() -> bytes:
     """Return the Date field of this second (RFC 9110 6.6.1)."""
     return strftime("date: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime()).encode()
+
+
+def read_target(target: str) -> tuple[str, bytes | None]:
+    """Return the path of a request's target, and the authority of one in absolute form.
+
+    The path is decoded once, without the query (RFC 9112 3.2). It does not begin with ``/`` where
+    the target is no path, as in ``OPTIONS *``.
+    """
+    authority = None
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute:
+        authority, target = absolute[1].encode(), absolute[2]
+    return unquote(target.partition("?")[0]) or "/", authority
