@@ -340,7 +340,7 @@ def test_mutated_streams_leave_nothing_behind() -> None:
     check_streams(range(300, 1300), 0)
     # A stream that left a single block behind would leave a thousand.
     assert kept() - before < 300
-    assert not [each for each in gc.get_objects() if isinstance(each, ClientConnection)]
+    assert not [each for each in gc.get_objects() if type(each) is ClientConnection]
 
 
 def kept() -> int:
