@@ -10,11 +10,12 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from math import inf
 from time import monotonic
-from typing import Final
+from typing import Final, NoReturn
 
 from meshcors.dummy._logs import log
 
@@ -48,21 +49,9 @@ def run_processes(
         pid = os.fork()
         if pid:
             running[pid] = index
-            return
-        # The child never returns from here: whatever happens, it ends.
-        status = 1
-        try:
+        else:
             os.close(parent)
-            time.sleep(delay)
-            # Nothing to reload yet, and the default handler would end the process.
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            mains[index](ended)
-            status = 0
-        except Exception:
-            logging.getLogger("meshcors.dummy").exception("a worker process failed")
-        finally:
-            os._exit(status)
+            _be_child(partial(mains[index], ended), delay, before)
 
     for index in range(len(mains)):
         start(index, 0)
@@ -84,6 +73,22 @@ def run_processes(
                 code = os.waitstatus_to_exitcode(status)
                 log(logging.ERROR, "a worker process exited", pid=pid, exit_code=code)
                 start(index, _RESTART_AFTER)
+
+
+def _be_child(main: Callable[[], None], delay: float, mask: Iterable[int]) -> NoReturn:
+    """Run `main` after `delay` seconds, with this mask of signals; whatever happens, end."""
+    status = 1
+    try:
+        time.sleep(delay)
+        # Nothing to reload yet, and the default handler would end the process.
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        main()
+        status = 0
+    except Exception:
+        logging.getLogger("meshcors.dummy").exception("a worker process failed")
+    finally:
+        os._exit(status)
 
 
 def _ended_children() -> Iterator[tuple[int, int]]:
