@@ -298,20 +298,26 @@ def test_content_is_taken_only_once_it_is_the_same_at_two_looks(
 
 
 def test_fault_while_reading_is_no_end_of_watching_and_its_text_is_not_told(
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read() -> Never:
         raise RuntimeError("s3cret")
+
+    new = FileContent(True, "new")
+    monkeypatch.setattr(_reload, "content_of", lambda path: new)
 
     state = make_state()
     reloader = Reloader(
         state, ConfigurationFile(Path("/nowhere"), FileContent(True, "old"), read), alone
     )
-    reloader.reload(FileContent(True, "new"), lambda call, *given: call(*given))
+    reloader.reload(new, lambda call, *given: call(*given))
     said = "/nowhere: unexpected RuntimeError while reading it"
     assert state.problems == (said,)
     (record,) = caplog.records
     assert (record.fields, record.exc_info) == ({"problem": said}, None)
+    # A problem of another content than the one that was looked at is not held against that one.
+    reloader.reload(FileContent(True, "newer"), lambda call, *given: call(*given))
+    assert len(caplog.records) == 1
 
 
 def test_state_knows_when_its_last_reloads_were() -> None:

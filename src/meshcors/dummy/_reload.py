@@ -129,8 +129,10 @@ class Reloader:
         except Exception as error:
             # Whatever it is, the pod goes on. The error's text may hold what was given for a key.
             problems = (f"{self._path}: unexpected {type(error).__name__} while reading it",)
-        self._taken = now
-        call(self._keep_previous, problems)
+        # If it has changed meanwhile, the problem may be that of another content than `now`.
+        if now == content_of(self._path):
+            self._taken = now
+            call(self._keep_previous, problems)
 
     def _tell_if_late(self) -> None:
         if not self._is_late and monotonic() - self._since > PATIENCE:
