@@ -304,7 +304,7 @@ def test_fault_while_reading_is_no_end_of_watching_and_its_text_is_not_told(
         raise RuntimeError("s3cret")
 
     new = FileContent(True, "new")
-    monkeypatch.setattr(_reload, "content_of", lambda path: new)
+    monkeypatch.setattr("meshcors.dummy._reload.content_of", lambda path: new)
 
     state = make_state()
     reloader = Reloader(
