@@ -17,6 +17,7 @@ from hypothesis import settings
 # very many or very large cases.
 SLOW = (
     "tests/e2e",
+    "tests/test_alerts.py",
     "tests/test_any_input.py",
     "tests/test_app_kind.py",
     "tests/test_asgi.py::test_no_lifespan_starts_with_a_wrong_policy",

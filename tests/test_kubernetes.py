@@ -69,6 +69,24 @@ def resources(top: Path) -> Iterator[tuple[Path, Document]]:
                 tag = images.get(container["image"])
                 container["image"] += f":{tag}" if tag else ""
             yield place, document
+    for generator in kustomization.get("configMapGenerator", []):
+        paths = [top / name for name in generator["files"]]
+        options = generator["options"]
+        # kustomize would add a hash to its name
+        assert options["disableNameSuffixHash"]
+        yield (
+            paths[0],
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {
+                    "name": generator["name"],
+                    "namespace": kustomization["namespace"],
+                    "labels": options["labels"],
+                },
+                "data": {path.name: path.read_text(encoding="utf-8") for path in paths},
+            },
+        )
 
 
 def containers(document: Document) -> list[Document]:
@@ -105,7 +123,11 @@ def relative(path: Path) -> str:
 
 
 def test_every_file_is_part_of_a_kustomization() -> None:
-    files = {path for path in EXAMPLES.rglob("*.yaml") if path.name != "kustomization.yaml"}
+    files = {
+        path
+        for path in EXAMPLES.rglob("*")
+        if path.suffix in {".yaml", ".json"} and path.name != "kustomization.yaml"
+    }
     assert set(EVERYTHING) == files
 
 
