@@ -20,7 +20,7 @@ from zipfile import ZipFile
 
 import kubernetes_validate
 import pytest
-from cloudcoil.models.istio.networking.v1 import VirtualService
+from cloudcoil.models.istio.networking.v1 import DestinationRule, VirtualService
 from cloudcoil.models.istio.security.v1 import AuthorizationPolicy, PeerAuthentication
 from ruamel.yaml import YAML
 
@@ -28,7 +28,13 @@ from meshcors import Policy, RuleSet, config
 from meshcors._decision.answers import Answer
 from meshcors._decision.rule_engine import NO_RULE, RuleEngine
 from meshcors.config._loading import load
+from meshcors.dummy._command import main as pod_command
 from meshcors.mesh import Gateway, GatewayRequest
+from meshcors.mesh._analysis.pod_traffic import (
+    http_route_traffic,
+    traffic_policy,
+    virtual_service_traffic,
+)
 from tests.dummy_process import PodProcess, run, running
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +45,7 @@ NAMESPACE = "meshcors"
 # The oldest version that Kubernetes still supports, and the newest one known here.
 VERSIONS = ("1.34", kubernetes_validate.latest_version())
 ISTIO = {
+    ("networking.istio.io/v1", "DestinationRule"): DestinationRule,
     ("networking.istio.io/v1", "VirtualService"): VirtualService,
     ("security.istio.io/v1", "AuthorizationPolicy"): AuthorizationPolicy,
     ("security.istio.io/v1", "PeerAuthentication"): PeerAuthentication,
@@ -210,9 +217,10 @@ def test_ports_agree() -> None:
 
 
 def test_the_deployment_is_as_safe_as_it_can_be() -> None:
-    assert DEPLOYMENT["replicas"] == 2
+    # Applied again, it would undo what the autoscaler has set.
+    assert "replicas" not in DEPLOYMENT
     scaler = BASE["HorizontalPodAutoscaler", "meshcors-dummy"]["spec"]
-    assert scaler["minReplicas"] == DEPLOYMENT["replicas"]
+    assert scaler["minReplicas"] == 2
     assert (
         scaler["scaleTargetRef"]["name"] == BASE["Deployment", "meshcors-dummy"]["metadata"]["name"]
     )
@@ -227,6 +235,25 @@ def test_the_deployment_is_as_safe_as_it_can_be() -> None:
     (drain,) = [arg for arg in CONTAINER["args"] if arg.startswith("--drain=")]
     assert int(drain.removeprefix("--drain=")) < POD["terminationGracePeriodSeconds"]
     assert "preStop" not in json.dumps(POD)
+
+
+@pytest.mark.parametrize("top", OVERLAYS, ids=relative)
+def test_the_gateway_treats_the_pod_as_rendered_routes_say(top: Path) -> None:
+    for document in rendered(top).values():
+        spec = document.get("spec", {})
+        if document["kind"] == "VirtualService":
+            assert virtual_service_traffic().items() <= spec["http"][0].items()
+        elif document["kind"] == "HTTPRoute":
+            assert http_route_traffic().items() <= spec["rules"][0].items()
+        elif document["kind"] == "DestinationRule":
+            assert spec["trafficPolicy"] == traffic_policy()
+
+
+def test_the_gateway_closes_idle_connections_before_the_pod() -> None:
+    idle = traffic_policy()["connectionPool"]["http"]["idleTimeout"]
+    assert not any(argument.startswith("--keep-alive") for argument in CONTAINER["args"])
+    (keep_alive,) = (flag for flag in pod_command.params if flag.name == "keep_alive")
+    assert float(idle.removesuffix("s")) < float(str(keep_alive.default))
 
 
 def test_the_policy_is_mounted_where_the_pod_reads_it() -> None:
@@ -441,7 +468,7 @@ def test_the_arguments_are_the_pods(arguments: tuple[str, ...]) -> None:
 
 
 def test_the_probes_are_answered(pod: PodProcess) -> None:
-    for probe in ("readinessProbe", "livenessProbe"):
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         get = CONTAINER[probe]["httpGet"]
         assert get["port"] == "admin"
         assert pod.admin(get["path"]).status == 200

@@ -45,6 +45,9 @@ def kubernetes(
         "metadata": metadata(name),
         "spec": {
             "replicas": 2,
+            # Gateways know a new pod before an old one is stopped; a bad image is noticed.
+            "minReadySeconds": 5,
+            "progressDeadlineSeconds": 120,
             "selector": {"matchLabels": dict(labels)},
             "strategy": {
                 "type": "RollingUpdate",
@@ -116,8 +119,13 @@ def _container(name: str, image: str) -> Document:
             {"name": "http", "containerPort": 8080},
             {"name": "admin", "containerPort": 9090},
         ],
+        "startupProbe": _probe("/healthz", period=1, failures=30),
         "readinessProbe": _probe("/readyz", period=2, failures=2),
-        "livenessProbe": _probe("/healthz", period=10, failures=3),
+        # A pod that hangs has nothing to drain.
+        "livenessProbe": {
+            **_probe("/healthz", period=10, failures=3),
+            "terminationGracePeriodSeconds": 5,
+        },
         "resources": {
             "requests": {"cpu": "100m", "memory": "64Mi"},
             # No CPU limit: throttling would delay every call of every browser.
