@@ -1,8 +1,8 @@
-"""Which layer answered a request, and by which evidence: one table of signatures, tried in order.
+"""Which layer answered a request, and by which evidence: a table of signatures, tried in order.
 
-What marks an answer for certain comes first; then what only tells who passed it on. Sources: Envoy's
-local replies (``source/common/http/``, ``source/extensions/filters/http/``: cors, rbac, jwt_authn,
-ext_authz, router), Starlette's ``middleware/cors.py``, flask-cors's ``core.py``,
+What marks an answer for certain comes first; then what only tells who passed it on. Sources:
+Envoy's local replies (``source/common/http/``, and cors, rbac, jwt_authn, ext_authz, router in
+``source/extensions/filters/http/``), Starlette's ``middleware/cors.py``, flask-cors's ``core.py``,
 django-cors-headers's ``middleware.py``, and the answers of meshcors itself (docs/answers.md).
 """
 
@@ -218,6 +218,12 @@ def _is_meshcors(seen: SeenAnswer) -> Iterable[str] | None:
 _DISALLOWED: Final = re.compile(r"Disallowed CORS ([a-z, -]{1,60})\Z")
 
 
+def starlettes_refusals(exchange: Exchange) -> list[str]:
+    """Return what CORSMiddleware says that it refuses: ``origin``, ``method``, ``headers``."""
+    found = _DISALLOWED.match(exchange.body[:_READ].decode("utf-8", "replace"))
+    return [each.strip() for each in found[1].split(",")] if found else []
+
+
 def _is_starlette(seen: SeenAnswer) -> Iterable[str] | None:
     if not seen.is_preflight or not seen.field("content-type").startswith("text/plain"):
         return None
@@ -239,9 +245,9 @@ def _is_flask_cors(seen: SeenAnswer) -> Iterable[str] | None:
 
 def _is_django_cors_headers(seen: SeenAnswer) -> Iterable[str] | None:
     is_empty = seen.status == 200 and seen.is_empty and not seen.field("allow")
-    if seen.is_preflight and is_empty and "origin" in seen.vary:
-        if seen.field("content-type").startswith("text/html") or seen.field(_ACAO):
-            return ["200, an empty body, no Allow, and vary: origin in lower case"]
+    is_djangos = seen.field("content-type").startswith("text/html") or bool(seen.field(_ACAO))
+    if seen.is_preflight and is_empty and is_djangos and "origin" in seen.vary:
+        return ["200, an empty body, no Allow, and vary: origin in lower case"]
     return None
 
 
@@ -326,7 +332,7 @@ def _is_login(seen: SeenAnswer) -> Iterable[str] | None:
     if _LOGIN.search(new_path) or (there != here.hostname and _LOGIN.search(there)):
         return [where]
     if asks and (there != here.hostname or target.path != here.path):
-        return [where, f"its query has {sorted(asks)[0]}"]
+        return [where, f"its query has {min(asks)}"]
     if there != here.hostname and seen.status in (302, 303):
         return [where, "another host, for the time being"]
     return None
