@@ -22,7 +22,7 @@ _Row: TypeAlias = Mapping["Layer | Literal['*']", str]
 _ALLOW: Final = "Write there, for all that this call needs:\n`{grant}`"
 _IN_NGINX: Final = (
     "Write in the location, and answer preflights before anything else:\n"
-    "`{grant}`\n`if ($request_method = OPTIONS) {{ return 204; }}` with the same lines in its braces"
+    "`{grant}`\nand `if ($request_method = OPTIONS) {{ return 204; }}` with the same lines in it"
 )
 _MESH: Final = (
     "See which rule is meant, then let fix write one for preflights:\n`{explain}`\n`{fix}`"
@@ -204,7 +204,11 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         " site."
     },
     "key_not_checked": {"*": "If {key} is meant to be checked, give the service its values."},
-    "call_refused": {"*": "Read the body of that answer: it is the service's own."},
+    "call_refused": {
+        "pod": "No rule of the gateway takes a call with this key, and the pod says so. Send a key"
+        " that a rule asks for, or add a rule: `{explain}`",
+        "*": "Read the body of that answer: it is the service's own.",
+    },
 }
 
 
@@ -213,7 +217,7 @@ def fix_for(code: FindingCode, layer: Layer, want: WantedGrant, words: Mapping[s
     row = FIXES[code]
     template = row.get(layer) or row["*"]
     commands = {
-        "grant": grant(layer, want),
+        "grant": "`\n`".join(grant(layer, want).splitlines()),
         "explain": want.explain(),
         "fix": want.fix(),
     }
