@@ -73,8 +73,8 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         " operations:\n`to: [{{operation: {{notMethods: [OPTIONS]}}}}]` (DENY), or allow them:"
         " `to: [{{operation: {{methods: [OPTIONS]}}}}]` (ALLOW)\nWhich policy it is: `{explain}`",
         "envoy_jwt": "Let the RequestAuthentication's filter pass preflights: it does where OPTIONS"
-        " comes with Origin and Access-Control-Request-Method and `bypass_cors_preflight` is"
-        " set.\nWhich one it is: `{explain}`",
+        " comes with Origin and Access-Control-Request-Method and `bypass_cors_preflight: true`"
+        " is set.\nWhich one it is: `{explain}`",
         "envoy_ext_authz": "Let the authorization server allow OPTIONS with"
         " Access-Control-Request-Method, or leave these out of the filter.\nWhat is in front:"
         " `{explain}`",
@@ -84,9 +84,10 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "*": _OUTERMOST,
     },
     "guard_refuses_origin": {
-        "*": "Add {origin} to the server's own list of allowed origins (its option is often called"
-        " allowed origins, trusted origins or cors_allowed_origins): no CORS field changes what"
-        " this check says."
+        "*": "Add the page to the server's own list of origins; no CORS field changes what this"
+        " check says. In MLflow:\n`--cors-allowed-origins {origin}`\nIn MCP's SDK"
+        ' (TransportSecuritySettings):\n`allowed_origins=["{origin}"]`\nIn Socket.IO:\n'
+        '`cors_allowed_origins=["{origin}"]`\nIn Django:\n`CSRF_TRUSTED_ORIGINS = ["{origin}"]`'
     },
     "guard_refuses_host": {
         "*": "Add {host} to the server's own list of allowed hosts, or let the proxy in front set a"
