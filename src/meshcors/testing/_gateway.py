@@ -35,7 +35,7 @@ _LOG: Final = {
     "method": "%REQ(:METHOD)%",
     "scheme": "%REQ(:SCHEME)%",
     "host": "%REQ(:AUTHORITY)%",
-    "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%",
+    "path": "%PATH(NQ:ORIG_OR_PATH)%",
     "rule": "%ROUTE_NAME%",
     "cluster": "%UPSTREAM_CLUSTER%",
     "status": "%RESPONSE_CODE%",
