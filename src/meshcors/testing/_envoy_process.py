@@ -1,7 +1,8 @@
 """A real Envoy on loopback: started with a bootstrap, awaited, stopped, nothing left of it.
 
-It ends with this process, however that ends, and so does its directory. Listeners and the admin page get free ports from the kernel, so that two
-cannot race for one; ``--use-dynamic-base-id`` keeps several Envoys on one machine apart.
+It ends with this process, however that ends, and so does its directory. Listeners and the admin
+page get free ports from the kernel, so that two cannot race for one; ``--use-dynamic-base-id``
+keeps several Envoys on one machine apart.
 """
 
 from __future__ import annotations
