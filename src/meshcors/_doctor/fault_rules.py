@@ -62,8 +62,8 @@ def blocking_faults(consultation: Consultation) -> Iterator[FoundFault]:
         yield fault(_guards_code(consultation, tried), consultation, tried)
     elif tried.exchange is not None and tried.exchange.kind == "cut_short":
         yield fault("stream_cut_short", consultation, tried)
-    elif browser.follow(tried.request, tried.response or browser.Response(0)) is not None:
-        yield fault("call_redirected", consultation, tried)
+    elif tried.response is not None and browser.follow(tried.request, tried.response) is not None:
+        yield fault("redirects_go_on", consultation, tried)
 
 
 def _calls(consultation: Consultation) -> Iterator[TriedRequest]:
@@ -99,7 +99,8 @@ def _faults(
     elif verdict.code in ("acao_multiple", "acao_mismatch", "acac_not_true"):
         yield _wrong_grant(consultation, tried, response, verdict)
     elif verdict.step == "preflight":
-        yield fault(_unanswered_code(consultation, tried, response), consultation, tried)
+        code = _unanswered_code(consultation, tried, response)
+        yield fault(code, consultation, tried, why=_why_not_routed(consultation))
     else:
         yield fault(_ungranted_code(consultation, tried, response), consultation, tried)
 
@@ -206,6 +207,22 @@ def _unanswered_code(
     elif status in _DENIALS:
         return "preflight_denied_by_auth"
     return "preflight_unanswered" if status in _UNKNOWN_TO_THE_APP else "preflight_error_status"
+
+
+def _why_not_routed(consultation: Consultation) -> str:
+    """Return why no rule takes the preflight, as far as the other requests tell."""
+    call, without = consultation.answer, consultation.find("no_key")
+    key = consultation.key
+    if not key:
+        return "no rule takes OPTIONS on this host and path"
+    if call is None or without is None:
+        return f"it names {key} and does not carry it, or no rule takes OPTIONS"
+    without_key, with_key = consultation.layer(without).layer, consultation.layer(call).layer
+    if without_key == "envoy_no_route" and with_key != "envoy_no_route":
+        return f"it names {key} and does not carry it, and a rule takes only calls that do"
+    if with_key == "envoy_no_route":
+        return "nor for the call itself, with this key, host and path"
+    return "no rule takes OPTIONS on this host and path"
 
 
 def _names_cors(response: browser.Response) -> bool:

@@ -31,6 +31,7 @@ FindingCode: TypeAlias = Literal[
     "key_missing_unreadable",
     "call_redirected",
     "call_redirected_to_login",
+    "redirects_go_on",
     "slash_redirect",
     "guard_refuses_origin",
     "guard_refuses_host",
@@ -81,8 +82,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     "broken_answer": FindingKind("error", "The connection ends without an answer: {failure}."),
     "preflight_not_routed": FindingKind(
         "error",
-        "The gateway has no route for the preflight: a preflight names {names} but does not carry"
-        " the value that a rule asks for, or no rule takes OPTIONS.",
+        "The gateway has no route for the preflight: {why}.",
     ),
     "preflight_redirected": FindingKind(
         "error", "The preflight is redirected to {target}, and browsers follow no such redirect."
@@ -102,8 +102,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "preflight_unanswered": FindingKind(
         "error",
-        "Nobody answers the preflight as CORS asks: OPTIONS gets {status} without"
-        " access-control-allow-origin.",
+        "Nobody answers the preflight as CORS asks: OPTIONS gets {status}.",
     ),
     "no_upstream": FindingKind(
         "error", "The gateway does not reach the service: {status}. It is no fault of CORS."
@@ -139,6 +138,9 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     "call_redirected": FindingKind(
         "error", "The call is redirected to {target}, and a page cannot follow that."
     ),
+    "redirects_go_on": FindingKind(
+        "error", "The call is redirected a third time, to {target}, and doctor follows two."
+    ),
     "grant_missing_on_call": FindingKind(
         "error",
         "The answer to the call itself, {status}, has no access-control-allow-origin for the page.",
@@ -157,7 +159,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
         " credentials.",
     ),
     "stranger_allowed": FindingKind(
-        "warning", "Any site is allowed: the origin of a stranger is echoed."
+        "warning", "Any site is allowed: access-control-allow-origin is {value} for a stranger."
     ),
     "null_allowed": FindingKind(
         "warning",

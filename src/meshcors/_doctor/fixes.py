@@ -159,6 +159,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "envoy_direct_response": f"{_FINAL_URL}\nWhich rule redirects: `{{explain}}`",
         "*": f"{_FINAL_URL} Or let the redirect itself carry the CORS fields:\n`{{grant}}`",
     },
+    "redirects_go_on": {"*": "Call the URL that the redirects lead to, also from here."},
     "grant_missing_on_call": {
         "envoy_direct_response": "A corsPolicy beside directResponse does nothing: route the call"
         " to a service.\nWhich rule it is: `{explain}`",
@@ -220,7 +221,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "nginx": "`add_header Access-Control-Max-Age 600 always;`",
         "*": "Send `access-control-max-age: 600`.",
     },
-    "max_age_capped": {"*": "Nothing to do: 7200 says the same to most users, and 600 to all."},
+    "max_age_capped": {"*": "Nothing to do; a larger number changes nothing."},
     "private_network": {
         "*": "Serve the page by https, from the same network if you can; users are asked once per"
         " site."

@@ -43,7 +43,7 @@ def fault(
     exchange, quote = tried.exchange, consultation.quote
     found: dict[str, str] = {"status": "nothing", "failure": "", "target": "", "what": _what(tried)}
     if exchange is not None:
-        found["failure"] = quote.failure(exchange.failure)
+        found["failure"] = quote.failure(exchange)
         if exchange.response is not None:
             found["status"] = str(exchange.response.status)
             found["target"] = quote.url(exchange.response.get("location") or "")
@@ -90,6 +90,7 @@ def as_finding(consultation: Consultation, found: FoundFault) -> DoctorFinding:
         "key": consultation.key or "key",
         "field": "",
         "value": "",
+        "why": "",
         "missing": "",
         "missing_quoted": "",
         "missing_flags": "",
