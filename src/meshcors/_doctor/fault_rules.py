@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypedDict
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from meshcors import browser
 from meshcors._doctor.consultation import ACAC, ACAO
 from meshcors._doctor.rules import FoundFault, fault
+from meshcors._doctor.seen_answer import redirect_target
 from meshcors._doctor.signatures import HOST_GUARD, starlettes_refusals
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from meshcors._doctor.consultation import Consultation, TriedRequest
     from meshcors._doctor.findings import FindingCode
     from meshcors._doctor.layer_names import Layer
+    from meshcors.testing._fetch import Exchange
 
 _NETWORK: Final[dict[str, FindingCode]] = {
     "dns": "dns_fault",
@@ -83,8 +85,8 @@ def _faults(
     layer = consultation.layer(tried).layer
     if response is None:
         yield fault(_NETWORK.get(exchange.kind, "broken_answer"), consultation, tried)
-    elif "location" in verdict.field or _leads_away(response):
-        yield fault(_redirects_code(tried, verdict), consultation, tried)
+    elif verdict.field == "location" or redirect_target(exchange) is not None:
+        yield fault(_redirects_code(exchange, verdict), consultation, tried)
     elif layer == "guard":
         yield fault(_guards_code(consultation, tried), consultation, tried)
     elif layer == "starlette" and (refused := starlettes_refusals(exchange.body)):
@@ -105,16 +107,10 @@ def _faults(
         yield fault(_ungranted_code(consultation, tried, response), consultation, tried)
 
 
-def _leads_away(response: browser.Response) -> bool:
-    return response.status in (301, 302, 303, 307, 308) and response.get("location") is not None
-
-
-def _redirects_code(tried: TriedRequest, verdict: browser.Verdict) -> FindingCode:
-    response = tried.response
-    location = response.get("location") if response is not None else None
-    here, there = urlsplit(tried.request.url), urlsplit(urljoin(tried.request.url, location or ""))
-    moved = here.netloc == there.netloc and here.path != there.path
-    if moved and here.path.rstrip("/") == there.path.rstrip("/"):
+def _redirects_code(exchange: Exchange, verdict: browser.Verdict) -> FindingCode:
+    here, there = urlsplit(exchange.url), redirect_target(exchange)
+    moved = there is not None and here.netloc == there.netloc and here.path != there.path
+    if moved and there is not None and here.path.rstrip("/") == there.path.rstrip("/"):
         return "slash_redirect"
     return "preflight_redirected" if verdict.step == "preflight" else "call_redirected"
 
@@ -158,7 +154,7 @@ def _wrong_grant(
         return owner_in_front(response, found)
     if verdict.field == ACAC:
         return fault("credentials_not_allowed", consultation, tried)
-    shown = f", but for {consultation.quote(value)}"
+    shown = f": it allows {consultation.quote(value)}"
     return fault("origin_not_allowed", consultation, tried, value=shown)
 
 

@@ -102,10 +102,10 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "preflight_unanswered": FindingKind(
         "error",
-        "Nobody answers the preflight as CORS asks: OPTIONS gets {status}.",
+        "Nobody answers the preflight for CORS: OPTIONS gets {status}.",
     ),
     "no_upstream": FindingKind(
-        "error", "The gateway does not reach the service: {status}. It is no fault of CORS."
+        "error", "The gateway does not reach the service: {status}. CORS is not at fault."
     ),
     "preflight_error_status": FindingKind(
         "error", "The preflight gets {status}, and a preflight must get 200 to 299."
@@ -115,7 +115,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
         "Two layers add CORS fields: {field} is there twice ({value}), and a browser accepts one.",
     ),
     "origin_not_allowed": FindingKind(
-        "error", "CORS is answered, but not for pages of {origin}{value}."
+        "error", "The answer to {what} does not allow pages of {origin}{value}."
     ),
     "wildcard_with_credentials": FindingKind(
         "error",
@@ -125,7 +125,9 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     "credentials_not_allowed": FindingKind(
         "error", "The call has credentials, and access-control-allow-credentials is not true."
     ),
-    "list_malformed": FindingKind("error", "{field} is no list of names: a browser rejects all."),
+    "list_malformed": FindingKind(
+        "error", "{field} is not a list of names: browsers reject all of it."
+    ),
     "method_not_allowed": FindingKind(
         "error", "The answer to the preflight does not list the method {method}."
     ),
@@ -147,8 +149,8 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "grant_missing_on_error": FindingKind(
         "error",
-        "The answer to {what} is the error {status} without access-control-allow-origin: the page"
-        " sees a CORS error in its place.",
+        "The answer to {what} is an error, {status}, without access-control-allow-origin: the page"
+        " sees a CORS error instead.",
     ),
     "stream_cut_short": FindingKind(
         "error", "The answer begins well and then breaks off: {failure}."

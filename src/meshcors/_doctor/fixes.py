@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _Row: TypeAlias = Mapping["Layer | Literal['*']", str]
 
-_ALLOW: Final = "Write there, beside what other calls need:\n`{grant}`"
+_ALLOW: Final = "Let it allow this call too:\n`{grant}`"
 _IN_NGINX: Final = (
     "Write in the location, and answer preflights before anything else:\n"
     "`{grant}`\nand `if ($request_method = OPTIONS) {{ return 204; }}` with the same lines in it"
@@ -65,13 +65,15 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "*": _MESH,
     },
     "preflight_redirected": {
+        "nginx": f"{_FINAL_URL} Or answer preflights before the redirect. {_IN_NGINX}",
         "login_redirect": _OPEN_AUTH,
         "envoy_direct_response": "Put a rule for preflights before the one that redirects, or call"
         " the URL that it redirects to:\n`{fix}`",
         "*": f"{_FINAL_URL} Or let preflights be answered before the redirect. {_OUTERMOST}",
     },
     "slash_redirect": {
-        "*": f"{_FINAL_URL} Or let CORS be answered before the redirect. {_OUTERMOST}"
+        "nginx": f"{_FINAL_URL} Or answer preflights before the redirect. {_IN_NGINX}",
+        "*": f"{_FINAL_URL} Or let CORS be answered before the redirect. {_OUTERMOST}",
     },
     "preflight_denied_by_auth": {
         "envoy_rbac": "Leave preflights out of the AuthorizationPolicy, in each of its"
@@ -110,8 +112,11 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "*": f"{_OUTERMOST}\nBehind a gateway that answers for the app: `{{explain}}`",
     },
     "no_upstream": {
+        "nginx": f"{_NO_CORS}check that the server of proxy_pass runs, and nginx's error log.",
+        "cdn": f"{_NO_CORS}check that the CDN reaches the server behind it.",
+        "load_balancer": f"{_NO_CORS}check that a healthy server is behind the load balancer.",
         "*": f"{_NO_CORS}check that the Service exists, has endpoints and the port of the rule.\n"
-        "Which one it is: `{explain}`"
+        "Which one it is: `{explain}`",
     },
     "preflight_error_status": {
         "nginx": _IN_NGINX,

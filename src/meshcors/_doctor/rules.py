@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from meshcors._doctor.findings import FINDING_KINDS, DoctorFinding
 from meshcors._doctor.fixes import fix_for
 from meshcors._doctor.grants import WantedGrant
+from meshcors._doctor.seen_answer import redirect_target
 from meshcors.browser._request_response import unsafe_names
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def fault(
         found["failure"] = quote.failure(exchange)
         if exchange.response is not None:
             found["status"] = str(exchange.response.status)
-            found["target"] = quote.url(exchange.response.get("location") or "")
+            target = redirect_target(exchange)
+            found["target"] = "a URL that is none" if target is None else quote.url(target.geturl())
     return FoundFault(code, consultation.layer(tried).layer, {**found, **words}, severity)
 
 
