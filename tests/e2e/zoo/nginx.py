@@ -1,0 +1,264 @@
+"""nginx with the snippets that people copy, one server for each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.processes import free_port
+from tests.e2e.processes import running as running_process
+from tests.e2e.zoo.set_up import GET, LOGGED_IN, Call, Change, SetUp, by_name, codes, filled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_NGINX = """
+daemon off;
+master_process off;
+pid nginx.pid;
+error_log stderr crit;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  map $http_origin $allowed_origin {
+    https://ui.example $http_origin;
+  }
+@servers@
+}
+"""
+_PREFLIGHT = """
+location / {
+  if ($request_method = OPTIONS) {
+    add_header Access-Control-Allow-Origin "https://ui.example" always;
+    add_header Access-Control-Allow-Methods "POST, PUT" always;
+    add_header Access-Control-Allow-Headers "content-type, model-api-key" always;
+    add_header Access-Control-Max-Age 600 always;
+    add_header Vary Origin always;
+    return 204;
+  }
+  add_header Access-Control-Allow-Origin "https://ui.example" always;
+  add_header Vary Origin always;
+  proxy_pass http://127.0.0.1:@bare@;
+}
+"""
+_ALLOW_HEADERS = 'add_header Access-Control-Allow-Headers "content-type, model-api-key" always;'
+_ON_CALLS = """
+  add_header Access-Control-Allow-Origin "https://ui.example" always;
+  add_header Vary Origin always;
+  proxy_pass"""
+
+
+def _changed(*changes: tuple[str, str]) -> str:
+    text = _PREFLIGHT
+    for old, new in changes:
+        text = Change(old, new).apply(text)
+    return text
+
+
+def _for_any(origin: str) -> str:
+    """The snippet with another origin, and credentials."""
+    line = f"Access-Control-Allow-Origin {origin} always;"
+    text = _PREFLIGHT.replace('Access-Control-Allow-Origin "https://ui.example" always;', line)
+    return text.replace(line, f"{line}\n  add_header Access-Control-Allow-Credentials true always;")
+
+
+NGINX = (
+    SetUp(
+        name="add_header without always",
+        config=_changed(
+            (_ON_CALLS, _ON_CALLS.replace('example" always', 'example"')), ("@bare@", "@denies@")
+        ),
+        layer="nginx",
+        codes=codes("grant_missing_on_error"),
+        fix=Change(
+            'add_header Access-Control-Allow-Origin "https://ui.example";',
+            'add_header Access-Control-Allow-Origin "https://ui.example" always;',
+        ),
+    ),
+    SetUp(
+        name="the answer to OPTIONS lacks allow-headers",
+        config=_changed((f"    {_ALLOW_HEADERS}\n", "")),
+        layer="nginx",
+        codes=codes("header_not_allowed"),
+        fix=Change(
+            "    return 204;",
+            f"    {_ALLOW_HEADERS}\n    return 204;",
+        ),
+    ),
+    SetUp(
+        name="nginx and the app both add the field",
+        config=_changed(("@bare@", "@good@")),
+        layer="nginx",
+        codes=codes("two_owners"),
+        fix=Change(
+            "  proxy_pass", "  proxy_hide_header Access-Control-Allow-Origin;\n  proxy_pass"
+        ),
+    ),
+    SetUp(
+        name="* with credentials",
+        config=_for_any("*"),
+        call=LOGGED_IN,
+        layer="nginx",
+        codes=codes("wildcard_with_credentials"),
+    ),
+    SetUp(
+        name="$http_origin with credentials",
+        config=_for_any("$http_origin"),
+        call=LOGGED_IN,
+        verdict="works",
+        layer="nginx",
+        codes=codes("stranger_echoed_with_credentials"),
+    ),
+    SetUp(
+        name="the origin from a map, without Vary",
+        config=_for_any("$allowed_origin").replace("  add_header Vary Origin always;\n", ""),
+        call=Call(method="GET", path="/v1/models", credentials=True),
+        verdict="works",
+        layer="nginx",
+        codes=codes("vary_missing"),
+        fix=Change("  proxy_pass", "  add_header Vary Origin always;\n  proxy_pass"),
+    ),
+    SetUp(
+        name="static files answer OPTIONS with 405",
+        config="""
+location / {
+  root @root@;
+  add_header Access-Control-Allow-Origin "https://ui.example" always;
+  add_header Vary Origin always;
+}
+""",
+        call=GET,
+        layer="nginx",
+        codes=codes("preflight_unanswered"),
+    ),
+    SetUp(
+        name="a redirect to https in front of the preflight",
+        config="return 301 https://$host$request_uri;",
+        layer="nginx",
+        codes=codes("preflight_redirected"),
+    ),
+    SetUp(
+        name="a redirect to a path with a slash in front of the preflight",
+        config="location /v1/predict/ { proxy_pass http://127.0.0.1:@slashed@; }",
+        layer="nginx",
+        codes=codes("slash_redirect"),
+    ),
+    SetUp(
+        name="a body that is too large",
+        config=_changed((_ON_CALLS, "\n  client_max_body_size 1k;\n  proxy_pass")),
+        call=Call(data="[" + "0," * 1000 + "0]"),
+        layer="nginx",
+        codes=codes("grant_missing_on_error"),
+    ),
+    SetUp(
+        name="a location with an add_header of its own loses the server's",
+        config="""
+add_header Access-Control-Allow-Origin "https://ui.example" always;
+add_header Access-Control-Allow-Headers "content-type, model-api-key" always;
+add_header Access-Control-Max-Age 600 always;
+add_header Vary Origin always;
+if ($request_method = OPTIONS) {
+  return 204;
+}
+location / {
+  add_header Cache-Control no-store always;
+  proxy_pass http://127.0.0.1:@bare@;
+}
+""",
+        layer="nginx",
+        codes=codes("grant_missing_on_call"),
+        fix=Change(
+            "  add_header Cache-Control no-store always;",
+            '  add_header Access-Control-Allow-Origin "https://ui.example" always;\n'
+            "  add_header Cache-Control no-store always;",
+        ),
+    ),
+    SetUp(
+        name="a password in front of the preflight",
+        config="""
+location / {
+  auth_basic api;
+  auth_basic_user_file users;
+  proxy_pass http://127.0.0.1:@good@;
+}
+""",
+        layer="nginx",
+        codes=codes("preflight_denied_by_auth"),
+    ),
+    SetUp(
+        name="the upstream is not there",
+        config="location / { proxy_pass http://127.0.0.1:@nobody@; }",
+        layer="nginx",
+        codes=codes("preflight_error_status"),
+    ),
+    SetUp(
+        name="a certificate that nobody signed",
+        config=f"ssl_certificate cert.pem;\nssl_certificate_key key.pem;{_PREFLIGHT}",
+        call=Call(scheme="https"),
+        layer="unreachable",
+        codes=codes("tls_fault"),
+    ),
+    SetUp(name="nginx well set", config=_PREFLIGHT, verdict="works", layer="nginx"),
+    SetUp(
+        name="nginx well set, with credentials and a map",
+        config=_for_any("$allowed_origin"),
+        call=LOGGED_IN,
+        verdict="works",
+        layer="nginx",
+    ),
+)
+
+
+@contextmanager
+def running(upstreams: Mapping[str, int]) -> Iterator[dict[str, int]]:
+    """Start nginx; yield the port of each set-up."""
+    texts = by_name(NGINX)
+    ports = {name: free_port() for name in texts}
+    with tempfile.TemporaryDirectory(prefix="nginx-") as directory:
+        root = Path(directory, "root")
+        (root / "v1").mkdir(parents=True)
+        (root / "v1" / "models").write_text("[]")
+        Path(directory, "users").write_text("ann:{PLAIN}secret\n")
+        _certificate(directory)
+        values = {**upstreams, "root": root, "nobody": free_port()}
+        servers = [
+            f"server {{ listen 127.0.0.1:{ports[name]}{' ssl' if 'ssl_' in text else ''};"
+            f"\n{filled(text, values)}}}"
+            for name, text in texts.items()
+        ]
+        config = filled(_NGINX, {"servers": "\n".join(servers)})
+        Path(directory, "nginx.conf").write_text(config, encoding="ascii")
+        command = [_binary(), "-p", directory, "-c", "nginx.conf", "-e", "stderr"]
+        with running_process(command, ports[NGINX[0].name]):
+            yield ports
+
+
+def _certificate(directory: str) -> None:
+    """Make a certificate that no browser accepts."""
+    new = "req -x509 -nodes -days 2 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1"
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", "key.pem", "-out", "cert.pem"]
+    command = ["openssl", *new.split(), *subject, *files]
+    subprocess.run(command, cwd=directory, check=True, capture_output=True)
+
+
+def _binary() -> str:
+    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if found is None:
+        line = "the real nginx is missing: apt-get install nginx-light"
+        if os.environ.get("CI") == "true":
+            pytest.fail(line)
+        pytest.skip(line)
+    return found
