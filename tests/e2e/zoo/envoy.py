@@ -166,6 +166,21 @@ ENVOY = (
         fix=_FIX,
     ),
     SetUp(
+        name="an HTTPRoute that routes by the key",
+        config="""apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: model, namespace: models}
+spec:
+  parentRefs: [{name: public}]
+  rules:
+  - matches: [{headers: [{name: model-api-key, value: xyz}]}]
+    backendRefs: [{name: good, port: 80}]
+""",
+        layer="envoy_no_route",
+        codes=codes("preflight_not_routed"),
+        fix=_FIX_WITH_POD,
+    ),
+    SetUp(
         name="corsPolicy on a rule with directResponse",
         config=_service(
             _WITH_POLICY.replace(_to("bare"), "    directResponse: {status: 200}").replace(

@@ -107,6 +107,20 @@ NGINX = (
         ),
     ),
     SetUp(
+        name="nginx and flask-cors both add the field, to preflights too",
+        config="""
+location / {
+  add_header Access-Control-Allow-Origin "https://ui.example" always;
+  proxy_pass http://127.0.0.1:@flask_cors@;
+}
+""",
+        layer="nginx",
+        codes=codes("two_owners"),
+        fix=Change(
+            "  proxy_pass", "  proxy_hide_header Access-Control-Allow-Origin;\n  proxy_pass"
+        ),
+    ),
+    SetUp(
         name="* with credentials",
         config=_for_any("*"),
         call=LOGGED_IN,

@@ -308,10 +308,13 @@ meshcors.flask.init_app(
 @contextmanager
 def running() -> Iterator[dict[str, int]]:
     """Start the process; yield the port of each set-up and of each upstream."""
-    asgi = UPSTREAMS | by_name(ASGI)
+    texts_by_kind = {
+        "asgi": UPSTREAMS | by_name(ASGI),
+        "wsgi": {"flask_cors": _FLASK} | by_name(WSGI),
+    }
     apps = {
         name: {"kind": kind, "lines": lines}
-        for kind, texts in (("asgi", asgi), ("wsgi", by_name(WSGI)))
+        for kind, texts in texts_by_kind.items()
         for name, lines in texts.items()
     }
     command = [sys.executable, "-m", "tests.e2e.zoo.app_process"]

@@ -78,8 +78,8 @@ class SetUp:
     """A configuration, a page's call, and what doctor must say.
 
     ``layer`` is that of the findings, and in a healthy set-up the one that answers the preflight.
-    ``codes`` are all errors and warnings, and the notes that must be there. ``fix`` is None where no
-    line of configuration is the fix.
+    ``codes`` are all errors and warnings, and the notes that must be there. ``fix`` is None where
+    no line of configuration is the fix.
     """
 
     name: str
