@@ -6,7 +6,10 @@ that Istio makes of them; of each object, only what these set-ups use is transla
 
 from __future__ import annotations
 
+import base64
+import hmac
 import io
+import json
 import tempfile
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -24,6 +27,7 @@ from tests.e2e.zoo.set_up import (
     Call,
     Change,
     Command,
+    Insert,
     SetUp,
     by_name,
     codes,
@@ -38,8 +42,19 @@ _TYPES = "type.googleapis.com/envoy.extensions.filters.http"
 # and `meshcors-dummy` is the pod.
 _SERVICES = ("bare", "starred", "good", "denies")
 _POD = "meshcors-dummy:8080"
-# A public key that signed nothing.
-_KEYS = '{"keys": [{"kty": "oct", "alg": "HS256", "kid": "a", "k": "bm8gc2VjcmV0"}]}'
+_SECRET = b"no secret"
+_KEYS = '{"keys": [{"kty": "oct", "alg": "HS256", "k": "bm8gc2VjcmV0"}]}'
+
+
+def _token() -> str:
+    """A token that the key has signed."""
+    parts = [{"alg": "HS256", "typ": "JWT"}, {"iss": "https://login.example"}]
+    text = ".".join(_base64(json.dumps(each).encode()) for each in parts)
+    return f"{text}.{_base64(hmac.digest(_SECRET, text.encode(), 'sha256'))}"
+
+
+def _base64(text: bytes) -> str:
+    return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
 
 def _service(rules: str, more: str = "") -> str:
@@ -68,6 +83,7 @@ _WITH_POLICY = f"""
       unmatchedPreflights: IGNORE
 {_to("bare")}
 """
+_FOR_TOKENS = Change("model-api-key]", "authorization]").apply(_WITH_POLICY)
 _BY_KEY = '    match: [{headers: {model-api-key: {exact: "xyz"}}}]'
 _ORIGINAL = f"""
   - corsPolicy:
@@ -132,7 +148,9 @@ spec:
   action: CUSTOM
   provider: {name: denies}
   rules:
-  - to: [{operation: {paths: [/v1/*]}}]
+  - to:
+    - operation:
+        paths: [/v1/*]
 """
 # As `fix --with pod` writes it, and the pod for who has no key or a wrong one.
 _WITH_POD = f"""
@@ -291,27 +309,30 @@ spec:
         config=_service(_WITH_POLICY, _AUTHORIZATION),
         layer="envoy_rbac",
         codes=codes("preflight_denied_by_auth"),
-        fix=Change("  rules:\n", "  rules:\n  - to: [{operation: {methods: [OPTIONS]}}]\n"),
+        fix=Insert("- to: [{operation: {methods: [OPTIONS]}}]", before="- when"),
     ),
     SetUp(
         name="a token wanted from preflights",
-        config=_service(_WITH_POLICY, _TOKENS_OF_ALL),
-        call=Call(headers=(JSON,)),
+        config=_service(_FOR_TOKENS, _TOKENS_OF_ALL),
+        call=Call(headers=(JSON, f"authorization: Bearer {_token()}")),
         layer="envoy_jwt",
         codes=codes("preflight_denied_by_auth"),
+        fix=Insert("bypass_cors_preflight: true", before="providers:"),
     ),
     SetUp(
         name="a token that is not accepted",
-        config=_service(Change("model-api-key]", "authorization]").apply(_WITH_POLICY), _TOKENS),
+        config=_service(_FOR_TOKENS, _TOKENS),
         call=Call(headers=(JSON, "authorization: Bearer nothing")),
         layer="envoy_jwt",
         codes=codes("grant_missing_on_error"),
     ),
     SetUp(
         name="ext_authz in front of preflights",
-        config=_service(_WITH_POLICY.replace("bare", "good"), _ASKS_OTHERS),
+        config=_service(_FOR_TOKENS, _ASKS_OTHERS),
+        call=Call(headers=(JSON, "authorization: Bearer t")),
         layer="envoy_ext_authz",
         codes=codes("preflight_denied_by_auth"),
+        fix=Insert("notMethods: [OPTIONS]", before="paths"),
     ),
     SetUp(
         name="a destination that does not exist",
@@ -462,6 +483,10 @@ def _ext_authz(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
             "server_uri": {"uri": "http://denies", "cluster": "ext_authz", "timeout": "5s"},
             "authorization_request": {
                 "allowed_headers": {"patterns": [{"exact": "authorization"}]}
+            },
+            # otherwise all that the provider said reaches the page, as if a service had said it
+            "authorization_response": {
+                "allowed_client_headers": {"patterns": [{"exact": "www-authenticate"}]}
             },
         },
         "filter_enabled_metadata": {

@@ -26,7 +26,7 @@ import meshcors.flask
 from meshcors import HeaderKey, MeshCORS, Policy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
 __all__ = [
     "CORS",
@@ -105,8 +105,9 @@ _DJANGO = {
 _one_at_a_time = threading.Lock()
 
 
-def django_app(**own: Any) -> Any:
-    """A Django project with settings of its own; a process has one, so they change by request."""
+def django_app(lines: Mapping[str, Any]) -> Any:
+    """A Django project with these settings; a process has one, so they change by request."""
+    own = {name: lines[name] for name in lines if name.startswith(("CORS_", "MIDDLEWARE"))}
     if not settings.configured:
         settings.configure(**_DJANGO)
         django.setup()

@@ -14,7 +14,7 @@ import pytest
 
 from tests.e2e.processes import free_port
 from tests.e2e.processes import running as running_process
-from tests.e2e.zoo.set_up import GET, LOGGED_IN, Call, Change, SetUp, by_name, codes, filled
+from tests.e2e.zoo.set_up import GET, LOGGED_IN, Call, Change, Insert, SetUp, by_name, codes, filled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,10 +92,7 @@ NGINX = (
         config=_changed((f"    {_ALLOW_HEADERS}\n", "")),
         layer="nginx",
         codes=codes("header_not_allowed"),
-        fix=Change(
-            "    return 204;",
-            f"    {_ALLOW_HEADERS}\n    return 204;",
-        ),
+        fix=Insert(_ALLOW_HEADERS, before="return 204"),
     ),
     SetUp(
         name="nginx and the app both add the field",
@@ -142,7 +139,7 @@ location / {
         verdict="works",
         layer="nginx",
         codes=codes("vary_missing"),
-        fix=Change("  proxy_pass", "  add_header Vary Origin always;\n  proxy_pass"),
+        fix=Insert("add_header Vary Origin always;", before="proxy_pass"),
     ),
     SetUp(
         name="static files answer OPTIONS with 405",
@@ -193,10 +190,9 @@ location / {
 """,
         layer="nginx",
         codes=codes("grant_missing_on_call"),
-        fix=Change(
-            "  add_header Cache-Control no-store always;",
-            '  add_header Access-Control-Allow-Origin "https://ui.example" always;\n'
-            "  add_header Cache-Control no-store always;",
+        fix=Insert(
+            'add_header Access-Control-Allow-Origin "https://ui.example" always;',
+            before="add_header Cache-Control",
         ),
     ),
     SetUp(

@@ -8,7 +8,18 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.e2e.zoo.set_up import GET, JSON, KEY, LOGGED_IN, Call, Change, SetUp, by_name, codes
+from tests.e2e.zoo.set_up import (
+    GET,
+    JSON,
+    KEY,
+    LOGGED_IN,
+    Call,
+    Change,
+    Insert,
+    SetUp,
+    by_name,
+    codes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,7 +186,7 @@ ASGI = (
         call=Call(headers=(JSON, KEY, "x-request-id: 7")),
         layer="meshcors",
         codes=codes("header_not_allowed"),
-        fix=Change("max_age=600,", 'max_age=600,\n    allow_headers=["x-request-id"],'),
+        fix=Insert('allow_headers=["x-request-id"]', before="max_age", end=","),
     ),
     SetUp(name="MeshCORS in FastAPI", config=_MESHCORS, verdict="works", layer="meshcors"),
     SetUp(
@@ -198,14 +209,13 @@ CORS(
 )
 """
 _DJANGO = """
-app = django_app(
-    MIDDLEWARE=[
-        "corsheaders.middleware.CorsMiddleware",
-        "django.middleware.common.CommonMiddleware",
-    ],
-    CORS_ALLOWED_ORIGINS=["https://ui.example"],
-    CORS_ALLOW_HEADERS=(*default_headers, "model-api-key"),
-)
+MIDDLEWARE = [
+    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
+CORS_ALLOWED_ORIGINS = ["https://ui.example"]
+CORS_ALLOW_HEADERS = (*default_headers, "model-api-key")
+app = django_app(globals())
 """
 WSGI = (
     SetUp(
@@ -223,10 +233,7 @@ WSGI = (
         verdict="works",
         layer="flask_cors",
         codes=codes("stranger_echoed_with_credentials"),
-        fix=Change(
-            "supports_credentials=True",
-            'origins=["https://ui.example"], supports_credentials=True',
-        ),
+        fix=Insert('origins=["https://ui.example"]', before="supports_credentials", end=","),
     ),
     SetUp(
         name="flask-cors: allow_headers without the key",
@@ -246,33 +253,38 @@ WSGI = (
     ),
     SetUp(
         name="django-cors-headers: the key is missing",
-        config=Change('    CORS_ALLOW_HEADERS=(*default_headers, "model-api-key"),\n', "").apply(
+        config=Change('CORS_ALLOW_HEADERS = (*default_headers, "model-api-key")\n', "").apply(
             _DJANGO
         ),
         layer="django_cors_headers",
         codes=codes("header_not_allowed"),
-        fix=Change("\n)", '\n    CORS_ALLOW_HEADERS=(*default_headers, "model-api-key"),\n)'),
+        fix=Insert(
+            'CORS_ALLOW_HEADERS = (*default_headers, "model-api-key")',
+            before="CORS_ALLOWED_ORIGINS",
+        ),
     ),
     SetUp(
         name="django-cors-headers: every origin with credentials",
         config=Change(
-            'CORS_ALLOWED_ORIGINS=["https://ui.example"],',
-            "CORS_ALLOW_ALL_ORIGINS=True,\n    CORS_ALLOW_CREDENTIALS=True,",
+            'CORS_ALLOWED_ORIGINS = ["https://ui.example"]',
+            "CORS_ALLOW_ALL_ORIGINS = True\nCORS_ALLOW_CREDENTIALS = True",
         ).apply(_DJANGO),
         call=LOGGED_IN,
         verdict="works",
         layer="django_cors_headers",
         codes=codes("stranger_echoed_with_credentials"),
-        fix=Change("CORS_ALLOW_ALL_ORIGINS=True", 'CORS_ALLOWED_ORIGINS=["https://ui.example"]'),
+        fix=Change(
+            "CORS_ALLOW_ALL_ORIGINS = True", 'CORS_ALLOWED_ORIGINS = ["https://ui.example"]'
+        ),
     ),
     SetUp(
         name="django-cors-headers after CommonMiddleware, which adds a slash",
         config=_DJANGO.replace(
-            """        "corsheaders.middleware.CorsMiddleware",
-        "django.middleware.common.CommonMiddleware",
+            """    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.common.CommonMiddleware",
 """,
-            """        "django.middleware.common.CommonMiddleware",
-        "corsheaders.middleware.CorsMiddleware",
+            """    "django.middleware.common.CommonMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
 """,
         ),
         call=Call(path="/v1/slashed"),

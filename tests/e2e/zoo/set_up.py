@@ -61,6 +61,26 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Insert:
+    """A line of configuration: ``new`` is what doctor prints.
+
+    It goes before the line that begins with ``before``, with ``end`` where the language wants it.
+    """
+
+    new: str
+    before: str
+    end: str = ""
+
+    def apply(self, config: str) -> str:
+        """Return the configuration with the line; it must have exactly one such place."""
+        places = re.findall(f"^ *(?={re.escape(self.before)})", config, re.MULTILINE)
+        assert len(places) == 1, f"{len(places)} times: {self.before}\n{config}"
+        (indent,) = places
+        old = f"{indent}{self.before}"
+        return config.replace(old, f"{indent}{self.new}{self.end}\n{old}")
+
+
+@dataclass(frozen=True)
 class Command:
     """A command that doctor names, with what a user adds to it; it writes the documents anew."""
 
@@ -88,7 +108,7 @@ class SetUp:
     codes: frozenset[str] = field(default_factory=frozenset)
     verdict: Verdict = "blocked"
     call: Call = field(default_factory=Call)
-    fix: Change | Command | None = None
+    fix: Change | Insert | Command | None = None
 
     @property
     def is_healthy(self) -> bool:
@@ -121,6 +141,6 @@ def by_name(set_ups: Sequence[SetUp]) -> dict[str, str]:
     for each in set_ups:
         assert each.name not in texts, each.name
         texts[each.name] = each.config
-        if isinstance(each.fix, Change):
+        if isinstance(each.fix, Change | Insert):
             texts[fixed(each.name)] = each.fix.apply(each.config)
     return texts
