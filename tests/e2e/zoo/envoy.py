@@ -105,6 +105,7 @@ def _with(change: tuple[str, str], then: tuple[str, str]) -> str:
     return Change(*then).apply(_policy(*change))
 
 
+_ALLOW_UI = 'allowOrigins: [{exact: "https://ui.example"}]'
 _ORIGIN = "{exact: https://ui.example}"
 _CREDENTIALS = ("maxAge: 600s", "maxAge: 600s\n      allowCredentials: true")
 _AUTHORIZATION = """---
@@ -222,14 +223,14 @@ spec:
         verdict="works",
         layer="envoy_cors",
         codes=codes("stranger_echoed_with_credentials"),
-        fix=Change('allowOrigins: [{exact: "*"}]', "allowOrigins: [{exact: https://ui.example}]"),
+        fix=Change('allowOrigins: [{exact: "*"}]', _ALLOW_UI),
     ),
     SetUp(
         name="exact without a scheme",
         config=_policy(_ORIGIN, "{exact: ui.example}"),
         layer="envoy_cors",
         codes=codes("origin_not_allowed"),
-        fix=Change("{exact: ui.example}", "{exact: https://ui.example}"),
+        fix=Change("allowOrigins: [{exact: ui.example}]", _ALLOW_UI),
     ),
     SetUp(
         name="exact without a scheme, refused preflights forwarded",
@@ -243,7 +244,7 @@ spec:
         verdict="works",
         layer="envoy_cors",
         codes=codes("look_alike_allowed"),
-        fix=Change("{regex: https://ui.example}", r"{regex: https://ui\.example}"),
+        fix=Change("allowOrigins: [{regex: https://ui.example}]", _ALLOW_UI),
     ),
     SetUp(
         name="the prefix of an origin",
@@ -251,7 +252,7 @@ spec:
         verdict="works",
         layer="envoy_cors",
         codes=codes("look_alike_allowed"),
-        fix=Change("{prefix: https://ui.example}", "{exact: https://ui.example}"),
+        fix=Change("allowOrigins: [{prefix: https://ui.example}]", _ALLOW_UI),
     ),
     SetUp(
         name="refused preflights forwarded to an app that says *",
@@ -274,7 +275,7 @@ spec:
         call=Call(method="PUT"),
         layer="envoy_cors",
         codes=codes("method_not_allowed"),
-        fix=Change("allowMethods: [POST]", "allowMethods: [POST, PUT]"),
+        fix=Change("allowMethods: [POST]", "allowMethods: [PUT]"),
     ),
     SetUp(
         name="a wrong key gets a 404 that no page can read",
@@ -309,7 +310,7 @@ spec:
         config=_service(_WITH_POLICY, _AUTHORIZATION),
         layer="envoy_rbac",
         codes=codes("preflight_denied_by_auth"),
-        fix=Insert("- to: [{operation: {methods: [OPTIONS]}}]", before="- when"),
+        fix=Insert("to: [{operation: {methods: [OPTIONS]}}]", before="- when", begin="- "),
     ),
     SetUp(
         name="a token wanted from preflights",

@@ -49,14 +49,14 @@ LOGGED_IN = Call(credentials=True)
 
 @dataclass(frozen=True)
 class Change:
-    """A line of configuration: ``new`` is what doctor prints, and takes the place of ``old``."""
+    """A line of configuration: ``new`` is what doctor prints, and takes the place of each ``old``."""
 
     old: str
     new: str
 
     def apply(self, config: str) -> str:
-        """Return the configuration with the change; it must have exactly one such place."""
-        assert config.count(self.old) == 1, f"{config.count(self.old)} times: {self.old}\n{config}"
+        """Return the configuration with the change."""
+        assert self.old in config, f"{self.old}\n{config}"
         return config.replace(self.old, self.new)
 
 
@@ -64,11 +64,13 @@ class Change:
 class Insert:
     """A line of configuration: ``new`` is what doctor prints.
 
-    It goes before the line that begins with ``before``, with ``end`` where the language wants it.
+    It goes before the line that begins with ``before``, with ``begin`` and ``end`` around it where
+    the language wants them.
     """
 
     new: str
     before: str
+    begin: str = ""
     end: str = ""
 
     def apply(self, config: str) -> str:
@@ -77,7 +79,7 @@ class Insert:
         assert len(places) == 1, f"{len(places)} times: {self.before}\n{config}"
         (indent,) = places
         old = f"{indent}{self.before}"
-        return config.replace(old, f"{indent}{self.new}{self.end}\n{old}")
+        return config.replace(old, f"{indent}{self.begin}{self.new}{self.end}\n{old}")
 
 
 @dataclass(frozen=True)
