@@ -53,6 +53,7 @@ location / {
   proxy_pass http://127.0.0.1:@bare@;
 }
 """
+_ALLOW_UI = 'add_header Access-Control-Allow-Origin "https://ui.example" always;'
 _ALLOW_HEADERS = 'add_header Access-Control-Allow-Headers "content-type, model-api-key" always;'
 _ON_CALLS = """
   add_header Access-Control-Allow-Origin "https://ui.example" always;
@@ -84,7 +85,7 @@ NGINX = (
         codes=codes("grant_missing_on_error"),
         fix=Change(
             'add_header Access-Control-Allow-Origin "https://ui.example";',
-            'add_header Access-Control-Allow-Origin "https://ui.example" always;',
+            _ALLOW_UI,
         ),
     ),
     SetUp(
@@ -123,6 +124,7 @@ location / {
         call=LOGGED_IN,
         layer="nginx",
         codes=codes("wildcard_with_credentials"),
+        fix=Change("add_header Access-Control-Allow-Origin * always;", _ALLOW_UI),
     ),
     SetUp(
         name="$http_origin with credentials",
@@ -131,6 +133,7 @@ location / {
         verdict="works",
         layer="nginx",
         codes=codes("stranger_echoed_with_credentials"),
+        fix=Change("add_header Access-Control-Allow-Origin $http_origin always;", _ALLOW_UI),
     ),
     SetUp(
         name="the origin from a map, without Vary",
@@ -190,10 +193,7 @@ location / {
 """,
         layer="nginx",
         codes=codes("grant_missing_on_call"),
-        fix=Insert(
-            'add_header Access-Control-Allow-Origin "https://ui.example" always;',
-            before="add_header Cache-Control",
-        ),
+        fix=Insert(_ALLOW_UI, before="add_header Cache-Control"),
     ),
     SetUp(
         name="a password in front of the preflight",

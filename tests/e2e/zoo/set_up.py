@@ -49,7 +49,7 @@ LOGGED_IN = Call(credentials=True)
 
 @dataclass(frozen=True)
 class Change:
-    """A line of configuration: ``new`` is what doctor prints, and takes the place of each ``old``."""
+    """A line of configuration: ``new`` is what doctor prints, in the place of ``old``."""
 
     old: str
     new: str
