@@ -179,12 +179,20 @@ class AnyOrigin:
 
 
 class _OriginGuard(_Around):
+    """Compares the Origin with an option of its own."""
+
+    option = ""
+
     def allows(self, request: fastapi.Request) -> bool:
-        return request.headers.get("origin") in (None, *self.options["allowed"])
+        allowed = self.options[self.option]
+        words = allowed.split() if isinstance(allowed, str) else allowed
+        return request.headers.get("origin") in (None, *words)
 
 
 class MlflowGuard(_OriginGuard):
-    """Refuses calls that change something, as MLflow's server does."""
+    """Refuses calls that change something, as MLflow's server does; its options are flags."""
+
+    option = "flags"
 
     def answer(self, request: fastapi.Request) -> fastapi.Response | None:
         if request.method in ("GET", "HEAD", "OPTIONS") or self.allows(request):
@@ -195,12 +203,16 @@ class MlflowGuard(_OriginGuard):
 class McpGuard(_OriginGuard):
     """Refuses as the Python SDK of MCP does."""
 
+    option = "allowed_origins"
+
     def answer(self, request: fastapi.Request) -> fastapi.Response | None:
         return None if self.allows(request) else PlainTextResponse("Invalid Origin header", 403)
 
 
 class SocketIoGuard(_OriginGuard):
     """Refuses as Socket.IO's server does, which answers preflights itself."""
+
+    option = "cors_allowed_origins"
 
     def answer(self, request: fastapi.Request) -> fastapi.Response | None:
         if request.method == "OPTIONS" or self.allows(request):

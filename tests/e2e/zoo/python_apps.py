@@ -131,21 +131,27 @@ ASGI = (
     ),
     SetUp(
         name="a guard like MLflow's behind a green preflight",
-        config=_inside('MlflowGuard, allowed=["http://localhost:5000"]'),
+        config=_inside('MlflowGuard, flags="--cors-allowed-origins http://localhost:5000"'),
         layer="guard",
         codes=codes("guard_refuses_origin"),
+        fix=Change(
+            "--cors-allowed-origins http://localhost:5000",
+            "--cors-allowed-origins https://ui.example",
+        ),
     ),
     SetUp(
         name="a guard like MCP's behind a green preflight",
-        config=_inside("McpGuard, allowed=[]"),
+        config=_inside("McpGuard, allowed_origins=[]"),
         layer="guard",
         codes=codes("guard_refuses_origin"),
+        fix=Change("allowed_origins=[]", 'allowed_origins=["https://ui.example"]'),
     ),
     SetUp(
         name="a guard like Socket.IO's behind a green preflight",
-        config=_inside("SocketIoGuard, allowed=[]"),
+        config=_inside("SocketIoGuard, cors_allowed_origins=[]"),
         layer="guard",
         codes=codes("guard_refuses_origin"),
+        fix=Change("cors_allowed_origins=[]", 'cors_allowed_origins=["https://ui.example"]'),
     ),
     SetUp(
         name="a login in front of the preflight",
