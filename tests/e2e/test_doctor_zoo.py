@@ -34,7 +34,7 @@ BROKEN = [each for each in SET_UPS if not each.is_healthy]
 HEALTHY = [each for each in SET_UPS if each.is_healthy]
 FIXED = [each for each in SET_UPS if each.fix is not None]
 EXIT_CODES = {"works": 0, "blocked": 1, "unknown": 2}
-POD_FLAGS = ("--allow-origin", "https://ui.example", "--max-age", "600")
+POD_FLAGS = ("--allow-origin", "https://ui.example", "--max-age", "600", "--drain", "0")
 
 Doctor = Callable[..., dict[str, Any]]
 

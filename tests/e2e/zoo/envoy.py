@@ -23,6 +23,7 @@ from meshcors.mesh.envoy import bootstrap
 from tests.e2e.envoy import running_envoy
 from tests.e2e.zoo.set_up import (
     JSON,
+    KEY,
     LOGGED_IN,
     Call,
     Change,
@@ -284,8 +285,9 @@ spec:
             + _WITH_POLICY.replace("  - cors", f"  -{_BY_KEY[3:]}\n    cors")
         ),
         verdict="works",
-        layer="app",
-        codes=codes("key_missing_unreadable"),
+        layer="envoy_no_route",
+        codes=codes("key_missing_unreadable", "grant_missing_on_error"),
+        fix=_FIX_WITH_POD,
     ),
     SetUp(
         name="an OPTIONS rule behind a catch-all",
@@ -351,7 +353,7 @@ spec:
     SetUp(
         name="the pod lacks the origin",
         config=_service(_WITH_POD),
-        call=Call(origin="https://other.example"),
+        call=Call(method="GET", path="/v1/models", headers=(KEY,), origin="https://other.example"),
         layer="pod",
         codes=codes("origin_not_allowed"),
     ),

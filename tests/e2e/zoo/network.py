@@ -19,13 +19,15 @@ NETWORK = (
     SetUp(
         name="a port where nothing listens",
         config="",
+        verdict="unknown",
         layer="unreachable",
         codes=codes("refused"),
     ),
     SetUp(
         name="a host that does not exist",
         config="",
-        call=Call(host="api.invalid"),
+        call=Call(scheme="https", host="api.invalid"),
+        verdict="unknown",
         layer="unreachable",
         codes=codes("dns_fault"),
     ),
@@ -33,6 +35,7 @@ NETWORK = (
         name="a server that does not answer in time",
         config="",
         call=Call(options=("--timeout", "0.3")),
+        verdict="unknown",
         layer="unreachable",
         codes=codes("timeout"),
     ),
@@ -40,7 +43,7 @@ NETWORK = (
         name="a page over https that calls http",
         config=_SERVED,
         call=Call(host="api.example", options=("--resolve", "api.example:{port}:127.0.0.1")),
-        layer="meshcors",
+        layer="app",
         codes=codes("mixed_content"),
     ),
 )

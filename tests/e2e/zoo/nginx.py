@@ -100,9 +100,7 @@ NGINX = (
         config=_changed(("@bare@", "@good@")),
         layer="nginx",
         codes=codes("two_owners"),
-        fix=Change(
-            "  proxy_pass", "  proxy_hide_header Access-Control-Allow-Origin;\n  proxy_pass"
-        ),
+        fix=Insert("proxy_hide_header access-control-allow-origin;", before="proxy_pass"),
     ),
     SetUp(
         name="nginx and flask-cors both add the field, to preflights too",
@@ -114,9 +112,7 @@ location / {
 """,
         layer="nginx",
         codes=codes("two_owners"),
-        fix=Change(
-            "  proxy_pass", "  proxy_hide_header Access-Control-Allow-Origin;\n  proxy_pass"
-        ),
+        fix=Insert("proxy_hide_header access-control-allow-origin;", before="proxy_pass"),
     ),
     SetUp(
         name="* with credentials",
@@ -217,6 +213,7 @@ location / {
         name="a certificate that nobody signed",
         config=f"ssl_certificate cert.pem;\nssl_certificate_key key.pem;{_PREFLIGHT}",
         call=Call(scheme="https"),
+        verdict="unknown",
         layer="unreachable",
         codes=codes("tls_fault"),
     ),

@@ -173,7 +173,7 @@ ASGI = (
         name="a stream that ends in the middle",
         config=_MESHCORS,
         call=Call(path="/v1/stream"),
-        layer="meshcors",
+        layer="app",
         codes=codes("stream_cut_short"),
     ),
     SetUp(
