@@ -210,6 +210,7 @@ spec:
         ),
         layer="envoy_direct_response",
         codes=codes("preflight_unanswered"),
+        fix=_FIX_WITH_POD,
     ),
     SetUp(
         name="corsPolicy on a rule with redirect",
@@ -283,11 +284,15 @@ spec:
         config=_service(
             _WITH_POLICY.replace("  - cors", "  - match: [{method: {exact: OPTIONS}}]\n    cors")
             + _WITH_POLICY.replace("  - cors", f"  -{_BY_KEY[3:]}\n    cors")
+            + "\n  # no other rule"
         ),
         verdict="works",
         layer="envoy_no_route",
         codes=codes("key_missing_unreadable", "grant_missing_on_error"),
-        fix=_FIX_WITH_POD,
+        fix=Insert(
+            "- route: [{destination: {host: meshcors-dummy, port: {number: 8080}}}]",
+            before="# no other rule",
+        ),
     ),
     SetUp(
         name="an OPTIONS rule behind a catch-all",

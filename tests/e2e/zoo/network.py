@@ -43,7 +43,7 @@ NETWORK = (
         name="a page over https that calls http",
         config=_SERVED,
         call=Call(host="api.example", options=("--resolve", "api.example:{port}:127.0.0.1")),
-        layer="app",
+        layer="meshcors",
         codes=codes("mixed_content"),
     ),
 )

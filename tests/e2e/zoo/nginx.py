@@ -171,6 +171,7 @@ location / {
         call=Call(data="[" + "0," * 1000 + "0]"),
         layer="nginx",
         codes=codes("grant_missing_on_error"),
+        fix=Insert(_ALLOW_UI, before="client_max_body_size"),
     ),
     SetUp(
         name="a location with an add_header of its own loses the server's",
@@ -207,7 +208,7 @@ location / {
         name="the upstream is not there",
         config="location / { proxy_pass http://127.0.0.1:@nobody@; }",
         layer="nginx",
-        codes=codes("preflight_error_status"),
+        codes=codes("no_upstream"),
     ),
     SetUp(
         name="a certificate that nobody signed",

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.e2e.zoo.set_up import (
@@ -52,6 +53,15 @@ UPSTREAMS = {
     "denies": "app = BearerAuth(fastapi_app())",
 }
 
+# Where a line goes that puts something around all of the app.
+_SERVE = "# served as it is\n"
+_OUTERMOST = Insert(
+    'MeshCORS(app, allow_origins=["https://ui.example"], allow_headers=["model-api-key"],'
+    " max_age=600)",
+    before=_SERVE.rstrip(),
+    begin="app = ",
+)
+
 
 def _starlette(old: str, new: str) -> str:
     return Change(old, new).apply(_STARLETTE)
@@ -66,15 +76,16 @@ def _inside(middleware: str) -> str:
 
 def _outside(middleware: str) -> str:
     """The app with a middleware that answers by itself in front of good CORS."""
-    return f"{_STARLETTE}app.add_middleware({middleware})\n"
+    return f"{_STARLETTE}app.add_middleware({middleware})\n{_SERVE}"
 
 
 ASGI = (
     SetUp(
         name="FastAPI without CORS",
-        config="app = fastapi_app()",
+        config=f"app = fastapi_app()\n{_SERVE}",
         layer="app",
         codes=codes("preflight_unanswered"),
+        fix=_OUTERMOST,
     ),
     SetUp(
         name="CORSMiddleware: an origin with a trailing slash",
@@ -112,22 +123,29 @@ ASGI = (
     SetUp(
         name="CORSMiddleware inside a middleware that wants a token",
         config=_outside("BearerAuth"),
-        call=Call(headers=(JSON, "authorization: Bearer t")),
+        call=Call(headers=(JSON, KEY, "authorization: Bearer t")),
         layer="app",
         codes=codes("preflight_denied_by_auth"),
+        fix=replace(
+            _OUTERMOST,
+            new='MeshCORS(app, allow_origins=["https://ui.example"],'
+            ' allow_headers=["authorization", "model-api-key"], max_age=600)',
+        ),
     ),
     SetUp(
         name="CORSMiddleware: a 500 without its headers",
-        config=_STARLETTE,
+        config=f"{_STARLETTE}{_SERVE}",
         call=Call(path="/v1/fail"),
         layer="app",
         codes=codes("grant_missing_on_error"),
+        fix=_OUTERMOST,
     ),
     SetUp(
         name="FastAPI redirects to a path with a slash",
-        config='app = AnyOrigin(fastapi_app("/v1/predict/"))',
+        config=f'app = AnyOrigin(fastapi_app("/v1/predict/"))\n{_SERVE}',
         layer="app",
         codes=codes("slash_redirect"),
+        fix=_OUTERMOST,
     ),
     SetUp(
         name="a guard like MLflow's behind a green preflight",
