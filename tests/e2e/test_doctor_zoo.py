@@ -129,8 +129,8 @@ def test_the_fix_that_doctor_prints_is_one(set_up: SetUp, doctor: Doctor) -> Non
 
 
 def squeezed(text: str) -> str:
-    """The text without its white space, which depends on where a line is put."""
-    return "".join(text.split())
+    """The text without its white space and backticks, which depend on where a line is put."""
+    return "".join(text.replace("`", "").split())
 
 
 @pytest.mark.parametrize("name", ["corsPolicy only on the rule of the key", "nginx well set"])

@@ -242,11 +242,12 @@ spec:
     ),
     SetUp(
         name="a regex whose dot is not escaped",
-        config=_policy(_ORIGIN, "{regex: https://ui.example}"),
+        config=_policy(_ORIGIN, "{regex: https://app.ui.example}"),
+        call=Call(origin="https://app.ui.example"),
         verdict="works",
         layer="envoy_cors",
         codes=codes("look_alike_allowed"),
-        fix=Change("allowOrigins: [{regex: https://ui.example}]", _ALLOW_UI),
+        fix=Change("[{regex: https://app.ui.example}]", '[{exact: "https://app.ui.example"}]'),
     ),
     SetUp(
         name="the prefix of an origin",
@@ -345,7 +346,6 @@ spec:
     SetUp(
         name="a destination that does not exist",
         config=_policy("host: bare", "host: gone"),
-        verdict="works",
         layer="envoy_no_upstream",
         codes=codes("no_upstream"),
     ),
