@@ -30,6 +30,7 @@ _TITLES: Final[dict[RequestName, str]] = {
     "null_origin": "For the origin null",
     "look_alike": "For a look-alike, {origin}",
     "look_alike_prefix": "For a look-alike, {origin}",
+    "look_alike_dot": "For a look-alike, {origin}",
     "subdomain": "For a subdomain, {origin}",
 }
 _SEVERITIES: Final = {"error": "Error", "warning": "Warning", "note": "Note"}

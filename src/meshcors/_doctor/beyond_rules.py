@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from meshcors import browser
-from meshcors._doctor.consultation import ACAC, ACAO
-from meshcors._doctor.fault_rules import is_doubled
+from meshcors._doctor.consultation import ACAC, ACAO, LOOK_ALIKES
+from meshcors._doctor.fault_rules import is_doubled, is_no_upstream, owner_in_front
 from meshcors._doctor.rules import FoundFault, fault
 from meshcors._policy.max_age import MAX_AGE_CAPS, max_age_note
 
@@ -48,7 +48,8 @@ def _owners(consultation: Consultation) -> Iterator[FoundFault]:
             decides = is_decisive and verdict.field == name
             if not decides and is_doubled(tried.response, name, tried.request.origin):
                 value = consultation.quote(tried.response.get(name) or "")
-                yield fault("two_owners", consultation, tried, "warning", field=name, value=value)
+                found = fault("two_owners", consultation, tried, "warning", field=name, value=value)
+                yield owner_in_front(tried.response, found)
                 return
         star = tried.response.get(ACAO) == "*" and tried.response.get(ACAC) == "true"
         if star and not is_decisive:
@@ -73,7 +74,7 @@ def _strangers(consultation: Consultation) -> Iterator[FoundFault]:
     null = consultation.find("null_origin")
     if null is not None and null.grants_origin:
         yield fault("null_allowed", consultation, null)
-    found = [consultation.find(name) for name in ("look_alike", "look_alike_prefix")]
+    found = [consultation.find(name) for name in LOOK_ALIKES]
     alike = [each for each in found if each is not None and each.grants_origin]
     if alike:
         names = ", ".join(each.request.origin for each in alike)
@@ -104,7 +105,10 @@ def _readable_refusal(consultation: Consultation) -> Iterator[FoundFault]:
     call = consultation.answer
     if call is None or call.response is None or call.response.status < 400:
         return
-    if consultation.layer(call).layer != "guard":
+    layer = consultation.layer(call).layer
+    if is_no_upstream(layer, call.response.status):
+        yield fault("no_upstream", consultation, call, "warning")
+    elif layer != "guard":
         yield fault("call_refused", consultation, call)
 
 

@@ -31,12 +31,14 @@ RequestName: TypeAlias = Literal[
     "null_origin",
     "look_alike",
     "look_alike_prefix",
+    "look_alike_dot",
     "subdomain",
 ]
 # What the browser does for the page; all else only tries out how the server answers others.
 OF_THE_PAGE: Final[frozenset[RequestName]] = frozenset(
     {"preflight", "call", "redirect_preflight", "redirect_call"}
 )
+LOOK_ALIKES: Final[tuple[RequestName, ...]] = ("look_alike", "look_alike_prefix", "look_alike_dot")
 # Methods that change nothing (RFC 9110 9.2.1), of those that scripts may use.
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 ACAO: Final = "access-control-allow-origin"

@@ -5,7 +5,8 @@ The browser's code says what is wrong; the layer and the status say why.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypedDict
 from urllib.parse import urljoin, urlsplit
 
 from meshcors import browser
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from meshcors._doctor.consultation import Consultation, TriedRequest
     from meshcors._doctor.findings import FindingCode
+    from meshcors._doctor.layers import Layer
 
 _NETWORK: Final[dict[str, FindingCode]] = {
     "dns": "dns_fault",
@@ -86,16 +88,14 @@ def _faults(
     elif layer == "guard":
         yield fault(_guards_code(consultation, tried), consultation, tried)
     elif layer == "starlette" and (refused := starlettes_refusals(exchange.body)):
-        missing = ", ".join(_missing_names(tried, response))
         for each in refused:
             if each in _STARLETTES:
-                yield fault(_STARLETTES[each], consultation, tried, missing=missing)
-    elif layer == "envoy_no_upstream":
+                yield fault(_STARLETTES[each], consultation, tried, **_missing(tried, response))
+    elif is_no_upstream(layer, response.status):
         yield fault("no_upstream", consultation, tried)
     elif verdict.code in _PLAIN:
-        names = ", ".join(_missing_names(tried, response))
-        code = _PLAIN[verdict.code]
-        yield fault(code, consultation, tried, field=verdict.field, missing=names)
+        missing = _missing(tried, response)
+        yield fault(_PLAIN[verdict.code], consultation, tried, field=verdict.field, **missing)
     elif verdict.code in ("acao_multiple", "acao_mismatch", "acac_not_true"):
         yield _wrong_grant(consultation, tried, response, verdict)
     elif verdict.step == "preflight":
@@ -124,12 +124,23 @@ def _guards_code(consultation: Consultation, tried: TriedRequest) -> FindingCode
     return "guard_refuses_host" if is_host else "guard_refuses_origin"
 
 
-def _missing_names(tried: TriedRequest, response: browser.Response) -> list[str]:
-    """Return the headers of the call that the answer does not list."""
+class _Missing(TypedDict):
+    missing: str
+    missing_quoted: str
+    missing_flags: str
+
+
+def _missing(tried: TriedRequest, response: browser.Response) -> _Missing:
+    """Return the headers of the call that the answer does not list, as messages write them."""
     listed = {name.lower() for name in response.elements("access-control-allow-headers")}
     asked = dict(browser.preflight_for(tried.request) or ())
     names = asked.get("access-control-request-headers", "").split(",")
-    return [name for name in names if name and name not in listed]
+    missing = [name for name in names if name and name not in listed]
+    return {
+        "missing": ", ".join(missing),
+        "missing_quoted": ", ".join(f'"{name}"' for name in missing),
+        "missing_flags": " ".join(f"--allow-header {name}" for name in missing),
+    }
 
 
 def _wrong_grant(
@@ -142,11 +153,24 @@ def _wrong_grant(
     value = response.get(verdict.field) or ""
     if is_doubled(response, verdict.field, tried.request.origin):
         shown = consultation.quote(value)
-        return fault("two_owners", consultation, tried, field=verdict.field, value=shown)
+        found = fault("two_owners", consultation, tried, field=verdict.field, value=shown)
+        return owner_in_front(response, found)
     if verdict.field == ACAC:
         return fault("credentials_not_allowed", consultation, tried)
     shown = f", but for {consultation.quote(value)}"
     return fault("origin_not_allowed", consultation, tried, value=shown)
+
+
+def owner_in_front(response: browser.Response, found: FoundFault) -> FoundFault:
+    """Return the fault of two owners with the one in front as its layer, where it is nginx."""
+    is_nginx = (response.get("server") or "").startswith(("nginx", "openresty"))
+    return replace(found, layer="nginx") if is_nginx else found
+
+
+def is_no_upstream(layer: Layer, status: int) -> bool:
+    """Tell whether something in front says that it does not reach the service."""
+    in_front = layer in ("nginx", "cdn", "load_balancer") and status in (502, 503, 504)
+    return layer == "envoy_no_upstream" or in_front
 
 
 def is_doubled(response: browser.Response, name: str, origin: str) -> bool:

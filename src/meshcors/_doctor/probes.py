@@ -63,6 +63,7 @@ def other_origins(origin: str) -> Iterator[tuple[RequestName, str]]:
     made: list[tuple[RequestName, str]] = [
         ("look_alike", f"{host}.evil.example"),
         ("look_alike_prefix", f"evil{host}"),
+        ("look_alike_dot", _without_a_dot(host)),
         ("subdomain", f"meshcors-doctor.{host}"),
     ]
     for name, other in made[:1] if _is_address(host) else made:
@@ -71,7 +72,16 @@ def other_origins(origin: str) -> Iterator[tuple[RequestName, str]]:
             Origin.parse(found)
         except OriginError:
             continue
-        yield name, found
+        if found != origin:
+            yield name, found
+
+
+def _without_a_dot(host: str) -> str:
+    """Return a name that a regex matches whose dots are not escaped, and that can be registered."""
+    labels = host.split(".")
+    if len(labels) < 3:
+        return host.replace(".", "x")
+    return ".".join([*labels[:-3], f"{labels[-3]}x{labels[-2]}", labels[-1]])
 
 
 def _is_address(host: str) -> bool:

@@ -91,6 +91,8 @@ def as_finding(consultation: Consultation, found: FoundFault) -> DoctorFinding:
         "field": "",
         "value": "",
         "missing": "",
+        "missing_quoted": "",
+        "missing_flags": "",
         **found.words,
     }
     kind = FINDING_KINDS[found.code]
