@@ -210,7 +210,7 @@ ASGI = (
         call=Call(headers=(JSON, KEY, "x-request-id: 7")),
         layer="meshcors",
         codes=codes("header_not_allowed"),
-        fix=Insert('allow_headers=["model-api-key", "x-request-id"]', before="max_age", end=","),
+        fix=Insert('allow_headers=["x-request-id"]', before="max_age", end=","),
     ),
     SetUp(name="MeshCORS in FastAPI", config=_MESHCORS, verdict="works", layer="meshcors"),
     SetUp(
