@@ -164,8 +164,7 @@ _WITH_POD = f"""
 {_to("good")}
   - route: [{{destination: {{host: meshcors-dummy, port: {{number: 8080}}}}}}]
 """
-_FIX = Command("meshcors fix", ("--with", "mesh", "--allow-origin", "https://ui.example"))
-_FIX_WITH_POD = Command("meshcors fix", ("--with", "pod", "--allow-origin", "https://ui.example"))
+_FIX = Command("meshcors fix FILE --with pod --allow-origin https://ui.example")
 
 ENVOY = (
     SetUp(
@@ -175,7 +174,7 @@ ENVOY = (
         ),
         layer="envoy_no_route",
         codes=codes("preflight_not_routed"),
-        fix=_FIX_WITH_POD,
+        fix=_FIX,
     ),
     SetUp(
         name="corsPolicy only on the rule of the key",
@@ -198,7 +197,7 @@ spec:
 """,
         layer="envoy_no_route",
         codes=codes("preflight_not_routed"),
-        fix=_FIX_WITH_POD,
+        fix=_FIX,
     ),
     SetUp(
         name="corsPolicy on a rule with directResponse",
@@ -210,7 +209,7 @@ spec:
         ),
         layer="envoy_direct_response",
         codes=codes("preflight_unanswered"),
-        fix=_FIX_WITH_POD,
+        fix=_FIX,
     ),
     SetUp(
         name="corsPolicy on a rule with redirect",
@@ -404,7 +403,7 @@ def after_command(config: str, command: Command) -> str:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "model.yaml")
         path.write_text(config, encoding="utf-8")
-        words = [*command.names.split()[1:], str(path), *command.words, "--write"]
+        words = [*command.words(str(path)), "--write"]
         output = io.StringIO()
         with redirect_stderr(output), redirect_stdout(output):
             code = cli.run(words)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parents[3] / "docs" / "doctor-zoo.md"
 _BEGIN, _END = "<!-- set-ups -->\n", "<!-- end -->\n"
+_EXPLAIN = re.compile("`meshcors explain FILE [^`]*`")
 _ADDRESS = re.compile(r"(?:127\.0\.0\.1|api\.example|api\.invalid):\d+")
 
 
@@ -27,14 +28,19 @@ def filled(groups: Mapping[str, Sequence[tuple[SetUp, dict[str, Any]]]]) -> str:
 
 
 def _section(title: str, rows: Sequence[tuple[SetUp, dict[str, Any]]]) -> str:
-    lines = [f"## {title}\n", "| set-up | verdict | doctor says | fix |", "|---|---|---|---|"]
+    lines = [
+        f"## {title}\n",
+        "| set-up | verdict | doctor says | fix | tried |",
+        "|---|---|---|---|---|",
+    ]
     for set_up, report in rows:
         if set_up.is_healthy:
             continue
         found = [each for each in report["findings"] if each["code"] in set_up.codes]
         says = "<br>".join(f"{_text(each['message'])} ({each['layer']})" for each in found)
-        fixes = "<br>".join(_text(each["fix"]) for each in found)
-        lines.append(f"| {_text(set_up.name)} | {report['verdict']} | {says} | {fixes} |")
+        fixes = "<br>".join(dict.fromkeys(_text(each["fix"]) for each in found))
+        tried = "" if set_up.fix is None else "yes"
+        lines.append(f"| {_text(set_up.name)} | {report['verdict']} | {says} | {fixes} | {tried} |")
     return "\n".join(lines) + "\n\n"
 
 
@@ -47,6 +53,11 @@ def _healthy(rows: Sequence[tuple[SetUp, dict[str, Any]]]) -> str:
 
 
 def _text(text: str) -> str:
-    """A cell: no ports, which differ from run to run, and nothing that ends the cell."""
-    plain = _ADDRESS.sub("api.example", text)
-    return plain.replace("|", r"\|").replace("*", r"\*").replace("\n", "<br>")
+    """A cell: no ports, which differ from run to run, and nothing that ends the cell.
+
+    The command that follows the call is the same in every row, and long.
+    """
+    plain = _EXPLAIN.sub("`meshcors explain FILE …`", _ADDRESS.sub("api.example", text))
+    plain = plain.replace("|", r"\|").replace("\n", "<br>")
+    code = plain.split("`")
+    return "`".join(each if at % 2 else each.replace("*", r"\*") for at, each in enumerate(code))

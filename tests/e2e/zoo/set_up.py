@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -84,15 +85,13 @@ class Insert:
 
 @dataclass(frozen=True)
 class Command:
-    """A command that doctor names, with what a user adds to it; it writes the documents anew."""
+    """A command that doctor prints, for the documents in ``FILE``; it writes them anew."""
 
-    names: str
-    words: tuple[str, ...]
+    new: str
 
-    @property
-    def new(self) -> str:
-        """What doctor prints."""
-        return self.names
+    def words(self, file: str) -> list[str]:
+        """Its arguments for documents in ``file``."""
+        return [file if word == "FILE" else word for word in shlex.split(self.new)[1:]]
 
 
 @dataclass(frozen=True, kw_only=True)
