@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from meshcors._cli.explain_text import Line
 from meshcors._doctor.consultation import OF_THE_PAGE
-from meshcors._doctor.layers import LAYER_NAMES
+from meshcors._doctor.layer_names import LAYER_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from meshcors._doctor.consultation import Consultation, RequestName, TriedRequest
     from meshcors._doctor.diagnosis import Diagnosis
     from meshcors._doctor.findings import DoctorFinding
-    from meshcors._doctor.layers import Layer
+    from meshcors._doctor.layer_names import Layer
 
 _CONSOLES: Final = {"chromium": "Chromium", "firefox": "Firefox", "safari": "Safari"}
 _TITLES: Final[dict[RequestName, str]] = {

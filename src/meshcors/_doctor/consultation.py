@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from meshcors import browser
-from meshcors._doctor.engines import as_today
 from meshcors._doctor.layers import AnsweredBy, answered_by, with_the_pod
 from meshcors._doctor.quoting import Quoting
+from meshcors._doctor.today import as_today
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from meshcors import browser
+from meshcors._doctor.today import as_today
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 EngineName: TypeAlias = Literal["chromium", "firefox", "safari"]
 ENGINES: Final[tuple[EngineName, ...]] = ("chromium", "firefox", "safari")
-_ACAH: Final = "access-control-allow-headers"
 # What needs no permission in an engine, beyond the standard.
 _SAFELISTED_THERE: Final[dict[EngineName, Set[str]]] = {
     "chromium": {"user-agent", "dpr", "save-data"},
@@ -64,22 +64,6 @@ def engine_verdict(consultation: Consultation, engine: EngineName) -> EngineVerd
             console = console.replace("net::ERR_…", _NET_ERRORS.get(kind, "net::ERR_…"))
             return EngineVerdict(False, console)
     return EngineVerdict(True, "")
-
-
-def as_today(
-    request: browser.Request, preflight: browser.Response | None
-) -> browser.Response | None:
-    """Return the answer to a preflight as all engines take it today: * covers authorization."""
-    if preflight is None or request.credentials == "include":
-        return preflight
-    if "*" not in preflight.elements(_ACAH):
-        return preflight
-    return browser.Response(preflight.status, (*preflight.headers, (_ACAH, "authorization")))
-
-
-def passes_today(request: browser.Request, preflight: browser.Response | None) -> bool:
-    """Return whether a preflight passes in an engine of today, if one is sent at all."""
-    return browser.judge_preflight(request, as_today(request, preflight)).allowed
 
 
 def mixed_content(request: browser.Request, engine: EngineName, quote: Quoting) -> EngineVerdict:

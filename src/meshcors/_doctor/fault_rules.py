@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from meshcors._doctor.consultation import Consultation, TriedRequest
     from meshcors._doctor.findings import FindingCode
-    from meshcors._doctor.layers import Layer
+    from meshcors._doctor.layer_names import Layer
 
 _NETWORK: Final[dict[str, FindingCode]] = {
     "dns": "dns_fault",

@@ -15,7 +15,7 @@ from meshcors._doctor.grants import grant
 if TYPE_CHECKING:
     from meshcors._doctor.findings import FindingCode
     from meshcors._doctor.grants import WantedGrant
-    from meshcors._doctor.layers import Layer
+    from meshcors._doctor.layer_names import Layer
 
 _Row: TypeAlias = Mapping["Layer | Literal['*']", str]
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from meshcors._doctor.consultation import Consultation, TriedRequest
     from meshcors._doctor.findings import FindingCode, Severity
-    from meshcors._doctor.layers import Layer
+    from meshcors._doctor.layer_names import Layer
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from meshcors._doctor.consultation import (
     RequestName,
     TriedRequest,
 )
-from meshcors._doctor.engines import passes_today
 from meshcors._doctor.probes import WRONG_KEY, other_origins, with_key, without_key
+from meshcors._doctor.today import passes_today
 from meshcors.testing._sent_fields import preflight_fields, request_fields
 
 if TYPE_CHECKING:

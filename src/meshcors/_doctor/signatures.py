@@ -17,7 +17,7 @@ from meshcors._doctor.seen_answer import UPSTREAM_TIME, SeenAnswer
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
 
 if TYPE_CHECKING:
-    from meshcors._doctor.layers import Layer
+    from meshcors._doctor.layer_names import Layer
 
 _ACAO: Final = "access-control-allow-origin"
 # The evidence that an answer is a layer's; none if it is not.
