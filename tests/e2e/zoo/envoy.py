@@ -280,6 +280,14 @@ spec:
         fix=Change("allowMethods: [POST]", "allowMethods: [PUT]"),
     ),
     SetUp(
+        name="no allowCredentials",
+        config=_service(_WITH_POLICY),
+        call=LOGGED_IN,
+        layer="envoy_cors",
+        codes=codes("credentials_not_allowed"),
+        fix=Insert("allowCredentials: true", before="maxAge"),
+    ),
+    SetUp(
         name="a wrong key gets a 404 that no page can read",
         config=_service(
             _WITH_POLICY.replace("  - cors", "  - match: [{method: {exact: OPTIONS}}]\n    cors")

@@ -39,6 +39,7 @@ __all__ = [
     "MeshCORS",
     "MlflowGuard",
     "Policy",
+    "ReadsBody",
     "SocketIoGuard",
     "default_headers",
     "django_app",
@@ -136,15 +137,26 @@ class _Around:
         answer = self.answer(fastapi.Request(scope))
         await (answer or self.app)(scope, receive, send)
 
+    def spares(self, request: fastapi.Request) -> bool:
+        return request.method == "OPTIONS" and not self.options.get("preflights", True)
+
     def answer(self, request: fastapi.Request) -> fastapi.Response | None:
         raise NotImplementedError
+
+
+class ReadsBody(_Around):
+    """Counts on a body, which a preflight does not have."""
+
+    def answer(self, request: fastapi.Request) -> fastapi.Response | None:
+        assert int(request.headers["content-length"]) >= 0
+        return None
 
 
 class BearerAuth(_Around):
     """Wants a token, from preflights too."""
 
     def answer(self, request: fastapi.Request) -> fastapi.Response | None:
-        if "authorization" in request.headers:
+        if "authorization" in request.headers or self.spares(request):
             return None
         challenge = {"www-authenticate": "Bearer"}
         return JSONResponse({"detail": "Not authenticated"}, 401, challenge)
@@ -154,7 +166,7 @@ class Login(_Around):
     """Sends who has no session to the login page of another host."""
 
     def answer(self, request: fastapi.Request) -> fastapi.Response | None:
-        if request.method == "OPTIONS" and not self.options.get("preflights", True):
+        if self.spares(request):
             return None
         to = "https://login.example/oauth2/authorize?client_id=model&response_type=code"
         return None if "session" in request.cookies else RedirectResponse(to, 302)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import socketserver
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -40,6 +42,13 @@ NETWORK = (
         codes=codes("timeout"),
     ),
     SetUp(
+        name="a server that hangs up",
+        config="",
+        verdict="unknown",
+        layer="unreachable",
+        codes=codes("broken_answer"),
+    ),
+    SetUp(
         name="a page over https that calls http",
         config=_SERVED,
         call=Call(host="api.example", options=("--resolve", "api.example:{port}:127.0.0.1")),
@@ -49,13 +58,31 @@ NETWORK = (
 )
 
 
+class _HangsUp(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.recv(4096)
+
+
+@contextmanager
+def _hanging_up() -> Iterator[int]:
+    with socketserver.TCPServer(("127.0.0.1", 0), _HangsUp) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @contextmanager
 def running(upstreams: Mapping[str, int]) -> Iterator[dict[str, int]]:
     """Yield a port for each set-up; one of them accepts connections, and says nothing."""
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+    with socket.create_server(("127.0.0.1", 0)) as silent, _hanging_up() as hanging_up:
         yield {
             "a port where nothing listens": free_port(),
             "a host that does not exist": 80,
             "a server that does not answer in time": silent.getsockname()[1],
+            "a server that hangs up": hanging_up,
             "a page over https that calls http": upstreams[_SERVED],
         }

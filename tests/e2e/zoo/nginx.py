@@ -14,7 +14,18 @@ import pytest
 
 from tests.e2e.processes import free_port
 from tests.e2e.processes import running as running_process
-from tests.e2e.zoo.set_up import GET, LOGGED_IN, Call, Change, Insert, SetUp, by_name, codes, filled
+from tests.e2e.zoo.set_up import (
+    GET,
+    JSON,
+    LOGGED_IN,
+    Call,
+    Change,
+    Insert,
+    SetUp,
+    by_name,
+    codes,
+    filled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -141,6 +152,49 @@ location / {
         fix=Insert("add_header Vary Origin always;", before="proxy_pass"),
     ),
     SetUp(
+        name="a regex for the origin that is not anchored",
+        config="""
+set $origin "";
+if ($http_origin ~ "ui.example") {
+  set $origin $http_origin;
+}
+"""
+        + _for_any("$origin"),
+        call=LOGGED_IN,
+        verdict="works",
+        layer="nginx",
+        codes=codes("look_alike_allowed"),
+        fix=Change("add_header Access-Control-Allow-Origin $origin always;", _ALLOW_UI),
+    ),
+    SetUp(
+        name="* in allow-headers, and a call with credentials",
+        config=_for_any("$allowed_origin").replace('"content-type, model-api-key"', '"*"'),
+        call=LOGGED_IN,
+        layer="nginx",
+        codes=codes("header_not_allowed"),
+        fix=Change('add_header Access-Control-Allow-Headers "*" always;', _ALLOW_HEADERS),
+    ),
+    SetUp(
+        name="* in allow-headers, and a call with authorization",
+        config=_changed(("content-type, model-api-key", "*")),
+        call=Call(headers=(JSON, "authorization: Bearer t")),
+        verdict="works",
+        layer="nginx",
+        codes=codes("authorization_under_star"),
+        fix=Change("*", "*, authorization"),
+    ),
+    SetUp(
+        name="a list without commas",
+        config=_changed(('"POST, PUT"', '"POST PUT"')),
+        call=Call(method="PUT"),
+        layer="nginx",
+        codes=codes("list_malformed"),
+        fix=Change(
+            'add_header Access-Control-Allow-Methods "POST PUT" always;',
+            'add_header Access-Control-Allow-Methods "PUT" always;',
+        ),
+    ),
+    SetUp(
         name="static files answer OPTIONS with 405",
         config="""
 location / {
@@ -158,6 +212,13 @@ location / {
         config="return 301 https://$host$request_uri;",
         layer="nginx",
         codes=codes("preflight_redirected"),
+    ),
+    SetUp(
+        name="a redirect to https of a call without a preflight",
+        config="return 301 https://$host$request_uri;",
+        call=Call(method="GET", path="/v1/models", headers=()),
+        layer="nginx",
+        codes=codes("call_redirected"),
     ),
     SetUp(
         name="a redirect to a path with a slash in front of the preflight",

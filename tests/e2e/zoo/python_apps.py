@@ -121,6 +121,35 @@ ASGI = (
         fix=Change('allow_methods=["POST"]', 'allow_methods=["PUT"]'),
     ),
     SetUp(
+        name="CORSMiddleware: no allow_credentials",
+        config=_STARLETTE,
+        call=LOGGED_IN,
+        layer="starlette",
+        codes=codes("credentials_not_allowed"),
+        fix=Insert("allow_credentials=True", before="allow_methods", end=","),
+    ),
+    SetUp(
+        name="CORSMiddleware: null among the origins",
+        config=_starlette('["https://ui.example"]', '["https://ui.example", "null"]'),
+        verdict="works",
+        layer="starlette",
+        codes=codes("null_allowed"),
+    ),
+    SetUp(
+        name="a 401 for the call alone, without CORSMiddleware's headers",
+        config=_outside("BearerAuth, preflights=False"),
+        layer="app",
+        codes=codes("grant_missing_on_error"),
+        fix=_OUTERMOST,
+    ),
+    SetUp(
+        name="a middleware that fails on preflights",
+        config=_outside("ReadsBody"),
+        layer="app",
+        codes=codes("preflight_error_status"),
+        fix=_OUTERMOST,
+    ),
+    SetUp(
         name="CORSMiddleware inside a middleware that wants a token",
         config=_outside("BearerAuth"),
         call=Call(headers=(JSON, KEY, "authorization: Bearer t")),
@@ -260,6 +289,17 @@ WSGI = (
         fix=Insert('origins=["https://ui.example"]', before="supports_credentials", end=","),
     ),
     SetUp(
+        name="flask-cors: an origin that is a regex, which matches the beginning",
+        config=Change(
+            'resources={r"/v1/*": {"origins": ["https://ui.example"]}}',
+            r'origins=r"https://ui\.example"',
+        ).apply(_FLASK),
+        verdict="works",
+        layer="flask_cors",
+        codes=codes("look_alike_allowed"),
+        fix=Change(r'origins=r"https://ui\.example"', 'origins=["https://ui.example"]'),
+    ),
+    SetUp(
         name="flask-cors: allow_headers without the key",
         config=Change(', "model-api-key"', "").apply(_FLASK),
         layer="flask_cors",
@@ -301,6 +341,15 @@ WSGI = (
         fix=Change(
             "CORS_ALLOW_ALL_ORIGINS = True", 'CORS_ALLOWED_ORIGINS = ["https://ui.example"]'
         ),
+    ),
+    SetUp(
+        name="django-cors-headers: the check for CSRF behind a green preflight",
+        config=Change(
+            '    "django.middleware.common.CommonMiddleware",\n',
+            '    "django.middleware.csrf.CsrfViewMiddleware",\n',
+        ).apply(_DJANGO),
+        layer="guard",
+        codes=codes("guard_refuses_origin"),
     ),
     SetUp(
         name="django-cors-headers after CommonMiddleware, which adds a slash",
