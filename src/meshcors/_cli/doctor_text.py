@@ -69,8 +69,9 @@ def _verdict(diagnosis: Diagnosis) -> Iterator[Line]:
     if why is not None:
         yield Line(f"Why: {why.message}")
     for engine, each in diagnosis.engines.items():
-        if each.console:
-            yield Line(f"  {_CONSOLES[engine]}: {each.console}")
+        for number, line in enumerate(each.console.splitlines()):
+            title = f"{_CONSOLES[engine]}: "
+            yield Line(f"  {title if number == 0 else ' ' * len(title)}{line}")
 
 
 def _joined(names: Sequence[str]) -> str:
@@ -90,7 +91,8 @@ def _request(consultation: Consultation, number: int, tried: TriedRequest) -> It
         return
     answered = consultation.layer(tried)
     who = f"{exchange.response.status} from {LAYER_NAMES[answered.layer]}"
-    yield Line(f"{number}. {title}: {exchange.method}, {who}{_outcome(tried)}.")
+    asked = "" if consultation.is_sent_by_browsers(tried) else ", which no browser sends now"
+    yield Line(f"{number}. {title}: {exchange.method}{asked}, {who}{_outcome(tried)}.")
     if tried.name in OF_THE_PAGE or answered.layer != _layer_of_the_page(consultation, tried):
         yield Line(f"     {'; '.join((*answered.evidence, exchange.http_version))}")
 

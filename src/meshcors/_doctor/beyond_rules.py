@@ -90,7 +90,7 @@ def _keys(consultation: Consultation) -> Iterator[FoundFault]:
     if wrong is not None and wrong.response is not None:
         if not _is_readable(wrong) and wrong.response.status >= 400:
             yield fault("grant_missing_on_error", consultation, wrong, "warning")
-        elif wrong.response.status < 400:
+        elif 200 <= wrong.response.status <= 299:
             yield fault("key_not_checked", consultation, wrong)
     is_refused = none is not None and none.response is not None and none.response.status >= 400
     if none is not None and is_refused and not _is_readable(none):

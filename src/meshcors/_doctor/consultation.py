@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 from meshcors import browser
 from meshcors._doctor.layers import AnsweredBy, answered_by, with_the_pod
 from meshcors._doctor.quoting import Quoting
-from meshcors._doctor.today import as_today
+from meshcors._doctor.today import as_today, passes_today
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,6 +144,13 @@ class Consultation:
             if not verdict.allowed:
                 return hop.preflight, verdict
         return hop.call, browser.judge_response(hop.call.request, hop.call.response)
+
+    def is_sent_by_browsers(self, tried: TriedRequest) -> bool:
+        """Tell whether browsers would send this request, if it is one of the page's."""
+        preflight = self.hops[0].preflight
+        if tried.name != "call" or preflight is None:
+            return True
+        return passes_today(preflight.request, preflight.response)
 
     @property
     def answer(self) -> TriedRequest | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _Row: TypeAlias = Mapping["Layer | Literal['*']", str]
 
-_ALLOW: Final = "Write there, for all that this call needs:\n`{grant}`"
+_ALLOW: Final = "Write there, beside what other calls need:\n`{grant}`"
 _IN_NGINX: Final = (
     "Write in the location, and answer preflights before anything else:\n"
     "`{grant}`\nand `if ($request_method = OPTIONS) {{ return 204; }}` with the same lines in it"

@@ -44,12 +44,12 @@ def consult(
 
     `key` is the header that picks a service, or empty; `resolve` is what the `wire` was given.
     """
-    sender = _Sender(wire, body)
-    sender.call(request)
+    sender = _Sender(wire, request, body)
+    sender.call()
     if not sender.is_lost:
         if key:
-            sender.variant("wrong_key", with_key(request, key, WRONG_KEY))
-            sender.variant("no_key", without_key(request, key))
+            sender.variant("wrong_key", with_key(sender.last, key, WRONG_KEY))
+            sender.variant("no_key", without_key(sender.last, key))
         if sender.is_denied:
             sender.without_origin(request)
         for name, origin in other_origins(request.origin):
@@ -74,9 +74,11 @@ def _addresses(url: str, resolve: Mapping[tuple[str, int], str]) -> tuple[str, .
 class _Sender:
     """Sends requests one after another, and keeps count of them."""
 
-    def __init__(self, wire: Wire, body: bytes | None) -> None:
+    def __init__(self, wire: Wire, request: browser.Request, body: bytes | None) -> None:
         self._wire = wire
-        self._body = body
+        # the call, or where it was redirected to last
+        self.last = request
+        self._method, self._body = request.method, body
         self._left = MOST_REQUESTS
         self.tried: list[TriedRequest] = []
         self._may_send = True
@@ -92,13 +94,13 @@ class _Sender:
         calls = [each.response for each in self.tried if each.name == "call"]
         return bool(calls) and calls[0] is not None and calls[0].status in (400, 401, 403, 421)
 
-    def call(self, request: browser.Request) -> None:
+    def call(self) -> None:
         """Send the preflight, the call and its redirects."""
-        hop, body = request, self._body
+        hop, body = self.last, self._body
         for number in range(_MOST_HOPS + 1):
             passes = self._preflight("redirect_preflight" if number else "preflight", hop)
             if number == 0:
-                self._may_send = passes or request.method in SAFE_METHODS
+                self._may_send = passes or hop.method in SAFE_METHODS
             name: RequestName = "redirect_call" if number else "call"
             if (number and not passes) or not self._may_send or (self.tried and self.is_lost):
                 why = NOT_SENT.format(method=hop.method) if self.tried[-1].response else NO_ANSWER
@@ -106,6 +108,7 @@ class _Sender:
                 return
             exchange = self._send(name, hop, hop.method, request_fields(hop), body)
             answer = None if exchange is None else exchange.response
+            self.last = hop
             onward = None if answer is None else browser.follow(hop, answer)
             if onward is None or answer is None or not passes:
                 return
@@ -117,7 +120,9 @@ class _Sender:
     def variant(self, name: RequestName, request: browser.Request) -> None:
         """Send the call with another key or none: it needs no preflight of its own."""
         if self._may_send:
-            self._send(name, request, request.method, request_fields(request), self._body)
+            # a redirect may have turned POST into GET
+            body = self._body if request.method == self._method else None
+            self._send(name, request, request.method, request_fields(request), body)
 
     def without_origin(self, request: browser.Request) -> None:
         """Send the call as a program does that is no browser."""
