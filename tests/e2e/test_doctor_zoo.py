@@ -20,7 +20,7 @@ from tests import written_pages
 from tests.e2e.processes import free_port
 from tests.e2e.processes import running as running_process
 from tests.e2e.zoo import envoy, network, nginx, page, python_apps
-from tests.e2e.zoo.set_up import SetUp, fixed
+from tests.e2e.zoo.set_up import Option, SetUp, fixed
 
 GROUPS = {
     "Envoy": envoy.ENVOY,
@@ -67,7 +67,11 @@ def doctor(ports: dict[str, int]) -> Doctor:
     def say(set_up: SetUp, *, after_fix: bool = False) -> dict[str, Any]:
         name = fixed(set_up.name) if after_fix else set_up.name
         if name not in reports:
-            words = ["doctor", *set_up.call.arguments(ports[name]), "--format", "json"]
+            is_option = after_fix and isinstance(set_up.fix, Option)
+            port = ports[set_up.name if is_option else name]
+            words = ["doctor", *set_up.call.arguments(port), "--format", "json"]
+            if is_option:
+                words.append(set_up.fix.new)
             printed, errors = io.StringIO(), io.StringIO()
             with redirect_stdout(printed), redirect_stderr(errors):
                 code = cli.run(words)

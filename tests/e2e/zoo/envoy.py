@@ -492,8 +492,10 @@ def _jwt(rules: Sequence[Mapping[str, str]]) -> dict[str, Any]:
 
 def _ext_authz(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
     """An RBAC filter notes which rule takes the request; the provider is asked if one does."""
-    noted = {"shadow_rules": _rules(spec["rules"], "DENY", "istio-ext-authz")}
-    noted["shadow_rules_stat_prefix"] = "istio_ext_authz_"
+    noted = {
+        "shadow_rules": _rules(spec["rules"], "DENY", "istio-ext-authz"),
+        "shadow_rules_stat_prefix": "istio_ext_authz_",
+    }
     asked = {
         "http_service": {
             "server_uri": {"uri": "http://denies", "cluster": "ext_authz", "timeout": "5s"},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.certificates import self_signed
 from tests.e2e.processes import free_port
 from tests.e2e.processes import running as running_process
 from tests.e2e.zoo.set_up import (
@@ -21,6 +21,7 @@ from tests.e2e.zoo.set_up import (
     Call,
     Change,
     Insert,
+    Option,
     SetUp,
     by_name,
     codes,
@@ -273,11 +274,12 @@ location / {
     ),
     SetUp(
         name="a certificate that nobody signed",
-        config=f"ssl_certificate cert.pem;\nssl_certificate_key key.pem;{_PREFLIGHT}",
+        config=f"ssl_certificate @certificate@;\nssl_certificate_key @key@;{_PREFLIGHT}",
         call=Call(scheme="https"),
         verdict="unknown",
         layer="unreachable",
         codes=codes("tls_fault"),
+        fix=Option("--insecure"),
     ),
     SetUp(name="nginx well set", config=_PREFLIGHT, verdict="works", layer="nginx"),
     SetUp(
@@ -300,8 +302,14 @@ def running(upstreams: Mapping[str, int]) -> Iterator[dict[str, int]]:
         (root / "v1").mkdir(parents=True)
         (root / "v1" / "models").write_text("[]")
         Path(directory, "users").write_text("ann:{PLAIN}secret\n")
-        _certificate(directory)
-        values = {**upstreams, "root": root, "nobody": free_port()}
+        tls = self_signed(Path(directory), "localhost")
+        values = {
+            **upstreams,
+            "root": root,
+            "nobody": free_port(),
+            "certificate": tls.certificate,
+            "key": tls.key,
+        }
         servers = [
             f"server {{ listen 127.0.0.1:{ports[name]}{' ssl' if 'ssl_' in text else ''};"
             f"\n{filled(text, values)}}}"
@@ -312,15 +320,6 @@ def running(upstreams: Mapping[str, int]) -> Iterator[dict[str, int]]:
         command = [_binary(), "-p", directory, "-c", "nginx.conf", "-e", "stderr"]
         with running_process(command, ports[NGINX[0].name]):
             yield ports
-
-
-def _certificate(directory: str) -> None:
-    """Make a certificate that no browser accepts."""
-    new = "req -x509 -nodes -days 2 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1"
-    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", "key.pem", "-out", "cert.pem"]
-    command = ["openssl", *new.split(), *subject, *files]
-    subprocess.run(command, cwd=directory, check=True, capture_output=True)
 
 
 def _binary() -> str:

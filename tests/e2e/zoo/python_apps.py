@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tests.e2e.parts import need
 from tests.e2e.zoo.set_up import (
     GET,
     JSON,
@@ -391,9 +392,23 @@ meshcors.flask.init_app(
 )
 
 
+# What the process imports: modules, and the packages that bring them.
+_PARTS = (
+    ("corsheaders", "django-cors-headers"),
+    ("django", "django"),
+    ("fastapi", "fastapi"),
+    ("flask", "flask"),
+    ("flask_cors", "flask-cors"),
+    ("uvicorn", "uvicorn"),
+    ("waitress", "waitress"),
+)
+
+
 @contextmanager
 def running() -> Iterator[dict[str, int]]:
     """Start the process; yield the port of each set-up and of each upstream."""
+    for module, package in _PARTS:
+        need(module, package)
     texts_by_kind = {
         "asgi": UPSTREAMS | by_name(ASGI),
         "wsgi": {"flask_cors": _FLASK} | by_name(WSGI),

@@ -94,6 +94,13 @@ class Command:
         return [file if word == "FILE" else word for word in shlex.split(self.new)[1:]]
 
 
+@dataclass(frozen=True)
+class Option:
+    """An option of doctor itself, which makes it look past a fault that it cannot repair."""
+
+    new: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class SetUp:
     """A configuration, a page's call, and what doctor must say.
@@ -109,7 +116,7 @@ class SetUp:
     codes: frozenset[str] = field(default_factory=frozenset)
     verdict: Verdict = "blocked"
     call: Call = field(default_factory=Call)
-    fix: Change | Insert | Command | None = None
+    fix: Change | Insert | Command | Option | None = None
 
     @property
     def is_healthy(self) -> bool:
