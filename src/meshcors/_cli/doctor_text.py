@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from meshcors._cli.explain_text import Line
 from meshcors._doctor.consultation import OF_THE_PAGE
 from meshcors._doctor.layer_names import LAYER_NAMES
+from meshcors.mesh._explain.text import Line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from meshcors._cli.explain_text import Emphasis
     from meshcors._doctor.consultation import Consultation, RequestName, TriedRequest
     from meshcors._doctor.diagnosis import Diagnosis
     from meshcors._doctor.findings import DoctorFinding
     from meshcors._doctor.layer_names import Layer
+    from meshcors.mesh._explain.text import Emphasis
 
 _CONSOLES: Final = {"chromium": "Chromium", "firefox": "Firefox", "safari": "Safari"}
 _TITLES: Final[dict[RequestName, str]] = {

@@ -15,8 +15,8 @@ from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from meshcors._cli.explain_text import Emphasis, Line
     from meshcors.mesh import DocumentProblem
+    from meshcors.mesh._explain.text import Emphasis, Line
 
 _COLORS: Final[Mapping[Emphasis, str | None]] = {
     "deciding": None,
