@@ -80,6 +80,16 @@ def _changed(*changes: tuple[str, str]) -> str:
     return text
 
 
+def _block(names: str) -> str:
+    """The answer to preflights, and the line for the call itself."""
+    return f"""if ($request_method = OPTIONS) {{
+  {_ALLOW_UI}
+  add_header Access-Control-Allow-Headers "{names}" always;
+  return 204;
+}}
+{_ALLOW_UI}"""
+
+
 def _for_any(origin: str) -> str:
     """The snippet with another origin, and credentials."""
     line = f"Access-Control-Allow-Origin {origin} always;"
@@ -200,13 +210,12 @@ if ($http_origin ~ "ui.example") {
         config="""
 location / {
   root @root@;
-  add_header Access-Control-Allow-Origin "https://ui.example" always;
-  add_header Vary Origin always;
 }
 """,
         call=GET,
         layer="nginx",
         codes=codes("preflight_unanswered"),
+        fix=Insert(_block("model-api-key"), before="root"),
     ),
     SetUp(
         name="a redirect to https in front of the preflight",
@@ -260,11 +269,13 @@ location / {
 location / {
   auth_basic api;
   auth_basic_user_file users;
-  proxy_pass http://127.0.0.1:@good@;
+  proxy_pass http://127.0.0.1:@bare@;
 }
 """,
+        call=Call(headers=(JSON, "authorization: Basic YW5uOnNlY3JldA==")),
         layer="nginx",
         codes=codes("preflight_denied_by_auth"),
+        fix=Insert(_block("authorization, content-type"), before="auth_basic api"),
     ),
     SetUp(
         name="the upstream is not there",
