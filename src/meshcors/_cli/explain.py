@@ -15,7 +15,6 @@ from meshcors._cli.explain_call import CalledUrl, default_host, read_call, read_
 from meshcors._cli.explain_fixes import FixCommands
 from meshcors._cli.explain_hints import hints
 from meshcors._cli.explain_json import as_data
-from meshcors._cli.explain_services import Services, decider_of
 from meshcors._cli.explain_text import CallReport, narrate
 from meshcors._cli.explain_values import ShownValues
 from meshcors._cli.files import policy_unreadable
@@ -27,6 +26,7 @@ from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.call_cause import cause_of
 from meshcors.mesh._analysis.guards import Guards
 from meshcors.mesh._analysis.page_call import trace_call
+from meshcors.mesh._fix.known_services import Services, decider_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
