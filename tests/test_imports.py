@@ -16,7 +16,7 @@ import meshcors
 FRAMEWORKS = {"click", "fastapi", "flask", "httpx", "litestar", "starlette", "werkzeug"}
 SERVERS = {"gunicorn", "httptools", "uvicorn", "uvloop", "wsgiref.simple_server"}
 # Read where they are needed, by whoever has the extra that brings them.
-EXTRAS = {"envoy", "prometheus_client", "publicsuffixlist", "re2", "ruamel.yaml"}
+EXTRAS = {"certifi", "envoy", "h2", "prometheus_client", "publicsuffixlist", "re2", "ruamel.yaml"}
 
 # Imported where its extra has been found to be there.
 OF_AN_EXTRA = {"meshcors.dummy._protocol_httptools"}
@@ -54,6 +54,7 @@ def imported_by(module: str) -> set[str]:
         "meshcors._policy.rules",
         "meshcors.browser",
         "meshcors.mesh",
+        "meshcors.testing",
     ],
 )
 def test_importing_it_imports_no_framework_no_server_and_nothing_of_an_extra(module: str) -> None:

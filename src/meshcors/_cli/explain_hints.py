@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from meshcors import browser
     from meshcors._cli.explain_fixes import FixCommands
     from meshcors.mesh._analysis.cause import Cause
-    from meshcors.mesh._analysis.page_call import PageCall
+    from meshcors.mesh._analysis.page_call import TracedCall
 
 # Those that a pod always allows.
 _ALLOWED_METHODS: Final = ("GET", "HEAD", "POST")
 
 
-def hints(cause: Cause | None, page_call: PageCall, commands: FixCommands) -> list[str]:
+def hints(cause: Cause | None, page_call: TracedCall, commands: FixCommands) -> list[str]:
     """Return what to change, line by line; nothing for a call that is allowed."""
     if cause is None:
         return []

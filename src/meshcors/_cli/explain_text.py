@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from meshcors.mesh import Mismatch
     from meshcors.mesh._analysis.cause import Cause
     from meshcors.mesh._analysis.guards import GuardVerdict
-    from meshcors.mesh._analysis.page_call import Exchange, PageCall
+    from meshcors.mesh._analysis.page_call import TracedCall, TracedExchange
     from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._routing.gateway import GatewayAnswer, TriedRule
 
@@ -53,7 +53,7 @@ class Line(NamedTuple):
 class CallReport:
     """What a report tells: the call, its cause, what to do, and the pod's assumed command."""
 
-    page_call: PageCall
+    page_call: TracedCall
     cause: Cause | None
     hint: tuple[str, ...]
     values: ShownValues
@@ -95,7 +95,7 @@ def narrate(report: CallReport) -> Iterator[Line]:
 
 
 def _exchange_lines(
-    report: CallReport, exchange: Exchange, *, judged: bool = True
+    report: CallReport, exchange: TracedExchange, *, judged: bool = True
 ) -> Iterator[Line]:
     sent, answer = exchange.sent, exchange.answer
     yield Line(f"     {sent.method} {shown_target(sent.path)}")
@@ -125,7 +125,7 @@ def _exchange_lines(
         yield Line("   The browser accepts it.")
 
 
-def _tried_lines(report: CallReport, exchange: Exchange) -> Iterator[Line]:
+def _tried_lines(report: CallReport, exchange: TracedExchange) -> Iterator[Line]:
     """Yield a line for each rule that was tried; many in a row that fail alike share one."""
     page_call, cause = report.page_call, report.cause
     is_decisive = exchange is page_call.decisive and exchange.outcome != "allowed"
