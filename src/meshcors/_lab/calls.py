@@ -193,9 +193,7 @@ def _takes(gateway: Gateway, port: int, route: Route, request: browser.Request) 
     scheme, _, rest = request.url.partition("://")
     host, slash, path = rest.partition("/")
     try:
-        sent = GatewayRequest(
-            request.method, host, f"{slash}{path}", request.headers, scheme, port
-        )
+        sent = GatewayRequest(request.method, host, f"{slash}{path}", request.headers, scheme, port)
     except ValueError:
         return False
     taken = gateway.handle(sent).route

@@ -20,6 +20,7 @@ from meshcors._lab.calls import (
 )
 from meshcors._lab.case import CASE_ORIGIN
 from meshcors._lab.policy import as_text
+from meshcors._policy.wording import did_you_mean
 from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._fix import FixOptions, FixResult, fix_mesh
@@ -37,7 +38,11 @@ Address: TypeAlias = tuple[str, int]
 
 # How many rules have calls on the page, and how many destinations get a service.
 MOST_RULES: Final = 12
-MOST_SERVICES: Final = 128
+MOST_SERVICES: Final = 64
+
+
+class LabError(Exception):
+    """The lab cannot start, or cannot go on; the message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,33 @@ class Scene:
     def gateway(self, side: SideName) -> Gateway:
         """Return the gateway of a side."""
         return self.before if side == "before" else self.after
+
+    def check(self) -> None:
+        """Raise `LabError` for a real service that nothing leads to, and as `check_size`."""
+        known = {name for label in self.services for name in (label, label.rpartition(":")[0])}
+        for name in self.settings.services:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise LabError(f"--service {name}: no rule leads there: {hint}")
+        self.check_size()
+
+    def check_size(self) -> None:
+        """Raise `LabError` if there are too many destinations."""
+        if len(self.services) > MOST_SERVICES:
+            raise LabError(f"more than {MOST_SERVICES} destinations: pass fewer documents")
+
+    @property
+    def pods(self) -> frozenset[str]:
+        """The destinations (``host:port``) of either side that are the pod."""
+        sides = (self.before, self.after)
+        return frozenset(each for side in sides for each in _pods(side, self.port, self.settings))
+
+    def has_middleware(self, side: SideName) -> bool:
+        """Tell whether the model services of a side run the middleware: if its rules have a pod.
+
+        The pod answers preflights for services that allow the same themselves.
+        """
+        return next(_pods(self.gateway(side), self.port, self.settings), None) is not None
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -199,9 +231,7 @@ _CHANGE: Final = (
 )
 
 
-def _destinations(
-    gateways: tuple[Gateway, ...], port: int, settings: LabSettings
-) -> list[str]:
+def _destinations(gateways: tuple[Gateway, ...], port: int, settings: LabSettings) -> list[str]:
     found = dict.fromkeys(
         f"{to.host}:{to.port or route.port}"
         for gateway in gateways

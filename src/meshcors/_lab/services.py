@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from meshcors._policy.rules import RuleSet
 from meshcors.wsgi import MeshCORS
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _SET_COOKIE: Final = f"{_COOKIE}=1; Path=/; HttpOnly; SameSite=None; Secure"
 _EVENTS: Final = 5
 _PAUSE: Final = 0.3
 _LONGEST_QUERY: Final = 4096
+# Seconds until a server notices that it is to end.
+_POLL: Final = 0.25
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -65,7 +68,7 @@ class LoopbackServer:
                 fd=listener.fileno(),
             )
         serve = self._server.serve_forever
-        self._thread = threading.Thread(target=serve, args=(0.1,), name=f"port {self.port}")
+        self._thread = threading.Thread(target=serve, args=(_POLL,), name=f"port {self.port}")
         self._thread.daemon = True
         self._thread.start()
 
@@ -74,6 +77,15 @@ class LoopbackServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
+
+
+def close_all(servers: Iterable[LoopbackServer]) -> None:
+    """Close servers, all at once: each takes a moment."""
+    threads = [threading.Thread(target=server.close) for server in servers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 class ModelService:
@@ -87,7 +99,7 @@ class ModelService:
         """Run the middleware with a policy from now on, or none for None."""
         if source is None:
             self._app = self._answer
-        elif hasattr(source, "rules"):
+        elif isinstance(source, RuleSet):
             self._app = MeshCORS(self._answer, rules=source)
         else:
             self._app = MeshCORS(self._answer, source)

@@ -107,11 +107,11 @@ def decider_of(config: str) -> Decider:
     return decider_of_source(load({}, {}, config=config))
 
 
-def decider_of_source(source: _Source) -> Decider:
-    """Return what the pod decides by a policy or rules."""
+def decider_of_source(source: _Source, *, with_key_values: bool = False) -> Decider:
+    """Return what the pod decides by a policy or rules; with key values, what a service does."""
     from meshcors._decision.rule_engine import NO_RULE, compile_engine
 
-    return compile_engine(source.without_key_values(), NO_RULE)
+    return compile_engine(source if with_key_values else source.without_key_values(), NO_RULE)
 
 
 def source_of(policy: Mapping[str, Any]) -> _Source | None:
