@@ -34,7 +34,7 @@ _CONDITIONS: Final = {
     "present": "be present",
     "range": "be a whole number of",
 }
-_CONSOLES: Final = {"chromium": "Chromium", "firefox": "Firefox"}
+_CONSOLES: Final = {"chromium": "Chromium", "firefox": "Firefox", "safari": "Safari"}
 _GUARD_EFFECTS: Final = {
     "denies": "denies it, with a 403 without CORS headers",
     "may_deny": "may deny it, without CORS headers",
@@ -238,7 +238,9 @@ def _end(report: CallReport) -> Iterator[Line]:
             blocked = f"The browser blocks the call: {code}, in the answer to {asked}."
             yield Line(blocked, "blocked")
         for engine, text in exchange.verdict.messages.items():
-            yield Line(f"  {_CONSOLES[engine]}: {text}")
+            # Safari prints two lines
+            shown = text.replace("\n", "\n    ")
+            yield from map(Line, f"  {_CONSOLES[engine]}: {shown}".splitlines())
     if report.assumed:
         yield Line(f"Assumed: the pod runs with {report.assumed}")
     if report.cause is not None:
