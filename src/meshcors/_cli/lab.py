@@ -24,7 +24,7 @@ from meshcors.mesh._documents.checks import host_error, is_ip
 from meshcors.testing import MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from meshcors._lab.running_lab import RunningLab
     from meshcors._lab.scene import Address, LabSettings
@@ -146,6 +146,8 @@ def command(
         raise click.UsageError("--format: json goes with --check")
     if "-" in files and not checking:
         raise click.UsageError("-: standard input cannot be watched; name a file")
+    if port is not None and page_port in (port, port + 1):
+        raise click.UsageError(f"--page-port: {page_port} is the gateway's; name another")
     from meshcors._lab.scene import LabError, LabSettings
 
     try:
@@ -285,7 +287,7 @@ def _refuse_taken(ports: dict[str, int]) -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible() -> Generator[None]:
     """Take SIGTERM and a closed terminal for Ctrl-C, and only the first of them all.
 
     The end takes a moment, and a second signal must not break it off.

@@ -6,7 +6,7 @@ is made for, or, for a call with another key, away from it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from meshcors import browser
@@ -53,7 +53,8 @@ class LabCall:
 
     id: str
     title: str
-    request: browser.Request
+    # not shown: it has the key
+    request: browser.Request = field(repr=False)
     body: str | None
     wish: Wish
     rule: str

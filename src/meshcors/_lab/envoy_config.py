@@ -118,6 +118,8 @@ def _lead(cluster: dict[str, Any], address: Address) -> None:
         ipaddress.ip_address(host)
     except ValueError:
         cluster["type"] = "STRICT_DNS"
+        # localhost may be either
+        cluster["dns_lookup_family"] = "ALL"
 
 
 def _actions(listeners: list[Any]) -> Iterator[dict[str, Any]]:

@@ -114,5 +114,5 @@ def _header_key(key: HeaderKey, values: Iterable[str] | None) -> HeaderKey:
 
 
 def _with_key(policy: Policy, key: HeaderKey | None) -> Policy:
-    options: dict[str, Any] = {each.name: getattr(policy, each.name) for each in fields(policy)}
-    return Policy(**{**options, "key": key})
+    options: Any = {each.name: getattr(policy, each.name) for each in fields(policy)}
+    return Policy(**(options | {"key": key}))

@@ -100,7 +100,7 @@ class RunningLab:
         try:
             server = LoopbackServer(LabPages(self), page_port)
         except OSError as error:
-            raise LabError(f"--page-port {page_port}: {error.strerror}; name another") from None
+            raise LabError(f"--page-port: {page_port}: {error.strerror}; name another") from None
         self._started.callback(server.close)
         self._page_port = server.port
         self._started.callback(self._close_services)
@@ -220,8 +220,8 @@ class RunningLab:
         """Return what the models say of a call; with a policy, what they would say with that."""
         now = self._now
         found = now.call(call)
-        name = next((each for each in SIDES if each == side), None)
-        if found is None or name is None:
+        name: SideName = "before" if side == "before" else "after"
+        if found is None or side not in SIDES:
             return {"error": "there is no such call: the documents have changed"}
         try:
             source = now.source if policy is None else read_policy_text(policy)

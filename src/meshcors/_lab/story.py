@@ -39,7 +39,8 @@ class SideStory:
     """What the models know of one side, with a policy; None if no pod runs."""
 
     def __init__(self, scene: Scene, side: SideName, policy: PolicySource | None) -> None:
-        self._scene, self._side, self._policy = scene, side, policy
+        self._scene, self._policy = scene, policy
+        self._side: SideName = side
         self._pod = None if policy is None else decider_of_source(policy)
         self._models: dict[str, Decider] = {}
 
