@@ -106,13 +106,15 @@ def test_no_two_origins_share_a_name(origins: list[str]) -> None:
 
 
 def test_nothing_but_plain_bytes_gets_into_the_filter() -> None:
-    evil = 'https://"] = os.exit() --\\\n\'é'
+    evil = "https://\"] = os.exit() --\\\n'é"
     text = LocalOrigins({evil: "http://x.localhost:8"}).filter_text()
     tables = text.splitlines()[:2]
     for table in tables:
-        assert re.fullmatch(r'local [A-Z]+ = \{ \["([a-z0-9]|\\\d{3})*"\] = "([a-z0-9]|\\\d{3})*" \}', table)
+        assert re.fullmatch(
+            r'local [A-Z]+ = \{ \["([a-z0-9]|\\\d{3})*"\] = "([a-z0-9]|\\\d{3})*" \}', table
+        )
     (written,) = re.findall(r'\["(.*?)"\]', tables[0])
-    numbers = re.sub(r"\\(\d{3})|(.)", lambda it: it[1] and chr(int(it[1])) or it[2], written)
+    numbers = re.sub(r"\\(\d{3})|(.)", lambda it: (it[1] and chr(int(it[1]))) or it[2], written)
     assert numbers.encode("latin-1").decode() == evil
 
 
@@ -244,7 +246,9 @@ def test_the_key_of_a_service_is_what_its_rules_ask_for(
     gateway = Gateway.from_yaml(
         virtual_service(*(f"{{match: [{rule}], {ROUTE}}}" for rule in rules))
     )
-    source = read_policy_text("{corsPolicy: {allowOrigins: [https://a.example]}, key: {header: x-key}}")
+    source = read_policy_text(
+        "{corsPolicy: {allowOrigins: [https://a.example]}, key: {header: x-key}}"
+    )
     own = of_service(source, gateway, 443, "model:8000")
     assert isinstance(own, Policy)
     assert (own.key is not None) == has_key
@@ -307,8 +311,8 @@ def test_what_fix_refuses_is_said() -> None:
         scene(running)
     owned = data("original").replace(
         "metadata: {name: model, namespace: cheetah}",
-        "metadata: {name: m, namespace: c, ownerReferences: [{apiVersion: serving.kserve.io/v1beta1,"
-        " kind: InferenceService, name: m, uid: u}]}",
+        "metadata: {name: m, namespace: c, ownerReferences: ["
+        "{apiVersion: serving.kserve.io/v1beta1, kind: InferenceService, name: m, uid: u}]}",
     )
     made = scene(owned)
     assert "cannot change them" in made.change

@@ -20,7 +20,7 @@ import pytest
 
 from meshcors import _cli as cli
 from meshcors._lab.case import case_text
-from tests.e2e.envoy import envoy_binary
+from tests.e2e.envoy import require_envoy
 from tests.e2e.processes import free_port
 
 if TYPE_CHECKING:
@@ -51,12 +51,14 @@ class Lab:
         self, base: str, method: str, path: str, body: str | None = None, **headers: str
     ) -> tuple[int, dict[str, str], str]:
         authority = base.removeprefix("http://")
-        connection = http.client.HTTPConnection("127.0.0.1", int(authority.split(":")[1]), timeout=20)
+        port = int(authority.split(":")[1])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         sent = {"host": authority} | {name.replace("_", "-"): it for name, it in headers.items()}
         try:
             connection.request(method, path, body, headers=sent)
             answer = connection.getresponse()
-            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read().decode()
+            fields = {name.lower(): value for name, value in answer.getheaders()}
+            return answer.status, fields, answer.read().decode()
         finally:
             connection.close()
 
@@ -64,7 +66,9 @@ class Lab:
         """Ask the API as the page does."""
         text = body if isinstance(body, str) or body is None else json.dumps(body)
         kind = "text/plain" if isinstance(body, str) else "application/json"
-        status, _, said = self.send(self.page, method, path, text, origin=self.page, content_type=kind)
+        status, _, said = self.send(
+            self.page, method, path, text, origin=self.page, content_type=kind
+        )
         assert status == 200, said
         return json.loads(said)
 
@@ -91,7 +95,7 @@ class Lab:
 
 @contextmanager
 def running_lab(temporary: Path, *arguments: str) -> Iterator[Lab]:
-    envoy_binary()  # skips without one
+    require_envoy()  # skips without one
     temporary.mkdir()
     environment = {"TMPDIR": str(temporary), "MESHCORS_ALLOW_ORIGINS": "https://wrong.example"}
     with (temporary.parent / "errors").open("w") as errors:
@@ -186,15 +190,22 @@ def test_the_models_say_what_the_gateway_does(lab: Lab) -> None:
                 fields = {k: v for k, v in sent["headers"] if k != "origin"}
                 body = call["body"] if sent["step"] == "call" else None
                 lab.send(base, sent["method"], path, body, origin=origin, **fields)
-            lab.await_(lambda name=name, many=len(explained["sent"]): len(seen(lab, name)) == many)
-            for said, found in zip(explained["received"], seen(lab, name), strict=True):
+            count = len(explained["sent"])
+            for said, found in zip(explained["received"], seen(lab, name, count), strict=True):
                 where = f"{name} {said['step']}"
                 assert found["status"] == said["status"], where
                 assert cors(found["received"]) == cors(said["headers"]), where
 
 
-def seen(lab: Lab, name: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = lab.ask(f"/api/traffic?id={name}")
+def seen(lab: Lab, name: str, count: int) -> list[dict[str, Any]]:
+    """What the gateway saw of so many requests; Envoy logs them a little later."""
+    found: list[dict[str, Any]] = []
+
+    def all_of_them() -> bool:
+        found[:] = lab.ask(f"/api/traffic?id={name}")
+        return len(found) == count
+
+    lab.await_(all_of_them)
     return found
 
 
@@ -224,7 +235,12 @@ def test_a_stream_comes_as_it_is_made(lab: Lab) -> None:
         ("GET", "/api/state", {"sec_fetch_site": "cross-site"}, 403),
         ("GET", "/api/state", {"sec_fetch_site": "same-site"}, 403),
         ("PUT", "/api/policy", {"content_type": "text/plain"}, 403),
-        ("PUT", "/api/policy", {"origin": "https://evil.example", "content_type": "text/plain"}, 403),
+        (
+            "PUT",
+            "/api/policy",
+            {"origin": "https://evil.example", "content_type": "text/plain"},
+            403,
+        ),
         ("PUT", "/api/policy", {"origin": "null", "content_type": "text/plain"}, 403),
         ("PUT", "/api/policy", {"origin": "PAGE", "content_type": "text/html"}, 415),
         ("POST", "/api/explain", {"origin": "PAGE", "content_type": "text/plain"}, 415),
@@ -290,7 +306,9 @@ def test_files_that_change_are_the_next_generation(lab: Lab, files: Path) -> Non
     after = lab.address("after")
     assert state["sides"]["after"]["base"] == after
     headers = {"origin": lab.page, "model_api_key": "other-key"}
-    assert json.loads(lab.send(after, "POST", "/", "{}", **headers)[2])["service"] == f"{MODEL}:8000"
+    assert (
+        json.loads(lab.send(after, "POST", "/", "{}", **headers)[2])["service"] == f"{MODEL}:8000"
+    )
     path.write_text("kind: VirtualService\napiVersion: networking.istio.io/v1\nspec: [")
     lab.await_(lambda: newest()["error"] is not None)
     assert "model.yaml:" in newest()["error"]
@@ -329,12 +347,13 @@ def test_everything_is_on_loopback(lab: Lab) -> None:
     ]
     if not listening:
         pytest.skip("this machine has no /proc")
-    inodes = {
-        os.readlink(link).removeprefix("socket:[").removesuffix("]")
+    opened = (
+        os.readlink(link)  # noqa: PTH115 - a socket is no path
         for pid in (lab.process.pid, *lab.descendants())
         for link in Path(f"/proc/{pid}/fd").glob("*")
-        if os.path.islink(link) and os.readlink(link).startswith("socket:[")  # noqa: PTH114
-    }
+        if link.is_symlink()
+    )
+    inodes = {it.removeprefix("socket:[").removesuffix("]") for it in opened}
     own = {row[1].split(":")[0] for row in listening if row[3] == "0A" and row[9] in inodes}
     assert own == {"0100007F"}
 
@@ -378,7 +397,7 @@ def is_there(pid: int) -> bool:
 
 @pytest.mark.parametrize("flag", ["--port", "--page-port"])
 def test_a_taken_port_is_one_line(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
-    envoy_binary()
+    require_envoy()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -402,7 +421,7 @@ def test_the_ports_that_are_asked_for_are_used(tmp_path: Path) -> None:
 
 
 def test_a_check_of_the_original_fails(capsys: pytest.CaptureFixture[str]) -> None:
-    envoy_binary()
+    require_envoy()
     assert cli.run(["lab", "--check"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 8
@@ -416,7 +435,7 @@ def test_a_check_of_the_original_fails(capsys: pytest.CaptureFixture[str]) -> No
 def test_a_check_of_fixed_documents_passes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    envoy_binary()
+    require_envoy()
     path = tmp_path / "model.yaml"
     path.write_text(case_text())
     assert cli.run(["fix", str(path), "--allow-origin", "https://ui.example", "--write"]) == 0
@@ -434,7 +453,7 @@ def test_a_check_of_fixed_documents_passes(
 
 def test_a_check_calls_real_services(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the README's rules, CORS is the service's affair: a service without it fails."""
-    envoy_binary()
+    require_envoy()
     from werkzeug.wrappers import Response
 
     from meshcors._lab.services import LoopbackServer

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 from meshcors import browser
 from meshcors._lab.envoy_config import Upstreams, lab_bootstrap
 from meshcors._lab.names import LocalOrigins
-from meshcors._lab.pod import LabPod, PodError
+from meshcors._lab.pod import LabPod
 from meshcors._lab.policy import of_service, read_policy_text
-from meshcors._lab.scene import Address, LabError, Scene
-from meshcors._lab.services import LOOPBACK, LoopbackServer, ModelService, close_all
+from meshcors._lab.scene import LOOPBACK, Address, LabError, Scene
+from meshcors._lab.services import LoopbackServer, ModelService, close_all
 from meshcors.testing._envoy_process import EnvoyError, EnvoyProcess
 from meshcors.testing._fetch import Wire
+from meshcors.testing._pod import PodError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -135,6 +136,6 @@ def _upstreams(scene: Scene, started: ExitStack) -> Upstreams:
         found[label] = real
     if scene.policy and scene.pods:
         pod = LabPod(scene.policy)
-        started.callback(pod.close)
+        started.callback(pod.stop)
         found |= dict.fromkeys(scene.pods, (LOOPBACK, pod.port))
     return Upstreams(found, found)

@@ -9,11 +9,10 @@ Sources: Envoy's API v3, ``extensions.filters.http.lua.v3.Lua``,
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from meshcors._lab.scene import SIDES, Address, Scene, SideName
+from meshcors._lab.scene import LOOPBACK, SIDES, Address, Scene, SideName
 from meshcors.mesh.envoy import bootstrap
 
 if TYPE_CHECKING:
@@ -62,13 +61,10 @@ def lab_bootstrap(
         },
     }
     for side in SIDES:
-        made = _side(scene, side, upstreams.of(side))
+        made = _side(scene, side, upstreams.of(side), translator)
         for listener in made["listeners"]:
             manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
-            manager["http_filters"].insert(0, translator)
             manager["access_log"] = [_access_log(access_log, side)]
-            scheme = "http" if scene.port == 80 else "https"
-            manager["scheme_header_transformation"] = {"scheme_to_overwrite": scheme}
             listeners.append(listener)
         clusters += made["clusters"]
     return {"static_resources": {"listeners": listeners, "clusters": clusters}}
@@ -91,35 +87,33 @@ def _access_log(path: str, side: SideName) -> dict[str, Any]:
     }
 
 
-def _side(scene: Scene, side: SideName, upstreams: Mapping[str, Address]) -> dict[str, Any]:
+def _side(
+    scene: Scene, side: SideName, upstreams: Mapping[str, Address], translator: dict[str, Any]
+) -> dict[str, Any]:
     """Return a side's listener and clusters, whose names begin with the side's."""
-    ports = {label: port for label, (_, port) in upstreams.items()}
-    made = bootstrap({side: scene.gateway(side)}, ports, port=scene.port)["static_resources"]
+    addresses = {label: _address(host, port) for label, (host, port) in upstreams.items()}
+    name: str = side
+    config = bootstrap(
+        {name: scene.gateway(side)},
+        addresses,
+        port=scene.port,
+        http_filters={name: [translator]},
+    )
+    made: dict[str, Any] = config["static_resources"]
     for cluster in made["clusters"]:
-        label = destination_of(cluster["name"])
-        if label in upstreams:
-            _lead(cluster, upstreams[label])
         cluster["name"] = cluster["load_assignment"]["cluster_name"] = f"{side} {cluster['name']}"
     for action in _actions(made["listeners"]):
         if "cluster" in action:
             action["cluster"] = f"{side} {action['cluster']}"
         for each in action.get("weighted_clusters", {}).get("clusters", ()):
             each["name"] = f"{side} {each['name']}"
-    found: dict[str, Any] = made
-    return found
+    return made
 
 
-def _lead(cluster: dict[str, Any], address: Address) -> None:
-    """Lead a cluster to another host than 127.0.0.1."""
-    host, port = address
-    (endpoint,) = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
-    endpoint["endpoint"]["address"] = {"socket_address": {"address": host, "port_value": port}}
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        cluster["type"] = "STRICT_DNS"
-        # localhost may be either
-        cluster["dns_lookup_family"] = "ALL"
+def _address(host: str, port: int) -> int | str:
+    if host == LOOPBACK:
+        return port
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _actions(listeners: list[Any]) -> Iterator[dict[str, Any]]:

@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 from meshcors._lab.envoy_config import Upstreams, lab_bootstrap
 from meshcors._lab.names import LocalOrigins, local_host
 from meshcors._lab.page_server import LabPages
-from meshcors._lab.pod import LabPod, PodError
+from meshcors._lab.pod import LabPod
 from meshcors._lab.policy import of_service, read_policy_text
-from meshcors._lab.scene import SIDES, Address, LabError, Scene, SideName, scene_of
-from meshcors._lab.services import LOOPBACK, LoopbackServer, ModelService, close_all
+from meshcors._lab.scene import LOOPBACK, SIDES, Address, LabError, Scene, SideName, scene_of
+from meshcors._lab.services import LoopbackServer, ModelService, close_all
 from meshcors._lab.story import SideStory
 from meshcors._lab.traffic import Traffic
 from meshcors._policy.errors import PolicyError
 from meshcors.mesh import DocumentError
 from meshcors.testing._envoy_process import EnvoyError, EnvoyProcess
+from meshcors.testing._pod import PodError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -323,7 +324,7 @@ class RunningLab:
             self._pod = LabPod(policy)
         except PodError as error:
             raise LabError(str(error)) from None
-        self._started.callback(self._pod.close)
+        self._started.callback(self._pod.stop)
 
     def _close_services(self, keep: frozenset[str] = frozenset()) -> None:
         left = [each for each in self._services if each[1] not in keep]

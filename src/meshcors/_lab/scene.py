@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 SideName: TypeAlias = Literal["before", "after"]
 SIDES: Final[tuple[SideName, ...]] = ("before", "after")
+LOOPBACK: Final = "127.0.0.1"
 # A host and a port.
 Address: TypeAlias = tuple[str, int]
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from meshcors._lab.scene import LOOPBACK
 from meshcors._policy.rules import RuleSet
 from meshcors.wsgi import MeshCORS
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from meshcors._lab.policy import PolicySource
 
-LOOPBACK: Final = "127.0.0.1"
 _COOKIE: Final = "lab-session"
 # Third-party cookies need both; browsers regard *.localhost as secure.
 _SET_COOKIE: Final = f"{_COOKIE}=1; Path=/; HttpOnly; SameSite=None; Secure"

@@ -242,14 +242,13 @@ class Wire:
             raise ValueError(url)
         host = target.host.lower()
         port = target.port or (443 if target.scheme == "https" else 80)
-        address = self._resolve.get((host, port))
-        if address is None and host.endswith(".localhost"):
-            address = "localhost"
+        address = self._address(target.scheme, host, port)
         label = f"{host}:{port}" + (f" (at {address})" if address else "")
+        sent_to = target if address is None else self._httpx.URL(_at(target, address))
         timeout = self._httpx.Timeout(self._timeout, connect=self._connect_timeout)
         request: httpx.Request = self._httpx.Request(
             method,
-            target if address is None else target.copy_with(host=address),
+            sent_to,
             headers=[
                 (b"host", target.netloc),
                 *((name.encode(), value.encode("latin-1")) for name, value in headers),
@@ -263,6 +262,15 @@ class Wire:
             },
         )
         return request, label
+
+    def _address(self, scheme: str, host: str, port: int) -> str | None:
+        """Return the address, or the base URL, of the server that has a name; None if DNS has it.
+
+        A base URL (``http://127.0.0.1:8000``) is that of a server in front of which TLS has ended.
+        """
+        del scheme
+        address = self._resolve.get((host, port))
+        return "localhost" if address is None and host.endswith(".localhost") else address
 
     def _fault(self, error: Exception, server: str, limit: _TimeLimit) -> NetworkFault:
         if limit.is_over:
@@ -315,6 +323,15 @@ class _TimeLimit:
             with suppress(OSError):
                 # not that of SSLSocket, which takes its state from under whoever reads
                 socket.shutdown(self._socket, SHUT_RDWR)
+
+
+def _at(url: httpx.URL, address: str) -> str:
+    """Return the URL of the same resource at an address or below a base URL."""
+    path = url.raw_path.decode("ascii")
+    if "://" in address:
+        return f"{address}{path}"
+    host = f"[{address}]" if ":" in address and not address.startswith("[") else address
+    return f"{url.scheme}://{host}{'' if url.port is None else f':{url.port}'}{path}"
 
 
 def _onward(request: browser.Request, exchange: Exchange) -> browser.Request | None:
