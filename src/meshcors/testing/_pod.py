@@ -36,6 +36,7 @@ class PreflightPod:
 
     def __init__(self, policy: str | Path | Mapping[str, Any]) -> None:
         command = [sys.executable, "-m", "meshcors.dummy", "--host", "127.0.0.1", "--port", "0"]
+        command += ["--admin-port", "0", "--drain", "0"]
         if isinstance(policy, Mapping):
             config, content = "config.json", json.dumps(policy).encode()
         else:

@@ -23,6 +23,8 @@ from meshcors.testing._gateway import GatewayCall
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from meshcors.mesh import Gateway
+    from meshcors.mesh._analysis.cause import Cause
     from meshcors.mesh._analysis.page_call import Outcome, TracedCall, TracedExchange
     from meshcors.mesh._routing.gateway import GatewayAnswer
     from meshcors.testing._fetch import Exchange, PageCall
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 _POD: Final = ("meshcors-dummy", 8080)
 _SHOWN: Final = ("location", "server", "vary")
 _LONGEST: Final = 200
+# Envoy's response flags: no healthy upstream, and no connection to it
+_UNREACHED: Final = frozenset({"UH", "UF"})
 
 
 def story(call: PageCall) -> str:
@@ -50,7 +54,8 @@ def _lines(call: PageCall) -> Iterator[str]:
         yield f"The browser blocks the call: {verdict.code}, in the answer to {asked}."
     for engine, text in verdict.messages.items():
         if text and not explained:
-            yield f"  {engine.capitalize()}: {_without_queries(text, call)}"
+            shown = _without_queries(text, call).replace("\n", "\n    ")
+            yield f"  {engine.capitalize()}: {shown}"
     yield ""
     cookies = ", with credentials" if request.credentials == "include" else ""
     target = shown_target(request.url)
@@ -62,7 +67,8 @@ def _lines(call: PageCall) -> Iterator[str]:
     if gateway is not None and explained:
         yield ""
         yield "As `meshcors explain` tells it, with these answers:"
-        yield from (printable(line) for line in _explained(call, gateway))
+        missing = _missing_service(call)
+        yield from (printable(line) for line in _explained(call, gateway, missing))
 
 
 def _without_queries(text: str, call: PageCall) -> str:
@@ -98,7 +104,7 @@ def _exchange(exchange: Exchange) -> Iterator[str]:
             yield f"    {name}: {printable(shown, _LONGEST)}"
 
 
-def _explained(call: PageCall, gateway: MeshGateway) -> Iterator[str]:
+def _explained(call: PageCall, gateway: MeshGateway, missing: str) -> Iterator[str]:
     mesh, model = gateway.mesh, gateway.model
     hidden = browser.Request(
         call.request.origin,
@@ -110,10 +116,12 @@ def _explained(call: PageCall, gateway: MeshGateway) -> Iterator[str]:
     target = call.request.url.partition("://")[2].partition("/")
     traced = trace_call(model, hidden, target=f"/{target[2]}")
     seen = _as_seen(traced, hidden, call)
-    cause = cause_of(seen, model, _is_pod)
+    cause = None if missing else _cause(seen, model)
     commands = FixCommands(mesh, tuple(_files(gateway)), _POD, model.name)
-    advice = tuple(hints(cause, seen, commands))
-    for line in narrate(CallReport(seen, cause, advice, ShownValues(seen))):
+    advice = hints(cause, seen, commands)
+    if missing:
+        advice = [f"Nothing answers for {missing}: give it in services."]
+    for line in narrate(CallReport(seen, cause, tuple(advice), ShownValues(seen))):
         yield f"  {line.text}".rstrip()
 
 
@@ -132,6 +140,32 @@ def _as_seen(traced: TracedCall, request: browser.Request, call: PageCall) -> Tr
         answer = call.answers[0].response
         own = seen(own, browser.judge_response(request, answer))
     return replace(traced, preflight=preflight, request=own)
+
+
+def _cause(seen: TracedCall, model: Gateway) -> Cause | None:
+    """Return the cause; a service without any CORS headers has no policy that refuses the call."""
+
+    def without_policy(exchange: TracedExchange) -> TracedExchange:
+        answer = exchange.answer
+        is_bare = exchange.verdict.code == "acao_missing" and answer.kind == "forward"
+        is_bare = is_bare and exchange.outcome == "blocked" and not _is_pod(answer)
+        return replace(exchange, outcome="depends") if is_bare else exchange
+
+    preflight = None if seen.preflight is None else without_policy(seen.preflight)
+    seen = replace(seen, preflight=preflight, request=without_policy(seen.request))
+    cause = cause_of(seen, model, _is_pod)
+    if cause is None or cause.code != "service_unknown":
+        return cause
+    # its advice for files, to pass a policy, helps no test
+    return replace(cause, code="service_refuses")
+
+
+def _missing_service(call: PageCall) -> str:
+    """Return the destination that the last request did not reach; empty if it reached one."""
+    last = call.requests[-1] if isinstance(call, GatewayCall) and call.requests else None
+    if last is None or not _UNREACHED & set(last.flags.split(",")):
+        return ""
+    return last.destination or ""
 
 
 def _is_pod(answer: GatewayAnswer) -> bool:
