@@ -350,7 +350,7 @@ def test_each_side_has_its_own_clusters() -> None:
     clusters = {cluster["name"]: cluster for cluster in config["clusters"]}
     name = "outbound|8000||model-deploy-01j46dj4ah5abd1zz8pc21vkg9"
     assert clusters[f"before {name}"]["type"] == "STATIC"
-    assert clusters[f"after {name}"]["type"] == "STRICT_DNS"
+    assert clusters[f"after {name}"]["type"] == "LOGICAL_DNS"
     assert destination_of(f"before {name}") == MODEL
     text = json.dumps(config["listeners"])
     assert set(re.findall(r'"cluster": "([^"%]+)"', text)) == clusters.keys()
