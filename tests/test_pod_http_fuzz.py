@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from meshcors.dummy._logs import LOGGER
 from meshcors.dummy._port import FRAMING_FIELDS, Handler, Port
 from meshcors.dummy._protocol import ClientConnection
-from meshcors.dummy._wire import Wire, wire
+from meshcors.dummy._wire import WireAnswer, wire
 from tests.http_streams import Sent, mutated, pieces, valid_stream
 from tests.http_wire import read_answers
 
@@ -119,7 +119,9 @@ class Pod:
         self.later: list[Callable[[], None]] = []
         self.port = Port(lambda: handler, self.later.append, 4096, 8192, 0.0, DATE)
 
-    def _answer(self, method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> Wire:
+    def _answer(
+        self, method: str, path: str, fields: Mapping[bytes, bytes], body: bytes
+    ) -> WireAnswer:
         read = Read.of(method.encode(), path, fields.items(), body)
         self.read.append(read)
         body = repr(read).encode()

@@ -15,7 +15,6 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from meshcors._policy.hosts import host_name
-from meshcors.dummy._metrics import Metrics, MetricsMissingError
 from meshcors.dummy._port import FRAMING_FIELDS, Handler
 from meshcors.dummy._state import PodState
 from meshcors.dummy._wire import WireAnswer, wire
@@ -29,6 +28,7 @@ _MISDIRECTED: Final = (
     "this page is shown only if the Host is an IP address, localhost or a name given with"
     " --admin-host-name"
 )
+_NO_METRICS: Final = "metrics need prometheus-client: python -m pip install 'meshcors[dummy]'"
 
 # What browsers say of a form of this page, or of a request that is no page's.
 _OWN_SITE: Final = (b"same-origin", b"none")
@@ -47,7 +47,6 @@ class AdminPages:
     def __init__(self, state: PodState, host_names: Collection[str] = ()) -> None:
         self._state = state
         self._host_names = frozenset({"localhost", *host_names})
-        self._metrics = Metrics(state)
         reads = FRAMING_FIELDS | {b"accept", b"sec-fetch-site"}
         self.handler = Handler(self._answer, reads, _MAX_BODY)
 
@@ -63,14 +62,16 @@ class AdminPages:
             return _text(403, "a form of another site")
         if method not in methods:
             return _text(405, "method not allowed", ("allow", ", ".join(methods)))
-        if path == "/healthz":
-            return _text(200, "ok")
-        if path == "/readyz":
-            return self._readyz()
-        if path == "/metrics":
-            return self._show_metrics(fields.get(b"accept", b"").decode("latin-1"))
-        if path == "/policy":
-            return self._policy()
+        match path:
+            case "/healthz":
+                return _text(200, "ok")
+            case "/readyz":
+                draining = "draining" if self._state.draining else "not serving"
+                return _text(200, "ready") if self._state.is_ready else _text(503, draining)
+            case "/metrics":
+                return self._metrics(fields.get(b"accept", b"").decode("latin-1"))
+            case "/policy":
+                return self._policy()
         return self._front(body if method == "POST" else None)
 
     def _is_known(self, fields: Mapping[bytes, bytes]) -> bool:
@@ -78,16 +79,13 @@ class AdminPages:
         host = host_name(fields.get(b"host", b""))
         return host is not None and (host in self._host_names or _is_address(host))
 
-    def _readyz(self) -> WireAnswer:
-        if self._state.is_ready:
-            return _text(200, "ready")
-        return _text(503, "draining" if self._state.draining else "not serving")
-
-    def _show_metrics(self, accept: str) -> WireAnswer:
+    def _metrics(self, accept: str) -> WireAnswer:
+        # Imported late: it takes memory, which a pod that nobody scrapes can do without.
         try:
-            body, content_type = self._metrics.render(accept)
-        except MetricsMissingError as error:
-            return _text(501, str(error))
+            from meshcors.dummy._metrics import render
+        except ModuleNotFoundError:
+            return _text(501, _NO_METRICS)
+        body, content_type = render(self._state, accept)
         return _page(200, content_type, body)
 
     def _policy(self) -> WireAnswer:

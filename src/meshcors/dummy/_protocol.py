@@ -56,12 +56,10 @@ class _RefusedError(Exception):
 
 def _status(cause: BaseException | None) -> int:
     """Return the status for a request whose parsing has failed; without a cause, by its syntax."""
-    if cause is None:
-        return 400
-    if isinstance(cause, _RefusedError):
-        return cause.status
-    LOGGER.error("cannot answer a request", exc_info=cause)
-    return 500
+    if cause is not None and not isinstance(cause, _RefusedError):
+        LOGGER.error("cannot answer a request", exc_info=cause)
+        return 500
+    return cause.status if cause else 400
 
 
 class ClientConnection(asyncio.Protocol):
@@ -69,21 +67,12 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         *("_body", "_body_bytes", "_closes", "_fields", "_handle", "_has_ended", "_held"),
-        *(
-            "_is_paused",
-            "_is_reading",
-            "_lines",
-            "_max_body",
-            "_overhead",
-            "_parser",
-            "_phase",
-            "_port",
-            "_reads",
-        ),
-        *("_since", "_target", "transport"),
+        *("_is_paused", "_is_reading", "_lines", "_max_body", "_overhead", "_parser", "_phase"),
+        *("_port", "_reads", "_since", "_target", "transport"),
     )
 
     transport: asyncio.Transport
+    # Of the current request.
     _body: bytes
     _closes: bool
     _fields: dict[bytes, bytes]
@@ -311,7 +300,10 @@ class ClientConnection(asyncio.Protocol):
         if method == "CONNECT":
             # The client takes what follows for a tunnel.
             self._closes = True
-        self._write(begin, bodiless if method == "HEAD" else end)
+        elif method == "HEAD":
+            end = bodiless
+        date = self._port.date
+        self.transport.write(begin + (date + CLOSE if self._closes else date) + end)
 
     def _path(self, target: str) -> str:
         """Return the path of a target of any form."""
@@ -326,18 +318,13 @@ class ClientConnection(asyncio.Protocol):
                 self._fields[b"host"] = join_lines(host, authority, MAX_LIST_BYTES)
         return path
 
-    def _write(self, begin: bytes, end: bytes) -> None:
-        date = self._port.date
-        self.transport.write(begin + (date + CLOSE if self._closes else date) + end)
-
     def _refuse(self, status: int) -> None:
         """Answer with `status`, unless there is an answer already, and read nothing more."""
         if self._phase == _ENDED:
             return
         if self._phase != _ANSWERED:
-            self._closes = True
             begin, end, _ = refusal(status)
-            self._write(begin, end)
+            self.transport.write(begin + self._port.date + CLOSE + end)
         self._end()
 
     def _end(self) -> None:
