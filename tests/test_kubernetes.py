@@ -257,9 +257,10 @@ def test_the_gateway_closes_idle_connections_before_the_pod() -> None:
 
 
 def test_the_policy_is_mounted_where_the_pod_reads_it() -> None:
-    (mount,) = CONTAINER["volumeMounts"]
-    (volume,) = POD["volumes"]
-    assert volume["name"] == mount["name"]
+    mount, kept = CONTAINER["volumeMounts"]
+    volume, empty = POD["volumes"]
+    assert (volume["name"], empty["name"]) == (mount["name"], kept["name"])
+    assert f"--last-good={kept['mountPath']}/policy.yaml" in CONTAINER["args"]
     assert "subPath" not in mount
     data = BASE["ConfigMap", volume["configMap"]["name"]]["data"]
     paths = [f"{mount['mountPath']}/{name}" for name in data]
@@ -446,13 +447,17 @@ def test_the_authorization_lets_preflights_pass_and_no_other_options() -> None:
 # --- a real pod
 
 
+def with_paths(policy: Path) -> tuple[str, ...]:
+    """The Deployment's arguments for a policy elsewhere, beside which the last good one is kept."""
+    paths = {"--config": policy, "--last-good": policy.with_name("last-good.yaml")}
+    flags = ((each.partition("=")[0], each) for each in CONTAINER["args"])
+    return tuple(f"{flag}={paths[flag]}" if flag in paths else each for flag, each in flags)
+
+
 @pytest.fixture
 def arguments(policy_file: Path) -> tuple[str, ...]:
     """The Deployment's arguments, with the policy at another path."""
-    return tuple(
-        f"--config={policy_file}" if each.startswith("--config=") else each
-        for each in CONTAINER["args"]
-    )
+    return with_paths(policy_file)
 
 
 @pytest.fixture
@@ -475,6 +480,18 @@ def test_the_probes_are_answered(pod: PodProcess) -> None:
     pod.signal(signal.SIGTERM)
     pod.await_(lambda: pod.admin(CONTAINER["readinessProbe"]["httpGet"]["path"]).status == 503)
     assert pod.wait() == 0
+
+
+def test_a_pod_that_is_started_again_with_a_bad_file_answers_as_before(
+    arguments: tuple[str, ...], policy_file: Path
+) -> None:
+    preflight = {"Host": "api.example.com", "Origin": UI, "Access-Control-Request-Method": "POST"}
+    with running(policy=arguments):
+        pass
+    policy_file.write_text("rules: [", encoding="utf-8")
+    with running(policy=arguments) as again:
+        assert again.ask("OPTIONS", "/v1/chat", preflight).status == 204
+        assert again.metric("meshcors_config_last_reload_successful") == 0
 
 
 def test_the_alerts_name_metrics_that_the_pod_has(pod: PodProcess) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 from meshcors.mesh.envoy import bootstrap
 from tests.dummy_process import environment, request
 from tests.e2e.processes import free_port
-from tests.test_kubernetes import BASE, CONTAINER, EXAMPLES, UI, gateway, rendered
+from tests.test_kubernetes import BASE, EXAMPLES, UI, gateway, rendered, with_paths
 
 Json = dict[str, Any]
 POLICY = BASE["ConfigMap", "meshcors-dummy-policy"]["data"]["policy.yaml"]
@@ -187,12 +187,11 @@ class Pod:
         return self
 
     def _launch(self) -> None:
-        replaced = ("--config=", "--port=", "--admin-port=", "--drain=")
-        kept = [each for each in CONTAINER["args"] if not each.startswith(replaced)]
-        flags = ["--config", str(self.policy), "--host", "127.0.0.1", "--drain", self.drain]
+        # The last of two flags takes effect.
+        flags = ["--host", "127.0.0.1", "--drain", self.drain]
         flags += ["--port", str(self.port), "--admin-port", str(self.admin)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "meshcors.dummy", *kept, *flags],
+            [sys.executable, "-m", "meshcors.dummy", *with_paths(self.policy), *flags],
             env=environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
