@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -51,7 +51,8 @@ ISTIO = {
     ("security.istio.io/v1", "PeerAuthentication"): PeerAuthentication,
 }
 # Kinds without a schema here; each has a test of its own.
-UNCHECKED = {"HTTPRoute", "PrometheusRule", "ServiceMonitor"}
+UNCHECKED = {"BackendTrafficPolicy", "HTTPRoute", "PrometheusRule", "ServiceMonitor"}
+SELECTING = ("AuthorizationPolicy", "Deployment", "PeerAuthentication", "PodDisruptionBudget")
 UI = "https://ui.example.com"
 
 Document = dict[str, Any]
@@ -62,13 +63,15 @@ def read(path: Path) -> Document:
     return document
 
 
-def resources(top: Path) -> Iterator[tuple[Path, Document]]:
+def resources(
+    top: Path, read: Callable[[Path], Document] = read
+) -> Iterator[tuple[Path, Document]]:
     """The documents of a kustomization, with their namespace and images as kustomize sets them."""
     kustomization = read(top / "kustomization.yaml")
     images = {each["name"]: each["newTag"] for each in kustomization.get("images", [])}
     for name in kustomization["resources"]:
         path = (top / name).resolve()
-        found = resources(path) if path.is_dir() else iter([(path, read(path))])
+        found = resources(path, read) if path.is_dir() else iter([(path, read(path))])
         for place, document in found:
             if document["kind"] != "Namespace":
                 document["metadata"]["namespace"] = kustomization["namespace"]
@@ -103,10 +106,10 @@ def containers(document: Document) -> list[Document]:
     return found
 
 
-def rendered(top: Path) -> dict[tuple[str, str], Document]:
+def rendered(top: Path, read: Callable[[Path], Document] = read) -> dict[tuple[str, str], Document]:
     """The documents by kind and name."""
     found: dict[tuple[str, str], Document] = {}
-    for _, document in resources(top):
+    for _, document in resources(top, read):
         key = (document["kind"], document["metadata"]["name"])
         assert key not in found, f"{key} stands twice"
         found[key] = document
@@ -186,7 +189,7 @@ def test_all_that_selects_pods_selects_these(top: Path) -> None:
             selectors.append(spec["selector"])
         elif document["kind"] == "NetworkPolicy":
             selectors.append(spec["podSelector"]["matchLabels"])
-        elif document["kind"] in ("AuthorizationPolicy", "Deployment", "PodDisruptionBudget"):
+        elif document["kind"] in SELECTING:
             selectors.append(spec["selector"]["matchLabels"])
         if document["kind"] == "Deployment":
             spread = spec["template"]["spec"]["topologySpreadConstraints"]
@@ -247,6 +250,29 @@ def test_the_gateway_treats_the_pod_as_rendered_routes_say(top: Path) -> None:
             assert http_route_traffic().items() <= spec["rules"][0].items()
         elif document["kind"] == "DestinationRule":
             assert spec["trafficPolicy"] == traffic_policy()
+        elif document["kind"] == "BackendTrafficPolicy":
+            assert in_istios_words(spec) == {**virtual_service_traffic(), **traffic_policy()}
+
+
+def in_istios_words(spec: Document) -> Document:
+    """What Envoy Gateway's policy says, as a VirtualService and a DestinationRule say it."""
+    retry, timeout, passive = spec["retry"], spec["timeout"], spec["healthCheck"]["passive"]
+    return {
+        # The HTTPRoute has it.
+        "timeout": virtual_service_traffic()["timeout"],
+        "retries": {
+            "attempts": retry["numRetries"],
+            "perTryTimeout": retry["perRetry"]["timeout"],
+            "retryOn": ",".join(retry["retryOn"]["triggers"]),
+        },
+        "connectionPool": {
+            "tcp": {"connectTimeout": timeout["tcp"]["connectTimeout"]},
+            "http": {"idleTimeout": timeout["http"]["connectionIdleTimeout"]},
+        },
+        "outlierDetection": {
+            key.replace("5XxErrors", "5xxErrors"): each for key, each in passive.items()
+        },
+    }
 
 
 def test_the_gateway_closes_idle_connections_before_the_pod() -> None:
@@ -614,5 +640,9 @@ def test_virtual_services_come_in_the_order_that_the_page_states() -> None:
 @pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
 def test_what_the_page_shows_is_valid(block: str) -> None:
     document = YAML(typ="safe", pure=True).load(block)
+    if document["kind"] == "Gateway":
+        listed = document["spec"]["listeners"][0]["allowedRoutes"]["namespaces"]
+        assert NAMESPACE in listed["selector"]["matchExpressions"][0]["values"]
+        return
     made = ISTIO[document["apiVersion"], document["kind"]].model_validate(document)
     assert made.model_dump(mode="json", by_alias=True, exclude_unset=True) == document
