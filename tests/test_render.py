@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,6 +30,7 @@ from meshcors.mesh._render.hosts import host_groups
 from meshcors.mesh._render.http_routes import http_routes
 from meshcors.mesh._render.names import RouteNames
 from meshcors.mesh._render.virtual_services import virtual_services
+from tests.e2e.parts import need_kubernetes_program
 from tests.test_mesh_index import work
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "kubernetes" / "base"
@@ -526,10 +526,7 @@ def test_a_directory_below_nothing_is_one_line(
 def test_kubectl_reads_the_directory(
     config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kubectl = shutil.which("kubectl")
-    if not kubectl:
-        # No package registry has kubectl, so CI cannot install it either.
-        pytest.skip("no kubectl: install it as kubernetes.io says")
+    kubectl = need_kubernetes_program("kubectl")
     directory = tmp_path / "pod"
     rendered(config, "kubernetes", capsys, "--directory", str(directory))
     command = [kubectl, "kustomize", str(directory)]

@@ -25,6 +25,15 @@ def need_program(name: str, package: str) -> str:
     return found
 
 
+def need_kubernetes_program(name: str) -> str:
+    """The path of kubectl or helm; skip the test if it is missing."""
+    found = shutil.which(name)
+    if found is None:
+        _missing(f"{name} is missing: python .ci/kubectl.py FOLDER, with FOLDER on the PATH")
+    assert found is not None
+    return found
+
+
 def _missing(line: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(line)
