@@ -93,6 +93,8 @@ class MeshGateway:
       ``model:8000``, ``model``. Those that are missing get Envoy's 503.
     - `name`: the gateway (``namespace/name``), by default the first that the documents name.
 
+    `model` is the same gateway without Envoy, a `meshcors.mesh.Gateway`.
+
     Raises `DocumentError` for what would not load, `ValueError` for a service that no rule leads
     to, `MissingExtraError` without the extra ``lab``, `EnvoyError` if Envoy does not start.
     """
@@ -106,7 +108,9 @@ class MeshGateway:
     ) -> None:
         self._name = name
         self._given, self._services = documents, dict(services or {})
-        self.mesh, self.model, made = self._read(documents, self._services)
+        mesh, model, made = self._read(documents, self._services)
+        self.mesh: MeshDocuments = mesh
+        self.model: Gateway = model
         self._wire = _GatewayWire(self)
         self._envoy = EnvoyProcess(made)
 

@@ -42,7 +42,7 @@ class PreflightPod:
             config, content = str(Path(policy).absolute()), b"{}"
         self._process = KeptProcess([*command, "--config", config], content)
         try:
-            self.port = self._await_port()
+            self.port: int = self._await_port()
         except BaseException:
             self.stop()
             raise
