@@ -86,7 +86,7 @@ def _request(consultation: Consultation, number: int, tried: TriedRequest) -> It
         yield Line(f"{number}. {title}: {tried.request.method}, not sent: {tried.why_not}.")
         return
     if exchange.response is None:
-        failure = consultation.quote.failure(exchange.failure)
+        failure = consultation.quote.failure(exchange)
         yield Line(f"{number}. {title}: {exchange.method}, no answer: {failure}.")
         return
     answered = consultation.layer(tried)
