@@ -142,7 +142,10 @@ def squeezed(text: str) -> str:
     return "".join(text.replace("`", "").split())
 
 
-@pytest.mark.parametrize("name", ["corsPolicy only on the rule of the key", "nginx well set"])
+@pytest.mark.parametrize(
+    "name",
+    ["corsPolicy only on the rule of the key", "nginx well set", "a port where nothing listens"],
+)
 def test_the_command_line_says_the_same(name: str, ports: dict[str, int], doctor: Doctor) -> None:
     (set_up,) = (each for each in SET_UPS if each.name == name)
     words = ["doctor", *set_up.call.arguments(ports[name]), "--format", "json"]

@@ -240,6 +240,13 @@ spec:
         codes=codes("preflight_unanswered"),
     ),
     SetUp(
+        name="a regex for a part of the origin, and Envoy matches all of it",
+        config=_policy(_ORIGIN, "{regex: ui.example}"),
+        layer="envoy_cors",
+        codes=codes("origin_not_allowed"),
+        fix=Change("allowOrigins: [{regex: ui.example}]", _ALLOW_UI),
+    ),
+    SetUp(
         name="a regex whose dot is not escaped",
         config=_policy(_ORIGIN, "{regex: https://app.ui.example}"),
         call=Call(origin="https://app.ui.example"),
@@ -278,6 +285,14 @@ spec:
         layer="envoy_cors",
         codes=codes("method_not_allowed"),
         fix=Change("allowMethods: [POST]", "allowMethods: [PUT]"),
+    ),
+    SetUp(
+        name="allowMethods with * beside a name, and a call with credentials",
+        config=_with(("[POST, PUT]", '[GET, "*"]'), _CREDENTIALS),
+        call=Call(method="PUT", credentials=True),
+        layer="envoy_cors",
+        codes=codes("method_not_allowed"),
+        fix=Change('allowMethods: [GET, "*"]', "allowMethods: [PUT]"),
     ),
     SetUp(
         name="no allowCredentials",
