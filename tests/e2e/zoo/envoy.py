@@ -377,6 +377,19 @@ spec:
         layer="pod",
     ),
     SetUp(
+        name="corsPolicy and the service's own MeshCORS",
+        config=_service(Change("host: bare", "host: good").apply(_WITH_POLICY)),
+        verdict="works",
+        layer="envoy_cors",
+    ),
+    SetUp(
+        name="corsPolicy alone, with credentials",
+        config=_policy(*_CREDENTIALS),
+        call=LOGGED_IN,
+        verdict="works",
+        layer="envoy_cors",
+    ),
+    SetUp(
         name="corsPolicy alone, well set",
         config=_service(_WITH_POLICY),
         verdict="works",

@@ -250,7 +250,33 @@ ASGI = (
         verdict="works",
         layer="meshcors",
     ),
+    SetUp(
+        name="MeshCORS in FastAPI, a key that it does not know",
+        config=_MESHCORS,
+        call=Call(headers=(JSON, "model-api-key: other")),
+        verdict="works",
+        layer="meshcors",
+    ),
+    SetUp(
+        name="MeshCORS in FastAPI, which redirects to a path with a slash",
+        config=Change("fastapi_app()", 'fastapi_app("/v1/predict/")').apply(_MESHCORS),
+        verdict="works",
+        layer="meshcors",
+    ),
+    SetUp(
+        name="MeshCORS in FastAPI, with credentials",
+        config=Change("max_age=600,", "max_age=600,\n    allow_credentials=True,").apply(_MESHCORS),
+        call=LOGGED_IN,
+        verdict="works",
+        layer="meshcors",
+    ),
     SetUp(name="CORSMiddleware well set", config=_STARLETTE, verdict="works", layer="starlette"),
+    SetUp(
+        name="CORSMiddleware for every site, without credentials",
+        config=_starlette('["https://ui.example"]', '["*"]'),
+        verdict="works",
+        layer="starlette",
+    ),
 )
 
 _FLASK = """
@@ -277,6 +303,18 @@ WSGI = (
         config=Change("/v1/*", "/api/*").apply(_FLASK),
         layer="app",
         codes=codes("preflight_unanswered"),
+    ),
+    SetUp(
+        name="flask-cors: every origin, as it is without options",
+        config="app = flask_app()\nCORS(app)",
+        verdict="works",
+        layer="flask_cors",
+        codes=codes("stranger_allowed"),
+        fix=Change(
+            "CORS(app)",
+            'CORS(app, origins=["https://ui.example"], methods=["POST"],'
+            ' allow_headers=["content-type", "model-api-key"])',
+        ),
     ),
     SetUp(
         name="flask-cors: every origin with credentials",
