@@ -622,6 +622,27 @@ def test_every_finding_is_in_the_table() -> None:
     assert set(FINDING_KINDS) == set(FIXES) == set(get_args(FindingCode))
 
 
+def test_engines_may_differ() -> None:
+    """Chromium drops a script's user-agent, and announces none."""
+    names = {"access-control-allow-headers": "model-api-key"}
+    server = answering((204, {**GRANT, **names}, ""))
+    diagnosis = ask(server, headers={"user-agent": "mine", "model-api-key": "xyz"})
+    assert {engine for engine, each in diagnosis.engines.items() if each.works} == {"chromium"}
+    assert diagnosis.verdict == "blocked"
+    lines = [line.text for line in report_lines(diagnosis)]
+    assert "It works in Chromium, and not in Firefox and Safari." in lines
+    assert {each.code for each in diagnosis.findings if each.severity == E} == {
+        "header_not_allowed"
+    }
+
+
+def test_a_call_to_the_pages_own_origin_needs_no_cors() -> None:
+    diagnosis = ask(lambda *_: (200, {}, "{}"), "PUT", origin="https://api.example")
+    assert diagnosis.verdict == "works"
+    lines = [line.text for line in report_lines(diagnosis)]
+    assert "It is the page's own origin, to which CORS does not apply." in lines
+
+
 def test_errors_come_first() -> None:
     found = ask(echoing("true")).findings
     severities = [each.severity for each in found]
@@ -694,6 +715,9 @@ def test_the_key_is_the_header_that_is_no_usual_name() -> None:
     assert of(x_tenant="a") == "x-tenant"
     assert of(x_version="1", api_key="xyz") == "api-key"
     assert of(authorization="Bearer t", x_request_id="7") == ""
+    request = browser.Request(UI, URL, headers={"api-key": "xyz", "authorization": "Bearer t"})
+    assert key_header(request, "authorization") == "authorization"
+    assert key_header(request, "x-other") == "api-key"
 
 
 @pytest.mark.parametrize(

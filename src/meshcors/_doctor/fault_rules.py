@@ -6,7 +6,7 @@ The browser's code says what is wrong; the layer and the status say why.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from meshcors import browser
@@ -92,12 +92,11 @@ def _faults(
     elif layer == "starlette" and (refused := starlettes_refusals(exchange.body)):
         for each in refused:
             if each in _STARLETTES:
-                yield fault(_STARLETTES[each], consultation, tried, **_missing(tried, response))
+                yield _unlisted(_STARLETTES[each], consultation, tried, response, verdict)
     elif is_no_upstream(layer, response.status):
         yield fault("no_upstream", consultation, tried)
     elif verdict.code in _PLAIN:
-        missing = _missing(tried, response)
-        yield fault(_PLAIN[verdict.code], consultation, tried, field=verdict.field, **missing)
+        yield _unlisted(_PLAIN[verdict.code], consultation, tried, response, verdict)
     elif verdict.code in ("acao_multiple", "acao_mismatch", "acac_not_true"):
         yield _wrong_grant(consultation, tried, response, verdict)
     elif verdict.step == "preflight":
@@ -121,23 +120,27 @@ def _guards_code(consultation: Consultation, tried: TriedRequest) -> FindingCode
     return "guard_refuses_host" if is_host else "guard_refuses_origin"
 
 
-class _Missing(TypedDict):
-    missing: str
-    missing_quoted: str
-    missing_flags: str
-
-
-def _missing(tried: TriedRequest, response: browser.Response) -> _Missing:
-    """Return the headers of the call that the answer does not list, as messages write them."""
+def _unlisted(
+    code: FindingCode,
+    consultation: Consultation,
+    tried: TriedRequest,
+    response: browser.Response,
+    verdict: browser.Verdict,
+) -> FoundFault:
+    """Return a fault with the headers of the call that the answer does not list."""
     listed = {name.lower() for name in response.elements("access-control-allow-headers")}
     asked = dict(browser.preflight_for(tried.request) or ())
     names = asked.get("access-control-request-headers", "").split(",")
     missing = [name for name in names if name and name not in listed]
-    return {
-        "missing": ", ".join(missing),
-        "missing_quoted": ", ".join(f'"{name}"' for name in missing),
-        "missing_flags": " ".join(f"--allow-header {name}" for name in missing),
-    }
+    return fault(
+        code,
+        consultation,
+        tried,
+        field=verdict.field,
+        missing=", ".join(missing),
+        missing_quoted=", ".join(f'"{name}"' for name in missing),
+        missing_flags=" ".join(f"--allow-header {name}" for name in missing),
+    )
 
 
 def _wrong_grant(
