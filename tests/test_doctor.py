@@ -1,0 +1,275 @@
+"""``meshcors doctor`` through its front door: the command line, against real servers."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from meshcors import _cli as cli
+from tests import written_pages
+from tests.e2e.processes import free_port, running
+
+pytest.importorskip("httpx", reason="python -m pip install 'meshcors[cli]'")
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "doctor.md"
+UI = "https://ui.example"
+URL = "https://api.example/v1"
+KEY = ("--header", "model-api-key: xyz")
+BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
+GOOD = """
+from fastapi import FastAPI
+from meshcors import HeaderKey, MeshCORS
+
+app = FastAPI()
+key = HeaderKey("model-api-key", values=["xyz"])
+app.add_middleware(MeshCORS, allow_origins=["https://ui.example"], max_age=600, key=key)
+
+
+@app.post("/v1/predict")
+def predict() -> dict[str, str]:
+    return {"model": "xyz"}
+"""
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
+    """The page's service, one with meshcors, and the pod; no process is started twice."""
+    home = tmp_path_factory.mktemp("services")
+    (service,) = re.findall(
+        r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    (home / "service.py").write_text(service)
+    (home / "good.py").write_text(GOOD)
+    ports = {name: free_port() for name in ("service", "good", "pod")}
+    uvicorn = [sys.executable, "-m", "uvicorn", "--app-dir", str(home), "--log-level", "warning"]
+    pod = [sys.executable, "-m", "meshcors.dummy", "--allow-origin", UI, "--drain", "0"]
+    with (
+        running([*uvicorn, "service:app", "--port", str(ports["service"])], ports["service"]),
+        running([*uvicorn, "good:app", "--port", str(ports["good"])], ports["good"]),
+        running([*pod, "--port", str(ports["pod"]), "--key-header", "model-api-key"], ports["pod"]),
+    ):
+        yield ports
+
+
+def doctor(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = cli.run(["doctor", *words])
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def report(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    code, out, err = doctor(capsys, *words, "--format", "json")
+    assert err == ""
+    found: dict[str, Any] = json.loads(out)
+    assert code == {"works": 0, "blocked": 1, "unknown": 2}[found["verdict"]]
+    return found
+
+
+def test_the_page_shows_what_is_printed(
+    servers: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    ports = {"8000": str(servers["service"]), "8001": str(free_port())}
+    code = 0
+    made = text
+    for block in BLOCK.findall(text):
+        for command, shown in COMMAND.findall(block):
+            program, *words = shlex.split(command)
+            if program == "echo":
+                printed = f"{code}\n"
+            else:
+                for public, real in ports.items():
+                    words = [word.replace(f":{public}/", f":{real}/") for word in words]
+                code = cli.run(words)
+                printed = "".join(capsys.readouterr())
+                for public, real in ports.items():
+                    printed = printed.replace(f":{real}", f":{public}")
+            made = made.replace(f"$ {command}\n{shown}", f"$ {command}\n{printed}", 1)
+    written_pages.check(PAGE, made)
+
+
+def test_a_healthy_service_has_no_errors_and_no_warnings(
+    servers: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"http://127.0.0.1:{servers['good']}/v1/predict"
+    found = report(capsys, url, "--origin", UI, *KEY, "--data", "{}")
+    assert found["verdict"] == "works"
+    assert {each["severity"] for each in found["findings"]} <= {"note"}
+    assert [each["name"] for each in found["requests"]][:4] == [
+        *("preflight", "call", "wrong_key", "no_key"),
+    ]
+    layers = [each["layer"] for each in found["requests"]]
+    assert layers == ["meshcors", "app", *["meshcors"] * 8]
+    assert [each["status"] for each in found["requests"]] == [204, 200, 403, 401, *[403] * 6]
+    works = {"works": True, "console": ""}
+    assert found["browsers"] == {"chromium": works, "firefox": works, "safari": works}
+
+
+def test_the_pod_is_known_by_its_own_answers(
+    servers: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"http://127.0.0.1:{servers['pod']}/v1/predict"
+    found = report(capsys, url, "--origin", UI, *KEY, "--method", "POST")
+    assert {each["layer"] for each in found["requests"]} == {"pod"}
+    assert "call_refused" in {each["code"] for each in found["findings"]}
+
+
+def test_where_the_answers_differ_from_a_policy_is_said(
+    servers: dict[str, int], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.json"
+    content: dict[str, Any] = {
+        "corsPolicy": {"allowOrigins": [UI], "maxAge": 600},
+        "key": {"header": KEY[1][:13]},
+    }
+    url = f"http://127.0.0.1:{servers['good']}/v1/predict"
+    call = (url, "--origin", UI, *KEY, "--method", "POST", "--config", str(policy))
+    policy.write_text(json.dumps(content))
+    assert "policy_differs" not in {each["code"] for each in report(capsys, *call)["findings"]}
+    content["corsPolicy"] |= {"allowMethods": ["PUT"], "maxAge": 60}
+    policy.write_text(json.dumps(content))
+    (found,) = [
+        each for each in report(capsys, *call)["findings"] if each["code"] == "policy_differs"
+    ]
+    assert found["layer"] == "meshcors"
+    assert "access-control-allow-methods is nothing and should be PUT" in found["message"]
+    assert "access-control-max-age is 600 and should be 60" in found["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["api.example"], "URL: write https://HOST/PATH, as the script calls it"),
+        (["ftp://api.example/"], "URL: write https://HOST/PATH, as the script calls it"),
+        (["https://me:s3cret@api.example/"], "URL: write https://HOST/PATH"),
+        ([URL, "--origin", "ui.example"], "--origin ui.example: "),
+        ([URL, "--origin", f"{UI}/"], f"--origin {UI}/: "),
+        ([URL, "--method", "TRACE"], "fetch() refuses the method 'TRACE'"),
+        ([URL, "--header", "s3cret"], "--header: write NAME:VALUE"),
+        ([URL, "--header", "a b: s3cret"], "fetch() refuses the header 'a b', or its value"),
+        ([URL, "--header", "Cookie: s3cret"], "--header Cookie: browsers do not let a script set"),
+        ([URL, "--header", "origin: x"], "--header origin: browsers do not let a script set it"),
+        ([URL, "--method", "get", "--data", "s3cret"], "--data: a script cannot send a body with"),
+        ([URL, "--resolve", "api.example:443"], "write HOST:PORT:ADDR, such as"),
+        ([URL, "--resolve", "api.example:0:10.0.0.7"], "write HOST:PORT:ADDR, such as"),
+        ([URL, "--resolve", "api.example:443:other.example"], "write HOST:PORT:ADDR, such as"),
+        ([URL, "--timeout", "0"], "--timeout"),
+        ([URL, "--timeout", "soon"], "--timeout"),
+        ([URL, "--config", "s3cret.yaml"], "--config: "),
+        ([URL, "s3cret"], "expected only URL and flags: remove the extra argument"),
+        ([], "Missing argument 'URL'"),
+    ],
+)
+def test_an_error_in_the_arguments_is_one_clear_line(
+    words: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin = [] if "--origin" in words else ["--origin", UI]
+    code, out, err = doctor(capsys, *words, *origin)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert line in err
+    assert "s3cret" not in err
+
+
+class Speaker(BaseHTTPRequestHandler):
+    """Says what it was sent, and grants it."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        heard = [self.command, self.headers.get("host"), self.headers.get("content-type"), body]
+        cast("Any", self.server).heard.append(heard)
+        self.send_response(200)
+        self.send_header("access-control-allow-origin", self.headers.get("origin", "*"))
+        self.send_header("access-control-allow-headers", "content-type")
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    do_GET = do_POST = do_OPTIONS = answer  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def speaker() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Speaker) as server:
+        cast("Any", server).heard = []
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_name_is_resolved_as_it_is_told(
+    speaker: ThreadingHTTPServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = speaker.server_port
+    place = f"models.example:{port}"
+    call = (f"http://{place}/v1", "--origin", "http://ui.example")
+    found = report(capsys, *call, "--resolve", f"{place}:127.0.0.1")
+    assert found["verdict"] == "works"
+    assert {host for _, host, *_ in cast("Any", speaker).heard} == {place}
+    # the address is ours, and not what browsers find
+    assert "private_network" not in {each["code"] for each in found["findings"]}
+
+
+def test_a_body_is_sent_as_fetch_sends_a_text(
+    speaker: ThreadingHTTPServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"http://127.0.0.1:{speaker.server_port}/v1"
+    report(capsys, url, "--origin", UI, "--data", "a ä")
+    posts = [each for each in cast("Any", speaker).heard if each[0] == "POST"]
+    # a text needs no preflight
+    assert [each[2:] for each in posts] == [["text/plain;charset=UTF-8", "a ä".encode()]]
+    cast("Any", speaker).heard.clear()
+    json_type = ("--header", "content-type: application/json")
+    report(capsys, url, "--origin", UI, "--data", "{}", *json_type)
+    asked = [each[0] for each in cast("Any", speaker).heard]
+    assert asked[:2] == ["OPTIONS", "POST"]
+
+
+def test_an_answer_that_does_not_come_in_time_is_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        found = report(capsys, url, "--origin", UI, "--timeout", "0.2")
+    (finding,) = found["findings"]
+    assert (found["verdict"], finding["code"]) == ("unknown", "timeout")
+    (request,) = found["requests"]
+    assert request["error"].startswith("no answer from 127.0.0.1:")
+    assert (request["status"], request["layer"], request["http"]) == (None, "unreachable", "")
+
+
+def test_colours_are_for_terminals(
+    servers: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"http://127.0.0.1:{servers['service']}/v1/models"
+    code, out, _ = doctor(capsys, url, "--origin", UI, *KEY)
+    assert code == 1
+    assert "\x1b" not in out
+
+
+def test_the_process_says_the_same(servers: dict[str, int]) -> None:
+    url = f"http://127.0.0.1:{servers['pod']}/v1/predict"
+    command = [sys.executable, "-m", "meshcors", "doctor", url, "--origin", UI, *KEY]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "It works in Chromium, Firefox and Safari." in done.stdout
+    assert "xyz" not in done.stdout
