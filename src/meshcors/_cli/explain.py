@@ -12,12 +12,8 @@ from click.core import ParameterSource
 
 from meshcors._cli import options
 from meshcors._cli.explain_call import CalledUrl, default_host, read_call, read_url
-from meshcors._cli.explain_fixes import FixCommands
-from meshcors._cli.explain_hints import hints
 from meshcors._cli.explain_json import as_data
 from meshcors._cli.explain_services import Services, decider_of
-from meshcors._cli.explain_text import CallReport, narrate
-from meshcors._cli.explain_values import ShownValues
 from meshcors._cli.files import policy_unreadable
 from meshcors._cli.mesh_files import mesh_of
 from meshcors._cli.output import note_problems
@@ -27,11 +23,15 @@ from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.call_cause import cause_of
 from meshcors.mesh._analysis.guards import Guards
 from meshcors.mesh._analysis.page_call import trace_call
+from meshcors.mesh._explain.fixes import FixCommands
+from meshcors.mesh._explain.hints import hints
+from meshcors.mesh._explain.text import CallReport, narrate
+from meshcors.mesh._explain.values import ShownValues
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshcors._cli.explain_text import Emphasis
+    from meshcors.mesh._explain.text import Emphasis
 
 _COLORS: Final[Mapping[Emphasis, str | None]] = {
     "deciding": None,

@@ -12,9 +12,9 @@ from urllib.parse import quote, urlsplit
 import click
 
 from meshcors import browser
-from meshcors._cli.explain_values import shown_target
 from meshcors._policy.errors import OriginError
 from meshcors.mesh import Gateway, GatewayRequest
+from meshcors.mesh._explain.values import shown_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

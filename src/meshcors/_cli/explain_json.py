@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshcors._cli.explain_values import shown_target
 from meshcors.mesh._analysis.call_cause import refusing_policy
+from meshcors.mesh._explain.values import shown_target
 
 if TYPE_CHECKING:
-    from meshcors._cli.explain_text import CallReport
-    from meshcors._cli.explain_values import ShownValues
     from meshcors.mesh import Mismatch
     from meshcors.mesh._analysis.page_call import TracedExchange
+    from meshcors.mesh._explain.text import CallReport
+    from meshcors.mesh._explain.values import ShownValues
 
 
 def as_data(report: CallReport) -> dict[str, object]:

@@ -8,12 +8,10 @@ answer in place of the server. Neither are cookies kept, nor connections.
 from __future__ import annotations
 
 import ssl
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from socket import SHUT_RDWR, socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from meshcors import browser
 from meshcors.testing._extras import needed
@@ -25,6 +23,7 @@ from meshcors.testing._faults import (
     fault_within_answer,
 )
 from meshcors.testing._sent_fields import preflight_fields, request_fields
+from meshcors.testing._time_limit import TimeLimit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -161,7 +160,7 @@ class Wire:
 
         No redirect is followed. Whatever the network does is in the result.
         """
-        limit = _TimeLimit(self._connect_timeout + self._timeout)
+        limit = TimeLimit(self._connect_timeout + self._timeout)
         try:
             request, server = self._request(method, url, headers, body, limit)
         except (ValueError, self._httpx.InvalidURL):
@@ -234,7 +233,7 @@ class Wire:
         url: str,
         headers: browser.HeaderLines,
         body: bytes | None,
-        limit: _TimeLimit,
+        limit: TimeLimit,
     ) -> tuple[httpx.Request, str]:
         """Return the request, its URL with the address to connect to, and the server's label."""
         target = self._httpx.URL(url)
@@ -242,14 +241,13 @@ class Wire:
             raise ValueError(url)
         host = target.host.lower()
         port = target.port or (443 if target.scheme == "https" else 80)
-        address = self._resolve.get((host, port))
-        if address is None and host.endswith(".localhost"):
-            address = "localhost"
+        address = self._address(target.scheme, host, port)
         label = f"{host}:{port}" + (f" (at {address})" if address else "")
+        sent_to = target if address is None else self._httpx.URL(_at(target, address))
         timeout = self._httpx.Timeout(self._timeout, connect=self._connect_timeout)
         request: httpx.Request = self._httpx.Request(
             method,
-            target if address is None else target.copy_with(host=address),
+            sent_to,
             headers=[
                 (b"host", target.netloc),
                 *((name.encode(), value.encode("latin-1")) for name, value in headers),
@@ -264,14 +262,23 @@ class Wire:
         )
         return request, label
 
-    def _fault(self, error: Exception, server: str, limit: _TimeLimit) -> NetworkFault:
+    def _address(self, scheme: str, host: str, port: int) -> str | None:
+        """Return the address, or the base URL, of the server that has a name; None if DNS has it.
+
+        A base URL (``http://127.0.0.1:8000``) is that of a server in front of which TLS has ended.
+        """
+        del scheme
+        address = self._resolve.get((host, port))
+        return "localhost" if address is None and host.endswith(".localhost") else address
+
+    def _fault(self, error: Exception, server: str, limit: TimeLimit) -> NetworkFault:
         if limit.is_over:
             return NetworkFault("timeout", f"no answer from {server} within {limit.seconds:g} s")
         is_connecting = isinstance(error, self._httpx.ConnectTimeout)
         seconds = self._connect_timeout if is_connecting else self._timeout
         return fault_before_answer(error, server, seconds)
 
-    def _body(self, response: httpx.Response, limit: _TimeLimit) -> tuple[bytes, NetworkFault]:
+    def _body(self, response: httpx.Response, limit: TimeLimit) -> tuple[bytes, NetworkFault]:
         content = bytearray()
         fault = NetworkFault("", "")
         try:
@@ -288,33 +295,13 @@ class Wire:
         return bytes(content[:MAX_BODY]), fault
 
 
-class _TimeLimit:
-    """Ends a request's connection when its time is over, however slowly something still arrives."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.is_over = False
-        self._socket: socket | None = None
-        self._timer = threading.Timer(seconds, self._end)
-        self._timer.daemon = True
-
-    def __enter__(self) -> None:
-        self._timer.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-
-    def watch(self, event: str, found: Mapping[str, Any]) -> None:
-        """Note the connection; httpx calls this at each step of a request."""
-        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            self._socket = found["return_value"].get_extra_info("socket")
-
-    def _end(self) -> None:
-        self.is_over = True
-        if self._socket is not None:
-            with suppress(OSError):
-                # not that of SSLSocket, which takes its state from under whoever reads
-                socket.shutdown(self._socket, SHUT_RDWR)
+def _at(url: httpx.URL, address: str) -> str:
+    """Return the URL of the same resource at an address or below a base URL."""
+    path = url.raw_path.decode("ascii")
+    if "://" in address:
+        return f"{address}{path}"
+    host = f"[{address}]" if ":" in address and not address.startswith("[") else address
+    return f"{url.scheme}://{host}{'' if url.port is None else f':{url.port}'}{path}"
 
 
 def _onward(request: browser.Request, exchange: Exchange) -> browser.Request | None:

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-from meshcors._cli.explain_values import shown_target
 from meshcors.mesh._analysis.call_cause import allowed_by, refusing_policy
+from meshcors.mesh._explain.values import shown_target
 from meshcors.mesh._routing.gateway import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from meshcors._cli.explain_values import ShownValues
     from meshcors.mesh import Mismatch
     from meshcors.mesh._analysis.cause import Cause
     from meshcors.mesh._analysis.guards import GuardVerdict
     from meshcors.mesh._analysis.page_call import TracedCall, TracedExchange
     from meshcors.mesh._documents.problems import Place
+    from meshcors.mesh._explain.values import ShownValues
     from meshcors.mesh._routing.gateway import GatewayAnswer, TriedRule
 
 # What a line is, beside text: what decided the call, or one of the verdicts.

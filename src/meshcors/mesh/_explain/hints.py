@@ -9,9 +9,9 @@ from meshcors.mesh._fix.pod_commands import serve_command
 
 if TYPE_CHECKING:
     from meshcors import browser
-    from meshcors._cli.explain_fixes import FixCommands
     from meshcors.mesh._analysis.cause import Cause
     from meshcors.mesh._analysis.page_call import TracedCall
+    from meshcors.mesh._explain.fixes import FixCommands
 
 # Those that a pod always allows.
 _ALLOWED_METHODS: Final = ("GET", "HEAD", "POST")
