@@ -204,14 +204,15 @@ REAL: dict[str, tuple[str, list[ConsoleMessage]]] = {
     "Safari's three lines": (
         "[Error] Origin https://ui.example is not allowed by Access-Control-Allow-Origin. Status "
         "code: 404\n[Error] XMLHttpRequest cannot load https://api.example/v1 due to access "
-        "control checks.\n[Error] Failed to load resource: Origin https://ui.example is not allowed by "
-        "Access-Control-Allow-Origin. Status code: 404 (v1, line 0)\n"
+        "control checks.\n[Error] Failed to load resource: Origin https://ui.example is not "
+        "allowed by Access-Control-Allow-Origin. Status code: 404 (v1, line 0)\n"
         "[Error] Unhandled Promise Rejection: TypeError: Load failed",
         [
             ConsoleMessage(
                 "safari",
                 "acao_missing",
                 also="acao_mismatch",
+                step="response",
                 url="https://api.example/v1",
                 origin="https://ui.example",
                 status=404,

@@ -226,7 +226,9 @@ def _safari(text: str, found: list[ConsoleMessage]) -> str:
         message = _message("safari", code, match)
         if code == "acao_missing":
             message = replace(message, also="acao_mismatch")
-        if match.groupdict().get("redirect"):
+        is_refused = code == "acao_missing" and not 200 <= (message.status or 200) <= 299
+        if is_refused or match.groupdict().get("redirect"):
+            # Of a preflight it would have named the status
             message = replace(message, step="response")
         if match.re is _FAILED or match["failed"]:
             found += [] if _is_repeated(message, found) else [message]

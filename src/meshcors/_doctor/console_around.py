@@ -19,52 +19,52 @@ _METHOD_URL: Final = (
 )
 # Over squeezed text, the more telling ones first: what one has taken, the next does not see.
 _ROWS: Final[tuple[tuple[Engine, ConsoleCode, str], ...]] = (
-        (
-            "chromium",
-            "mixed_content",
-            rf"MixedContent:Thepageat'.{{1,{LONGEST_URL}}}?'wasloadedoverHTTPS,but[a-zA-Z]{{1,60}}"
-            rf"'{_URL}'",
-        ),
-        ("firefox", "mixed_content", rf'Blockedloadingmixed(?:active|display)content"{_URL}"'),
-        ("safari", "mixed_content", rf"requestedinsecurecontentfrom{_URL}\.Thiscontentwas"),
-        ("safari", "mixed_content", "wasnotallowedto(?:run|display)insecurecontentfrom"),
-        (
-            "chromium",
-            "content_security_policy",
-            rf"(?:Refusedtoconnectto|Connectingto)'{_URL}'(?:becauseit)?violatesthe",
-        ),
-        (
-            "chromium",
-            "content_security_policy",
-            rf"FetchAPIcannotload{_URL}\.Refusedtoconnectbecauseitviolates",
-        ),
-        (
-            "firefox",
-            "content_security_policy",
-            rf"settingsblockedtheloadingofaresource(?:\([a-z-]{{1,30}}\))?at{_URL}(?:because|\(\")",
-        ),
-        ("safari", "content_security_policy", rf"Refusedtoconnectto{_URL}becauseit"),
-        ("firefox", "opaque", "OpaqueResponseBlocking"),
-        (
-            "safari",
-            "opaque",
-            rf"Cancelledloadto{_URL}becauseitviolatestheresource'sCross-Origin-Resource-Policy",
-        ),
-        (
-            "chromium",
-            "network_error",
-            rf"(?:Failedtoloadresource:|{_METHOD_URL})net::ERR_(?P<error>[A-Z_]*)(?P<status>\d{{3}})?",
-        ),
-        (
-            "",
-            "error_status",
-            r"Failedtoloadresource:theserverrespondedwithastatusof(?P<status>\d{3})",
-        ),
-        ("chromium", "error_status", rf"{_METHOD_URL}(?P<status>[45]\d\d)\("),
-        ("chromium", "only_failed", "(?:TypeError:)?Failedtofetch"),
-        ("firefox", "only_failed", "NetworkErrorwhenattemptingtofetchresource"),
-        ("safari", "only_failed", "TypeError:Loadfailed|Loadfailed"),
-        ("", "only_failed", "(?:AxiosError:)?NetworkError"),
+    (
+        "chromium",
+        "mixed_content",
+        rf"MixedContent:Thepageat'.{{1,{LONGEST_URL}}}?'wasloadedoverHTTPS,but[a-zA-Z]{{1,60}}"
+        rf"'{_URL}'",
+    ),
+    ("firefox", "mixed_content", rf'Blockedloadingmixed(?:active|display)content"{_URL}"'),
+    ("safari", "mixed_content", rf"requestedinsecurecontentfrom{_URL}\.Thiscontentwas"),
+    ("safari", "mixed_content", "wasnotallowedto(?:run|display)insecurecontentfrom"),
+    (
+        "chromium",
+        "content_security_policy",
+        rf"(?:Refusedtoconnectto|Connectingto)'{_URL}'(?:becauseit)?violatesthe",
+    ),
+    (
+        "chromium",
+        "content_security_policy",
+        rf"FetchAPIcannotload{_URL}\.Refusedtoconnectbecauseitviolates",
+    ),
+    (
+        "firefox",
+        "content_security_policy",
+        rf"settingsblockedtheloadingofaresource(?:\([a-z-]{{1,30}}\))?at{_URL}(?:because|\(\")",
+    ),
+    ("safari", "content_security_policy", rf"Refusedtoconnectto{_URL}becauseit"),
+    ("firefox", "opaque", "OpaqueResponseBlocking"),
+    (
+        "safari",
+        "opaque",
+        rf"Cancelledloadto{_URL}becauseitviolatestheresource'sCross-Origin-Resource-Policy",
+    ),
+    (
+        "chromium",
+        "network_error",
+        rf"(?:Failedtoloadresource:|{_METHOD_URL})net::ERR_(?P<error>[A-Z_]*)(?P<status>\d{{3}})?",
+    ),
+    (
+        "",
+        "error_status",
+        r"Failedtoloadresource:theserverrespondedwithastatusof(?P<status>\d{3})",
+    ),
+    ("chromium", "error_status", rf"{_METHOD_URL}(?P<status>[45]\d\d)\("),
+    ("chromium", "only_failed", "(?:TypeError:)?Failedtofetch"),
+    ("firefox", "only_failed", "NetworkErrorwhenattemptingtofetchresource"),
+    ("safari", "only_failed", "TypeError:Loadfailed|Loadfailed"),
+    ("", "only_failed", "(?:AxiosError:)?NetworkError"),
 )
 AROUND: Final = tuple((engine, code, re.compile(text)) for engine, code, text in _ROWS)
 _ERRORS: Final[tuple[tuple[str, ConsoleCode], ...]] = (

@@ -66,7 +66,9 @@ def safari_lines(request: Request, fault: Fault, status: int, redirect: str) -> 
     if code == "network_error":
         # the rest is the network library's: "Could not connect to 127.0.0.1: Connection refused"
         return "Failed to load resource: …"
-    reason = SAFARI_REASONS[code].format(origin=request.origin, status=status, field=field, value=value)
+    reason = SAFARI_REASONS[code].format(
+        origin=request.origin, status=status, field=field, value=value
+    )
     if redirect:
         reason = (
             f"Cross-origin redirection to {redirect} "
