@@ -30,6 +30,7 @@ SLOW = (
     "tests/test_console_page.py",
     "tests/test_docs_cli.py",
     "tests/test_delegates.py",
+    "tests/test_doctor.py",
     "tests/test_dummy_admin.py",
     "tests/test_dummy_command.py",
     "tests/test_dummy_life.py",

@@ -30,6 +30,7 @@ class Verb(NamedTuple):
 
 # A new verb needs only a row here.
 VERBS: Final = {
+    "doctor": Verb("meshcors._cli.doctor", "command", "Make a page's call, and say what is wrong."),
     "dummy": Verb("meshcors.dummy._command", "main", "Run the preflight pod."),
     "explain": Verb("meshcors._cli.explain", "command", "Follow a page's call through the mesh."),
     "fix": Verb("meshcors._cli.fix", "command", "Fix documents that block browsers."),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from meshcors._doctor.layers import Layer
+    from meshcors._doctor.layer_names import Layer
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 FindingCode: TypeAlias = Literal[

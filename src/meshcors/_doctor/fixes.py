@@ -15,14 +15,14 @@ from meshcors._doctor.grants import grant
 if TYPE_CHECKING:
     from meshcors._doctor.findings import FindingCode
     from meshcors._doctor.grants import WantedGrant
-    from meshcors._doctor.layers import Layer
+    from meshcors._doctor.layer_names import Layer
 
 _Row: TypeAlias = Mapping["Layer | Literal['*']", str]
 
-_ALLOW: Final = "Write there, for all that this call needs:\n`{grant}`"
+_ALLOW: Final = "Write there, beside what other calls need:\n`{grant}`"
 _IN_NGINX: Final = (
     "Write in the location, and answer preflights before anything else:\n"
-    "`{grant}`\n`if ($request_method = OPTIONS) {{ return 204; }}` with the same lines in its braces"
+    "`{grant}`\nand `if ($request_method = OPTIONS) {{ return 204; }}` with the same lines in it"
 )
 _MESH: Final = (
     "See which rule is meant, then let fix write one for preflights:\n`{explain}`\n`{fix}`"
@@ -41,6 +41,11 @@ _OUTERMOST: Final = (
 _ONE_OWNER: Final = (
     "Leave CORS to one layer. Remove it from the app, or drop the app's fields where the other one"
     " adds its own"
+)
+_TO_THE_POD: Final = (
+    "Let a last rule send what no other rule takes to the pod, whose answers pages can read:\n"
+    "`- route: [{{destination: {{host: meshcors-dummy, port: {{number: 8080}}}}}}]`\n"
+    "fix writes it, and the rule for preflights: `{fix}`"
 )
 _FINAL_URL: Final = "Call that URL in the page's script."
 _NO_CORS: Final = "This is not CORS: "
@@ -73,10 +78,11 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         " operations:\n`to: [{{operation: {{notMethods: [OPTIONS]}}}}]` (DENY), or allow them:"
         " `to: [{{operation: {{methods: [OPTIONS]}}}}]` (ALLOW)\nWhich policy it is: `{explain}`",
         "envoy_jwt": "Let the RequestAuthentication's filter pass preflights: it does where OPTIONS"
-        " comes with Origin and Access-Control-Request-Method and `bypass_cors_preflight` is"
-        " set.\nWhich one it is: `{explain}`",
+        " comes with Origin and Access-Control-Request-Method and `bypass_cors_preflight: true`"
+        " is set.\nWhich one it is: `{explain}`",
         "envoy_ext_authz": "Let the authorization server allow OPTIONS with"
-        " Access-Control-Request-Method, or leave these out of the filter.\nWhat is in front:"
+        " Access-Control-Request-Method, or do not ask it for these. In each operation of an"
+        " AuthorizationPolicy whose action is CUSTOM:\n`notMethods: [OPTIONS]`\nWhat is in front:"
         " `{explain}`",
         "cdn": "Let OPTIONS pass in the CDN's firewall and its list of allowed methods.",
         "nginx": "Answer preflights before auth_basic, auth_request, allow and deny apply. "
@@ -84,9 +90,10 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "*": _OUTERMOST,
     },
     "guard_refuses_origin": {
-        "*": "Add {origin} to the server's own list of allowed origins (its option is often called"
-        " allowed origins, trusted origins or cors_allowed_origins): no CORS field changes what"
-        " this check says."
+        "*": "Add the page to the server's own list of origins; no CORS field changes what this"
+        " check says. In MLflow:\n`--cors-allowed-origins {origin}`\nIn MCP's SDK"
+        ' (TransportSecuritySettings):\n`allowed_origins=["{origin}"]`\nIn Socket.IO:\n'
+        '`cors_allowed_origins=["{origin}"]`\nIn Django:\n`CSRF_TRUSTED_ORIGINS = ["{origin}"]`'
     },
     "guard_refuses_host": {
         "*": "Add {host} to the server's own list of allowed hosts, or let the proxy in front set a"
@@ -116,6 +123,8 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         " nginx).\nWhat the mesh adds: `{explain}`",
     },
     "origin_not_allowed": {
+        "meshcors": 'Add it to the policy:\n`allow_origins=["{origin}"]`\nor in its environment:'
+        " `MESHCORS_ALLOW_ORIGINS={origin}`",
         "envoy_cors": _IN_MESH,
         "nginx": _IN_NGINX,
         "app": f"{_OUTERMOST}",
@@ -128,8 +137,20 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
     },
     "credentials_not_allowed": {"envoy_cors": _IN_MESH, "nginx": _IN_NGINX, "*": _ALLOW},
     "list_malformed": {"envoy_cors": _IN_MESH, "nginx": _IN_NGINX, "*": _ALLOW},
-    "method_not_allowed": {"envoy_cors": _IN_MESH, "nginx": _IN_NGINX, "*": _ALLOW},
-    "header_not_allowed": {"envoy_cors": _IN_MESH, "nginx": _IN_NGINX, "*": _ALLOW},
+    "method_not_allowed": {
+        "meshcors": 'Add it to the policy:\n`allow_methods=["{method}"]`\nor in its environment:'
+        " `MESHCORS_ALLOW_METHODS={method}`",
+        "envoy_cors": _IN_MESH,
+        "nginx": _IN_NGINX,
+        "*": _ALLOW,
+    },
+    "header_not_allowed": {
+        "meshcors": "Add it to the policy:\n`allow_headers=[{missing_quoted}]`",
+        "pod": "Add to its flags:\n`{missing_flags}`",
+        "envoy_cors": _IN_MESH,
+        "nginx": _IN_NGINX,
+        "*": _ALLOW,
+    },
     "call_redirected_to_login": {
         "*": "Answer calls of scripts with 401 in place of the login page, and let the page send a"
         " token or log the user in first."
@@ -146,8 +167,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         " takes the call: `{{explain}}`",
     },
     "grant_missing_on_error": {
-        "envoy_no_route": "Let a last rule send what no other rule takes to the pod, whose answers"
-        " pages can read:\n`{fix}`\nWhy no rule takes the call: `{explain}`",
+        "envoy_no_route": f"{_TO_THE_POD}\nWhy no rule takes the call: `{{explain}}`",
         "envoy_rbac": "Send what the policy asks for. Its refusals carry no CORS fields, so that no"
         " page can read them.\nWhich policy it is: `{explain}`",
         "envoy_jwt": "Send a valid token. Refusals of this filter carry no CORS fields, so that no"
@@ -162,8 +182,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "*": f"{_OUTERMOST}",
     },
     "key_missing_unreadable": {
-        "envoy_no_route": "Let a last rule send what no other rule takes to the pod, whose answers"
-        " pages can read:\n`{fix}`",
+        "envoy_no_route": _TO_THE_POD,
         "nginx": "add_header without always leaves errors out:\n`{grant}`",
         "*": f"{_OUTERMOST}",
     },
@@ -187,7 +206,10 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         " dots, or name the origins:\n`{grant}`",
     },
     "subdomain_allowed": {"*": "If they are not meant, name the origins:\n`{grant}`"},
-    "vary_missing": {"*": "Add `vary: Origin` to every answer of this URL."},
+    "vary_missing": {
+        "nginx": "`add_header Vary Origin always;`",
+        "*": "Add `vary: Origin` to every answer of this URL.",
+    },
     "authorization_under_star": {"*": "List it beside the *: `*, authorization`."},
     "policy_differs": {"*": "Let this layer run with that policy, or leave the answer to it."},
     "max_age_missing": {
@@ -204,7 +226,11 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         " site."
     },
     "key_not_checked": {"*": "If {key} is meant to be checked, give the service its values."},
-    "call_refused": {"*": "Read the body of that answer: it is the service's own."},
+    "call_refused": {
+        "pod": "No rule of the gateway takes a call with this key, and the pod says so. Send a key"
+        " that a rule asks for, or add a rule: `{explain}`",
+        "*": "Read the body of that answer: it is the service's own.",
+    },
 }
 
 
@@ -213,7 +239,7 @@ def fix_for(code: FindingCode, layer: Layer, want: WantedGrant, words: Mapping[s
     row = FIXES[code]
     template = row.get(layer) or row["*"]
     commands = {
-        "grant": grant(layer, want),
+        "grant": "`\n`".join(grant(layer, want).splitlines()),
         "explain": want.explain(),
         "fix": want.fix(),
     }

@@ -11,7 +11,7 @@ from meshcors._policy.headers import SAFELISTED_METHODS, SAFELISTED_REQUEST_HEAD
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from meshcors._doctor.layers import Layer
+    from meshcors._doctor.layer_names import Layer
 
 # django-cors-headers's default lists.
 _DJANGOS: Final = frozenset(

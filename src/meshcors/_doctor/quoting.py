@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HIDDEN: Final = "…"
 LONGEST: Final = 120
+_SHORT: Final = 3
 # What every CORS answer may hold. Where a key is one of these words, nobody learns it from them.
 _WORDS: Final = frozenset({"", "*", "true", "null"})
 
@@ -49,8 +50,20 @@ class Quoting:
             text = text.replace(secret, HIDDEN)
         return printable(text, LONGEST)
 
+    def failure(self, line: str) -> str:
+        """Return a line of our own about a failure; it has numbers, which a short key may be."""
+        for secret in self._secrets:
+            if len(secret) > _SHORT:
+                line = line.replace(secret, HIDDEN)
+        return printable(line)
+
+    def own_url(self, url: str) -> str:
+        """Return the URL of the call as it may be printed: its query hidden."""
+        before, mark, _ = url.partition("?")
+        return printable(f"{before}{mark}{HIDDEN if mark else ''}")
+
     def url(self, url: str) -> str:
-        """Return a URL or path as it may be printed: its query and user information hidden."""
+        """Return a server's URL as it may be printed: its query and user information hidden."""
         before, mark, _ = url.partition("?")
         scheme, slashes, rest = before.rpartition("//")
         place, slash, path = rest.partition("/")
