@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import json
+import shlex
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from meshcors import _cli as cli
+from meshcors._cli import doctor
 from meshcors._doctor.causes import CAUSES
 from meshcors._doctor.console import LONGEST_PASTE, ConsoleMessage, read_console
 from meshcors.browser import Code, Request, Response, Verdict, follow, judge, judge_response
-from tests.browser_cases import ACAC, ACAH, ACAM, ACAO, CASES, Answers, Case
+from tests.browser_cases import ACAC, ACAH, ACAM, ACAO, API, CASES, PAGE, Answers, Case
+from tests.console_page import EXAMPLES
 
 ENGINES = ("chromium", "firefox", "safari")
 
@@ -409,3 +416,115 @@ def test_the_longest_paste_is_read(piece: str) -> None:
     read_console(text)
     with pytest.raises(ValueError, match="more than 16384 characters"):
         read_console(f"{text}x")
+
+
+# --- the command
+
+
+def console(capsys: pytest.CaptureFixture[str], text: str, *flags: str) -> tuple[int, str, str]:
+    code = cli.run(["doctor", "--console", text, *flags])
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+SECRET = (
+    "Access to fetch at 'https://me:pass@api.example/v1?key=secret#secret' from origin "
+    "'https://ui.example' has been blocked by CORS policy: Method PATCH is not allowed by "
+    "Access-Control-Allow-Methods in preflight response."
+)
+
+
+def test_the_text_says_what_the_message_says(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = console(capsys, SECRET)
+    assert (code, err) == (0, "")
+    first, call, *rest = out.splitlines()
+    assert first == "Chromium: method_not_allowed, in the answer to the preflight"
+    assert call == "  A page of https://ui.example calls PATCH https://\u2026@api.example/v1?\u2026"
+    assert "secret" not in out
+    assert "pass@" not in out
+    assert "  pod:  `--allow-origin https://ui.example --allow-method PATCH`" in rest
+    assert (
+        "  meshcors doctor https://api.example/v1 --origin https://ui.example --method PATCH"
+        in rest
+    )
+
+
+def test_json_has_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = console(capsys, SECRET, "--format", "json")
+    assert (code, err) == (0, "")
+    (message,) = json.loads(out)["messages"]
+    assert "secret" not in out
+    assert "pass" not in out
+    assert {name: message[name] for name in ("engine", "code", "step", "method", "status")} == {
+        "engine": "chromium",
+        "code": "method_not_allowed",
+        "step": "preflight",
+        "method": "PATCH",
+        "status": None,
+    }
+    assert sorted(message["fixes"]) == ["app", "mesh", "pod"]
+    assert message["commands"][0].startswith("meshcors doctor https://api.example/v1 --origin")
+
+
+@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_every_real_message_is_explained(
+    name: str, form: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, messages = REAL[name]
+    code, out, err = console(capsys, text, "--format", form)
+    assert (code, err) == (0, "")
+    assert all(message.code in out for message in messages)
+
+
+def test_a_command_that_is_offered_is_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "models.yaml"
+    file.write_text((Path(__file__).parent / "data" / "virtualservice_original.yaml").read_text())
+    for example in EXAMPLES:
+        for text in example.verdict.messages.values():
+            _, out, _ = console(capsys, text, "--format", "json")
+            for offered in json.loads(out)["messages"][0]["commands"]:
+                words = shlex.split(offered.replace("ORIGIN", PAGE).replace("URL", f"{API}/v1"))
+                assert words[0] == "meshcors"
+                if words[1] == "doctor":
+                    with doctor.command.make_context("doctor", words[2:]) as context:
+                        assert context.params["console"] is None
+                else:
+                    assert cli.run([*words[1:2], str(file), *words[3:]]) in (0, 1), offered
+                    capsys.readouterr()
+
+
+def test_it_reads_stdin(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(SECRET.encode() + b"\xff")))
+    code, out, _ = console(capsys, "-")
+    assert (code, "method_not_allowed" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        pytest.param(["--console", "nothing"], "no message that is known", id="unknown"),
+        pytest.param(["--console", ""], "no message that is known", id="empty"),
+        pytest.param(["--console", "x" * 16_385], "more than 16384 characters", id="too long"),
+        pytest.param(["https://a.example", "--console", "x"], "give either", id="with a URL"),
+        pytest.param(["--console", "x", "--origin", "secret"], "give either", id="with an origin"),
+    ],
+)
+def test_what_is_no_message_is_one_line(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["doctor", *words]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert said in printed.err
+    assert "secret" not in printed.err
+
+
+def test_a_message_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = console(capsys, SECRET.replace("ui.example'", "ui.ex\x1b[31m\u202eample'"))
+    assert "\x1b" not in out
+    assert "\u202e" not in out

@@ -41,11 +41,13 @@ _UNKNOWN: Final = (
 _URL, _ORIGIN, _METHOD = "URL", "ORIGIN", "METHOD"
 
 
-def explain_console(text: str, form: str) -> int:
+def explain_console(text: str, form: str, called: str | None = None) -> int:
     """Print what the messages in ``text`` mean, ``-`` for what is on stdin; return the exit code.
 
-    Raises `click.ClickException` if there is no message that is known.
+    Raises `click.ClickException` if there is no message that is known, or if a call is given too.
     """
+    if called is not None:
+        raise click.UsageError("--console: give either a message, or a URL and --origin")
     if text == "-":
         raw = sys.stdin.buffer.read(4 * LONGEST_PASTE + 4)
         text = raw.decode("utf-8", "replace")
@@ -94,11 +96,11 @@ def _lines(message: ConsoleMessage) -> Iterator[str]:
         meaning, *more = _meaning(message, code)
         yield f"{'Or: ' if number else 'Cause: '}{meaning}"
         yield from (f"  {each}" for each in more)
-    yield ""
-    match _fixes(message):
-        case {"any": fix}:
-            yield f"Fix: {fix}"
-        case fixes if fixes:
+    if fixes := _fixes(message):
+        yield ""
+        if everywhere := fixes.get("any"):
+            yield f"Fix: {everywhere}"
+        else:
             yield "Fix, in one of these places:"
             yield from (f"  {place + ':':5} {fix}" for place, fix in fixes.items())
     if lint := _lint(message):

@@ -97,8 +97,8 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
         " call with credentials, and by the standard never for `authorization`, which today's"
         " browsers still let pass. The message names one header; more may be missing.",
         fixes={
-            "app": "`{app}`: the key is always listed, and so are `content-type` and the other"
-            " safelisted names; list others in `allow_headers`",
+            "app": "`{app}`: a policy's key is always listed, and so are `content-type` and the"
+            " other safelisted names; list others in `allow_headers`",
             "pod": "`{pod}`, and `--allow-header NAME` for others",
             "mesh": "`{mesh}`: here `content-type` must be listed too",
         },

@@ -186,11 +186,12 @@ def _by_value(code: ConsoleCode, match: re.Match[str]) -> ConsoleCode:
 
 
 def _around(text: str, found: list[ConsoleMessage]) -> str:
-    for engine, code, pattern in AROUND:
-        for match in pattern.finditer(text):
+    for words in AROUND:
+        for match in words.pattern.finditer(text):
             error = match.groupdict().get("error")
-            found.append(_message(engine, code if error is None else code_of(error), match))
-        text = pattern.sub(_READ, text)
+            code = words.code if error is None else code_of(error)
+            found.append(_message(words.engine, code, match))
+        text = words.pattern.sub(_READ, text)
     return text
 
 
@@ -212,6 +213,7 @@ _CANNOT_LOAD: Final = re.compile(
     rf"(?P<url>https?://[^\0]{{1,{LONGEST_URL}}}?)duetoaccesscontrolchecks"
 )
 _FAILED: Final = re.compile("Failedtoloadresource:")
+_SAFARI_LINES: Final[Patterns] = (("only_failed", _CANNOT_LOAD), ("network_error", _FAILED))
 
 
 def _safari(text: str, found: list[ConsoleMessage]) -> str:
@@ -241,16 +243,13 @@ def _safari(text: str, found: list[ConsoleMessage]) -> str:
 
 def _safari_lines(text: str) -> Iterator[tuple[ConsoleCode, re.Match[str]]]:
     """Yield what Safari's lines say, in their order."""
-    lines: list[tuple[int, ConsoleCode, re.Match[str]]] = []
-    for code, pattern in _SAFARI_REASONS:
-        lines += ((match.start(), code, match) for match in pattern.finditer(text))
-    taken = {start for start, _, _ in lines}
-    lines += ((match.start(), "only_failed", match) for match in _CANNOT_LOAD.finditer(text))
-    for match in _FAILED.finditer(text):
-        if match.start() not in taken:
-            lines.append((match.start(), "network_error", match))
-    for _, code, match in sorted(lines, key=lambda line: line[0]):
-        yield code, match
+    lines: dict[int, tuple[ConsoleCode, re.Match[str]]] = {}
+    # The last one is the beginning of a repeated reason too: what begins there already stays
+    for code, pattern in (*_SAFARI_REASONS, *_SAFARI_LINES):
+        for match in pattern.finditer(text):
+            lines.setdefault(match.start(), (code, match))
+    for start in sorted(lines):
+        yield lines[start]
 
 
 def _is_repeated(message: ConsoleMessage, found: list[ConsoleMessage]) -> bool:
@@ -276,9 +275,12 @@ def _each_once(found: list[ConsoleMessage]) -> tuple[ConsoleMessage, ...]:
     telling = [each for each in found if each.code not in _COMPANIONS]
     kept: dict[ConsoleMessage, None] = {}
     for each in telling or found:
-        # After any failed preflight Firefox says that the request did not succeed either
-        others = (other for other in telling if other.url == each.url)
-        if each.code == "network_error" and any(o.code != "network_error" for o in others):
+        beside = {other.code for other in telling if other.url == each.url} - {each.code}
+        # After any failed preflight Firefox says that the request did not succeed either, and
+        # after a redirected one that it was not answered with 200
+        if each.code == "network_error" and beside:
+            continue
+        if each.code == "preflight_not_ok" and "preflight_redirect" in beside:
             continue
         message = each
         if each.code == "network_error" and not each.url and each.engine == "safari":

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from meshcors._doctor.causes import ConsoleCode
 
 Engine: TypeAlias = Literal["chromium", "firefox", "safari", ""]
+
+
+class AroundWords(NamedTuple):
+    """A line beside CORS: who prints it, and its pattern over squeezed text."""
+
+    engine: Engine
+    code: ConsoleCode
+    pattern: re.Pattern[str]
+
 
 LONGEST_URL: Final = 4096
 _URL: Final = rf"(?P<url>(?:https?|wss?)://.{{1,{LONGEST_URL}}}?)"
@@ -53,7 +62,7 @@ _ROWS: Final[tuple[tuple[Engine, ConsoleCode, str], ...]] = (
     (
         "chromium",
         "network_error",
-        rf"(?:Failedtoloadresource:|{_METHOD_URL})net::ERR_(?P<error>[A-Z_]*)(?P<status>\d{{3}})?",
+        rf"(?:Failedtoloadresource:|{_METHOD_URL})?net::ERR_(?P<error>[A-Z_]*)(?P<status>\d{{3}})?",
     ),
     (
         "",
@@ -66,7 +75,7 @@ _ROWS: Final[tuple[tuple[Engine, ConsoleCode, str], ...]] = (
     ("safari", "only_failed", "TypeError:Loadfailed|Loadfailed"),
     ("", "only_failed", "(?:AxiosError:)?NetworkError"),
 )
-AROUND: Final = tuple((engine, code, re.compile(text)) for engine, code, text in _ROWS)
+AROUND: Final = tuple(AroundWords(row[0], row[1], re.compile(row[2])) for row in _ROWS)
 _ERRORS: Final[tuple[tuple[str, ConsoleCode], ...]] = (
     ("FAILED", "only_failed"),
     ("ABORTED", "only_failed"),
@@ -82,4 +91,7 @@ _ERRORS: Final[tuple[tuple[str, ConsoleCode], ...]] = (
 
 def code_of(error: str) -> ConsoleCode:
     """Return the code of one of Chromium's errors, without its ``ERR_``."""
-    return next((code for begin, code in _ERRORS if error.startswith(begin)), "network_error")
+    for begin, code in _ERRORS:
+        if error.startswith(begin):
+            return code
+    return "network_error"
