@@ -12,7 +12,6 @@ from click.core import ParameterSource
 from meshcors._cli import options
 from meshcors._cli.explain_call import CalledUrl, default_host, read_call, read_url
 from meshcors._cli.explain_json import as_data
-from meshcors._cli.explain_services import Services, decider_of
 from meshcors._cli.files import policy_unreadable
 from meshcors._cli.mesh_files import mesh_of
 from meshcors._cli.output import note_problems, print_lines
@@ -25,6 +24,7 @@ from meshcors.mesh._explain.fixes import FixCommands
 from meshcors.mesh._explain.hints import hints
 from meshcors.mesh._explain.text import CallReport, narrate
 from meshcors.mesh._explain.values import ShownValues
+from meshcors.mesh._fix.known_services import Services, decider_of
 
 _PARTS: Final = ("host", "path", "scheme")
 

@@ -198,7 +198,7 @@ def _around(text: str, found: list[ConsoleMessage]) -> str:
 # --- Safari: the reason, then "Fetch API cannot load URL due to access control checks.", then the
 # reason once more after "Failed to load resource:"
 
-_SAFARI_REASONS: Final = tuple(
+_SAFARI_REASONS: Final[Patterns] = tuple(
     (
         code,
         re.compile(
@@ -245,7 +245,8 @@ def _safari_lines(text: str) -> Iterator[tuple[ConsoleCode, re.Match[str]]]:
     """Yield what Safari's lines say, in their order."""
     lines: dict[int, tuple[ConsoleCode, re.Match[str]]] = {}
     # The last one is the beginning of a repeated reason too: what begins there already stays
-    for code, pattern in (*_SAFARI_REASONS, *_SAFARI_LINES):
+    patterns: Patterns = (*_SAFARI_REASONS, *_SAFARI_LINES)
+    for code, pattern in patterns:
         for match in pattern.finditer(text):
             lines.setdefault(match.start(), (code, match))
     for start in sorted(lines):

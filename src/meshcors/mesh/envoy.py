@@ -153,9 +153,12 @@ def _upstream(name: str, at: int | str | None) -> Json:
     host, _, port = (at if isinstance(at, str) else f"127.0.0.1:{at or 0}").rpartition(":")
     address = {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
     endpoints = [] if at is None else [{"endpoint": {"address": address}}]
+    # a name such as localhost may have addresses of both kinds, with the service at one of them
+    found = {"type": "LOGICAL_DNS", "dns_lookup_family": "ALL"} if isinstance(at, str) else {}
     return {
         "name": name,
-        "type": "STRICT_DNS" if isinstance(at, str) else "STATIC",
+        "type": "STATIC",
+        **found,
         "connect_timeout": "1s",
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
     }

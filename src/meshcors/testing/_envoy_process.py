@@ -93,6 +93,11 @@ class EnvoyProcess:
         return port
 
     @property
+    def home(self) -> Path:
+        """The directory in which Envoy runs; it goes when Envoy ends."""
+        return self._process.home
+
+    @property
     def log(self) -> str:
         """What Envoy logged so far: warnings and access logs."""
         return self._process.log

@@ -6,7 +6,10 @@ import contextlib
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _KEEPER: Final = Path(__file__).with_name("_keeper.py")
 _SECONDS: Final = 20.0
@@ -15,18 +18,25 @@ _SECONDS: Final = 20.0
 class KeptProcess:
     """A command that runs in a new directory, with ``config`` in its file ``config.json``.
 
-    ``config`` is one line. What the command prints is ``log``. `stop` ends it and removes the
-    directory; so does the end of this process, by whatever signal. Raises `OSError` if nothing can
-    be started.
+    ``config`` is one line, ``env`` the environment, by default this process's. What the command
+    prints is ``log``. `stop` ends it and removes the directory; so does the end of this process, by
+    whatever signal. Raises `OSError` if nothing can be started.
     """
 
-    def __init__(self, command: list[str], config: bytes = b"{}") -> None:
+    def __init__(
+        self,
+        command: list[str],
+        config: bytes = b"{}",
+        *,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self._keeper = subprocess.Popen(  # noqa: S603 - our own script
             [sys.executable, "-I", "-S", str(_KEEPER), *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Ctrl-C in a terminal is for this process, which then ends the other
             start_new_session=True,
+            env=env,
         )
         self._last_log = ""
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import time
@@ -40,9 +41,12 @@ class PreflightPod:
             config, content = "config.json", json.dumps(policy).encode()
         else:
             config, content = str(Path(policy).absolute()), b"{}"
-        self._process = KeptProcess([*command, "--config", config], content)
+        command += ["--admin-port", "0", "--config", config]
+        # variables of a policy would beat the file
+        environ = {name: it for name, it in os.environ.items() if not name.startswith("MESHCORS_")}
+        self._process = KeptProcess(command, content, env=environ)
         try:
-            self.port = self._await_port()
+            self.port: int = self._await_port()
         except BaseException:
             self.stop()
             raise

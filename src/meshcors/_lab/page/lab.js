@@ -1,0 +1,398 @@
+// The lab's page: it makes each call for real, before and after, and shows what came of it beside
+// what the models say. Everything that an answer, a file or the server says is shown as text, never
+// as HTML. The same module runs in the frame of the foreign origin, where it only makes calls.
+
+const CONSOLES = { chromium: "Chromium", firefox: "Firefox", safari: "Safari" };
+const HERE = /Firefox\//.test(navigator.userAgent) ? "firefox"
+  : /Chrom(e|ium)\//.test(navigator.userAgent) ? "chromium" : "safari";
+const SIDES = ["before", "after"];
+// What a script sets that is no key, so that its value may be shown.
+const OPEN_HEADERS = ["accept", "accept-language", "content-language", "content-type"];
+const PATIENCE = 20_000; // milliseconds until a call without an answer is given up
+const MOST_TEXT = 4096; // letters of a body that are shown
+const MOST_CHUNKS = 50;
+
+const byId = (id) => document.getElementById(id);
+const sleep = (time) => new Promise((done) => setTimeout(done, time));
+
+function element(tag, text = "", kind = "") {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  if (kind) made.className = kind;
+  return made;
+}
+
+// ---- A call, as any page's script makes it.
+
+async function perform(url, init, tell) {
+  try {
+    const answer = await fetch(url, { ...init, signal: AbortSignal.timeout(PATIENCE) });
+    tell({ kind: "answer", status: answer.status });
+    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+    for (let part; reader && !(part = await reader.read()).done; ) {
+      tell({ kind: "chunk", text: part.value });
+    }
+    tell({ kind: "end" });
+  } catch (error) {
+    tell({ kind: "error", text: String(error), known: error instanceof TypeError });
+  }
+}
+
+// In the frame: whoever embeds it may ask for calls; the server says who may embed it.
+function serveCalls() {
+  addEventListener("message", ({ source, origin, data }) => {
+    if (source !== parent) return;
+    perform(data.url, data.init, (event) => parent.postMessage({ id: data.id, event }, origin));
+  });
+  parent.postMessage({ ready: true }, "*");
+}
+
+// ---- The calls of other origins, each made in a frame of its own.
+
+const frames = new Map();
+
+function frameOf(address) {
+  const known = frames.get(address);
+  if (known) return known;
+  const view = element("iframe");
+  const frame = { view, listeners: new Map(), ready: null };
+  frame.ready = new Promise((ready) => {
+    addEventListener("message", ({ source, origin, data }) => {
+      if (origin !== address || source !== view.contentWindow) return;
+      if (data.ready) ready();
+      frame.listeners.get(data.id)?.(data.event);
+    });
+  });
+  view.title = "A page of another origin, which makes its calls";
+  view.hidden = true;
+  view.src = `${address}/frame`;
+  document.body.append(view);
+  frames.set(address, frame);
+  return frame;
+}
+
+async function performInFrame(address, id, url, init, tell) {
+  const frame = frameOf(address);
+  await frame.ready;
+  return new Promise((done) => {
+    frame.listeners.set(id, (event) => {
+      tell(event);
+      if (event.kind !== "end" && event.kind !== "error") return;
+      frame.listeners.delete(id);
+      done();
+    });
+    frame.view.contentWindow.postMessage({ id, url, init }, address);
+  });
+}
+
+// ---- What the server says.
+
+let state = null;
+
+async function ask(path, method = "GET", body) {
+  const headers = typeof body === "string" ? { "content-type": "text/plain" }
+    : { "content-type": "application/json" };
+  const answer = await fetch(path, {
+    method, ...(body !== undefined && { headers, body: typeof body === "string" ? body : JSON.stringify(body) }),
+  });
+  const said = await answer.json().catch(() => ({}));
+  return answer.ok ? said : { error: said.error ?? `The lab's server said ${answer.status}.` };
+}
+
+const explain = (side, call, policy) => ask("/api/explain", "POST", { side, call: call.id, policy });
+
+// Envoy's log may be a moment late.
+async function traffic(id, expected) {
+  let seen = [];
+  for (let turn = 0; turn < 20 && seen.length < expected; turn++) {
+    if (turn) await sleep(150);
+    const said = await ask(`/api/traffic?id=${id}`);
+    if (Array.isArray(said)) seen = said;
+  }
+  return seen;
+}
+
+// ---- One side: what the browser did, what the models say, what the gateway saw.
+
+function panel(side) {
+  const view = byId("side").content.cloneNode(true).querySelector("article");
+  view.id = side;
+  view.querySelector("h3").id = `${side}-title`;
+  view.setAttribute("aria-labelledby", `${side}-title`);
+  const find = (selector) => view.querySelector(selector);
+  find(".wire").open = matchMedia("(min-width: 56rem)").matches;
+  return {
+    view, heading: find("h3"), note: find(".note"), outcome: find(".outcome"), verdict: find(".verdict"),
+    got: find(".got"), body: find(".body"), agrees: find(".agrees"), here: find(".here"),
+    others: find(".others"), picture: find(".picture"), wire: find(".wire ol"),
+  };
+}
+
+const panels = {};
+
+// In a word, and whether it is what the owner of the service wants.
+function judged(call, done) {
+  const readable = done.status !== null;
+  if (!done.known) return { words: "no answer", good: false };
+  if (!readable) return { words: "blocked", good: call.from === "stranger" };
+  if (call.from === "stranger") return { words: "a stranger reads the answer", good: false };
+  return { words: done.status < 400 ? "works" : `the page reads a ${done.status}`, good: !done.broken };
+}
+
+function showOutcome(view, call, done) {
+  const { words, good } = judged(call, done);
+  view.outcome.className = `outcome ${good ? "good" : "bad"}`;
+  view.verdict.textContent = `${good ? "✓" : "✗"} ${words[0].toUpperCase()}${words.slice(1)}${
+    good && done.status === null ? ", as it should be" : ""}`;
+  view.got.textContent = done.status === null
+    ? `The script gets no answer, only “${done.error}”`
+    : `The script reads the status ${done.status}${done.broken ? `, and the answer breaks off: “${done.error}”` : ""}`
+      + (done.chunks > 1 ? `, in ${done.chunks} pieces as they came:` : ":");
+}
+
+// Make the call and show the answer while it comes in.
+async function make(call, side, id, isCurrent) {
+  const view = panels[side];
+  const url = `http://${call.host}:${state.sides[side].port}${call.path}${call.path.includes("?") ? "&" : "?"}lab=${id}`;
+  const init = { method: call.method, headers: call.headers, credentials: call.credentials };
+  if (call.body !== null && call.body !== undefined) init.body = call.body;
+  const done = { status: null, error: "", known: true, broken: false, chunks: 0 };
+  const start = performance.now();
+  const tell = (event) => {
+    if (event.kind === "answer") done.status = event.status;
+    if (event.kind === "chunk") done.chunks += 1;
+    if (event.kind === "error") {
+      Object.assign(done, { error: event.text, known: event.known || done.status !== null, broken: done.status !== null });
+    }
+    if (!isCurrent()) return;
+    showOutcome(view, call, done);
+    if (event.kind !== "chunk" || done.chunks > MOST_CHUNKS) return;
+    const room = MOST_TEXT - view.body.textContent.length;
+    const time = call.stream ? `${((performance.now() - start) / 1000).toFixed(1)} s  ` : "";
+    view.body.append(element("span", (time + (call.stream ? event.text.trim() : event.text)).slice(0, Math.max(room, 0))));
+    if (call.stream) view.body.append("\n");
+    view.body.hidden = false;
+  };
+  await (call.frame ? performInFrame(call.frame, id, url, init, tell) : perform(url, init, tell));
+  return done;
+}
+
+function showAgreement(view, explained, done) {
+  const { allowed, outcome, code, step, messages } = explained.verdict;
+  const readable = done.status !== null;
+  const same = allowed === readable;
+  const unknown = outcome === "depends";
+  view.agrees.className = `agrees ${unknown || (done.known && same) ? "" : "alarm"}`;
+  if (!done.known) view.agrees.textContent = "Nothing to compare: this browser got no answer in time.";
+  else if (unknown) view.agrees.textContent = "The browser model cannot say: it depends on what your service answers.";
+  else if (same) {
+    view.agrees.textContent = allowed ? "✓ The browser model says the same: allowed in Chromium, Firefox and Safari."
+      : `✓ The browser model says the same: blocked at the ${step === "preflight" ? "preflight" : "answer"} (${code}).`;
+  } else {
+    view.agrees.textContent = `✗ The browser model and this browser disagree: the model says ${allowed ? "allowed" : `blocked (${code})`}`
+      + `, and this browser ${readable ? `read the answer, a ${done.status}` : "blocked the call"}.`;
+  }
+  const line = (engine) => [
+    element("dt", `${CONSOLES[engine]}’s console${engine === HERE ? ", as in this browser" : ""}`),
+    element("dd", messages[engine] || (allowed ? "(nothing)" : "(no line known)")),
+  ];
+  const others = Object.keys(CONSOLES).filter((engine) => engine !== HERE);
+  view.here.replaceChildren(...(allowed ? [] : line(HERE)));
+  view.others.hidden = allowed;
+  view.others.querySelector("summary").textContent = `In ${others.map((engine) => CONSOLES[engine]).join(" and ")}`;
+  view.others.querySelector("dl").replaceChildren(...others.flatMap(line));
+}
+
+// The picture comes from the lab's own server, and scripts in it would not run.
+function showPicture(view, svg) {
+  const picture = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
+  const drawn = picture.localName === "svg";
+  view.picture.replaceChildren(drawn ? document.importNode(picture, true) : element("p", "No picture."));
+}
+
+// No value of a key or a cookie is shown.
+function shown(call, [name, value]) {
+  const low = name.toLowerCase();
+  const set = Object.keys(call.headers).some((each) => each.toLowerCase() === low);
+  const secret = (set && !OPEN_HEADERS.includes(low)) || ["cookie", "set-cookie", "authorization"].includes(low);
+  return `${name}: ${secret ? "…" : value}`;
+}
+
+const withoutId = (path) => path.replace(/[?&]lab=[^&]*/, "");
+
+function showWire(view, call, seen, explained) {
+  const items = seen.map((each, place) => {
+    const item = element("li");
+    const sent = element("pre"), came = element("pre");
+    sent.append(element("strong", `${each.method} ${withoutId(each.path)}`), ...each.sent.map((line) => `\n${shown(call, line)}`));
+    const expected = explained.received?.[place]?.status;
+    const differs = expected && expected !== each.status;
+    came.append(element("strong", String(each.status || "no answer")), ...each.received.map((line) => `\n${shown(call, line)}`));
+    item.append(element("p", "Sent", "soft"), sent, element("p", "Came back", "soft"), came);
+    if (differs) item.append(element("p", `✗ The model expected ${expected}.`, "alarm"));
+    const flags = each.flags && each.flags !== "-" ? `, with Envoy's flag ${each.flags}` : "";
+    item.append(element("p", `${each.rule ? `Rule ${each.rule}` : "No rule matched"}; ${
+      each.upstream && each.upstream !== "-" ? `${each.upstream} answered` : "the gateway itself answered"}${flags}.`, "soft"));
+    return item;
+  });
+  if (!seen.length) items.push(element("li", "The gateway saw nothing of this call.", "soft"));
+  else if (!seen.some((each) => each.method === call.method)) {
+    items.push(element("li", `✗ The ${call.method} was never sent: the browser stopped at the preflight.`, "bad"));
+  }
+  view.wire.replaceChildren(...items);
+}
+
+function clear(view) {
+  view.outcome.className = "outcome";
+  view.verdict.textContent = "Calling…";
+  view.got.textContent = view.agrees.textContent = "";
+  view.body.replaceChildren();
+  view.body.hidden = view.others.hidden = true;
+  view.here.replaceChildren();
+  view.picture.replaceChildren();
+  view.wire.replaceChildren();
+}
+
+// ---- Both sides.
+
+let current = null;
+let runs = 0;
+
+async function run(call, sides = SIDES) {
+  const turn = ++runs;
+  const isCurrent = () => turn === runs;
+  current = call;
+  history.replaceState(null, "", `#${call.id}`);
+  for (const button of byId("calls").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.dataset.call === call.id));
+  showScript(call);
+  await Promise.all(sides.map(async (side) => {
+    const view = panels[side];
+    clear(view);
+    const id = `${side}-${turn}-${Date.now().toString(36)}`;
+    const [done, explained] = await Promise.all([make(call, side, id, isCurrent), explain(side, call)]);
+    if (!isCurrent()) return;
+    view.judged = judged(call, done);
+    if (explained.error) view.agrees.textContent = explained.error;
+    else {
+      showAgreement(view, explained, done);
+      showPicture(view, explained.svg);
+    }
+    const seen = await traffic(id, explained.sent?.length ?? 1);
+    if (isCurrent()) showWire(view, call, seen, explained);
+  }));
+  if (!isCurrent()) return;
+  byId("summary").textContent = `${call.title}: ${summary(...SIDES.map((side) => panels[side].judged))}`;
+  document.documentElement.dataset.done = String(turn);
+}
+
+function summary(before, after) {
+  if (before.words !== after.words) return `${before.words} before, ${after.words} after`;
+  return `${before.words} before and after${before.words === "blocked" && before.good ? ", as it should be" : ""}`;
+}
+
+function showScript(call) {
+  const headers = Object.fromEntries(Object.entries(call.headers).map(([name, value]) =>
+    [name, OPEN_HEADERS.includes(name.toLowerCase()) ? value : "…"]));
+  const init = { method: call.method, ...(Object.keys(headers).length && { headers }),
+    ...(call.credentials === "include" && { credentials: "include" }) };
+  byId("script").textContent = `${call.frame ? `// in a page of ${call.origin}\n` : ""}fetch(${
+    JSON.stringify(call.path)}, ${JSON.stringify(init, null, 1).replace(/\n\s*/g, " ")})`;
+}
+
+// ---- The policy: the models' verdict while it is typed, and the pod's as soon as it is valid.
+
+let edits = 0;
+
+async function tryPolicy() {
+  const turn = ++edits;
+  await sleep(250);
+  if (turn !== edits || !current) return;
+  const text = byId("policy").value;
+  const said = await explain("after", current, text);
+  if (turn !== edits) return;
+  if (said.error) return showPolicy(`✗ ${said.error}`, "bad");
+  const { allowed, outcome, code, step } = said.verdict;
+  showPolicy(outcome === "depends" ? "With this policy it depends on what your service answers." : allowed ? `✓ With this policy: “${current.title}” is allowed.`
+    : `✗ With this policy: “${current.title}” is blocked at the ${step === "preflight" ? "preflight" : "answer"} (${code}).`,
+  allowed === (current.from === "page") ? "good" : "bad");
+  const written = await ask("/api/policy", "PUT", text);
+  if (turn !== edits) return;
+  if (written.error) return showPolicy(`✗ ${written.error}`, "bad");
+  state.policy = text;
+  await run(current, ["after"]);
+}
+
+function showPolicy(text, kind) {
+  byId("policy-verdict").textContent = text;
+  byId("policy-verdict").className = kind;
+  byId("policy").setAttribute("aria-invalid", String(text.startsWith("✗") && !text.includes("With this policy")));
+}
+
+// ---- The state, at the start and when the files change.
+
+async function load() {
+  const said = await ask("/api/state");
+  if (said.sides === undefined) return trouble(said.error ?? "The lab's server does not answer.");
+  const edited = state !== null && byId("policy").value !== state.policy;
+  state = said;
+  trouble(said.error);
+  byId("page-origin").textContent = said.page.origin;
+  byId("files").textContent = said.files.length ? `; the gateway runs ${said.files.join(", ")}` : "; the gateway runs an example";
+  if (!edited) {
+    byId("policy").value = said.policy;
+    byId("policy").rows = Math.min(Math.max(said.policy.split("\n").length + 1, 5), 24);
+  }
+  for (const side of SIDES) {
+    panels[side].heading.textContent = said.sides[side].title;
+    panels[side].note.textContent = said.sides[side].note;
+  }
+  byId("notes").replaceChildren(...(said.notes ?? []).map((note) => element("li", note)));
+  showCalls(said.calls);
+  const wanted = current?.id ?? decodeURIComponent(location.hash.slice(1));
+  const call = said.calls.find((each) => each.id === wanted) ?? said.calls[0];
+  if (call) await run(call);
+}
+
+// The buttons, those of each rule in a group.
+function showCalls(calls) {
+  const focused = document.activeElement?.dataset.call;
+  const rules = [...new Set(calls.map((call) => call.rule ?? ""))];
+  byId("calls").replaceChildren(...rules.map((rule) => {
+    const group = element("div");
+    group.setAttribute("role", "group");
+    group.setAttribute("aria-label", rule ? `Calls for ${rule}` : "Calls");
+    if (rules.length > 1) group.append(element("p", rule, "soft"));
+    group.append(...calls.filter((call) => (call.rule ?? "") === rule).map((call) => {
+      const button = element("button", call.title);
+      button.type = "button";
+      button.dataset.call = call.id;
+      button.addEventListener("click", () => run(call));
+      return button;
+    }));
+    return group;
+  }));
+  if (focused) byId("calls").querySelector(`[data-call="${CSS.escape(focused)}"]`)?.focus();
+}
+
+function trouble(text) {
+  byId("trouble").textContent = text ? `✗ ${text}` : "";
+  byId("trouble").hidden = !text;
+}
+
+function start() {
+  for (const side of SIDES) {
+    panels[side] = panel(side);
+    byId("sides").append(panels[side].view);
+  }
+  byId("policy").addEventListener("input", tryPolicy);
+  const events = new EventSource("/api/events");
+  events.onmessage = ({ data }) => {
+    if (state && JSON.parse(data).generation !== state.generation) load();
+  };
+  events.onerror = () => trouble("The lab has stopped, or cannot be reached. This page tries again by itself.");
+  events.onopen = () => state && trouble(state.error);
+  load();
+}
+
+if (document.documentElement.dataset.page === "frame") serveCalls();
+else start();
