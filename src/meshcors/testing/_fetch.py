@@ -115,8 +115,9 @@ class Wire:
     - `connect_timeout`, `timeout`: the seconds for a connection, and from then on for an answer.
     - `http2`: offer HTTP/2 in the TLS handshake. Without TLS, the protocol is HTTP/1.1.
 
-    Certificates are checked against the system's authorities, those of ``SSL_CERT_FILE`` and those
-    of the package certifi. Raises `MissingExtraError` without the extra ``cli``.
+    No proxy of the environment is used, and no cookie is kept. Certificates are checked against
+    the system's authorities, those of ``SSL_CERT_FILE`` and those of the package certifi. Raises
+    `MissingExtraError` without the extra ``cli``.
     """
 
     def __init__(
