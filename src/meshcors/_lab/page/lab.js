@@ -136,7 +136,7 @@ function judged(call, done) {
   if (!done.known) return { words: "no answer", good: false };
   if (!readable) return { words: "blocked", good: call.from === "stranger" };
   if (call.from === "stranger") return { words: "a stranger reads the answer", good: false };
-  return { words: done.status < 400 ? "works" : `the page reads a ${done.status}`, good: !done.broken };
+  return { words: done.status < 400 ? "works" : `a readable ${done.status}`, good: !done.broken };
 }
 
 function showOutcome(view, call, done) {
@@ -144,10 +144,11 @@ function showOutcome(view, call, done) {
   view.outcome.className = `outcome ${good ? "good" : "bad"}`;
   view.verdict.textContent = `${good ? "✓" : "✗"} ${words[0].toUpperCase()}${words.slice(1)}${
     good && done.status === null ? ", as it should be" : ""}`;
-  view.got.textContent = done.status === null
-    ? `The script gets no answer, only “${done.error}”`
-    : `The script reads the status ${done.status}${done.broken ? `, and the answer breaks off: “${done.error}”` : ""}`
-      + (done.chunks > 1 ? `, in ${done.chunks} pieces as they came:` : ":");
+  if (done.status === null) view.got.textContent = `The script gets no status and no answer, only “${done.error}”`;
+  else {
+    view.got.textContent = `The script reads the status ${done.status}${done.chunks > 1 ? ` and ${done.chunks} pieces as they come` : ""}`
+      + (done.broken ? `, and then the answer breaks off: “${done.error}”` : ":");
+  }
 }
 
 // Make the call and show the answer while it comes in.
