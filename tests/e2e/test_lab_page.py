@@ -281,9 +281,10 @@ def test_a_stream_is_shown_while_it_comes(browser: Browser, lab: str) -> None:
 
 def test_no_key_is_shown(chromium: Chromium, lab: str) -> None:
     page = opened(chromium, lab)
-    assert page.run("() => document.getElementById('script').textContent") == (
-        'fetch("/v1/predict", { "method": "POST", "headers": { "content-type": "application/json",'
-        ' "model-api-key": "…" } })'
+    script = page.run("() => document.getElementById('script').textContent")
+    assert script == (
+        'fetch("https://api.example.com/v1/predict", {method: "POST", headers:'
+        ' {"content-type": "application/json", "model-api-key": "…"}, body})'
     )
     assert (
         page.run("() => document.querySelector('#after .wire').textContent").count(

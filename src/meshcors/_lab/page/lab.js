@@ -244,6 +244,7 @@ function showWire(view, call, seen, explained) {
 }
 
 function clear(view) {
+  view.judged = null;
   view.outcome.className = "outcome";
   view.verdict.textContent = "Calling…";
   view.got.textContent = view.agrees.textContent = "";
@@ -258,46 +259,56 @@ function clear(view) {
 
 let current = null;
 let runs = 0;
+const turns = { before: 0, after: 0 };
 
 async function run(call, sides = SIDES) {
   const turn = ++runs;
-  const isCurrent = () => turn === runs;
   current = call;
   history.replaceState(null, "", `#${call.id}`);
-  for (const button of byId("calls").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.dataset.call === call.id));
+  for (const button of byId("calls").querySelectorAll("button")) {
+    button.setAttribute("aria-pressed", String(button.dataset.call === call.id));
+  }
   showScript(call);
-  await Promise.all(sides.map(async (side) => {
-    const view = panels[side];
-    clear(view);
-    const id = `${side}-${turn}-${Date.now().toString(36)}`;
-    const [done, explained] = await Promise.all([make(call, side, id, isCurrent), explain(side, call)]);
-    if (!isCurrent()) return;
-    view.judged = judged(call, done);
-    if (explained.error) view.agrees.textContent = explained.error;
-    else {
-      showAgreement(view, explained, done);
-      showPicture(view, explained.svg);
-    }
-    const seen = await traffic(id, explained.sent?.length ?? 1);
-    if (isCurrent()) showWire(view, call, seen, explained);
-  }));
-  if (!isCurrent()) return;
-  byId("summary").textContent = `${call.title}: ${summary(...SIDES.map((side) => panels[side].judged))}`;
-  document.documentElement.dataset.done = String(turn);
+  for (const side of sides) {
+    turns[side] = turn;
+    clear(panels[side]);
+  }
+  await Promise.all(sides.map((side) => runSide(call, side, turn)));
+  if (sides.every((side) => turns[side] === turn)) document.documentElement.dataset.done = String(turn);
 }
 
-function summary(before, after) {
-  if (before.words !== after.words) return `${before.words} before, ${after.words} after`;
-  return `${before.words} before and after${before.words === "blocked" && before.good ? ", as it should be" : ""}`;
+async function runSide(call, side, turn) {
+  const view = panels[side];
+  const isCurrent = () => turns[side] === turn;
+  const id = `${side}-${turn}-${Date.now().toString(36)}`;
+  const [done, explained] = await Promise.all([make(call, side, id, isCurrent), explain(side, call)]);
+  if (!isCurrent()) return;
+  view.judged = judged(call, done);
+  showSummary(call);
+  if (explained.error) view.agrees.textContent = explained.error;
+  else {
+    showAgreement(view, explained, done);
+    showPicture(view, explained.svg);
+  }
+  const seen = await traffic(id, explained.sent?.length ?? 1);
+  if (isCurrent()) showWire(view, call, seen, explained);
+}
+
+function showSummary(call) {
+  const [before, after] = SIDES.map((side) => panels[side].judged);
+  if (!before || !after) return;
+  const same = before.words === after.words;
+  byId("summary").textContent = `${call.title}: ${before.words}${same ? " before and after" : ` before, ${after.words} after`}${
+    same && before.good && before.words === "blocked" ? ", as it should be" : ""}`;
 }
 
 function showScript(call) {
-  const headers = Object.fromEntries(Object.entries(call.headers).map(([name, value]) =>
-    [name, OPEN_HEADERS.includes(name.toLowerCase()) ? value : "…"]));
-  const init = { method: call.method, ...(Object.keys(headers).length && { headers }),
-    ...(call.credentials === "include" && { credentials: "include" }) };
-  byId("script").textContent = `${call.frame ? `// in a page of ${call.origin}\n` : ""}fetch(${
-    JSON.stringify(call.path)}, ${JSON.stringify(init, null, 1).replace(/\n\s*/g, " ")})`;
+  const value = ([name, value]) => `"${name}": "${OPEN_HEADERS.includes(name.toLowerCase()) ? value : "…"}"`;
+  const headers = Object.entries(call.headers).map(value).join(", ");
+  byId("script").textContent = `${call.frame ? `// in a page of ${call.origin}\n` : ""}`
+    + `fetch("https://${call.host.replace(/\.localhost$/, "")}${call.path}", {method: "${call.method}"`
+    + `${headers && `, headers: {${headers}}`}${call.credentials === "include" ? ', credentials: "include"' : ""}`
+    + `${call.body ? ", body}" : "}"})`;
 }
 
 // ---- The policy: the models' verdict while it is typed, and the pod's as soon as it is valid.
