@@ -216,14 +216,14 @@ def test_the_policy_is_judged_while_it_is_typed_and_then_in_force(
     verdict, invalid = verdict_on(
         page, policy.replace("https://ui.example", "https://other.example")
     )
-    assert verdict == "✗ With this policy: “Right key” is blocked at the preflight (acao_missing)."
+    assert verdict == "✗ With this policy, “Right key” is blocked at the preflight (acao_missing)."
     assert invalid == "false"
     # The pod has it now, and the call was made again.
     assert page.run(DONE, calls + 1) is True
     shown = page.run(SHOWN)
     assert shown["summary"] == "Right key: blocked before and after"
     assert shown["alarms"] == []
-    assert verdict_on(page, policy)[0] == "✓ With this policy: “Right key” is allowed."
+    assert verdict_on(page, policy)[0] == "✓ With this policy, “Right key” is allowed."
     assert page.run(DONE, calls + 2) is True
     assert page.run(SHOWN)["summary"] == SUMMARIES["right-key"]
     page.close()
@@ -250,8 +250,8 @@ def test_a_model_that_is_wrong_is_shown_to_be_wrong(chromium: Chromium, lab: str
     assert shown["agrees"] == [
         "✗ The browser model and this browser disagree: the model says allowed, and this browser"
         " blocked the call.",
-        "✗ The browser model and this browser disagree: the model says blocked (acao_missing), and"
-        " this browser read the answer, a 200.",
+        "✗ The browser model and this browser disagree: the model says blocked at the"
+        " answer (acao_missing), and this browser read the answer, a 200.",
     ]
     assert shown["alarms"] == shown["agrees"]
     page.close()

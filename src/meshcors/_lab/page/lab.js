@@ -89,17 +89,19 @@ async function performInFrame(address, id, url, init, tell) {
 
 let state = null;
 
-async function ask(path, method = "GET", body) {
-  const headers = typeof body === "string" ? { "content-type": "text/plain" }
-    : { "content-type": "application/json" };
-  const answer = await fetch(path, {
-    method, ...(body !== undefined && { headers, body: typeof body === "string" ? body : JSON.stringify(body) }),
-  });
-  const said = await answer.json().catch(() => ({}));
-  return answer.ok ? said : { error: said.error ?? `The lab's server said ${answer.status}.` };
+async function ask(path, init) {
+  try {
+    const answer = await fetch(path, init);
+    const said = await answer.json().catch(() => ({}));
+    return answer.ok ? said : { error: said.error ?? `The lab's server said ${answer.status}.` };
+  } catch {
+    return { error: "The lab's server does not answer." };
+  }
 }
 
-const explain = (side, call, policy) => ask("/api/explain", "POST", { side, call: call.id, policy });
+const explain = (side, call, policy) => ask("/api/explain", {
+  method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ side, call: call.id, policy }),
+});
 
 // Envoy's log may be a moment late.
 async function traffic(id, expected) {
@@ -163,36 +165,35 @@ async function make(call, side, id, isCurrent) {
     if (event.kind === "answer") done.status = event.status;
     if (event.kind === "chunk") done.chunks += 1;
     if (event.kind === "error") {
-      Object.assign(done, { error: event.text, known: event.known || done.status !== null, broken: done.status !== null });
+      done.broken = done.status !== null;
+      Object.assign(done, { error: event.text, known: event.known || done.broken });
     }
     if (!isCurrent()) return;
     showOutcome(view, call, done);
     if (event.kind !== "chunk" || done.chunks > MOST_CHUNKS) return;
-    const room = MOST_TEXT - view.body.textContent.length;
-    const time = call.stream ? `${((performance.now() - start) / 1000).toFixed(1)} s  ` : "";
-    view.body.append(element("span", (time + (call.stream ? event.text.trim() : event.text)).slice(0, Math.max(room, 0))));
-    if (call.stream) view.body.append("\n");
+    const time = ((performance.now() - start) / 1000).toFixed(1);
+    const text = call.stream ? `${time} s  ${event.text.trim()}\n` : event.text;
+    view.body.append(element("span", text.slice(0, Math.max(MOST_TEXT - view.body.textContent.length, 0))));
     view.body.hidden = false;
   };
   await (call.frame ? performInFrame(call.frame, id, url, init, tell) : perform(url, init, tell));
   return done;
 }
 
+function inWords({ allowed, outcome, code, step }) {
+  if (outcome === "depends") return "allowed or not, depending on what your service answers";
+  return allowed ? "allowed" : `blocked at the ${step === "preflight" ? "preflight" : "answer"} (${code})`;
+}
+
 function showAgreement(view, explained, done) {
-  const { allowed, outcome, code, step, messages } = explained.verdict;
+  const { allowed, outcome, messages } = explained.verdict;
   const readable = done.status !== null;
-  const same = allowed === readable;
-  const unknown = outcome === "depends";
-  view.agrees.className = `agrees ${unknown || (done.known && same) ? "" : "alarm"}`;
-  if (!done.known) view.agrees.textContent = "Nothing to compare: this browser got no answer in time.";
-  else if (unknown) view.agrees.textContent = "The browser model cannot say: it depends on what your service answers.";
-  else if (same) {
-    view.agrees.textContent = allowed ? "✓ The browser model says the same: allowed in Chromium, Firefox and Safari."
-      : `✓ The browser model says the same: blocked at the ${step === "preflight" ? "preflight" : "answer"} (${code}).`;
-  } else {
-    view.agrees.textContent = `✗ The browser model and this browser disagree: the model says ${allowed ? "allowed" : `blocked (${code})`}`
-      + `, and this browser ${readable ? `read the answer, a ${done.status}` : "blocked the call"}.`;
-  }
+  const agree = outcome === "depends" || (done.known && allowed === readable);
+  view.agrees.className = `agrees ${agree ? "" : "alarm"}`;
+  view.agrees.textContent = agree ? `✓ The browser model says the same: ${inWords(explained.verdict)}.`
+    : `✗ The browser model and this browser disagree: the model says ${inWords(explained.verdict)}, and this browser ${
+      readable ? `read the answer, a ${done.status}` : done.known ? "blocked the call" : "got no answer in time"}.`;
+  if (outcome === "depends") view.agrees.textContent = "The browser model cannot say: it depends on what your service answers.";
   const line = (engine) => [
     element("dt", `${CONSOLES[engine]}’s console${engine === HERE ? ", as in this browser" : ""}`),
     element("dd", messages[engine] || (allowed ? "(nothing)" : "(no line known)")),
@@ -207,8 +208,7 @@ function showAgreement(view, explained, done) {
 // The picture comes from the lab's own server, and scripts in it would not run.
 function showPicture(view, svg) {
   const picture = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
-  const drawn = picture.localName === "svg";
-  view.picture.replaceChildren(drawn ? document.importNode(picture, true) : element("p", "No picture."));
+  view.picture.replaceChildren(picture.localName === "svg" ? document.importNode(picture, true) : "No picture.");
 }
 
 // No value of a key or a cookie is shown.
@@ -227,10 +227,9 @@ function showWire(view, call, seen, explained) {
     const sent = element("pre"), came = element("pre");
     sent.append(element("strong", `${each.method} ${withoutId(each.path)}`), ...each.sent.map((line) => `\n${shown(call, line)}`));
     const expected = explained.received?.[place]?.status;
-    const differs = expected && expected !== each.status;
     came.append(element("strong", String(each.status || "no answer")), ...each.received.map((line) => `\n${shown(call, line)}`));
     item.append(element("p", "Sent", "soft"), sent, element("p", "Came back", "soft"), came);
-    if (differs) item.append(element("p", `✗ The model expected ${expected}.`, "alarm"));
+    if (expected && expected !== each.status) item.append(element("p", `✗ The model expected ${expected}.`, "alarm"));
     const flags = each.flags && each.flags !== "-" ? `, with Envoy's flag ${each.flags}` : "";
     item.append(element("p", `${each.rule ? `Rule ${each.rule}` : "No rule matched"}; ${
       each.upstream && each.upstream !== "-" ? `${each.upstream} answered` : "the gateway itself answered"}${flags}.`, "soft"));
@@ -322,29 +321,28 @@ async function tryPolicy() {
   const text = byId("policy").value;
   const said = await explain("after", current, text);
   if (turn !== edits) return;
-  if (said.error) return showPolicy(`✗ ${said.error}`, "bad");
-  const { allowed, outcome, code, step } = said.verdict;
-  showPolicy(outcome === "depends" ? "With this policy it depends on what your service answers." : allowed ? `✓ With this policy: “${current.title}” is allowed.`
-    : `✗ With this policy: “${current.title}” is blocked at the ${step === "preflight" ? "preflight" : "answer"} (${code}).`,
-  allowed === (current.from === "page") ? "good" : "bad");
-  const written = await ask("/api/policy", "PUT", text);
+  if (said.error) return showPolicy(`✗ ${said.error}`, "bad", true);
+  const { allowed } = said.verdict;
+  showPolicy(`${allowed ? "✓" : "✗"} With this policy, “${current.title}” is ${inWords(said.verdict)}.`,
+    allowed === (current.from !== "stranger") ? "good" : "bad");
+  const written = await ask("/api/policy", { method: "PUT", body: text });
   if (turn !== edits) return;
-  if (written.error) return showPolicy(`✗ ${written.error}`, "bad");
+  if (written.error) return showPolicy(`✗ ${written.error}`, "bad", true);
   state.policy = text;
   await run(current, ["after"]);
 }
 
-function showPolicy(text, kind) {
+function showPolicy(text, kind, isInvalid = false) {
   byId("policy-verdict").textContent = text;
   byId("policy-verdict").className = kind;
-  byId("policy").setAttribute("aria-invalid", String(text.startsWith("✗") && !text.includes("With this policy")));
+  byId("policy").setAttribute("aria-invalid", String(isInvalid));
 }
 
 // ---- The state, at the start and when the files change.
 
 async function load() {
   const said = await ask("/api/state");
-  if (said.sides === undefined) return trouble(said.error ?? "The lab's server does not answer.");
+  if (!said.sides) return trouble(said.error);
   const edited = state !== null && byId("policy").value !== state.policy;
   state = said;
   trouble(said.error);
@@ -363,6 +361,7 @@ async function load() {
   const wanted = current?.id ?? decodeURIComponent(location.hash.slice(1));
   const call = said.calls.find((each) => each.id === wanted) ?? said.calls[0];
   if (call) await run(call);
+  else byId("summary").textContent = "These files have no rule that a page could call.";
 }
 
 // The buttons, those of each rule in a group.
