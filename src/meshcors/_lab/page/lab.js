@@ -348,6 +348,7 @@ async function load() {
   trouble(said.error);
   byId("page-origin").textContent = said.page.origin;
   byId("files").textContent = said.files.length ? `; the gateway runs ${said.files.join(", ")}` : "; the gateway runs an example";
+  byId("policy-section").hidden = !said.policy; // no pod, no policy
   if (!edited) {
     byId("policy").value = said.policy;
     byId("policy").rows = Math.min(Math.max(said.policy.split("\n").length + 1, 5), 24);
