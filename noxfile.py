@@ -55,7 +55,10 @@ VERSION_TESTS = (
     *CORE_TESTS,
     *(
         f"tests/test_{name}.py"
-        for name in ("app", "cli", "config", "explain", "fix", "flask", "hooks", "lint", "origins")
+        for name in (
+            *("app", "cli", "config", "explain", "fetch", "fix", "flask", "hooks", "lint"),
+            "origins",
+        )
     ),
     *(
         f"tests/test_{name}.py"

@@ -12,7 +12,7 @@ from meshcors.browser import Code, Request, Response, Verdict, judge
 PATH = Path(__file__).parent.parent / "docs" / "console-messages.md"
 # Each has a section on the page.
 CODES = tuple(code for code in get_args(Code) if code != "allowed")
-ENGINES = {"chromium": "Chromium", "firefox": "Firefox"}
+ENGINES = {"chromium": "Chromium", "firefox": "Firefox", "safari": "Safari"}
 
 PAGE, OTHER = "https://ui.example", "https://other.example"
 ACAO = "access-control-allow-origin"
@@ -93,13 +93,15 @@ class Section(NamedTuple):
 
     chromium: str
     firefox: str
+    safari: str
     text: str
 
 
 def sections(page: str) -> dict[str, Section]:
     """The sections of the page by code."""
     found = re.findall(
-        r'^<a id="(\w+)"></a>\n\n## ([^\n]*)\n\n### Firefox: ([^\n]*)\n\n(.*?)(?=^<a id=|\Z)',
+        r'^<a id="(\w+)"></a>\n\n## ([^\n]*)\n\n### Firefox: ([^\n]*)\n\n'
+        r"### Safari: ([^\n]*)\n\n(.*?)(?=^<a id=|\Z)",
         page,
         re.MULTILINE | re.DOTALL,
     )
@@ -124,9 +126,9 @@ def _put(page: str, place: str, made: str) -> str:
 
 def index(page: str) -> str:
     """The table of all headings, each a link to its section."""
-    lines = ["| in Chromium | in Firefox |", "|---|---|"]
+    lines = [f"| {' | '.join(f'in {name}' for name in ENGINES.values())} |", "|---|---|---|"]
     for code, section in sections(page).items():
-        cells = (f"[{each}](#{code})" for each in (section.chromium, section.firefox))
+        cells = (f"[{each}](#{code})" for each in section[:-1])
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
 

@@ -97,6 +97,7 @@ CHECK = "Response to preflight request doesn't pass access control check: "
 BLOCKED = (
     "Cross-Origin Request Blocked: The Same Origin Policy disallows reading the remote resource at "
 )
+CANNOT = f"Fetch API cannot load {API}/v1 due to access control checks."
 
 
 def test_the_words_for_a_gateway_that_answers_404_to_the_preflight() -> None:
@@ -108,6 +109,7 @@ def test_the_words_for_a_gateway_that_answers_404_to_the_preflight() -> None:
         "requested resource.",
         "firefox": f"{BLOCKED}{API}/v1. (Reason: CORS header \u2018Access-Control-Allow-Origin"
         "\u2019 missing). Status code: 404.",
+        "safari": f"Preflight response is not successful. Status code: 404\n{CANNOT}",
     }
 
 
@@ -121,6 +123,8 @@ def test_the_words_for_a_missing_header_name() -> None:
         "firefox": f"{BLOCKED}{API}/v1. (Reason: header \u2018model-api-key\u2019 is not allowed "
         "according to header \u2018Access-Control-Allow-Headers\u2019 from CORS preflight "
         "response).",
+        "safari": "Request header field model-api-key is not allowed by "
+        f"Access-Control-Allow-Headers.\n{CANNOT}",
     }
 
 
@@ -141,6 +145,8 @@ def test_the_words_for_an_error_page_without_headers() -> None:
         "requested resource.",
         "firefox": f"{BLOCKED}{API}/v1. (Reason: CORS header \u2018Access-Control-Allow-Origin"
         "\u2019 missing). Status code: 500.",
+        "safari": f"Origin {PAGE} is not allowed by Access-Control-Allow-Origin. Status code: 500\n"
+        f"{CANNOT}",
     }
 
 
@@ -178,7 +184,11 @@ def test_after_a_redirect_chromium_names_the_page_and_the_first_url() -> None:
 
 def test_no_answer_at_the_pages_own_origin_is_nothing_to_firefox() -> None:
     verdict = judge(Request(PAGE, f"{PAGE}/v1"))
-    assert verdict.messages == {"chromium": "Failed to load resource: net::ERR_…", "firefox": ""}
+    assert verdict.messages == {
+        "chromium": "Failed to load resource: net::ERR_…",
+        "firefox": "",
+        "safari": "Failed to load resource: …",
+    }
 
 
 def test_firefox_names_the_redirect_of_a_preflight_only_if_the_origin_is_right() -> None:
@@ -193,11 +203,52 @@ def test_firefox_names_the_redirect_of_a_preflight_only_if_the_origin_is_right()
     assert bare.messages["chromium"] == granting.messages["chromium"]
 
 
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        pytest.param([("x-b", "1"), ("x-a", "1")], "x-b", id="as the script sets them"),
+        pytest.param([("x-b", "1"), ("etag", "1")], "ETag", id="names that it knows come first"),
+        pytest.param([("x-b", "1"), ("x-listed", "1")], "x-b", id="an allowed one is none of them"),
+    ],
+)
+def test_safari_names_a_refused_header(headers: Pairs, named: str) -> None:
+    request = Request(PAGE, f"{API}/v1", headers=headers)
+    verdict = judge(request, preflight=Response(204, {ACAO: "*", ACAH: "x-listed"}))
+    assert verdict.messages["safari"].startswith(f"Request header field {named} is not allowed by")
+
+
+def test_safari_quotes_the_whole_list_in_which_something_is_wrong() -> None:
+    answer = Response(204, [(ACAO, "*"), (ACAM, "GET"), (ACAM, "PUT POST")])
+    verdict = judge(Request(PAGE, f"{API}/v1", "PUT"), preflight=answer)
+    assert verdict.messages["safari"].startswith(
+        "Header Access-Control-Allow-Methods has an invalid value: GET, PUT POST\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        pytest.param("/v2", f"{API}/v2", id="joined"),
+        pytest.param("http://[::1", "…", id="no URL"),
+        pytest.param("/v2?token=secret#secret", f"{API}/v2?…", id="query"),
+        pytest.param("https://a:secret@other.example", OTHER, id="user info"),
+    ],
+)
+def test_safari_names_where_a_redirect_without_a_grant_leads(location: str, target: str) -> None:
+    answer = Response(307, {"location": location})
+    verdict = judge(Request(PAGE, f"{API}/v1"), response=answer)
+    assert verdict.messages["safari"] == (
+        f"Cross-origin redirection to {target} denied by Cross-Origin Resource Sharing policy: "
+        f"Origin {PAGE} is not allowed by Access-Control-Allow-Origin. Status code: 307\n{CANNOT}"
+    )
+
+
 def test_braces_in_what_a_server_sends_are_only_text() -> None:
     request = Request(PAGE, f"{API}/{{field}}")
     verdict = judge(request, response=Response(200, {ACAO: "https://{value}{0}"}))
     assert "'https://{value}{0}'" in verdict.messages["chromium"]
     assert f"{API}/{{field}}. " in verdict.messages["firefox"]
+    assert f"{API}/{{field}} due" in verdict.messages["safari"]
 
 
 # --- Requests ------------------------------------------------------------------------------------
@@ -467,9 +518,9 @@ def test_the_docs_name_every_code_once() -> None:
 
 
 def test_the_docs_quote_the_consoles() -> None:
-    for code, _, chromium, firefox, _ in rows("The codes"):
+    for code, _, chromium, firefox, safari, _ in rows("The codes"):
         cases = [play(case).verdict for case in CASES if case.code == code.strip("`")]
-        for engine, words in (("chromium", chromium), ("firefox", firefox)):
+        for engine, words in (("chromium", chromium), ("firefox", firefox), ("safari", safari)):
             assert any(words in verdict.messages[engine] for verdict in cases), (code, engine)
             # every message contains an empty text: only the code without messages may have empty
             # cells

@@ -258,6 +258,9 @@ def test_why_of_a_refusal_asks_about_it(pod: PodProcess) -> None:
         "Cross-Origin Request Blocked: The Same Origin Policy disallows reading the remote resource"
         " at https://why.example/v1/why. (Reason: CORS header"
         " \u2018Access-Control-Allow-Origin\u2019 missing). Status code: 403.",
+        "Safari's console",
+        "Preflight response is not successful. Status code: 403",
+        "Fetch API cannot load https://why.example/v1/why due to access control checks.",
     ]
 
 

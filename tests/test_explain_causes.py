@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from meshcors._cli import explain_fixes, run
+from meshcors._cli import run
+from meshcors.mesh._explain import fixes
 
 UI = "https://ui.example"
 POST = ("--method", "POST")
@@ -871,7 +872,7 @@ def test_many_rules_get_one_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each try reads the whole file again, which takes seconds for hundreds of rules."""
-    monkeypatch.setattr(explain_fixes, "_MANY_RULES", 5)
+    monkeypatch.setattr(fixes, "_MANY_RULES", 5)
     for count, commands in ((5, 2), (6, 1)):
         text = service(*(BY_KEY.replace("k0", f"k{at}") for at in range(count)))
         report = report_of(text, KEY, capsys)

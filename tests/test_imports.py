@@ -16,7 +16,7 @@ import meshcors
 FRAMEWORKS = {"click", "fastapi", "flask", "httpx", "litestar", "starlette", "werkzeug"}
 SERVERS = {"gunicorn", "httptools", "uvicorn", "uvloop", "wsgiref.simple_server"}
 # Read where they are needed, by whoever has the extra that brings them.
-EXTRAS = {"envoy", "prometheus_client", "publicsuffixlist", "re2", "ruamel.yaml"}
+EXTRAS = {"certifi", "envoy", "h2", "prometheus_client", "publicsuffixlist", "re2", "ruamel.yaml"}
 
 # Imported where its extra has been found to be there.
 OF_AN_EXTRA = {"meshcors.dummy._protocol_httptools"}
@@ -45,7 +45,6 @@ def imported_by(module: str) -> set[str]:
 @pytest.mark.parametrize(
     "module",
     [
-        "meshcors",
         "meshcors.asgi",
         "meshcors.wsgi",
         "meshcors.starlette",
@@ -54,6 +53,7 @@ def imported_by(module: str) -> set[str]:
         "meshcors._policy.rules",
         "meshcors.browser",
         "meshcors.mesh",
+        "meshcors.testing",
     ],
 )
 def test_importing_it_imports_no_framework_no_server_and_nothing_of_an_extra(module: str) -> None:
@@ -64,9 +64,19 @@ def test_a_framework_that_is_imported_is_seen_by_these_tests() -> None:
     assert imported_by("starlette.applications") & FRAMEWORKS == {"starlette"}
 
 
-def test_importing_the_package_imports_neither_of_its_models() -> None:
-    loaded = imported_by("meshcors")
+def test_importing_every_name_of_the_package_imports_neither_of_its_models() -> None:
+    code = "import json, sys; from meshcors import *; print(json.dumps([*sys.modules]))"
+    loaded = json.loads(python(code))
     assert not any(name.startswith(("meshcors.browser", "meshcors.mesh")) for name in loaded)
+
+
+def test_importing_the_package_alone_imports_nothing_of_it() -> None:
+    """The pod's first instant, in which it cannot be told to end yet, is as short as that."""
+    assert {name for name in imported_by("meshcors") if name.startswith("meshcors")} == {"meshcors"}
+
+
+def test_modules_that_were_always_imported_with_the_package_are_still_found_in_it() -> None:
+    python("import meshcors; [meshcors.asgi, meshcors.config, meshcors.wrap, meshcors.wsgi]")
 
 
 def test_every_module_can_be_imported_on_a_plain_install() -> None:
@@ -76,6 +86,7 @@ def test_every_module_can_be_imported_on_a_plain_install() -> None:
 def test_every_public_name_is_there_and_says_what_it_is() -> None:
     for name in meshcors.__all__:
         assert getattr(meshcors, name).__doc__
+        assert name in dir(meshcors)
 
 
 def test_what_is_tested_is_what_is_installed() -> None:

@@ -3,16 +3,19 @@
 Answered the same way in the app, in the preflight pod and in the mesh.
 """
 
-import typing as _typing
+# Names are imported when they are first used, `typing` among them: as process 1 of a container, the
+# pod has to be ready for SIGTERM before anything else.
+TYPE_CHECKING = False
 
-from meshcors._policy.errors import PolicyError, Problem
-from meshcors._policy.header_key import HeaderKey
-from meshcors._policy.policy import Policy, PolicyOptions
-from meshcors._policy.regex import Regex
-from meshcors._policy.rules import Rule, RuleSet
-from meshcors._policy.warning import PolicyWarning
-from meshcors.asgi import MeshCORS
-from meshcors.wrap import create_app, create_wsgi_app
+if TYPE_CHECKING:
+    from meshcors._policy.errors import PolicyError, Problem
+    from meshcors._policy.header_key import HeaderKey
+    from meshcors._policy.policy import Policy, PolicyOptions
+    from meshcors._policy.regex import Regex
+    from meshcors._policy.rules import Rule, RuleSet
+    from meshcors._policy.warning import PolicyWarning
+    from meshcors.asgi import MeshCORS
+    from meshcors.wrap import create_app, create_wsgi_app
 
 __all__ = [
     "HeaderKey",
@@ -32,13 +35,37 @@ __all__ = [
 
 __version__: str
 
+_HOMES = {
+    "HeaderKey": "_policy.header_key",
+    "MeshCORS": "asgi",
+    "Policy": "_policy.policy",
+    "PolicyError": "_policy.errors",
+    "PolicyOptions": "_policy.policy",
+    "PolicyWarning": "_policy.warning",
+    "Problem": "_policy.errors",
+    "Regex": "_policy.regex",
+    "Rule": "_policy.rules",
+    "RuleSet": "_policy.rules",
+    "create_app": "wrap",
+    "create_wsgi_app": "wrap",
+}
+_MODULES = ("asgi", "config", "wrap", "wsgi")
+
 # Hidden from type checkers, which would then accept any name.
-if not _typing.TYPE_CHECKING:
+if not TYPE_CHECKING:
+    del TYPE_CHECKING
 
-    def __getattr__(name: str) -> str:
-        # Only on demand, because reading the metadata takes time.
-        if name != "__version__":
+    def __getattr__(name: str) -> object:
+        from importlib import import_module
+
+        if name == "__version__":
+            return import_module("importlib.metadata").version(__name__)
+        if name in _MODULES:
+            return import_module(f"{__name__}.{name}")
+        if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from importlib.metadata import version
+        found = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return found
 
-        return version(__name__)
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -1,6 +1,18 @@
 """``python -m meshcors``: the same as the console script ``meshcors``."""
 
-from meshcors._cli import main
+import sys
+
+
+def main() -> None:
+    """Run the command line; the pod is ready for SIGTERM before anything else is imported."""
+    if sys.argv[1:2] == ["dummy"]:
+        from meshcors.dummy import end_on_sigterm
+
+        end_on_sigterm()
+    from meshcors._cli import main as run
+
+    run()
+
 
 if __name__ == "__main__":
     main()

@@ -29,7 +29,7 @@ from tests.browser_cases import (
     play,
 )
 from tests.browser_departures import DEPARTURES, Departure
-from tests.e2e.browsers import ENGINES, await_console, launch
+from tests.e2e.browsers import CONSOLES, ENGINES, await_console, launch
 from tests.e2e.browsers.server import Answering, Received, message, serving
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _case_of(line: str) -> str:
 def _console_line(engine: str, case: Case, move: Callable[[str], str]) -> str:
     """The line that ``engine`` must print for a case; empty if none, or if it names no URL."""
     departure = DEPARTURES.get((case.id, engine), NOTHING)
-    line = play(case).verdict.messages.get(engine, "")
+    line = play(case).verdict.messages[CONSOLES[engine]]
     if departure.allowed or line.endswith("…"):
         return ""
     if departure.message is not None:
@@ -275,6 +275,24 @@ def test_firefox_prints_the_messages(observed: Observed) -> None:
         first = next(iter(observed.console[case.id]), "")
         if first != expected:
             wrong[case.id] = (observed.console[case.id], expected)
+    assert not wrong, _report(wrong)
+
+
+@pytest.mark.parametrize("observed", ["webkit"], indirect=True)
+def test_safari_prints_the_messages(observed: Observed) -> None:
+    wrong = {}
+    for case in observed.cases.values():
+        verdict = play(case).verdict
+        expected = _console_line("webkit", case, observed.move)
+        lines = observed.console[case.id]
+        if verdict.code == "network_error":
+            prefix = verdict.messages["safari"].removesuffix("…")
+            right = any(line.startswith(prefix) for line in lines)
+        else:
+            printed = [line for line in lines if "due to access control checks" in line]
+            right = printed == ([expected] if expected else [])
+        if not right:
+            wrong[case.id] = (lines, expected)
     assert not wrong, _report(wrong)
 
 

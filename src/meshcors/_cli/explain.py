@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import click
@@ -12,33 +11,21 @@ from click.core import ParameterSource
 
 from meshcors._cli import options
 from meshcors._cli.explain_call import CalledUrl, default_host, read_call, read_url
-from meshcors._cli.explain_fixes import FixCommands
-from meshcors._cli.explain_hints import hints
 from meshcors._cli.explain_json import as_data
-from meshcors._cli.explain_services import Services, decider_of
-from meshcors._cli.explain_text import CallReport, narrate
-from meshcors._cli.explain_values import ShownValues
 from meshcors._cli.files import policy_unreadable
 from meshcors._cli.mesh_files import mesh_of
-from meshcors._cli.output import note_problems
+from meshcors._cli.output import note_problems, print_lines
 from meshcors._policy.errors import PolicyError
-from meshcors._policy.wording import printable
 from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.call_cause import cause_of
 from meshcors.mesh._analysis.guards import Guards
 from meshcors.mesh._analysis.page_call import trace_call
+from meshcors.mesh._explain.fixes import FixCommands
+from meshcors.mesh._explain.hints import hints
+from meshcors.mesh._explain.text import CallReport, narrate
+from meshcors.mesh._explain.values import ShownValues
+from meshcors.mesh._fix.known_services import Services, decider_of
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from meshcors._cli.explain_text import Emphasis
-
-_COLORS: Final[Mapping[Emphasis, str | None]] = {
-    "deciding": None,
-    "allowed": "green",
-    "blocked": "red",
-    "depends": "yellow",
-}
 _PARTS: Final = ("host", "path", "scheme")
 
 
@@ -170,10 +157,4 @@ def _print(report: CallReport, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(as_data(report), indent=2))
         return
-    # click colours a terminal alone; NO_COLOR (https://no-color.org) says not even that
-    color = False if os.environ.get("NO_COLOR") else None
-    for line in narrate(report):
-        text = printable(line.text)
-        if line.emphasis:
-            text = click.style(text, fg=_COLORS[line.emphasis], bold=True)
-        click.echo(text, color=color)
+    print_lines(narrate(report))

@@ -12,9 +12,9 @@ from urllib.parse import quote, urlsplit
 import click
 
 from meshcors import browser
-from meshcors._cli.explain_values import shown_target
 from meshcors._policy.errors import OriginError
 from meshcors.mesh import Gateway, GatewayRequest
+from meshcors.mesh._explain.values import shown_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,15 +37,15 @@ class CalledUrl:
     port: int
 
 
-def read_url(text: str) -> CalledUrl:
-    """Return the parts of ``--url``; ``click.UsageError`` if it is no URL that a script calls."""
+def read_url(text: str, given_by: str = "--url") -> CalledUrl:
+    """Return the parts of a URL; ``click.UsageError`` if it is none that a script calls."""
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc or port == 0:
-        raise click.UsageError("--url: write https://HOST/PATH, as the script calls it")
+        raise click.UsageError(f"{given_by}: write https://HOST/PATH, as the script calls it")
     query = f"?{quote(parts.query, safe=_KEPT)}" if parts.query else ""
     target = quote(parts.path, safe=_KEPT) or "/"
     port = port or _PORTS[parts.scheme]
@@ -70,7 +70,7 @@ def read_call(
         raise click.UsageError(
             f"{shown}: begin the path with /, and write it in ASCII without # and %00"
         ) from None
-    pairs = [_header(text) for text in headers]
+    pairs = [read_header(text) for text in headers]
     mode: browser.Credentials = "include" if credentials else "omit"
     try:
         return browser.Request(origin, f"{url.scheme}://{url.host}{shown}", method, pairs, mode)
@@ -80,7 +80,8 @@ def read_call(
         raise click.UsageError(str(error)) from None
 
 
-def _header(text: str) -> tuple[str, str]:
+def read_header(text: str) -> tuple[str, str]:
+    """Return the name and value of ``--header``; ``click.UsageError`` without a colon."""
     name, colon, value = text.partition(":")
     if not colon:
         # Not shown: it may be a key's value.

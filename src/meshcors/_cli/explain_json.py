@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from meshcors._cli.explain_values import shown_target
 from meshcors.mesh._analysis.call_cause import refusing_policy
+from meshcors.mesh._explain.values import shown_target
 
 if TYPE_CHECKING:
-    from meshcors._cli.explain_text import CallReport
-    from meshcors._cli.explain_values import ShownValues
     from meshcors.mesh import Mismatch
-    from meshcors.mesh._analysis.page_call import Exchange
+    from meshcors.mesh._analysis.page_call import TracedExchange
+    from meshcors.mesh._explain.text import CallReport
+    from meshcors.mesh._explain.values import ShownValues
 
 
 def as_data(report: CallReport) -> dict[str, object]:
@@ -37,7 +37,7 @@ def as_data(report: CallReport) -> dict[str, object]:
     }
 
 
-def _exchange(values: ShownValues, exchange: Exchange) -> dict[str, object]:
+def _exchange(values: ShownValues, exchange: TracedExchange) -> dict[str, object]:
     sent, answer = exchange.sent, exchange.answer
     refusing = refusing_policy(answer)
     return {
@@ -76,7 +76,7 @@ def _exchange(values: ShownValues, exchange: Exchange) -> dict[str, object]:
     }
 
 
-def _answer(values: ShownValues, exchange: Exchange) -> dict[str, Any]:
+def _answer(values: ShownValues, exchange: TracedExchange) -> dict[str, Any]:
     answer = exchange.answer
     if exchange.denial is not None:
         denied = {"kind": "denied", "rule": answer.rule, "destination": None, "status": 403}

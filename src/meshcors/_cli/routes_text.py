@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from meshcors._cli.explain_values import is_public, shown_target
+from meshcors.mesh._explain.values import is_public, shown_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -16,7 +16,7 @@ the answers contain.
 
 from meshcors._policy.max_age import MAX_AGE_CAPS
 from meshcors.browser._cache import PreflightCache
-from meshcors.browser._consoles import Code, Step
+from meshcors.browser._faults import Code, Step
 from meshcors.browser._judgement import Verdict, follow, judge, judge_preflight, judge_response
 from meshcors.browser._request_response import (
     Credentials,

@@ -8,7 +8,8 @@ from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 from meshcors._policy.headers import SAFELISTED_METHODS, is_token
-from meshcors.browser._consoles import NO_FAULT, Code, Fault, Step, console_lines
+from meshcors.browser._consoles import FaultByEngine, console_lines
+from meshcors.browser._faults import NO_FAULT, Code, Fault, Step
 from meshcors.browser._request_response import (
     ACAC,
     ACAH,
@@ -21,6 +22,7 @@ from meshcors.browser._request_response import (
     preflight_for,
     unsafe_names,
 )
+from meshcors.browser._safari_console import first_name
 
 # Fetch, "redirect status"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -40,8 +42,9 @@ class Verdict:
     - `step`: the answer at fault, ``preflight`` or ``response``.
     - `field`: the header at fault; the method for ``method_not_allowed``, the request header for
       ``header_not_allowed``, and empty if there is none.
-    - `messages`: the lines that "chromium" and "firefox" print in their consoles, empty if allowed.
-      Chromium's line for ``network_error`` ends with "…" in place of the failure.
+    - `messages`: what "chromium", "firefox" and "safari" print in their consoles, empty if allowed.
+      Chromium's and Safari's for ``network_error`` end with "…" in place of the failure. Safari's
+      are two lines, the reason and the URL; of where a redirect leads they hide the query.
     """
 
     allowed: bool
@@ -70,19 +73,21 @@ def judge(
 
 def judge_preflight(request: Request, preflight: Response | None) -> Verdict:
     """Judge the answer to the preflight of `request` ("CORS-preflight fetch" from step 6)."""
-    fault = firefox_fault = _preflight_fault(request, preflight)
-    if preflight is not None and fault[0] == "preflight_redirect":
-        # Firefox checks the origin first, and reports the redirect only if the origin is allowed
-        firefox_fault = _cors_check(request, preflight)
-        if firefox_fault == NO_FAULT:
-            firefox_fault = fault
-    return _verdict(request, "preflight", fault, firefox_fault)
+    fault = _preflight_fault(request, preflight)
+    firefox, safari = fault, fault
+    if preflight is not None:
+        if fault[0] == "preflight_redirect":
+            # Firefox checks the origin first, and reports the redirect only if that is allowed
+            origin_fault = _cors_check(request, preflight)
+            firefox = fault if origin_fault == NO_FAULT else origin_fault
+        safari = _safari_preflight_fault(request, preflight, fault)
+    return _verdict(request, "preflight", FaultByEngine(fault, firefox, safari), preflight)
 
 
 def judge_response(request: Request, response: Response | None) -> Verdict:
     """Judge the answer to `request` itself, after its preflight passed or was not needed."""
     fault = _response_fault(request, response)
-    return _verdict(request, "response", fault, fault)
+    return _verdict(request, "response", FaultByEngine(fault, fault, fault), response)
 
 
 def follow(request: Request, response: Response) -> Request | None:
@@ -122,13 +127,36 @@ def _preflight_fault(request: Request, preflight: Response | None) -> Fault:
     listed = request.method in methods or (wildcards and "*" in methods)
     if not listed and request.method not in SAFELISTED_METHODS:
         return "method_not_allowed", request.method, ""
-    # Steps 7.6 and 7.7: names are compared case-insensitively; `*` never covers authorization
-    allowed = {name.lower() for name in names}
-    for name in unsafe_names(request):
-        covered = wildcards and "*" in allowed and name != NON_WILDCARD_NAME
-        if name not in allowed and not covered:
-            return "header_not_allowed", name, ""
+    for name in _refused_names(request, names):
+        return "header_not_allowed", name, ""
     return NO_FAULT
+
+
+def _refused_names(request: Request, listed: list[str]) -> list[str]:
+    """Run steps 7.6 and 7.7: return the header names that the preflight does not allow."""
+    # Names are compared case-insensitively; `*` never covers authorization
+    allowed = {name.lower() for name in listed}
+    if request.credentials != "include" and "*" in allowed:
+        allowed |= set(unsafe_names(request)) - {NON_WILDCARD_NAME}
+    return [name for name in unsafe_names(request) if name not in allowed]
+
+
+def _safari_preflight_fault(request: Request, preflight: Response, fault: Fault) -> Fault:
+    """Return what Safari reports where the standard finds `fault`."""
+    code, field, _ = fault
+    if code == "allowed":
+        return fault
+    # It looks at the status before the origin
+    if not 200 <= preflight.status <= 299:
+        return "preflight_not_ok", "", ""
+    # It quotes the whole list, not the element that is wrong
+    if code in ("methods_malformed", "headers_malformed"):
+        return code, field, preflight.get(field) or ""
+    # It goes through the headers in the order of its own table
+    if code == "header_not_allowed":
+        names = _refused_names(request, preflight.elements(ACAH))
+        return code, first_name(request, names), ""
+    return fault
 
 
 def _response_fault(request: Request, response: Response | None) -> Fault:
@@ -189,7 +217,24 @@ def _redirected(request: Request, response: Response) -> Request | None:
     return Request(origin, url, method, headers, request.credentials, first)
 
 
-def _verdict(request: Request, step: Step, fault: Fault, firefox_fault: Fault) -> Verdict:
-    code, field, _ = fault
-    lines = console_lines(request, step, fault, firefox_fault)
+def _verdict(
+    request: Request, step: Step, faults: FaultByEngine, answer: Response | None
+) -> Verdict:
+    code, field, _ = faults.chromium
+    status, redirect = 0, ""
+    if answer is not None:
+        status = answer.status
+        if step == "response" and status in _REDIRECTS and (to := answer.get("location")):
+            redirect = _shown_target(request.url, to)
+    lines = console_lines(request, step, faults, status, redirect)
     return Verdict(code == "allowed", code, step, field, lines)
+
+
+def _shown_target(url: str, location: str) -> str:
+    """Return where `location` leads from `url`, without what may be secret in it."""
+    try:
+        parts = urlsplit(urljoin(url, location))
+    except ValueError:
+        return "…"
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=host, query=parts.query and "…", fragment="").geturl()

@@ -59,6 +59,11 @@ def _documents(path: str | Path, given_by: str) -> list[object]:
         # The problem is the path that was given, not what is in the file.
         named = str(path) if file_label(path, "") else ""
         raise PolicyError([Problem(code, given_by, named, error.hint)]) from None
+    return documents_of_text(text, path)
+
+
+def documents_of_text(text: str, path: str | Path) -> list[object]:
+    """Return the documents in the text of a file at `path`; raises `PolicyError`."""
     path = Path(path)
     read = {".json": _read_json, ".toml": _read_toml}.get(path.suffix.lower(), _read_yaml)
     try:

@@ -14,7 +14,7 @@ from typing import cast
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.policy import Policy
 from meshcors._policy.rules import Rule, RuleSet, Uncovered, with_uncovered
-from meshcors.config._document import only_document, read_documents
+from meshcors.config._document import documents_of_text, only_document, read_documents
 from meshcors.config._environment import read_environment
 from meshcors.config._fields import FieldPath
 from meshcors.config._flags import read_flags
@@ -67,6 +67,17 @@ def rules_from_file(path: str | Path) -> RuleSet:
     if holds_rules(documents):
         return read_rules([], documents, FieldPath(path))
     return RuleSet([Rule(read_policy([], _only_policy(path, documents), FieldPath(path)))])
+
+
+def source_of_text(text: str, name: str) -> Policy | RuleSet:
+    """Return the policy or the rules in the text of a file, which messages call `name`.
+
+    Raises `PolicyError`.
+    """
+    documents = documents_of_text(text, name)
+    if holds_rules(documents):
+        return read_rules([], documents, FieldPath(name))
+    return read_policy([], _only_policy(name, documents), FieldPath(name))
 
 
 def load(

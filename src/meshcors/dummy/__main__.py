@@ -1,5 +1,9 @@
 """``python -m meshcors.dummy``."""
 
-from meshcors.dummy._command import run
+from meshcors.dummy import end_on_sigterm
+
+end_on_sigterm()
+
+from meshcors.dummy._command import run  # noqa: E402 - see end_on_sigterm
 
 run()

@@ -18,7 +18,7 @@ from meshcors._policy.hosts import host_name
 from meshcors.dummy._metrics import Metrics, MetricsMissingError
 from meshcors.dummy._port import FRAMING_FIELDS, Handler
 from meshcors.dummy._state import PodState
-from meshcors.dummy._wire import Wire, wire
+from meshcors.dummy._wire import WireAnswer, wire
 
 # Bytes and fields of a form.
 _MAX_BODY: Final = 16 * 1024
@@ -51,7 +51,9 @@ class AdminPages:
         reads = FRAMING_FIELDS | {b"accept", b"sec-fetch-site"}
         self.handler = Handler(self._answer, reads, _MAX_BODY)
 
-    def _answer(self, method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> Wire:
+    def _answer(
+        self, method: str, path: str, fields: Mapping[bytes, bytes], body: bytes
+    ) -> WireAnswer:
         methods = ("GET", "HEAD", "POST") if path == "/" else ("GET", "HEAD")
         if path not in _PATHS:
             return _text(404, f"no such page; the pages are {', '.join(_PATHS)}")
@@ -76,19 +78,19 @@ class AdminPages:
         host = host_name(fields.get(b"host", b""))
         return host is not None and (host in self._host_names or _is_address(host))
 
-    def _readyz(self) -> Wire:
+    def _readyz(self) -> WireAnswer:
         if self._state.is_ready:
             return _text(200, "ready")
         return _text(503, "draining" if self._state.draining else "not serving")
 
-    def _show_metrics(self, accept: str) -> Wire:
+    def _show_metrics(self, accept: str) -> WireAnswer:
         try:
             body, content_type = self._metrics.render(accept)
         except MetricsMissingError as error:
             return _text(501, str(error))
         return _page(200, content_type, body)
 
-    def _policy(self) -> Wire:
+    def _policy(self) -> WireAnswer:
         configuration = self._state.configuration
         shown = {
             "hash": configuration.fingerprint,
@@ -100,7 +102,7 @@ class AdminPages:
         body = b"".join([begin, b',\n  "effective": ', configuration.json, b"\n}\n"])
         return _page(200, "application/json", body)
 
-    def _front(self, form: bytes | None) -> Wire:
+    def _front(self, form: bytes | None) -> WireAnswer:
         """Return the page for people, with the answer to the question of `form` if there is one."""
         # Imported late: many pods never show this page.
         from meshcors._decision.page_check import FetchCall, check_call
@@ -130,11 +132,11 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _text(status: int, text: str, *more: tuple[str, str]) -> Wire:
+def _text(status: int, text: str, *more: tuple[str, str]) -> WireAnswer:
     return _page(status, "text/plain; charset=utf-8", text.encode() + b"\n", *more)
 
 
-def _page(status: int, content_type: str, body: bytes, *more: tuple[str, str]) -> Wire:
+def _page(status: int, content_type: str, body: bytes, *more: tuple[str, str]) -> WireAnswer:
     fields = (
         ("content-type", content_type),
         ("content-length", str(len(body))),

@@ -107,7 +107,10 @@ def _result(result: CheckResult | str, state: PodState) -> Iterator[str]:
     is_sent = verdict.step == "response"
     how = "The call" if is_sent else "The browser never sends the call. From curl, it"
     yield _details(f"2. {how} {_outcome(result)}.", result.response)
-    consoles = ((f"{name.title()}'s console", html.text(t)) for name, t in verdict.messages.items())
+    consoles = (
+        (f"{name.title()}'s console", "<br>".join(map(html.text, printed.splitlines())))
+        for name, printed in verdict.messages.items()
+    )
     yield f"{html.facts(*consoles, kind='one')}</div>"
 
 

@@ -17,7 +17,7 @@ from meshcors._policy.bounded_cache import BoundedCache
 from meshcors.dummy._counters import HISTOGRAM, NANOSECONDS, PREFLIGHTS, REQUESTS
 from meshcors.dummy._port import FRAMING_FIELDS, Handler
 from meshcors.dummy._refusals import REFUSAL_FIELDS
-from meshcors.dummy._wire import Wire, wire
+from meshcors.dummy._wire import WireAnswer, wire
 
 # Bytes of an answer's fields; the answers of an engine that may be repeated are as long.
 _MAX_KEPT: Final = 4096
@@ -41,7 +41,7 @@ def pod_handler(
     decide = engine.decide
     written = BoundedCache(_write, CACHED_ORIGINS, is_kept=_is_short)
 
-    def handle(method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> Wire:
+    def handle(method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> WireAnswer:
         began = perf_counter_ns()
         answer, status, reason = written[decide(method, path, fields)]
         slot = PREFLIGHTS.get(reason)
@@ -61,7 +61,7 @@ def pod_handler(
     return Handler(handle, engine.reads | REFUSAL_FIELDS | FRAMING_FIELDS)
 
 
-def _write(decision: Answer | Proceed) -> tuple[Wire, int, str]:
+def _write(decision: Answer | Proceed) -> tuple[WireAnswer, int, str]:
     """Return what is written, its status and its reason; ``no_route`` where an app would answer."""
     if isinstance(decision, Proceed):
         fields = tuple(decision.merge(NO_ROUTE.headers))

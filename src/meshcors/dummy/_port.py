@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from meshcors.dummy._wire import Wire
+from meshcors.dummy._wire import WireAnswer
 
 if TYPE_CHECKING:
     from meshcors.dummy._protocol import ClientConnection
@@ -19,7 +19,7 @@ FRAMING_FIELDS: Final = frozenset(
 
 
 # Called with a request's method, its path, decoded once, its fields and its body.
-Handle: TypeAlias = Callable[[str, str, Mapping[bytes, bytes], bytes], Wire]
+Handle: TypeAlias = Callable[[str, str, Mapping[bytes, bytes], bytes], WireAnswer]
 
 
 class Handler(NamedTuple):

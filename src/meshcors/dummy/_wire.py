@@ -14,7 +14,7 @@ CLOSE: Final = b"connection: close\r\n"
 _ABSOLUTE: Final = re.compile("https?://([^/?]*)(.*)", re.IGNORECASE)
 
 
-class Wire(NamedTuple):
+class WireAnswer(NamedTuple):
     """The bytes of an answer: its first line, what comes after, and that without the body.
 
     Further fields go after the first line.
@@ -25,16 +25,16 @@ class Wire(NamedTuple):
     bodiless: bytes
 
 
-def wire(status: int, fields: Iterable[tuple[str, str]], body: bytes = b"") -> Wire:
+def wire(status: int, fields: Iterable[tuple[str, str]], body: bytes = b"") -> WireAnswer:
     """Return the bytes of an answer, whose `fields` already tell the length of its body."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
     # RFC 9112 4
     status_line = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
     bodiless = f"{lines}\r\n".encode("latin-1")
-    return Wire(status_line.encode(), bodiless + body, bodiless)
+    return WireAnswer(status_line.encode(), bodiless + body, bodiless)
 
 
-def refusal(status: int) -> Wire:
+def refusal(status: int) -> WireAnswer:
     """Return the answer to what cannot be read as a request, or is too large."""
     text = f"{HTTPStatus(status).phrase}\n"
     fields = [("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(text)))]

@@ -15,7 +15,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from meshcors.mesh._documents.model import (
         CorsPolicy,
@@ -37,6 +37,9 @@ _TYPES: Final = "type.googleapis.com/envoy.extensions"
 _CORS: Final = "envoy.filters.http.cors"
 _ROUTER: Final = "envoy.filters.http.router"
 _PATHS: Final = {"prefix": "prefix", "segments": "path_separated_prefix", "exact": "path"}
+_HTTPS: Final = 443
+# as if the connection had TLS
+_AS_HTTPS: Final = {"scheme_header_transformation": {"scheme_to_overwrite": "https"}}
 _CODES: Final = {
     301: "MOVED_PERMANENTLY",
     302: "FOUND",
@@ -48,17 +51,23 @@ _CODES: Final = {
 
 def bootstrap(
     gateways: Mapping[str, Gateway],
-    upstreams: Mapping[str, int],
+    upstreams: Mapping[str, int | str],
     *,
     port: int = 80,
-    log_format: str | None = None,
+    log_format: str | Mapping[str, str] | None = None,
+    http_filters: Mapping[str, Sequence[Json]] | None = None,
 ) -> Json:
     """Return an Envoy bootstrap (the JSON form of its protobuf) that serves ``gateways``.
 
     Each entry becomes a listener of that name on a free port of 127.0.0.1, with the routes that the
-    gateway has on ``port``. ``upstreams`` maps destinations (``host:port``) to loopback ports; a
-    destination that is missing gets no endpoint, so Envoy answers 503. ``log_format`` is the format
-    of Envoy's access log, which it writes to stdout; ``%ROUTE_NAME%`` in it is the rule's name.
+    gateway has on ``port``. On port 443, requests have the scheme https, as behind TLS.
+
+    ``upstreams`` maps destinations (``host:port``) to loopback ports, or to an ``address:port``; a
+    destination that is missing gets no endpoint, so Envoy answers 503.
+
+    ``log_format`` is the format of Envoy's access log, which it writes to stdout: a text, or the
+    fields of a JSON object; ``%ROUTE_NAME%`` is the rule's name. ``http_filters`` are more filters
+    for a listener, in front of the cors filter.
 
     Source: Envoy's API v3, ``envoy.config.bootstrap.v3.Bootstrap``.
     """
@@ -70,10 +79,16 @@ def bootstrap(
         for route in host.routes
         for to in route.source.route
     }
+    log = None if log_format is None else _access_log(log_format)
+    more = http_filters or {}
     return {
         "static_resources": {
             "listeners": [
-                _listener(name, gateways[name].name, hosts, log_format)
+                _listener(
+                    name,
+                    _manager(name, gateways[name].name, hosts, more.get(name, ()), log)
+                    | (_AS_HTTPS if port == _HTTPS else {}),
+                )
                 for name, hosts in tables.items()
             ],
             "clusters": [_upstream(name, upstreams.get(label)) for name, label in labels.items()],
@@ -81,8 +96,10 @@ def bootstrap(
     }
 
 
-def _listener(name: str, gateway: str, hosts: Iterable[Any], log_format: str | None) -> Json:
-    manager: Json = {
+def _manager(
+    name: str, gateway: str, hosts: Iterable[Any], more: Iterable[Json], log: Json | None
+) -> Json:
+    return {
         "@type": f"{_TYPES}.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": name,
         "normalize_path": True,
@@ -107,16 +124,24 @@ def _listener(name: str, gateway: str, hosts: Iterable[Any], log_format: str | N
             ],
         },
         "http_filters": [
+            *more,
             {"name": _CORS, "typed_config": {"@type": f"{_TYPES}.filters.http.cors.v3.Cors"}},
             {"name": _ROUTER, "typed_config": {"@type": f"{_TYPES}.filters.http.router.v3.Router"}},
         ],
+        **({} if log is None else {"access_log": [log]}),
     }
-    if log_format is not None:
-        logger = {
-            "@type": f"{_TYPES}.access_loggers.stream.v3.StdoutAccessLog",
-            "log_format": {"text_format_source": {"inline_string": log_format + "\n"}},
-        }
-        manager["access_log"] = [{"name": "stdout", "typed_config": logger}]
+
+
+def _access_log(log_format: str | Mapping[str, str]) -> Json:
+    if isinstance(log_format, str):
+        form: Json = {"text_format_source": {"inline_string": log_format + "\n"}}
+    else:
+        form = {"json_format": dict(log_format)}
+    logger = f"{_TYPES}.access_loggers.stream.v3.StdoutAccessLog"
+    return {"name": "stdout", "typed_config": {"@type": logger, "log_format": form}}
+
+
+def _listener(name: str, manager: Json) -> Json:
     return {
         "name": name,
         "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
@@ -124,12 +149,16 @@ def _listener(name: str, gateway: str, hosts: Iterable[Any], log_format: str | N
     }
 
 
-def _upstream(name: str, port: int | None) -> Json:
-    address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-    endpoints = [] if port is None else [{"endpoint": {"address": address}}]
+def _upstream(name: str, at: int | str | None) -> Json:
+    host, _, port = (at if isinstance(at, str) else f"127.0.0.1:{at or 0}").rpartition(":")
+    address = {"socket_address": {"address": host.strip("[]"), "port_value": int(port)}}
+    endpoints = [] if at is None else [{"endpoint": {"address": address}}]
+    # a name such as localhost may have addresses of both kinds, with the service at one of them
+    found = {"type": "LOGICAL_DNS", "dns_lookup_family": "ALL"} if isinstance(at, str) else {}
     return {
         "name": name,
         "type": "STATIC",
+        **found,
         "connect_timeout": "1s",
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
     }

@@ -6,8 +6,8 @@
         page.console()
 
 Everything is synchronous, one thread drives one browser, and a browser is started once for many
-pages. Each engine is driven by its own protocol (DevTools, WebDriver BiDi, WebDriver), so that only
-a WebSocket client is needed and no second browser is downloaded.
+pages. Each engine is driven by its own protocol (DevTools, WebDriver BiDi, WebKit's inspector), so
+that only a WebSocket client is needed and no second browser is downloaded.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import re
 import shutil
 import time
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 ENGINES = {
     "chromium": (("chromium",), "apt-get install chromium"),
     "firefox": (("firefox-esr",), "apt-get install firefox-esr"),
-    "webkit": (("WebKitWebDriver", "Xvfb"), "apt-get install webkit2gtk-driver xvfb"),
+    "webkit": (("Xvfb",), "apt-get install libwebkit2gtk-4.1-0 xvfb"),
 }
+# engine: how the model of the browser calls its console
+CONSOLES = {"chromium": "chromium", "firefox": "firefox", "webkit": "safari"}
 
 
 class Page(Protocol):
@@ -45,8 +48,7 @@ class Page(Protocol):
     def console(self) -> list[str]:
         """Every line of the console since the page was opened, the browser's own included.
 
-        Always empty in WebKit, whose driver does not hand it out. Lines may arrive after the
-        script that caused them is done: see ``await_console``.
+        Lines may arrive after the script that caused them is done: see ``await_console``.
         """
         ...
 
@@ -94,11 +96,21 @@ def missing(part: str, install: str) -> NoReturn:
     pytest.skip(message)
 
 
+def entries(lines: list[str]) -> list[str]:
+    """Return the console's lines with the two that WebKit prints for one call as one entry."""
+    joined: list[str] = []
+    for line in lines:
+        if joined and re.match(r"[\w ]+ cannot load \S+ due to access control checks", line):
+            line = f"{joined.pop()}\n{line}"
+        joined.append(line)
+    return joined
+
+
 def await_console(
     page: Page, found: Callable[[list[str]], bool], timeout: float = 10.0
 ) -> list[str]:
-    """Read the console until ``found`` says that it is complete, or ``timeout`` seconds passed."""
+    """Read the console's entries until ``found`` says that they are all there, or until timeout."""
     deadline = time.monotonic() + timeout
-    while not found(lines := page.console()) and time.monotonic() < deadline:
+    while not found(lines := entries(page.console())) and time.monotonic() < deadline:
         time.sleep(0.05)
     return lines

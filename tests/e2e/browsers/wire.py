@@ -43,6 +43,16 @@ class Wire:
             else:
                 raise AssertionError(f"{message['method']}: {answer}")
 
+    def post(self, method: str, **params: Any) -> None:
+        """Send a command whose answer `take` will give as an event, like any other message."""
+        message = {"id": next(self._ids), "method": method, "params": params}
+        self._connection.send(json.dumps(message))
+
+    def take(self, deadline: float) -> None:
+        """Process the next message; ``TimeoutError`` if there is none until ``deadline``."""
+        left = max(0, deadline - time.monotonic())
+        self.on_event(json.loads(self._connection.recv(timeout=left)))
+
     def drain(self) -> None:
         """Process the events that have arrived."""
         with contextlib.suppress(TimeoutError):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshcors.mesh._analysis.guards import GuardVerdict
-    from meshcors.mesh._analysis.page_call import Exchange, PageCall
+    from meshcors.mesh._analysis.page_call import TracedCall, TracedExchange
     from meshcors.mesh._documents.model import CorsPolicy
     from meshcors.mesh._routing.doubts import Doubt
     from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer
@@ -23,7 +23,7 @@ _SHOWN_ORIGINS: Final = 3
 
 
 def cause_of(
-    page_call: PageCall, gateway: Gateway, is_pod: Callable[[GatewayAnswer], bool]
+    page_call: TracedCall, gateway: Gateway, is_pod: Callable[[GatewayAnswer], bool]
 ) -> Cause | None:
     """Return why the call is blocked, or why that depends; None if it gets to its service.
 
@@ -85,13 +85,13 @@ def allowed_by(policy: CorsPolicy) -> str:
     return enumerated(origins, _SHOWN_ORIGINS) or "none"
 
 
-def _uncertain(exchange: Exchange, doubt: Doubt) -> Cause:
+def _uncertain(exchange: TracedExchange, doubt: Doubt) -> Cause:
     what = "preflight" if exchange.step == "preflight" else "call"
     text = f"{doubt}, and the answer to the {what} hangs on it"
     return Cause("not_modelled", text, doubt.place, ("Send it to the gateway to find out.",))
 
 
-def _denied(exchange: Exchange, denial: GuardVerdict) -> Cause:
+def _denied(exchange: TracedExchange, denial: GuardVerdict) -> Cause:
     what = "preflight" if exchange.step == "preflight" else "call"
     text = (
         f"{denial.kind} {denial.name} ({denial.place}) denies the {what} before any corsPolicy"
@@ -117,7 +117,7 @@ def _denied(exchange: Exchange, denial: GuardVerdict) -> Cause:
     return Cause("denied_in_front", text, denial.place, tuple(advice))
 
 
-def _origin_refused(page_call: PageCall, exchange: Exchange, policy: CorsPolicy) -> Cause:
+def _origin_refused(page_call: TracedCall, exchange: TracedExchange, policy: CorsPolicy) -> Cause:
     answer, origin = exchange.answer, page_call.call.origin
     then = {
         ("preflight", "cors"): "Envoy answers the preflight without access-control-allow-origin",
@@ -132,7 +132,7 @@ def _origin_refused(page_call: PageCall, exchange: Exchange, policy: CorsPolicy)
     return Cause("origin_refused", text, answer.place, (advice,))
 
 
-def _policy_lacks(exchange: Exchange) -> Cause:
+def _policy_lacks(exchange: TracedExchange) -> Cause:
     code, field = exchange.verdict.code, exchange.verdict.field
     answer = exchange.answer
     policy = answer.route.source.cors_policy if answer.route else None
@@ -148,7 +148,7 @@ def _policy_lacks(exchange: Exchange) -> Cause:
     return Cause(code, f"the answer of {where} does not allow the call", answer.place)
 
 
-def _answered_by_rule(exchange: Exchange) -> Cause:
+def _answered_by_rule(exchange: TracedExchange) -> Cause:
     answer = exchange.answer
     rule, is_preflight = f"{answer.rule} ({answer.place})", exchange.step == "preflight"
     what = "preflight" if is_preflight else "call"
@@ -168,7 +168,7 @@ def _answered_by_rule(exchange: Exchange) -> Cause:
     )
 
 
-def _service_answers(page_call: PageCall, exchange: Exchange) -> Cause:
+def _service_answers(page_call: TracedCall, exchange: TracedExchange) -> Cause:
     answer, origin = exchange.answer, page_call.call.origin
     policy = answer.route.source.cors_policy if answer.route else None
     if policy is not None and exchange.verdict.code in CREDENTIALS:
@@ -192,7 +192,7 @@ def _service_answers(page_call: PageCall, exchange: Exchange) -> Cause:
     return Cause("service_unknown", text, answer.place, advice)
 
 
-def _service_refuses(page_call: PageCall, exchange: Exchange) -> Cause:
+def _service_refuses(page_call: TracedCall, exchange: TracedExchange) -> Cause:
     """Return the cause where a service answers by a policy that is known."""
     answer, verdict = exchange.answer, exchange.verdict
     if verdict.code in LISTS:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from meshcors.mesh._analysis.lost_calls import LostCalls
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
-    from meshcors.mesh._analysis.page_call import Exchange, PageCall
+    from meshcors.mesh._analysis.page_call import TracedCall, TracedExchange
     from meshcors.mesh._routing.gateway import GatewayAnswer
     from meshcors.mesh._routing.routes import Route
 
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 class HarmedCall:
     """A call that worked ``before`` and is blocked or answered by somebody else ``after``."""
 
-    before: PageCall
-    after: PageCall
+    before: TracedCall
+    after: TracedCall
 
     @property
     def is_blocked(self) -> bool:
@@ -50,7 +50,7 @@ class HarmedCall:
         return self.after.outcome == "blocked"
 
     @property
-    def exchange(self) -> Exchange:
+    def exchange(self) -> TracedExchange:
         """The request, or else the preflight, as it was answered before: the one that changes."""
         return self._changed[0]
 
@@ -60,7 +60,7 @@ class HarmedCall:
         return self._changed[1].answer
 
     @property
-    def _changed(self) -> tuple[Exchange, Exchange]:
+    def _changed(self) -> tuple[TracedExchange, TracedExchange]:
         pairs = list(zip(self.before.exchanges, self.after.exchanges, strict=True))
         for old, new in reversed(pairs):
             is_blocked = new.outcome == "blocked" and old.outcome != "blocked"

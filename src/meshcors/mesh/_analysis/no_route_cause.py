@@ -16,7 +16,7 @@ from meshcors.mesh._routing.matching import without_port
 if TYPE_CHECKING:
     from meshcors.mesh._analysis.left_out_rules import LeftOutRule
     from meshcors.mesh._analysis.nearest_rule import NearestRule
-    from meshcors.mesh._analysis.page_call import PageCall
+    from meshcors.mesh._analysis.page_call import TracedCall
     from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer, TriedRule
     from meshcors.mesh._routing.request import GatewayRequest
 
@@ -33,7 +33,7 @@ _READABLE: Final = (
 )
 
 
-def no_route_cause(page_call: PageCall, gateway: Gateway) -> Cause:
+def no_route_cause(page_call: TracedCall, gateway: Gateway) -> Cause:
     """Return the cause for a call whose decisive answer is that no rule takes it."""
     decisive, request = page_call.decisive.answer, page_call.request.answer
     # where the call itself is taken, its preflight is meant to be taken there too

@@ -23,7 +23,7 @@ Service: TypeAlias = Callable[["GatewayAnswer"], browser.Response | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class TracedExchange:
     """The preflight or the request: what is sent, the gateway's answer, the browser's verdict.
 
     `guards` are what stands in front; where one of them denies the request, nobody gets as far as
@@ -45,15 +45,15 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
-class PageCall:
+class TracedCall:
     """A call and its exchanges; `preflight` is None if the browser sends none.
 
     `request` is what happens to the call itself, whether the browser gets that far or not.
     """
 
     call: browser.Request
-    preflight: Exchange | None
-    request: Exchange
+    preflight: TracedExchange | None
+    request: TracedExchange
 
     @property
     def outcome(self) -> Outcome:
@@ -64,14 +64,14 @@ class PageCall:
         return "depends" if "depends" in outcomes else "allowed"
 
     @property
-    def decisive(self) -> Exchange:
+    def decisive(self) -> TracedExchange:
         """The first exchange with the outcome of the call; the request if it is allowed."""
         if self.outcome == "allowed":
             return self.request
         return next(each for each in self.exchanges if each.outcome == self.outcome)
 
     @property
-    def exchanges(self) -> tuple[Exchange, ...]:
+    def exchanges(self) -> tuple[TracedExchange, ...]:
         """The exchanges in the browser's order."""
         return (self.request,) if self.preflight is None else (self.preflight, self.request)
 
@@ -84,7 +84,7 @@ def trace_call(
     port: int = 0,
     target: str = "",
     guards: Guards | None = None,
-) -> PageCall:
+) -> TracedCall:
     """Follow `call`, made by a page's script, through `gateway`.
 
     `service` gives the answers of the services behind the gateway, as far as they are known, and
@@ -99,7 +99,7 @@ def trace_call(
     host, slash, path = rest.partition("/")
     target = target or f"{slash or '/'}{path}"
 
-    def exchange(step: browser.Step, method: str, fields: browser.HeaderLines) -> Exchange:
+    def exchange(step: browser.Step, method: str, fields: browser.HeaderLines) -> TracedExchange:
         sent = GatewayRequest(method, host, target, fields, scheme, port)
         answer = gateway.handle(sent)
         if guards is not None:
@@ -108,7 +108,7 @@ def trace_call(
 
     request = exchange("response", call.method, fields)
     preflight = None if asked is None else exchange("preflight", "OPTIONS", asked)
-    return PageCall(call, preflight, request)
+    return TracedCall(call, preflight, request)
 
 
 def _exchange(
@@ -117,7 +117,7 @@ def _exchange(
     answer: GatewayAnswer,
     guards: tuple[GuardVerdict, ...],
     service: Service | None,
-) -> Exchange:
+) -> TracedExchange:
     judge = browser.judge_preflight if step == "preflight" else browser.judge_response
 
     def verdict_on(response: browser.Response) -> browser.Verdict:
@@ -129,7 +129,7 @@ def _exchange(
         verdict = judge(call, browser.Response(403))
     elif answer.kind == "unknown":
         verdict = verdict_on(browser.Response(200))
-        return Exchange(step, answer.request, answer, guards, outcome, verdict)
+        return TracedExchange(step, answer.request, answer, guards, outcome, verdict)
     elif answer.kind != "forward":
         verdict = judge(call, browser.Response(answer.status or 0, answer.headers))
     elif service is not None and (response := service(answer)) is not None:
@@ -137,13 +137,13 @@ def _exchange(
     else:
         verdict = verdict_on(browser.Response(200))
         if verdict.allowed != verdict_on(_permissive_response(call)).allowed:
-            return Exchange(step, answer.request, answer, guards, outcome, verdict)
+            return TracedExchange(step, answer.request, answer, guards, outcome, verdict)
     # a filter that only denies cannot make a blocked call allowed
     if all(doubt.only_denies and not verdict.allowed for doubt in answer.doubts):
         outcome = "allowed" if verdict.allowed else "blocked"
     elif verdict.allowed:
         verdict = judge(call, browser.Response(403))
-    return Exchange(step, answer.request, answer, guards, outcome, verdict)
+    return TracedExchange(step, answer.request, answer, guards, outcome, verdict)
 
 
 def _permissive_response(call: browser.Request) -> browser.Response:

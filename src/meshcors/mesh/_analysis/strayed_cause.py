@@ -11,7 +11,7 @@ from meshcors.mesh._analysis.route_effect import effect
 from meshcors.mesh._routing.cors_filter import preflight_answer
 
 if TYPE_CHECKING:
-    from meshcors.mesh._analysis.page_call import Exchange, PageCall
+    from meshcors.mesh._analysis.page_call import TracedCall, TracedExchange
     from meshcors.mesh._routing.gateway import GatewayAnswer, TriedRule
     from meshcors.mesh._routing.matching import Mismatch
     from meshcors.mesh._routing.routes import Route
@@ -20,7 +20,7 @@ LISTS: Final = {"header_not_allowed": "allowHeaders", "method_not_allowed": "all
 CREDENTIALS: Final = frozenset({"acac_not_true", "acao_wildcard_with_credentials"})
 
 
-def strayed_cause(page_call: PageCall) -> Cause | None:
+def strayed_cause(page_call: TracedCall) -> Cause | None:
     """Return the cause where the preflight goes to the rule of other calls; None if it does not.
 
     A rule that is there for preflights is meant to take it.
@@ -54,7 +54,7 @@ def lacking(code: str, name: str, origin: str) -> str:
     return f"Add {{exact: {entry}}} to allowOrigins"
 
 
-def _own_policy(page_call: PageCall, preflight: Exchange, route: Route) -> tuple[str, ...]:
+def _own_policy(page_call: TracedCall, preflight: TracedExchange, route: Route) -> tuple[str, ...]:
     """Return what the policy of the call's own rule lacks, if anything: fix writes what it says."""
     policy = route.source.cors_policy
     if policy is None:

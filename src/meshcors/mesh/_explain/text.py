@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
-from meshcors._cli.explain_values import shown_target
 from meshcors.mesh._analysis.call_cause import allowed_by, refusing_policy
+from meshcors.mesh._explain.values import shown_target
 from meshcors.mesh._routing.gateway import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from meshcors._cli.explain_values import ShownValues
     from meshcors.mesh import Mismatch
     from meshcors.mesh._analysis.cause import Cause
     from meshcors.mesh._analysis.guards import GuardVerdict
-    from meshcors.mesh._analysis.page_call import Exchange, PageCall
+    from meshcors.mesh._analysis.page_call import TracedCall, TracedExchange
     from meshcors.mesh._documents.problems import Place
+    from meshcors.mesh._explain.values import ShownValues
     from meshcors.mesh._routing.gateway import GatewayAnswer, TriedRule
 
 # What a line is, beside text: what decided the call, or one of the verdicts.
@@ -34,7 +34,7 @@ _CONDITIONS: Final = {
     "present": "be present",
     "range": "be a whole number of",
 }
-_CONSOLES: Final = {"chromium": "Chromium", "firefox": "Firefox"}
+_CONSOLES: Final = {"chromium": "Chromium", "firefox": "Firefox", "safari": "Safari"}
 _GUARD_EFFECTS: Final = {
     "denies": "denies it, with a 403 without CORS headers",
     "may_deny": "may deny it, without CORS headers",
@@ -53,7 +53,7 @@ class Line(NamedTuple):
 class CallReport:
     """What a report tells: the call, its cause, what to do, and the pod's assumed command."""
 
-    page_call: PageCall
+    page_call: TracedCall
     cause: Cause | None
     hint: tuple[str, ...]
     values: ShownValues
@@ -95,7 +95,7 @@ def narrate(report: CallReport) -> Iterator[Line]:
 
 
 def _exchange_lines(
-    report: CallReport, exchange: Exchange, *, judged: bool = True
+    report: CallReport, exchange: TracedExchange, *, judged: bool = True
 ) -> Iterator[Line]:
     sent, answer = exchange.sent, exchange.answer
     yield Line(f"     {sent.method} {shown_target(sent.path)}")
@@ -125,7 +125,7 @@ def _exchange_lines(
         yield Line("   The browser accepts it.")
 
 
-def _tried_lines(report: CallReport, exchange: Exchange) -> Iterator[Line]:
+def _tried_lines(report: CallReport, exchange: TracedExchange) -> Iterator[Line]:
     """Yield a line for each rule that was tried; many in a row that fail alike share one."""
     page_call, cause = report.page_call, report.cause
     is_decisive = exchange is page_call.decisive and exchange.outcome != "allowed"
@@ -238,7 +238,9 @@ def _end(report: CallReport) -> Iterator[Line]:
             blocked = f"The browser blocks the call: {code}, in the answer to {asked}."
             yield Line(blocked, "blocked")
         for engine, text in exchange.verdict.messages.items():
-            yield Line(f"  {_CONSOLES[engine]}: {text}")
+            # Safari prints two lines
+            shown = text.replace("\n", "\n    ")
+            yield from map(Line, f"  {_CONSOLES[engine]}: {shown}".splitlines())
     if report.assumed:
         yield Line(f"Assumed: the pod runs with {report.assumed}")
     if report.cause is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcors.mesh import Mismatch
-    from meshcors.mesh._analysis.page_call import PageCall
+    from meshcors.mesh._analysis.page_call import TracedCall
 
 # Those that a rule sets in an answer, and that say something about CORS.
 _PUBLIC: Final = frozenset({*SAFELISTED_REQUEST_HEADERS, "host", "origin", "vary"})
@@ -30,7 +30,7 @@ _HEADERS: Final = ("headers", "withoutHeaders")
 class ShownValues:
     """What a report prints in place of each value."""
 
-    def __init__(self, page_call: PageCall) -> None:
+    def __init__(self, page_call: TracedCall) -> None:
         self._numbers: dict[str, dict[str, int]] = {}
         for name, value in _hidden_values(page_call):
             numbers = self._numbers.setdefault(name, {})
@@ -77,7 +77,7 @@ def shown_target(target: str) -> str:
     return f"{path}{mark}{_HIDDEN if mark else ''}"
 
 
-def _hidden_values(page_call: PageCall) -> Iterator[tuple[str, str]]:
+def _hidden_values(page_call: TracedCall) -> Iterator[tuple[str, str]]:
     """Yield the names and values that are hidden, the call's own first."""
     for name, value in page_call.call.headers:
         if not is_public(name):

@@ -21,12 +21,13 @@ from meshcors.mesh._fix.pod_commands import serve_command
 from meshcors.mesh._fix.pod_policy import pod_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from meshcors._decision.simulation import Decider
     from meshcors._policy.policy import Policy
     from meshcors._policy.rules import RuleSet
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
+    from meshcors.mesh._analysis.origin_match import OriginMatch
     from meshcors.mesh._documents.model import DocumentKey
     from meshcors.mesh._routing.gateway import GatewayAnswer
 
@@ -50,7 +51,7 @@ class Services:
         decider = self.decider
         if decider is None and self.is_pod(answer):
             decider = self._pod_decider(answer)
-        return None if decider is None else _simulated(decider, answer)
+        return None if decider is None else simulated(decider, answer)
 
     def is_pod(self, answer: GatewayAnswer) -> bool:
         """Tell whether a request goes to the pod."""
@@ -58,12 +59,23 @@ class Services:
         return name == host or name.startswith(f"{host}.")
 
     def _pod_decider(self, answer: GatewayAnswer) -> Decider | None:
-        """Return the decisions of the pod that ``meshcors fix`` would start behind these rules.
+        policy = self.pod_policy(answer.destination or "")
+        source = None if policy is None else source_of(policy)
+        if policy is None or source is None:
+            return None
+        self.assumed = serve_command(policy) or "a rule for each host"
+        return decider_of_source(source)
 
-        None if the documents do not say which origins it allows.
+    def pod_policy(
+        self, pod: str, origins: tuple[OriginMatch, ...] = ()
+    ) -> Mapping[str, Any] | None:
+        """Return the policy of the pod that ``meshcors fix`` would start behind these rules.
+
+        ``pod`` is the pod's ``host:port`` in them, and ``origins`` are allowed where the documents
+        do not say which. None if nobody says.
         """
         sent_there: dict[DocumentKey, list[LostCalls]] = {}
-        for each in self._sent_to(answer.destination or ""):
+        for each in self._sent_to(pod):
             sent_there.setdefault(each.calls.route.document.key, []).append(each)
         blocked = [
             BlockedCalls(calls[0].calls.route.document, tuple(calls))
@@ -72,16 +84,9 @@ class Services:
         if not blocked:
             return None
         try:
-            policy = pod_policy(blocked, FixOptions("pod", self.pod))
+            return pod_policy(blocked, FixOptions("pod", self.pod, origins))
         except DocumentError:
             return None
-        if policy is None:
-            return None
-        source = _source_of(policy)
-        if source is None:
-            return None
-        self.assumed = serve_command(policy) or "a rule for each host"
-        return _decider(source)
 
     def _sent_to(self, pod: str) -> Iterator[LostCalls]:
         """Yield a call of every rule whose preflights go to ``pod``, and its calls do not."""
@@ -99,16 +104,17 @@ def decider_of(config: str) -> Decider:
     """Return the decisions of the policy or rules in a file; raises `PolicyError`."""
     from meshcors.config._loading import load
 
-    return _decider(load({}, {}, config=config))
+    return decider_of_source(load({}, {}, config=config))
 
 
-def _decider(source: _Source) -> Decider:
+def decider_of_source(source: _Source, *, with_key_values: bool = False) -> Decider:
+    """Return what the pod decides by a policy or rules; with key values, what a service does."""
     from meshcors._decision.rule_engine import NO_RULE, compile_engine
 
-    return compile_engine(source.without_key_values(), NO_RULE)
+    return compile_engine(source if with_key_values else source.without_key_values(), NO_RULE)
 
 
-def _source_of(policy: dict[str, Any]) -> _Source | None:
+def source_of(policy: Mapping[str, Any]) -> _Source | None:
     """Return a policy file's plain data as a pod reads it; None if it would refuse it."""
     from meshcors.config._fields import FieldPath
     from meshcors.config._policy_file import read_policy
@@ -125,7 +131,8 @@ def _source_of(policy: dict[str, Any]) -> _Source | None:
             return None
 
 
-def _simulated(decider: Decider, answer: GatewayAnswer) -> browser.Response:
+def simulated(decider: Decider, answer: GatewayAnswer) -> browser.Response:
+    """Return what a service answers to a forwarded request where a policy decides."""
     from meshcors._decision.simulation import simulate
 
     sent = answer.request

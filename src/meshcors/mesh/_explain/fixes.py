@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._analysis.origin_match import OriginMatch
-    from meshcors.mesh._analysis.page_call import PageCall
+    from meshcors.mesh._analysis.page_call import TracedCall
     from meshcors.mesh._fix import Responder
 
 _RESPONDERS: Final[tuple[Responder, ...]] = ("pod", "mesh")
@@ -43,7 +43,7 @@ class FixCommands:
     pod: tuple[str, int]
     gateway: str
 
-    def lines(self, page_call: PageCall) -> Iterator[str]:
+    def lines(self, page_call: TracedCall) -> Iterator[str]:
         """Yield the commands that write a rule for the preflights of a call, or what to do."""
         if "-" in self.files:
             yield "save the documents in a file, and explain that file to get the command for it."
@@ -74,7 +74,7 @@ class _Tries:
     ``in_place`` is why it leaves a document as it is.
     """
 
-    def __init__(self, mesh: MeshDocuments, page_call: PageCall, gateway: str) -> None:
+    def __init__(self, mesh: MeshDocuments, page_call: TracedCall, gateway: str) -> None:
         self._mesh, self._page_call, self._gateway = mesh, page_call, gateway
         self._needed: tuple[OriginMatch, ...] = ()
         self.reason = self.in_place = ""

@@ -9,15 +9,15 @@ from meshcors.mesh._fix.pod_commands import serve_command
 
 if TYPE_CHECKING:
     from meshcors import browser
-    from meshcors._cli.explain_fixes import FixCommands
     from meshcors.mesh._analysis.cause import Cause
-    from meshcors.mesh._analysis.page_call import PageCall
+    from meshcors.mesh._analysis.page_call import TracedCall
+    from meshcors.mesh._explain.fixes import FixCommands
 
 # Those that a pod always allows.
 _ALLOWED_METHODS: Final = ("GET", "HEAD", "POST")
 
 
-def hints(cause: Cause | None, page_call: PageCall, commands: FixCommands) -> list[str]:
+def hints(cause: Cause | None, page_call: TracedCall, commands: FixCommands) -> list[str]:
     """Return what to change, line by line; nothing for a call that is allowed."""
     if cause is None:
         return []

@@ -1,0 +1,84 @@
+"""The call that ``meshcors doctor`` makes, read from its options.
+
+No message shows a header's value, a query or a body: each may be a secret.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from meshcors import browser
+from meshcors._cli.explain_call import read_header, read_url
+from meshcors._policy.errors import OriginError
+from meshcors._policy.headers import is_forbidden_request_header
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_BODY: Final = 1024 * 1024
+_BODILESS: Final = ("GET", "HEAD")
+# Fetch, "extract a body": a string without a content type of its own
+_TEXT: Final = ("content-type", "text/plain;charset=UTF-8")
+
+
+def read_body(data: str | None) -> bytes | None:
+    """Return the body of ``--data``."""
+    if data is None:
+        return None
+    body = data.encode("utf-8", "surrogateescape")
+    if len(body) > MAX_BODY:
+        raise click.UsageError(f"--data: at most {MAX_BODY // 2**20} MiB")
+    return body
+
+
+def read_page_call(
+    url: str,
+    origin: str,
+    method: str | None,
+    headers: Sequence[str],
+    body: bytes | None,
+    *,
+    credentials: bool,
+) -> browser.Request:
+    """Return the call; ``click.UsageError`` if no script makes it."""
+    called = read_url(url, "URL")
+    method = method or ("GET" if body is None else "POST")
+    if body is not None and method.upper() in _BODILESS:
+        raise click.UsageError(f"--data: a script cannot send a body with {method.upper()}")
+    pairs = [read_header(text) for text in headers]
+    for name, _ in pairs:
+        if is_forbidden_request_header(name.lower()):
+            raise click.UsageError(f"--header {name}: browsers do not let a script set it")
+    if body is not None and not any(name.lower() == "content-type" for name, _ in pairs):
+        pairs.append(_TEXT)
+    mode: browser.Credentials = "include" if credentials else "omit"
+    address = f"{called.scheme}://{called.host}{called.target}"
+    try:
+        return browser.Request(origin, address, method, pairs, mode)
+    except OriginError as error:
+        raise click.UsageError(f"--origin {origin}: {error.hint}") from None
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def read_resolve(
+    _: click.Context, __: click.Parameter, given: Sequence[str]
+) -> dict[tuple[str, int], str]:
+    """Read ``HOST:PORT:ADDR``, each of them; ``click.BadParameter`` if one is something else."""
+    return dict(_resolved(text) for text in given)
+
+
+def _resolved(text: str) -> tuple[tuple[str, int], str]:
+    host, _, rest = text.partition(":")
+    port, _, address = rest.partition(":")
+    address = address.removeprefix("[").removesuffix("]")
+    try:
+        ip_address(address)
+    except ValueError:
+        address = ""
+    if not (host and address and port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
+        raise click.BadParameter(f"{text}: write HOST:PORT:ADDR, such as api.example:443:10.0.0.7")
+    return (host.lower(), int(port)), address

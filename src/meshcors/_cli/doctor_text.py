@@ -1,0 +1,121 @@
+"""The doctor's report as text: the verdict, the way request by request, the findings with fixes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from meshcors._doctor.consultation import OF_THE_PAGE
+from meshcors._doctor.layer_names import LAYER_NAMES
+from meshcors.mesh._explain.text import Line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from meshcors._doctor.consultation import Consultation, RequestName, TriedRequest
+    from meshcors._doctor.diagnosis import Diagnosis
+    from meshcors._doctor.findings import DoctorFinding
+    from meshcors._doctor.layer_names import Layer
+    from meshcors.mesh._explain.text import Emphasis
+
+_CONSOLES: Final = {"chromium": "Chromium", "firefox": "Firefox", "safari": "Safari"}
+_TITLES: Final[dict[RequestName, str]] = {
+    "preflight": "The preflight",
+    "call": "The call",
+    "redirect_preflight": "The preflight of the redirect",
+    "redirect_call": "The call after the redirect",
+    "wrong_key": "With a wrong {key}",
+    "no_key": "Without {key}",
+    "no_origin": "Without an Origin",
+    "stranger": "For a stranger, {origin}",
+    "null_origin": "For the origin null",
+    "look_alike": "For a look-alike, {origin}",
+    "look_alike_prefix": "For a look-alike, {origin}",
+    "look_alike_dot": "For a look-alike, {origin}",
+    "subdomain": "For a subdomain, {origin}",
+}
+_SEVERITIES: Final = {"error": "Error", "warning": "Warning", "note": "Note"}
+_COLORS: Final[dict[str, Emphasis]] = {"error": "blocked", "warning": "depends", "note": ""}
+
+
+def report_lines(diagnosis: Diagnosis) -> Iterator[Line]:
+    """Yield the text, line by line."""
+    consultation = diagnosis.consultation
+    request = consultation.request
+    cookies = ", with credentials" if request.credentials == "include" else ""
+    url = consultation.quote.own_url(request.url)
+    yield Line(f"A page of {request.origin} calls {request.method} {url}{cookies}")
+    yield Line("")
+    yield from _verdict(diagnosis)
+    yield Line("")
+    for number, tried in enumerate(consultation.tried, 1):
+        yield from _request(consultation, number, tried)
+    for finding in diagnosis.findings:
+        yield Line("")
+        yield from _finding(finding)
+
+
+def _verdict(diagnosis: Diagnosis) -> Iterator[Line]:
+    works = [_CONSOLES[engine] for engine, each in diagnosis.engines.items() if each.works]
+    blocked = [_CONSOLES[engine] for engine, each in diagnosis.engines.items() if not each.works]
+    if diagnosis.verdict == "unknown":
+        yield Line("Nobody can tell whether it works: there is no answer.", "depends")
+    elif diagnosis.verdict == "works":
+        yield Line(f"It works in {_joined(works)}.", "allowed")
+    elif works:
+        yield Line(f"It works in {_joined(works)}, and not in {_joined(blocked)}.", "blocked")
+    else:
+        yield Line(f"It does not work in {_joined(blocked)}.", "blocked")
+    why = next((each for each in diagnosis.findings if each.severity == "error"), None)
+    if why is not None:
+        yield Line(f"Why: {why.message}")
+    for engine, each in diagnosis.engines.items():
+        for number, line in enumerate(each.console.splitlines()):
+            title = f"{_CONSOLES[engine]}: "
+            yield Line(f"  {title if number == 0 else ' ' * len(title)}{line}")
+
+
+def _joined(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+def _request(consultation: Consultation, number: int, tried: TriedRequest) -> Iterator[Line]:
+    key = consultation.key
+    title = _TITLES[tried.name].format(key=key, origin=tried.request.origin)
+    exchange = tried.exchange
+    if exchange is None:
+        yield Line(f"{number}. {title}: {tried.request.method}, not sent: {tried.why_not}.")
+        return
+    if exchange.response is None:
+        failure = consultation.quote.failure(exchange.failure)
+        yield Line(f"{number}. {title}: {exchange.method}, no answer: {failure}.")
+        return
+    answered = consultation.layer(tried)
+    who = f"{exchange.response.status} from {LAYER_NAMES[answered.layer]}"
+    asked = "" if consultation.is_sent_by_browsers(tried) else ", which no browser sends now"
+    yield Line(f"{number}. {title}: {exchange.method}{asked}, {who}{_outcome(tried)}.")
+    if tried.name in OF_THE_PAGE or answered.layer != _layer_of_the_page(consultation, tried):
+        yield Line(f"     {'; '.join((*answered.evidence, exchange.http_version))}")
+
+
+def _outcome(tried: TriedRequest) -> str:
+    if tried.name in OF_THE_PAGE or tried.name == "no_origin":
+        return ""
+    if tried.name in ("wrong_key", "no_key"):
+        return ", which the page can read" if tried.grants_origin else ", which no page can read"
+    return ": allowed" if tried.grants_origin else ": refused"
+
+
+def _layer_of_the_page(consultation: Consultation, tried: TriedRequest) -> Layer | None:
+    """Return who answered the page's own request of that kind; its evidence is shown there."""
+    is_preflight = tried.exchange is not None and tried.exchange.method == "OPTIONS"
+    like = consultation.find("preflight" if is_preflight else "call")
+    return None if like is None else consultation.layer(like).layer
+
+
+def _finding(finding: DoctorFinding) -> Iterator[Line]:
+    title = f"{_SEVERITIES[finding.severity]}: {finding.code} ({LAYER_NAMES[finding.layer]})"
+    yield Line(title, _COLORS[finding.severity])
+    yield Line(f"  {finding.message}")
+    for number, line in enumerate(finding.fix.splitlines()):
+        shown = line[1:-1] if line.startswith("`") and line.count("`") == 2 else line
+        yield Line(f"{'  Fix: ' if number == 0 else '       '}{shown}")

@@ -1,0 +1,1 @@
+"""What `meshcors doctor` knows: who answered a page's call, what is wrong, and what to write."""

@@ -1,0 +1,225 @@
+"""Why a call does not work: the finding for the answer on which it turns.
+
+The browser's code says what is wrong; the layer and the status say why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypedDict
+from urllib.parse import urljoin, urlsplit
+
+from meshcors import browser
+from meshcors._doctor.consultation import ACAC, ACAO
+from meshcors._doctor.rules import FoundFault, fault
+from meshcors._doctor.signatures import HOST_GUARD, starlettes_refusals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshcors._doctor.consultation import Consultation, TriedRequest
+    from meshcors._doctor.findings import FindingCode
+    from meshcors._doctor.layer_names import Layer
+
+_NETWORK: Final[dict[str, FindingCode]] = {
+    "dns": "dns_fault",
+    "refused": "refused",
+    "tls": "tls_fault",
+    "timeout": "timeout",
+    "reset": "broken_answer",
+    "protocol": "broken_answer",
+}
+_STARLETTES: Final[dict[str, FindingCode]] = {
+    "origin": "origin_not_allowed",
+    "method": "method_not_allowed",
+    "headers": "header_not_allowed",
+}
+# The codes of the browser that name their cause, in whichever answer.
+_PLAIN: Final[dict[str, FindingCode]] = {
+    "acao_wildcard_with_credentials": "wildcard_with_credentials",
+    "methods_malformed": "list_malformed",
+    "headers_malformed": "list_malformed",
+    "method_not_allowed": "method_not_allowed",
+    "header_not_allowed": "header_not_allowed",
+}
+_DENIALS: Final = frozenset({401, 403, 407})
+_UNKNOWN_TO_THE_APP: Final = frozenset({404, 405, 501})
+# Layers that answer CORS: where they name no origin, they refuse this one.
+_ANSWER_CORS: Final = frozenset(
+    {"pod", "meshcors", "starlette", "flask_cors", "django_cors_headers", "envoy_cors"}
+)
+
+
+def blocking_faults(consultation: Consultation) -> Iterator[FoundFault]:
+    """Yield what keeps the page from the answer; nothing if the call works."""
+    tried, verdict = consultation.deciding
+    login = next((each for each in _calls(consultation) if _is_login(consultation, each)), None)
+    if login is not None and not verdict.allowed:
+        yield fault("call_redirected_to_login", consultation, login)
+    elif not verdict.allowed:
+        yield from _faults(consultation, tried, verdict)
+    elif consultation.layer(tried).layer == "guard":
+        yield fault(_guards_code(consultation, tried), consultation, tried)
+    elif tried.exchange is not None and tried.exchange.kind == "cut_short":
+        yield fault("stream_cut_short", consultation, tried)
+    elif browser.follow(tried.request, tried.response or browser.Response(0)) is not None:
+        yield fault("call_redirected", consultation, tried)
+
+
+def _calls(consultation: Consultation) -> Iterator[TriedRequest]:
+    return (call for _, call in consultation.hops if call.exchange is not None)
+
+
+def _is_login(consultation: Consultation, tried: TriedRequest) -> bool:
+    return consultation.layer(tried).layer == "login_redirect"
+
+
+def _faults(
+    consultation: Consultation, tried: TriedRequest, verdict: browser.Verdict
+) -> Iterator[FoundFault]:
+    exchange, response = tried.exchange, tried.response
+    if exchange is None:
+        return
+    layer = consultation.layer(tried).layer
+    if response is None:
+        yield fault(_NETWORK.get(exchange.kind, "broken_answer"), consultation, tried)
+    elif "location" in verdict.field or _leads_away(response):
+        yield fault(_redirects_code(tried, verdict), consultation, tried)
+    elif layer == "guard":
+        yield fault(_guards_code(consultation, tried), consultation, tried)
+    elif layer == "starlette" and (refused := starlettes_refusals(exchange.body)):
+        for each in refused:
+            if each in _STARLETTES:
+                yield fault(_STARLETTES[each], consultation, tried, **_missing(tried, response))
+    elif is_no_upstream(layer, response.status):
+        yield fault("no_upstream", consultation, tried)
+    elif verdict.code in _PLAIN:
+        missing = _missing(tried, response)
+        yield fault(_PLAIN[verdict.code], consultation, tried, field=verdict.field, **missing)
+    elif verdict.code in ("acao_multiple", "acao_mismatch", "acac_not_true"):
+        yield _wrong_grant(consultation, tried, response, verdict)
+    elif verdict.step == "preflight":
+        yield fault(_unanswered_code(consultation, tried, response), consultation, tried)
+    else:
+        yield fault(_ungranted_code(consultation, tried, response), consultation, tried)
+
+
+def _leads_away(response: browser.Response) -> bool:
+    return response.status in (301, 302, 303, 307, 308) and response.get("location") is not None
+
+
+def _redirects_code(tried: TriedRequest, verdict: browser.Verdict) -> FindingCode:
+    response = tried.response
+    location = response.get("location") if response is not None else None
+    here, there = urlsplit(tried.request.url), urlsplit(urljoin(tried.request.url, location or ""))
+    moved = here.netloc == there.netloc and here.path != there.path
+    if moved and here.path.rstrip("/") == there.path.rstrip("/"):
+        return "slash_redirect"
+    return "preflight_redirected" if verdict.step == "preflight" else "call_redirected"
+
+
+def _guards_code(consultation: Consultation, tried: TriedRequest) -> FindingCode:
+    evidence = consultation.layer(tried).evidence
+    is_host = any(HOST_GUARD in each for each in evidence)
+    return "guard_refuses_host" if is_host else "guard_refuses_origin"
+
+
+class _Missing(TypedDict):
+    missing: str
+    missing_quoted: str
+    missing_flags: str
+
+
+def _missing(tried: TriedRequest, response: browser.Response) -> _Missing:
+    """Return the headers of the call that the answer does not list, as messages write them."""
+    listed = {name.lower() for name in response.elements("access-control-allow-headers")}
+    asked = dict(browser.preflight_for(tried.request) or ())
+    names = asked.get("access-control-request-headers", "").split(",")
+    missing = [name for name in names if name and name not in listed]
+    return {
+        "missing": ", ".join(missing),
+        "missing_quoted": ", ".join(f'"{name}"' for name in missing),
+        "missing_flags": " ".join(f"--allow-header {name}" for name in missing),
+    }
+
+
+def _wrong_grant(
+    consultation: Consultation,
+    tried: TriedRequest,
+    response: browser.Response,
+    verdict: browser.Verdict,
+) -> FoundFault:
+    """Return the fault in a grant that is there and does not serve the page."""
+    value = response.get(verdict.field) or ""
+    if is_doubled(response, verdict.field, tried.request.origin):
+        shown = consultation.quote(value)
+        found = fault("two_owners", consultation, tried, field=verdict.field, value=shown)
+        return owner_in_front(response, found)
+    if verdict.field == ACAC:
+        return fault("credentials_not_allowed", consultation, tried)
+    shown = f", but for {consultation.quote(value)}"
+    return fault("origin_not_allowed", consultation, tried, value=shown)
+
+
+def owner_in_front(response: browser.Response, found: FoundFault) -> FoundFault:
+    """Return the fault of two owners with the one in front as its layer, where it is nginx."""
+    is_nginx = (response.get("server") or "").startswith(("nginx", "openresty"))
+    return replace(found, layer="nginx") if is_nginx else found
+
+
+def is_no_upstream(layer: Layer, status: int) -> bool:
+    """Tell whether something in front says that it does not reach the service."""
+    in_front = layer in ("nginx", "cdn", "load_balancer") and status in (502, 503, 504)
+    return layer == "envoy_no_upstream" or in_front
+
+
+def is_doubled(response: browser.Response, name: str, origin: str) -> bool:
+    """Tell whether two layers wrote a field that has one value.
+
+    A line with several origins that are all different may be one owner's mistake.
+    """
+    lines = [value for found, value in response.headers if found == name]
+    elements = response.elements(name)
+    if len(lines) > 1 or len(elements) > len(set(elements)):
+        return True
+    return name == ACAO and len(elements) > 1 and "*" in elements and origin in elements
+
+
+def _unanswered_code(
+    consultation: Consultation, tried: TriedRequest, response: browser.Response
+) -> FindingCode:
+    """Return the code for an answer to a preflight that grants nothing, or has a bad status."""
+    layer, status = consultation.layer(tried), response.status
+    knows_cors = layer.layer in _ANSWER_CORS or _names_cors(response)
+    if layer.layer == "envoy_no_route" or (layer.layer == "pod" and status == 404):
+        return "preflight_not_routed"
+    if layer.layer in ("envoy_rbac", "envoy_jwt", "envoy_ext_authz") or status in (401, 407):
+        return "preflight_denied_by_auth"
+    if ACAO not in dict(response.headers):
+        if knows_cors and status < 500:
+            return "origin_not_allowed"
+        if status == 403:
+            is_springs = any("CORS" in each for each in layer.evidence)
+            return "origin_not_allowed" if is_springs else "preflight_denied_by_auth"
+        if 200 <= status <= 299:
+            return "preflight_unanswered"
+    elif status in _DENIALS:
+        return "preflight_denied_by_auth"
+    return "preflight_unanswered" if status in _UNKNOWN_TO_THE_APP else "preflight_error_status"
+
+
+def _names_cors(response: browser.Response) -> bool:
+    """Tell whether an answer without a grant was made with CORS in mind."""
+    varies = {each.lower() for each in response.elements("vary")}
+    return "origin" in varies or any(
+        name.startswith("access-control-") and name != ACAO for name, _ in response.headers
+    )
+
+
+def _ungranted_code(
+    consultation: Consultation, tried: TriedRequest, response: browser.Response
+) -> FindingCode:
+    """Return the code for an answer to the call itself that grants nothing."""
+    if consultation.layer(tried).layer in ("pod", "meshcors"):
+        return "origin_not_allowed"
+    return "grant_missing_on_error" if response.status >= 400 else "grant_missing_on_call"

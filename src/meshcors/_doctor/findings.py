@@ -1,0 +1,217 @@
+"""What a call can suffer from: the codes, how grave each is, and what a report says of it.
+
+An error keeps the page from its answer, or lets strangers act as the user. A warning is wrong
+though the call works. A note is good to know, and a healthy set-up may have some.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from meshcors._doctor.layer_names import Layer
+
+Severity: TypeAlias = Literal["error", "warning", "note"]
+FindingCode: TypeAlias = Literal[
+    "preflight_not_routed",
+    "preflight_unanswered",
+    "preflight_redirected",
+    "preflight_denied_by_auth",
+    "preflight_error_status",
+    "origin_not_allowed",
+    "header_not_allowed",
+    "method_not_allowed",
+    "list_malformed",
+    "credentials_not_allowed",
+    "wildcard_with_credentials",
+    "two_owners",
+    "grant_missing_on_call",
+    "grant_missing_on_error",
+    "key_missing_unreadable",
+    "call_redirected",
+    "call_redirected_to_login",
+    "slash_redirect",
+    "guard_refuses_origin",
+    "guard_refuses_host",
+    "no_upstream",
+    "stream_cut_short",
+    "dns_fault",
+    "refused",
+    "tls_fault",
+    "timeout",
+    "broken_answer",
+    "mixed_content",
+    "stranger_echoed_with_credentials",
+    "stranger_allowed",
+    "null_allowed",
+    "look_alike_allowed",
+    "subdomain_allowed",
+    "vary_missing",
+    "authorization_under_star",
+    "policy_differs",
+    "max_age_missing",
+    "max_age_capped",
+    "private_network",
+    "key_not_checked",
+    "call_refused",
+]
+
+
+class FindingKind(NamedTuple):
+    """How grave a finding is, and its message; the braces are filled in from the call."""
+
+    severity: Severity
+    message: str
+
+
+# In the order in which they are reported.
+FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
+    "mixed_content": FindingKind(
+        "error",
+        "An https page may not call an http URL: browsers block mixed content before CORS, and send"
+        " nothing.",
+    ),
+    "dns_fault": FindingKind("error", "The name of the host does not resolve: {failure}."),
+    "refused": FindingKind("error", "Nothing listens there: {failure}."),
+    "tls_fault": FindingKind(
+        "error", "The TLS handshake fails, as it does in a browser: {failure}."
+    ),
+    "timeout": FindingKind("error", "No answer in time: {failure}."),
+    "broken_answer": FindingKind("error", "The connection ends without an answer: {failure}."),
+    "preflight_not_routed": FindingKind(
+        "error",
+        "The gateway has no route for the preflight: a preflight names {names} but does not carry"
+        " the value that a rule asks for, or no rule takes OPTIONS.",
+    ),
+    "preflight_redirected": FindingKind(
+        "error", "The preflight is redirected to {target}, and browsers follow no such redirect."
+    ),
+    "slash_redirect": FindingKind(
+        "error", "The server redirects to the URL with another ending: {target}."
+    ),
+    "preflight_denied_by_auth": FindingKind(
+        "error",
+        "The preflight is asked for a token, and gets {status}: a preflight never carries one.",
+    ),
+    "guard_refuses_origin": FindingKind(
+        "error", "The server has a check of its own, apart from CORS, and it refuses this Origin."
+    ),
+    "guard_refuses_host": FindingKind(
+        "error", "The server has a check of its own, and it refuses the host {host}."
+    ),
+    "preflight_unanswered": FindingKind(
+        "error",
+        "Nobody answers the preflight as CORS asks: OPTIONS gets {status} without"
+        " access-control-allow-origin.",
+    ),
+    "no_upstream": FindingKind(
+        "error", "The gateway does not reach the service: {status}. It is no fault of CORS."
+    ),
+    "preflight_error_status": FindingKind(
+        "error", "The preflight gets {status}, and a preflight must get 200 to 299."
+    ),
+    "two_owners": FindingKind(
+        "error",
+        "Two layers add CORS fields: {field} is there twice ({value}), and a browser accepts one.",
+    ),
+    "origin_not_allowed": FindingKind(
+        "error", "CORS is answered, but not for pages of {origin}{value}."
+    ),
+    "wildcard_with_credentials": FindingKind(
+        "error",
+        "access-control-allow-origin is * beside credentials: browsers refuse that for a call with"
+        " credentials.",
+    ),
+    "credentials_not_allowed": FindingKind(
+        "error", "The call has credentials, and access-control-allow-credentials is not true."
+    ),
+    "list_malformed": FindingKind("error", "{field} is no list of names: a browser rejects all."),
+    "method_not_allowed": FindingKind(
+        "error", "The answer to the preflight does not list the method {method}."
+    ),
+    "header_not_allowed": FindingKind(
+        "error", "The answer to the preflight does not list {missing}."
+    ),
+    "call_redirected_to_login": FindingKind(
+        "error", "The call is redirected to a login, {target}: no script can log in there."
+    ),
+    "call_redirected": FindingKind(
+        "error", "The call is redirected to {target}, and a page cannot follow that."
+    ),
+    "grant_missing_on_call": FindingKind(
+        "error",
+        "The answer to the call itself, {status}, has no access-control-allow-origin for the page.",
+    ),
+    "grant_missing_on_error": FindingKind(
+        "error",
+        "The answer to {what} is the error {status} without access-control-allow-origin: the page"
+        " sees a CORS error in its place.",
+    ),
+    "stream_cut_short": FindingKind(
+        "error", "The answer begins well and then breaks off: {failure}."
+    ),
+    "stranger_echoed_with_credentials": FindingKind(
+        "error",
+        "Any site may act as the user: the origin of a stranger ({value}) is allowed, with"
+        " credentials.",
+    ),
+    "stranger_allowed": FindingKind(
+        "warning", "Any site is allowed: the origin of a stranger is echoed."
+    ),
+    "null_allowed": FindingKind(
+        "warning",
+        "The origin null is allowed: any site has it in a sandboxed frame.",
+    ),
+    "look_alike_allowed": FindingKind(
+        "warning",
+        "An origin that looks like the page's is allowed, and anybody can register it: {value}.",
+    ),
+    "key_missing_unreadable": FindingKind(
+        "warning",
+        "A page that sends no {key} cannot read why: {status} without access-control-allow-origin.",
+    ),
+    "authorization_under_star": FindingKind(
+        "warning",
+        "access-control-allow-headers is *, which does not cover authorization in the standard;"
+        " today's browsers still let it pass.",
+    ),
+    "policy_differs": FindingKind(
+        "warning", "The answer to {what} is not what the policy says: {value}."
+    ),
+    "vary_missing": FindingKind(
+        "note",
+        "The answer depends on the Origin and does not say so (vary: Origin): a cache may serve it"
+        " to another page.",
+    ),
+    "subdomain_allowed": FindingKind("note", "Pages of subdomains are allowed too: {value}."),
+    "max_age_missing": FindingKind(
+        "note", "There is no access-control-max-age: browsers ask again after 5 seconds."
+    ),
+    "max_age_capped": FindingKind("note", "access-control-max-age is {value}."),
+    "private_network": FindingKind(
+        "note",
+        "{host} is a private or loopback address: from a page of a public address, Chromium asks"
+        " the user first (Local Network Access), and refuses where the page is not https.",
+    ),
+    "key_not_checked": FindingKind(
+        "note", "A wrong {key} gets {status} too: nobody checks its value."
+    ),
+    "call_refused": FindingKind(
+        "note", "The service answers {status}. The page can read it: CORS is not at fault."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorFinding:
+    """One thing that is wrong: the layer at fault, and what to write or run.
+
+    `fix` may have several lines; what is to be written or run stands in backticks.
+    """
+
+    code: FindingCode
+    layer: Layer
+    severity: Severity
+    message: str
+    fix: str

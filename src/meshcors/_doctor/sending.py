@@ -1,0 +1,175 @@
+"""Sends what a browser would send for a call, and what tries the server out: 12 requests at most.
+
+A request that may change something is never sent where the browser would not send it: after a
+preflight that was refused, only GET, HEAD and OPTIONS are. No redirect of a preflight is followed.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from meshcors import browser
+from meshcors._doctor.consultation import (
+    SAFE_METHODS,
+    Consultation,
+    RequestName,
+    TriedRequest,
+)
+from meshcors._doctor.probes import WRONG_KEY, other_origins, with_key, without_key
+from meshcors._doctor.today import passes_today
+from meshcors.testing._sent_fields import preflight_fields, request_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from meshcors.testing._fetch import Exchange, Wire
+
+MOST_REQUESTS: Final = 12
+# Redirects of the call that are followed.
+_MOST_HOPS: Final = 2
+NO_ANSWER: Final = "nothing answered before"
+NOT_SENT: Final = "the browser would not send it, and {method} may change something"
+
+
+def consult(
+    wire: Wire,
+    request: browser.Request,
+    body: bytes | None,
+    key: str,
+    resolve: Mapping[tuple[str, int], str],
+) -> Consultation:
+    """Make the call of `request`, and try out how the server answers others.
+
+    `key` is the header that picks a service, or empty; `resolve` is what the `wire` was given.
+    """
+    sender = _Sender(wire, request, body)
+    sender.call()
+    if not sender.is_lost:
+        if key:
+            sender.variant("wrong_key", with_key(sender.last, key, WRONG_KEY))
+            sender.variant("no_key", without_key(sender.last, key))
+        if sender.is_denied:
+            sender.without_origin(request)
+        for name, origin in other_origins(request.origin):
+            sender.probe(name, _from(request, origin))
+    addresses = () if sender.is_lost else _addresses(request.url, resolve)
+    return Consultation(request, key, tuple(sender.tried), addresses)
+
+
+def _addresses(url: str, resolve: Mapping[tuple[str, int], str]) -> tuple[str, ...]:
+    """Return the addresses that browsers find for the host; none where others are used."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    if (host, port) in resolve:
+        return ()
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        return ()
+    return tuple(sorted({str(each[4][0]) for each in found}))
+
+
+class _Sender:
+    """Sends requests one after another, and keeps count of them."""
+
+    def __init__(self, wire: Wire, request: browser.Request, body: bytes | None) -> None:
+        self._wire = wire
+        # the call, or where it was redirected to last
+        self.last = request
+        self._method, self._body = request.method, body
+        self._left = MOST_REQUESTS
+        self.tried: list[TriedRequest] = []
+        self._may_send = True
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing came back at all."""
+        return all(each.response is None for each in self.tried)
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether the call itself was sent and denied, as a guard does."""
+        calls = [each.response for each in self.tried if each.name == "call"]
+        return bool(calls) and calls[0] is not None and calls[0].status in (400, 401, 403, 421)
+
+    def call(self) -> None:
+        """Send the preflight, the call and its redirects."""
+        hop, body = self.last, self._body
+        for number in range(_MOST_HOPS + 1):
+            passes = self._preflight("redirect_preflight" if number else "preflight", hop)
+            if number == 0:
+                self._may_send = passes or hop.method in SAFE_METHODS
+            name: RequestName = "redirect_call" if number else "call"
+            if (number and not passes) or not self._may_send or (self.tried and self.is_lost):
+                why = NOT_SENT.format(method=hop.method) if self.tried[-1].response else NO_ANSWER
+                self.tried.append(TriedRequest(name, hop, None, why))
+                return
+            exchange = self._send(name, hop, hop.method, request_fields(hop), body)
+            answer = None if exchange is None else exchange.response
+            self.last = hop
+            onward = None if answer is None else browser.follow(hop, answer)
+            if onward is None or answer is None or not passes:
+                return
+            if not browser.judge_response(hop, answer).allowed:
+                return
+            body = body if onward.method == hop.method else None
+            hop = onward
+
+    def variant(self, name: RequestName, request: browser.Request) -> None:
+        """Send the call with another key or none: it needs no preflight of its own."""
+        if self._may_send:
+            # a redirect may have turned POST into GET
+            body = self._body if request.method == self._method else None
+            self._send(name, request, request.method, request_fields(request), body)
+
+    def without_origin(self, request: browser.Request) -> None:
+        """Send the call as a program does that is no browser."""
+        fields = tuple(line for line in request_fields(request) if not _is_a_browsers(line[0]))
+        self._send("no_origin", request, request.method, fields, self._body)
+
+    def probe(self, name: RequestName, request: browser.Request) -> None:
+        """Ask with another origin: by a preflight, or by a GET that needs none."""
+        asked = preflight_fields(request)
+        if asked is None and request.method in SAFE_METHODS:
+            self._send(name, request, request.method, request_fields(request), None)
+            return
+        fields = asked or (("access-control-request-method", request.method), *_plain(request))
+        self._send(name, request, "OPTIONS", fields, None)
+
+    def _preflight(self, name: RequestName, request: browser.Request) -> bool:
+        asked = preflight_fields(request)
+        if asked is None:
+            return True
+        exchange = self._send(name, request, "OPTIONS", asked, None)
+        return passes_today(request, None if exchange is None else exchange.response)
+
+    def _send(
+        self,
+        name: RequestName,
+        request: browser.Request,
+        method: str,
+        fields: browser.HeaderLines,
+        body: bytes | None,
+    ) -> Exchange | None:
+        if not self._left:
+            return None
+        self._left -= 1
+        exchange = self._wire.exchange(method, request.url, fields, body)
+        self.tried.append(TriedRequest(name, request, exchange))
+        return exchange
+
+
+def _from(request: browser.Request, origin: str) -> browser.Request:
+    return browser.Request(
+        origin, request.url, request.method, request.headers, request.credentials
+    )
+
+
+def _plain(request: browser.Request) -> Iterator[tuple[str, str]]:
+    return (line for line in request_fields(request) if _is_a_browsers(line[0]))
+
+
+def _is_a_browsers(name: str) -> bool:
+    return name in ("origin", "referer") or name.startswith("sec-fetch-")

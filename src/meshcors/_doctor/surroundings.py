@@ -1,0 +1,60 @@
+"""What browsers decide apart from CORS: mixed content, and private addresses. Pure.
+
+Mixed Content (https://www.w3.org/TR/mixed-content/) and Local Network Access
+(https://wicg.github.io/local-network-access/).
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from meshcors._doctor.rules import FoundFault, fault
+from meshcors._policy.hosts import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshcors import browser
+    from meshcors._doctor.consultation import Consultation
+
+# Names that nobody reaches from the internet (RFC 6762, RFC 6761, RFC 8375, and common use).
+_LOCAL_NAMES: Final = (".local", ".localhost", ".internal", ".home.arpa", ".lan", ".test")
+
+
+def is_mixed_content(request: browser.Request) -> bool:
+    """Tell whether browsers block the URL as insecure content of a secure page.
+
+    A loopback address or name is as secure as https (Secure Contexts 3.1).
+    """
+    host = urlsplit(request.url).hostname or ""
+    is_insecure = request.origin.startswith("https:") and request.url.startswith("http:")
+    return is_insecure and not _is_this_machine(host)
+
+
+def around_the_call(consultation: Consultation) -> Iterator[FoundFault]:
+    """Yield what browsers hold against the call before or apart from CORS."""
+    first = consultation.tried[0]
+    if is_mixed_content(consultation.request):
+        yield fault("mixed_content", consultation, first)
+    if not _is_private_page(consultation.request.origin):
+        private = next((each for each in consultation.addresses if _is_private(each)), "")
+        if private:
+            yield fault("private_network", consultation, first, host=private)
+
+
+def _is_this_machine(host: str) -> bool:
+    return host == "::1" or is_loopback(host)
+
+
+def _is_private_page(origin: str) -> bool:
+    host = urlsplit(origin).hostname or ""
+    return _is_this_machine(host) or _is_private(host) or host.endswith(_LOCAL_NAMES)
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return False

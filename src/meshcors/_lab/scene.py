@@ -1,0 +1,286 @@
+"""What the documents become in the lab: two gateways, the pod's policy, services, the page's calls.
+
+Pure. ``before`` are the documents as they are given, ``after`` as ``meshcors fix --with pod``
+writes them. All of one generation is made at once, and nothing of it changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from meshcors._lab.calls import (
+    CallWishes,
+    LabCall,
+    MadeCalls,
+    calls_of,
+    named_origins,
+    service_of,
+    stranger_among,
+)
+from meshcors._lab.case import CASE_ORIGIN
+from meshcors._lab.policy import as_text
+from meshcors._policy.wording import did_you_mean
+from meshcors.mesh import DocumentError, Gateway
+from meshcors.mesh._analysis.origin_match import origin_match
+from meshcors.mesh._fix import FixOptions, FixResult, fix_mesh
+from meshcors.mesh._fix.known_services import Services
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from meshcors.mesh._analysis.mesh_documents import MeshDocuments
+
+SideName: TypeAlias = Literal["before", "after"]
+SIDES: Final[tuple[SideName, ...]] = ("before", "after")
+LOOPBACK: Final = "127.0.0.1"
+# A host and a port.
+Address: TypeAlias = tuple[str, int]
+
+# How many rules have calls on the page, and how many destinations get a service.
+MOST_RULES: Final = 12
+MOST_SERVICES: Final = 64
+
+
+class LabError(Exception):
+    """The lab cannot start, or cannot go on; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabSettings:
+    """What the command line says.
+
+    ``origin`` is the page's, None for that of the documents; ``gateway`` the name of the gateway,
+    None for the first one; ``policy`` the text of the pod's policy, None for that of ``fix``;
+    ``services`` are real services by what the documents call them: ``host`` or ``host:port``.
+    """
+
+    origin: str | None = None
+    pod: Address = ("meshcors-dummy", 8080)
+    gateway: str | None = None
+    policy: str | None = None
+    services: Mapping[str, Address] = field(default_factory=dict)
+    unmatched: bool = True
+
+    def real_service(self, label: str) -> Address | None:
+        """Return where the real service of a destination (``host:port``) is, None without one."""
+        return self.services.get(label) or self.services.get(label.rpartition(":")[0])
+
+    def is_pod(self, label: str) -> bool:
+        """Tell whether a destination (``host:port``) is the pod."""
+        host = label.rpartition(":")[0]
+        return host == self.pod[0] or host.startswith(f"{self.pod[0]}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One generation of the lab.
+
+    ``port`` is the gateway's port whose rules run. ``policy`` is the text of the pod's, empty if
+    nothing leads to a pod. ``services`` are the destinations (``host:port``) of either side but the
+    pod's. ``notes`` are sentences for people, and ``change`` says what is different ``after``.
+    """
+
+    settings: LabSettings
+    before: Gateway
+    after: Gateway
+    port: int
+    origin: str
+    stranger: str
+    policy: str
+    services: tuple[str, ...]
+    calls: tuple[LabCall, ...]
+    change: str
+    notes: tuple[str, ...]
+
+    def gateway(self, side: SideName) -> Gateway:
+        """Return the gateway of a side."""
+        return self.before if side == "before" else self.after
+
+    def check(self) -> None:
+        """Raise `LabError` for a real service that nothing leads to, and as `check_size`."""
+        known = {name for label in self.services for name in (label, label.rpartition(":")[0])}
+        for name in self.settings.services:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise LabError(f"--service {name}: no rule leads there: {hint}")
+        self.check_size()
+
+    def check_size(self) -> None:
+        """Raise `LabError` if there are too many destinations."""
+        if len(self.services) > MOST_SERVICES:
+            raise LabError(f"more than {MOST_SERVICES} destinations: pass fewer documents")
+
+    @property
+    def pods(self) -> frozenset[str]:
+        """The destinations (``host:port``) of either side that are the pod."""
+        sides = (self.before, self.after)
+        return frozenset(each for side in sides for each in _pods(side, self.port, self.settings))
+
+    def has_middleware(self, side: SideName) -> bool:
+        """Tell whether the model services of a side run the middleware: if its rules have a pod.
+
+        The pod answers preflights for services that allow the same themselves.
+        """
+        return next(_pods(self.gateway(side), self.port, self.settings), None) is not None
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins that calls are made from, the page's first and the stranger's second."""
+        others = (call.request.origin for call in self.calls)
+        return tuple(dict.fromkeys((self.origin, self.stranger, *others)))
+
+
+def scene_of(
+    mesh: MeshDocuments,
+    settings: LabSettings,
+    *,
+    most_rules: int = MOST_RULES,
+    fixing: bool = True,
+) -> Scene:
+    """Return what the documents become; `DocumentError` if there is no gateway in them.
+
+    Without `fixing`, ``after`` is the same as ``before``.
+    """
+    if mesh.problems and not mesh.merged:
+        raise DocumentError(mesh.problems)
+    file = next(iter(mesh.texts), "FILE")
+    before = Gateway.of(mesh.documents, file=file, name=settings.gateway)
+    port = _port_of(before)
+    origin = settings.origin or _page_origin(before, port)
+    made = _made_calls(before, port, origin, settings, most_rules)
+    fixed = _fixed(mesh, settings, origin) if fixing else _Fixed(None, mesh, "", ())
+    after = Gateway.of(fixed.after.documents, file=file, name=before.name)
+    policy, about_policy = _policy_text(fixed, settings, (before, after), port, origin)
+    return Scene(
+        settings,
+        before,
+        after,
+        port,
+        origin,
+        stranger_among([*named_origins(before, port), origin]),
+        policy,
+        tuple(_destinations((before, after), port, settings)),
+        made.calls,
+        fixed.change,
+        (*fixed.notes, *about_policy, *_left_out(made, mesh)),
+    )
+
+
+def _port_of(gateway: Gateway) -> int:
+    """Return 443, unless there are rules for other ports alone."""
+    ports = {match.port for each in gateway.documents for rule in each.http for match in rule.match}
+    wanted = (443, 80, *sorted(ports - {0}))
+    return next((port for port in wanted if gateway.virtual_hosts(port)), 443)
+
+
+def _page_origin(gateway: Gateway, port: int) -> str:
+    return next(iter(named_origins(gateway, port)), CASE_ORIGIN)
+
+
+def _made_calls(
+    gateway: Gateway, port: int, origin: str, settings: LabSettings, most_rules: int
+) -> MadeCalls:
+    wishes = CallWishes(
+        origin,
+        settings.is_pod,
+        lambda label: settings.real_service(label) is not None,
+        most_rules,
+    )
+    return calls_of(gateway, port, wishes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    """What ``fix`` makes of the documents, ``result`` is None if it refuses."""
+
+    result: FixResult | None
+    after: MeshDocuments
+    change: str
+    notes: tuple[str, ...]
+
+
+def _fixed(mesh: MeshDocuments, settings: LabSettings, origin: str) -> _Fixed:
+    options = FixOptions("pod", settings.pod, (), settings.unmatched)
+    notes: list[str] = []
+    try:
+        try:
+            result = fix_mesh(mesh, options)
+        except DocumentError as error:
+            if error.problems[0].code != "origins_needed":
+                raise
+            options = FixOptions("pod", settings.pod, (origin_match(origin),), settings.unmatched)
+            result = fix_mesh(mesh, options)
+            notes.append(
+                f"{error.problems[0].place}: {error.problems[0].message}: the lab allows {origin},"
+                " as with --origin"
+            )
+    except DocumentError as error:
+        problem = error.problems[0]
+        change = f"The same documents: meshcors fix cannot change them. {problem}."
+        return _Fixed(None, mesh, change, tuple(notes))
+    if not any(text != mesh.texts[name] for name, text in result.texts.items()):
+        change = "The same documents: meshcors fix finds nothing to change."
+        return _Fixed(result, mesh, change, (*notes, *result.notes))
+    return _Fixed(result, result.after, _CHANGE, (*notes, *result.notes))
+
+
+_CHANGE: Final = (
+    "The documents as meshcors fix --with pod writes them, and the pod with the policy below. Each"
+    " model service runs the middleware with the same policy and its own key. A service whose rule"
+    " has a corsPolicy works without the middleware too."
+)
+
+
+def _destinations(gateways: tuple[Gateway, ...], port: int, settings: LabSettings) -> list[str]:
+    found = dict.fromkeys(
+        f"{to.host}:{to.port or route.port}"
+        for gateway in gateways
+        for host in gateway.virtual_hosts(port)
+        for route in host.routes
+        for to in route.source.route
+    )
+    return [label for label in found if not settings.is_pod(label)]
+
+
+def _pods(gateway: Gateway, port: int, settings: LabSettings) -> Iterator[str]:
+    for host in gateway.virtual_hosts(port):
+        for route in host.routes:
+            if route.source.route and settings.is_pod(service_of(route)):
+                yield service_of(route)
+
+
+def _policy_text(
+    fixed: _Fixed,
+    settings: LabSettings,
+    gateways: tuple[Gateway, Gateway],
+    port: int,
+    origin: str,
+) -> tuple[str, list[str]]:
+    """Return the text of the pod's policy, and what there is to say about it."""
+    before, after = gateways
+    pod = next(_pods(after, port, settings), None)
+    if pod is None:
+        return "", []
+    if settings.policy is not None:
+        return settings.policy, []
+    data = fixed.result.pod if fixed.result else None
+    if data is not None and next(_pods(before, port, settings), None) is None:
+        return as_text(data), []
+    # What fix gives covers only the calls that it repairs, not those that a pod serves already.
+    services = Services(fixed.after, settings.pod, None)
+    data = services.pod_policy(pod)
+    said = f"the documents do not say which policy the pod has ({pod})"
+    if data is None and (data := services.pod_policy(pod, (origin_match(origin),))):
+        return as_text(data), [f"{said}: the lab's allows {origin}; --config POLICY names another"]
+    if data is None:
+        return "", [f"{said}: no pod runs; name it with --config POLICY"]
+    return as_text(data), []
+
+
+def _left_out(made: MadeCalls, mesh: MeshDocuments) -> Iterator[str]:
+    if made.rules_left_out:
+        count = made.rules_left_out
+        yield f"{count} more rule{' is' if count == 1 else 's are'} not on this page"
+    for problem in mesh.problems[:MOST_RULES]:
+        yield f"not read: {problem}"

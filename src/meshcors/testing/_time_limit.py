@@ -1,0 +1,40 @@
+"""A limit for a whole request, which timeouts of single reads are not."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from socket import SHUT_RDWR, socket
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class TimeLimit:
+    """Ends a request's connection when its time is over, however slowly something still arrives."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.is_over = False
+        self._socket: socket | None = None
+        self._timer = threading.Timer(seconds, self._end)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def watch(self, event: str, found: Mapping[str, Any]) -> None:
+        """Note the connection; httpx calls this at each step of a request."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = found["return_value"].get_extra_info("socket")
+
+    def _end(self) -> None:
+        self.is_over = True
+        if self._socket is not None:
+            with suppress(OSError):
+                # not that of SSLSocket, which takes its state from under whoever reads
+                socket.shutdown(self._socket, SHUT_RDWR)
