@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from meshcors._lab.case import case_text
 from tests.e2e.browsers import Browser, Page, await_console, launch
+from tests.e2e.test_lab import running_lab
 from tests.e2e.test_pod_page import FAINT, press
 from tests.written_pages import WRITE
 
@@ -27,12 +29,12 @@ PICTURES = Path(__file__).parents[2] / "docs" / "lab"
 # call -> what the page says of it, in every browser
 SUMMARIES = {
     "right-key": "Right key: blocked before, works after",
-    "wrong-key": "Wrong key: blocked before, a readable 403 after",
+    "wrong-key": "Wrong key: blocked before, a readable 404 after",
     "no-key": "No key: blocked before, a readable 401 after",
     "stream": "Stream: blocked before, works after",
-    "500": "Server error (500): blocked before, a readable 500 after",
-    "credentials": "With cookies: blocked before, works after",
-    "stranger": "A foreign origin: blocked before and after, as it should be",
+    "server-error": "Server error: blocked before, a readable 500 after",
+    "with-credentials": "With credentials: blocked before, works after",
+    "foreign-origin": "Foreign origin: blocked before and after, as it should be",
 }
 # What the script of the first call gets where it is blocked.
 ERRORS = {
@@ -126,8 +128,16 @@ def browser(request: pytest.FixtureRequest) -> Browser:
 
 
 @pytest.fixture(scope="module")
-def lab() -> str:
-    return os.environ["LAB_AT"]
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("lab")
+    (folder / "model.yaml").write_text(case_text())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lab(files: Path) -> Iterator[str]:
+    with running_lab(files / "temporary", str(files / "model.yaml")) as started:
+        yield f"{started.page}/"
 
 
 def opened(browser: Browser, address: str) -> Page:
@@ -159,7 +169,7 @@ def test_the_first_call_tells_the_story(browser: Browser, lab: str) -> None:
     assert shown["verdicts"] == ["✗ Blocked", "✓ Works"]
     assert ERRORS[browser.name] in shown["got"][0]
     assert [each[0] for each in shown["agrees"]] == ["✓", "✓"]
-    assert shown["sent"] == ["OPTIONS /v1/predict", "404"]
+    assert shown["sent"] == ["OPTIONS /", "404"]
     assert "✗ The POST was never sent: the browser stopped at the preflight." in shown["wire"]
     assert len(shown["titles"]) == 2
     assert len(shown["consoles"]) == 3
@@ -283,8 +293,8 @@ def test_no_key_is_shown(chromium: Chromium, lab: str) -> None:
     page = opened(chromium, lab)
     script = page.run("() => document.getElementById('script').textContent")
     assert script == (
-        'fetch("https://api.example.com/v1/predict", {method: "POST", headers:'
-        ' {"content-type": "application/json", "model-api-key": "…"}, body})'
+        'fetch("https://api.example.com/", {method: "POST", headers:'
+        ' {"model-api-key": "…", "content-type": "application/json"}, body})'
     )
     assert (
         page.run("() => document.querySelector('#after .wire').textContent").count(

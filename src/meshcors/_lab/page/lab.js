@@ -219,16 +219,29 @@ function shown(call, [name, value]) {
   return `${name}: ${secret ? "…" : value}`;
 }
 
+// What decides about the call; of everything else the names are enough.
+const DECIDES = /^(access-control-|origin$|vary$|location$|www-authenticate$|content-type$|cookie$|set-cookie$|authorization$)/i;
+
+function message(call, first, lines) {
+  const view = element("pre");
+  const sets = Object.keys(call.headers).map((name) => name.toLowerCase());
+  const decides = ([name]) => DECIDES.test(name) || sets.includes(name.toLowerCase());
+  view.append(element("strong", first), ...lines.filter(decides).map((line) => `\n${shown(call, line)}`));
+  const others = lines.filter((line) => !decides(line)).map(([name]) => name);
+  if (others.length) view.append("\n", element("span", `and ${others.join(", ")}`, "soft"));
+  return view;
+}
+
 const withoutId = (path) => path.replace(/[?&]lab=[^&]*/, "");
 
 function showWire(view, call, seen, explained) {
   const items = seen.map((each, place) => {
     const item = element("li");
-    const sent = element("pre"), came = element("pre");
-    sent.append(element("strong", `${each.method} ${withoutId(each.path)}`), ...each.sent.map((line) => `\n${shown(call, line)}`));
     const expected = explained.received?.[place]?.status;
-    came.append(element("strong", String(each.status || "no answer")), ...each.received.map((line) => `\n${shown(call, line)}`));
-    item.append(element("p", "Sent", "soft"), sent, element("p", "Came back", "soft"), came);
+    item.append(
+      element("p", "Sent", "soft"), message(call, `${each.method} ${withoutId(each.path)}`, each.sent),
+      element("p", "Came back", "soft"), message(call, String(each.status || "no answer"), each.received),
+    );
     if (expected && expected !== each.status) item.append(element("p", `✗ The model expected ${expected}.`, "alarm"));
     const flags = each.flags && each.flags !== "-" ? `, with Envoy's flag ${each.flags}` : "";
     item.append(element("p", `${each.rule ? `Rule ${each.rule}` : "No rule matched"}; ${
