@@ -11,13 +11,13 @@ from meshcors._cli import options
 from meshcors._cli.doctor_call import read_body, read_page_call, read_resolve
 from meshcors._cli.doctor_json import as_report
 from meshcors._cli.doctor_text import report_lines
-from meshcors._cli.explain_services import decider_of
 from meshcors._cli.files import policy_unreadable
 from meshcors._cli.output import print_lines
 from meshcors._doctor.diagnosis import diagnose
 from meshcors._doctor.probes import key_header
 from meshcors._doctor.sending import consult
 from meshcors._policy.errors import PolicyError
+from meshcors.mesh._fix.known_services import decider_of
 from meshcors.testing._extras import MissingExtraError
 from meshcors.testing._fetch import Wire
 

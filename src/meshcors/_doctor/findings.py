@@ -92,7 +92,8 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "preflight_denied_by_auth": FindingKind(
         "error",
-        "The preflight is asked for a token, and gets {status}: a preflight never carries one.",
+        "The preflight is denied before it reaches the service, with {status}: a preflight never"
+        " carries the token or key that is asked for.",
     ),
     "guard_refuses_origin": FindingKind(
         "error", "The server has a check of its own, apart from CORS, and it refuses this Origin."

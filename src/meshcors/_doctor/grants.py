@@ -159,6 +159,15 @@ def _nginx(want: WantedGrant) -> str:
     )
 
 
+def nginx_block(want: WantedGrant) -> str:
+    """Return the lines with which nginx answers preflights itself, and those for the call."""
+    lines = _nginx(want).splitlines()
+    inside = [f"  {line}" for line in (*lines, "return 204;")]
+    of_the_call = [line for line in lines if line.split()[1] not in _ONLY_IN_PREFLIGHTS]
+    return "\n".join(["if ($request_method = OPTIONS) {", *inside, "}", *of_the_call])
+
+
+_ONLY_IN_PREFLIGHTS: Final = ("Access-Control-Allow-Methods", "Access-Control-Allow-Headers")
 _GRANTS: Final[dict[Layer, Callable[[WantedGrant], str]]] = {
     "starlette": _starlette,
     "flask_cors": _flask_cors,
