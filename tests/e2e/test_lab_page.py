@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import re
 import time
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
     from tests.e2e.browsers.chromium import Chromium, ChromiumPage
 
-PICTURES = Path(__file__).parents[2] / "docs" / "lab"
+DOCS = Path(__file__).parents[2] / "docs" / "lab.md"
+PICTURES = DOCS.with_suffix("")
 # call -> what the page says of it, in every browser
 SUMMARIES = {
     "right-key": "Right key: blocked before, works after",
@@ -63,6 +65,13 @@ SHOWN = """() => {
     alarms: texts(".alarm:not([hidden])"), pressed: texts("#calls [aria-pressed=true]"),
   };
 }"""
+TROUBLE = """async (wanted) => {
+  const shown = document.getElementById("trouble");
+  for (let turn = 0; turn < 400 && shown.hidden === wanted; turn += 1) {
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  return shown.textContent;
+}"""
 TYPE = """(text) => {
   const field = document.getElementById("policy");
   field.value = text;
@@ -93,6 +102,8 @@ HEIGHTS = """() => [...document.querySelectorAll("button, summary, textarea")]
   .map((each) => each.getBoundingClientRect().height)"""
 LETTERS = """() => [...document.querySelectorAll(".sequence")].map(
   (each) => 12.5 * each.getBoundingClientRect().width / each.viewBox.baseVal.width)"""
+END_OF_WAY = """() => Math.max(...[...document.querySelectorAll(".sequence")].map(
+  (each) => each.getBoundingClientRect().bottom)) + scrollY"""
 # Texts of the pictures that are wider than what they stand on.
 OUTSIDE = """() => [...document.querySelectorAll(".sequence text")].filter((text) => {
   let ground = text.previousElementSibling;
@@ -136,8 +147,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lab(files: Path) -> Iterator[str]:
-    with running_lab(files / "temporary", str(files / "model.yaml")) as started:
+    # The page names the file as it was given.
+    with contextlib.chdir(files), running_lab(files / "temporary", "model.yaml") as started:
+        (files / "started").write_text("".join(started.lines))
         yield f"{started.page}/"
+
+
+def test_the_docs_show_what_is_printed(lab: str, files: Path) -> None:
+    (shown,) = re.findall(r"^```text\n(.*?)^```", DOCS.read_text(), re.MULTILINE | re.DOTALL)
+    printed = (files / "started").read_text() + (files / "errors").read_text()
+    lines = [
+        sorted(re.sub(r":\d{4,5}\b|\d\.\d s|(model|example)\.yaml", "…", text).splitlines())
+        for text in (shown, printed)
+    ]
+    assert lines[0] == lines[1]
 
 
 def opened(browser: Browser, address: str) -> Page:
@@ -305,6 +328,22 @@ def test_no_key_is_shown(chromium: Chromium, lab: str) -> None:
     page.close()
 
 
+def test_the_page_follows_its_files(browser: Browser, lab: str, files: Path) -> None:
+    page = opened(browser, lab)
+    calls = page.run(CALLS)
+    path = files / "model.yaml"
+    path.write_text("kind: VirtualService\nspec: [")
+    assert page.run(TROUBLE, True).startswith("✗ model.yaml:2:8: not YAML")
+    path.write_text(case_text().replace('"xyz"', '"another"'))
+    assert page.run(TROUBLE, False) == ""
+    # The call is made again, with the key that the rule asks for now.
+    assert page.run(DONE, calls + 2) is True
+    assert page.run(SHOWN)["summary"] == SUMMARIES["right-key"]
+    path.write_text(case_text())
+    assert page.run(DONE, calls + 3) is True
+    page.close()
+
+
 @pytest.fixture(scope="module")
 def story(chromium: Chromium, lab: str) -> ChromiumPage:
     page = chromium.open(lab)
@@ -320,7 +359,13 @@ def test_page_fits_its_reader(story: ChromiumPage, width: int, scheme: str) -> N
     preference = [{"name": "prefers-color-scheme", "value": scheme}]
     story.command("Emulation.setEmulatedMedia", features=preference)
     if os.environ.get(WRITE):
-        write_picture(story, f"{width}-{scheme}.png")
+        story.run("() => scrollTo(0, 0)")
+        if width == 1280:
+            write_picture(story, f"1280-{scheme}.png", bottom=story.run(END_OF_WAY))
+        else:
+            write_picture(story, f"390-before-{scheme}.png", bottom=1040)
+            story.run("() => document.getElementById('after').scrollIntoView()")
+            write_picture(story, f"390-after-{scheme}.png", bottom=1040)
     story.run("() => document.querySelectorAll('details').forEach((each) => (each.open = true))")
     assert story.run("() => innerWidth") == width
     assert story.run("() => document.documentElement.scrollWidth") <= width
@@ -335,9 +380,14 @@ def test_page_fits_its_reader(story: ChromiumPage, width: int, scheme: str) -> N
     story.run("() => document.querySelectorAll('details').forEach((each) => (each.open = false))")
 
 
-def write_picture(page: ChromiumPage, name: str) -> None:
+def write_picture(page: ChromiumPage, name: str, bottom: int) -> None:
     page.command("Page.bringToFront")
-    data = page.command("Page.captureScreenshot", format="png")["data"]
+    size = page.run("() => [innerWidth, scrollY]")
+    clip = {"x": 0, "y": size[1], "width": size[0], "height": bottom, "scale": 1}
+    shot = page.command(
+        "Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True
+    )
+    data = shot["data"]
     PICTURES.mkdir(exist_ok=True)
     (PICTURES / name).write_bytes(base64.b64decode(data))
 

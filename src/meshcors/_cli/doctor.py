@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from meshcors._cli import options
-from meshcors._cli.doctor_call import read_body, read_page_call, read_resolve
+from meshcors._cli.doctor_call import read_body, read_page_call, read_policy, read_resolve
 from meshcors._cli.doctor_json import as_report
 from meshcors._cli.doctor_text import report_lines
-from meshcors._cli.files import policy_unreadable
 from meshcors._cli.output import print_lines
 from meshcors._doctor.diagnosis import diagnose
 from meshcors._doctor.probes import key_header
 from meshcors._doctor.sending import consult
-from meshcors._policy.errors import PolicyError
-from meshcors.mesh._fix.known_services import decider_of
 from meshcors.testing._extras import MissingExtraError
 from meshcors.testing._fetch import Wire
 
@@ -47,7 +44,7 @@ _SECONDS: Final = click.FloatRange(min=0.1, max=600)
     multiple=True,
     metavar="NAME:VALUE",
     help="A header that the script sets. May be repeated. The one that is no usual name, such as"
-    " authorization or content-type, is taken for the key that picks a service.",
+    " authorization or content-type, or that of --config, is taken for the key.",
 )
 @click.option("--credentials", is_flag=True, help="The call sends cookies (credentials: include).")
 @click.option("--data", metavar="TEXT", help="The body of the call.")
@@ -108,10 +105,7 @@ def command(
     """
     body = read_body(data)
     request = read_page_call(url, origin, method, headers, body, credentials=credentials)
-    try:
-        decider = None if config is None else decider_of(config)
-    except PolicyError as error:
-        raise policy_unreadable(error) from None
+    policy = None if config is None else read_policy(config, url)
     try:
         wire = Wire(
             insecure=insecure, resolve=resolve, connect_timeout=connect_timeout, timeout=timeout
@@ -119,8 +113,9 @@ def command(
     except MissingExtraError as error:
         raise click.ClickException(str(error)) from None
     with wire:
-        consultation = consult(wire, request, body, key_header(request), resolve)
-    diagnosis = diagnose(consultation, decider)
+        key = key_header(request, policy.key if policy else "")
+        consultation = consult(wire, request, body, key, resolve)
+    diagnosis = diagnose(consultation, policy.decider if policy else None)
     _print(diagnosis, form)
     return _EXIT_CODES[diagnosis.verdict]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _Row: TypeAlias = Mapping["Layer | Literal['*']", str]
 
-_ALLOW: Final = "Write there, beside what other calls need:\n`{grant}`"
+_ALLOW: Final = "Let it allow this call too:\n`{grant}`"
 _IN_NGINX: Final = (
     "Write in the location, so that preflights are answered before anything else:\n`{block}`"
 )
@@ -126,6 +126,8 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
     },
     "no_upstream": {
         "nginx": f"{_NO_CORS}check the address in proxy_pass, and whether that server runs.",
+        "cdn": f"{_NO_CORS}check that the CDN reaches the server behind it.",
+        "load_balancer": f"{_NO_CORS}check that a healthy server is behind the load balancer.",
         "*": f"{_NO_CORS}check that the Service exists, has endpoints and the port of the rule.\n"
         "Which one it is: `{explain}`",
     },
@@ -175,6 +177,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "envoy_direct_response": f"{_FINAL_URL}\nWhich rule redirects: `{{explain}}`",
         "*": f"{_FINAL_URL} Or let the redirect itself carry the CORS fields:\n`{{grant}}`",
     },
+    "redirects_go_on": {"*": "Call the URL that the redirects lead to, also from here."},
     "grant_missing_on_call": {
         "envoy_direct_response": "A corsPolicy beside directResponse does nothing: route the call"
         " to a service.\nWhich rule it is: `{explain}`",
@@ -237,7 +240,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "nginx": "`add_header Access-Control-Max-Age 600 always;`",
         "*": "Send `access-control-max-age: 600`.",
     },
-    "max_age_capped": {"*": "Nothing to do: 7200 says the same to most users, and 600 to all."},
+    "max_age_capped": {"*": "Nothing to do; a larger number changes nothing."},
     "private_network": {
         "*": "Serve the page by https, from the same network if you can; users are asked once per"
         " site."

@@ -108,7 +108,7 @@ def _is_rbac(seen: SeenAnswer) -> Iterable[str] | None:
 def _is_jwt(seen: SeenAnswer) -> Iterable[str] | None:
     if seen.status in (401, 403) and _JWT.match(seen.text):
         asks = seen.field("www-authenticate").lower().startswith("bearer")
-        says = f"{seen.status}, and the body begins: {seen.quote(seen.text[:40])}"
+        says = f"{seen.status}, and the body begins: {seen.quote(seen.text)[:40]}"
         return [says, *(["www-authenticate: Bearer"] if asks else [])]
     return None
 

@@ -136,7 +136,8 @@ const panels = {};
 function judged(call, done) {
   const readable = done.status !== null;
   if (!done.known) return { words: "no answer", good: false };
-  if (!readable) return { words: "blocked", good: call.from === "stranger" };
+  const unwanted = call.from === "stranger" || (call.credentials === "include" && !call.meant);
+  if (!readable) return { words: "blocked", good: unwanted };
   if (call.from === "stranger") return { words: "a stranger reads the answer", good: false };
   return { words: done.status < 400 ? "works" : `a readable ${done.status}`, good: !done.broken };
 }
@@ -370,7 +371,8 @@ async function load() {
     panels[side].heading.textContent = said.sides[side].title;
     panels[side].note.textContent = said.sides[side].note;
   }
-  byId("notes").replaceChildren(...(said.notes ?? []).map((note) => element("li", note)));
+  byId("notes").replaceChildren(...said.notes.map((note) => element("li", note)));
+  byId("notes-section").hidden = !said.notes.length;
   showCalls(said.calls);
   const wanted = current?.id ?? decodeURIComponent(location.hash.slice(1));
   const call = said.calls.find((each) => each.id === wanted) ?? said.calls[0];
