@@ -78,6 +78,7 @@ def doctor(ports: dict[str, int]) -> Doctor:
             with redirect_stdout(printed), redirect_stderr(errors):
                 code = cli.run(words)
             assert printed.getvalue(), errors.getvalue()
+            assert not [each for each in set_up.call.secrets if each in printed.getvalue()]
             report = json.loads(printed.getvalue())
             assert code == EXIT_CODES[report["verdict"]]
             reports[name] = report
