@@ -82,6 +82,7 @@ SLOW = (
     "tests/test_starlette.py",
     "tests/test_strangers.py::test_nobody_is_found_where_nobody_is",
     "tests/test_strangers.py::test_what_cannot_be_checked_is_refused_with_credentials",
+    "tests/test_testing.py",
     "tests/test_types.py",
     "tests/test_vectors.py",
     "tests/test_warnings.py",

@@ -244,6 +244,12 @@ def test_every_verb_is_there(name: str) -> None:
         pytest.param("ruamel", ["lint", ORIGINAL], "cli", id="lint"),
         pytest.param("ruamel", ["fix", ORIGINAL], "cli", id="fix"),
         pytest.param(
+            "httpx",
+            ["doctor", "https://api.example/", "--origin", "https://ui.example"],
+            "cli",
+            id="doctor",
+        ),
+        pytest.param(
             "re2",
             ["explain", str(DATA / "lint" / "mc007_clean.yaml"), "--origin", "https://ui.example"],
             "regex",

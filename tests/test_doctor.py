@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import socket
+import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -21,6 +25,7 @@ pytest.importorskip("httpx", reason="python -m pip install 'meshcors[cli]'")
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "doctor.md"
 UI = "https://ui.example"
+URL = "https://api.example/v1"
 KEY = ("--header", "model-api-key: xyz")
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -143,3 +148,128 @@ def test_where_the_answers_differ_from_a_policy_is_said(
     assert found["layer"] == "meshcors"
     assert "access-control-allow-methods is nothing and should be PUT" in found["message"]
     assert "access-control-max-age is 600 and should be 60" in found["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["api.example"], "URL: write https://HOST/PATH, as the script calls it"),
+        (["ftp://api.example/"], "URL: write https://HOST/PATH, as the script calls it"),
+        (["https://me:s3cret@api.example/"], "URL: write https://HOST/PATH"),
+        ([URL, "--origin", "ui.example"], "--origin ui.example: "),
+        ([URL, "--origin", f"{UI}/"], f"--origin {UI}/: "),
+        ([URL, "--method", "TRACE"], "fetch() refuses the method 'TRACE'"),
+        ([URL, "--header", "s3cret"], "--header: write NAME:VALUE"),
+        ([URL, "--header", "a b: s3cret"], "fetch() refuses the header 'a b', or its value"),
+        ([URL, "--header", "Cookie: s3cret"], "--header Cookie: browsers do not let a script set"),
+        ([URL, "--header", "origin: x"], "--header origin: browsers do not let a script set it"),
+        ([URL, "--method", "get", "--data", "s3cret"], "--data: a script cannot send a body with"),
+        ([URL, "--resolve", "api.example:443"], "write HOST:PORT:ADDR, such as"),
+        ([URL, "--resolve", "api.example:0:10.0.0.7"], "write HOST:PORT:ADDR, such as"),
+        ([URL, "--resolve", "api.example:443:other.example"], "write HOST:PORT:ADDR, such as"),
+        ([URL, "--timeout", "0"], "--timeout"),
+        ([URL, "--timeout", "soon"], "--timeout"),
+        ([URL, "--config", "s3cret.yaml"], "--config: "),
+        ([URL, "s3cret"], "expected only URL and flags: remove the extra argument"),
+        ([], "Missing argument 'URL'"),
+    ],
+)
+def test_an_error_in_the_arguments_is_one_clear_line(
+    words: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin = [] if "--origin" in words else ["--origin", UI]
+    code, out, err = doctor(capsys, *words, *origin)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert line in err
+    assert "s3cret" not in err
+
+
+class Speaker(BaseHTTPRequestHandler):
+    """Says what it was sent, and grants it."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        heard = [self.command, self.headers.get("host"), self.headers.get("content-type"), body]
+        cast("Any", self.server).heard.append(heard)
+        self.send_response(200)
+        self.send_header("access-control-allow-origin", self.headers.get("origin", "*"))
+        self.send_header("access-control-allow-headers", "content-type")
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    do_GET = do_POST = do_OPTIONS = answer  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def speaker() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Speaker) as server:
+        cast("Any", server).heard = []
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_a_name_is_resolved_as_it_is_told(
+    speaker: ThreadingHTTPServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = speaker.server_port
+    place = f"models.example:{port}"
+    call = (f"http://{place}/v1", "--origin", "http://ui.example")
+    found = report(capsys, *call, "--resolve", f"{place}:127.0.0.1")
+    assert found["verdict"] == "works"
+    assert {host for _, host, *_ in cast("Any", speaker).heard} == {place}
+    # the address is ours, and not what browsers find
+    assert "private_network" not in {each["code"] for each in found["findings"]}
+
+
+def test_a_body_is_sent_as_fetch_sends_a_text(
+    speaker: ThreadingHTTPServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"http://127.0.0.1:{speaker.server_port}/v1"
+    report(capsys, url, "--origin", UI, "--data", "a ä")
+    posts = [each for each in cast("Any", speaker).heard if each[0] == "POST"]
+    # a text needs no preflight
+    assert [each[2:] for each in posts] == [["text/plain;charset=UTF-8", "a ä".encode()]]
+    cast("Any", speaker).heard.clear()
+    json_type = ("--header", "content-type: application/json")
+    report(capsys, url, "--origin", UI, "--data", "{}", *json_type)
+    asked = [each[0] for each in cast("Any", speaker).heard]
+    assert asked[:2] == ["OPTIONS", "POST"]
+
+
+def test_an_answer_that_does_not_come_in_time_is_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        found = report(capsys, url, "--origin", UI, "--timeout", "0.2")
+    (finding,) = found["findings"]
+    assert (found["verdict"], finding["code"]) == ("unknown", "timeout")
+    (request,) = found["requests"]
+    assert request["error"].startswith("no answer from 127.0.0.1:")
+    assert (request["status"], request["layer"], request["http"]) == (None, "unreachable", "")
+
+
+def test_colours_are_for_terminals(
+    servers: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"http://127.0.0.1:{servers['service']}/v1/models"
+    code, out, _ = doctor(capsys, url, "--origin", UI, *KEY)
+    assert code == 1
+    assert "\x1b" not in out
+
+
+def test_the_process_says_the_same(servers: dict[str, int]) -> None:
+    url = f"http://127.0.0.1:{servers['pod']}/v1/predict"
+    command = [sys.executable, "-m", "meshcors", "doctor", url, "--origin", UI, *KEY]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "It works in Chromium, Firefox and Safari." in done.stdout
+    assert "xyz" not in done.stdout

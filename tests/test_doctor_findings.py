@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +11,8 @@ from typing import Any, cast, get_args
 from unittest.mock import patch
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from meshcors import HeaderKey, Policy, browser
 from meshcors._cli.doctor_json import as_report
@@ -21,6 +25,7 @@ from meshcors._doctor.diagnosis import Diagnosis, diagnose
 from meshcors._doctor.findings import FINDING_KINDS, FindingCode
 from meshcors._doctor.fixes import FIXES
 from meshcors._doctor.probes import WRONG_KEY, key_header, other_origins
+from meshcors._doctor.quoting import Quoting
 from meshcors._doctor.sending import MOST_REQUESTS, consult
 from meshcors.testing._fetch import Exchange
 
@@ -425,7 +430,7 @@ CASES = [
     case(
         "redirects without an end",
         answering(OK, (307, {**GRANT, "location": "/v1/predict/"}, "")),
-        *("blocked", {"call_redirected": ("app", E)}),
+        *("unknown", {"redirects_go_on": ("app", E)}),
     ),
     case(
         "a redirect that works",
@@ -617,6 +622,27 @@ def test_every_finding_is_in_the_table() -> None:
     assert set(FINDING_KINDS) == set(FIXES) == set(get_args(FindingCode))
 
 
+def test_engines_may_differ() -> None:
+    """Chromium drops a script's user-agent, and announces none."""
+    names = {"access-control-allow-headers": "model-api-key"}
+    server = answering((204, {**GRANT, **names}, ""))
+    diagnosis = ask(server, headers={"user-agent": "mine", "model-api-key": "xyz"})
+    assert {engine for engine, each in diagnosis.engines.items() if each.works} == {"chromium"}
+    assert diagnosis.verdict == "blocked"
+    lines = [line.text for line in report_lines(diagnosis)]
+    assert "It works in Chromium, and not in Firefox and Safari." in lines
+    assert {each.code for each in diagnosis.findings if each.severity == E} == {
+        "header_not_allowed"
+    }
+
+
+def test_a_call_to_the_pages_own_origin_needs_no_cors() -> None:
+    diagnosis = ask(lambda *_: (200, {}, "{}"), "PUT", origin="https://api.example")
+    assert diagnosis.verdict == "works"
+    lines = [line.text for line in report_lines(diagnosis)]
+    assert "It is the page's own origin, to which CORS does not apply." in lines
+
+
 def test_errors_come_first() -> None:
     found = ask(echoing("true")).findings
     severities = [each.severity for each in found]
@@ -676,6 +702,31 @@ def test_other_origins_are_asked_by_preflights_alone_where_the_call_may_change_s
     assert [body for sent, _, body in wire.sent if sent == "POST"] == [b"x"]
 
 
+def test_nothing_more_is_sent_after_a_request_without_an_answer_in_time() -> None:
+    assert sent_by(answering(OK, "timeout"), "GET") == ["OPTIONS", "GET"]
+
+
+def test_a_page_without_an_origin_is_told_to_get_one() -> None:
+    diagnosis = ask(of_policy(GOOD), origin="null")
+    (found,) = [each for each in diagnosis.findings if each.severity == E]
+    assert found.code == "origin_not_allowed"
+    assert "Serve the page by http or https" in found.fix
+    assert "null" not in found.fix.partition(".")[2]
+
+
+def test_an_app_of_unknown_make_gets_the_fields_too() -> None:
+    diagnosis = ask(answering((405, {}, "")), "PUT", credentials=True)
+    (found,) = [each for each in diagnosis.findings if each.severity == E]
+    assert "`MeshCORS(app, " in found.fix
+    for line in (
+        f"`access-control-allow-origin: {UI}`",
+        "`access-control-allow-methods: PUT`",
+        "`access-control-allow-headers: model-api-key`",
+        "`access-control-allow-credentials: true`",
+    ):
+        assert line in found.fix.splitlines()
+
+
 def test_nothing_more_is_sent_where_nobody_answers() -> None:
     assert sent_by(lambda *_: "refused", "GET") == ["OPTIONS"]
 
@@ -689,6 +740,9 @@ def test_the_key_is_the_header_that_is_no_usual_name() -> None:
     assert of(x_tenant="a") == "x-tenant"
     assert of(x_version="1", api_key="xyz") == "api-key"
     assert of(authorization="Bearer t", x_request_id="7") == ""
+    request = browser.Request(UI, URL, headers={"api-key": "xyz", "authorization": "Bearer t"})
+    assert key_header(request, "authorization") == "authorization"
+    assert key_header(request, "x-other") == "api-key"
 
 
 @pytest.mark.parametrize(
@@ -746,3 +800,66 @@ def test_a_secret_that_a_server_sends_back_is_not_shown(server: Server, method: 
     assert "…" in shown
     for secret in ("k3y", "t0k3n", "s3cret"):
         assert secret not in shown
+
+
+def test_a_short_key_is_hidden_in_a_servers_own_words_alone() -> None:
+    request = browser.Request(UI, URL, headers={"k": "1"})
+    said = Exchange("GET", URL, (), None, "", b"", "api:81 does not answer in HTTP: 1", "protocol")
+    assert Quoting(request).failure(said) == "api:8… does not answer in HTTP: …"
+    ours = Exchange("GET", URL, (), None, "", b"", "cannot connect to api:81", "refused")
+    assert Quoting(request).failure(ours) == "cannot connect to api:81"
+
+
+# --- whatever a server answers ----------------------------------------------------------------
+
+_names = st.sampled_from(
+    [
+        *("access-control-allow-origin", "access-control-allow-credentials", "location", "vary"),
+        *("access-control-allow-headers", "access-control-allow-methods", "server", "via"),
+        *("access-control-max-age", "content-type", "www-authenticate", "allow", "cache-control"),
+        *("x-envoy-upstream-service-time", "cf-ray"),
+    ]
+)
+_values = st.sampled_from(
+    [
+        *("", "*", UI, "null", "true", f"{UI}, {UI}", "envoy", "nginx", "origin", "600", "0"),
+        *("-1", "9" * 30, "text/html", "text/plain", "application/problem+json", "a b", "é\xff"),
+        *("//[", "http://[::1", "https://", "/login", "ftp://x", "\x00", "https://login.example/"),
+        "model-api-key, accept, accept-language, content-language, content-type, range",
+    ]
+) | st.text(st.characters(max_codepoint=255), max_size=30)
+_bodies = st.sampled_from(
+    [
+        *("", "OK", "Disallowed CORS origin", "Disallowed CORS ,,", "RBAC: access denied"),
+        *("Jwt is missing", '{"type": "urn:meshcors:problem:no-route"}', "Invalid Origin header"),
+        "no healthy upstream",
+    ]
+) | st.text(max_size=20)
+_answers = st.tuples(
+    st.sampled_from([200, 204, 301, 302, 307, 400, 401, 403, 404, 405, 421, 500, 502, 503, 999]),
+    st.lists(st.tuples(_names, _values), max_size=6),
+    _bodies,
+)
+
+
+@given(
+    answers=st.lists(_answers | st.sampled_from(["reset", "cut_short+", "timeout+"]), min_size=1),
+    method=st.sampled_from(["GET", "POST", "PUT"]),
+    credentials=st.booleans(),
+)
+def test_whatever_a_server_answers_is_reported(
+    answers: list[Answer | str], method: str, credentials: bool
+) -> None:
+    turns = itertools.cycle(answers)
+    headers = {"model-api-key": "k3y-of-a-model", "authorization": "Bearer t0k3n"}
+    diagnosis = ask(
+        lambda *_: next(turns), method, headers, credentials=credentials, url=f"{URL}?q=s3cret"
+    )
+    lines = [line.text for line in report_lines(diagnosis)]
+    shown = "\n".join(lines) + json.dumps(as_report(diagnosis))
+    assert not any(secret in shown for secret in ("k3y-of-a-model", "t0k3n", "s3cret"))
+    errors = {each.code for each in diagnosis.findings if each.severity == "error"}
+    if diagnosis.verdict == "blocked":
+        assert errors
+    sent = [each for each in diagnosis.consultation.tried if each.exchange is not None]
+    assert len(sent) <= MOST_REQUESTS

@@ -304,6 +304,8 @@ kind: AuthorizationPolicy
 metadata: {name: guard, namespace: istio-system}
 spec: {rules: [{when: [{key: "request.headers[x-key]", values: [SECRET]}]}]}
 """
+# Nothing listens on this port of this machine, and no name is looked up.
+NOBODY = "http://127.0.0.1:1/"
 EXPLAIN = ("explain", "service.yaml", "--origin", UI)
 RENDER = ("render", "--config", "policy.json", "--to")
 TO_A = ("--origin", UI, "--path", "/a")
@@ -360,6 +362,12 @@ INPUTS: dict[str, Input] = {
     },
     "--key-values": flag_of("--check", "--key-values={}"),
     "an argument of the pod": flag_of("{}"),
+    "doctor URL": verb("doctor", "{}", "--origin", UI),
+    "doctor URL, query": verb("doctor", f"{NOBODY}?key={{}}", "--origin", UI),
+    "doctor URL, user info": verb("doctor", "https://a:{}@b.example/", "--origin", UI),
+    "doctor --header": verb("doctor", NOBODY, "--origin", UI, "--header", "model-api-key:{}"),
+    "doctor --data": verb("doctor", NOBODY, "--origin", UI, "--data={}"),
+    "doctor --config": verb("doctor", NOBODY, "--origin", UI, "--config", "{}"),
     "explain FILE": verb("explain", "{}", "--origin", UI),
     "explain --config": verb(*EXPLAIN, "--config", "{}"),
     "explain --config, values": verb(*EXPLAIN, "--config", "policy.json"),

@@ -121,6 +121,15 @@ def test_a_refused_configuration_says_why_on_one_line_and_leaves_nothing() -> No
     assert set(Path(tempfile.gettempdir()).glob("meshcors-*")) <= before
 
 
+def test_the_reason_does_not_show_the_configuration() -> None:
+    require_envoy()
+    secret = {"name": "s3cret-key", "typed_config": {"@type": "type.googleapis.com/nothing"}}
+    listener = {"name": "main", "filter_chains": [{"filters": [secret]}]}
+    with pytest.raises(EnvoyError, match=r"could not find @type") as caught:
+        EnvoyProcess({"static_resources": {"listeners": [listener]}})
+    assert "s3cret-key" not in str(caught.value)
+
+
 def test_validate_reports_without_serving() -> None:
     assert validate(TEAPOT) is None
     assert "no_such_field" in (validate(broken()) or "")

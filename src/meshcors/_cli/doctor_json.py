@@ -47,5 +47,5 @@ def _request(consultation: Consultation, tried: TriedRequest) -> dict[str, Any]:
         "evidence": [] if exchange is None else list(answered.evidence),
         "error": f"not sent: {tried.why_not}"
         if exchange is None
-        else consultation.quote.failure(exchange.failure),
+        else consultation.quote.failure(exchange),
     }

@@ -9,7 +9,7 @@ from meshcors import browser
 from meshcors._doctor.consultation import ACAC, ACAO, LOOK_ALIKES
 from meshcors._doctor.fault_rules import is_doubled, is_no_upstream, owner_in_front
 from meshcors._doctor.rules import FoundFault, fault
-from meshcors._policy.max_age import MAX_AGE_CAPS, max_age_note
+from meshcors._policy.max_age import MAX_AGE_CAPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from meshcors._doctor.findings import Severity
 
 _ACMA: Final = "access-control-max-age"
+_ENGINES: Final = {"chromium": "Chromium", "firefox": "Firefox", "webkit": "Safari"}
 _SECONDS: Final = re.compile("[0-9]{1,9}")
 # An answer without these is kept by hardly any cache (RFC 9111 4.2).
 _KEPT: Final = re.compile(r"\b(?:public|s-maxage|max-age=[1-9])")
@@ -69,7 +70,8 @@ def _strangers(consultation: Consultation) -> Iterator[FoundFault]:
     if stranger.grants_origin:
         is_star = stranger.response is not None and stranger.response.get(ACAO) == "*"
         severity: Severity | None = "note" if is_star else None
-        yield fault("stranger_allowed", consultation, stranger, severity)
+        shown = "*" if is_star else asked
+        yield fault("stranger_allowed", consultation, stranger, severity, value=shown)
         return
     null = consultation.find("null_origin")
     if null is not None and null.grants_origin:
@@ -147,7 +149,9 @@ def _max_age(consultation: Consultation) -> Iterator[FoundFault]:
     if value is None:
         yield fault("max_age_missing", consultation, preflight)
     elif not _SECONDS.fullmatch(value):
-        shown = f"{consultation.quote(value)}, which is no number of seconds: it is not kept"
+        shown = f"{consultation.quote(value)}, which is no number of seconds: browsers ask again"
         yield fault("max_age_capped", consultation, preflight, value=shown)
-    elif int(value) > MAX_AGE_CAPS["webkit"]:
-        yield fault("max_age_capped", consultation, preflight, value=max_age_note(int(value)))
+    elif int(value) > min(MAX_AGE_CAPS.values()):
+        kept = (f"{name} {min(int(value), MAX_AGE_CAPS[key])}" for key, name in _ENGINES.items())
+        shown = f"{value}, and the answer is kept for these seconds: {', '.join(kept)}"
+        yield fault("max_age_capped", consultation, preflight, value=shown)

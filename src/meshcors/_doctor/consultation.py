@@ -39,6 +39,9 @@ OF_THE_PAGE: Final[frozenset[RequestName]] = frozenset(
     {"preflight", "call", "redirect_preflight", "redirect_call"}
 )
 LOOK_ALIKES: Final[tuple[RequestName, ...]] = ("look_alike", "look_alike_prefix", "look_alike_dot")
+OF_OTHER_ORIGINS: Final[frozenset[RequestName]] = frozenset(
+    {"stranger", "null_origin", *LOOK_ALIKES, "subdomain"}
+)
 # Methods that change nothing (RFC 9110 9.2.1), of those that scripts may use.
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 ACAO: Final = "access-control-allow-origin"

@@ -45,9 +45,12 @@ def diagnose(consultation: Consultation, decider: Decider | None = None) -> Diag
     faults = list(_faults(consultation, decider))
     found = [as_finding(consultation, each) for each in faults]
     found.sort(key=lambda each: (_SEVERITIES.index(each.severity), _ORDER[each.code]))
-    fatal = {each.code for each in found if each.severity == "error"}
-    engines = {engine: _verdict_of(consultation, engine, fatal) for engine in ENGINES}
-    if _is_lost(consultation) and "mixed_content" not in fatal:
+    fatal: set[FindingCode] = {each.code for each in found if each.severity == "error"}
+    engines: dict[EngineName, EngineVerdict] = {
+        engine: _verdict_of(consultation, engine, fatal) for engine in ENGINES
+    }
+    is_lost = _is_lost(consultation) or "redirects_go_on" in fatal
+    if is_lost and "mixed_content" not in fatal:
         verdict: DoctorVerdict = "unknown"
     else:
         verdict = "works" if all(each.works for each in engines.values()) else "blocked"
@@ -73,7 +76,7 @@ def _is_lost(consultation: Consultation) -> bool:
 
 # The page gets an answer, or a part of it, and the call has failed all the same.
 _PAST_CORS: Final[frozenset[FindingCode]] = frozenset(
-    {"guard_refuses_origin", "guard_refuses_host", "stream_cut_short", "call_redirected"}
+    {"guard_refuses_origin", "guard_refuses_host", "stream_cut_short", "redirects_go_on"}
 )
 
 

@@ -6,12 +6,13 @@ The browser's code says what is wrong; the layer and the status say why.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypedDict
-from urllib.parse import urljoin, urlsplit
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from meshcors import browser
 from meshcors._doctor.consultation import ACAC, ACAO
 from meshcors._doctor.rules import FoundFault, fault
+from meshcors._doctor.seen_answer import redirect_target
 from meshcors._doctor.signatures import HOST_GUARD, starlettes_refusals
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from meshcors._doctor.consultation import Consultation, TriedRequest
     from meshcors._doctor.findings import FindingCode
     from meshcors._doctor.layer_names import Layer
+    from meshcors.testing._fetch import Exchange
 
 _NETWORK: Final[dict[str, FindingCode]] = {
     "dns": "dns_fault",
@@ -62,8 +64,8 @@ def blocking_faults(consultation: Consultation) -> Iterator[FoundFault]:
         yield fault(_guards_code(consultation, tried), consultation, tried)
     elif tried.exchange is not None and tried.exchange.kind == "cut_short":
         yield fault("stream_cut_short", consultation, tried)
-    elif browser.follow(tried.request, tried.response or browser.Response(0)) is not None:
-        yield fault("call_redirected", consultation, tried)
+    elif tried.response is not None and browser.follow(tried.request, tried.response) is not None:
+        yield fault("redirects_go_on", consultation, tried)
 
 
 def _calls(consultation: Consultation) -> Iterator[TriedRequest]:
@@ -83,37 +85,31 @@ def _faults(
     layer = consultation.layer(tried).layer
     if response is None:
         yield fault(_NETWORK.get(exchange.kind, "broken_answer"), consultation, tried)
-    elif "location" in verdict.field or _leads_away(response):
-        yield fault(_redirects_code(tried, verdict), consultation, tried)
+    elif verdict.field == "location" or redirect_target(exchange) is not None:
+        yield fault(_redirects_code(exchange, verdict), consultation, tried)
     elif layer == "guard":
         yield fault(_guards_code(consultation, tried), consultation, tried)
     elif layer == "starlette" and (refused := starlettes_refusals(exchange.body)):
         for each in refused:
             if each in _STARLETTES:
-                yield fault(_STARLETTES[each], consultation, tried, **_missing(tried, response))
+                yield _unlisted(_STARLETTES[each], consultation, tried, response, verdict)
     elif is_no_upstream(layer, response.status):
         yield fault("no_upstream", consultation, tried)
     elif verdict.code in _PLAIN:
-        missing = _missing(tried, response)
-        yield fault(_PLAIN[verdict.code], consultation, tried, field=verdict.field, **missing)
+        yield _unlisted(_PLAIN[verdict.code], consultation, tried, response, verdict)
     elif verdict.code in ("acao_multiple", "acao_mismatch", "acac_not_true"):
         yield _wrong_grant(consultation, tried, response, verdict)
     elif verdict.step == "preflight":
-        yield fault(_unanswered_code(consultation, tried, response), consultation, tried)
+        code = _unanswered_code(consultation, tried, response)
+        yield fault(code, consultation, tried, why=_why_not_routed(consultation))
     else:
         yield fault(_ungranted_code(consultation, tried, response), consultation, tried)
 
 
-def _leads_away(response: browser.Response) -> bool:
-    return response.status in (301, 302, 303, 307, 308) and response.get("location") is not None
-
-
-def _redirects_code(tried: TriedRequest, verdict: browser.Verdict) -> FindingCode:
-    response = tried.response
-    location = response.get("location") if response is not None else None
-    here, there = urlsplit(tried.request.url), urlsplit(urljoin(tried.request.url, location or ""))
-    moved = here.netloc == there.netloc and here.path != there.path
-    if moved and here.path.rstrip("/") == there.path.rstrip("/"):
+def _redirects_code(exchange: Exchange, verdict: browser.Verdict) -> FindingCode:
+    here, there = urlsplit(exchange.url), redirect_target(exchange)
+    moved = there is not None and here.netloc == there.netloc and here.path != there.path
+    if moved and there is not None and here.path.rstrip("/") == there.path.rstrip("/"):
         return "slash_redirect"
     return "preflight_redirected" if verdict.step == "preflight" else "call_redirected"
 
@@ -124,23 +120,27 @@ def _guards_code(consultation: Consultation, tried: TriedRequest) -> FindingCode
     return "guard_refuses_host" if is_host else "guard_refuses_origin"
 
 
-class _Missing(TypedDict):
-    missing: str
-    missing_quoted: str
-    missing_flags: str
-
-
-def _missing(tried: TriedRequest, response: browser.Response) -> _Missing:
-    """Return the headers of the call that the answer does not list, as messages write them."""
+def _unlisted(
+    code: FindingCode,
+    consultation: Consultation,
+    tried: TriedRequest,
+    response: browser.Response,
+    verdict: browser.Verdict,
+) -> FoundFault:
+    """Return a fault with the headers of the call that the answer does not list."""
     listed = {name.lower() for name in response.elements("access-control-allow-headers")}
     asked = dict(browser.preflight_for(tried.request) or ())
     names = asked.get("access-control-request-headers", "").split(",")
     missing = [name for name in names if name and name not in listed]
-    return {
-        "missing": ", ".join(missing),
-        "missing_quoted": ", ".join(f'"{name}"' for name in missing),
-        "missing_flags": " ".join(f"--allow-header {name}" for name in missing),
-    }
+    return fault(
+        code,
+        consultation,
+        tried,
+        field=verdict.field,
+        missing=", ".join(missing),
+        missing_quoted=", ".join(f'"{name}"' for name in missing),
+        missing_flags=" ".join(f"--allow-header {name}" for name in missing),
+    )
 
 
 def _wrong_grant(
@@ -157,7 +157,7 @@ def _wrong_grant(
         return owner_in_front(response, found)
     if verdict.field == ACAC:
         return fault("credentials_not_allowed", consultation, tried)
-    shown = f", but for {consultation.quote(value)}"
+    shown = f": it allows {consultation.quote(value)}"
     return fault("origin_not_allowed", consultation, tried, value=shown)
 
 
@@ -206,6 +206,22 @@ def _unanswered_code(
     elif status in _DENIALS:
         return "preflight_denied_by_auth"
     return "preflight_unanswered" if status in _UNKNOWN_TO_THE_APP else "preflight_error_status"
+
+
+def _why_not_routed(consultation: Consultation) -> str:
+    """Return why no rule takes the preflight, as far as the other requests tell."""
+    call, without = consultation.answer, consultation.find("no_key")
+    key = consultation.key
+    if not key:
+        return "no rule takes OPTIONS on this host and path"
+    if call is None or without is None:
+        return f"it names {key} and does not carry it, or no rule takes OPTIONS"
+    without_key, with_key = consultation.layer(without).layer, consultation.layer(call).layer
+    if without_key == "envoy_no_route" and with_key != "envoy_no_route":
+        return f"it names {key} and does not carry it, and a rule takes only calls that do"
+    if with_key == "envoy_no_route":
+        return "nor for the call itself, with this key, host and path"
+    return "no rule takes OPTIONS on this host and path"
 
 
 def _names_cors(response: browser.Response) -> bool:

@@ -31,6 +31,7 @@ FindingCode: TypeAlias = Literal[
     "key_missing_unreadable",
     "call_redirected",
     "call_redirected_to_login",
+    "redirects_go_on",
     "slash_redirect",
     "guard_refuses_origin",
     "guard_refuses_host",
@@ -81,8 +82,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     "broken_answer": FindingKind("error", "The connection ends without an answer: {failure}."),
     "preflight_not_routed": FindingKind(
         "error",
-        "The gateway has no route for the preflight: a preflight names {names} but does not carry"
-        " the value that a rule asks for, or no rule takes OPTIONS.",
+        "The gateway has no route for the preflight: {why}.",
     ),
     "preflight_redirected": FindingKind(
         "error", "The preflight is redirected to {target}, and browsers follow no such redirect."
@@ -92,7 +92,8 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "preflight_denied_by_auth": FindingKind(
         "error",
-        "The preflight is asked for a token, and gets {status}: a preflight never carries one.",
+        "The preflight is denied before it reaches the service, with {status}: a preflight never"
+        " carries the token or key that is asked for.",
     ),
     "guard_refuses_origin": FindingKind(
         "error", "The server has a check of its own, apart from CORS, and it refuses this Origin."
@@ -102,21 +103,20 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "preflight_unanswered": FindingKind(
         "error",
-        "Nobody answers the preflight as CORS asks: OPTIONS gets {status} without"
-        " access-control-allow-origin.",
+        "Nobody answers the preflight for CORS: OPTIONS gets {status}.",
     ),
     "no_upstream": FindingKind(
-        "error", "The gateway does not reach the service: {status}. It is no fault of CORS."
+        "error", "The gateway does not reach the service: {status}. CORS is not at fault."
     ),
     "preflight_error_status": FindingKind(
         "error", "The preflight gets {status}, and a preflight must get 200 to 299."
     ),
     "two_owners": FindingKind(
         "error",
-        "Two layers add CORS fields: {field} is there twice ({value}), and a browser accepts one.",
+        "Two layers add CORS fields: {field} is {value}, and browsers accept a single value.",
     ),
     "origin_not_allowed": FindingKind(
-        "error", "CORS is answered, but not for pages of {origin}{value}."
+        "error", "The answer to {what} does not allow pages of {origin}{value}."
     ),
     "wildcard_with_credentials": FindingKind(
         "error",
@@ -126,7 +126,9 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     "credentials_not_allowed": FindingKind(
         "error", "The call has credentials, and access-control-allow-credentials is not true."
     ),
-    "list_malformed": FindingKind("error", "{field} is no list of names: a browser rejects all."),
+    "list_malformed": FindingKind(
+        "error", "{field} is not a list of names: browsers reject all of it."
+    ),
     "method_not_allowed": FindingKind(
         "error", "The answer to the preflight does not list the method {method}."
     ),
@@ -139,17 +141,20 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     "call_redirected": FindingKind(
         "error", "The call is redirected to {target}, and a page cannot follow that."
     ),
+    "redirects_go_on": FindingKind(
+        "error", "The call is redirected a third time, to {target}, and doctor follows two."
+    ),
     "grant_missing_on_call": FindingKind(
         "error",
         "The answer to the call itself, {status}, has no access-control-allow-origin for the page.",
     ),
     "grant_missing_on_error": FindingKind(
         "error",
-        "The answer to {what} is the error {status} without access-control-allow-origin: the page"
-        " sees a CORS error in its place.",
+        "The answer to {what} is an error, {status}, without access-control-allow-origin: the page"
+        " sees a CORS error instead.",
     ),
     "stream_cut_short": FindingKind(
-        "error", "The answer begins well and then breaks off: {failure}."
+        "error", "The answer begins and then breaks off: {failure}."
     ),
     "stranger_echoed_with_credentials": FindingKind(
         "error",
@@ -157,7 +162,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
         " credentials.",
     ),
     "stranger_allowed": FindingKind(
-        "warning", "Any site is allowed: the origin of a stranger is echoed."
+        "warning", "Any site is allowed: access-control-allow-origin is {value} for a stranger."
     ),
     "null_allowed": FindingKind(
         "warning",
@@ -169,7 +174,8 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "key_missing_unreadable": FindingKind(
         "warning",
-        "A page that sends no {key} cannot read why: {status} without access-control-allow-origin.",
+        "The answer to a call without {key} is an error, {status}, without"
+        " access-control-allow-origin: the page cannot read what is missing.",
     ),
     "authorization_under_star": FindingKind(
         "warning",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from meshcors._doctor.grants import grant
+from meshcors._doctor.grants import ANY_LANGUAGE, fields, grant, nginx_block
 
 if TYPE_CHECKING:
     from meshcors._doctor.findings import FindingCode
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
 _Row: TypeAlias = Mapping["Layer | Literal['*']", str]
 
-_ALLOW: Final = "Write there, beside what other calls need:\n`{grant}`"
+_ALLOW: Final = "Let it allow this call too:\n`{grant}`"
 _IN_NGINX: Final = (
-    "Write in the location, and answer preflights before anything else:\n"
-    "`{grant}`\nand `if ($request_method = OPTIONS) {{ return 204; }}` with the same lines in it"
+    "Write in the location, so that preflights are answered before anything else:\n`{block}`"
 )
 _MESH: Final = (
     "See which rule is meant, then let fix write one for preflights:\n`{explain}`\n`{fix}`"
@@ -45,9 +44,30 @@ _ONE_OWNER: Final = (
 _TO_THE_POD: Final = (
     "Let a last rule send what no other rule takes to the pod, whose answers pages can read:\n"
     "`- route: [{{destination: {{host: meshcors-dummy, port: {{number: 8080}}}}}}]`\n"
-    "fix writes it, and the rule for preflights: `{fix}`"
+    "If preflights have no rule yet, fix writes both: `{fix}`"
 )
+_REFUSED_BY_POLICY: Final = (
+    "Send what the policy asks for. Its refusals carry no CORS fields, so that no page can read"
+    " them.\nWhich policy it is: `{explain}`"
+)
+_REFUSED_BY_JWT: Final = (
+    "Send a valid token. Refusals of this filter carry no CORS fields, so that no page can read"
+    " them.\nWhich one it is: `{explain}`"
+)
+_REFUSED_BY_SERVER: Final = (
+    "Send what it asks for, or let the authorization server add access-control-allow-origin to its"
+    " refusals.\nWhat is in front: `{explain}`"
+)
+_IN_ANY_LANGUAGE: Final = "\nIn another language, these fields allow it:\n`{fields}`"
+_NULL_PAGE: Final = (
+    "The origin null is that of files, data: URLs and sandboxed frames, whosever they are. Serve"
+    " the page by http or https, and allow its own origin."
+)
+_OF_ORIGINS: Final = frozenset({"origin_not_allowed", "preflight_unanswered"})
 _FINAL_URL: Final = "Call that URL in the page's script."
+_NO_REDIRECT: Final = (
+    f"{_FINAL_URL} A preflight that passes does not help: many redirects turn a POST into a GET."
+)
 _NO_CORS: Final = "This is not CORS: "
 
 FIXES: Final[Mapping[FindingCode, _Row]] = {
@@ -66,25 +86,27 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
     },
     "preflight_redirected": {
         "login_redirect": _OPEN_AUTH,
-        "envoy_direct_response": "Put a rule for preflights before the one that redirects, or call"
-        " the URL that it redirects to:\n`{fix}`",
+        "envoy_direct_response": f"{_NO_REDIRECT}\nWhich rule redirects: `{{explain}}`",
+        "nginx": _NO_REDIRECT,
         "*": f"{_FINAL_URL} Or let preflights be answered before the redirect. {_OUTERMOST}",
     },
     "slash_redirect": {
-        "*": f"{_FINAL_URL} Or let CORS be answered before the redirect. {_OUTERMOST}"
+        "nginx": _NO_REDIRECT,
+        "*": f"{_FINAL_URL} Or let CORS be answered before the redirect. {_OUTERMOST}",
     },
     "preflight_denied_by_auth": {
         "envoy_rbac": "Leave preflights out of the AuthorizationPolicy, in each of its"
         " operations:\n`to: [{{operation: {{notMethods: [OPTIONS]}}}}]` (DENY), or allow them:"
         " `to: [{{operation: {{methods: [OPTIONS]}}}}]` (ALLOW)\nWhich policy it is: `{explain}`",
-        "envoy_jwt": "Let the RequestAuthentication's filter pass preflights: it does where OPTIONS"
-        " comes with Origin and Access-Control-Request-Method and `bypass_cors_preflight: true`"
-        " is set.\nWhich one it is: `{explain}`",
+        "envoy_jwt": "Let the filter pass preflights. That of a RequestAuthentication does; in one"
+        " of your own (EnvoyFilter), write in its JwtAuthentication:\n`bypass_cors_preflight: true`"
+        "\nWhich one it is: `{explain}`",
         "envoy_ext_authz": "Let the authorization server allow OPTIONS with"
         " Access-Control-Request-Method, or do not ask it for these. In each operation of an"
         " AuthorizationPolicy whose action is CUSTOM:\n`notMethods: [OPTIONS]`\nWhat is in front:"
         " `{explain}`",
         "cdn": "Let OPTIONS pass in the CDN's firewall and its list of allowed methods.",
+        "load_balancer": "Let OPTIONS pass there without a key or a token, or answer it there.",
         "nginx": "Answer preflights before auth_basic, auth_request, allow and deny apply. "
         + _IN_NGINX,
         "*": _OUTERMOST,
@@ -110,8 +132,11 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "*": f"{_OUTERMOST}\nBehind a gateway that answers for the app: `{{explain}}`",
     },
     "no_upstream": {
+        "nginx": f"{_NO_CORS}check the address in proxy_pass, and whether that server runs.",
+        "cdn": f"{_NO_CORS}check that the CDN reaches the server behind it.",
+        "load_balancer": f"{_NO_CORS}check that a healthy server is behind the load balancer.",
         "*": f"{_NO_CORS}check that the Service exists, has endpoints and the port of the rule.\n"
-        "Which one it is: `{explain}`"
+        "Which one it is: `{explain}`",
     },
     "preflight_error_status": {
         "nginx": _IN_NGINX,
@@ -159,6 +184,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "envoy_direct_response": f"{_FINAL_URL}\nWhich rule redirects: `{{explain}}`",
         "*": f"{_FINAL_URL} Or let the redirect itself carry the CORS fields:\n`{{grant}}`",
     },
+    "redirects_go_on": {"*": "Call the URL that the redirects lead to, also from here."},
     "grant_missing_on_call": {
         "envoy_direct_response": "A corsPolicy beside directResponse does nothing: route the call"
         " to a service.\nWhich rule it is: `{explain}`",
@@ -168,12 +194,9 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
     },
     "grant_missing_on_error": {
         "envoy_no_route": f"{_TO_THE_POD}\nWhy no rule takes the call: `{{explain}}`",
-        "envoy_rbac": "Send what the policy asks for. Its refusals carry no CORS fields, so that no"
-        " page can read them.\nWhich policy it is: `{explain}`",
-        "envoy_jwt": "Send a valid token. Refusals of this filter carry no CORS fields, so that no"
-        " page can read them.\nWhich one it is: `{explain}`",
-        "envoy_ext_authz": "Send what it asks for, or let the authorization server add"
-        " access-control-allow-origin to its refusals.\nWhat is in front: `{explain}`",
+        "envoy_rbac": _REFUSED_BY_POLICY,
+        "envoy_jwt": _REFUSED_BY_JWT,
+        "envoy_ext_authz": _REFUSED_BY_SERVER,
         "nginx": "add_header without always leaves errors out:\n`{grant}`",
         "cdn": "Let the CDN add CORS fields to its own error pages, or let the server answer.",
         "load_balancer": "Let the server answer in place of the load balancer, or let that add CORS"
@@ -183,6 +206,9 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
     },
     "key_missing_unreadable": {
         "envoy_no_route": _TO_THE_POD,
+        "envoy_rbac": _REFUSED_BY_POLICY,
+        "envoy_jwt": _REFUSED_BY_JWT,
+        "envoy_ext_authz": _REFUSED_BY_SERVER,
         "nginx": "add_header without always leaves errors out:\n`{grant}`",
         "*": f"{_OUTERMOST}",
     },
@@ -196,7 +222,8 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "*": "Name the origins, or turn credentials off:\n`{grant}`",
     },
     "stranger_allowed": {
-        "*": "If not every site is meant, name the origins:\n`{grant}`",
+        "*": "If not every site is meant, name the origins, in each layer that adds the field:"
+        "\n`{grant}`",
     },
     "null_allowed": {"*": "Take null out of the list of origins."},
     "look_alike_allowed": {
@@ -216,11 +243,13 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "meshcors": "Set `max_age=600`.",
         "pod": "Add `--max-age 600`.",
         "envoy_cors": "Add `maxAge: 10m` to the corsPolicy.",
+        "starlette": "Set `max_age=600`.",
         "flask_cors": "Set `max_age=600`.",
+        "django_cors_headers": "Set `CORS_PREFLIGHT_MAX_AGE = 600`.",
         "nginx": "`add_header Access-Control-Max-Age 600 always;`",
         "*": "Send `access-control-max-age: 600`.",
     },
-    "max_age_capped": {"*": "Nothing to do: 7200 says the same to most users, and 600 to all."},
+    "max_age_capped": {"*": "Nothing to do; a larger number changes nothing."},
     "private_network": {
         "*": "Serve the page by https, from the same network if you can; users are asked once per"
         " site."
@@ -238,9 +267,15 @@ def fix_for(code: FindingCode, layer: Layer, want: WantedGrant, words: Mapping[s
     """Return the fix lines for a finding in a layer; `words` are those of its message."""
     row = FIXES[code]
     template = row.get(layer) or row["*"]
+    if want.origin == "null" and code in _OF_ORIGINS:
+        template = _NULL_PAGE
+    elif "{grant}" in template and layer in ANY_LANGUAGE:
+        template += _IN_ANY_LANGUAGE
     commands = {
         "grant": "`\n`".join(grant(layer, want).splitlines()),
+        "block": "`\n`".join(nginx_block(want).splitlines()),
         "explain": want.explain(),
         "fix": want.fix(),
+        "fields": "`\n`".join(fields(want)),
     }
     return template.format_map({**words, **commands})

@@ -159,6 +159,15 @@ def _nginx(want: WantedGrant) -> str:
     )
 
 
+def nginx_block(want: WantedGrant) -> str:
+    """Return the lines with which nginx answers preflights itself, and those for the call."""
+    lines = _nginx(want).splitlines()
+    inside = [f"  {line}" for line in (*lines, "return 204;")]
+    of_the_call = [line for line in lines if line.split()[1] not in _ONLY_IN_PREFLIGHTS]
+    return "\n".join(["if ($request_method = OPTIONS) {", *inside, "}", *of_the_call])
+
+
+_ONLY_IN_PREFLIGHTS: Final = ("Access-Control-Allow-Methods", "Access-Control-Allow-Headers")
 _GRANTS: Final[dict[Layer, Callable[[WantedGrant], str]]] = {
     "starlette": _starlette,
     "flask_cors": _flask_cors,
@@ -169,6 +178,22 @@ _GRANTS: Final[dict[Layer, Callable[[WantedGrant], str]]] = {
     "envoy_direct_response": _envoy,
     "nginx": _nginx,
 }
+
+
+# Where the line is meshcors's own, and the app may be in another language.
+ANY_LANGUAGE: Final[frozenset[Layer]] = frozenset({"app", "cdn", "load_balancer"})
+
+
+def fields(want: WantedGrant) -> list[str]:
+    """Return the fields of an answer that allow a call, as any server may send them."""
+    lines = [f"access-control-allow-origin: {want.origin}"]
+    if want.methods:
+        lines.append(f"access-control-allow-methods: {', '.join(want.methods)}")
+    if want.names:
+        lines.append(f"access-control-allow-headers: {', '.join(want.names)}")
+    if want.credentials:
+        lines.append("access-control-allow-credentials: true")
+    return lines
 
 
 def grant(layer: Layer, want: WantedGrant) -> str:

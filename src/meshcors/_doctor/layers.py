@@ -23,9 +23,10 @@ class AnsweredBy(NamedTuple):
 
 def answered_by(exchange: Exchange, quote: Quoting | None = None) -> AnsweredBy:
     """Return which layer answered; `quote` hides what evidence must not show."""
+    quote = quote or Quoting()
     if exchange.response is None:
-        return AnsweredBy("unreachable", (exchange.failure,) if exchange.failure else ())
-    seen = SeenAnswer(exchange, exchange.response, quote or Quoting())
+        return AnsweredBy("unreachable", (quote.failure(exchange),) if exchange.failure else ())
+    seen = SeenAnswer(exchange, exchange.response, quote)
     for layer, signature in SIGNATURES:
         evidence = signature(seen)
         if evidence is not None:

@@ -5,6 +5,7 @@ A server may echo a key in any field, a redirect's URL or an error line.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
 
@@ -12,7 +13,10 @@ from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
 from meshcors._policy.wording import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from meshcors import browser
+    from meshcors.testing._fetch import Exchange
 
 HIDDEN: Final = "…"
 LONGEST: Final = 120
@@ -34,28 +38,28 @@ class Quoting:
             )
             # a scheme such as Bearer is none
             values.update(part for value in tuple(values) for part in value.split()[1:])
-            values.update(value for _, value in parse_qsl(urlsplit(request.url).query))
+            query = parse_qsl(urlsplit(request.url).query, keep_blank_values=True)
+            values.update(value or name for name, value in query)
         written = {
             spelled
             for value in values - _WORDS
             for spelled in (value, quote(value, safe=""), quote_plus(value))
         }
-        self._secrets = sorted(written, key=len, reverse=True)
+        longest_first = sorted(written, key=len, reverse=True)
+        self._secrets = _pattern(longest_first)
+        self._long_secrets = _pattern([each for each in longest_first if len(each) > _SHORT])
 
     def __call__(self, text: str) -> str:
         """Return `text` as it may be printed, on one line and not too long."""
         if text == self._origin or text in _WORDS:
             return text
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return printable(text, LONGEST)
+        return printable(self._secrets.sub(HIDDEN, text), LONGEST)
 
-    def failure(self, line: str) -> str:
-        """Return a line of our own about a failure; it has numbers, which a short key may be."""
-        for secret in self._secrets:
-            if len(secret) > _SHORT:
-                line = line.replace(secret, HIDDEN)
-        return printable(line)
+    def failure(self, exchange: Exchange) -> str:
+        """Return what went wrong; it has numbers of our own, which a short key may be."""
+        is_servers = exchange.kind == "protocol"
+        secrets = self._secrets if is_servers else self._long_secrets
+        return printable(secrets.sub(HIDDEN, exchange.failure))
 
     def own_url(self, url: str) -> str:
         """Return the URL of the call as it may be printed: its query hidden."""
@@ -70,3 +74,8 @@ class Quoting:
         if "@" in place:
             place = f"{HIDDEN}@{place.rpartition('@')[2]}"
         return self(f"{scheme}{slashes}{place}{slash}{path}") + (f"?{HIDDEN}" if mark else "")
+
+
+def _pattern(secrets: Sequence[str]) -> re.Pattern[str]:
+    """Return what finds any of these in any letter case; nothing if there are none."""
+    return re.compile("|".join(map(re.escape, secrets)) or r"(?!)", re.IGNORECASE)

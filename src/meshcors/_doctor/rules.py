@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from meshcors._doctor.findings import FINDING_KINDS, DoctorFinding
 from meshcors._doctor.fixes import fix_for
 from meshcors._doctor.grants import WantedGrant
+from meshcors._doctor.seen_answer import redirect_target
 from meshcors.browser._request_response import unsafe_names
 
 if TYPE_CHECKING:
@@ -43,10 +44,11 @@ def fault(
     exchange, quote = tried.exchange, consultation.quote
     found: dict[str, str] = {"status": "nothing", "failure": "", "target": "", "what": _what(tried)}
     if exchange is not None:
-        found["failure"] = quote.failure(exchange.failure)
+        found["failure"] = quote.failure(exchange)
         if exchange.response is not None:
             found["status"] = str(exchange.response.status)
-            found["target"] = quote.url(exchange.response.get("location") or "")
+            target = redirect_target(exchange)
+            found["target"] = "a URL that is none" if target is None else quote.url(target.geturl())
     return FoundFault(code, consultation.layer(tried).layer, {**found, **words}, severity)
 
 
@@ -90,6 +92,7 @@ def as_finding(consultation: Consultation, found: FoundFault) -> DoctorFinding:
         "key": consultation.key or "key",
         "field": "",
         "value": "",
+        "why": "",
         "missing": "",
         "missing_quoted": "",
         "missing_flags": "",

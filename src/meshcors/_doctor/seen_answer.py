@@ -17,6 +17,18 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _READ: Final = 8192
 
 
+def redirect_target(exchange: Exchange) -> SplitResult | None:
+    """Return where an answer redirects to; None if it does not, or to nothing that is a URL."""
+    response = exchange.response
+    location = None if response is None else response.get("location")
+    if response is None or response.status not in _REDIRECTS or location is None:
+        return None
+    try:
+        return urlsplit(urljoin(exchange.url, location))
+    except ValueError:
+        return None
+
+
 @dataclass(frozen=True)
 class SeenAnswer:
     """What the signatures look at: an answer, and what was asked."""
@@ -67,13 +79,7 @@ class SeenAnswer:
     @cached_property
     def target(self) -> SplitResult | None:
         """Where a redirect leads; None if it is none."""
-        location = self.response.get("location")
-        if self.status not in _REDIRECTS or location is None:
-            return None
-        try:
-            return urlsplit(urljoin(self.exchange.url, location))
-        except ValueError:
-            return None
+        return redirect_target(self.exchange)
 
     @cached_property
     def vary(self) -> set[str]:

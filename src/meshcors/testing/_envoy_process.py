@@ -230,6 +230,7 @@ def _complaint(log: str) -> str:
         if found is not None and found["level"] not in ("error", "critical"):
             continue
         text = " ".join((found["text"] if found else line).split())
-        if text and not text.startswith("{"):  # which is the access log
+        # not the access log, and not the configuration, which may have keys in it
+        if text := text.partition("{")[0].rstrip(": "):
             return printable(text, _LONGEST)
     return ""
