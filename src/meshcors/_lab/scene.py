@@ -139,12 +139,16 @@ def scene_of(
     most_rules: int = MOST_RULES,
     fixing: bool = True,
 ) -> Scene:
-    """Return what the documents become; `DocumentError` if there is no gateway in them.
+    """Return what the documents become; without `fixing`, ``after`` is the same as ``before``.
 
-    Without `fixing`, ``after`` is the same as ``before``.
+    Raises `DocumentError` if there is no gateway in them, and `LabError` for what an Envoy runs.
     """
     if mesh.problems and not mesh.merged:
         raise DocumentError(mesh.problems)
+    for document in mesh.documents:
+        if document.kind == "RouteConfiguration":
+            hint = "pass the VirtualServices and HTTPRoutes that it comes from"
+            raise LabError(f"{document.place.file}: this is the configuration of an Envoy; {hint}")
     file = next(iter(mesh.texts), "FILE")
     before = Gateway.of(mesh.documents, file=file, name=settings.gateway)
     port = _port_of(before)
