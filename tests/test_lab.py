@@ -325,7 +325,7 @@ def owned(text: str) -> str:
 
 def test_what_a_controller_writes_gets_a_second_document() -> None:
     made = scene(owned(data("before")))
-    assert "beside them the second one" in made.change
+    assert "With the second document" in made.change
     assert made.pods
     assert len(made.after.documents) == len(made.before.documents) + 1
 
@@ -520,6 +520,13 @@ def test_a_line_of_the_access_log() -> None:
 )  # fmt: skip
 def test_any_other_line_is_left_out(line: bytes) -> None:
     assert read_line(line) is None
+
+
+def test_an_answer_without_fields_has_none() -> None:
+    for kept in ({**LINE["lab"], "received": {}}, {**LINE["lab"], "received": []}):  # type: ignore[dict-item]
+        found = read_line(json.dumps({**LINE, "lab": kept}).encode())
+        assert found is not None
+        assert found[1]["received"] == []
 
 
 def test_the_log_is_read_as_it_grows(tmp_path: Path) -> None:

@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 
 _TITLES: Final[dict[SideName, str]] = {"before": "Before", "after": "After"}
-_AS_GIVEN: Final = (
-    "The documents as they are given, in a real Envoy. Servers with TLS are plain HTTP here."
-)
+_AS_GIVEN: Final = "The documents as they are; their TLS is left out."
 _ACCESS_LOG: Final = "traffic.log"
 
 

@@ -248,16 +248,16 @@ def _closed(
     if all(mesh.texts.get(name) == text for name, text in result.texts.items()):
         change = "The same documents: meshcors fix finds nothing to change."
         return _Fixed(result, mesh, change, (*notes, *result.notes))
-    return _Fixed(result, result.after, f"{change} {_SERVICES}", (*notes, *result.notes))
+    return _Fixed(result, result.after, change, (*notes, *result.notes, _MIDDLEWARE))
 
 
-_IN_PLACE: Final = "The documents as meshcors fix --with pod writes them."
+_IN_PLACE: Final = "As meshcors fix --with pod writes them, with the pod."
 _SEPARATE: Final = (
-    "The documents, and beside them the second one that meshcors fix --with pod --separate writes."
+    "With the second document that meshcors fix --with pod --separate writes, and the pod."
 )
-_SERVICES: Final = (
-    "The pod has the policy below. Each model service runs the middleware with the same policy and"
-    " its own key. A service whose rule has a corsPolicy works without the middleware too."
+_MIDDLEWARE: Final = (
+    "after, each model service runs the middleware with the pod's policy and its own key; a service"
+    " whose rule has a corsPolicy works without it too"
 )
 
 
