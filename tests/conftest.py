@@ -96,6 +96,7 @@ ONE_AFTER_ANOTHER = {
     "browsers": (
         "tests/e2e/test_browser_",
         "tests/e2e/test_console_page.py",
+        "tests/e2e/test_lab_page.py",
         "tests/e2e/test_pod_page.py",
     ),
     "pods": ("tests/e2e/test_pod_", "tests/test_dummy_", "tests/test_secret_pod.py"),

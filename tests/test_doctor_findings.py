@@ -702,6 +702,31 @@ def test_other_origins_are_asked_by_preflights_alone_where_the_call_may_change_s
     assert [body for sent, _, body in wire.sent if sent == "POST"] == [b"x"]
 
 
+def test_nothing_more_is_sent_after_a_request_without_an_answer_in_time() -> None:
+    assert sent_by(answering(OK, "timeout"), "GET") == ["OPTIONS", "GET"]
+
+
+def test_a_page_without_an_origin_is_told_to_get_one() -> None:
+    diagnosis = ask(of_policy(GOOD), origin="null")
+    (found,) = [each for each in diagnosis.findings if each.severity == E]
+    assert found.code == "origin_not_allowed"
+    assert "Serve the page by http or https" in found.fix
+    assert "null" not in found.fix.partition(".")[2]
+
+
+def test_an_app_of_unknown_make_gets_the_fields_too() -> None:
+    diagnosis = ask(answering((405, {}, "")), "PUT", credentials=True)
+    (found,) = [each for each in diagnosis.findings if each.severity == E]
+    assert "`MeshCORS(app, " in found.fix
+    for line in (
+        f"`access-control-allow-origin: {UI}`",
+        "`access-control-allow-methods: PUT`",
+        "`access-control-allow-headers: model-api-key`",
+        "`access-control-allow-credentials: true`",
+    ):
+        assert line in found.fix.splitlines()
+
+
 def test_nothing_more_is_sent_where_nobody_answers() -> None:
     assert sent_by(lambda *_: "refused", "GET") == ["OPTIONS"]
 

@@ -108,6 +108,8 @@ CASES: list[tuple[Layer, str, int, dict[str, str], str, str]] = [
     ("app", "GET", 200, UTF8, "Invalid Origin header", "no mark"),
     ("app", "OPTIONS", 403, UTF8, "Invalid CORS request", "Spring"),
     ("nginx", "OPTIONS", 405, {**HTML, "server": "nginx/1.26"}, "<center>nginx/1.26", "own"),
+    ("nginx", "OPTIONS", 405, HTML, "<hr><center>nginx</center>", "a page of nginx's own"),
+    ("nginx", "OPTIONS", 404, UTF8, "default backend - 404", "no rule of an Ingress"),
     ("nginx", "GET", 500, {"server": "nginx"}, "oops", "server: nginx"),
     ("cdn", "GET", 403, {"server": "cloudflare", "cf-ray": "8a-FRA"}, "1020", "cf-ray: 8a-FRA"),
     ("cdn", "OPTIONS", 403, {"x-amz-cf-id": "abc"}, "<H1>403 ERROR</H1>", "x-amz-cf-id"),

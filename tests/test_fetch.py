@@ -204,6 +204,13 @@ def test_a_name_that_nobody_knows() -> None:
     assert answer.failure.startswith("no address found for no-such-name.invalid:80: ")
 
 
+@pytest.mark.parametrize("host", ["a..example", f"{'a' * 64}.example"])
+def test_a_host_that_is_no_name(host: str) -> None:
+    answer = call(80, host=host).answer
+    assert answer is not None
+    assert (answer.kind, answer.failure) == ("dns", f"{host}:80 is no name that can be looked up")
+
+
 @pytest.mark.parametrize("url", ["ftp://files.example/", "/v1", "http://", "http://[::1/"])
 def test_a_url_that_cannot_be_called(url: str) -> None:
     with Wire() as wire:

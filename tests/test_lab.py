@@ -471,6 +471,13 @@ def test_any_other_line_is_left_out(line: bytes) -> None:
     assert read_line(line) is None
 
 
+def test_an_answer_without_fields_has_none() -> None:
+    for kept in ({**LINE["lab"], "received": {}}, {**LINE["lab"], "received": []}):  # type: ignore[dict-item]
+        found = read_line(json.dumps({**LINE, "lab": kept}).encode())
+        assert found is not None
+        assert found[1]["received"] == []
+
+
 def test_the_log_is_read_as_it_grows(tmp_path: Path) -> None:
     path = tmp_path / "log"
     traffic = Traffic(path)

@@ -113,7 +113,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "two_owners": FindingKind(
         "error",
-        "Two layers add CORS fields: {field} is there twice ({value}), and a browser accepts one.",
+        "Two layers add CORS fields: {field} is {value}, and browsers accept a single value.",
     ),
     "origin_not_allowed": FindingKind(
         "error", "The answer to {what} does not allow pages of {origin}{value}."
@@ -154,7 +154,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
         " sees a CORS error instead.",
     ),
     "stream_cut_short": FindingKind(
-        "error", "The answer begins well and then breaks off: {failure}."
+        "error", "The answer begins and then breaks off: {failure}."
     ),
     "stranger_echoed_with_credentials": FindingKind(
         "error",
@@ -174,7 +174,8 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "key_missing_unreadable": FindingKind(
         "warning",
-        "A page that sends no {key} cannot read why: {status} without access-control-allow-origin.",
+        "The answer to a call without {key} is an error, {status}, without"
+        " access-control-allow-origin: the page cannot read what is missing.",
     ),
     "authorization_under_star": FindingKind(
         "warning",

@@ -259,11 +259,13 @@ def _marked(marks: Iterable[tuple[str, str]]) -> Signature:
 
 
 def _is_nginx(seen: SeenAnswer) -> Iterable[str] | None:
-    server = seen.field("server").lower()
-    if not server.startswith(("nginx", "openresty")):
-        return None
+    is_named = seen.field("server").lower().startswith(("nginx", "openresty"))
     own_page = "<center>nginx" in seen.text or "<center>openresty" in seen.text
-    return [seen.named("server"), *(["a page of nginx's own"] if own_page else [])]
+    if own_page:
+        return [*([seen.named("server")] if is_named else []), "a page of nginx's own"]
+    if seen.status == 404 and seen.text.startswith("default backend - 404"):
+        return ["404 of ingress-nginx: no rule of an Ingress takes it"]
+    return [seen.named("server")] if is_named else None
 
 
 SIGNATURES: Final[tuple[tuple[Layer, Signature], ...]] = (

@@ -174,7 +174,7 @@ class RunningLab:
         now = self._now
         scene, bases = now.scene, self.bases
         stranger = {"origin": scene.stranger, "address": now.origins.by_real[scene.stranger]}
-        notes = {"before": "The documents as they are given.", "after": scene.change}
+        notes = {"before": "The documents as they are.", "after": scene.change}
         return {
             "files": list(self._files),
             "generation": now.number,

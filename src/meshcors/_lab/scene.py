@@ -222,13 +222,13 @@ def _fixed(mesh: MeshDocuments, settings: LabSettings, origin: str) -> _Fixed:
     if not any(text != mesh.texts[name] for name, text in result.texts.items()):
         change = "The same documents: meshcors fix finds nothing to change."
         return _Fixed(result, mesh, change, (*notes, *result.notes))
-    return _Fixed(result, result.after, _CHANGE, (*notes, *result.notes))
+    return _Fixed(result, result.after, _CHANGE, (*notes, *result.notes, _MIDDLEWARE))
 
 
-_CHANGE: Final = (
-    "The documents as meshcors fix --with pod writes them, and the pod with the policy below. Each"
-    " model service runs the middleware with the same policy and its own key. A service whose rule"
-    " has a corsPolicy works without the middleware too."
+_CHANGE: Final = "As meshcors fix --with pod writes them, with the pod."
+_MIDDLEWARE: Final = (
+    "after, each model service runs the middleware with the pod's policy and its own key; a service"
+    " whose rule has a corsPolicy works without it too"
 )
 
 
