@@ -195,6 +195,16 @@ REAL: dict[str, tuple[str, list[ConsoleMessage]]] = {
         "Uncaught (in promise) TypeError: NetworkError when attempting to fetch resource.",
         [ConsoleMessage("firefox", "acao_missing", url="https://api.example/v1", status=404)],
     ),
+    "Firefox's three lines for a redirected preflight": (
+        f"{DISALLOWED}. (Reason: CORS request external redirect not allowed).\n{DISALLOWED}. "
+        f"(Reason: CORS preflight response did not succeed). Status code: 307.\n{DISALLOWED}. (Reason: CORS "
+        "request did not succeed). Status code: (null).",
+        [
+            ConsoleMessage(
+                "firefox", "preflight_redirect", step="preflight", url="https://api.example/v1"
+            )
+        ],
+    ),
     "an older Firefox's": (
         f"{DISALLOWED}. (Reason: missing token \u2018x-a\u2019 in CORS header "
         "\u2018Access-Control-Allow-Headers\u2019 from CORS preflight channel).",
