@@ -197,8 +197,8 @@ REAL: dict[str, tuple[str, list[ConsoleMessage]]] = {
     ),
     "Firefox's three lines for a redirected preflight": (
         f"{DISALLOWED}. (Reason: CORS request external redirect not allowed).\n{DISALLOWED}. "
-        f"(Reason: CORS preflight response did not succeed). Status code: 307.\n{DISALLOWED}. (Reason: CORS "
-        "request did not succeed). Status code: (null).",
+        f"(Reason: CORS preflight response did not succeed). Status code: 307.\n{DISALLOWED}. "
+        "(Reason: CORS request did not succeed). Status code: (null).",
         [
             ConsoleMessage(
                 "firefox", "preflight_redirect", step="preflight", url="https://api.example/v1"
