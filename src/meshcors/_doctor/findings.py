@@ -103,7 +103,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "preflight_unanswered": FindingKind(
         "error",
-        "Nobody answers the preflight for CORS: OPTIONS gets {status}.",
+        "Nothing answers the preflight as CORS asks: OPTIONS gets {status}.",
     ),
     "no_upstream": FindingKind(
         "error", "The gateway does not reach the service: {status}. CORS is not at fault."
