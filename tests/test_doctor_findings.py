@@ -724,7 +724,17 @@ def test_a_private_address_is_named_for_a_public_page(addresses: tuple[str, ...]
     wire = cast("Any", FakeWire(of_policy(GOOD)))
     with patch.object(sending, "_addresses", return_value=addresses):
         diagnosis = diagnose(consult(wire, request, None, "", {}))
-    assert "private_network" in {each.code for each in diagnosis.findings}
+    (found,) = [each for each in diagnosis.findings if each.code == "private_network"]
+    assert "Safari" not in found.message
+
+
+def test_an_older_safari_blocks_loopback_as_mixed_content() -> None:
+    request = browser.Request(UI, "http://127.0.0.1/v1")
+    wire = cast("Any", FakeWire(of_policy(GOOD)))
+    with patch.object(sending, "_addresses", return_value=("127.0.0.1",)):
+        diagnosis = diagnose(consult(wire, request, None, "", {}))
+    (found,) = [each for each in diagnosis.findings if each.code == "private_network"]
+    assert "Older versions of Safari" in found.message
 
 
 def test_a_public_address_and_a_private_page_are_not() -> None:
