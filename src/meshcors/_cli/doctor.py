@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from meshcors._cli import options
-from meshcors._cli.doctor_call import read_body, read_page_call, read_policy, read_resolve
+from meshcors._cli.doctor_call import (
+    read_body,
+    read_page_call,
+    read_policy,
+    read_resolve,
+    required,
+)
+from meshcors._cli.doctor_console import explain_console
 from meshcors._cli.doctor_json import as_report
 from meshcors._cli.doctor_text import report_lines
 from meshcors._cli.output import print_lines
@@ -26,10 +33,9 @@ _SECONDS: Final = click.FloatRange(min=0.1, max=600)
 
 
 @click.command("doctor", cls=options.VerbCommand)
-@click.argument("url", metavar="URL")
+@click.argument("url", metavar="URL", required=False)
 @click.option(
     "--origin",
-    required=True,
     metavar="ORIGIN",
     help="The page's origin, such as https://ui.example.",
 )
@@ -78,11 +84,17 @@ _SECONDS: Final = click.FloatRange(min=0.1, max=600)
     metavar="SECONDS",
     help="How long an answer may take.",
 )
+@click.option(
+    "--console",
+    metavar="TEXT",
+    help="In place of a URL and --origin: say what a pasted message of a browser's console means,"
+    " and send nothing; - reads it from stdin.",
+)
 @options.FORM
 def command(
-    url: str,
+    url: str | None,
     *,
-    origin: str,
+    origin: str | None,
     method: str | None,
     headers: tuple[str, ...],
     credentials: bool,
@@ -92,6 +104,7 @@ def command(
     resolve: dict[tuple[str, int], str],
     connect_timeout: float,
     timeout: float,
+    console: str | None,
     form: str,
 ) -> int:
     """Make a page's call as browsers do, and say who answered, what is wrong, and the fix.
@@ -101,8 +114,11 @@ def command(
     OPTIONS) is not sent where the browser would not send it.
 
     Exit code 0 if the call works, 1 if a browser blocks it, 2 if nobody can tell: no answer, or an
-    error in the arguments.
+    error in the arguments. With --console, 0 if a message is known, else 2.
     """
+    if console is not None:
+        return explain_console(console, form, called=url or origin)
+    url, origin = required(url, origin)
     body = read_body(data)
     request = read_page_call(url, origin, method, headers, body, credentials=credentials)
     policy = None if config is None else read_policy(config, url)

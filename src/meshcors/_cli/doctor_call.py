@@ -28,6 +28,15 @@ _BODILESS: Final = ("GET", "HEAD")
 _TEXT: Final = ("content-type", "text/plain;charset=UTF-8")
 
 
+def required(url: str | None, origin: str | None) -> tuple[str, str]:
+    """Return both; ``click.MissingParameter`` if one is not there."""
+    if url is None:
+        raise click.MissingParameter(param_hint="'URL'", param_type="argument")
+    if origin is None:
+        raise click.MissingParameter(param_hint="'--origin'", param_type="option")
+    return url, origin
+
+
 def read_body(data: str | None) -> bytes | None:
     """Return the body of ``--data``."""
     if data is None:

@@ -173,7 +173,8 @@ class Wire:
         with limit:
             try:
                 response = self._transport.handle_request(request)
-            except self._httpx.TransportError as error:
+            # a host that is no name fails in Python's codec of names, before anything is sent
+            except (self._httpx.TransportError, UnicodeError) as error:
                 fault = self._fault(error, server, limit)
                 self._done(limit.client_port)
                 return Exchange(method, url, sent, None, "", b"", fault.line, fault.kind)
