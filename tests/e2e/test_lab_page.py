@@ -62,7 +62,8 @@ SHOWN = """() => {
     agrees: texts(".agrees"), body: texts("#after .body")[0], consoles: texts("#before dd"),
     sent: texts("#before .wire pre strong"), wire: texts("#before .wire")[0],
     titles: texts(".sequence title"), steps: texts("#after .sequence desc")[0],
-    alarms: texts(".alarm:not([hidden])"), pressed: texts("#calls [aria-pressed=true]"),
+    rules: texts("#calls summary"), alarms: texts(".alarm:not([hidden])"),
+    pressed: texts("#calls [aria-pressed=true]"),
   };
 }"""
 TROUBLE = """async (wanted) => {
@@ -198,9 +199,13 @@ def test_the_first_call_tells_the_story(browser: Browser, lab: str) -> None:
     assert len(shown["consoles"]) == 3
     assert shown["alarms"] == []
     # The model's line is what this browser printed.
-    if browser.name != "webkit":
-        lines = await_console(page, lambda lines: any("CORS" in line for line in lines))
-        assert shown["consoles"][0] in map(real_names, lines)
+    wanted = shown["consoles"][0].splitlines()
+
+    def missing(lines: list[str]) -> list[str]:
+        printed = real_names("\n".join(lines))
+        return [each for each in wanted if each not in printed]
+
+    assert missing(await_console(page, lambda lines: not missing(lines))) == []
     page.close()
 
 
@@ -222,6 +227,12 @@ def test_every_button_makes_its_call_on_both_sides(browser: Browser, lab: str) -
             assert int(pieces[1]) > 1
     assert not any("Content Security Policy" in line for line in page.console())
     page.close()
+
+
+def two_rules() -> str:
+    """The example with another key, and a second rule."""
+    text = case_text().replace('"xyz"', '"another"')
+    return text + text.partition("  http:\n")[2].replace('"another"', '"third"')
 
 
 def verdict_on(page: Page, policy: str) -> tuple[str, str]:
@@ -290,6 +301,47 @@ def test_a_model_that_is_wrong_is_shown_to_be_wrong(chromium: Chromium, lab: str
     page.close()
 
 
+# From here on, whatever the server says is markup, and the pictures have scripts in them.
+SAY_MARKUP = """(evil) => {
+  const real = window.fetch;
+  const kept = ["id", "method", "path", "host", "address", "from", "credentials", "step"];
+  const say = (value, name) => {
+    if (name === "svg") {
+      const open = `<svg xmlns="http://www.w3.org/2000/svg" onload="document.title='owned'">`;
+      return `${open}<script>document.title = "owned"</script></svg>`;
+    }
+    if (name === "headers" && !Array.isArray(value)) return {"x-<b>": evil};
+    if (Array.isArray(value)) return value.map((each) => say(each, ""));
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, say(each, key)]));
+    }
+    return typeof value === "string" && !kept.includes(name) ? evil : value;
+  };
+  window.fetch = async (url, init) => {
+    if (!url.startsWith("/api/")) {
+      return new Response(evil, {status: 200});
+    }
+    const said = say(await (await real(url, init)).json(), "");
+    if (url === "/api/state") said.notes = [evil];
+    return new Response(JSON.stringify(said), {headers: {"content-type": "application/json"}});
+  };
+}"""
+
+
+def test_what_the_server_and_answers_say_is_never_markup(
+    chromium: Chromium, lab: str, files: Path
+) -> None:
+    page = opened(chromium, lab)
+    calls = page.run(CALLS)
+    page.run(SAY_MARKUP, EVIL)
+    (files / "model.yaml").write_text(f"# changed\n{case_text()}")
+    assert page.run(DONE, calls + 1) is True
+    assert page.run("(evil) => document.body.textContent.split(evil).length > 20", EVIL)
+    assert page.run("() => [document.images.length, document.title]") == [0, "meshcors lab"]
+    (files / "model.yaml").write_text(case_text())
+    page.close()
+
+
 def test_a_stream_is_shown_while_it_comes(browser: Browser, lab: str) -> None:
     page = opened(browser, lab)
     calls = page.run(CALLS)
@@ -334,11 +386,19 @@ def test_the_page_follows_its_files(browser: Browser, lab: str, files: Path) -> 
     path = files / "model.yaml"
     path.write_text("kind: VirtualService\nspec: [")
     assert page.run(TROUBLE, True).startswith("✗ model.yaml:2:8: not YAML")
-    path.write_text(case_text().replace('"xyz"', '"another"'))
+    path.write_text(two_rules())
     assert page.run(TROUBLE, False) == ""
     # The call is made again, with the key that the rule asks for now.
     assert page.run(DONE, calls + 2) is True
-    assert page.run(SHOWN)["summary"] == SUMMARIES["right-key"]
+    shown = page.run(SHOWN)
+    assert shown["summary"] == SUMMARIES["right-key"]
+    assert len(shown["rules"]) == 2
+    assert page.run(
+        "() => [...document.querySelectorAll('#calls details')].map((e) => e.open)"
+    ) == [
+        True,
+        False,
+    ]
     path.write_text(case_text())
     assert page.run(DONE, calls + 3) is True
     page.close()
