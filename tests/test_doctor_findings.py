@@ -262,6 +262,26 @@ CASES = [
         *("blocked", {"origin_not_allowed": ("app", E)}),
     ),
     case(
+        "another origin in Express",
+        answering((500, HTML, "<pre>Error: Not allowed by CORS")),
+        *("blocked", {"origin_not_allowed": ("app", E)}),
+    ),
+    case(
+        "another origin in Express, without a preflight",
+        answering("", (500, HTML, "<pre>Error: Not allowed by CORS")),
+        *("blocked", {"origin_not_allowed": ("app", E)}, "GET", {}),
+    ),
+    case(
+        "a bare 403 for this origin alone",
+        lambda method, sent: (403 if "origin" in sent else 404, {}, ""),
+        *("blocked", {"origin_not_allowed": ("app", E)}, "POST"),
+    ),
+    case(
+        "a bare 403 for everybody",
+        lambda method, sent: (403, {}, ""),
+        *("blocked", {"preflight_denied_by_auth": ("app", E)}, "POST"),
+    ),
+    case(
         "always the same origin",
         answering(
             (204, {**LISTS, "access-control-allow-origin": "https://other.example"}, ""),
@@ -511,10 +531,20 @@ CASES = [
         for name, pattern, code, severity in (
             ("without an end", r"https://ui\.example", "look_alike_allowed", W),
             ("without a beginning", r"https://.*ui\.example$", "look_alike_allowed", W),
-            ("with a dot", r"https://ui.example$", "look_alike_allowed", W),
             ("null", r"(https://ui\.example|null)$", "null_allowed", W),
         )
         if name != "without a beginning"
+    ),
+    case(
+        "with a dot",
+        allowing(r"https://app.ui.example$"),
+        "works",
+        {
+            "look_alike_allowed": ("app", W),
+            "max_age_missing": ("app", N),
+            "key_not_checked": ("app", N),
+        },
+        origin="https://app.ui.example",
     ),
     case(
         "without a beginning",
@@ -692,13 +722,15 @@ def test_never_more_than_twelve_requests_are_sent() -> None:
     for server in (answering(OK, moved), answering(OK, (403, {}, "")), answering(OK)):
         for method in ("GET", "POST", "PUT"):
             assert len(sent_by(server, method)) <= MOST_REQUESTS == 12
+    # the call, with a wrong key, without one, and without an Origin
+    assert sent_by(answering(OK, (403, {}, "")), "POST").count("POST") == 4
 
 
 def test_other_origins_are_asked_by_preflights_alone_where_the_call_may_change_something() -> None:
     wire = FakeWire(answering(OK))
     request = browser.Request(UI, URL, "POST", {"content-type": "text/plain"})
     consult(cast("Any", wire), request, b"x", "", {("api.example", 443): "x"})
-    assert [sent for sent, fields, _ in wire.sent if not is_pages(fields)] == ["OPTIONS"] * 6
+    assert [sent for sent, fields, _ in wire.sent if not is_pages(fields)] == ["OPTIONS"] * 5
     assert [body for sent, _, body in wire.sent if sent == "POST"] == [b"x"]
 
 

@@ -208,14 +208,14 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
         fixes="Try it without extensions. Users may have one too: another host or path may help.",
     ),
     "error_status": ConsoleCause(
-        "An answer came, with this status. Whether the page may read it is another matter: only if"
-        " a line beside it says so is it blocked.",
+        "An answer came, with this status. Whether the page may read it is another matter: it is"
+        " blocked only if a line beside it says so.",
         fixes="Read the answer's body in the network tab. If the status is that of a preflight,"
         " look for the line about CORS.",
     ),
     "only_failed": ConsoleCause(
-        "It says only that the call failed, as a script may not know why. The reason is on a line"
-        " of its own, printed by the browser and not by the script.",
+        "This only says that the call failed: a script may not know why. The reason is on a line of"
+        " its own, which the browser prints.",
         fixes="Paste that line: it names CORS, access control or the network.",
     ),
 }

@@ -126,7 +126,7 @@ def _chromium(text: str, found: list[ConsoleMessage]) -> str:
         begin = begins[-1]
         urls, _, origin = head[begin.end() :].rpartition(_FROM)
         url, _, first = urls.partition(_REDIRECTED)
-        step = "preflight" if reason is not after or code in _OF_PREFLIGHT else "response"
+        step = "preflight" if reason != after or code in _OF_PREFLIGHT else "response"
         found.append(
             _message(
                 "chromium",

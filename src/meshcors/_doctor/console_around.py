@@ -74,6 +74,9 @@ _ROWS: Final[tuple[tuple[Engine, ConsoleCode, str], ...]] = (
     ("firefox", "only_failed", "NetworkErrorwhenattemptingtofetchresource"),
     ("safari", "only_failed", "TypeError:Loadfailed|Loadfailed"),
     ("", "only_failed", "(?:AxiosError:)?NetworkError"),
+    # in the network tab
+    ("chromium", "only_failed", "CORSerror"),
+    ("firefox", "acao_missing", "CORSMissingAllowOrigin"),
 )
 AROUND: Final = tuple(AroundWords(row[0], row[1], re.compile(row[2])) for row in _ROWS)
 _ERRORS: Final[tuple[tuple[str, ConsoleCode], ...]] = (

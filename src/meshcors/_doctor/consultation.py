@@ -171,7 +171,8 @@ def _guard_seen(
 ) -> Iterator[AnsweredBy | None]:
     """Yield the layers; the call's is a guard if the same call without an Origin succeeds."""
     without = consultation.find("no_origin")
-    status = without.response.status if without and without.response else 0
+    is_call = without is not None and without.exchange and without.exchange.method != "OPTIONS"
+    status = without.response.status if without and without.response and is_call else 0
     for tried, layer in zip(consultation.tried, layers, strict=True):
         response = tried.response if tried.name == "call" else None
         if layer and response and layer.layer == "app" and 200 <= status < 300:

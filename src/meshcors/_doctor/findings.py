@@ -153,9 +153,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
         "The answer to {what} is an error, {status}, without access-control-allow-origin: the page"
         " sees a CORS error instead.",
     ),
-    "stream_cut_short": FindingKind(
-        "error", "The answer begins and then breaks off: {failure}."
-    ),
+    "stream_cut_short": FindingKind("error", "The answer begins and then breaks off: {failure}."),
     "stranger_echoed_with_credentials": FindingKind(
         "error",
         "Any site may act as the user: the origin of a stranger ({value}) is allowed, with"

@@ -82,10 +82,13 @@ def other_origins(origin: str) -> Iterator[tuple[RequestName, str]]:
 
 
 def _without_a_dot(host: str) -> str:
-    """Return a name that a regex matches whose dots are not escaped, and that can be registered."""
+    """Return a name that a regex matches whose dots are not escaped, and that can be registered.
+
+    It is `host` itself where there is none: a top-level name cannot be registered.
+    """
     labels = host.split(".")
     if len(labels) < 3:
-        return host.replace(".", "x")
+        return host
     return ".".join([*labels[:-3], f"{labels[-3]}x{labels[-2]}", labels[-1]])
 
 

@@ -204,10 +204,14 @@ def _is_guard(seen: SeenAnswer) -> Iterable[str] | None:
     return None
 
 
-def _is_spring(seen: SeenAnswer) -> Iterable[str] | None:
-    if seen.status == 403 and seen.text.startswith("Invalid CORS request"):
-        return ["403, and the body says: Invalid CORS request (Spring's)"]
-    return None
+# What frameworks say to an origin that is not on their list: Spring, and Express with a callback.
+_REFUSALS: Final = re.compile(r"Invalid CORS request|(?:Error: )?Not allowed by CORS")
+CORS_REFUSAL: Final = "the body is a CORS middleware's: "
+
+
+def _is_refusal(seen: SeenAnswer) -> Iterable[str] | None:
+    found = _REFUSALS.search(seen.text[:400]) if seen.status in (403, 500) else None
+    return [str(seen.status), f"{CORS_REFUSAL}{found[0]}"] if found else None
 
 
 def _is_behind_envoy(seen: SeenAnswer) -> Iterable[str] | None:
@@ -276,7 +280,7 @@ SIGNATURES: Final[tuple[tuple[Layer, Signature], ...]] = (
     ("envoy_no_upstream", _is_no_upstream),
     ("starlette", _is_starlette),
     ("flask_cors", _is_flask_cors),
-    ("app", _is_spring),
+    ("app", _is_refusal),
     ("guard", _is_guard),
     ("login_redirect", _is_login),
     ("envoy_no_route", _is_no_route),
