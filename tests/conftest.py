@@ -31,6 +31,7 @@ SLOW = (
     "tests/test_coming_from.py",
     "tests/test_config.py::test_many_keys_of_json_are_read_in_one_pass",
     "tests/test_config.py::test_unreadable_file[deep]",
+    "tests/test_console_messages.py",
     "tests/test_console_page.py",
     "tests/test_docs_cli.py",
     "tests/test_delegates.py",
@@ -86,6 +87,7 @@ SLOW = (
     "tests/test_starlette.py",
     "tests/test_strangers.py::test_nobody_is_found_where_nobody_is",
     "tests/test_strangers.py::test_what_cannot_be_checked_is_refused_with_credentials",
+    "tests/test_testing.py",
     "tests/test_types.py",
     "tests/test_vectors.py",
     "tests/test_warnings.py",
@@ -98,6 +100,7 @@ ONE_AFTER_ANOTHER = {
     "browsers": (
         "tests/e2e/test_browser_",
         "tests/e2e/test_console_page.py",
+        "tests/e2e/test_lab_page.py",
         "tests/e2e/test_pod_page.py",
     ),
     "pods": ("tests/e2e/test_pod_", "tests/test_dummy_", "tests/test_secret_pod.py"),

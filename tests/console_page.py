@@ -1,12 +1,18 @@
-"""docs/console-messages.md between its text: what the model of the browser prints."""
+"""docs/console-messages.md between its headings: what the model of the browser prints, and why.
+
+The causes and fixes are those of ``meshcors doctor --console``, from one table.
+"""
 
 from __future__ import annotations
 
 import re
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, get_args
 
+from meshcors._doctor.causes import CAUSES, ConsoleCause, fix_lines
+from meshcors._doctor.grants import WantedGrant
 from meshcors.browser import Code, Request, Response, Verdict, judge
 
 PATH = Path(__file__).parent.parent / "docs" / "console-messages.md"
@@ -101,7 +107,7 @@ def sections(page: str) -> dict[str, Section]:
     """The sections of the page by code."""
     found = re.findall(
         r'^<a id="(\w+)"></a>\n\n## ([^\n]*)\n\n### Firefox: ([^\n]*)\n\n'
-        r"### Safari: ([^\n]*)\n\n(.*?)(?=^<a id=|\Z)",
+        r"### Safari: ([^\n]*)\n\n(.*?)(?=^<a id=|^## Lines that|\Z)",
         page,
         re.MULTILINE | re.DOTALL,
     )
@@ -112,8 +118,8 @@ def filled(page: str) -> str:
     """Return the page with its index and its messages in the place of those that are there."""
     page = _put(page, "index", index(page))
     for code in CODES:
-        page = _put(page, f"messages: {code}", messages(code))
-    return page
+        page = _put(page, f"messages: {code}", f"{messages(code)}\n{cause(code)}")
+    return _put(page, "others", others())
 
 
 def _put(page: str, place: str, made: str) -> str:
@@ -149,3 +155,60 @@ def messages(code: str) -> str:
             label = ", ".join(filter(None, (name, step, note)))
             made.append(f"{label}:\n\n```text\n{message}\n```\n")
     return "\n".join(made)
+
+
+def cause(code: Code) -> str:
+    """What the message means, and the table of what to write."""
+    known = CAUSES[code]
+    blocks = [_wrapped(f"**Cause.** {known.meaning}")]
+    if known.at_preflight:
+        blocks.append(
+            f"{_wrapped(f'- In the answer to the preflight: {known.at_preflight}', '  ')}\n"
+            f"{_wrapped(f'- In the answer to the call itself: {known.at_response}', '  ')}"
+        )
+    if rows := _table(code, known):
+        blocks.append("\n".join(["| where | fix |", "|---|---|", *rows]))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    return textwrap.fill(text, 120, subsequent_indent=indent, break_on_hyphens=False)
+
+
+def _table(code: Code, known: ConsoleCause) -> list[str]:
+    want = WantedGrant(
+        origin=PAGE,
+        url=CALL.url,
+        method="PUT" if known.wants == "method" else CALL.method,
+        names=("content-type", "model-api-key"),
+        credentials=known.wants == "credentials",
+        key="model-api-key",
+    )
+    rows = [f"| {place} | {text} |" for place, text in fix_lines(code, want).items()]
+    if known.lint:
+        rules = ", ".join(f"[{rule}](lint/{rule.lower()}.md)" for rule in known.lint)
+        note = f", {known.lint_note}" if known.lint_note else ""
+        rows.append(f"| lint | {rules}{note} |")
+    return rows
+
+
+# What is no message about CORS: how it begins, by code.
+OTHERS = {
+    "private_network": "Permission was denied for this request to access the … address space",
+    "mixed_content": "Mixed Content; Blocked loading mixed active content; insecure content",
+    "content_security_policy": "violates the following Content Security Policy directive",
+    "opaque": "net::ERR_BLOCKED_BY_ORB; OpaqueResponseBlocking",
+    "content_blocker": "net::ERR_BLOCKED_BY_CLIENT",
+    "error_status": "Failed to load resource: the server responded with a status of …",
+    "only_failed": "Failed to fetch; NetworkError when attempting to fetch resource; Load failed;"
+    " net::ERR_FAILED",
+}
+
+
+def others() -> str:
+    """The table of the lines beside CORS."""
+    lines = ["| line | what it means | what to do |", "|---|---|---|"]
+    for code, known in CAUSES.items():
+        if begins := OTHERS.get(code):
+            lines.append(f"| {begins} | {known.meaning} | {known.fixes} |")
+    return "\n".join([*lines, ""])

@@ -1,4 +1,7 @@
-"""The page to look up a console's message: it is the model's, and what it says to write works."""
+"""The page to look up a console's message: it is the model's, and what it says to write works.
+
+Causes and fixes are those of ``meshcors doctor --console``: what holds here holds there.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,13 @@ from typing import Any
 import pytest
 
 from meshcors import HeaderKey, MeshCORS, browser, config, create_app
+from meshcors._doctor.console import read_console
 from meshcors.browser import Request, Response, judge_preflight, judge_response, preflight_for
 from meshcors.mesh import Gateway, GatewayRequest
 from meshcors.mesh._lint import lint
 from tests import console_page, written_pages
 from tests.calling import Answered, call_asgi
-from tests.console_page import CODES, EXAMPLES, PATH, Example
+from tests.console_page import CODES, EXAMPLES, OTHERS, PATH, Example
 
 # Writes the page's index and messages anew instead of comparing them.
 TEXT = PATH.read_text(encoding="utf-8")
@@ -75,6 +79,20 @@ def test_only_what_is_no_fault_of_cors_has_no_fix() -> None:
         assert [where for where in ("app", "pod", "mesh") if where not in rows(code)] == []
         assert written(code, "app")
         assert written(code, "mesh")
+
+
+@pytest.mark.parametrize(("code", "lines"), OTHERS.items())
+def test_a_line_beside_cors_is_known_to_the_command(code: str, lines: str) -> None:
+    whole = {
+        "private_network": "Access to fetch at 'x' from origin 'y' has been blocked by CORS "
+        "policy: Permission was denied for this request to access the `loopback` address space.",
+        "mixed_content": "Blocked loading mixed active content \u201chttp://api.example/\u201d",
+        "content_security_policy": "Connecting to 'https://api.example/' violates the following "
+        "Content Security Policy directive",
+        "error_status": "Failed to load resource: the server responded with a status of 404",
+    }
+    for line in [whole[code]] if code in whole else lines.split("; "):
+        assert [each.code for each in read_console(line)] == [code]
 
 
 def as_response(answered: Answered) -> Response:

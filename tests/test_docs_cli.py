@@ -15,11 +15,13 @@ import pytest
 
 from meshcors import _cli as cli
 from meshcors.mesh._lint import RULES, LintRule
+from tests.e2e.envoy import require_envoy
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "tests" / "data"
 PAGES = [
-    ROOT / "docs" / name for name in ("lint.md", "fix.md", "explain.md", "render.md", "routes.md")
+    ROOT / "docs" / name
+    for name in ("lint.md", "fix.md", "explain.md", "render.md", "routes.md", "lab.md")
 ]
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
@@ -38,6 +40,8 @@ def test_a_page_shows_what_is_printed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    if page.name == "lab.md":
+        require_envoy()
     monkeypatch.chdir(tmp_path)
     shutil.copy(DATA / "virtualservice_original.yaml", "model.yaml")
     shutil.copy(DATA / "virtualservice_kserve.yaml", "kserve.yaml")

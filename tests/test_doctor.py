@@ -113,8 +113,8 @@ def test_a_healthy_service_has_no_errors_and_no_warnings(
         *("preflight", "call", "wrong_key", "no_key"),
     ]
     layers = [each["layer"] for each in found["requests"]]
-    assert layers == ["meshcors", "app", *["meshcors"] * 8]
-    assert [each["status"] for each in found["requests"]] == [204, 200, 403, 401, *[403] * 6]
+    assert layers == ["meshcors", "app", *["meshcors"] * 7]
+    assert [each["status"] for each in found["requests"]] == [204, 200, 403, 401, *[403] * 5]
     works = {"works": True, "console": ""}
     assert found["browsers"] == {"chromium": works, "firefox": works, "safari": works}
 

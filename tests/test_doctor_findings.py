@@ -24,6 +24,8 @@ from meshcors._doctor import sending
 from meshcors._doctor.diagnosis import Diagnosis, diagnose
 from meshcors._doctor.findings import FINDING_KINDS, FindingCode
 from meshcors._doctor.fixes import FIXES
+from meshcors._doctor.grants import WantedGrant, grant
+from meshcors._doctor.layer_names import Layer
 from meshcors._doctor.probes import WRONG_KEY, key_header, other_origins
 from meshcors._doctor.quoting import Quoting
 from meshcors._doctor.sending import MOST_REQUESTS, consult
@@ -146,6 +148,14 @@ def allowing(pattern: str) -> Server:
     return server
 
 
+def listing_options(answer: Answer | str) -> Answer:
+    status, fields, text = cast("Answer", answer)
+    lines = list(fields.items() if isinstance(fields, Mapping) else fields)
+    if status == 204:
+        lines.append(("access-control-allow-methods", "OPTIONS, GET"))
+    return status, lines, text
+
+
 OK = (204, {**GRANT, **LISTS, "access-control-max-age": "600"}, "")
 NO_ROUTE = (404, ENVOY, "")
 OPEN: dict[str, Any] = {"allow_headers": ["model-api-key"], "max_age": 600}
@@ -262,6 +272,26 @@ CASES = [
         *("blocked", {"origin_not_allowed": ("app", E)}),
     ),
     case(
+        "another origin in Express",
+        answering((500, HTML, "<pre>Error: Not allowed by CORS")),
+        *("blocked", {"origin_not_allowed": ("app", E)}),
+    ),
+    case(
+        "another origin in Express, without a preflight",
+        answering("", (500, HTML, "<pre>Error: Not allowed by CORS")),
+        *("blocked", {"origin_not_allowed": ("app", E)}, "GET", {}),
+    ),
+    case(
+        "a bare 403 for this origin alone",
+        lambda method, sent: (403 if "origin" in sent else 404, {}, ""),
+        *("blocked", {"origin_not_allowed": ("app", E)}, "POST"),
+    ),
+    case(
+        "a bare 403 for everybody",
+        lambda method, sent: (403, {}, ""),
+        *("blocked", {"preflight_denied_by_auth": ("app", E)}, "POST"),
+    ),
+    case(
         "always the same origin",
         answering(
             (204, {**LISTS, "access-control-allow-origin": "https://other.example"}, ""),
@@ -278,6 +308,16 @@ CASES = [
         "two lines",
         answering((204, TWICE, "")),
         *("blocked", {"two_owners": ("app", E)}),
+    ),
+    case(
+        "two lines that differ",
+        answering((204, [*TWICE[:1], ("access-control-allow-origin", "https://a.example")], "")),
+        *("blocked", {"two_owners": ("app", E)}),
+    ),
+    case(
+        "a denial with a grant",
+        answering((403, GRANT, "")),
+        *("blocked", {"preflight_denied_by_auth": ("app", E)}),
     ),
     case(
         "two values in a line",
@@ -511,10 +551,20 @@ CASES = [
         for name, pattern, code, severity in (
             ("without an end", r"https://ui\.example", "look_alike_allowed", W),
             ("without a beginning", r"https://.*ui\.example$", "look_alike_allowed", W),
-            ("with a dot", r"https://ui.example$", "look_alike_allowed", W),
             ("null", r"(https://ui\.example|null)$", "null_allowed", W),
         )
         if name != "without a beginning"
+    ),
+    case(
+        "with a dot",
+        allowing(r"https://app.ui.example$"),
+        "works",
+        {
+            "look_alike_allowed": ("app", W),
+            "max_age_missing": ("app", N),
+            "key_not_checked": ("app", N),
+        },
+        origin="https://app.ui.example",
     ),
     case(
         "without a beginning",
@@ -541,6 +591,11 @@ CASES = [
         "no Vary",
         answering((204, {**OK[1]}, ""), (200, {"access-control-allow-origin": UI}, "{}")),
         *("works", {"vary_missing": ("app", N), "key_not_checked": ("app", N)}),
+    ),
+    case(
+        "Vary: *",
+        answering(OK, (200, {**GRANT, "vary": "*"}, "")),
+        *("works", {"key_not_checked": ("app", N)}),
     ),
     case(
         "no Vary, and kept",
@@ -574,6 +629,20 @@ CASES = [
         credentials=True,
     ),
     case(
+        "* is a name like any other with credentials",
+        answering(
+            (
+                204,
+                {**OK[1], "access-control-allow-credentials": "true"}
+                | {"access-control-allow-headers": "*"},
+                "",
+            ),
+        ),
+        *("blocked", {"header_not_allowed": ("app", E)}),
+        *("GET", {"authorization": "Bearer t"}),
+        credentials=True,
+    ),
+    case(
         "an https page and an http URL",
         of_policy(GOOD),
         *("blocked", {"mixed_content": ("meshcors", E)}),
@@ -592,8 +661,8 @@ CASES = [
         decider=compile_engine(GOOD.without_key_values(), NO_RULE),
     ),
     case(
-        "just what the policy says",
-        of_policy(GOOD),
+        "just what the policy says, and OPTIONS",
+        lambda method, sent: listing_options(of_policy(GOOD)(method, sent)),
         *("works", {}),
         decider=compile_engine(GOOD.without_key_values(), NO_RULE),
     ),
@@ -622,6 +691,27 @@ def test_every_finding_is_in_the_table() -> None:
     assert set(FINDING_KINDS) == set(FIXES) == set(get_args(FindingCode))
 
 
+def test_engines_may_differ() -> None:
+    """Chromium drops a script's user-agent, and announces none."""
+    names = {"access-control-allow-headers": "model-api-key"}
+    server = answering((204, {**GRANT, **names}, ""))
+    diagnosis = ask(server, headers={"user-agent": "mine", "model-api-key": "xyz"})
+    assert {engine for engine, each in diagnosis.engines.items() if each.works} == {"chromium"}
+    assert diagnosis.verdict == "blocked"
+    lines = [line.text for line in report_lines(diagnosis)]
+    assert "It works in Chromium, and not in Firefox and Safari." in lines
+    assert {each.code for each in diagnosis.findings if each.severity == E} == {
+        "header_not_allowed"
+    }
+
+
+def test_a_call_to_the_pages_own_origin_needs_no_cors() -> None:
+    diagnosis = ask(lambda *_: (200, {}, "{}"), "PUT", origin="https://api.example")
+    assert diagnosis.verdict == "works"
+    lines = [line.text for line in report_lines(diagnosis)]
+    assert "It is the page's own origin, to which CORS does not apply." in lines
+
+
 def test_errors_come_first() -> None:
     found = ask(echoing("true")).findings
     severities = [each.severity for each in found]
@@ -634,7 +724,17 @@ def test_a_private_address_is_named_for_a_public_page(addresses: tuple[str, ...]
     wire = cast("Any", FakeWire(of_policy(GOOD)))
     with patch.object(sending, "_addresses", return_value=addresses):
         diagnosis = diagnose(consult(wire, request, None, "", {}))
-    assert "private_network" in {each.code for each in diagnosis.findings}
+    (found,) = [each for each in diagnosis.findings if each.code == "private_network"]
+    assert "Safari" not in found.message
+
+
+def test_an_older_safari_blocks_loopback_as_mixed_content() -> None:
+    request = browser.Request(UI, "http://127.0.0.1/v1")
+    wire = cast("Any", FakeWire(of_policy(GOOD)))
+    with patch.object(sending, "_addresses", return_value=("127.0.0.1",)):
+        diagnosis = diagnose(consult(wire, request, None, "", {}))
+    (found,) = [each for each in diagnosis.findings if each.code == "private_network"]
+    assert "Older versions of Safari" in found.message
 
 
 def test_a_public_address_and_a_private_page_are_not() -> None:
@@ -663,7 +763,7 @@ def test_a_post_is_not_sent_after_a_preflight_that_was_refused() -> None:
 def test_a_get_after_a_refused_preflight_follows_no_redirect() -> None:
     moved = (307, {**GRANT, "location": "/else"}, "")
     # the call, with a wrong key, and without one
-    assert sent_by(answering(NO_ROUTE, moved), "GET").count("GET") == 3
+    assert sent_by(answering(NO_ROUTE, moved), "GET") == ["OPTIONS", *["GET"] * 3, *["OPTIONS"] * 5]
 
 
 def test_never_more_than_twelve_requests_are_sent() -> None:
@@ -671,14 +771,56 @@ def test_never_more_than_twelve_requests_are_sent() -> None:
     for server in (answering(OK, moved), answering(OK, (403, {}, "")), answering(OK)):
         for method in ("GET", "POST", "PUT"):
             assert len(sent_by(server, method)) <= MOST_REQUESTS == 12
+    # the call, with a wrong key, without one, and without an Origin
+    assert sent_by(answering(OK, (403, {}, "")), "POST").count("POST") == 4
 
 
 def test_other_origins_are_asked_by_preflights_alone_where_the_call_may_change_something() -> None:
     wire = FakeWire(answering(OK))
     request = browser.Request(UI, URL, "POST", {"content-type": "text/plain"})
     consult(cast("Any", wire), request, b"x", "", {("api.example", 443): "x"})
-    assert [sent for sent, fields, _ in wire.sent if not is_pages(fields)] == ["OPTIONS"] * 6
+    assert [sent for sent, fields, _ in wire.sent if not is_pages(fields)] == ["OPTIONS"] * 5
     assert [body for sent, _, body in wire.sent if sent == "POST"] == [b"x"]
+
+
+def test_the_body_is_sent_with_every_key() -> None:
+    wire = FakeWire(answering(OK))
+    request = browser.Request(UI, URL, "POST", dict([KEY]))
+    consult(cast("Any", wire), request, b"{}", "model-api-key", {("api.example", 443): "x"})
+    assert [body for sent, _, body in wire.sent if sent == "POST"] == [b"{}"] * 3
+
+
+def test_a_denied_preflight_makes_no_guard_of_a_denied_call() -> None:
+    def server(method: str, sent: Fields) -> Answer:
+        return 200 if method == "OPTIONS" and "origin" not in sent else 403, {}, ""
+
+    diagnosis = ask(server)
+    assert [each.layer for each in diagnosis.consultation.layers[:2] if each] == ["app", "app"]
+
+
+def test_nothing_more_is_sent_after_a_request_without_an_answer_in_time() -> None:
+    assert sent_by(answering(OK, "timeout"), "GET") == ["OPTIONS", "GET"]
+
+
+def test_a_page_without_an_origin_is_told_to_get_one() -> None:
+    diagnosis = ask(of_policy(GOOD), origin="null")
+    (found,) = [each for each in diagnosis.findings if each.severity == E]
+    assert found.code == "origin_not_allowed"
+    assert "Serve the page by http or https" in found.fix
+    assert "null" not in found.fix.partition(".")[2]
+
+
+def test_an_app_of_unknown_make_gets_the_fields_too() -> None:
+    diagnosis = ask(answering((405, {}, "")), "PUT", credentials=True)
+    (found,) = [each for each in diagnosis.findings if each.severity == E]
+    assert "`MeshCORS(app, " in found.fix
+    for line in (
+        f"`access-control-allow-origin: {UI}`",
+        "`access-control-allow-methods: PUT`",
+        "`access-control-allow-headers: model-api-key`",
+        "`access-control-allow-credentials: true`",
+    ):
+        assert line in found.fix.splitlines()
 
 
 def test_nothing_more_is_sent_where_nobody_answers() -> None:
@@ -694,6 +836,9 @@ def test_the_key_is_the_header_that_is_no_usual_name() -> None:
     assert of(x_tenant="a") == "x-tenant"
     assert of(x_version="1", api_key="xyz") == "api-key"
     assert of(authorization="Bearer t", x_request_id="7") == ""
+    request = browser.Request(UI, URL, headers={"api-key": "xyz", "authorization": "Bearer t"})
+    assert key_header(request, "authorization") == "authorization"
+    assert key_header(request, "x-other") == "api-key"
 
 
 @pytest.mark.parametrize(
@@ -814,3 +959,58 @@ def test_whatever_a_server_answers_is_reported(
         assert errors
     sent = [each for each in diagnosis.consultation.tried if each.exchange is not None]
     assert len(sent) <= MOST_REQUESTS
+
+
+# --- what to write ----------------------------------------------------------------------------
+
+WANTED = WantedGrant(UI, URL, "PUT", ("content-type", "model-api-key"), True, "model-api-key")
+
+
+@pytest.mark.parametrize(
+    ("layer", "lines"),
+    [
+        (
+            "app",
+            'MeshCORS(app, allow_origins=["https://ui.example"], allow_methods=["PUT"],'
+            ' allow_headers=["model-api-key"], allow_credentials=True, max_age=600)',
+        ),
+        (
+            "starlette",
+            'app.add_middleware(CORSMiddleware, allow_origins=["https://ui.example"],'
+            ' allow_methods=["PUT"], allow_headers=["content-type", "model-api-key"],'
+            " allow_credentials=True)",
+        ),
+        (
+            "flask_cors",
+            'CORS(app, origins=["https://ui.example"], methods=["PUT"],'
+            ' allow_headers=["content-type", "model-api-key"], supports_credentials=True)',
+        ),
+        (
+            "django_cors_headers",
+            'CORS_ALLOWED_ORIGINS = ["https://ui.example"]\n'
+            'CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "user-agent",'
+            ' "x-csrftoken", "x-requested-with", "model-api-key"]\n'
+            "CORS_ALLOW_CREDENTIALS = True",
+        ),
+        (
+            "pod",
+            "--allow-origin https://ui.example --key-header model-api-key --allow-method PUT"
+            " --allow-credentials",
+        ),
+        (
+            "envoy_cors",
+            'corsPolicy: {allowOrigins: [{exact: "https://ui.example"}], allowMethods: [PUT],'
+            " allowHeaders: [content-type, model-api-key], allowCredentials: true}",
+        ),
+    ],
+)
+def test_what_allows_a_call_is_one_line_of_each_layer(layer: Layer, lines: str) -> None:
+    assert grant(layer, WANTED) == lines
+
+
+def test_the_next_commands_have_the_very_call() -> None:
+    assert WANTED.explain() == (
+        f"meshcors explain FILE --origin {UI} --url {URL} --method PUT"
+        " --header 'content-type: VALUE' --header 'model-api-key: VALUE' --credentials"
+    )
+    assert WANTED.fix() == f"meshcors fix FILE --with pod --allow-origin {UI}"

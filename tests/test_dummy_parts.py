@@ -35,10 +35,9 @@ from meshcors.dummy._counters import (
     Counters,
 )
 from meshcors.dummy._logs import JsonFormatter, TextFormatter
-from meshcors.dummy._port import FRAMING_FIELDS, Handler, Port
+from meshcors.dummy._port import FRAMING_FIELDS, Handler, Port, wire
 from meshcors.dummy._protocol import HEAD_SECONDS, ClientConnection
 from meshcors.dummy._refusals import BURST, KEPT, MAX_TEXT, RATE, Refusal, RefusalRelay, Refusals
-from meshcors.dummy._wire import wire
 
 UI = "https://ui.example"
 KEY = "model-api-key"
@@ -279,7 +278,8 @@ class Talk:
 
     def __init__(self, handler: Handler) -> None:
         self.later: list[Callable[[], None]] = []
-        self.port = Port(lambda: handler, self.later.append, 4096, 65536)
+        self.port = Port(lambda: handler, 4096, 65536)
+        self.port.call_soon = self.later.append
         self.transport = Transport()
         self.connection = ClientConnection(self.port)
         self.connection.connection_made(self.transport)

@@ -22,7 +22,7 @@ from meshcors._lab.story import SideStory
 from meshcors._lab.traffic import Traffic, read_line
 from meshcors._lab.watch import FileWatch
 from meshcors._policy.errors import PolicyError
-from meshcors.mesh import DocumentError, Gateway
+from meshcors.mesh import Gateway
 from meshcors.mesh._analysis.mesh_documents import read_mesh
 
 DATA = Path(__file__).parent / "data"
@@ -302,21 +302,72 @@ def test_documents_with_a_pod_need_no_fix() -> None:
 
 
 def test_a_policy_of_the_command_line_is_the_pods() -> None:
-    assert scene(data("with_pod"), policy="{}").policy == "{}"
+    policy = "corsPolicy: {allowOrigins: [https://a.example]}"
+    assert scene(data("with_pod"), policy=policy).policy == policy
+
+
+def test_what_an_envoy_runs_is_refused() -> None:
+    running = {
+        "static_resources": {},
+        "name": "x",
+        "virtual_hosts": [{"name": "a", "domains": ["*"], "routes": []}],
+    }
+    with pytest.raises(LabError, match="the configuration of an Envoy"):
+        scene(json.dumps(running))
+
+
+def owned(text: str) -> str:
+    owner = "{apiVersion: serving.kserve.io/v1beta1, kind: InferenceService, name: m, uid: u}"
+    metadata = "metadata: {name: model, namespace: cheetah}"
+    assert metadata in text
+    return text.replace(metadata, f"{metadata[:-1]}, ownerReferences: [{owner}]}}")
+
+
+def test_what_a_controller_writes_gets_a_second_document() -> None:
+    made = scene(owned(data("before")))
+    assert "With the second document" in made.change
+    assert made.pods
+    assert len(made.after.documents) == len(made.before.documents) + 1
 
 
 def test_what_fix_refuses_is_said() -> None:
-    running = '{"static_resources": {"listeners": [], "clusters": []}}'
-    with pytest.raises(DocumentError):
-        scene(running)
-    owned = data("original").replace(
-        "metadata: {name: model, namespace: cheetah}",
-        "metadata: {name: m, namespace: c, ownerReferences: ["
-        "{apiVersion: serving.kserve.io/v1beta1, kind: InferenceService, name: m, uid: u}]}",
-    )
-    made = scene(owned)
+    policies = [
+        f"corsPolicy: {{allowOrigins: [{{exact: https://{name}.example}}]{more}}}"
+        for name, more in (("a", ", allowCredentials: true"), ("b", ""))
+    ]
+    rules = [
+        f"{{match: [{{headers: {{x-key: {{exact: {at}}}}}}}], {policy}, {ROUTE}}}"
+        for at, policy in zip("ab", policies, strict=True)
+    ]
+    made = scene(virtual_service(*rules))
     assert "cannot change them" in made.change
+    assert made.after.documents == made.before.documents
     assert made.policy == ""
+
+
+def test_what_stands_in_front_of_a_real_gateway_is_named() -> None:
+    guard = (
+        "\n---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+        "metadata: {name: closed, namespace: cheetah}\nspec: {}\n"
+    )
+    assert "without AuthorizationPolicy closed" in scene(case_text() + guard).notes[-1]
+
+
+def test_without_its_last_rule_nothing_answers_a_missing_key() -> None:
+    made = scene(case_text(), unmatched=False)
+    story = SideStory(made, "after", read_policy_text(made.policy))
+    found = {call.id: story.explain(call)["received"][-1]["status"] for call in made.calls}
+    assert (found["right-key"], found["no-key"]) == (200, 404)
+
+
+def test_the_page_has_an_origin_that_is_allowed() -> None:
+    policy = "corsPolicy: {allowOrigins: ['https://*.b.example', https://a.example]}"
+    assert scene(data("with_pod"), policy=policy).origin == "https://a.example"
+    rules = f"rules: [{{{policy}}}]"
+    assert scene(data("with_pod"), policy=rules).origin == "https://a.example"
+    assert scene(data("with_pod"), policy=policy, origin="https://c.b.example").origin.startswith(
+        "https://c."
+    )
 
 
 def test_a_service_that_nothing_leads_to_is_refused() -> None:
@@ -469,6 +520,13 @@ def test_a_line_of_the_access_log() -> None:
 )  # fmt: skip
 def test_any_other_line_is_left_out(line: bytes) -> None:
     assert read_line(line) is None
+
+
+def test_an_answer_without_fields_has_none() -> None:
+    for kept in ({**LINE["lab"], "received": {}}, {**LINE["lab"], "received": []}):  # type: ignore[dict-item]
+        found = read_line(json.dumps({**LINE, "lab": kept}).encode())
+        assert found is not None
+        assert found[1]["received"] == []
 
 
 def test_the_log_is_read_as_it_grows(tmp_path: Path) -> None:

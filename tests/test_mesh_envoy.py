@@ -10,7 +10,7 @@ from meshcors.mesh.envoy import bootstrap
 from tests.mesh_cases import ALLOW, CASES, route, to, vs
 
 
-def made(text: str, upstreams: dict[str, int] | None = None, **more: Any) -> dict[str, Any]:
+def made(text: str, upstreams: dict[str, int | str] | None = None, **more: Any) -> dict[str, Any]:
     """The static resources of a bootstrap with one listener."""
     config = bootstrap({"main": Gateway.from_yaml(text)}, upstreams or {}, **more)
     resources: dict[str, Any] = json.loads(json.dumps(config))["static_resources"]
@@ -51,6 +51,27 @@ def test_filters_are_cors_then_router_and_the_log_is_asked_for() -> None:
     assert names == ["envoy.filters.http.cors", "envoy.filters.http.router"]
     assert "access_log" not in manager(vs(f"{{{to()}}}"))
     assert "%ROUTE_NAME%" in json.dumps(manager(vs(f"{{{to()}}}"), log_format="%ROUTE_NAME%"))
+
+
+def test_a_log_in_json_more_filters_and_other_machines_are_what_was_asked_for() -> None:
+    lua = {"name": "lua"}
+    asked = manager(
+        vs(f"{{{to()}}}"), log_format={"rule": "%ROUTE_NAME%"}, http_filters={"main": [lua]}
+    )
+    assert [each["name"] for each in asked["http_filters"]][:2] == [
+        "lua",
+        "envoy.filters.http.cors",
+    ]
+    (log,) = asked["access_log"]
+    assert log["typed_config"]["log_format"] == {"json_format": {"rule": "%ROUTE_NAME%"}}
+    (cluster,) = made(vs(f"{{{to()}}}"), {"one:80": "[::1]:4711"})["clusters"]
+    assert '"address": "::1", "port_value": 4711' in json.dumps(cluster)
+
+
+def test_on_port_443_requests_are_https() -> None:
+    overwrite = {"scheme_to_overwrite": "https"}
+    assert manager(vs(f"{{{to()}}}"), port=443)["scheme_header_transformation"] == overwrite
+    assert "scheme_header_transformation" not in manager(vs(f"{{{to()}}}"), port=80)
 
 
 def test_a_policy_is_the_routes_own_and_says_what_istio_says() -> None:

@@ -59,3 +59,12 @@ def test_the_command_is_there() -> None:
     (command,) = INSTALLED.entry_points.select(group="console_scripts")
     assert (command.name, command.value) == ("meshcors", PROJECT["scripts"]["meshcors"])
     assert callable(command.load())
+
+
+def test_pytest_finds_the_fixtures() -> None:
+    (plugin,) = INSTALLED.entry_points.select(group="pytest11")
+    assert (plugin.name, plugin.value) == (
+        "meshcors",
+        PROJECT["entry-points"]["pytest11"]["meshcors"],
+    )
+    assert callable(plugin.load().mesh_gateway)

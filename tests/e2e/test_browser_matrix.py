@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from meshcors._doctor.console import read_console
 from meshcors.browser import judge_preflight
 from tests.browser_cases import (
     ACAM,
@@ -293,6 +294,21 @@ def test_safari_prints_the_messages(observed: Observed) -> None:
             right = printed == ([expected] if expected else [])
         if not right:
             wrong[case.id] = (lines, expected)
+    assert not wrong, _report(wrong)
+
+
+def test_what_the_engines_print_is_recognised(observed: Observed) -> None:
+    wrong = {}
+    for case in observed.cases.values():
+        expected = _console_line(observed.engine, case, observed.move)
+        lines = observed.console[case.id]
+        messages = read_console("\n".join(lines))
+        # an error that the page may read is the same line in two engines
+        right = all(each.engine in (CONSOLES[observed.engine], "") for each in messages)
+        if expected:
+            right &= bool(messages and messages[0].url and messages[0].url in expected)
+        if not right:
+            wrong[case.id] = (lines, messages)
     assert not wrong, _report(wrong)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from meshcors._doctor.console import read_console
 from meshcors.browser import Request, Response, judge
 from meshcors.mesh import Gateway
 from meshcors.mesh.envoy import bootstrap
@@ -115,7 +116,11 @@ def test_before_the_page_is_blocked(stage: Stage) -> None:
     verdict = judge(request, preflight=Response(404, []), response=None)
     assert (verdict.step, verdict.code) == ("preflight", "acao_missing")
     expected = verdict.messages[CONSOLES[stage.browser.name]]
-    assert expected in await_console(page, lambda lines: expected in lines)
+    printed = await_console(page, lambda lines: expected in lines)
+    assert expected in printed
+    (message,) = read_console("\n".join(printed))
+    assert (message.engine, message.url) == (CONSOLES[stage.browser.name], url)
+    assert message.code == ("preflight_not_ok" if message.engine == "safari" else "acao_missing")
 
 
 @pytest.mark.parametrize("key", ["xyz", "abc"])

@@ -20,13 +20,15 @@ from tests import written_pages
 from tests.e2e.processes import free_port
 from tests.e2e.processes import running as running_process
 from tests.e2e.zoo import envoy, network, nginx, page, python_apps
+from tests.e2e.zoo.asgi_apps import ASGI
 from tests.e2e.zoo.set_up import Option, SetUp, fixed
+from tests.e2e.zoo.wsgi_apps import WSGI
 
 GROUPS = {
     "Envoy": envoy.ENVOY,
     "nginx": nginx.NGINX,
-    "FastAPI and Starlette": python_apps.ASGI,
-    "Flask and Django": python_apps.WSGI,
+    "FastAPI and Starlette": ASGI,
+    "Flask and Django": WSGI,
     "The network": network.NETWORK,
 }
 SET_UPS = [each for group in GROUPS.values() for each in group]
@@ -76,6 +78,7 @@ def doctor(ports: dict[str, int]) -> Doctor:
             with redirect_stdout(printed), redirect_stderr(errors):
                 code = cli.run(words)
             assert printed.getvalue(), errors.getvalue()
+            assert not [each for each in set_up.call.secrets if each in printed.getvalue()]
             report = json.loads(printed.getvalue())
             assert code == EXIT_CODES[report["verdict"]]
             reports[name] = report
@@ -142,7 +145,10 @@ def squeezed(text: str) -> str:
     return "".join(text.replace("`", "").split())
 
 
-@pytest.mark.parametrize("name", ["corsPolicy only on the rule of the key", "nginx well set"])
+@pytest.mark.parametrize(
+    "name",
+    ["corsPolicy only on the rule of the key", "nginx well set", "a port where nothing listens"],
+)
 def test_the_command_line_says_the_same(name: str, ports: dict[str, int], doctor: Doctor) -> None:
     (set_up,) = (each for each in SET_UPS if each.name == name)
     words = ["doctor", *set_up.call.arguments(ports[name]), "--format", "json"]

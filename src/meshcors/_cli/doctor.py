@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from meshcors._cli import options
-from meshcors._cli.doctor_call import read_body, read_page_call, read_resolve
+from meshcors._cli.doctor_call import (
+    read_body,
+    read_page_call,
+    read_policy,
+    read_resolve,
+    required,
+)
+from meshcors._cli.doctor_console import explain_console
 from meshcors._cli.doctor_json import as_report
 from meshcors._cli.doctor_text import report_lines
-from meshcors._cli.files import policy_unreadable
 from meshcors._cli.output import print_lines
 from meshcors._doctor.diagnosis import diagnose
 from meshcors._doctor.probes import key_header
 from meshcors._doctor.sending import consult
-from meshcors._policy.errors import PolicyError
-from meshcors.mesh._fix.known_services import decider_of
 from meshcors.testing._extras import MissingExtraError
 from meshcors.testing._fetch import Wire
 
@@ -29,10 +33,9 @@ _SECONDS: Final = click.FloatRange(min=0.1, max=600)
 
 
 @click.command("doctor", cls=options.VerbCommand)
-@click.argument("url", metavar="URL")
+@click.argument("url", metavar="URL", required=False)
 @click.option(
     "--origin",
-    required=True,
     metavar="ORIGIN",
     help="The page's origin, such as https://ui.example.",
 )
@@ -47,7 +50,7 @@ _SECONDS: Final = click.FloatRange(min=0.1, max=600)
     multiple=True,
     metavar="NAME:VALUE",
     help="A header that the script sets. May be repeated. The one that is no usual name, such as"
-    " authorization or content-type, is taken for the key that picks a service.",
+    " authorization or content-type, or that of --config, is taken for the key.",
 )
 @click.option("--credentials", is_flag=True, help="The call sends cookies (credentials: include).")
 @click.option("--data", metavar="TEXT", help="The body of the call.")
@@ -81,11 +84,17 @@ _SECONDS: Final = click.FloatRange(min=0.1, max=600)
     metavar="SECONDS",
     help="How long an answer may take.",
 )
+@click.option(
+    "--console",
+    metavar="TEXT",
+    help="In place of a URL and --origin: say what a pasted message of a browser's console means,"
+    " and send nothing; - reads it from stdin.",
+)
 @options.FORM
 def command(
-    url: str,
+    url: str | None,
     *,
-    origin: str,
+    origin: str | None,
     method: str | None,
     headers: tuple[str, ...],
     credentials: bool,
@@ -95,6 +104,7 @@ def command(
     resolve: dict[tuple[str, int], str],
     connect_timeout: float,
     timeout: float,
+    console: str | None,
     form: str,
 ) -> int:
     """Make a page's call as browsers do, and say who answered, what is wrong, and the fix.
@@ -104,14 +114,14 @@ def command(
     OPTIONS) is not sent where the browser would not send it.
 
     Exit code 0 if the call works, 1 if a browser blocks it, 2 if nobody can tell: no answer, or an
-    error in the arguments.
+    error in the arguments. With --console, 0 if a message is known, else 2.
     """
+    if console is not None:
+        return explain_console(console, form, called=url or origin)
+    url, origin = required(url, origin)
     body = read_body(data)
     request = read_page_call(url, origin, method, headers, body, credentials=credentials)
-    try:
-        decider = None if config is None else decider_of(config)
-    except PolicyError as error:
-        raise policy_unreadable(error) from None
+    policy = None if config is None else read_policy(config, url)
     try:
         wire = Wire(
             insecure=insecure, resolve=resolve, connect_timeout=connect_timeout, timeout=timeout
@@ -119,8 +129,9 @@ def command(
     except MissingExtraError as error:
         raise click.ClickException(str(error)) from None
     with wire:
-        consultation = consult(wire, request, body, key_header(request), resolve)
-    diagnosis = diagnose(consultation, decider)
+        key = key_header(request, policy.key if policy else "")
+        consultation = consult(wire, request, body, key, resolve)
+    diagnosis = diagnose(consultation, policy.decider if policy else None)
     _print(diagnosis, form)
     return _EXIT_CODES[diagnosis.verdict]
 

@@ -6,22 +6,35 @@ No message shows a header's value, a query or a body: each may be a secret.
 from __future__ import annotations
 
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
 from meshcors import browser
 from meshcors._cli.explain_call import read_header, read_url
-from meshcors._policy.errors import OriginError
+from meshcors._cli.files import policy_unreadable
+from meshcors._policy.errors import OriginError, PolicyError
 from meshcors._policy.headers import is_forbidden_request_header
+from meshcors.mesh._fix.known_services import decider_of_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from meshcors._decision.simulation import Decider
 
 MAX_BODY: Final = 1024 * 1024
 _BODILESS: Final = ("GET", "HEAD")
 # Fetch, "extract a body": a string without a content type of its own
 _TEXT: Final = ("content-type", "text/plain;charset=UTF-8")
+
+
+def required(url: str | None, origin: str | None) -> tuple[str, str]:
+    """Return both; ``click.MissingParameter`` if one is not there."""
+    if url is None:
+        raise click.MissingParameter(param_hint="'URL'", param_type="argument")
+    if origin is None:
+        raise click.MissingParameter(param_hint="'--origin'", param_type="option")
+    return url, origin
 
 
 def read_body(data: str | None) -> bytes | None:
@@ -62,6 +75,27 @@ def read_page_call(
         raise click.UsageError(f"--origin {origin}: {error.hint}") from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+
+
+class ExpectedPolicy(NamedTuple):
+    """The decisions of ``--config``, and the header of its key for the URL, or an empty text."""
+
+    decider: Decider
+    key: str
+
+
+def read_policy(config: str, url: str) -> ExpectedPolicy:
+    """Return the policy of a file; ``click.UsageError`` if it is invalid."""
+    from meshcors._decision.page_check import rule_for
+    from meshcors.config._loading import load
+
+    try:
+        source = load({}, {}, config=config)
+    except PolicyError as error:
+        raise policy_unreadable(error) from None
+    rule = rule_for(source, url)
+    key = rule.policy.key if rule else None
+    return ExpectedPolicy(decider_of_source(source), key.name if key else "")
 
 
 def read_resolve(

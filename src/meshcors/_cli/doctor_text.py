@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from meshcors._doctor.consultation import OF_THE_PAGE
+from meshcors._doctor.consultation import OF_OTHER_ORIGINS, OF_THE_PAGE
 from meshcors._doctor.layer_names import LAYER_NAMES
 from meshcors.mesh._explain.text import Line
 
@@ -34,6 +35,8 @@ _TITLES: Final[dict[RequestName, str]] = {
     "subdomain": "For a subdomain, {origin}",
 }
 _SEVERITIES: Final = {"error": "Error", "warning": "Warning", "note": "Note"}
+# What a browser decides, whoever answers.
+_NO_LAYERS: Final = frozenset({"mixed_content", "private_network"})
 _COLORS: Final[dict[str, Emphasis]] = {"error": "blocked", "warning": "depends", "note": ""}
 
 
@@ -47,8 +50,7 @@ def report_lines(diagnosis: Diagnosis) -> Iterator[Line]:
     yield Line("")
     yield from _verdict(diagnosis)
     yield Line("")
-    for number, tried in enumerate(consultation.tried, 1):
-        yield from _request(consultation, number, tried)
+    yield from _way(consultation)
     for finding in diagnosis.findings:
         yield Line("")
         yield from _finding(finding)
@@ -65,6 +67,8 @@ def _verdict(diagnosis: Diagnosis) -> Iterator[Line]:
         yield Line(f"It works in {_joined(works)}, and not in {_joined(blocked)}.", "blocked")
     else:
         yield Line(f"It does not work in {_joined(blocked)}.", "blocked")
+    if diagnosis.consultation.request.is_same_origin:
+        yield Line("It is the page's own origin, to which CORS does not apply.")
     why = next((each for each in diagnosis.findings if each.severity == "error"), None)
     if why is not None:
         yield Line(f"Why: {why.message}")
@@ -74,25 +78,47 @@ def _verdict(diagnosis: Diagnosis) -> Iterator[Line]:
             yield Line(f"  {title if number == 0 else ' ' * len(title)}{line}")
 
 
+def _way(consultation: Consultation) -> Iterator[Line]:
+    """Yield the requests; other origins that get the same answer share their lines."""
+
+    def key(numbered: tuple[int, TriedRequest]) -> object:
+        number, tried = numbered
+        if tried.name not in OF_OTHER_ORIGINS or tried.exchange is None:
+            return number
+        return consultation.layer(tried).layer, tried.exchange.method, _answer(tried)
+
+    for _, run in groupby(enumerate(consultation.tried, 1), key):
+        alike = list(run)
+        number, tried = alike[0]
+        label = f"{number}" if len(alike) == 1 else f"{number} to {alike[-1][0]}"
+        title = _TITLES[tried.name].format(key=consultation.key, origin=tried.request.origin)
+        if len(alike) > 1:
+            origins = ", ".join(each.request.origin for _, each in alike)
+            title = f"For other origins ({origins})"
+        yield from _request(consultation, f"{label}. {title}", tried)
+
+
+def _answer(tried: TriedRequest) -> tuple[int | None, bool]:
+    return None if tried.response is None else tried.response.status, tried.grants_origin
+
+
 def _joined(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
 
 
-def _request(consultation: Consultation, number: int, tried: TriedRequest) -> Iterator[Line]:
-    key = consultation.key
-    title = _TITLES[tried.name].format(key=key, origin=tried.request.origin)
+def _request(consultation: Consultation, title: str, tried: TriedRequest) -> Iterator[Line]:
     exchange = tried.exchange
     if exchange is None:
-        yield Line(f"{number}. {title}: {tried.request.method}, not sent: {tried.why_not}.")
+        yield Line(f"{title}: {tried.request.method}, not sent: {tried.why_not}.")
         return
     if exchange.response is None:
         failure = consultation.quote.failure(exchange)
-        yield Line(f"{number}. {title}: {exchange.method}, no answer: {failure}.")
+        yield Line(f"{title}: {exchange.method}, no answer: {failure}.")
         return
     answered = consultation.layer(tried)
     who = f"{exchange.response.status} from {LAYER_NAMES[answered.layer]}"
     asked = "" if consultation.is_sent_by_browsers(tried) else ", which no browser sends now"
-    yield Line(f"{number}. {title}: {exchange.method}{asked}, {who}{_outcome(tried)}.")
+    yield Line(f"{title}: {exchange.method}{asked}, {who}{_outcome(tried)}.")
     if tried.name in OF_THE_PAGE or answered.layer != _layer_of_the_page(consultation, tried):
         yield Line(f"     {'; '.join((*answered.evidence, exchange.http_version))}")
 
@@ -113,7 +139,8 @@ def _layer_of_the_page(consultation: Consultation, tried: TriedRequest) -> Layer
 
 
 def _finding(finding: DoctorFinding) -> Iterator[Line]:
-    title = f"{_SEVERITIES[finding.severity]}: {finding.code} ({LAYER_NAMES[finding.layer]})"
+    layer = "" if finding.code in _NO_LAYERS else f" ({LAYER_NAMES[finding.layer]})"
+    title = f"{_SEVERITIES[finding.severity]}: {finding.code}{layer}"
     yield Line(title, _COLORS[finding.severity])
     yield Line(f"  {finding.message}")
     for number, line in enumerate(finding.fix.splitlines()):

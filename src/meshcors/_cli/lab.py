@@ -99,6 +99,14 @@ def _address(text: str, address: str) -> tuple[str, int]:
     help="The page's origin. Default: the first that the documents allow, or https://ui.example.",
 )
 @click.option(
+    "--no-unmatched",
+    "unmatched",
+    is_flag=True,
+    default=True,
+    flag_value=False,
+    help="As with fix: write no last rule that sends what no other rule takes to the pod.",
+)
+@click.option(
     "--port",
     type=click.IntRange(1, _LARGEST_PORT - 1),
     metavar="PORT",
@@ -128,6 +136,7 @@ def command(
     checking: bool,
     services: dict[str, Address],
     origin: str | None,
+    unmatched: bool,
     port: int | None,
     page_port: int | None,
     gateway_name: str | None,
@@ -149,24 +158,27 @@ def command(
     if port is not None and page_port in (port, port + 1):
         raise click.UsageError(f"--page-port: {page_port} is the gateway's; name another")
     from meshcors._lab.scene import LabError, LabSettings
+    from meshcors.testing._envoy_process import envoy_binary
 
     try:
-        settings = LabSettings(origin, pod, gateway_name, _policy(config), services)
-        mesh = _read(files)
         with _interruptible():
+            envoy_binary()  # what is missing is said before anything starts
+            settings = LabSettings(
+                origin, pod, gateway_name, _policy(config), services, unmatched=unmatched
+            )
+            mesh = _read(files)
             if checking:
                 return _check(mesh, settings, form)
             ports = {} if port is None else {"before": port, "after": port + 1}
-            try:
-                return _serve(files, mesh, settings, ports, page_port or 0)
-            except KeyboardInterrupt:
-                click.echo("the lab has ended")
-                return 0
+            return _serve(files, mesh, settings, ports, page_port or 0)
+    except KeyboardInterrupt:
+        if checking:
+            raise
+        click.echo("the lab has ended")
+        return 0
     except PolicyError as error:
         raise policy_unreadable(error) from None
-    except MissingExtraError as error:
-        raise click.ClickException(str(error)) from None
-    except LabError as error:
+    except (LabError, MissingExtraError) as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -90,7 +90,7 @@ def check_call(source: Policy | RuleSet, engine: Decider, call: FetchCall) -> Ch
     For a call that browsers refuse to make, it is the reason why.
     """
     try:
-        rule = _rule(source, call.url.strip())
+        rule = rule_for(source, call.url.strip())
         names = [name.lower() for name in list_elements(call.headers)]
         if call.key and rule and rule.policy.key:
             names.append(rule.policy.key.name)
@@ -106,7 +106,8 @@ def check_call(source: Policy | RuleSet, engine: Decider, call: FetchCall) -> Ch
     return CheckResult(request, *outcome, rule, *lacking)
 
 
-def _rule(source: Policy | RuleSet, url: str) -> Rule | None:
+def rule_for(source: Policy | RuleSet, url: str) -> Rule | None:
+    """Return the rule that covers a URL; None if none does."""
     if isinstance(source, Policy):
         return Rule(source)
     rules: RuleMap[Rule | None] = RuleMap(source, source.rules, None, None)

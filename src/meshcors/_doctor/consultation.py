@@ -39,6 +39,9 @@ OF_THE_PAGE: Final[frozenset[RequestName]] = frozenset(
     {"preflight", "call", "redirect_preflight", "redirect_call"}
 )
 LOOK_ALIKES: Final[tuple[RequestName, ...]] = ("look_alike", "look_alike_prefix", "look_alike_dot")
+OF_OTHER_ORIGINS: Final[frozenset[RequestName]] = frozenset(
+    {"stranger", "null_origin", *LOOK_ALIKES, "subdomain"}
+)
 # Methods that change nothing (RFC 9110 9.2.1), of those that scripts may use.
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 ACAO: Final = "access-control-allow-origin"
@@ -168,7 +171,8 @@ def _guard_seen(
 ) -> Iterator[AnsweredBy | None]:
     """Yield the layers; the call's is a guard if the same call without an Origin succeeds."""
     without = consultation.find("no_origin")
-    status = without.response.status if without and without.response else 0
+    is_call = without is not None and without.exchange and without.exchange.method != "OPTIONS"
+    status = without.response.status if without and without.response and is_call else 0
     for tried, layer in zip(consultation.tried, layers, strict=True):
         response = tried.response if tried.name == "call" else None
         if layer and response and layer.layer == "app" and 200 <= status < 300:

@@ -45,8 +45,10 @@ def diagnose(consultation: Consultation, decider: Decider | None = None) -> Diag
     faults = list(_faults(consultation, decider))
     found = [as_finding(consultation, each) for each in faults]
     found.sort(key=lambda each: (_SEVERITIES.index(each.severity), _ORDER[each.code]))
-    fatal = {each.code for each in found if each.severity == "error"}
-    engines = {engine: _verdict_of(consultation, engine, fatal) for engine in ENGINES}
+    fatal: set[FindingCode] = {each.code for each in found if each.severity == "error"}
+    engines: dict[EngineName, EngineVerdict] = {
+        engine: _verdict_of(consultation, engine, fatal) for engine in ENGINES
+    }
     is_lost = _is_lost(consultation) or "redirects_go_on" in fatal
     if is_lost and "mixed_content" not in fatal:
         verdict: DoctorVerdict = "unknown"

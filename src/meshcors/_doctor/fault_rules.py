@@ -6,14 +6,14 @@ The browser's code says what is wrong; the layer and the status say why.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from meshcors import browser
 from meshcors._doctor.consultation import ACAC, ACAO
 from meshcors._doctor.rules import FoundFault, fault
 from meshcors._doctor.seen_answer import redirect_target
-from meshcors._doctor.signatures import HOST_GUARD, starlettes_refusals
+from meshcors._doctor.signatures import CORS_REFUSAL, HOST_GUARD, starlettes_refusals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from meshcors._doctor.consultation import Consultation, TriedRequest
     from meshcors._doctor.findings import FindingCode
     from meshcors._doctor.layer_names import Layer
+    from meshcors._doctor.layers import AnsweredBy
     from meshcors.testing._fetch import Exchange
 
 _NETWORK: Final[dict[str, FindingCode]] = {
@@ -92,12 +93,11 @@ def _faults(
     elif layer == "starlette" and (refused := starlettes_refusals(exchange.body)):
         for each in refused:
             if each in _STARLETTES:
-                yield fault(_STARLETTES[each], consultation, tried, **_missing(tried, response))
+                yield _unlisted(_STARLETTES[each], consultation, tried, response, verdict)
     elif is_no_upstream(layer, response.status):
         yield fault("no_upstream", consultation, tried)
     elif verdict.code in _PLAIN:
-        missing = _missing(tried, response)
-        yield fault(_PLAIN[verdict.code], consultation, tried, field=verdict.field, **missing)
+        yield _unlisted(_PLAIN[verdict.code], consultation, tried, response, verdict)
     elif verdict.code in ("acao_multiple", "acao_mismatch", "acac_not_true"):
         yield _wrong_grant(consultation, tried, response, verdict)
     elif verdict.step == "preflight":
@@ -121,23 +121,27 @@ def _guards_code(consultation: Consultation, tried: TriedRequest) -> FindingCode
     return "guard_refuses_host" if is_host else "guard_refuses_origin"
 
 
-class _Missing(TypedDict):
-    missing: str
-    missing_quoted: str
-    missing_flags: str
-
-
-def _missing(tried: TriedRequest, response: browser.Response) -> _Missing:
-    """Return the headers of the call that the answer does not list, as messages write them."""
+def _unlisted(
+    code: FindingCode,
+    consultation: Consultation,
+    tried: TriedRequest,
+    response: browser.Response,
+    verdict: browser.Verdict,
+) -> FoundFault:
+    """Return a fault with the headers of the call that the answer does not list."""
     listed = {name.lower() for name in response.elements("access-control-allow-headers")}
     asked = dict(browser.preflight_for(tried.request) or ())
     names = asked.get("access-control-request-headers", "").split(",")
     missing = [name for name in names if name and name not in listed]
-    return {
-        "missing": ", ".join(missing),
-        "missing_quoted": ", ".join(f'"{name}"' for name in missing),
-        "missing_flags": " ".join(f"--allow-header {name}" for name in missing),
-    }
+    return fault(
+        code,
+        consultation,
+        tried,
+        field=verdict.field,
+        missing=", ".join(missing),
+        missing_quoted=", ".join(f'"{name}"' for name in missing),
+        missing_flags=" ".join(f"--allow-header {name}" for name in missing),
+    )
 
 
 def _wrong_grant(
@@ -193,16 +197,24 @@ def _unanswered_code(
     if layer.layer in ("envoy_rbac", "envoy_jwt", "envoy_ext_authz") or status in (401, 407):
         return "preflight_denied_by_auth"
     if ACAO not in dict(response.headers):
-        if knows_cors and status < 500:
+        if (knows_cors and status < 500) or _refuses_the_origin(consultation, layer, status):
             return "origin_not_allowed"
         if status == 403:
-            is_springs = any("CORS" in each for each in layer.evidence)
-            return "origin_not_allowed" if is_springs else "preflight_denied_by_auth"
+            return "preflight_denied_by_auth"
         if 200 <= status <= 299:
             return "preflight_unanswered"
     elif status in _DENIALS:
         return "preflight_denied_by_auth"
     return "preflight_unanswered" if status in _UNKNOWN_TO_THE_APP else "preflight_error_status"
+
+
+def _refuses_the_origin(consultation: Consultation, layer: AnsweredBy, status: int) -> bool:
+    """Tell whether an answer is a CORS middleware's, by its words or as others get another one."""
+    if any(each.startswith(CORS_REFUSAL) for each in layer.evidence):
+        return True
+    without = consultation.find("no_origin")
+    other = without.response.status if without is not None and without.response else status
+    return status == 403 and layer.layer == "app" and other not in _DENIALS
 
 
 def _why_not_routed(consultation: Consultation) -> str:
@@ -233,6 +245,8 @@ def _ungranted_code(
     consultation: Consultation, tried: TriedRequest, response: browser.Response
 ) -> FindingCode:
     """Return the code for an answer to the call itself that grants nothing."""
-    if consultation.layer(tried).layer in ("pod", "meshcors"):
+    layer = consultation.layer(tried)
+    is_ours = layer.layer in ("pod", "meshcors")
+    if is_ours or any(each.startswith(CORS_REFUSAL) for each in layer.evidence):
         return "origin_not_allowed"
     return "grant_missing_on_error" if response.status >= 400 else "grant_missing_on_call"

@@ -103,7 +103,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "preflight_unanswered": FindingKind(
         "error",
-        "Nobody answers the preflight for CORS: OPTIONS gets {status}.",
+        "Nothing answers the preflight as CORS asks: OPTIONS gets {status}.",
     ),
     "no_upstream": FindingKind(
         "error", "The gateway does not reach the service: {status}. CORS is not at fault."
@@ -113,7 +113,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "two_owners": FindingKind(
         "error",
-        "Two layers add CORS fields: {field} is there twice ({value}), and a browser accepts one.",
+        "Two layers add CORS fields: {field} is {value}, and browsers accept a single value.",
     ),
     "origin_not_allowed": FindingKind(
         "error", "The answer to {what} does not allow pages of {origin}{value}."
@@ -153,9 +153,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
         "The answer to {what} is an error, {status}, without access-control-allow-origin: the page"
         " sees a CORS error instead.",
     ),
-    "stream_cut_short": FindingKind(
-        "error", "The answer begins well and then breaks off: {failure}."
-    ),
+    "stream_cut_short": FindingKind("error", "The answer begins and then breaks off: {failure}."),
     "stranger_echoed_with_credentials": FindingKind(
         "error",
         "Any site may act as the user: the origin of a stranger ({value}) is allowed, with"
@@ -174,7 +172,8 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "key_missing_unreadable": FindingKind(
         "warning",
-        "A page that sends no {key} cannot read why: {status} without access-control-allow-origin.",
+        "The answer to a call without {key} is an error, {status}, without"
+        " access-control-allow-origin: the page cannot read what is missing.",
     ),
     "authorization_under_star": FindingKind(
         "warning",
@@ -197,7 +196,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     "private_network": FindingKind(
         "note",
         "{host} is a private or loopback address: from a page of a public address, Chromium asks"
-        " the user first (Local Network Access), and refuses where the page is not https.",
+        " the user first (Local Network Access), and refuses where the page is not https.{value}",
     ),
     "key_not_checked": FindingKind(
         "note", "A wrong {key} gets {status} too: nobody checks its value."

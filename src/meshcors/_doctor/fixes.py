@@ -7,10 +7,10 @@ In braces: the line that allows the call in that layer (``grant``), the commands
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from meshcors._doctor.grants import grant, nginx_block
+from meshcors._doctor.grants import ANY_LANGUAGE, fields, grant, nginx_block
 
 if TYPE_CHECKING:
     from meshcors._doctor.findings import FindingCode
@@ -58,6 +58,12 @@ _REFUSED_BY_SERVER: Final = (
     "Send what it asks for, or let the authorization server add access-control-allow-origin to its"
     " refusals.\nWhat is in front: `{explain}`"
 )
+_IN_ANY_LANGUAGE: Final = "In another language, these fields of the answers allow it:"
+_NULL_PAGE: Final = (
+    "The origin null is that of files, data: URLs and sandboxed frames, whosever they are. Serve"
+    " the page by http or https, and allow its own origin."
+)
+_OF_ORIGINS: Final = frozenset({"origin_not_allowed", "preflight_unanswered"})
 _FINAL_URL: Final = "Call that URL in the page's script."
 _NO_REDIRECT: Final = (
     f"{_FINAL_URL} A preflight that passes does not help: many redirects turn a POST into a GET."
@@ -100,6 +106,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         " AuthorizationPolicy whose action is CUSTOM:\n`notMethods: [OPTIONS]`\nWhat is in front:"
         " `{explain}`",
         "cdn": "Let OPTIONS pass in the CDN's firewall and its list of allowed methods.",
+        "load_balancer": "Let OPTIONS pass there without a key or a token, or answer it there.",
         "nginx": "Answer preflights before auth_basic, auth_request, allow and deny apply. "
         + _IN_NGINX,
         "*": _OUTERMOST,
@@ -236,7 +243,9 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "meshcors": "Set `max_age=600`.",
         "pod": "Add `--max-age 600`.",
         "envoy_cors": "Add `maxAge: 10m` to the corsPolicy.",
+        "starlette": "Set `max_age=600`.",
         "flask_cors": "Set `max_age=600`.",
+        "django_cors_headers": "Set `CORS_PREFLIGHT_MAX_AGE = 600`.",
         "nginx": "`add_header Access-Control-Max-Age 600 always;`",
         "*": "Send `access-control-max-age: 600`.",
     },
@@ -258,10 +267,19 @@ def fix_for(code: FindingCode, layer: Layer, want: WantedGrant, words: Mapping[s
     """Return the fix lines for a finding in a layer; `words` are those of its message."""
     row = FIXES[code]
     template = row.get(layer) or row["*"]
+    if want.origin == "null" and code in _OF_ORIGINS:
+        template = _NULL_PAGE
     commands = {
-        "grant": "`\n`".join(grant(layer, want).splitlines()),
-        "block": "`\n`".join(nginx_block(want).splitlines()),
+        "grant": _pasted(grant(layer, want).splitlines()),
+        "block": _pasted(nginx_block(want).splitlines()),
         "explain": want.explain(),
         "fix": want.fix(),
     }
+    if layer in ANY_LANGUAGE:
+        commands["grant"] += f"`\n{_IN_ANY_LANGUAGE}\n`{_pasted(fields(want))}"
     return template.format_map({**words, **commands})
+
+
+def _pasted(lines: Sequence[str]) -> str:
+    """Return lines each of which stands in backticks, without the first and the last one."""
+    return "`\n`".join(lines)

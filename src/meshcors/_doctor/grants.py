@@ -180,6 +180,22 @@ _GRANTS: Final[dict[Layer, Callable[[WantedGrant], str]]] = {
 }
 
 
+# Where the line is meshcors's own, and the app may be in another language.
+ANY_LANGUAGE: Final[frozenset[Layer]] = frozenset({"app", "cdn", "load_balancer"})
+
+
+def fields(want: WantedGrant) -> list[str]:
+    """Return the fields of an answer that allow a call, as any server may send them."""
+    lines = [f"access-control-allow-origin: {want.origin}"]
+    if want.methods:
+        lines.append(f"access-control-allow-methods: {', '.join(want.methods)}")
+    if want.names:
+        lines.append(f"access-control-allow-headers: {', '.join(want.names)}")
+    if want.credentials:
+        lines.append("access-control-allow-credentials: true")
+    return lines
+
+
 def grant(layer: Layer, want: WantedGrant) -> str:
     """Return what to write in `layer`; for an app of unknown make, meshcors's own line."""
     return _GRANTS.get(layer, _meshcors)(want)

@@ -30,9 +30,14 @@ _USUAL_NAMES: Final = frozenset(
 )
 
 
-def key_header(request: browser.Request) -> str:
-    """Return the header that picks a service: the one that is no usual name; empty if none is."""
+def key_header(request: browser.Request, known: str = "") -> str:
+    """Return the header of the call that picks a service, empty if none does.
+
+    It is the `known` one of a policy, or the one that is no usual name.
+    """
     names = [name for name, _ in request.headers if name not in _USUAL_NAMES]
+    if any(name == known for name, _ in request.headers):
+        return known
     return min(names, key=lambda name: "key" not in name, default="")
 
 
@@ -77,10 +82,13 @@ def other_origins(origin: str) -> Iterator[tuple[RequestName, str]]:
 
 
 def _without_a_dot(host: str) -> str:
-    """Return a name that a regex matches whose dots are not escaped, and that can be registered."""
+    """Return a name that a regex matches whose dots are not escaped, and that can be registered.
+
+    It is `host` itself where there is none: a top-level name cannot be registered.
+    """
     labels = host.split(".")
     if len(labels) < 3:
-        return host.replace(".", "x")
+        return host
     return ".".join([*labels[:-3], f"{labels[-3]}x{labels[-2]}", labels[-1]])
 
 

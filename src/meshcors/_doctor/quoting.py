@@ -38,7 +38,8 @@ class Quoting:
             )
             # a scheme such as Bearer is none
             values.update(part for value in tuple(values) for part in value.split()[1:])
-            values.update(value for _, value in parse_qsl(urlsplit(request.url).query))
+            query = parse_qsl(urlsplit(request.url).query, keep_blank_values=True)
+            values.update(value or name for name, value in query)
         written = {
             spelled
             for value in values - _WORDS

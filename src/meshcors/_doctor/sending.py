@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from meshcors.testing._fetch import Exchange, Wire
 
 MOST_REQUESTS: Final = 12
+# A guard's refusal of an Origin, or of a Host
+_MAYBE_A_GUARDS: Final = frozenset({400, 401, 403, 421})
 # Redirects of the call that are followed.
 _MOST_HOPS: Final = 2
 NO_ANSWER: Final = "nothing answered before"
@@ -50,8 +52,7 @@ def consult(
         if key:
             sender.variant("wrong_key", with_key(sender.last, key, WRONG_KEY))
             sender.variant("no_key", without_key(sender.last, key))
-        if sender.is_denied:
-            sender.without_origin(request)
+        sender.without_origin()
         for name, origin in other_origins(request.origin):
             sender.probe(name, _from(request, origin))
     addresses = () if sender.is_lost else _addresses(request.url, resolve)
@@ -66,7 +67,7 @@ def _addresses(url: str, resolve: Mapping[tuple[str, int], str]) -> tuple[str, .
         return ()
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         return ()
     return tuple(sorted({str(each[4][0]) for each in found}))
 
@@ -87,12 +88,6 @@ class _Sender:
     def is_lost(self) -> bool:
         """Whether nothing came back at all."""
         return all(each.response is None for each in self.tried)
-
-    @property
-    def is_denied(self) -> bool:
-        """Whether the call itself was sent and denied, as a guard does."""
-        calls = [each.response for each in self.tried if each.name == "call"]
-        return bool(calls) and calls[0] is not None and calls[0].status in (400, 401, 403, 421)
 
     def call(self) -> None:
         """Send the preflight, the call and its redirects."""
@@ -124,10 +119,24 @@ class _Sender:
             body = self._body if request.method == self._method else None
             self._send(name, request, request.method, request_fields(request), body)
 
-    def without_origin(self, request: browser.Request) -> None:
-        """Send the call as a program does that is no browser."""
-        fields = tuple(line for line in request_fields(request) if not _is_a_browsers(line[0]))
-        self._send("no_origin", request, request.method, fields, self._body)
+    def without_origin(self) -> None:
+        """Send once more, as a program sends it, what was denied perhaps for its Origin.
+
+        That is a call that a guard may have denied, or a preflight that gets a 403.
+        """
+        for tried in self.tried:
+            status = 0 if tried.response is None else tried.response.status
+            if tried.name == "preflight" and status == 403:
+                lines = preflight_fields(tried.request) or ()
+                method, body = "OPTIONS", None
+            elif tried.name == "call" and status in _MAYBE_A_GUARDS:
+                lines = request_fields(tried.request)
+                method, body = tried.request.method, self._body
+            else:
+                continue
+            fields = tuple(line for line in lines if not _is_a_browsers(line[0]))
+            self._send("no_origin", tried.request, method, fields, body)
+            return
 
     def probe(self, name: RequestName, request: browser.Request) -> None:
         """Ask with another origin: by a preflight, or by a GET that needs none."""
@@ -158,6 +167,9 @@ class _Sender:
         self._left -= 1
         exchange = self._wire.exchange(method, request.url, fields, body)
         self.tried.append(TriedRequest(name, request, exchange))
+        if exchange.kind == "timeout" and exchange.response is None:
+            # whoever waits for a report waits for no second one
+            self._left = 0
         return exchange
 
 

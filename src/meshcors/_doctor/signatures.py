@@ -204,10 +204,14 @@ def _is_guard(seen: SeenAnswer) -> Iterable[str] | None:
     return None
 
 
-def _is_spring(seen: SeenAnswer) -> Iterable[str] | None:
-    if seen.status == 403 and seen.text.startswith("Invalid CORS request"):
-        return ["403, and the body says: Invalid CORS request (Spring's)"]
-    return None
+# What frameworks say to an origin that is not on their list: Spring, and Express with a callback.
+_REFUSALS: Final = re.compile(r"Invalid CORS request|(?:Error: )?Not allowed by CORS")
+CORS_REFUSAL: Final = "the body is a CORS middleware's: "
+
+
+def _is_refusal(seen: SeenAnswer) -> Iterable[str] | None:
+    found = _REFUSALS.search(seen.text[:400]) if seen.status in (403, 500) else None
+    return [str(seen.status), f"{CORS_REFUSAL}{found[0]}"] if found else None
 
 
 def _is_behind_envoy(seen: SeenAnswer) -> Iterable[str] | None:
@@ -259,11 +263,13 @@ def _marked(marks: Iterable[tuple[str, str]]) -> Signature:
 
 
 def _is_nginx(seen: SeenAnswer) -> Iterable[str] | None:
-    server = seen.field("server").lower()
-    if not server.startswith(("nginx", "openresty")):
-        return None
+    is_named = seen.field("server").lower().startswith(("nginx", "openresty"))
     own_page = "<center>nginx" in seen.text or "<center>openresty" in seen.text
-    return [seen.named("server"), *(["a page of nginx's own"] if own_page else [])]
+    if own_page:
+        return [*([seen.named("server")] if is_named else []), "a page of nginx's own"]
+    if seen.status == 404 and seen.text.startswith("default backend - 404"):
+        return ["404 of ingress-nginx: no rule of an Ingress takes it"]
+    return [seen.named("server")] if is_named else None
 
 
 SIGNATURES: Final[tuple[tuple[Layer, Signature], ...]] = (
@@ -274,7 +280,7 @@ SIGNATURES: Final[tuple[tuple[Layer, Signature], ...]] = (
     ("envoy_no_upstream", _is_no_upstream),
     ("starlette", _is_starlette),
     ("flask_cors", _is_flask_cors),
-    ("app", _is_spring),
+    ("app", _is_refusal),
     ("guard", _is_guard),
     ("login_redirect", _is_login),
     ("envoy_no_route", _is_no_route),

@@ -50,6 +50,13 @@ def as_text(data: Mapping[str, Any]) -> str:
     return json.dumps(data, indent=2) + "\n"
 
 
+def exact_origins(source: PolicySource) -> list[str]:
+    """Return the origins that a policy or its rules allow by name."""
+    policies = [source] if isinstance(source, Policy) else [rule.policy for rule in source.rules]
+    named = (each for policy in policies for each in policy.allow_origins)
+    return [each for each in named if isinstance(each, str) and "://" in each and "*" not in each]
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceKey:
     """What the rules that lead to a service ask of a header: ``values``, or None for any value.

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 
 _TITLES: Final[dict[SideName, str]] = {"before": "Before", "after": "After"}
+_AS_GIVEN: Final = "The documents as they are; their TLS is left out."
 _ACCESS_LOG: Final = "traffic.log"
 
 
@@ -174,7 +175,7 @@ class RunningLab:
         now = self._now
         scene, bases = now.scene, self.bases
         stranger = {"origin": scene.stranger, "address": now.origins.by_real[scene.stranger]}
-        notes = {"before": "The documents as they are given.", "after": scene.change}
+        notes = {"before": _AS_GIVEN, "after": scene.change}
         return {
             "files": list(self._files),
             "generation": now.number,

@@ -19,15 +19,16 @@ from meshcors._lab.calls import (
     stranger_among,
 )
 from meshcors._lab.case import CASE_ORIGIN
-from meshcors._lab.policy import as_text
+from meshcors._lab.policy import as_text, exact_origins, read_policy_text
 from meshcors._policy.wording import did_you_mean
 from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.origin_match import origin_match
-from meshcors.mesh._fix import FixOptions, FixResult, fix_mesh
+from meshcors.mesh._analysis.untyped_objects import group_and_kind, text_of, value_at
+from meshcors.mesh._fix import FixOptions, FixResult, fix_mesh, separate_mesh
 from meshcors.mesh._fix.known_services import Services
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 
@@ -138,16 +139,20 @@ def scene_of(
     most_rules: int = MOST_RULES,
     fixing: bool = True,
 ) -> Scene:
-    """Return what the documents become; `DocumentError` if there is no gateway in them.
+    """Return what the documents become; without `fixing`, ``after`` is the same as ``before``.
 
-    Without `fixing`, ``after`` is the same as ``before``.
+    Raises `DocumentError` if there is no gateway in them, and `LabError` for what an Envoy runs.
     """
     if mesh.problems and not mesh.merged:
         raise DocumentError(mesh.problems)
+    for document in mesh.documents:
+        if document.kind == "RouteConfiguration":
+            hint = "pass the VirtualServices and HTTPRoutes that it comes from"
+            raise LabError(f"{document.place.file}: this is the configuration of an Envoy; {hint}")
     file = next(iter(mesh.texts), "FILE")
     before = Gateway.of(mesh.documents, file=file, name=settings.gateway)
     port = _port_of(before)
-    origin = settings.origin or _page_origin(before, port)
+    origin = settings.origin or _page_origin(before, port, settings)
     made = _made_calls(before, port, origin, settings, most_rules)
     fixed = _fixed(mesh, settings, origin) if fixing else _Fixed(None, mesh, "", ())
     after = Gateway.of(fixed.after.documents, file=file, name=before.name)
@@ -163,7 +168,7 @@ def scene_of(
         tuple(_destinations((before, after), port, settings)),
         made.calls,
         fixed.change,
-        (*fixed.notes, *about_policy, *_left_out(made, mesh)),
+        (*fixed.notes, *about_policy, *_left_out(made, mesh), *_unguarded(mesh)),
     )
 
 
@@ -174,8 +179,12 @@ def _port_of(gateway: Gateway) -> int:
     return next((port for port in wanted if gateway.virtual_hosts(port)), 443)
 
 
-def _page_origin(gateway: Gateway, port: int) -> str:
-    return next(iter(named_origins(gateway, port)), CASE_ORIGIN)
+def _page_origin(gateway: Gateway, port: int, settings: LabSettings) -> str:
+    """Return an origin that the documents allow, or else the pod's policy."""
+    named = named_origins(gateway, port)
+    if not named and settings.policy is not None:
+        named = exact_origins(read_policy_text(settings.policy))
+    return next(iter(named), CASE_ORIGIN)
 
 
 def _made_calls(
@@ -201,34 +210,54 @@ class _Fixed:
 
 
 def _fixed(mesh: MeshDocuments, settings: LabSettings, origin: str) -> _Fixed:
-    options = FixOptions("pod", settings.pod, (), settings.unmatched)
-    notes: list[str] = []
+    """Fix the documents, or write a second one beside what a controller overwrites."""
     try:
         try:
-            result = fix_mesh(mesh, options)
+            return _closed(mesh, settings, origin, fix_mesh, _IN_PLACE)
         except DocumentError as error:
-            if error.problems[0].code != "origins_needed":
+            if "--separate" not in error.problems[0].hint:
                 raise
-            options = FixOptions("pod", settings.pod, (origin_match(origin),), settings.unmatched)
-            result = fix_mesh(mesh, options)
-            notes.append(
-                f"{error.problems[0].place}: {error.problems[0].message}: the lab allows {origin},"
-                " as with --origin"
-            )
+            return _closed(mesh, settings, origin, _beside, _SEPARATE)
+    except DocumentError as error:
+        change = f"The same documents: meshcors fix cannot change them. {error.problems[0]}."
+        return _Fixed(None, mesh, change, ())
+
+
+_Fix: TypeAlias = "Callable[[MeshDocuments, FixOptions], FixResult]"
+
+
+def _beside(mesh: MeshDocuments, options: FixOptions) -> FixResult:
+    return separate_mesh(mesh, lambda name: f"{name} (second)", options)
+
+
+def _closed(
+    mesh: MeshDocuments, settings: LabSettings, origin: str, fix: _Fix, change: str
+) -> _Fixed:
+    """Fix the documents; where they do not say which pages may call, the lab's page may."""
+    notes: tuple[str, ...] = ()
+    try:
+        result = fix(mesh, FixOptions("pod", settings.pod, (), settings.unmatched))
     except DocumentError as error:
         problem = error.problems[0]
-        change = f"The same documents: meshcors fix cannot change them. {problem}."
-        return _Fixed(None, mesh, change, tuple(notes))
-    if not any(text != mesh.texts[name] for name, text in result.texts.items()):
+        if problem.code != "origins_needed":
+            raise
+        named = (origin_match(origin),)
+        result = fix(mesh, FixOptions("pod", settings.pod, named, settings.unmatched))
+        said = f"{problem.place}: {problem.message}: the lab allows {origin}, as with --origin"
+        notes = (said,)
+    if all(mesh.texts.get(name) == text for name, text in result.texts.items()):
         change = "The same documents: meshcors fix finds nothing to change."
         return _Fixed(result, mesh, change, (*notes, *result.notes))
-    return _Fixed(result, result.after, _CHANGE, (*notes, *result.notes))
+    return _Fixed(result, result.after, change, (*notes, *result.notes, _MIDDLEWARE))
 
 
-_CHANGE: Final = (
-    "The documents as meshcors fix --with pod writes them, and the pod with the policy below. Each"
-    " model service runs the middleware with the same policy and its own key. A service whose rule"
-    " has a corsPolicy works without the middleware too."
+_IN_PLACE: Final = "As meshcors fix --with pod writes them, with the pod."
+_SEPARATE: Final = (
+    "With the second document that meshcors fix --with pod --separate writes, and the pod."
+)
+_MIDDLEWARE: Final = (
+    "after, each model service runs the middleware with the pod's policy and its own key; a service"
+    " whose rule has a corsPolicy works without it too"
 )
 
 
@@ -284,3 +313,22 @@ def _left_out(made: MadeCalls, mesh: MeshDocuments) -> Iterator[str]:
         yield f"{count} more rule{' is' if count == 1 else 's are'} not on this page"
     for problem in mesh.problems[:MOST_RULES]:
         yield f"not read: {problem}"
+
+
+# What a real gateway runs in front of the rules.
+_GUARDS: Final = ("AuthorizationPolicy", "EnvoyFilter", "RequestAuthentication")
+_NAMED_GUARDS: Final = 3
+
+
+def _unguarded(mesh: MeshDocuments) -> Iterator[str]:
+    """Say which objects this gateway runs without."""
+    found = [
+        f"{kind} {text_of(value_at(each, 'metadata', 'name'))}"
+        for each in mesh.others
+        if (kind := group_and_kind(each)[1]) in _GUARDS
+    ]
+    if found:
+        left = len(found) - _NAMED_GUARDS
+        more = f" and {left} more" if left > 0 else ""
+        named = ", ".join(found[:_NAMED_GUARDS])
+        yield f"the lab's gateway runs without {named}{more}; meshcors explain judges them"

@@ -123,7 +123,7 @@ def _name_lines(name: str, letters: int) -> list[str]:
     """Return a name on at most two lines; of a long one the beginning and the end."""
     if len(name) <= letters:
         return [name]
-    hyphen = name.rfind("-", 0, letters) + 1
+    hyphen = name.rfind("-", 0, letters + 1) + 1
     if hyphen and len(name) - hyphen <= letters:
         return [name[:hyphen], name[hyphen:]]
     if len(name) <= 2 * letters:

@@ -150,7 +150,7 @@ class SideStory:
         yield from _tried(exchange)
         if answer.kind == "forward":
             label = answer.destination or ""
-            there = _POD if self._scene.settings.is_pod(label) else label
+            there = _POD if self._scene.settings.is_pod(label) else _actor(label)
             yield SequenceStep(_GATEWAY, there, f"rule {answer.rule}", "note")
             response = self._response(call, answer)
             said = "its answer is not known" if response is None else str(response.status)
@@ -174,6 +174,12 @@ def _tried(exchange: TracedExchange) -> Iterator[SequenceStep]:
 
 def _lacks(actual: tuple[str, ...]) -> str:
     return "is another" if actual else "is absent"
+
+
+def _actor(label: str) -> str:
+    """Return the name of a service without its port, unless another actor has it."""
+    name = label.partition(":")[0]
+    return label if name in (_BROWSER, _GATEWAY, _POD) else name
 
 
 def _answer_text(exchange: TracedExchange) -> str:

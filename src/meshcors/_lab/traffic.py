@@ -73,7 +73,8 @@ def read_line(line: bytes) -> tuple[str, dict[str, Any]] | None:
             "path": kept["path"],
             "sent": [pair for pair in kept["sent"] if not pair[0].startswith(_ADDED)],
             "status": logged["status"],
-            "received": kept.get("received", []),
+            # an empty list of the filter is an empty object here
+            "received": kept.get("received") or [],
             "rule": logged["rule"] or "",
             "flags": "" if logged["flags"] == "-" else logged["flags"],
             "upstream": destination_of(logged["cluster"] or ""),

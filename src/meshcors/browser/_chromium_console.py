@@ -16,7 +16,7 @@ from meshcors.browser._request_response import Request
 
 _BAD_VALUE: Final = "Have the server send the header with a valid value."
 _IF_INCLUDE: Final = "when the request's credentials mode is 'include'."
-_CHROMIUM: Final[Mapping[Code, str]] = {
+CHROMIUM_REASONS: Final[Mapping[Code, str]] = {
     "preflight_redirect": "Redirect is not allowed for a preflight request.",
     "acao_missing": (
         "No 'Access-Control-Allow-Origin' header is present on the requested resource."
@@ -52,11 +52,11 @@ _CHROMIUM: Final[Mapping[Code, str]] = {
         "in preflight response."
     ),
 }
-_CHROMIUM_NO_URL: Final = (
+CHROMIUM_INVALID_ORIGIN: Final = (
     f"The 'Access-Control-Allow-Origin' header contains the invalid value '{{value}}'. {_BAD_VALUE}"
 )
 # The faults of the CORS check, which a preflight's answer must pass as well.
-_OF_CORS_CHECK: Final = frozenset(
+OF_CORS_CHECK: Final = frozenset(
     {
         "preflight_redirect",
         "acao_missing",
@@ -80,15 +80,15 @@ def chromium_line(request: Request, step: Step, fault: Fault) -> str:
     if code == "network_error":
         # ERR_CONNECTION_REFUSED, ERR_EMPTY_RESPONSE, ...: the model does not know which
         return "Failed to load resource: net::ERR_…"
-    template = _CHROMIUM[code]
+    template = CHROMIUM_REASONS[code]
     if code == "acao_mismatch" and " " in value:
-        template = _CHROMIUM["acao_multiple"]
+        template = CHROMIUM_REASONS["acao_multiple"]
     elif code == "acao_mismatch" and value != "null" and not _is_url(value):
-        template = _CHROMIUM_NO_URL
+        template = CHROMIUM_INVALID_ORIGIN
     first = request.redirected_from or request
     hops = "" if first is request else f" (redirected from '{first.url}')"
     check = ""
-    if step == "preflight" and code in _OF_CORS_CHECK:
+    if step == "preflight" and code in OF_CORS_CHECK:
         check = "Response to preflight request doesn't pass access control check: "
     return (
         f"Access to fetch at '{request.url}'{hops} from origin '{first.origin}' "

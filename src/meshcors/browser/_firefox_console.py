@@ -15,7 +15,7 @@ from meshcors.browser._request_response import Request
 
 # Firefox has one line for everything that fails when origins are compared.
 _MISMATCH: Final = "(Reason: CORS header 'Access-Control-Allow-Origin' does not match '{value}')."
-_FIREFOX: Final[Mapping[Code, str]] = {
+FIREFOX_REASONS: Final[Mapping[Code, str]] = {
     "network_error": "(Reason: CORS request did not succeed). Status code: (null).",
     "preflight_redirect": "(Reason: CORS request external redirect not allowed).",
     "acao_missing": (
@@ -55,7 +55,7 @@ def firefox_line(request: Request, fault: Fault) -> str:
     url = "'{url}'" if code == "acao_wildcard_with_credentials" else "{url}"
     template = (
         "Cross-Origin Request Blocked: The Same Origin Policy disallows reading the remote "
-        f"resource at {url}. {_FIREFOX[code]}"
+        f"resource at {url}. {FIREFOX_REASONS[code]}"
     )
     curly = re.sub("'([^']*)'", "\u2018\\1\u2019", template)
     return curly.format(url=request.url, field=field, value=value)

@@ -17,7 +17,7 @@ from meshcors.browser._request_response import Request
 _NOT_ALLOWED: Final = (
     "Origin {origin} is not allowed by Access-Control-Allow-Origin. Status code: {status}"
 )
-_REASONS: Final[Mapping[Code, str]] = {
+SAFARI_REASONS: Final[Mapping[Code, str]] = {
     "preflight_not_ok": "Preflight response is not successful. Status code: {status}",
     "acao_missing": _NOT_ALLOWED,
     "acao_mismatch": _NOT_ALLOWED,
@@ -66,7 +66,9 @@ def safari_lines(request: Request, fault: Fault, status: int, redirect: str) -> 
     if code == "network_error":
         # the rest is the network library's: "Could not connect to 127.0.0.1: Connection refused"
         return "Failed to load resource: …"
-    reason = _REASONS[code].format(origin=request.origin, status=status, field=field, value=value)
+    reason = SAFARI_REASONS[code].format(
+        origin=request.origin, status=status, field=field, value=value
+    )
     if redirect:
         reason = (
             f"Cross-origin redirection to {redirect} "

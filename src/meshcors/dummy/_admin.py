@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import parse_qs
 
-from meshcors._policy.hosts import host_name
-from meshcors.dummy._port import FRAMING_FIELDS, Handler
+from meshcors._policy.hosts import host_name, is_ip_address
+from meshcors.dummy._port import FRAMING_FIELDS, Handler, WireAnswer, wire
 from meshcors.dummy._state import PodState
-from meshcors.dummy._wire import WireAnswer, wire
 
 # Bytes and fields of a form.
 _MAX_BODY: Final = 16 * 1024
@@ -72,12 +70,13 @@ class AdminPages:
                 return self._metrics(fields.get(b"accept", b"").decode("latin-1"))
             case "/policy":
                 return self._policy()
-        return self._front(body if method == "POST" else None)
+            case _:
+                return self._front(body if method == "POST" else None)
 
     def _is_known(self, fields: Mapping[bytes, bytes]) -> bool:
         """Tell whether the request's Host is an address, or one of the names."""
         host = host_name(fields.get(b"host", b""))
-        return host is not None and (host in self._host_names or _is_address(host))
+        return host is not None and (host in self._host_names or is_ip_address(host))
 
     def _metrics(self, accept: str) -> WireAnswer:
         # Imported late: it takes memory, which a pod that nobody scrapes can do without.
@@ -120,14 +119,6 @@ class AdminPages:
             result = check_call(configuration.source, configuration.engine, call)
         body = render(self._state, call, result).encode()
         return _page(200, _HTML, body, ("content-security-policy", SECURITY_POLICY))
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host.removeprefix("[").removesuffix("]"))
-    except ValueError:
-        return False
-    return True
 
 
 def _text(status: int, text: str, *more: tuple[str, str]) -> WireAnswer:

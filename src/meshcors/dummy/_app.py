@@ -15,9 +15,8 @@ from meshcors._decision.engine import CACHED_ORIGINS, Engine
 from meshcors._decision.rule_engine import RuleEngine
 from meshcors._policy.bounded_cache import BoundedCache
 from meshcors.dummy._counters import HISTOGRAM, NANOSECONDS, PREFLIGHTS, REQUESTS, Numbers
-from meshcors.dummy._port import FRAMING_FIELDS, Handler
-from meshcors.dummy._refusals import REFUSAL_FIELDS
-from meshcors.dummy._wire import WireAnswer, wire
+from meshcors.dummy._port import FRAMING_FIELDS, Handler, WireAnswer, wire
+from meshcors.dummy._refusals import REFUSAL_FIELDS, Answered
 
 # Bytes of an answer's fields; the answers of an engine that may be repeated are as long.
 _MAX_KEPT: Final = 4096
@@ -26,8 +25,7 @@ _UNCOVERED: Final = PREFLIGHTS["no_rule"]
 _REQUESTS_FROM: Final = len(PREFLIGHTS)
 
 PodEngine: TypeAlias = Engine | RuleEngine[Answer]
-# Called with a request's method, path and fields, and the status and reason of its answer.
-OnAnswer: TypeAlias = Callable[[str, str, Mapping[bytes, bytes], int, str], None]
+OnAnswer: TypeAlias = Callable[[*Answered], None]
 
 
 def pod_handler(

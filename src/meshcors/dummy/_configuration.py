@@ -12,18 +12,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
 
 from meshcors._decision.rule_engine import NO_RULE, compile_engine
 from meshcors._policy.in_words import allowed, covered, curl, example_origin
 from meshcors._policy.policy import Policy
-from meshcors._policy.rules import Rule, RuleSet
+from meshcors._policy.rules import RuleSet, rules_of
 from meshcors._policy.warning import PolicyWarning
 from meshcors.config import to_document
 from meshcors.config._loading import key_values_source, load
 from meshcors.dummy._app import PodEngine
-
-_DIGITS: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +52,20 @@ class Configuration:
             compile_engine(source, NO_RULE),
             warnings,
             json.dumps(document, indent=2).encode(),
-            digest[:_DIGITS],
+            digest[:12],
         )
-
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """The rules in order; a single policy is one rule that covers everything."""
-        return _rules(self.source)
 
     @property
     def key_names(self) -> frozenset[str]:
         """The names of the headers in which any rule's key is sent."""
-        return frozenset(rule.policy.key.name for rule in self.rules if rule.policy.key)
+        return frozenset(rule.policy.key.name for rule in rules_of(self.source) if rule.policy.key)
 
     def introduction(self, address: str) -> Iterator[str]:
         """Yield what a pod logs on start: what it allows, and a curl line to try; see `curl`."""
-        for rule in self.rules:
+        for rule in rules_of(self.source):
             where = covered(rule)
             yield f"{f'{where}: ' if where else ''}allows {allowed(rule.policy)}"
-        rule = self.rules[0]
+        rule = rules_of(self.source)[0]
         is_ready = example_origin(rule.policy) is not None
         fill_in = "" if is_ready else ", with ORIGIN replaced by one that the regex allows"
         yield f"try{fill_in}: {curl(rule, address)}"
@@ -88,14 +80,10 @@ def read(flags: Mapping[str, object], config: str | Path | None) -> Configuratio
         warnings.simplefilter("always", PolicyWarning)
         given = load(flags, os.environ, config=config)
     noted = [str(each.message) for each in caught]
-    if any(rule.policy.key and rule.policy.key.values for rule in _rules(given)):
+    if any(rule.policy.key and rule.policy.key.values for rule in rules_of(given)):
         hint = "leave it out unless services read it too"
         given_in = key_values_source(os.environ, config)
         noted.append(
             f"{given_in}: ignored: the pod checks that a key is present, not its value; {hint}"
         )
     return Configuration.of(given, tuple(dict.fromkeys(noted)))
-
-
-def _rules(source: Policy | RuleSet) -> tuple[Rule, ...]:
-    return (Rule(source),) if isinstance(source, Policy) else source.rules

@@ -10,32 +10,15 @@ import click
 
 from meshcors._policy.hosts import host_name
 from meshcors._policy.wording import did_you_mean
-from meshcors.config._formats import BOOLEAN, NAMES, ORIGINS
+from meshcors.config._formats import BOOLEAN, NAMES, ORIGINS, SECONDS, TEXT
 from meshcors.config._options import CONFIG_VARIABLE, OPTIONS, Option
 from meshcors.dummy._listen import DEFAULT_MAX_CONNECTIONS
 
 Command: TypeAlias = Callable[..., Any]
 
-# Of the flags that may be repeated, and of those that take one value.
-_REPEATED: Final = {ORIGINS: "ORIGIN", NAMES: "NAME"}
-_SINGLE: Final = {"key.name": "NAME", "max_age": "SECONDS"}
+_METAVARS: Final = {ORIGINS: "ORIGIN", NAMES: "NAME", TEXT: "NAME", SECONDS: "SECONDS"}
 
 
-class _Seconds(click.FloatRange):
-    """A number of seconds, at most a day; more would be a mistake."""
-
-    def __init__(self) -> None:
-        super().__init__(0, 86400)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number; click's range check lets nan pass."""
-        number = super().convert(value, param, ctx)
-        if isnan(number):
-            self.fail("not a number", param, ctx)
-        return number
-
-
-_SECONDS: Final = _Seconds()
 _PORT: Final = click.IntRange(0, 65535)
 
 DEFAULT_ADMIN_PORT: Final = 9090
@@ -44,6 +27,18 @@ DEFAULT_ADMIN_PORT: Final = 9090
 def _flag(name: str, metavar: str | None, what: str, **attributes: Any) -> Callable[..., Any]:
     shown = isinstance(attributes.get("default"), int | float | str)
     return click.option(name, metavar=metavar, help=what, show_default=shown, **attributes)
+
+
+def _seconds(name: str, default: float, what: str) -> Callable[..., Any]:
+    # More than a day would be a mistake.
+    kind = click.FloatRange(0, 86400)
+    return _flag(name, "SECONDS", what, type=kind, default=default, callback=_number)
+
+
+def _number(context: click.Context, parameter: click.Parameter, seconds: float) -> float:
+    if isnan(seconds):  # click's range check lets it pass
+        raise click.BadParameter("not a number", context, parameter)
+    return seconds
 
 
 def _host_name(text: str) -> str:
@@ -66,12 +61,10 @@ _POD_FLAGS: Final = (
         "Where the last good configuration is kept. The pod starts from it when the file of"
         " --config is invalid.",
     ),
-    _flag(
-        *("--reload-spread", "SECONDS"),
+    _seconds(
+        *("--reload-spread", 0.0),
         "A changed file is used after a random time of at most so many seconds, so that not"
         " all pods reload at once.",
-        type=_SECONDS,
-        default=0.0,
     ),
     _flag("--host", "HOST", "The host to listen on. Default: every interface."),
     _flag(
@@ -102,18 +95,8 @@ _POD_FLAGS: Final = (
         type=click.IntRange(1, 256),
         default=1,
     ),
-    _flag(
-        *("--drain", "SECONDS"),
-        "How long the pod goes on answering after SIGTERM.",
-        type=_SECONDS,
-        default=5.0,
-    ),
-    _flag(
-        *("--keep-alive", "SECONDS"),
-        "How long a connection may stay open between requests.",
-        type=_SECONDS,
-        default=75.0,
-    ),
+    _seconds("--drain", 5.0, "How long the pod goes on answering after SIGTERM."),
+    _seconds("--keep-alive", 75.0, "How long a connection may stay open between requests."),
     _flag(
         *("--max-connections", "N"),
         "How many connections each process keeps open. When one more arrives, the one that"
@@ -190,16 +173,14 @@ def policy_values(parameters: dict[str, Any]) -> dict[str, object]:
 
 
 def _policy_flag(option: Option, flag: str) -> Callable[[Command], Command]:
-    declaration = flag
-    attributes: dict[str, Any]
-    if option.format in _REPEATED:
-        attributes = {"multiple": True, "metavar": _REPEATED[option.format]}
-    elif option.format is BOOLEAN:
-        declaration, attributes = f"{flag}/--no-{flag.removeprefix('--')}", {"default": None}
-    else:
-        attributes = {"metavar": _SINGLE[option.name]}
-    help_text = f"{option.help} [{option.variable}]"
-    return click.option(declaration, _parameter(option), help=help_text, **attributes)
+    return click.option(
+        f"{flag}/--no-{flag.removeprefix('--')}" if option.format is BOOLEAN else flag,
+        _parameter(option),
+        help=f"{option.help} [{option.variable}]",
+        metavar=_METAVARS.get(option.format),
+        multiple=option.format in {ORIGINS, NAMES},
+        default=None,
+    )
 
 
 def _parameter(option: Option) -> str:

@@ -21,24 +21,19 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from meshcors.dummy._counters import (
-    BUCKETS,
-    FAILED_AT,
-    HISTOGRAM,
-    LEFT_OUT,
-    NANOSECONDS,
-    PREFLIGHTS,
-    READ_AT,
-    RELOADS,
-    REQUESTS,
-)
+from meshcors.dummy import _counters as counted
 from meshcors.dummy._state import PodState
 
 # Counters: name, help, the label and the slot of each of its values.
 _COUNTERS: Final = (
-    ("meshcors_preflights", "Preflights by the browser's verdict.", "reason", PREFLIGHTS),
-    ("meshcors_requests", "Real requests that no route sent to a service.", "reason", REQUESTS),
-    ("meshcors_config_reloads", "Reloads of the configuration.", "result", RELOADS),
+    ("meshcors_preflights", "Preflights by the browser's verdict.", "reason", counted.PREFLIGHTS),
+    (
+        "meshcors_requests",
+        "Real requests that no route sent to a service.",
+        "reason",
+        counted.REQUESTS,
+    ),
+    ("meshcors_config_reloads", "Reloads of the configuration.", "result", counted.RELOADS),
 )
 # The buckets that are shown, in bits: from 2**9 ns, about half a microsecond, to about 0.5 s.
 _SHOWN_BUCKETS: Final = range(9, 30)
@@ -60,31 +55,26 @@ def render(state: PodState, accept: str) -> tuple[bytes, str]:
 class _Numbers(Collector):
     def __init__(self, state: PodState) -> None:
         self._state = state
-        self._counters = state.counters
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics; called by the registry."""
-        count = self._counters.total
+        count = self._state.counters.total
         for name, what, label, slots in _COUNTERS:
             counter = CounterMetricFamily(name, what, labels=[label])
-            for label_value, total in self._counters.totals(slots).items():
+            for label_value, total in self._state.counters.totals(slots).items():
                 counter.add_metric([label_value], total)
             yield counter
         left_out = "Refused requests without a log line."
-        yield CounterMetricFamily("meshcors_refusals_left_out_of_log", left_out, count(LEFT_OUT))
+        yield CounterMetricFamily(
+            "meshcors_refusals_left_out_of_log", left_out, count(counted.LEFT_OUT)
+        )
         yield self._preflight_seconds()
+        good = "Whether the configuration was good when it was last read."
+        since = "When a good configuration was last read."
         for name, what, value in (
             ("ready", "Whether new connections are accepted.", self._state.is_ready),
-            (
-                "config_last_reload_successful",
-                "Whether the configuration was good when it was last read.",
-                not count(FAILED_AT),
-            ),
-            (
-                "config_last_reload_success_timestamp_seconds",
-                "When a good configuration was last read.",
-                count(READ_AT),
-            ),
+            ("config_last_reload_successful", good, not count(counted.FAILED_AT)),
+            ("config_last_reload_success_timestamp_seconds", since, count(counted.READ_AT)),
         ):
             yield GaugeMetricFamily(f"meshcors_{name}", what, value)
         fingerprint = self._state.configuration.fingerprint
@@ -93,14 +83,14 @@ class _Numbers(Collector):
         yield _info("meshcors_build_info", "The version of meshcors and of Python.", **build)
 
     def _preflight_seconds(self) -> Metric:
-        slots = range(HISTOGRAM, HISTOGRAM + BUCKETS)
-        counts = list(accumulate(map(self._counters.total, slots)))
+        slots = range(counted.HISTOGRAM, counted.HISTOGRAM + counted.BUCKETS)
+        counts = list(accumulate(map(self._state.counters.total, slots)))
         shown = [(repr(2**n / 1e9), counts[n]) for n in _SHOWN_BUCKETS]
         return HistogramMetricFamily(
             "meshcors_preflight_seconds",
             "Time that the pod takes to decide on a preflight.",
             buckets=[*shown, ("+Inf", counts[-1])],
-            sum_value=self._counters.total(NANOSECONDS) / 1e9,
+            sum_value=self._state.counters.total(counted.NANOSECONDS) / 1e9,
         )
 
 

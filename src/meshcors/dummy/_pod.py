@@ -25,10 +25,10 @@ from meshcors.dummy._configuration import Configuration
 from meshcors.dummy._counters import READ_AT, SERVING, Counters
 from meshcors.dummy._listen import ConnectionLimits
 from meshcors.dummy._logs import log
-from meshcors.dummy._port import Handler
+from meshcors.dummy._port import Handler, Port
 from meshcors.dummy._refusals import RefusalRelay, Refusals
 from meshcors.dummy._reload import ConfigurationFile, Reloader
-from meshcors.dummy._server import Listening, Server
+from meshcors.dummy._server import Server
 from meshcors.dummy._state import PodState
 
 # Seconds that closing takes. The drain ends that much earlier, so that the process ends in time.
@@ -66,7 +66,7 @@ class Pod:
         state = PodState(self.configuration, counters, counters.row(0), Refusals(counters, 0))
         ports = [self._pod_port(state, agreement), *self._admin_ports(state)]
         reloader = self._reloader(state, agreement)
-        _Process(self, state, ports, when_serving, True, reloader=reloader).run()
+        _Process(self, state, ports, when_serving, reloader).run()
 
     def run_workers(self, count: int, when_serving: Callable[[], None]) -> None:
         """Run `count` processes that answer, and one with the admin port."""
@@ -83,13 +83,13 @@ class Pod:
             ports = [self._pod_port(state, agreement)]
             said = {"worker": number, "pid": os.getpid()}
             serving = partial(log, logging.INFO, "worker is serving", **said)
-            _Process(self, state, ports, serving, True, parent=parent).run()
+            _Process(self, state, ports, serving, parent=parent).run()
 
         def admin(parent: int) -> None:
             refusals = Refusals(counters, count)
             state = PodState(agreement.current(), counters, counters.row(count), refusals)
             ports, reloader = self._admin_ports(state), self._reloader(state, agreement)
-            _Process(self, state, ports, when_serving, False, reloader, relay, parent).run()
+            _Process(self, state, ports, when_serving, reloader, relay, parent).run()
 
         def when_ended(number: int) -> None:
             counters.row(number)[SERVING] = 0
@@ -107,7 +107,7 @@ class Pod:
         gc.freeze()
         return counters, agreement
 
-    def _pod_port(self, state: PodState, agreement: Agreement) -> Listening:
+    def _pod_port(self, state: PodState, agreement: Agreement) -> Port:
         """Return the pod's port, which answers by what is committed."""
         on_answer = state.refusals.log_access if self.access_log else None
         committed = agreement.committed
@@ -123,13 +123,13 @@ class Pod:
                 handler = pod_handler(engine, state.row, state.refusals, on_answer)
             return handler
 
-        return Listening(self.sockets, self.limits.pod, current, *_POD)
+        return Port(current, *_POD, self.sockets, self.limits.pod)
 
-    def _admin_ports(self, state: PodState) -> list[Listening]:
+    def _admin_ports(self, state: PodState) -> list[Port]:
         if not self.admin_sockets:
             return []
         handler = AdminPages(state, self.admin_host_names).handler
-        return [Listening(self.admin_sockets, self.limits.admin, lambda: handler, *_ADMIN)]
+        return [Port(lambda: handler, *_ADMIN, self.admin_sockets, self.limits.admin)]
 
     def _reloader(self, state: PodState, agreement: Agreement) -> Reloader | None:
         """Return what watches the file, in the process with the admin port."""
@@ -145,16 +145,14 @@ class Pod:
 class _Process:
     """One process of the `pod`, from its first connection to its last.
 
-    `when_serving` is called once it is listening. `answers` is whether one of its ports is the
-    pod's, so that the pod is ready. `relay` brings the refusals of other processes. `parent` is a
-    file descriptor that reads as ended when the parent process is gone.
+    `when_serving` is called once it is listening. `relay` brings the refusals of other processes.
+    `parent` is a file descriptor that reads as ended when the parent process is gone.
     """
 
     pod: Pod
     state: PodState
-    ports: list[Listening]
+    ports: list[Port]
     when_serving: Callable[[], None]
-    answers: bool
     reloader: Reloader | None = None
     relay: RefusalRelay | None = None
     parent: int | None = None
@@ -166,12 +164,12 @@ class _Process:
 
     async def _serve(self) -> None:
         servers = [Server(port, self.pod.keep_alive) for port in self.ports]
-        stopping = self._handle_signals(servers)
+        stopping = self._handle_signals()
         if self.reloader is not None:
             self.reloader.start()
         for server in servers:
             server.start()
-        self.state.row[SERVING] = self.answers
+        self.state.row[SERVING] = any(port.sockets is self.pod.sockets for port in self.ports)
         self.when_serving()
         self._tick(servers)
         try:
@@ -187,7 +185,7 @@ class _Process:
         self.state.refusals.log_left_out()
         asyncio.get_running_loop().call_later(1, self._tick, servers)
 
-    def _handle_signals(self, servers: list[Server]) -> asyncio.Event:
+    def _handle_signals(self) -> asyncio.Event:
         """Return what is set when the process is to end."""
         loop = asyncio.get_running_loop()
         stopping = asyncio.Event()
@@ -197,16 +195,13 @@ class _Process:
                 stopping.set()
                 return
             self.state.draining = True
-            for server in servers:
-                server.drain()
+            for port in self.ports:
+                port.draining = True
             loop.call_later(max(0, self.pod.drain - _CLOSING), stopping.set)
-
-        def reload() -> None:
-            if self.reloader is not None:
-                self.reloader.request()
 
         loop.add_signal_handler(signal.SIGTERM, drain)
         loop.add_signal_handler(signal.SIGINT, stopping.set)
+        reload = self.reloader.request if self.reloader else lambda: None
         loop.add_signal_handler(signal.SIGHUP, reload)
         if self.parent is not None:
             loop.add_reader(self.parent, stopping.set)

@@ -20,8 +20,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from meshcors._decision.fields import join_lines
 from meshcors._decision.preflight import MAX_LIST_BYTES
 from meshcors.dummy._logs import LOGGER
-from meshcors.dummy._port import FRAMING_FIELDS, Handle, Port
-from meshcors.dummy._wire import CLOSE, CONTINUE, read_target, refusal
+from meshcors.dummy._port import CLOSE, CONTINUE, FRAMING_FIELDS, Handle, Port, read_target, refusal
 
 # The limit on what is no body: the request line, fields, trailers, chunk framing, empty lines.
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -124,7 +123,9 @@ class ClientConnection(asyncio.Protocol):
             self._phase = _HEAD
             self._since = self._port.now
         elif self._phase == _ENDED:
-            self._discard(len(data))
+            self._overhead += len(data)
+            if self._overhead > _MAX_DISCARDED:
+                self.transport.abort()
             return
         rest = data
         while rest:
@@ -192,11 +193,6 @@ class ClientConnection(asyncio.Protocol):
         self._overhead = max(0, self._overhead + size - body - body // _BODY_BYTES)
         if self._overhead > MAX_HEAD_BYTES or self._lines > MAX_FIELD_LINES:
             self._refuse(431)
-
-    def _discard(self, size: int) -> None:
-        self._overhead += size
-        if self._overhead > _MAX_DISCARDED:
-            self.transport.abort()
 
     # --- called by httptools, in the order of a request's parts
 

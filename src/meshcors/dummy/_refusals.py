@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from time import monotonic, time
-from typing import Final
+from typing import Final, TypeAlias
 
 from meshcors.dummy._counters import HIDDEN, LEFT_OUT, Counters
 from meshcors.dummy._logs import log
@@ -38,6 +38,9 @@ _FIELDS: Final = {
     b"traceparent": "traceparent",
 }
 REFUSAL_FIELDS: Final = frozenset(_FIELDS)
+
+# A request's method, path and fields, and the status and reason of its answer.
+Answered: TypeAlias = tuple[str, str, Mapping[bytes, bytes], int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +112,7 @@ class Refusals:
             if field.decode() in names:
                 self._row[HIDDEN] |= 1 << bit
 
-    def __call__(
-        self, method: str, path: str, fields: Mapping[bytes, bytes], status: int, reason: str
-    ) -> None:
+    def __call__(self, *answered: *Answered) -> None:
         """Keep and log the refusal of a request, if the rate allows it."""
         now = self._clock()
         self._allowance = min(BURST, self._allowance + (now - self._counted_at) * RATE)
@@ -121,8 +122,7 @@ class Refusals:
             self._row[LEFT_OUT] += 1
             return
         self._allowance -= 1
-        hidden = self._counters.union(HIDDEN)
-        refusal = Refusal.of(method, path, fields, status, reason, hidden)
+        refusal = Refusal.of(*answered, self._counters.union(HIDDEN))
         self.keep([refusal])
         if self._pass_on is not None:
             self._pass_on(refusal)
@@ -144,13 +144,10 @@ class Refusals:
             log(logging.WARNING, "refusals left out of the log", count=self._left_out)
             self._left_out = 0
 
-    def log_access(
-        self, method: str, path: str, fields: Mapping[bytes, bytes], status: int, reason: str
-    ) -> None:
+    def log_access(self, *answered: *Answered) -> None:
         """Log an answer of any kind, for ``--access-log``."""
-        hidden = self._counters.union(HIDDEN)
-        answered = Refusal.of(method, path, fields, status, reason, hidden)
-        log(logging.INFO, "answered", **answered.fields())
+        kept = Refusal.of(*answered, self._counters.union(HIDDEN))
+        log(logging.INFO, "answered", **kept.fields())
 
 
 class RefusalRelay:

@@ -11,13 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Any, Final
 
 from meshcors.dummy._logs import log
-from meshcors.dummy._port import Handler, Port
+from meshcors.dummy._port import Port, date_line
 from meshcors.dummy._protocol import ClientConnection
-from meshcors.dummy._wire import date_line
 
 # Seconds until the next attempt, after the system has refused to open a connection.
 _RETRY_AFTER: Final = 0.1
@@ -28,32 +27,16 @@ _LAST_REQUESTS: Final = 0.1
 _LAST_ANSWERS: Final = 1.0
 
 
-class Listening(NamedTuple):
-    """What is served on `sockets`, with at most `limit` connections open at a time.
-
-    `current` returns the handler of a request that begins now; for `at_once` and `a_turn`
-    see `Port`.
-    """
-
-    sockets: list[socket.socket]
-    limit: int
-    current: Callable[[], Handler]
-    at_once: int
-    a_turn: int
-
-
 class Server:
-    """Serves one port; a connection may stay open for `keep_alive` seconds between requests.
+    """Serves a `port`; a connection may stay open for `keep_alive` seconds between requests.
 
     Made where an event loop runs.
     """
 
-    def __init__(self, listening: Listening, keep_alive: float) -> None:
-        self._listeners, self._limit, current, at_once, a_turn = listening
+    def __init__(self, port: Port, keep_alive: float) -> None:
+        self._port = port
         self._loop = asyncio.get_running_loop()
-        self._port = Port(current, self._loop.call_soon, at_once, a_turn)
-        # The longest idle one is the first.
-        self._connections = self._port.connections
+        port.call_soon = self._loop.call_soon
         # With less, connections would be closed that were opened just now.
         self._keep_alive = max(1.0, keep_alive)
         self._opening: set[asyncio.Task[Any]] = set()
@@ -64,7 +47,7 @@ class Server:
     def start(self) -> None:
         """Begin to accept."""
         self.tick()
-        for listener in self._listeners:
+        for listener in self._port.sockets:
             listener.setblocking(False)
             self._loop.add_reader(listener, self._accept, listener)
 
@@ -72,34 +55,30 @@ class Server:
         """Tell the time, and close the connections that have waited too long; every second."""
         self._port.now = self._loop.time()
         self._port.date = date_line()
-        for connection in list(self._connections):
+        for connection in list(self._port.connections):
             connection.close_if_overdue(self._keep_alive)
         if self._closed:
             what = "closed the longest idle connections to make room for new ones"
-            log(logging.WARNING, what, count=self._closed, max_connections=self._limit)
+            log(logging.WARNING, what, count=self._closed, max_connections=self._port.limit)
             self._closed = 0
-
-    def drain(self) -> None:
-        """Close each connection with its next answer from now on."""
-        self._port.draining = True
 
     async def stop(self) -> None:
         """Stop listening, answer what has come, then close; the system refuses what still waits."""
-        for listener in self._listeners:
+        for listener in self._port.sockets:
             self._loop.remove_reader(listener)
             listener.close()
         await asyncio.sleep(_LAST_REQUESTS)
-        for connection in list(self._connections):
+        for connection in list(self._port.connections):
             connection.close()
         for _ in range(50):
-            if self._connections:
+            if self._port.connections:
                 await asyncio.sleep(_LAST_ANSWERS / 50)
-        for connection in list(self._connections):
+        for connection in list(self._port.connections):
             connection.transport.abort()
 
     def _accept(self, listener: socket.socket) -> None:
         """Accept one waiting connection; the event loop calls again as long as any waits."""
-        if len(self._connections) + len(self._opening) > self._limit:
+        if len(self._port.connections) + len(self._opening) > self._port.limit:
             # There is one more than may stay. Wait until one of them is closed.
             return
         try:
@@ -122,21 +101,21 @@ class Server:
 
     async def _open(self, connected: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(
-                lambda: ClientConnection(self._port), connected
-            )
+            connect = partial(ClientConnection, self._port)
+            await self._loop.connect_accepted_socket(connect, connected)
         except OSError:
             # The client has gone already.
             connected.close()
         finally:
             self._opening.discard(asyncio.current_task())
-        if len(self._connections) > self._limit:
+        if len(self._port.connections) > self._port.limit:
             self._make_room()
 
     def _make_room(self) -> None:
-        if not self._connections or (self._leaving and self._leaving in self._connections):
+        connections = self._port.connections
+        if not connections or (self._leaving and self._leaving in connections):
             return
-        self._leaving = next(iter(self._connections))
+        self._leaving = next(iter(connections))
         # Not close(): that would wait for a client that may never read its last answer.
         self._leaving.transport.abort()
         self._closed += 1

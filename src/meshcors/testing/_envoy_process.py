@@ -142,7 +142,7 @@ class EnvoyProcess:
         deadline = time.monotonic() + self._timeout
         while time.monotonic() < deadline:
             if self.has_ended:
-                text = f"Envoy refuses the configuration{_reason(self.log)}"
+                text = f"Envoy did not start{_reason(self.log)}"
                 raise EnvoyError(text, self.log)
             # not written yet, not listening yet, or 503: not ready
             with contextlib.suppress(OSError, http.client.HTTPException):
@@ -230,6 +230,7 @@ def _complaint(log: str) -> str:
         if found is not None and found["level"] not in ("error", "critical"):
             continue
         text = " ".join((found["text"] if found else line).split())
-        if text and not text.startswith("{"):  # which is the access log
+        # not the access log, and not the configuration, which may have keys in it
+        if text := text.partition("{")[0].rstrip(": "):
             return printable(text, _LONGEST)
     return ""

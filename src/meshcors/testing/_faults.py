@@ -32,6 +32,8 @@ def fault_before_answer(error: Exception, server: str, seconds: float) -> Networ
 
     `server` is what the line calls the server, and `seconds` is the limit that a timeout reached.
     """
+    if isinstance(error, UnicodeError):
+        return NetworkFault("dns", f"{server} is no name that can be looked up")
     name = type(error).__name__
     if name == "ConnectTimeout":
         return NetworkFault("timeout", f"no connection to {server} within {seconds:g} s")

@@ -7,11 +7,13 @@ answer in place of the server. Neither are cookies kept, nor connections.
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Self
 
 from meshcors import browser
 from meshcors.testing._extras import needed
@@ -113,8 +115,9 @@ class Wire:
     - `connect_timeout`, `timeout`: the seconds for a connection, and from then on for an answer.
     - `http2`: offer HTTP/2 in the TLS handshake. Without TLS, the protocol is HTTP/1.1.
 
-    Certificates are checked against the system's authorities, those of ``SSL_CERT_FILE`` and those
-    of the package certifi. Raises `MissingExtraError` without the extra ``cli``.
+    No proxy of the environment is used, and no cookie is kept. Certificates are checked against
+    the system's authorities, those of ``SSL_CERT_FILE`` and those of the package certifi. Raises
+    `MissingExtraError` without the extra ``cli``.
     """
 
     def __init__(
@@ -141,7 +144,7 @@ class Wire:
             limits=self._httpx.Limits(max_keepalive_connections=0),
         )
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 
@@ -170,10 +173,13 @@ class Wire:
         with limit:
             try:
                 response = self._transport.handle_request(request)
-            except self._httpx.TransportError as error:
+            # a host that is no name fails in Python's codec of names, before anything is sent
+            except (self._httpx.TransportError, UnicodeError) as error:
                 fault = self._fault(error, server, limit)
+                self._done(limit.client_port)
                 return Exchange(method, url, sent, None, "", b"", fault.line, fault.kind)
             content, fault = self._body(response, limit)
+        self._done(limit.client_port)
         answer = browser.Response(response.status_code, _lines(response.headers.raw))
         version = response.http_version
         return Exchange(method, url, sent, answer, version, content, fault.line, fault.kind)
@@ -271,6 +277,9 @@ class Wire:
         address = self._resolve.get((host, port))
         return "localhost" if address is None and host.endswith(".localhost") else address
 
+    def _done(self, client_port: int) -> None:
+        """Note the connection of the request that has just been sent."""
+
     def _fault(self, error: Exception, server: str, limit: TimeLimit) -> NetworkFault:
         if limit.is_over:
             return NetworkFault("timeout", f"no answer from {server} within {limit.seconds:g} s")
@@ -318,6 +327,14 @@ def _decoded(raw: list[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]]:
 
 
 def _tls(*, insecure: bool) -> ssl.SSLContext:
+    own = os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", "")
+    return _tls_with(own, insecure=insecure)
+
+
+@lru_cache(maxsize=8)
+def _tls_with(own: tuple[str, str], *, insecure: bool) -> ssl.SSLContext:
+    """Return a context; to read all authorities takes some 30 ms."""
+    del own  # read by OpenSSL itself
     context = ssl.create_default_context()
     # httpx brings it; the system's own list may be empty, as on macOS
     context.load_verify_locations(needed("certifi").where())

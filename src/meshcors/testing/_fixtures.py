@@ -52,7 +52,7 @@ class BrowserFetch:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self.cache = browser.PreflightCache()
+        self.cache: browser.PreflightCache = browser.PreflightCache()
 
     def __call__(
         self,

@@ -10,6 +10,7 @@ import json
 import re
 import time
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -32,6 +33,7 @@ Scheme: TypeAlias = Literal["http", "https"]
 
 _PORTS: Final[Mapping[Scheme, int]] = {"https": 443, "http": 80}
 _LOG: Final = {
+    "client": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%",
     "method": "%REQ(:METHOD)%",
     "scheme": "%REQ(:SCHEME)%",
     "host": "%REQ(:AUTHORITY)%",
@@ -93,6 +95,8 @@ class MeshGateway:
       ``model:8000``, ``model``. Those that are missing get Envoy's 503.
     - `name`: the gateway (``namespace/name``), by default the first that the documents name.
 
+    `model` is the same gateway without Envoy, a `meshcors.mesh.Gateway`.
+
     Raises `DocumentError` for what would not load, `ValueError` for a service that no rule leads
     to, `MissingExtraError` without the extra ``lab``, `EnvoyError` if Envoy does not start.
     """
@@ -106,8 +110,9 @@ class MeshGateway:
     ) -> None:
         self._name = name
         self._given, self._services = documents, dict(services or {})
-        self.mesh, self.model, made = self._read(documents, self._services)
-        self._wire = _GatewayWire(self)
+        mesh, model, made = self._read(documents, self._services)
+        self.mesh: MeshDocuments = mesh
+        self.model: Gateway = model
         self._envoy = EnvoyProcess(made)
 
     def __enter__(self) -> MeshGateway:
@@ -120,7 +125,6 @@ class MeshGateway:
 
     def stop(self) -> None:
         """End Envoy; no file is left."""
-        self._wire.close()
         self._envoy.stop()
 
     def replace(
@@ -157,7 +161,7 @@ class MeshGateway:
     @property
     def requests(self) -> tuple[RoutedRequest, ...]:
         """The requests that the gateway got so far; Envoy logs them a little later."""
-        return tuple(_routed(self._envoy.log))
+        return tuple(request for _, request in _logged(self._envoy.log))
 
     def fetch(
         self,
@@ -172,10 +176,10 @@ class MeshGateway:
         after a redirect. Raises `EnvoyError` if Envoy has ended.
         """
         self._envoy.check()
-        before = len(self.requests)
-        made = self._wire.call(request, body, cache)
-        sent = len(made.answers) + len(made.hop_preflights) + (made.preflight is not None)
-        requests = self._await_requests(before, sent)
+        before = sum(1 for _ in _logged(self._envoy.log))
+        with _GatewayWire(self, (urlsplit(request.url).hostname or "").lower()) as wire:
+            made = wire.fetch(request, body, cache=cache)
+        requests = self._await_requests(before, wire.client_ports)
         return GatewayCall(
             made.request,
             made.preflight,
@@ -186,13 +190,18 @@ class MeshGateway:
             requests,
         )
 
-    def _await_requests(self, before: int, count: int) -> tuple[RoutedRequest, ...]:
-        """Return the requests after the first ones, once Envoy has logged as many."""
+    def _await_requests(self, before: int, client_ports: list[int]) -> tuple[RoutedRequest, ...]:
+        """Return the requests over these connections, once Envoy has logged them.
+
+        The first ``before`` are older: a port may be used again.
+        """
         deadline = time.monotonic() + _LOG_SECONDS
-        while len(found := self.requests[before:]) < count and time.monotonic() < deadline:
+        while True:
+            found = dict(islice(_logged(self._envoy.log), before, None))
+            if found.keys() >= set(client_ports) or time.monotonic() > deadline:
+                return tuple(found[port] for port in client_ports if port in found)
             self._envoy.check()
             time.sleep(0.01)
-        return found
 
     def _read(
         self, documents: Documents, services: Mapping[str, int | str]
@@ -214,25 +223,28 @@ class MeshGateway:
 
 
 class _GatewayWire(Wire):
-    """Sends what is for the gateway's hosts to the gateway."""
+    """Sends what is for the gateway's hosts to the gateway, and what is for `host`.
 
-    def __init__(self, gateway: MeshGateway) -> None:
+    `client_ports` are those of the connections to it.
+    """
+
+    def __init__(self, gateway: MeshGateway, host: str) -> None:
         super().__init__()
-        self._gateway = gateway
-        self._host = ""
-
-    def call(
-        self, request: browser.Request, body: bytes | None, cache: browser.PreflightCache | None
-    ) -> PageCall:
-        """Make a call whose host is the gateway's, whatever the documents say."""
-        self._host = (urlsplit(request.url).hostname or "").lower()
-        return self.fetch(request, body, cache=cache)
+        self.client_ports: list[int] = []
+        self._gateway, self._host = gateway, host
+        self._goes_there = False
 
     def _address(self, scheme: str, host: str, port: int) -> str | None:
         outside = _PORTS["http" if scheme == "http" else "https"]
-        if host != self._host and self._gateway.model.virtual_host(host, outside) is None:
+        known = host == self._host or self._gateway.model.virtual_host(host, outside) is not None
+        self._goes_there = known
+        if not known:
             return super()._address(scheme, host, port)
         return f"http://127.0.0.1:{self._gateway.ports[scheme]}"
+
+    def _done(self, client_port: int) -> None:
+        if self._goes_there and client_port:
+            self.client_ports.append(client_port)
 
 
 def _destinations(gateway: Gateway, port: int) -> Iterator[str]:
@@ -279,7 +291,8 @@ def _address(name: str, at: int | str) -> int | str:
     return f"{host}:{port}"
 
 
-def _routed(log: str) -> Iterator[RoutedRequest]:
+def _logged(log: str) -> Iterator[tuple[int, RoutedRequest]]:
+    """Yield each request of an access log, and the client's port."""
     for line in log.splitlines():
         if not line.startswith("{"):
             continue
@@ -288,13 +301,17 @@ def _routed(log: str) -> Iterator[RoutedRequest]:
         except ValueError:
             continue  # not yet written to its end
         cluster = _CLUSTER.fullmatch(found.get("cluster") or "")
-        yield RoutedRequest(
-            method=found.get("method") or "",
-            scheme=found.get("scheme") or "",
-            host=found.get("host") or "",
-            path=(found.get("path") or "").partition("?")[0],
-            rule=found.get("rule"),
-            destination=f"{cluster[2]}:{cluster[1]}" if cluster else None,
-            status=int(found.get("status") or 0),
-            flags=(found.get("flags") or "-").strip("-"),
+        port = (found.get("client") or "").rpartition(":")[2]
+        yield (
+            int(port or 0),
+            RoutedRequest(
+                method=found.get("method") or "",
+                scheme=found.get("scheme") or "",
+                host=found.get("host") or "",
+                path=(found.get("path") or "").partition("?")[0],
+                rule=found.get("rule"),
+                destination=f"{cluster[2]}:{cluster[1]}" if cluster else None,
+                status=int(found.get("status") or 0),
+                flags=(found.get("flags") or "-").strip("-"),
+            ),
         )

@@ -46,7 +46,7 @@ class PreflightPod:
         environ = {name: it for name, it in os.environ.items() if not name.startswith("MESHCORS_")}
         self._process = KeptProcess(command, content, env=environ)
         try:
-            self.port = self._await_port()
+            self.port: int = self._await_port()
         except BaseException:
             self.stop()
             raise

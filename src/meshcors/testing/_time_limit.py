@@ -17,6 +17,8 @@ class TimeLimit:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.is_over = False
+        # the connection's port on this side; 0 without a connection
+        self.client_port = 0
         self._socket: socket | None = None
         self._timer = threading.Timer(seconds, self._end)
         self._timer.daemon = True
@@ -30,7 +32,10 @@ class TimeLimit:
     def watch(self, event: str, found: Mapping[str, Any]) -> None:
         """Note the connection; httpx calls this at each step of a request."""
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            self._socket = found["return_value"].get_extra_info("socket")
+            connection: socket = found["return_value"].get_extra_info("socket")
+            self._socket = connection
+            with suppress(OSError):  # closed by the other side
+                self.client_port = connection.getsockname()[1]
 
     def _end(self) -> None:
         self.is_over = True

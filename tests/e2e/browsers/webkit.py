@@ -1,7 +1,7 @@
 """WebKitGTK, Safari's engine, over the protocol of its inspector.
 
-WebDriver does not hand out the console, and it always browses privately, when MiniBrowser prints
-none either. The inspector's protocol gives both: scripts, and the console as Safari shows it.
+WebDriver does not hand out the console, and under it MiniBrowser does not print it either. The
+inspector's protocol has both: scripts, and the console as Safari shows it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""A real Envoy with every fault that VirtualServices can have, one listener for each.
-
-AuthorizationPolicies, RequestAuthentications and EnvoyFilters in front of them become the filters
-that Istio makes of them; of each object, only what these set-ups use is translated.
-"""
+"""A real Envoy with every fault that VirtualServices can have, one listener for each."""
 
 from __future__ import annotations
 
@@ -15,12 +11,11 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ruamel.yaml import YAML
-
 from meshcors import _cli as cli
 from meshcors.mesh import Gateway
 from meshcors.mesh.envoy import bootstrap
 from tests.e2e.envoy import running_envoy
+from tests.e2e.zoo.istio_filters import PROVIDER, filters
 from tests.e2e.zoo.set_up import (
     JSON,
     KEY,
@@ -36,9 +31,8 @@ from tests.e2e.zoo.set_up import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-_TYPES = "type.googleapis.com/envoy.extensions.filters.http"
 # The services that the documents name, by the upstreams of the Python apps; `gone` is not there,
 # and `meshcors-dummy` is the pod.
 _SERVICES = ("bare", "starred", "good", "denies")
@@ -240,6 +234,13 @@ spec:
         codes=codes("preflight_unanswered"),
     ),
     SetUp(
+        name="a regex for a part of the origin, and Envoy matches all of it",
+        config=_policy(_ORIGIN, "{regex: ui.example}"),
+        layer="envoy_cors",
+        codes=codes("origin_not_allowed"),
+        fix=Change("allowOrigins: [{regex: ui.example}]", _ALLOW_UI),
+    ),
+    SetUp(
         name="a regex whose dot is not escaped",
         config=_policy(_ORIGIN, "{regex: https://app.ui.example}"),
         call=Call(origin="https://app.ui.example"),
@@ -278,6 +279,14 @@ spec:
         layer="envoy_cors",
         codes=codes("method_not_allowed"),
         fix=Change("allowMethods: [POST]", "allowMethods: [PUT]"),
+    ),
+    SetUp(
+        name="allowMethods with * beside a name, and a call with credentials",
+        config=_with(("[POST, PUT]", '[GET, "*"]'), _CREDENTIALS),
+        call=Call(method="PUT", credentials=True),
+        layer="envoy_cors",
+        codes=codes("method_not_allowed"),
+        fix=Change('allowMethods: [GET, "*"]', "allowMethods: [PUT]"),
     ),
     SetUp(
         name="no allowCredentials",
@@ -377,6 +386,19 @@ spec:
         layer="pod",
     ),
     SetUp(
+        name="corsPolicy and the service's own MeshCORS",
+        config=_service(Change("host: bare", "host: good").apply(_WITH_POLICY)),
+        verdict="works",
+        layer="envoy_cors",
+    ),
+    SetUp(
+        name="corsPolicy alone, with credentials",
+        config=_policy(*_CREDENTIALS),
+        call=LOGGED_IN,
+        verdict="works",
+        layer="envoy_cors",
+    ),
+    SetUp(
         name="corsPolicy alone, well set",
         config=_service(_WITH_POLICY),
         verdict="works",
@@ -419,108 +441,11 @@ def after_command(config: str, command: Command) -> str:
         return "---\n".join(each.read_text() for each in sorted(Path(directory).glob("*.yaml")))
 
 
-def filters(config: str) -> list[Any]:
-    """The filters that stand in front of the routes, as Istio makes them of these objects."""
-    found: list[Any] = []
-    for document in YAML(typ="safe").load_all(config):
-        kind, spec = document["kind"], document["spec"]
-        if kind == "AuthorizationPolicy" and spec["action"] == "CUSTOM":
-            found += _ext_authz(spec)
-        elif kind == "AuthorizationPolicy":
-            found.append(_filter("rbac", "RBAC", {"rules": _rules(spec["rules"])}))
-        elif kind == "RequestAuthentication":
-            found.append(_jwt(spec["jwtRules"]))
-        elif kind == "EnvoyFilter":
-            found += [each["patch"]["value"] for each in spec["configPatches"]]
-    return found
-
-
-def _filter(name: str, message: str, config: dict[str, Any]) -> dict[str, Any]:
-    kind = f"{_TYPES}.{name}.v3.{message}"
-    return {"name": f"envoy.filters.http.{name}", "typed_config": {"@type": kind, **config}}
-
-
-def _rules(rules: Sequence[Any], action: str = "ALLOW", prefix: str = "rule") -> dict[str, Any]:
-    policies = {
-        f"{prefix}-{at}": {
-            "permissions": [each for to in rule.get("to", ()) for each in _operation(**to)]
-            or [{"any": True}],
-            "principals": [_condition(**when) for when in rule.get("when", ())] or [{"any": True}],
-        }
-        for at, rule in enumerate(rules)
-    }
-    return {"action": action, "policies": policies}
-
-
-def _operation(operation: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-    """All fields must match; ``notMethods`` and a list of methods, or a path's prefix."""
-    wanted: list[dict[str, Any]] = []
-    for field, values in operation.items():
-        if field == "paths":
-            paths = [{"url_path": {"path": {"prefix": each.rstrip("*")}}} for each in values]
-            wanted.append({"or_rules": {"rules": paths}})
-        else:
-            methods = [
-                {"header": {"name": ":method", "string_match": {"exact": each}}} for each in values
-            ]
-            any_of = {"or_rules": {"rules": methods}}
-            wanted.append({"not_rule": any_of} if field == "notMethods" else any_of)
-    return [{"and_rules": {"rules": wanted}}]
-
-
-def _condition(key: str, values: Sequence[str]) -> dict[str, Any]:
-    name = key.removeprefix("request.headers[").removesuffix("]")
-    matched = [{"header": {"name": name, "string_match": {"exact": each}}} for each in values]
-    return {"or_ids": {"ids": matched}}
-
-
-def _jwt(rules: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """Istio lets a call without a token pass, and preflights."""
-    providers = {
-        f"origins-{at}": {"issuer": each["issuer"], "local_jwks": {"inline_string": each["jwks"]}}
-        for at, each in enumerate(rules)
-    }
-    wanted = [{"provider_name": name} for name in providers]
-    requires = {"requires_any": {"requirements": [*wanted, {"allow_missing": {}}]}}
-    config = {
-        "providers": providers,
-        "rules": [{"match": {"prefix": "/"}, "requires": requires}],
-        "bypass_cors_preflight": True,
-    }
-    return _filter("jwt_authn", "JwtAuthentication", config)
-
-
-def _ext_authz(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """An RBAC filter notes which rule takes the request; the provider is asked if one does."""
-    noted = {
-        "shadow_rules": _rules(spec["rules"], "DENY", "istio-ext-authz"),
-        "shadow_rules_stat_prefix": "istio_ext_authz_",
-    }
-    asked = {
-        "http_service": {
-            "server_uri": {"uri": "http://denies", "cluster": "ext_authz", "timeout": "5s"},
-            "authorization_request": {
-                "allowed_headers": {"patterns": [{"exact": "authorization"}]}
-            },
-            # otherwise all that the provider said reaches the page, as if a service had said it
-            "authorization_response": {
-                "allowed_client_headers": {"patterns": [{"exact": "www-authenticate"}]}
-            },
-        },
-        "filter_enabled_metadata": {
-            "filter": "envoy.filters.http.rbac",
-            "path": [{"key": "istio_ext_authz_shadow_effective_policy_id"}],
-            "value": {"string_match": {"prefix": "istio-ext-authz"}},
-        },
-    }
-    return [_filter("rbac", "RBAC", noted), _filter("ext_authz", "ExtAuthz", asked)]
-
-
 def _asked(port: int) -> dict[str, Any]:
     address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
     endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
     return {
-        "name": "ext_authz",
+        "name": PROVIDER,
         "type": "STATIC",
-        "load_assignment": {"cluster_name": "ext_authz", "endpoints": endpoints},
+        "load_assignment": {"cluster_name": PROVIDER, "endpoints": endpoints},
     }

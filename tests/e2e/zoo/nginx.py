@@ -294,6 +294,19 @@ location / {
     ),
     SetUp(name="nginx well set", config=_PREFLIGHT, verdict="works", layer="nginx"),
     SetUp(
+        name="nginx well set, a GET without a preflight",
+        config=_PREFLIGHT,
+        call=Call(method="GET", path="/v1/models", headers=()),
+        verdict="works",
+        layer="nginx",
+    ),
+    SetUp(
+        name="nginx for every site, without credentials",
+        config=_PREFLIGHT.replace('"https://ui.example"', "*"),
+        verdict="works",
+        layer="nginx",
+    ),
+    SetUp(
         name="nginx well set, with credentials and a map",
         config=_for_any("$allowed_origin"),
         call=LOGGED_IN,

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 PAGE = Path(__file__).parents[3] / "docs" / "doctor-zoo.md"
 _BEGIN, _END = "<!-- set-ups -->\n", "<!-- end -->\n"
+# Why a name does not resolve is in the words of the machine.
+_RESOLVER = re.compile(r"(no address found for [^:]+): [^.]*")
 _EXPLAIN = re.compile("`meshcors explain FILE [^`]*`")
 _ADDRESS = re.compile(r"(?:127\.0\.0\.1|api\.example|api\.invalid):\d+")
 
@@ -58,6 +60,7 @@ def _text(text: str) -> str:
     The command that follows the call is the same in every row, and long.
     """
     plain = _EXPLAIN.sub("`meshcors explain FILE …`", _ADDRESS.sub("api.example", text))
+    plain = _RESOLVER.sub(r"\1", plain)
     plain = plain.replace("|", r"\|").replace("\n", "<br>")
     code = plain.split("`")
     return "`".join(each if at % 2 else each.replace("*", r"\*") for at, each in enumerate(code))

@@ -30,6 +30,12 @@ class Call:
     origin: str = UI
     options: tuple[str, ...] = ()
 
+    @property
+    def secrets(self) -> list[str]:
+        """What no output may show: values of headers, without their schemes."""
+        values = [each.partition(": ")[2].rpartition(" ")[2] for each in self.headers]
+        return [value for value in values if value != "application/json" and len(value) > 2]
+
     def arguments(self, port: int) -> list[str]:
         """The words of doctor's command line for this call."""
         words = [f"{self.scheme}://{self.host}:{port}{self.path}", "--origin", self.origin]

@@ -89,17 +89,19 @@ async function performInFrame(address, id, url, init, tell) {
 
 let state = null;
 
-async function ask(path, method = "GET", body) {
-  const headers = typeof body === "string" ? { "content-type": "text/plain" }
-    : { "content-type": "application/json" };
-  const answer = await fetch(path, {
-    method, ...(body !== undefined && { headers, body: typeof body === "string" ? body : JSON.stringify(body) }),
-  });
-  const said = await answer.json().catch(() => ({}));
-  return answer.ok ? said : { error: said.error ?? `The lab's server said ${answer.status}.` };
+async function ask(path, init) {
+  try {
+    const answer = await fetch(path, init);
+    const said = await answer.json().catch(() => ({}));
+    return answer.ok ? said : { error: said.error ?? `The lab's server said ${answer.status}.` };
+  } catch {
+    return { error: "The lab's server does not answer." };
+  }
 }
 
-const explain = (side, call, policy) => ask("/api/explain", "POST", { side, call: call.id, policy });
+const explain = (side, call, policy) => ask("/api/explain", {
+  method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ side, call: call.id, policy }),
+});
 
 // Envoy's log may be a moment late.
 async function traffic(id, expected) {
@@ -134,9 +136,10 @@ const panels = {};
 function judged(call, done) {
   const readable = done.status !== null;
   if (!done.known) return { words: "no answer", good: false };
-  if (!readable) return { words: "blocked", good: call.from === "stranger" };
+  const unwanted = call.from === "stranger" || (call.credentials === "include" && !call.meant);
+  if (!readable) return { words: "blocked", good: unwanted };
   if (call.from === "stranger") return { words: "a stranger reads the answer", good: false };
-  return { words: done.status < 400 ? "works" : `the page reads a ${done.status}`, good: !done.broken };
+  return { words: done.status < 400 ? "works" : `a readable ${done.status}`, good: !done.broken };
 }
 
 function showOutcome(view, call, done) {
@@ -144,10 +147,11 @@ function showOutcome(view, call, done) {
   view.outcome.className = `outcome ${good ? "good" : "bad"}`;
   view.verdict.textContent = `${good ? "✓" : "✗"} ${words[0].toUpperCase()}${words.slice(1)}${
     good && done.status === null ? ", as it should be" : ""}`;
-  view.got.textContent = done.status === null
-    ? `The script gets no answer, only “${done.error}”`
-    : `The script reads the status ${done.status}${done.broken ? `, and the answer breaks off: “${done.error}”` : ""}`
-      + (done.chunks > 1 ? `, in ${done.chunks} pieces as they came:` : ":");
+  if (done.status === null) view.got.textContent = `The script gets no status and no answer, only “${done.error}”`;
+  else {
+    view.got.textContent = `The script reads the status ${done.status}${done.chunks > 1 ? ` and ${done.chunks} pieces as they come` : ""}`
+      + (done.broken ? `, and then the answer breaks off: “${done.error}”` : ":");
+  }
 }
 
 // Make the call and show the answer while it comes in.
@@ -162,36 +166,35 @@ async function make(call, side, id, isCurrent) {
     if (event.kind === "answer") done.status = event.status;
     if (event.kind === "chunk") done.chunks += 1;
     if (event.kind === "error") {
-      Object.assign(done, { error: event.text, known: event.known || done.status !== null, broken: done.status !== null });
+      done.broken = done.status !== null;
+      Object.assign(done, { error: event.text, known: event.known || done.broken });
     }
     if (!isCurrent()) return;
     showOutcome(view, call, done);
     if (event.kind !== "chunk" || done.chunks > MOST_CHUNKS) return;
-    const room = MOST_TEXT - view.body.textContent.length;
-    const time = call.stream ? `${((performance.now() - start) / 1000).toFixed(1)} s  ` : "";
-    view.body.append(element("span", (time + (call.stream ? event.text.trim() : event.text)).slice(0, Math.max(room, 0))));
-    if (call.stream) view.body.append("\n");
+    const time = ((performance.now() - start) / 1000).toFixed(1);
+    const text = call.stream ? `${time} s  ${event.text.trim()}\n` : event.text;
+    view.body.append(element("span", text.slice(0, Math.max(MOST_TEXT - view.body.textContent.length, 0))));
     view.body.hidden = false;
   };
   await (call.frame ? performInFrame(call.frame, id, url, init, tell) : perform(url, init, tell));
   return done;
 }
 
+function inWords({ allowed, outcome, code, step }) {
+  if (outcome === "depends") return "allowed or not, depending on what your service answers";
+  return allowed ? "allowed" : `blocked at the ${step === "preflight" ? "preflight" : "answer"} (${code})`;
+}
+
 function showAgreement(view, explained, done) {
-  const { allowed, outcome, code, step, messages } = explained.verdict;
+  const { allowed, outcome, messages } = explained.verdict;
   const readable = done.status !== null;
-  const same = allowed === readable;
-  const unknown = outcome === "depends";
-  view.agrees.className = `agrees ${unknown || (done.known && same) ? "" : "alarm"}`;
-  if (!done.known) view.agrees.textContent = "Nothing to compare: this browser got no answer in time.";
-  else if (unknown) view.agrees.textContent = "The browser model cannot say: it depends on what your service answers.";
-  else if (same) {
-    view.agrees.textContent = allowed ? "✓ The browser model says the same: allowed in Chromium, Firefox and Safari."
-      : `✓ The browser model says the same: blocked at the ${step === "preflight" ? "preflight" : "answer"} (${code}).`;
-  } else {
-    view.agrees.textContent = `✗ The browser model and this browser disagree: the model says ${allowed ? "allowed" : `blocked (${code})`}`
-      + `, and this browser ${readable ? `read the answer, a ${done.status}` : "blocked the call"}.`;
-  }
+  const agree = outcome === "depends" || (done.known && allowed === readable);
+  view.agrees.className = `agrees ${agree ? "" : "alarm"}`;
+  view.agrees.textContent = agree ? `✓ The browser model says the same: ${inWords(explained.verdict)}.`
+    : `✗ The browser model and this browser disagree: the model says ${inWords(explained.verdict)}, and this browser ${
+      readable ? `read the answer, a ${done.status}` : done.known ? "blocked the call" : "got no answer in time"}.`;
+  if (outcome === "depends") view.agrees.textContent = "The browser model cannot say: it depends on what your service answers.";
   const line = (engine) => [
     element("dt", `${CONSOLES[engine]}’s console${engine === HERE ? ", as in this browser" : ""}`),
     element("dd", messages[engine] || (allowed ? "(nothing)" : "(no line known)")),
@@ -206,8 +209,7 @@ function showAgreement(view, explained, done) {
 // The picture comes from the lab's own server, and scripts in it would not run.
 function showPicture(view, svg) {
   const picture = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
-  const drawn = picture.localName === "svg";
-  view.picture.replaceChildren(drawn ? document.importNode(picture, true) : element("p", "No picture."));
+  view.picture.replaceChildren(picture.localName === "svg" ? document.importNode(picture, true) : "No picture.");
 }
 
 // No value of a key or a cookie is shown.
@@ -218,18 +220,30 @@ function shown(call, [name, value]) {
   return `${name}: ${secret ? "…" : value}`;
 }
 
+// What decides about the call; of everything else the names are enough.
+const DECIDES = /^(access-control-|origin$|vary$|location$|www-authenticate$|content-type$|cookie$|set-cookie$|authorization$)/i;
+
+function message(call, first, lines) {
+  const view = element("pre");
+  const sets = Object.keys(call.headers).map((name) => name.toLowerCase());
+  const decides = ([name]) => DECIDES.test(name) || sets.includes(name.toLowerCase());
+  view.append(element("strong", first), ...lines.filter(decides).map((line) => `\n${shown(call, line)}`));
+  const others = lines.filter((line) => !decides(line)).map(([name]) => name);
+  if (others.length) view.append("\n", element("span", `and ${others.join(", ")}`, "soft"));
+  return view;
+}
+
 const withoutId = (path) => path.replace(/[?&]lab=[^&]*/, "");
 
 function showWire(view, call, seen, explained) {
   const items = seen.map((each, place) => {
     const item = element("li");
-    const sent = element("pre"), came = element("pre");
-    sent.append(element("strong", `${each.method} ${withoutId(each.path)}`), ...each.sent.map((line) => `\n${shown(call, line)}`));
     const expected = explained.received?.[place]?.status;
-    const differs = expected && expected !== each.status;
-    came.append(element("strong", String(each.status || "no answer")), ...each.received.map((line) => `\n${shown(call, line)}`));
-    item.append(element("p", "Sent", "soft"), sent, element("p", "Came back", "soft"), came);
-    if (differs) item.append(element("p", `✗ The model expected ${expected}.`, "alarm"));
+    item.append(
+      element("p", "Sent", "soft"), message(call, `${each.method} ${withoutId(each.path)}`, each.sent),
+      element("p", "Came back", "soft"), message(call, String(each.status || "no answer"), each.received),
+    );
+    if (expected && expected !== each.status) item.append(element("p", `✗ The model expected ${expected}.`, "alarm"));
     const flags = each.flags && each.flags !== "-" ? `, with Envoy's flag ${each.flags}` : "";
     item.append(element("p", `${each.rule ? `Rule ${each.rule}` : "No rule matched"}; ${
       each.upstream && each.upstream !== "-" ? `${each.upstream} answered` : "the gateway itself answered"}${flags}.`, "soft"));
@@ -243,6 +257,7 @@ function showWire(view, call, seen, explained) {
 }
 
 function clear(view) {
+  view.judged = null;
   view.outcome.className = "outcome";
   view.verdict.textContent = "Calling…";
   view.got.textContent = view.agrees.textContent = "";
@@ -257,46 +272,58 @@ function clear(view) {
 
 let current = null;
 let runs = 0;
+const turns = { before: 0, after: 0 };
 
 async function run(call, sides = SIDES) {
   const turn = ++runs;
-  const isCurrent = () => turn === runs;
   current = call;
   history.replaceState(null, "", `#${call.id}`);
-  for (const button of byId("calls").querySelectorAll("button")) button.setAttribute("aria-pressed", String(button.dataset.call === call.id));
+  for (const button of byId("calls").querySelectorAll("button")) {
+    const pressed = button.dataset.call === call.id;
+    button.setAttribute("aria-pressed", String(pressed));
+    if (pressed && button.closest("details")) button.closest("details").open = true;
+  }
   showScript(call);
-  await Promise.all(sides.map(async (side) => {
-    const view = panels[side];
-    clear(view);
-    const id = `${side}-${turn}-${Date.now().toString(36)}`;
-    const [done, explained] = await Promise.all([make(call, side, id, isCurrent), explain(side, call)]);
-    if (!isCurrent()) return;
-    view.judged = judged(call, done);
-    if (explained.error) view.agrees.textContent = explained.error;
-    else {
-      showAgreement(view, explained, done);
-      showPicture(view, explained.svg);
-    }
-    const seen = await traffic(id, explained.sent?.length ?? 1);
-    if (isCurrent()) showWire(view, call, seen, explained);
-  }));
-  if (!isCurrent()) return;
-  byId("summary").textContent = `${call.title}: ${summary(...SIDES.map((side) => panels[side].judged))}`;
-  document.documentElement.dataset.done = String(turn);
+  for (const side of sides) {
+    turns[side] = turn;
+    clear(panels[side]);
+  }
+  await Promise.all(sides.map((side) => runSide(call, side, turn)));
+  if (sides.every((side) => turns[side] === turn)) document.documentElement.dataset.done = String(turn);
 }
 
-function summary(before, after) {
-  if (before.words !== after.words) return `${before.words} before, ${after.words} after`;
-  return `${before.words} before and after${before.words === "blocked" && before.good ? ", as it should be" : ""}`;
+async function runSide(call, side, turn) {
+  const view = panels[side];
+  const isCurrent = () => turns[side] === turn;
+  const id = `${side}-${turn}-${Date.now().toString(36)}`;
+  const [done, explained] = await Promise.all([make(call, side, id, isCurrent), explain(side, call)]);
+  if (!isCurrent()) return;
+  view.judged = judged(call, done);
+  showSummary(call);
+  if (explained.error) view.agrees.textContent = explained.error;
+  else {
+    showAgreement(view, explained, done);
+    showPicture(view, explained.svg);
+  }
+  const seen = await traffic(id, explained.sent?.length ?? 1);
+  if (isCurrent()) showWire(view, call, seen, explained);
+}
+
+function showSummary(call) {
+  const [before, after] = SIDES.map((side) => panels[side].judged);
+  if (!before || !after) return;
+  const same = before.words === after.words;
+  byId("summary").textContent = `${call.title}: ${before.words}${same ? " before and after" : ` before, ${after.words} after`}${
+    same && before.good && before.words === "blocked" ? ", as it should be" : ""}`;
 }
 
 function showScript(call) {
-  const headers = Object.fromEntries(Object.entries(call.headers).map(([name, value]) =>
-    [name, OPEN_HEADERS.includes(name.toLowerCase()) ? value : "…"]));
-  const init = { method: call.method, ...(Object.keys(headers).length && { headers }),
-    ...(call.credentials === "include" && { credentials: "include" }) };
-  byId("script").textContent = `${call.frame ? `// in a page of ${call.origin}\n` : ""}fetch(${
-    JSON.stringify(call.path)}, ${JSON.stringify(init, null, 1).replace(/\n\s*/g, " ")})`;
+  const value = ([name, value]) => `"${name}": "${OPEN_HEADERS.includes(name.toLowerCase()) ? value : "…"}"`;
+  const headers = Object.entries(call.headers).map(value).join(", ");
+  byId("script").textContent = `${call.frame ? `// in a page of ${call.origin}\n` : ""}`
+    + `fetch("https://${call.host.replace(/\.localhost$/, "")}${call.path}", {method: "${call.method}"`
+    + `${headers && `, headers: {${headers}}`}${call.credentials === "include" ? ', credentials: "include"' : ""}`
+    + `${call.body ? ", body}" : "}"})`;
 }
 
 // ---- The policy: the models' verdict while it is typed, and the pod's as soon as it is valid.
@@ -310,34 +337,34 @@ async function tryPolicy() {
   const text = byId("policy").value;
   const said = await explain("after", current, text);
   if (turn !== edits) return;
-  if (said.error) return showPolicy(`✗ ${said.error}`, "bad");
-  const { allowed, outcome, code, step } = said.verdict;
-  showPolicy(outcome === "depends" ? "With this policy it depends on what your service answers." : allowed ? `✓ With this policy: “${current.title}” is allowed.`
-    : `✗ With this policy: “${current.title}” is blocked at the ${step === "preflight" ? "preflight" : "answer"} (${code}).`,
-  allowed === (current.from === "page") ? "good" : "bad");
-  const written = await ask("/api/policy", "PUT", text);
+  if (said.error) return showPolicy(`✗ ${said.error}`, "bad", true);
+  const { allowed } = said.verdict;
+  showPolicy(`${allowed ? "✓" : "✗"} With this policy, “${current.title}” is ${inWords(said.verdict)}.`,
+    allowed === (current.from !== "stranger") ? "good" : "bad");
+  const written = await ask("/api/policy", { method: "PUT", body: text });
   if (turn !== edits) return;
-  if (written.error) return showPolicy(`✗ ${written.error}`, "bad");
+  if (written.error) return showPolicy(`✗ ${written.error}`, "bad", true);
   state.policy = text;
   await run(current, ["after"]);
 }
 
-function showPolicy(text, kind) {
+function showPolicy(text, kind, isInvalid = false) {
   byId("policy-verdict").textContent = text;
   byId("policy-verdict").className = kind;
-  byId("policy").setAttribute("aria-invalid", String(text.startsWith("✗") && !text.includes("With this policy")));
+  byId("policy").setAttribute("aria-invalid", String(isInvalid));
 }
 
 // ---- The state, at the start and when the files change.
 
 async function load() {
   const said = await ask("/api/state");
-  if (said.sides === undefined) return trouble(said.error ?? "The lab's server does not answer.");
+  if (!said.sides) return trouble(said.error);
   const edited = state !== null && byId("policy").value !== state.policy;
   state = said;
   trouble(said.error);
   byId("page-origin").textContent = said.page.origin;
   byId("files").textContent = said.files.length ? `; the gateway runs ${said.files.join(", ")}` : "; the gateway runs an example";
+  byId("policy-section").hidden = !said.policy; // no pod, no policy
   if (!edited) {
     byId("policy").value = said.policy;
     byId("policy").rows = Math.min(Math.max(said.policy.split("\n").length + 1, 5), 24);
@@ -346,29 +373,33 @@ async function load() {
     panels[side].heading.textContent = said.sides[side].title;
     panels[side].note.textContent = said.sides[side].note;
   }
-  byId("notes").replaceChildren(...(said.notes ?? []).map((note) => element("li", note)));
+  byId("notes").replaceChildren(...said.notes.map((note) => element("li", note)));
+  byId("notes-section").hidden = !said.notes.length;
   showCalls(said.calls);
   const wanted = current?.id ?? decodeURIComponent(location.hash.slice(1));
   const call = said.calls.find((each) => each.id === wanted) ?? said.calls[0];
   if (call) await run(call);
+  else byId("summary").textContent = "These files have no rule that a page could call.";
 }
 
-// The buttons, those of each rule in a group.
+// The buttons, those of each rule in a group that can be folded.
 function showCalls(calls) {
   const focused = document.activeElement?.dataset.call;
-  const rules = [...new Set(calls.map((call) => call.rule ?? ""))];
+  const rules = [...new Set(calls.map((call) => call.rule))];
   byId("calls").replaceChildren(...rules.map((rule) => {
-    const group = element("div");
-    group.setAttribute("role", "group");
-    group.setAttribute("aria-label", rule ? `Calls for ${rule}` : "Calls");
-    if (rules.length > 1) group.append(element("p", rule, "soft"));
-    group.append(...calls.filter((call) => (call.rule ?? "") === rule).map((call) => {
+    const buttons = element("div", "", "buttons");
+    buttons.setAttribute("role", "group");
+    buttons.setAttribute("aria-label", `Calls for ${rule}`);
+    buttons.append(...calls.filter((call) => call.rule === rule).map((call) => {
       const button = element("button", call.title);
       button.type = "button";
       button.dataset.call = call.id;
       button.addEventListener("click", () => run(call));
       return button;
     }));
+    if (rules.length === 1) return buttons;
+    const group = element("details");
+    group.append(element("summary", rule), buttons);
     return group;
   }));
   if (focused) byId("calls").querySelector(`[data-call="${CSS.escape(focused)}"]`)?.focus();
