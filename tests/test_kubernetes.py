@@ -267,6 +267,7 @@ def in_istios_words(spec: Document) -> Document:
             "perTryTimeout": retry["perRetry"]["timeout"],
             "retryOn": ",".join(retry["retryOn"]["triggers"]),
         },
+        "loadBalancer": {"simple": {"RoundRobin": "ROUND_ROBIN"}[spec["loadBalancer"]["type"]]},
         "connectionPool": {
             "tcp": {"connectTimeout": timeout["tcp"]["connectTimeout"]},
             "http": {"idleTimeout": timeout["http"]["connectionIdleTimeout"]},

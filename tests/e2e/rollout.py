@@ -135,6 +135,7 @@ def cluster(policy: Json | None, endpoints: Path) -> Json:
     if policy is None:
         return made
     pool, outliers = policy["connectionPool"], policy["outlierDetection"]
+    made["lb_policy"] = policy["loadBalancer"]["simple"]
     made["connect_timeout"] = seconds(pool["tcp"]["connectTimeout"])
     made["typed_extension_protocol_options"] = {
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {

@@ -37,6 +37,8 @@ def http_route_traffic() -> dict[str, Any]:
 def traffic_policy() -> dict[str, Any]:
     """Return the ``trafficPolicy`` of the pod's DestinationRule."""
     return {
+        # By default Envoy prefers the pod with the fewest requests: a dead one, until it is out.
+        "loadBalancer": {"simple": "ROUND_ROBIN"},
         "connectionPool": {
             "tcp": {"connectTimeout": "1s"},
             # Below the pod's --keep-alive, so that the gateway closes a connection first.
