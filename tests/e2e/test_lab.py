@@ -361,7 +361,7 @@ def test_everything_is_on_loopback(lab: Lab) -> None:
 # ---- Its end
 
 
-@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL", "envoy", "pod"])
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGKILL", "envoy", "pod"])
 def test_nothing_stays(how: str, tmp_path: Path) -> None:
     with running_lab(tmp_path / "temporary") as lab:
         below = lab.descendants()

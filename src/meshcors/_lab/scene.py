@@ -168,7 +168,13 @@ def scene_of(
         tuple(_destinations((before, after), port, settings)),
         made.calls,
         fixed.change,
-        (*fixed.notes, *about_policy, *_left_out(made, mesh), *_unguarded(mesh)),
+        (
+            *fixed.notes,
+            *about_policy,
+            *_about_middleware(before, after, port, settings),
+            *_left_out(made, mesh),
+            *_unguarded(mesh),
+        ),
     )
 
 
@@ -248,17 +254,15 @@ def _closed(
     if all(mesh.texts.get(name) == text for name, text in result.texts.items()):
         change = "The same documents: meshcors fix finds nothing to change."
         return _Fixed(result, mesh, change, (*notes, *result.notes))
-    return _Fixed(result, result.after, change, (*notes, *result.notes, _MIDDLEWARE))
+    return _Fixed(result, result.after, change, (*notes, *result.notes))
 
 
 _IN_PLACE: Final = "As meshcors fix --with pod writes them, with the pod."
 _SEPARATE: Final = (
     "With the second document that meshcors fix --with pod --separate writes, and the pod."
 )
-_MIDDLEWARE: Final = (
-    "after, each model service runs the middleware with the pod's policy and its own key; a service"
-    " whose rule has a corsPolicy works without it too"
-)
+_MIDDLEWARE: Final = "each model service runs the middleware with the pod's policy and its own key"
+_WITHOUT: Final = "; a service whose rule has a corsPolicy works without it too"
 
 
 def _destinations(gateways: tuple[Gateway, ...], port: int, settings: LabSettings) -> list[str]:
@@ -305,6 +309,15 @@ def _policy_text(
     if data is None:
         return "", [f"{said}: no pod runs; name it with --config POLICY"]
     return as_text(data), []
+
+
+def _about_middleware(
+    before: Gateway, after: Gateway, port: int, settings: LabSettings
+) -> Iterator[str]:
+    if next(_pods(before, port, settings), None) is not None:
+        yield f"the documents lead to a pod, so {_MIDDLEWARE}{_WITHOUT}"
+    elif next(_pods(after, port, settings), None) is not None:
+        yield f"after, {_MIDDLEWARE}{_WITHOUT}"
 
 
 def _left_out(made: MadeCalls, mesh: MeshDocuments) -> Iterator[str]:

@@ -42,9 +42,12 @@ class Traffic:
             return [each for found, each in self._kept if found == wanted]
 
     def _new(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        with self._path.open("rb") as file:
-            file.seek(self._read)
-            content = file.read()
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._read)
+                content = file.read()
+        except OSError:
+            return  # Envoy has ended, and its files with it
         self._read += len(content)
         *lines, self._left = (self._left + content).split(b"\n")
         if self._read > _LARGEST_FILE and not self._left:
