@@ -17,7 +17,8 @@ from meshcors._lab.case import CASE_FILE, CASE_ORIGIN, case_text
 from meshcors._lab.envoy_config import Upstreams, destination_of, lab_bootstrap
 from meshcors._lab.names import LocalOrigins, local_host
 from meshcors._lab.policy import MOST_POLICY_BYTES, of_service, read_policy_text
-from meshcors._lab.scene import LabError, LabSettings, Scene, scene_of
+from meshcors._lab.scene import Scene, scene_of
+from meshcors._lab.settings import LabError, LabSettings
 from meshcors._lab.story import SideStory
 from meshcors._lab.traffic import Traffic, read_line
 from meshcors._lab.watch import FileWatch

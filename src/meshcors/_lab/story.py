@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from meshcors import browser
 from meshcors._lab.policy import of_service
-from meshcors._lab.scene import Scene, SideName
+from meshcors._lab.scene import Scene
 from meshcors._lab.sequence import SequenceStep, draw
+from meshcors._lab.settings import SideName
 from meshcors.mesh._analysis.page_call import trace_call
 from meshcors.mesh._fix.known_services import decider_of_source, simulated
 
