@@ -7,7 +7,7 @@ In braces: the line that allows the call in that layer (``grant``), the commands
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from meshcors._doctor.grants import ANY_LANGUAGE, fields, grant, nginx_block
@@ -58,7 +58,7 @@ _REFUSED_BY_SERVER: Final = (
     "Send what it asks for, or let the authorization server add access-control-allow-origin to its"
     " refusals.\nWhat is in front: `{explain}`"
 )
-_IN_ANY_LANGUAGE: Final = "\nIn another language, these fields allow it:\n`{fields}`"
+_IN_ANY_LANGUAGE: Final = "In another language, these fields of the answers allow it:"
 _NULL_PAGE: Final = (
     "The origin null is that of files, data: URLs and sandboxed frames, whosever they are. Serve"
     " the page by http or https, and allow its own origin."
@@ -269,13 +269,17 @@ def fix_for(code: FindingCode, layer: Layer, want: WantedGrant, words: Mapping[s
     template = row.get(layer) or row["*"]
     if want.origin == "null" and code in _OF_ORIGINS:
         template = _NULL_PAGE
-    elif "{grant}" in template and layer in ANY_LANGUAGE:
-        template += _IN_ANY_LANGUAGE
     commands = {
-        "grant": "`\n`".join(grant(layer, want).splitlines()),
-        "block": "`\n`".join(nginx_block(want).splitlines()),
+        "grant": _pasted(grant(layer, want).splitlines()),
+        "block": _pasted(nginx_block(want).splitlines()),
         "explain": want.explain(),
         "fix": want.fix(),
-        "fields": "`\n`".join(fields(want)),
     }
+    if layer in ANY_LANGUAGE:
+        commands["grant"] += f"`\n{_IN_ANY_LANGUAGE}\n`{_pasted(fields(want))}"
     return template.format_map({**words, **commands})
+
+
+def _pasted(lines: Sequence[str]) -> str:
+    """Return lines each of which stands in backticks, without the first and the last one."""
+    return "`\n`".join(lines)

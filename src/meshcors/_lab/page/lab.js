@@ -279,7 +279,9 @@ async function run(call, sides = SIDES) {
   current = call;
   history.replaceState(null, "", `#${call.id}`);
   for (const button of byId("calls").querySelectorAll("button")) {
-    button.setAttribute("aria-pressed", String(button.dataset.call === call.id));
+    const pressed = button.dataset.call === call.id;
+    button.setAttribute("aria-pressed", String(pressed));
+    if (pressed && button.closest("details")) button.closest("details").open = true;
   }
   showScript(call);
   for (const side of sides) {
@@ -380,22 +382,24 @@ async function load() {
   else byId("summary").textContent = "These files have no rule that a page could call.";
 }
 
-// The buttons, those of each rule in a group.
+// The buttons, those of each rule in a group that can be folded.
 function showCalls(calls) {
   const focused = document.activeElement?.dataset.call;
-  const rules = [...new Set(calls.map((call) => call.rule ?? ""))];
+  const rules = [...new Set(calls.map((call) => call.rule))];
   byId("calls").replaceChildren(...rules.map((rule) => {
-    const group = element("div");
-    group.setAttribute("role", "group");
-    group.setAttribute("aria-label", rule ? `Calls for ${rule}` : "Calls");
-    if (rules.length > 1) group.append(element("p", rule, "soft"));
-    group.append(...calls.filter((call) => (call.rule ?? "") === rule).map((call) => {
+    const buttons = element("div", "", "buttons");
+    buttons.setAttribute("role", "group");
+    buttons.setAttribute("aria-label", `Calls for ${rule}`);
+    buttons.append(...calls.filter((call) => call.rule === rule).map((call) => {
       const button = element("button", call.title);
       button.type = "button";
       button.dataset.call = call.id;
       button.addEventListener("click", () => run(call));
       return button;
     }));
+    if (rules.length === 1) return buttons;
+    const group = element("details");
+    group.append(element("summary", rule), buttons);
     return group;
   }));
   if (focused) byId("calls").querySelector(`[data-call="${CSS.escape(focused)}"]`)?.focus();
