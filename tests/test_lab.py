@@ -547,6 +547,7 @@ def test_the_log_is_read_as_it_grows(tmp_path: Path) -> None:
 
 def test_a_large_log_is_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("meshcors._lab.traffic._LARGEST_FILE", 1000)
+    assert len(json.dumps(LINE)) < 500
     path = tmp_path / "log"
     traffic = Traffic(path)
     line = json.dumps(LINE).encode() + b"\n"
