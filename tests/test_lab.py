@@ -456,6 +456,13 @@ def test_what_the_models_say_of_the_case(side: Any) -> None:
         assert "xyz" not in json.dumps(each["steps"])
 
 
+def test_a_preflight_that_strays_to_a_service_fails_there_as_its_call_would() -> None:
+    made = scene(data("neighbours"))
+    (call,) = [each for each in made.calls if each.id == "server-error"]
+    found = SideStory(made, "before", None).explain(call)
+    assert [each["status"] for each in found["received"]] == [500]
+
+
 def test_another_policy_changes_what_the_models_say() -> None:
     made = scene(case_text())
     policy = read_policy_text(made.policy.replace("ui.example", "else.example"))
