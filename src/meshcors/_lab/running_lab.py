@@ -127,8 +127,13 @@ class RunningLab:
         self._started.close()
 
     def ended(self) -> str:
-        """Return what has ended by itself, in one line; empty while all of it runs."""
+        """Return what has ended by itself, in one line; empty while all of it runs.
+
+        To be called again and again: it also keeps Envoy's access log short.
+        """
         with self._work:
+            if self._traffic is not None:
+                self._traffic.read()
             if self._envoy is not None and self._envoy.has_ended:
                 try:
                     self._envoy.check()
