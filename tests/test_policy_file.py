@@ -174,7 +174,9 @@ def test_rules_and_a_policy_may_take_turns(followed: PolicyFile) -> None:
         assert allowed(serve_wsgi(made, preflight(origin, "/v1"))) == origin
 
 
-def test_the_values_of_a_key_in_another_file_are_followed_too(tmp_path: Path) -> None:
+def test_the_values_of_a_key_in_another_file_are_followed_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     values, path = tmp_path / "key", tmp_path / "policy.json"
     values.write_text("one")
     key = {"header": "x-key", "valuesFile": str(values)}
@@ -198,6 +200,7 @@ def test_the_values_of_a_key_in_another_file_are_followed_too(tmp_path: Path) ->
         assert accepts("two")
         (problem,) = followed.problems
         assert "two" not in problem
+        assert len(caplog.records) == 1, "it is told once"
         values.write_text("three")
         followed._look()
         followed._look()

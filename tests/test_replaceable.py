@@ -38,8 +38,12 @@ from tests.drivers import (
     serve_asgi,
     serve_wsgi,
 )
+from tests.test_threads import in_threads, switch_often
 from tests.test_vectors import assert_answer
 from tests.vectors import VECTORS, Call, Vector
+
+# As in tests/test_threads.py, for all of this file.
+__all__ = ["switch_often"]
 
 OLD = Policy(allow_origins=["https://old.example"], key=HeaderKey("old-key", ["one"]))
 NEW = Policy(allow_origins=["https://new.example"], key=HeaderKey("new-key", ["two"]))
@@ -294,6 +298,65 @@ def test_a_websocket_that_is_open_stays_open() -> None:
     assert said[2:] == ["websocket.close"]
 
 
+class ReplacingWhenRead(dict[str, Any]):
+    """A scope or an environ: when `field` is read from it, the policy is replaced."""
+
+    def __init__(self, given: dict[str, Any], field: str, policy: ReplaceablePolicy) -> None:
+        super().__init__(given)
+        self._field, self._policy = field, policy
+
+    def __getitem__(self, name: str) -> Any:
+        if name == self._field:
+            self._policy.replace(NEW)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+
+@pytest.mark.parametrize("field", ["type", "headers", "method", "path"])
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_a_request_is_read_and_decided_by_one_policy(kind: str, field: str) -> None:
+    exempt = HeaderKey("old-key", ["one"], exempt_paths=["/open"])
+    policy = ReplaceablePolicy(Policy(allow_origins=["https://old.example"], key=exempt))
+    served: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        served.append(True)
+
+    # Whoever has both keys is served by either; by a mixture nobody is.
+    headers = [(b"origin", b"https://old.example"), (b"old-key", b"one"), (b"new-key", b"two")]
+    if kind == "websocket":
+        headers[0] = (b"origin", b"https://old.example")
+        headers.append((b"host", b"old.example"))
+    scope = {"type": kind, "method": "GET", "path": "/", "headers": headers}
+    asyncio.run(MeshCORS(app, policy)(ReplacingWhenRead(scope, field, policy), None, None))
+    assert served == [True]
+    # A path that is exempt in the old policy alone: it is read by that.
+    policy = ReplaceablePolicy(Policy(allow_origins=["https://old.example"], key=exempt))
+    scope |= {"path": "/open", "headers": headers[:1]}
+    if field in ("method", "path"):
+        asyncio.run(MeshCORS(app, policy)(ReplacingWhenRead(scope, field, policy), None, None))
+        assert served == [True, True]
+
+
+@pytest.mark.parametrize("field", ["REQUEST_METHOD", "HTTP_ORIGIN", "HTTP_OLD_KEY", "PATH_INFO"])
+def test_a_request_of_wsgi_is_read_and_decided_by_one_policy(field: str) -> None:
+    exempt = HeaderKey("old-key", ["one"], exempt_paths=["/open"])
+    policy = ReplaceablePolicy(Policy(allow_origins=["https://old.example"], key=exempt))
+    sent = (("origin", "https://old.example"), ("old-key", "one"))
+    for call in (Call("GET", "/", sent), Call("GET", "/open", sent[:1])):
+        policy.replace(Policy(allow_origins=["https://old.example"], key=exempt))
+        started: list[Any] = []
+        environ = ReplacingWhenRead(make_environ(call), field, policy)
+        wsgi.MeshCORS(wsgi_app, policy)(environ, lambda *it, to=started: to.append(it))
+        assert started[0][0] == "200 OK"
+        assert ("access-control-allow-origin", "https://old.example") in started[0][1]
+
+
 def test_a_request_without_a_key_after_the_key_is_gone() -> None:
     policy = ReplaceablePolicy(OLD)
     made = MeshCORS(asgi_app, policy)
@@ -307,8 +370,6 @@ def test_a_request_without_a_key_after_the_key_is_gone() -> None:
 
 
 def test_threads_see_one_policy_or_the_other() -> None:
-    from tests.test_threads import in_threads
-
     # What a request needs of one policy would not do for the other: another field, another path.
     keys = [
         HeaderKey("key-a", ["a"], exempt_paths=["/open"]),

@@ -56,7 +56,7 @@ class PolicyFile(ReplaceablePolicy):
             raise ValueError(f"interval: write seconds, {_SHORTEST:g} or more")
         text = text_of(path)
         super().__init__(source_of_text(text, str(path)))
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._interval = interval
         self._problems: _Problems = ()
         # What the file held when it was last used or refused, and what the last look found.
