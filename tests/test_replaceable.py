@@ -199,6 +199,7 @@ def test_what_one_adapter_cannot_answer_by_changes_none() -> None:
     with pytest.raises(PolicyError) as caught:
         policy.replace(NEW)
     assert [each.code for each in caught.value.problems] == ["uncovered_without_rules"]
+    assert isinstance(policy.current, RuleSet)
     for made in (first, second, last):
         assert allowed(serve_asgi(made, preflight("https://old.example"))) == "https://old.example"
     policy.replace([Rule(NEW)])

@@ -1,8 +1,6 @@
 """A policy, or rules, in a file that is followed: a changed file is used, or changes nothing.
 
-A file may still be being written, so what it holds is used once two consecutive looks find the
-same. It is compared by content: a ConfigMap's swapped symlinks, an editor's rename and a write in
-place all count. A thread looks, because a file system may keep its reader waiting.
+See `meshcors.config._following` for what counts as a change.
 """
 
 from __future__ import annotations
@@ -16,6 +14,7 @@ from weakref import ref
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.wording import printable
 from meshcors.config._document import text_of
+from meshcors.config._following import FileContent, FollowedFile
 from meshcors.config._loading import source_of_text
 from meshcors.config._replaceable import ReplaceablePolicy, Source
 
@@ -54,13 +53,12 @@ class PolicyFile(ReplaceablePolicy):
     def __init__(self, path: str | Path, *, interval: float = INTERVAL) -> None:
         if not interval >= _SHORTEST:
             raise ValueError(f"interval: write seconds, {_SHORTEST:g} or more")
-        text = text_of(path)
-        super().__init__(source_of_text(text, str(path)))
         self.path: Path = Path(path)
+        self._file = FollowedFile(self.path)
+        super().__init__(self._source(self._file.content()))
         self._interval = interval
         self._problems: _Problems = ()
-        # What the file held when it was last used or refused, and what the last look found.
-        self._taken: str | _Problems = text
+        # What the last look found, where a key's values are in a file of their own.
         self._found: Source | _Problems = ()
         self._start()
 
@@ -95,26 +93,25 @@ class PolicyFile(ReplaceablePolicy):
             self._start()
 
     def _look(self) -> None:
-        content = self._content()
-        if content == self._taken and _OTHER_FILE not in content:
-            self._found = ()
+        taken = self._file.taken
+        # Then it may have changed though this file has not.
+        has_other_file = taken is not None and _OTHER_FILE in taken.text
+        content = self._file.look(requested=has_other_file)
+        if content is None:
             return
-        found = content if isinstance(content, tuple) else self._read(content)
-        settled, self._found = found == self._found, found
-        if settled:
-            self._taken = content
+        found, before = self._read(content), self._found
+        self._found = found
+        if found == before or not has_other_file:
+            self._file.taken = content
             self._use(found)
 
-    def _content(self) -> str | _Problems:
-        """Return the text of the file, or why it cannot be read."""
-        try:
-            return text_of(self.path)
-        except PolicyError as error:
-            return tuple(map(str, error.problems))
+    def _source(self, content: FileContent) -> Source:
+        text = content.text if content.readable else text_of(self.path)
+        return source_of_text(text, str(self.path))
 
-    def _read(self, text: str) -> Source | _Problems:
+    def _read(self, content: FileContent) -> Source | _Problems:
         try:
-            return source_of_text(text, str(self.path))
+            return self._source(content)
         except PolicyError as error:
             return tuple(map(str, error.problems))
         except Exception as error:
