@@ -53,7 +53,7 @@ class ConfigurationFile(NamedTuple):
                 new.write_bytes(configuration.json)
                 new.replace(self.last_good)
             except OSError as error:
-                log(logging.WARNING, f"--last-good: {self.last_good}: {error.strerror}")
+                log(logging.WARNING, f"--last-good: not written: {error.strerror}")
 
 
 class Reloader:
