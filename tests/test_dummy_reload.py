@@ -29,7 +29,6 @@ from meshcors.dummy._agreement import Agreement
 from meshcors.dummy._app import pod_handler
 from meshcors.dummy._configuration import Configuration
 from meshcors.dummy._counters import FAILED_AT, READ_AT, RELOADS, SERVING, Counters
-from meshcors.dummy._refusals import Refusals
 from meshcors.dummy._reload import ConfigurationFile, Reloader
 from meshcors.dummy._state import PodState
 from tests.dummy_process import UI, PodProcess, preflight_fields, run, running
@@ -451,8 +450,7 @@ def alone(configuration: Configuration) -> Iterable[str]:
 
 
 def make_state() -> PodState:
-    counters = Counters(1)
-    return PodState(Configuration.of(POLICY), counters, counters.row(0), Refusals(counters, 0))
+    return PodState(Configuration.of(POLICY), Counters(1), 0)
 
 
 def test_hangup_reloads_at_once_and_without_a_file_changes_nothing(
