@@ -1,4 +1,4 @@
-"""``meshcors run -- COMMAND ...``: becomes COMMAND, with the policy around the app that it serves."""
+"""``meshcors run -- COMMAND ...``: becomes COMMAND, with the policy around the app it serves."""
 
 from __future__ import annotations
 
@@ -87,12 +87,13 @@ def command(
         for problem in error.problems:
             click.echo(f"meshcors: {printable(str(problem))}", err=True)
         return 2
-    _become(path, command, environment)
+    return _become(path, command, environment)
 
 
 def _become(path: str, command: tuple[str, ...], environment: dict[str, str]) -> NoReturn:
     sys.stdout.flush()
     try:
-        os.execve(path, command, environment)
+        # Without a shell: its arguments are the user's, word by word.
+        os.execve(path, command, environment)  # noqa: S606
     except OSError as error:
         raise click.UsageError(f"{command[0]}: {error.strerror}") from None

@@ -1,7 +1,8 @@
 """granian: a worker prepares the app's function for its Rust part in `_callback_wrapper`.
 
 Its public `target_loader` does not know for which interface it loads, and `Server` of
-`granian.server.embed` has none. So this is a private place, by whose presence `check` goes.
+`granian.server.embed` has none. So this is a private place, and what listens is not Python: the
+checks are made when granian is imported.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from meshcors._launch.outermost import around_asgi, around_wsgi
 from meshcors._launch.refusing import refuse
-from meshcors._launch.servers import missed
+from meshcors._launch.servers import hooked, missed
 
 # What `hook_...` put in place.
 _OURS = "_meshcors_run"
@@ -40,13 +41,19 @@ def hook_rsgi(module: Any) -> None:
     _prepare(module, refuse_rsgi)
 
 
-def check(module: Any) -> None:
+def check_server(module: Any) -> None:
     """End the process if a server takes its apps from anywhere else."""
     for part in (module.MPServer, module.MTServer):
         names = vars(sys.modules[part.__module__])
         for name in ("_asgi_call_wrap", "_wsgi_call_wrap", "_rsgi_call_wrap"):
             if not hasattr(names.get(name), _OURS):
                 refuse(missed("granian"))
+
+
+def check_hooked(_: Any) -> None:
+    """End the process if granian has come without its server, as it is known."""
+    if "granian.server" not in hooked:
+        refuse(missed("granian"))
 
 
 def _prepare(module: Any, around: Any) -> None:

@@ -32,5 +32,5 @@ def keep(folder: str) -> None:
         execve(path, argv, {**env, VARIABLE: led_by(folder, str(env.get(VARIABLE, "")))})
 
     # All functions of the family call one of these two.
-    os.execv = execv_led  # type: ignore[assignment]
-    os.execve = execve_led  # type: ignore[assignment]
+    os.execv = execv_led
+    os.execve = execve_led

@@ -7,7 +7,6 @@ through Python's `socket` and through uvloop; not seen is what does so in compil
 from __future__ import annotations
 
 import os
-import sys
 from functools import wraps
 from typing import Any, Final
 
@@ -26,7 +25,7 @@ def hook_socket(module: Any) -> None:
     @wraps(listen)
     def listen_checked(self: Any, *args: Any) -> None:
         if self.family in families:
-            _check()
+            _check(f"port {self.getsockname()[1]}")
         listen(self, *args)
 
     module.socket.listen = listen_checked
@@ -37,13 +36,13 @@ def hook_uvloop(module: Any) -> None:
     create_server = module.Loop.create_server
 
     def create_server_checked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        _check()
+        _check("a port with uvloop")
         return create_server(self, *args, **kwargs)
 
     module.Loop.create_server = create_server_checked
 
 
-def _check() -> None:
+def _check(port: str) -> None:
     package = _server_on_the_stack()
     if package is not None:
         if not is_hooked(package):
@@ -51,20 +50,21 @@ def _check() -> None:
     elif not apps and not os.environ.get(OTHERS_VARIABLE):
         known = ", ".join(sorted(SERVERS))
         refuse(
-            "something is about to listen on a port, and no server that is known has taken over an"
-            f" app ({known}): the policy would be missing. If no app is served there, start it with"
-            " meshcors run --other-listeners"
+            f"no app has the policy yet, so nothing may listen on {port}: serve the app with"
+            f" {known}; if the port serves no app, start this with meshcors run --other-listeners"
         )
 
 
 def _server_on_the_stack() -> str | None:
     """Return the known server that is about to listen."""
-    frame = sys._getframe(2)
+    import inspect  # late: it takes time that few processes need to spend
+
+    frame = inspect.currentframe()
     while frame is not None:
         name = str(frame.f_globals.get("__name__", ""))
         package = name.partition(".")[0]
         # Werkzeug is a library too.
         if package in SERVERS and (package != "werkzeug" or name == "werkzeug.serving"):
             return package
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None

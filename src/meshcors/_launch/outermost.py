@@ -24,18 +24,20 @@ class OutermostWSGI(meshcors.wsgi.MeshCORS):
 
 def around_asgi(app: Any) -> OutermostASGI:
     """Return `app` with the policy around it, once."""
-    if not isinstance(app, OutermostASGI):
-        app = OutermostASGI(app, **_policy())
-        apps.add("asgi")
-    return app
+    if isinstance(app, OutermostASGI):
+        return app
+    made = OutermostASGI(app, **_policy())
+    apps.add("asgi")
+    return made
 
 
 def around_wsgi(app: Any) -> OutermostWSGI:
     """Return `app` with the policy around it, once."""
-    if not isinstance(app, OutermostWSGI):
-        app = OutermostWSGI(app, **_policy())
-        apps.add("wsgi")
-    return app
+    if isinstance(app, OutermostWSGI):
+        return app
+    made = OutermostWSGI(app, **_policy())
+    apps.add("wsgi")
+    return made
 
 
 def require(app: Any, server: str) -> None:

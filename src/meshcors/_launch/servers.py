@@ -33,7 +33,8 @@ SERVERS: Final = {
             "granian.asgi": "hook_asgi",
             "granian.wsgi": "hook_wsgi",
             "granian.rsgi": "hook_rsgi",
-            "granian.server": "check",
+            "granian.server": "check_server",
+            "granian": "check_hooked",
         },
     ),
     "gunicorn": KnownServer((22,), (28,), {"gunicorn.workers.base": "hook_worker"}),
@@ -56,7 +57,7 @@ _LISTENERS: Final = {"socket": "hook_socket", "uvloop": "hook_uvloop"}
 
 WATCHED: Final = (*_LISTENERS, *(name for each in SERVERS.values() for name in each.hooks))
 
-# Of this process: the modules that have been hooked, and the interfaces of apps that have the policy.
+# Of this process: the modules that have been hooked, and the kinds of apps that have the policy.
 hooked: Final[set[str]] = set()
 apps: Final[set[str]] = set()
 
@@ -73,16 +74,14 @@ def hook(module: Any) -> None:
     try:
         getattr(import_module(f"meshcors._launch.{home}"), function)(module)
     except Exception as error:
-        refuse(f"{missed(package)}: {type(error).__name__} in {name}: {error}")
+        refuse(f"{missed(package)} ({name}: {error})")
     hooked.add(name)
 
 
 def missed(package: str) -> str:
-    """Return what to say of a server that serves, but not through the hooks."""
-    return (
-        f"{package} {_version_text(package)} has not the place where the policy is put around the"
-        " app, so it is not started"
-    )
+    """Return what to say of a server that does not take its app from where the hooks are."""
+    text = _version_text(package)
+    return f"cannot put the policy around the app of {package} {text}, so it is not started"
 
 
 def is_hooked(package: str) -> bool:
@@ -96,8 +95,8 @@ def _check_version(package: str) -> None:
     version = tuple(map(int, found[0].split("."))) if found else ()
     known = SERVERS[package]
     if not known.first <= version < known.end:
-        bounds = f"{_dotted(known.first)} up to, but not including, {_dotted(known.end)}"
-        refuse(f"{package} {text}: known are the versions from {bounds}; it is not started")
+        bounds = f"from {_dotted(known.first)} on and before {_dotted(known.end)}"
+        refuse(f"{package} {text} is not started: install a version {bounds}")
 
 
 def _version_text(package: str) -> str:

@@ -15,7 +15,7 @@ from meshcors._launch.servers import WATCHED, hook
 def begin(folder: str) -> None:
     """Watch the imports, and hand `folder`, which led here, on to every program that follows."""
     handing_on.keep(folder)
-    sys.meta_path.insert(0, ImportWatch(WATCHED, hook))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, ImportWatch(WATCHED, hook))
     for name in WATCHED:
         module = sys.modules.get(name)
         if module is not None:

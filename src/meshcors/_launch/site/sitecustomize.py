@@ -1,6 +1,7 @@
 """Python imports this at its start: PYTHONPATH leads here in all that ``meshcors run`` starts.
 
-It may be any Python, of any environment: nothing here is newer than Python 3.6.
+It may be any Python, of any environment: nothing here is newer than Python 3.6, and nothing that
+takes time is imported.
 """
 
 import importlib.machinery
@@ -8,14 +9,14 @@ import importlib.util
 import os
 import sys
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
+_HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
 _SERVERS = ("granian", "gunicorn", "hypercorn", "uvicorn", "werkzeug.serving")
 
 
 class _NoServer:
     """Where meshcors is not installed, no server may start."""
 
-    def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN201
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         """Refuse a server that is about to be imported."""
         if name in _SERVERS:
             _end(
@@ -26,28 +27,28 @@ class _NoServer:
             )
 
 
-def _end(reason):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+def _end(reason: str) -> None:
     # `site` would report an exception, and go on.
     sys.stderr.write("meshcors run: " + reason + "\n")
     sys.stderr.flush()
     os._exit(2)
 
 
-def _begin():  # type: ignore[no-untyped-def] # noqa: ANN202
+def _begin() -> None:
     try:
         from meshcors._launch.startup import begin
-    except Exception:
-        sys.meta_path.insert(0, _NoServer())  # type: ignore[arg-type]
+    except Exception:  # whatever is wrong with it
+        sys.meta_path.insert(0, _NoServer())
         return
     try:
         begin(_HERE)
     except Exception as error:
-        _end("it could not begin: %r" % (error,))  # noqa: UP031
+        _end("it could not begin: " + repr(error))
 
 
-def _next_sitecustomize():  # type: ignore[no-untyped-def] # noqa: ANN202
+def _run_hidden() -> None:
     """Run the sitecustomize that this one hides, if there is one."""
-    others = [each for each in sys.path if os.path.abspath(each) != _HERE]
+    others = [each for each in sys.path if os.path.abspath(each) != _HERE]  # noqa: PTH100
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
     if spec is None or spec.loader is None:
         return
@@ -57,4 +58,4 @@ def _next_sitecustomize():  # type: ignore[no-untyped-def] # noqa: ANN202
 
 
 _begin()
-_next_sitecustomize()
+_run_hidden()
