@@ -42,18 +42,25 @@ def hook_rsgi(module: Any) -> None:
 
 
 def check_server(module: Any) -> None:
-    """End the process if a server takes its apps from anywhere else."""
-    for part in (module.MPServer, module.MTServer):
-        names = vars(sys.modules[part.__module__])
-        for name in ("_asgi_call_wrap", "_wsgi_call_wrap", "_rsgi_call_wrap"):
-            if not hasattr(names.get(name), _OURS):
-                refuse(missed("granian"))
+    """End the process if the server takes its apps from anywhere else."""
+    _check(sys.modules[module.Server.__module__], "asgi", "wsgi", "rsgi")
+
+
+def check_embedded(module: Any) -> None:
+    """The same for the server that an event loop runs."""
+    _check(module, "asgi", "rsgi")
 
 
 def check_hooked(_: Any) -> None:
     """End the process if granian has come without its server, as it is known."""
     if "granian.server" not in hooked:
         refuse(missed("granian"))
+
+
+def _check(module: Any, *interfaces: str) -> None:
+    for each in interfaces:
+        if not hasattr(getattr(module, f"_{each}_call_wrap", None), _OURS):
+            refuse(missed("granian"))
 
 
 def _prepare(module: Any, around: Any) -> None:

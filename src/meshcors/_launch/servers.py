@@ -34,6 +34,7 @@ SERVERS: Final = {
             "granian.wsgi": "hook_wsgi",
             "granian.rsgi": "hook_rsgi",
             "granian.server": "check_server",
+            "granian.server.embed": "check_embedded",
             "granian": "check_hooked",
         },
     ),
