@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 BIN = Path(sys.executable).parent
 RUN = (sys.executable, "-m", "meshcors", "run")
-POLICY = ("--allow-origin", UI, "--key-header", "model-api-key", "--key-values-file", "keys", "--")
+POLICY = ("--allow-origin", UI, "--key-header", "model-api-key", "--key-values-file", "keys")
 
 FILES = {
     "keys": "right\n",
@@ -152,6 +152,9 @@ from wsgi_app import app
 
 make_server("127.0.0.1", int(sys.argv[1]), app).serve_forever()
 """,
+    "starts.sh": """
+exec uvicorn asgi_app:app --port "$1"
+""",
     # As programs do that put a sitecustomize of their own in front.
     "instruments.py": """
 import os
@@ -176,6 +179,7 @@ SERVERS = {
     "uvicorn.Server, in a thread": "python in_a_thread.py PORT",
     "uvicorn, in a spawned process": "python in_a_process.py PORT",
     "uvicorn, started by another program": "python instruments.py PORT",
+    "uvicorn, started by a shell": "--any-command -- sh starts.sh PORT",
     "hypercorn": "hypercorn asgi_app:app --bind 127.0.0.1:PORT",
     "hypercorn, WSGI, 2 workers": "hypercorn wsgi:wsgi_app:app --bind 127.0.0.1:PORT --workers 2",
     "hypercorn, reload": "hypercorn asgi_app:app --bind 127.0.0.1:PORT --reload",
@@ -221,7 +225,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def command(text: str, port: int, *policy: str) -> list[str]:
-    return [*RUN, *(policy or POLICY), *text.replace("PORT", str(port)).split()]
+    words = text.replace("PORT", str(port)).split()
+    return [*RUN, *(policy or POLICY), *([] if "--any-command" in words else ["--"]), *words]
 
 
 def call(
@@ -427,7 +432,7 @@ def test_where_meshcors_is_not_installed_no_server_starts(tmp_path: Path) -> Non
     python = venv / "bin" / "python"
     packages = str(Path(edited(tmp_path / "lib", None, "hypercorn", "0.18")))
     port = free_port()
-    words = [*RUN, *POLICY, str(python), "-m", "hypercorn", "asgi_app:app"]
+    words = [*RUN, *POLICY, "--", str(python), "-m", "hypercorn", "asgi_app:app"]
     code, output = refused(words, port, {"PYTHONPATH": packages})
     assert (code, output) == (
         2,
@@ -455,7 +460,7 @@ def test_a_server_that_is_not_known_does_not_listen(start: str, code: int) -> No
 
 def test_a_port_that_serves_no_app_may_be_let_through() -> None:
     port = free_port()
-    words = [*RUN, "--other-listeners", *POLICY, "python", "-m", "http.server", str(port)]
+    words = [*RUN, "--other-listeners", *POLICY, "--", "python", "-m", "http.server", str(port)]
     with running(words, port):
         assert call(port, "GET", "/keys", {}).body == b"right\n"
 

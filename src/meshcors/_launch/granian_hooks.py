@@ -47,7 +47,7 @@ def check_server(module: Any) -> None:
 
 
 def check_embedded(module: Any) -> None:
-    """The same for the server that an event loop runs."""
+    """End the process if the server that an event loop runs does."""
     _check(module, "asgi", "rsgi")
 
 

@@ -18,6 +18,10 @@ _ISOLATING: Final = {
 }
 # Its other flags that take a value, in the same argument or in the next one.
 _WITH_VALUE: Final = "WX"
+# How installers write a path of the interpreter that is too long for the first line, or relative.
+_BY_SHELL: Final = re.compile(
+    r"""'{3}exec' .*\b(?:python|pypy)[\d.]*t?['"]*((?: +-\S+)*) +"\$0" .*"""
+)
 _MOST_BYTES: Final = 4096
 
 
@@ -39,7 +43,7 @@ def find(command: Sequence[str], *, unchecked: bool = False) -> str:
         if interpreter is None:
             raise ProgramError(
                 f"{command[0]}: this is not a Python program: put meshcors run in front of the one"
-                " that it starts, or pass --any-command if it hands on its environment"
+                " that it starts, or pass --any-command if that inherits its environment"
             )
         for flag in _flags(interpreter):
             if flag in _ISOLATING:
@@ -63,12 +67,14 @@ def _interpreter(path: str, command: Sequence[str]) -> list[str] | None:
     if not first.startswith("#!"):
         return None
     words = _words(first.removeprefix("#!"))
-    if words and Path(words[0]).name == "sh" and second.startswith("'''exec'"):
-        # How installers write a path of the interpreter that is too long, or has spaces.
-        words = _words(second.removeprefix("'''exec'").partition('"$0"')[0])
-    elif words and Path(words[0]).name == "env":
+    if not words:
+        return None
+    by_shell = _BY_SHELL.fullmatch(second) if Path(words[0]).name == "sh" else None
+    if by_shell is not None:
+        return by_shell[1].split()
+    if Path(words[0]).name == "env":
         words = [each for each in words[1:] if each != "-S" and "=" not in each]
-    if not words or not _INTERPRETER.fullmatch(words[0].replace("'", "").rpartition("/")[2]):
+    if not words or not _INTERPRETER.fullmatch(Path(words[0]).name):
         return None
     return words[1:]
 

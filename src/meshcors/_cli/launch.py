@@ -46,12 +46,12 @@ class RunCommand(PodCommand):
 @click.option(
     "--other-listeners",
     is_flag=True,
-    help="Let processes listen on a port that load no app with a server that is known.",
+    help="Let a process listen that serves no app with one of these servers.",
 )
 @click.option(
     "--any-command",
     is_flag=True,
-    help="Start a COMMAND that is not a Python program, and hands its environment on to one.",
+    help="Start a COMMAND that is not a Python program, but starts one with its environment.",
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND ...")
 def command(
