@@ -23,7 +23,9 @@ from meshcors._decision.simulation import Decider, simulate
 from meshcors._doctor import sending
 from meshcors._doctor.diagnosis import Diagnosis, diagnose
 from meshcors._doctor.findings import FINDING_KINDS, FindingCode
-from meshcors._doctor.fixes import FIXES
+from meshcors._doctor.fixes import FIXES, fix_for
+from meshcors._doctor.grants import WantedGrant, grant
+from meshcors._doctor.layer_names import Layer
 from meshcors._doctor.probes import WRONG_KEY, key_header, other_origins
 from meshcors._doctor.quoting import Quoting
 from meshcors._doctor.sending import MOST_REQUESTS, consult
@@ -144,6 +146,14 @@ def allowing(pattern: str) -> Server:
         return 200, {**LISTS, **(grant if re.match(pattern, origin) else {})}, ""
 
     return server
+
+
+def listing_options(answer: Answer | str) -> Answer:
+    status, fields, text = cast("Answer", answer)
+    lines = list(fields.items() if isinstance(fields, Mapping) else fields)
+    if status == 204:
+        lines.append(("access-control-allow-methods", "OPTIONS, GET"))
+    return status, lines, text
 
 
 OK = (204, {**GRANT, **LISTS, "access-control-max-age": "600"}, "")
@@ -298,6 +308,16 @@ CASES = [
         "two lines",
         answering((204, TWICE, "")),
         *("blocked", {"two_owners": ("app", E)}),
+    ),
+    case(
+        "two lines that differ",
+        answering((204, [*TWICE[:1], ("access-control-allow-origin", "https://a.example")], "")),
+        *("blocked", {"two_owners": ("app", E)}),
+    ),
+    case(
+        "a denial with a grant",
+        answering((403, GRANT, "")),
+        *("blocked", {"preflight_denied_by_auth": ("app", E)}),
     ),
     case(
         "two values in a line",
@@ -573,6 +593,11 @@ CASES = [
         *("works", {"vary_missing": ("app", N), "key_not_checked": ("app", N)}),
     ),
     case(
+        "Vary: *",
+        answering(OK, (200, {**GRANT, "vary": "*"}, "")),
+        *("works", {"key_not_checked": ("app", N)}),
+    ),
+    case(
         "no Vary, and kept",
         answering(
             OK,
@@ -604,6 +629,20 @@ CASES = [
         credentials=True,
     ),
     case(
+        "* is a name like any other with credentials",
+        answering(
+            (
+                204,
+                {**OK[1], "access-control-allow-credentials": "true"}
+                | {"access-control-allow-headers": "*"},
+                "",
+            ),
+        ),
+        *("blocked", {"header_not_allowed": ("app", E)}),
+        *("GET", {"authorization": "Bearer t"}),
+        credentials=True,
+    ),
+    case(
         "an https page and an http URL",
         of_policy(GOOD),
         *("blocked", {"mixed_content": ("meshcors", E)}),
@@ -622,8 +661,8 @@ CASES = [
         decider=compile_engine(GOOD.without_key_values(), NO_RULE),
     ),
     case(
-        "just what the policy says",
-        of_policy(GOOD),
+        "just what the policy says, and OPTIONS",
+        lambda method, sent: listing_options(of_policy(GOOD)(method, sent)),
         *("works", {}),
         decider=compile_engine(GOOD.without_key_values(), NO_RULE),
     ),
@@ -650,6 +689,22 @@ def test_every_finding_is_in_the_table() -> None:
     # of these, the addresses of a name are needed
     assert codes == set(get_args(FindingCode)) - {"private_network"}
     assert set(FINDING_KINDS) == set(FIXES) == set(get_args(FindingCode))
+
+
+WORDS = ("origin", "host", "method", "field", "key", "missing_quoted", "missing_flags")
+
+
+@pytest.mark.parametrize("code", FINDING_KINDS)
+@pytest.mark.parametrize("origin", [UI, "null"])
+def test_every_fix_is_filled_in_and_can_be_written(code: FindingCode, origin: str) -> None:
+    want = WantedGrant(origin, URL, "PUT", ("model-api-key",), credentials=True, key="")
+    for layer in get_args(Layer):
+        fix = fix_for(code, layer, want, dict.fromkeys(WORDS, "word"))
+        assert not re.search(r"\{[a-z_]+\}|\{\{", fix), layer
+        # A policy with that origin does not start, and no other should have it.
+        assert "null" not in re.sub(
+            "explain FILE --origin null|The origin null|Take null out", "", fix
+        ), layer
 
 
 def test_engines_may_differ() -> None:
@@ -685,7 +740,17 @@ def test_a_private_address_is_named_for_a_public_page(addresses: tuple[str, ...]
     wire = cast("Any", FakeWire(of_policy(GOOD)))
     with patch.object(sending, "_addresses", return_value=addresses):
         diagnosis = diagnose(consult(wire, request, None, "", {}))
-    assert "private_network" in {each.code for each in diagnosis.findings}
+    (found,) = [each for each in diagnosis.findings if each.code == "private_network"]
+    assert "Safari" not in found.message
+
+
+def test_an_older_safari_blocks_loopback_as_mixed_content() -> None:
+    request = browser.Request(UI, "http://127.0.0.1/v1")
+    wire = cast("Any", FakeWire(of_policy(GOOD)))
+    with patch.object(sending, "_addresses", return_value=("127.0.0.1",)):
+        diagnosis = diagnose(consult(wire, request, None, "", {}))
+    (found,) = [each for each in diagnosis.findings if each.code == "private_network"]
+    assert "Older versions of Safari" in found.message
 
 
 def test_a_public_address_and_a_private_page_are_not() -> None:
@@ -714,7 +779,7 @@ def test_a_post_is_not_sent_after_a_preflight_that_was_refused() -> None:
 def test_a_get_after_a_refused_preflight_follows_no_redirect() -> None:
     moved = (307, {**GRANT, "location": "/else"}, "")
     # the call, with a wrong key, and without one
-    assert sent_by(answering(NO_ROUTE, moved), "GET").count("GET") == 3
+    assert sent_by(answering(NO_ROUTE, moved), "GET") == ["OPTIONS", *["GET"] * 3, *["OPTIONS"] * 5]
 
 
 def test_never_more_than_twelve_requests_are_sent() -> None:
@@ -732,6 +797,21 @@ def test_other_origins_are_asked_by_preflights_alone_where_the_call_may_change_s
     consult(cast("Any", wire), request, b"x", "", {("api.example", 443): "x"})
     assert [sent for sent, fields, _ in wire.sent if not is_pages(fields)] == ["OPTIONS"] * 5
     assert [body for sent, _, body in wire.sent if sent == "POST"] == [b"x"]
+
+
+def test_the_body_is_sent_with_every_key() -> None:
+    wire = FakeWire(answering(OK))
+    request = browser.Request(UI, URL, "POST", dict([KEY]))
+    consult(cast("Any", wire), request, b"{}", "model-api-key", {("api.example", 443): "x"})
+    assert [body for sent, _, body in wire.sent if sent == "POST"] == [b"{}"] * 3
+
+
+def test_a_denied_preflight_makes_no_guard_of_a_denied_call() -> None:
+    def server(method: str, sent: Fields) -> Answer:
+        return 200 if method == "OPTIONS" and "origin" not in sent else 403, {}, ""
+
+    diagnosis = ask(server)
+    assert [each.layer for each in diagnosis.consultation.layers[:2] if each] == ["app", "app"]
 
 
 def test_nothing_more_is_sent_after_a_request_without_an_answer_in_time() -> None:
@@ -895,3 +975,58 @@ def test_whatever_a_server_answers_is_reported(
         assert errors
     sent = [each for each in diagnosis.consultation.tried if each.exchange is not None]
     assert len(sent) <= MOST_REQUESTS
+
+
+# --- what to write ----------------------------------------------------------------------------
+
+WANTED = WantedGrant(UI, URL, "PUT", ("content-type", "model-api-key"), True, "model-api-key")
+
+
+@pytest.mark.parametrize(
+    ("layer", "lines"),
+    [
+        (
+            "app",
+            'MeshCORS(app, allow_origins=["https://ui.example"], allow_methods=["PUT"],'
+            ' allow_headers=["model-api-key"], allow_credentials=True, max_age=600)',
+        ),
+        (
+            "starlette",
+            'app.add_middleware(CORSMiddleware, allow_origins=["https://ui.example"],'
+            ' allow_methods=["PUT"], allow_headers=["content-type", "model-api-key"],'
+            " allow_credentials=True)",
+        ),
+        (
+            "flask_cors",
+            'CORS(app, origins=["https://ui.example"], methods=["PUT"],'
+            ' allow_headers=["content-type", "model-api-key"], supports_credentials=True)',
+        ),
+        (
+            "django_cors_headers",
+            'CORS_ALLOWED_ORIGINS = ["https://ui.example"]\n'
+            'CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "user-agent",'
+            ' "x-csrftoken", "x-requested-with", "model-api-key"]\n'
+            "CORS_ALLOW_CREDENTIALS = True",
+        ),
+        (
+            "pod",
+            "--allow-origin https://ui.example --key-header model-api-key --allow-method PUT"
+            " --allow-credentials",
+        ),
+        (
+            "envoy_cors",
+            'corsPolicy: {allowOrigins: [{exact: "https://ui.example"}], allowMethods: [PUT],'
+            " allowHeaders: [content-type, model-api-key], allowCredentials: true}",
+        ),
+    ],
+)
+def test_what_allows_a_call_is_one_line_of_each_layer(layer: Layer, lines: str) -> None:
+    assert grant(layer, WANTED) == lines
+
+
+def test_the_next_commands_have_the_very_call() -> None:
+    assert WANTED.explain() == (
+        f"meshcors explain FILE --origin {UI} --url {URL} --method PUT"
+        " --header 'content-type: VALUE' --header 'model-api-key: VALUE' --credentials"
+    )
+    assert WANTED.fix() == f"meshcors fix FILE --with pod --allow-origin {UI}"

@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC
 from pathlib import Path
 from typing import Never
 
@@ -22,12 +21,13 @@ import pytest
 
 from meshcors import Policy
 from meshcors._policy.errors import PolicyError
+from meshcors.config._following import FileContent, FollowedFile
 from meshcors.dummy import _reload as reload
 from meshcors.dummy._agreement import Agreement
 from meshcors.dummy._configuration import Configuration
-from meshcors.dummy._counters import RELOADS, SERVING, Counters
+from meshcors.dummy._counters import FAILED_AT, READ_AT, RELOADS, SERVING, Counters
 from meshcors.dummy._refusals import Refusals
-from meshcors.dummy._reload import ConfigurationFile, FileContent, Reloader
+from meshcors.dummy._reload import ConfigurationFile, Reloader
 from meshcors.dummy._state import PodState
 from tests.dummy_process import UI, PodProcess, preflight_fields, running
 
@@ -270,27 +270,24 @@ def test_content_is_taken_only_once_it_is_the_same_at_two_looks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # The pod began with "old"; after each read the file is looked at once more.
-    contents = iter(["1", "12", "123", "1234", "1234", "1234"])
-    seen, taken = ["old"], []
+    contents = iter(["old", "1", "12", "123", "1234", "1234", "1234"])
+    seen, taken = list[str](), list[str]()
 
-    def content_of(path: Path) -> FileContent:
-        if (content := next(contents, None)) is None:
+    def content(file: FollowedFile) -> FileContent:
+        if (text := next(contents, None)) is None:
             raise OverError
-        seen.append(content)
-        return FileContent(True, content)
+        seen.append(text)
+        return FileContent(True, text)
 
     def read() -> Configuration:
         taken.append(seen[-1])
         return Configuration.of(POLICY)
 
-    monkeypatch.setattr(reload, "content_of", content_of)
+    monkeypatch.setattr(FollowedFile, "content", content)
     monkeypatch.setattr(reload, "INTERVAL", 0)
     state = make_state()
-    reloader = Reloader(
-        state,
-        ConfigurationFile(Path("policy.yaml"), FileContent(True, "old"), read),
-        alone,
-    )
+    source = ConfigurationFile(FollowedFile(Path("policy.yaml")), read)
+    reloader = Reloader(state, source, alone)
     with pytest.raises(OverError):
         reloader.watch(lambda call, *given: call(*given))
     assert taken == ["1234"]
@@ -304,12 +301,11 @@ def test_fault_while_reading_is_no_end_of_watching_and_its_text_is_not_told(
         raise RuntimeError("s3cret")
 
     new = FileContent(True, "new")
-    monkeypatch.setattr("meshcors.dummy._reload.content_of", lambda path: new)
+    monkeypatch.setattr(FollowedFile, "content", lambda file: new)
 
     state = make_state()
-    reloader = Reloader(
-        state, ConfigurationFile(Path("/nowhere"), FileContent(True, "old"), read), alone
-    )
+    source = ConfigurationFile(FollowedFile(Path("/nowhere")), read)
+    reloader = Reloader(state, source, alone)
     reloader.reload(new, lambda call, *given: call(*given))
     said = "/nowhere: unexpected RuntimeError while reading it"
     assert state.problems == (said,)
@@ -322,14 +318,13 @@ def test_fault_while_reading_is_no_end_of_watching_and_its_text_is_not_told(
 
 def test_state_knows_when_its_last_reloads_were() -> None:
     state = make_state()
-    assert (state.reloaded_at, state.failed_at) == (None, None)
+    times = state.counters.total
     state.keep_previous(("wrong",))
-    assert state.reloaded_at is None
-    assert state.failed_at is not None
+    assert times(READ_AT) == 0
+    assert 0 <= time.time() - times(FAILED_AT) < 60
     state.replace(state.configuration)
-    assert state.failed_at is None
-    assert state.reloaded_at is not None
-    assert state.reloaded_at.tzinfo is UTC
+    assert times(FAILED_AT) == 0
+    assert 0 <= time.time() - times(READ_AT) < 60
 
 
 def alone(configuration: Configuration) -> Iterable[str]:
@@ -541,13 +536,14 @@ def test_replaced_watcher_sees_that_the_file_is_again_as_on_start(
 IMPATIENT = """
 import sys, time
 from pathlib import Path
+from meshcors.config._following import FollowedFile
 from meshcors.dummy import _reload
 hang = Path(sys.argv[sys.argv.index("--config") + 1]).with_name("hang")
-def content_of(path, read=_reload.content_of):
+def content(file, read=FollowedFile.content):
     while hang.exists():
         time.sleep(0.01)
-    return read(path)
-_reload.content_of = content_of
+    return read(file)
+FollowedFile.content = content
 _reload.PATIENCE = 1
 from meshcors.dummy._command import main
 main(prog_name="python -m meshcors.dummy")

@@ -16,6 +16,7 @@ import pytest
 
 from meshcors import browser
 from meshcors.testing import MissingExtraError, PageCall, Wire
+from meshcors.testing._sent_fields import request_fields
 from tests.certificates import Certificate, self_signed
 from tests.e2e.processes import free_port, running
 from tests.raw_servers import Act, in_turn, raw_server, reset, say
@@ -92,6 +93,23 @@ def test_what_is_sent_is_what_a_browser_sends() -> None:
     )
 
 
+# The page, the URL and the method: the origin that is sent.
+ORIGINS = [
+    ("https://ui.example", "https://api.example/", "GET", "https://ui.example"),
+    ("null", "https://api.example/", "GET", "null"),
+    ("https://ui.example", "https://ui.example/", "GET", None),
+    ("https://ui.example", "https://ui.example/", "HEAD", None),
+    ("https://ui.example", "https://ui.example/", "POST", "https://ui.example"),
+]
+
+
+@pytest.mark.parametrize(("page", "url", "method", "origin"), ORIGINS)
+def test_the_origin_is_sent_unless_a_page_reads_from_its_own(
+    page: str, url: str, method: str, origin: str | None
+) -> None:
+    assert dict(request_fields(browser.Request(page, url, method))).get("origin") == origin
+
+
 SITES = [
     ("https://ui.example", "https://ui.example/v1", "same-origin"),
     ("https://ui.example:8443", "https://ui.example/v1", "same-site"),
@@ -108,8 +126,6 @@ SITES = [
 
 @pytest.mark.parametrize(("origin", "url", "site"), SITES)
 def test_sec_fetch_site(origin: str, url: str, site: str | None) -> None:
-    from meshcors.testing._sent_fields import request_fields
-
     sent = dict(request_fields(browser.Request(origin, url)))
     assert sent.get("sec-fetch-site") == site
     # Referrer Policy: none from https to http

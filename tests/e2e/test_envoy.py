@@ -7,7 +7,9 @@ import copy
 import http.client
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -115,7 +117,7 @@ def test_a_refused_configuration_says_why_on_one_line_and_leaves_nothing() -> No
     before = set(Path(tempfile.gettempdir()).glob("meshcors-*"))
     with pytest.raises(EnvoyError, match="no such field: 'no_such_field'") as caught:
         EnvoyProcess(broken())
-    assert str(caught.value).startswith("Envoy refuses the configuration: ")
+    assert str(caught.value).startswith("Envoy did not start: ")
     assert "\n" not in str(caught.value)
     assert "no_such_field" in caught.value.log
     assert set(Path(tempfile.gettempdir()).glob("meshcors-*")) <= before
@@ -128,6 +130,15 @@ def test_the_reason_does_not_show_the_configuration() -> None:
     with pytest.raises(EnvoyError, match=r"could not find @type") as caught:
         EnvoyProcess({"static_resources": {"listeners": [listener]}})
     assert "s3cret-key" not in str(caught.value)
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    require_envoy()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = f"Envoy did not start: cannot bind '127.0.0.1:{port}': Address already in use"
+        with pytest.raises(EnvoyError, match=re.escape(line)):
+            EnvoyProcess(TEAPOT, ports={"main": port})
 
 
 def test_validate_reports_without_serving() -> None:

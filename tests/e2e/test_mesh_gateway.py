@@ -249,6 +249,16 @@ def test_documents_are_read_from_files_and_directories(tmp_path: Path, model: Ra
         assert_allowed(running.fetch(page("/open", "PUT")))
 
 
+def test_an_http_route_is_routed_too(model: RawServer) -> None:
+    require_envoy()
+    services: dict[str, int | str] = {"model-xyz": model.port, "docs": model.port}
+    with MeshGateway(DATA / "http_route.yaml", services) as running:
+        made = running.fetch(page("/v1", model_api_key="xyz"))
+    # the preflight goes to the documentation, whose answer does not name the header
+    assert [each.rule for each in made.requests] == ["default/model rules[1] matches[0]"]
+    assert_blocked(made, "header_not_allowed", step="preflight")
+
+
 def test_other_documents_and_services_take_over_at_the_same_address(model: RawServer) -> None:
     require_envoy()
     with MeshGateway(DOCUMENTS) as running:

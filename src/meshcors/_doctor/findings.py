@@ -103,7 +103,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "preflight_unanswered": FindingKind(
         "error",
-        "Nobody answers the preflight for CORS: OPTIONS gets {status}.",
+        "Nothing answers the preflight as CORS asks: OPTIONS gets {status}.",
     ),
     "no_upstream": FindingKind(
         "error", "The gateway does not reach the service: {status}. CORS is not at fault."
@@ -196,7 +196,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     "private_network": FindingKind(
         "note",
         "{host} is a private or loopback address: from a page of a public address, Chromium asks"
-        " the user first (Local Network Access), and refuses where the page is not https.",
+        " the user first (Local Network Access), and refuses where the page is not https.{value}",
     ),
     "key_not_checked": FindingKind(
         "note", "A wrong {key} gets {status} too: nobody checks its value."

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from meshcors import browser
     from meshcors._doctor.consultation import Consultation
 
+# Those before https://github.com/WebKit/WebKit/pull/41238.
+_OLD_SAFARI: Final = " Older versions of Safari block http from an https page even so."
 # Names that nobody reaches from the internet (RFC 6762, RFC 6761, RFC 8375, and common use).
 _LOCAL_NAMES: Final = (".local", ".localhost", ".internal", ".home.arpa", ".lan", ".test")
 
@@ -41,7 +43,10 @@ def around_the_call(consultation: Consultation) -> Iterator[FoundFault]:
     if not _is_private_page(consultation.request.origin):
         private = next((each for each in consultation.addresses if _is_private(each)), "")
         if private:
-            yield fault("private_network", consultation, first, host=private)
+            request = consultation.request
+            is_insecure = request.origin.startswith("https:") and request.url.startswith("http:")
+            value = _OLD_SAFARI if is_insecure else ""
+            yield fault("private_network", consultation, first, host=private, value=value)
 
 
 def _is_this_machine(host: str) -> bool:

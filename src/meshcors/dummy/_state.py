@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from time import time
 
 from meshcors.dummy._configuration import Configuration
-from meshcors.dummy._counters import RELOADS, SERVING, Counters
+from meshcors.dummy._counters import FAILED_AT, READ_AT, RELOADS, SERVING, Counters, Numbers
 from meshcors.dummy._refusals import Refusals
 
 
@@ -14,19 +14,17 @@ from meshcors.dummy._refusals import Refusals
 class PodState:
     """The state of a pod, as one of its processes sees it.
 
-    `row` is the process's own row of the `counters`. `problems` are those of the last reload, if it
-    failed; the previous configuration is then still active, and `failed_at` is when that was.
-    `reloaded_at` is when the last good reload was.
+    `row` is the process's own row of the `counters`, in which the one that watches the file counts
+    reloads and keeps their times. `problems` are those of the last reload, if it failed; the
+    previous configuration is then still active.
     """
 
     configuration: Configuration
     counters: Counters
-    row: memoryview
+    row: Numbers
     refusals: Refusals
     draining: bool = False
     problems: tuple[str, ...] = ()
-    reloaded_at: datetime | None = None
-    failed_at: datetime | None = None
 
     def __post_init__(self) -> None:
         self.refusals.hide(self.configuration.key_names)
@@ -45,12 +43,11 @@ class PodState:
         """Switch to a new configuration, and count a good reload."""
         self.switch(configuration)
         self.problems = ()
-        self.reloaded_at = datetime.now(UTC)
-        self.failed_at = None
+        self.row[READ_AT], self.row[FAILED_AT] = int(time()), 0
         self.row[RELOADS["ok"]] += 1
 
     def keep_previous(self, problems: tuple[str, ...]) -> None:
         """Keep the previous configuration, because the new one has `problems`."""
         self.problems = problems
-        self.failed_at = datetime.now(UTC)
+        self.row[FAILED_AT] = int(time())
         self.row[RELOADS["failed"]] += 1

@@ -142,7 +142,7 @@ class EnvoyProcess:
         deadline = time.monotonic() + self._timeout
         while time.monotonic() < deadline:
             if self.has_ended:
-                text = f"Envoy refuses the configuration{_reason(self.log)}"
+                text = f"Envoy did not start{_reason(self.log)}"
                 raise EnvoyError(text, self.log)
             # not written yet, not listening yet, or 503: not ready
             with contextlib.suppress(OSError, http.client.HTTPException):
