@@ -99,6 +99,7 @@ thread.join()
 """,
     "in_a_process.py": """
 import multiprocessing
+import signal
 import sys
 
 
@@ -113,6 +114,7 @@ if __name__ == "__main__":
         target=serve, args=(int(sys.argv[1]),), daemon=True
     )
     process.start()
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     process.join()
 """,
     "awaits_hypercorn.py": """
@@ -155,6 +157,17 @@ make_server("127.0.0.1", int(sys.argv[1]), app).serve_forever()
     "starts.sh": """
 exec uvicorn asgi_app:app --port "$1"
 """,
+    "cleans.py": """
+import os
+import signal
+import subprocess
+import sys
+
+words = [sys.executable, "-m", "uvicorn", "asgi_app:app", "--port", sys.argv[1]]
+server = subprocess.Popen(words, env={**os.environ, "PYTHONPATH": "theirs"})
+signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+server.wait()
+""",
     # As programs do that put a sitecustomize of their own in front.
     "instruments.py": """
 import os
@@ -179,6 +192,10 @@ SERVERS = {
     "uvicorn.Server, in a thread": "python in_a_thread.py PORT",
     "uvicorn, in a spawned process": "python in_a_process.py PORT",
     "uvicorn, started by another program": "python instruments.py PORT",
+    "uvicorn, started by OpenTelemetry": (
+        "opentelemetry-instrument uvicorn asgi_app:app --port PORT --workers 2"
+    ),
+    "uvicorn, started with another PYTHONPATH": "python cleans.py PORT",
     "uvicorn, started by a shell": "--any-command -- sh starts.sh PORT",
     "hypercorn": "hypercorn asgi_app:app --bind 127.0.0.1:PORT",
     "hypercorn, WSGI, 2 workers": "hypercorn wsgi:wsgi_app:app --bind 127.0.0.1:PORT --workers 2",
@@ -220,6 +237,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in [*os.environ]:
             if name.startswith("MESHCORS_"):
                 patch.delenv(name)
+        for name in ("TRACES", "METRICS", "LOGS"):
+            patch.setenv(f"OTEL_{name}_EXPORTER", "none")
         patch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
         yield made
 
@@ -456,6 +475,16 @@ def test_a_server_that_is_not_known_does_not_listen(start: str, code: int) -> No
     ended, output = refused(command(start, port), port, {})
     assert ended == code
     assert "meshcors run: no app has the policy yet, so nothing may listen on " in output
+
+
+def test_a_server_that_inherits_no_policy_is_not_started() -> None:
+    """A program starts it with an empty environment: the hook comes along all the same."""
+    port = free_port()
+    words = ["import subprocess, sys; sys.exit(subprocess.call(sys.argv[1:], env={}))"]
+    words += [sys.executable, "-m", *f"uvicorn asgi_app:app --port {port}".split()]
+    code, output = refused([*RUN, *POLICY, "--", "python", "-c", *words], port, {})
+    assert code == 2
+    assert "meshcors run: MESHCORS_ALLOW_ORIGINS: " in output
 
 
 def test_a_port_that_serves_no_app_may_be_let_through() -> None:

@@ -53,10 +53,16 @@ SERVERS: Final = {
     ),
     "werkzeug": KnownServer((3, 0), (4,), {"werkzeug.serving": "hook_serving"}),
 }
-# Not servers: what every server in Python listens with.
-_LISTENERS: Final = {"socket": "hook_socket", "uvloop": "hook_uvloop"}
+# Not servers: what every server in Python listens with, and what starts other processes. By the
+# module: the module of this package, and its function.
+_AROUND: Final = {
+    "socket": ("listening", "hook_socket"),
+    "uvloop": ("listening", "hook_uvloop"),
+    "subprocess": ("handing_on", "hook_subprocess"),
+    "multiprocessing.util": ("handing_on", "hook_multiprocessing"),
+}
 
-WATCHED: Final = (*_LISTENERS, *(name for each in SERVERS.values() for name in each.hooks))
+WATCHED: Final = (*_AROUND, *(name for each in SERVERS.values() for name in each.hooks))
 
 # Of this process: the modules that have been hooked, and the kinds of apps that have the policy.
 hooked: Final[set[str]] = set()
@@ -67,15 +73,16 @@ def hook(module: Any) -> None:
     """Take hold of a watched module that has just been imported; ends the process if it cannot."""
     name: str = module.__name__
     package = name.partition(".")[0]
-    if name in _LISTENERS:
-        home, function = "listening", _LISTENERS[name]
+    if name in _AROUND:
+        home, function = _AROUND[name]
     else:
         _check_version(package)
         home, function = f"{package}_hooks", SERVERS[package].hooks[name]
     try:
         getattr(import_module(f"meshcors._launch.{home}"), function)(module)
     except Exception as error:
-        refuse(f"{missed(package)} ({name}: {error})")
+        what = missed(package) if package in SERVERS else f"{name} is not as it is known"
+        refuse(f"{what} ({name}: {error})")
     hooked.add(name)
 
 
