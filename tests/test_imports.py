@@ -19,7 +19,7 @@ SERVERS = {"gunicorn", "httptools", "uvicorn", "uvloop", "wsgiref.simple_server"
 EXTRAS = {"certifi", "envoy", "h2", "prometheus_client", "publicsuffixlist", "re2", "ruamel.yaml"}
 
 # Imported where its extra has been found to be there.
-OF_AN_EXTRA = {"meshcors.dummy._protocol_httptools"}
+OF_AN_EXTRA = {"meshcors.dummy._metrics"}
 
 ALL_MODULES = f"""
 import importlib, pkgutil, meshcors

@@ -17,7 +17,8 @@ from meshcors._lab.case import CASE_FILE, CASE_ORIGIN, case_text
 from meshcors._lab.envoy_config import Upstreams, destination_of, lab_bootstrap
 from meshcors._lab.names import LocalOrigins, local_host
 from meshcors._lab.policy import MOST_POLICY_BYTES, of_service, read_policy_text
-from meshcors._lab.scene import LabError, LabSettings, Scene, scene_of
+from meshcors._lab.scene import Scene, scene_of
+from meshcors._lab.settings import LabError, LabSettings
 from meshcors._lab.story import SideStory
 from meshcors._lab.traffic import Traffic, read_line
 from meshcors._lab.watch import FileWatch
@@ -455,6 +456,13 @@ def test_what_the_models_say_of_the_case(side: Any) -> None:
         assert "xyz" not in json.dumps(each["steps"])
 
 
+def test_a_preflight_that_strays_to_a_service_fails_there_as_its_call_would() -> None:
+    made = scene(data("neighbours"))
+    (call,) = [each for each in made.calls if each.id == "server-error"]
+    found = SideStory(made, "before", None).explain(call)
+    assert [each["status"] for each in found["received"]] == [500]
+
+
 def test_another_policy_changes_what_the_models_say() -> None:
     made = scene(case_text())
     policy = read_policy_text(made.policy.replace("ui.example", "else.example"))
@@ -546,6 +554,7 @@ def test_the_log_is_read_as_it_grows(tmp_path: Path) -> None:
 
 def test_a_large_log_is_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("meshcors._lab.traffic._LARGEST_FILE", 1000)
+    assert len(json.dumps(LINE)) < 500
     path = tmp_path / "log"
     traffic = Traffic(path)
     line = json.dumps(LINE).encode() + b"\n"

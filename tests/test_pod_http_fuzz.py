@@ -24,9 +24,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshcors.dummy._logs import LOGGER
-from meshcors.dummy._port import FRAMING_FIELDS, Handler, Port
+from meshcors.dummy._port import FRAMING_FIELDS, Handler, Port, WireAnswer, wire
 from meshcors.dummy._protocol import ClientConnection
-from meshcors.dummy._wire import Wire, wire
 from tests.http_streams import Sent, mutated, pieces, valid_stream
 from tests.http_wire import read_answers
 
@@ -117,9 +116,12 @@ class Pod:
         self.read: list[Read] = []
         handler = Handler(self._answer, FRAMING_FIELDS | NAMES, max_body)
         self.later: list[Callable[[], None]] = []
-        self.port = Port(lambda: handler, self.later.append, 4096, 8192, 0.0, DATE)
+        self.port = Port(lambda: handler, 4096, 8192, date=DATE)
+        self.port.call_soon = self.later.append
 
-    def _answer(self, method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> Wire:
+    def _answer(
+        self, method: str, path: str, fields: Mapping[bytes, bytes], body: bytes
+    ) -> WireAnswer:
         read = Read.of(method.encode(), path, fields.items(), body)
         self.read.append(read)
         body = repr(read).encode()

@@ -20,7 +20,12 @@ import pytest
 
 from meshcors import _cli as cli
 from meshcors._lab.case import case_text
-from tests.e2e.envoy import require_envoy
+from meshcors._lab.envoy_config import Upstreams, lab_bootstrap
+from meshcors._lab.names import LocalOrigins
+from meshcors._lab.scene import scene_of
+from meshcors._lab.settings import LabSettings
+from meshcors.mesh._analysis.mesh_documents import read_mesh
+from tests.e2e.envoy import require_envoy, running_envoy
 from tests.e2e.processes import free_port
 
 if TYPE_CHECKING:
@@ -159,7 +164,8 @@ PREFLIGHT = {
 def test_the_original_failure_and_the_cure(lab: Lab) -> None:
     before, after = lab.address("before"), lab.address("after")
     # curl gets an answer, and the page's preflight does not
-    assert lab.send(before, "POST", "/", "{}", model_api_key="xyz")[0] == 200
+    status, _, text = lab.send(before, "POST", "/", "{}", model_api_key="xyz")
+    assert (status, json.loads(text)["middleware"]) == (200, False)
     status, fields, _ = lab.send(before, "OPTIONS", "/", origin=lab.page, **PREFLIGHT)
     assert status == 404
     assert "access-control-allow-origin" not in fields
@@ -174,6 +180,7 @@ def test_the_original_failure_and_the_cure(lab: Lab) -> None:
     # everything behind the translator has the documents' own names
     assert (said["host"], said["origin"]) == ("api.example.com", "https://ui.example")
     assert (said["service"], said["cookie"]) == (f"{MODEL}:8000", True)
+    assert said["middleware"]
 
 
 def test_the_models_say_what_the_gateway_does(lab: Lab) -> None:
@@ -309,6 +316,22 @@ def test_files_that_change_are_the_next_generation(lab: Lab, files: Path) -> Non
     assert (
         json.loads(lab.send(after, "POST", "/", "{}", **headers)[2])["service"] == f"{MODEL}:8000"
     )
+    # what was edited stays, and so does the page, whatever origin the files name now
+    edited = state["policy"].replace('"maxAge": "2h"', '"maxAge": "1h"')
+    assert edited != state["policy"]
+    assert lab.ask("/api/policy", "PUT", edited) == {"error": None}
+    path.write_text(path.read_text() + "# more\n")
+    lab.await_(lambda: newest()["generation"] > state["generation"])
+    assert newest()["policy"] == edited
+    path.write_text(path.read_text().replace('exact: "*"', "exact: https://first.example"))
+    lab.await_(lambda: newest()["calls"][0]["origin"] == "https://first.example")
+    state = newest()
+    assert state["page"] == {"origin": "https://ui.example", "address": lab.page}
+    assert (state["calls"][0]["from"], state["policy"] == edited) == ("other", False)
+    frame = state["calls"][0]["frame"]
+    assert frame.startswith("http://first.example.localhost:")
+    fields = lab.send(after, "OPTIONS", "/", origin=frame, **PREFLIGHT)[1]
+    assert fields["access-control-allow-origin"] == frame
     path.write_text("kind: VirtualService\napiVersion: networking.istio.io/v1\nspec: [")
     lab.await_(lambda: newest()["error"] is not None)
     assert "model.yaml:" in newest()["error"]
@@ -358,10 +381,99 @@ def test_everything_is_on_loopback(lab: Lab) -> None:
     assert own == {"0100007F"}
 
 
+# ---- The names, in a real Envoy
+
+NAMES = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: names, namespace: here}
+spec:
+  gateways: [public]
+  hosts: ["*"]
+  http:
+"""
+DIRECT = "directResponse: {status: 200, body: {string: it}}"
+ACAO = "access-control-allow-origin"
+PAGE, UI = "http://ui.example.localhost:4000", "https://ui.example"
+# path -> what the rule answers there
+ANSWERED = {
+    "/joined": f'{{set: {{{ACAO}: "{UI},https://other.example,  {UI}"}}}}',
+    "/repeated": f'{{add: {{{ACAO}: "{UI}"}}}}',
+    "/star": f'{{set: {{{ACAO}: "*"}}}}',
+    "/longer": f'{{set: {{{ACAO}: "{UI}.evil.example"}}}}',
+    "/other-fields": f'{{set: {{x-origin: "{UI}", {ACAO}: "null"}}}}',
+    "/location": '{set: {location: "https://login.example.com:8443/a?b=https://ui.example#c"}}',
+    "/page": f'{{set: {{location: "{UI}/after"}}}}',
+    "/relative": '{set: {location: "/elsewhere"}}',
+    "/any-scheme": '{set: {location: "//api.example/x"}}',
+    "/other-scheme": '{set: {location: "mailto:a@example.com"}}',
+    "/user": '{set: {location: "https://a:b@api.example/"}}',
+}
+RULES = "".join(
+    f"  - {{match: [{{uri: {{exact: {path}}}}}], headers: {{response: {headers}}}, {DIRECT}}}\n"
+    for path, headers in ANSWERED.items()
+)
+NAMED = (
+    NAMES.replace("name: names", "name: named").replace('"*"', "named.example")
+    + f"  - {{headers: {{response: {{set: {{x-from: named}}}}}}, {DIRECT}}}\n"
+)
+
+
+@pytest.fixture(scope="module")
+def translated() -> Iterator[int]:
+    """The port of an Envoy whose rules answer by themselves, behind the translator."""
+    require_envoy()
+    mesh = read_mesh({"names.yaml": f"{NAMES}{RULES}---{NAMED}"})
+    made = scene_of(mesh, LabSettings(), fixing=False)
+    origins = LocalOrigins.of([UI, "https://stranger.example"], 4000)
+    with running_envoy(lab_bootstrap(made, Upstreams({}, {}), origins, "traffic.log")) as envoy:
+        yield envoy.ports["before"]
+
+
+@pytest.mark.parametrize(
+    ("path", "host", "field", "value"),
+    [
+        ("/joined", "api.example.localhost:9", ACAO, f"{PAGE},https://other.example,  {PAGE}"),
+        ("/joined", "api.example:9", ACAO, f"{UI},https://other.example,  {UI}"),
+        ("/joined", "localhost:9", ACAO, f"{UI},https://other.example,  {UI}"),
+        ("/repeated", "api.example.localhost:9", ACAO, PAGE),
+        ("/star", "api.example.localhost:9", ACAO, "*"),
+        ("/", "named.example.localhost:9", "x-from", "named"),
+        ("/longer", "api.example.localhost:9", ACAO, f"{UI}.evil.example"),
+        ("/other-fields", "api.example.localhost:9", ACAO, "null"),
+        ("/other-fields", "api.example.localhost:9", "x-origin", UI),
+        (
+            "/location",
+            "api.example.localhost:9",
+            "location",
+            "http://login.example.com.localhost:9/a?b=https://ui.example#c",
+        ),
+        ("/page", "api.example.localhost:9", "location", f"{PAGE}/after"),
+        ("/page", "api.example", "location", f"{UI}/after"),
+        ("/relative", "api.example.localhost:9", "location", "/elsewhere"),
+        ("/any-scheme", "api.example.localhost:9", "location", "http://api.example.localhost:9/x"),
+        ("/other-scheme", "api.example.localhost:9", "location", "mailto:a@example.com"),
+        ("/user", "api.example.localhost:9", "location", "https://a:b@api.example/"),
+    ],
+)
+def test_names_are_translated_in_an_answer(
+    path: str, host: str, field: str, value: str, translated: int
+) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", translated, timeout=20)
+    try:
+        connection.request("GET", path, headers={"host": host, "origin": PAGE})
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 200
+        assert answer.headers.get_all(field) == [value]
+    finally:
+        connection.close()
+
+
 # ---- Its end
 
 
-@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL", "envoy", "pod"])
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGKILL", "envoy", "pod"])
 def test_nothing_stays(how: str, tmp_path: Path) -> None:
     with running_lab(tmp_path / "temporary") as lab:
         below = lab.descendants()

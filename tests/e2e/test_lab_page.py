@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import os
 import re
 import time
@@ -62,7 +63,8 @@ SHOWN = """() => {
     agrees: texts(".agrees"), body: texts("#after .body")[0], consoles: texts("#before dd"),
     sent: texts("#before .wire pre strong"), wire: texts("#before .wire")[0],
     titles: texts(".sequence title"), steps: texts("#after .sequence desc")[0],
-    alarms: texts(".alarm:not([hidden])"), pressed: texts("#calls [aria-pressed=true]"),
+    rules: texts("#calls summary"), alarms: texts(".alarm:not([hidden])"),
+    pressed: texts("#calls [aria-pressed=true]"),
   };
 }"""
 TROUBLE = """async (wanted) => {
@@ -72,6 +74,7 @@ TROUBLE = """async (wanted) => {
   }
   return shown.textContent;
 }"""
+UNFOLDED = "() => [...document.querySelectorAll('#calls details')].map((each) => each.open)"
 TYPE = """(text) => {
   const field = document.getElementById("policy");
   field.value = text;
@@ -198,9 +201,13 @@ def test_the_first_call_tells_the_story(browser: Browser, lab: str) -> None:
     assert len(shown["consoles"]) == 3
     assert shown["alarms"] == []
     # The model's line is what this browser printed.
-    if browser.name != "webkit":
-        lines = await_console(page, lambda lines: any("CORS" in line for line in lines))
-        assert shown["consoles"][0] in map(real_names, lines)
+    wanted = shown["consoles"][0].splitlines()
+
+    def missing(lines: list[str]) -> list[str]:
+        printed = real_names("\n".join(lines))
+        return [each for each in wanted if each not in printed]
+
+    assert missing(await_console(page, lambda lines: not missing(lines))) == []
     page.close()
 
 
@@ -222,6 +229,12 @@ def test_every_button_makes_its_call_on_both_sides(browser: Browser, lab: str) -
             assert int(pieces[1]) > 1
     assert not any("Content Security Policy" in line for line in page.console())
     page.close()
+
+
+def two_rules() -> str:
+    """The example with another key, and a second rule."""
+    text = case_text().replace('"xyz"', '"another"')
+    return text + text.partition("  http:\n")[2].replace('"another"', '"third"')
 
 
 def verdict_on(page: Page, policy: str) -> tuple[str, str]:
@@ -290,24 +303,65 @@ def test_a_model_that_is_wrong_is_shown_to_be_wrong(chromium: Chromium, lab: str
     page.close()
 
 
+# Whatever the server says is markup, and the pictures have scripts in them.
+SAY_MARKUP = """(evil) => {
+  const real = window.fetch;
+  const kept = ["id", "method", "path", "host", "address", "from", "credentials", "step"];
+  const say = (value, name) => {
+    if (name === "svg") {
+      const open = `<svg xmlns="http://www.w3.org/2000/svg" onload="document.title='owned'">`;
+      return `${open}<script>document.title = "owned"</script></svg>`;
+    }
+    if (name === "headers" && !Array.isArray(value)) return {"x-<b>": evil};
+    if (Array.isArray(value)) return value.map((each) => say(each, ""));
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, say(each, key)]));
+    }
+    return typeof value === "string" && !kept.includes(name) ? evil : value;
+  };
+  window.fetch = async (url, init) => {
+    if (!url.startsWith("/api/")) {
+      return new Response(evil, {status: 200});
+    }
+    const said = say(await (await real(url, init)).json(), "");
+    if (url === "/api/state") said.notes = [evil];
+    return new Response(JSON.stringify(said), {headers: {"content-type": "application/json"}});
+  };
+}"""
+
+
+def test_what_the_server_and_answers_say_is_never_markup(chromium: Chromium, lab: str) -> None:
+    page = chromium.open(lab)
+    source = f"({SAY_MARKUP})({json.dumps(EVIL)})"
+    page.command("Page.addScriptToEvaluateOnNewDocument", source=source)
+    page.command("Page.reload")
+    deadline = time.monotonic() + 20
+    times = 0
+    while times < 20 and time.monotonic() < deadline:
+        with contextlib.suppress(AssertionError):  # the old page is being replaced by the new one
+            times = page.run("(evil) => document.body.textContent.split(evil).length", EVIL)
+    assert times >= 20
+    assert page.run("() => [document.images.length, document.title]") == [0, "meshcors lab"]
+    page.close()
+
+
 def test_a_stream_is_shown_while_it_comes(browser: Browser, lab: str) -> None:
     page = opened(browser, lab)
-    calls = page.run(CALLS)
-    page.run(PRESS, "stream")
     times = page.run(
-        """async (calls) => {
+        """async () => {
           const times = [], body = document.querySelector("#after .body");
           const seen = () => body.childElementCount && times.push(performance.now());
           new MutationObserver(seen).observe(body, {childList: true});
-          while (Number(document.documentElement.dataset.done) <= calls) {
-            await new Promise((done) => setTimeout(done, 50));
+          const {done} = document.documentElement.dataset;
+          document.querySelector('#calls [data-call="stream"]').click();
+          while (document.documentElement.dataset.done === done) {
+            await new Promise((proceed) => setTimeout(proceed, 50));
           }
           return times;
-        }""",
-        calls,
+        }"""
     )
-    # The service takes a second for its pieces.
-    assert len(times) > 3
+    # The service takes more than a second for its five pieces.
+    assert len(times) > 2
     assert times[-1] - times[0] > 500
     page.close()
 
@@ -331,15 +385,32 @@ def test_no_key_is_shown(chromium: Chromium, lab: str) -> None:
 def test_the_page_follows_its_files(browser: Browser, lab: str, files: Path) -> None:
     page = opened(browser, lab)
     calls = page.run(CALLS)
-    path = files / "model.yaml"
-    path.write_text("kind: VirtualService\nspec: [")
+    (files / "model.yaml").write_text("kind: VirtualService\nspec: [")
     assert page.run(TROUBLE, True).startswith("✗ model.yaml:2:8: not YAML")
-    path.write_text(case_text().replace('"xyz"', '"another"'))
+    # What ran before still does.
+    assert page.run(DONE, calls + 1) is True
+    assert page.run(SHOWN)["summary"] == SUMMARIES["right-key"]
+    (files / "model.yaml").write_text(case_text())
     assert page.run(TROUBLE, False) == ""
+    assert page.run(DONE, calls + 2) is True
+    page.close()
+
+
+def test_each_rule_has_its_calls(chromium: Chromium, lab: str, files: Path) -> None:
+    page = opened(chromium, lab)
+    calls = page.run(CALLS)
+    (files / "model.yaml").write_text(two_rules())
     # The call is made again, with the key that the rule asks for now.
+    assert page.run(DONE, calls + 1) is True
+    shown = page.run(SHOWN)
+    assert shown["summary"] == SUMMARIES["right-key"]
+    assert len(shown["rules"]) == 2
+    assert page.run(UNFOLDED) == [True, False]
+    page.run("() => document.querySelectorAll('#calls details')[1].querySelector('button').click()")
     assert page.run(DONE, calls + 2) is True
     assert page.run(SHOWN)["summary"] == SUMMARIES["right-key"]
-    path.write_text(case_text())
+    assert page.run(UNFOLDED) == [True, True]
+    (files / "model.yaml").write_text(case_text())
     assert page.run(DONE, calls + 3) is True
     page.close()
 

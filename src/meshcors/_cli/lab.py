@@ -16,7 +16,6 @@ import click
 from meshcors._cli import options
 from meshcors._cli.files import policy_unreadable
 from meshcors._cli.mesh_files import mesh_of
-from meshcors._cli.output import note_problems
 from meshcors._policy.errors import OriginError, PolicyError
 from meshcors._policy.origins import Origin
 from meshcors._policy.wording import printable
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from meshcors._lab.running_lab import RunningLab
-    from meshcors._lab.scene import Address, LabSettings
+    from meshcors._lab.settings import Address, LabSettings
     from meshcors._lab.watch import FileWatch
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 
@@ -157,7 +156,7 @@ def command(
         raise click.UsageError("-: standard input cannot be watched; name a file")
     if port is not None and page_port in (port, port + 1):
         raise click.UsageError(f"--page-port: {page_port} is the gateway's; name another")
-    from meshcors._lab.scene import LabError, LabSettings
+    from meshcors._lab.settings import LabError, LabSettings
     from meshcors.testing._envoy_process import envoy_binary
 
     try:
@@ -208,7 +207,6 @@ def _check(mesh: MeshDocuments, settings: LabSettings, form: str) -> int:
     scene = scene_of(mesh, settings, most_rules=MOST_CHECKED_RULES, fixing=False)
     failures = count = 0
     data: list[dict[str, object]] = []
-    note_problems([*mesh.problems, *mesh.notes])
     for checked in check(scene):
         count += checked.call.is_meant
         failures += checked.is_failure
@@ -286,7 +284,7 @@ def _watch(lab: RunningLab, watch: FileWatch, files: tuple[str, ...]) -> str:
 
 def _refuse_taken(ports: dict[str, int]) -> None:
     """Raise `LabError` for a port that something listens on: two Envoys could share it."""
-    from meshcors._lab.scene import LabError
+    from meshcors._lab.settings import LabError
 
     for side, port in ports.items():
         with socket.socket() as probe:

@@ -15,8 +15,8 @@ from meshcors._lab.envoy_config import Upstreams, lab_bootstrap
 from meshcors._lab.names import LocalOrigins
 from meshcors._lab.pod import LabPod
 from meshcors._lab.policy import of_service, read_policy_text
-from meshcors._lab.scene import LOOPBACK, Address, LabError, Scene
 from meshcors._lab.services import LoopbackServer, ModelService, close_all
+from meshcors._lab.settings import LOOPBACK, Address, LabError
 from meshcors.testing._envoy_process import EnvoyError, EnvoyProcess
 from meshcors.testing._fetch import Wire
 from meshcors.testing._pod import PodError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcors._lab.calls import LabCall
+    from meshcors._lab.scene import Scene
     from meshcors.testing._fetch import PageCall
 
 # How many rules are checked.
@@ -128,7 +129,7 @@ def _upstreams(scene: Scene, started: ExitStack) -> Upstreams:
     for label in scene.services:
         real = scene.settings.real_service(label)
         if real is None:
-            service = ModelService(label)
+            service = ModelService(label, pause=0)
             if source is not None and scene.has_middleware("before"):
                 service.use(of_service(source, scene.before, scene.port, label))
             servers.append(LoopbackServer(service))

@@ -12,13 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from meshcors._lab.scene import LOOPBACK, SIDES, Address, Scene, SideName
+from meshcors._lab.settings import LOOPBACK, SIDES, Address, SideName
 from meshcors.mesh.envoy import bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from meshcors._lab.names import LocalOrigins
+    from meshcors._lab.scene import Scene
 
 _TYPES: Final = "type.googleapis.com/envoy.extensions"
 # What a line of the access log has, besides what the translator keeps.

@@ -16,8 +16,9 @@ from meshcors._lab.names import LocalOrigins, local_host
 from meshcors._lab.page_server import LabPages
 from meshcors._lab.pod import LabPod
 from meshcors._lab.policy import of_service, read_policy_text
-from meshcors._lab.scene import LOOPBACK, SIDES, Address, LabError, Scene, SideName, scene_of
+from meshcors._lab.scene import Scene, scene_of
 from meshcors._lab.services import LoopbackServer, ModelService, close_all
+from meshcors._lab.settings import LOOPBACK, SIDES, Address, LabError, SideName
 from meshcors._lab.story import SideStory
 from meshcors._lab.traffic import Traffic
 from meshcors._policy.errors import PolicyError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from meshcors._lab.calls import LabCall
     from meshcors._lab.policy import PolicySource
-    from meshcors._lab.scene import LabSettings
+    from meshcors._lab.settings import LabSettings
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 
 _TITLES: Final[dict[SideName, str]] = {"before": "Before", "after": "After"}
@@ -126,8 +127,13 @@ class RunningLab:
         self._started.close()
 
     def ended(self) -> str:
-        """Return what has ended by itself, in one line; empty while all of it runs."""
+        """Return what has ended by itself, in one line; empty while all of it runs.
+
+        To be called again and again: it also keeps Envoy's access log short.
+        """
         with self._work:
+            if self._traffic is not None:
+                self._traffic.read()
             if self._envoy is not None and self._envoy.has_ended:
                 try:
                     self._envoy.check()

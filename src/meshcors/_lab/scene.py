@@ -6,8 +6,8 @@ writes them. All of one generation is made at once, and nothing of it changes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from meshcors._lab.calls import (
     CallWishes,
@@ -19,58 +19,24 @@ from meshcors._lab.calls import (
     stranger_among,
 )
 from meshcors._lab.case import CASE_ORIGIN
+from meshcors._lab.fixed import FixedDocuments, fixed_documents
+from meshcors._lab.notes import about_middleware, left_out, unguarded
 from meshcors._lab.policy import as_text, exact_origins, read_policy_text
+from meshcors._lab.settings import LabError, LabSettings
 from meshcors._policy.wording import did_you_mean
 from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.origin_match import origin_match
-from meshcors.mesh._analysis.untyped_objects import group_and_kind, text_of, value_at
-from meshcors.mesh._fix import FixOptions, FixResult, fix_mesh, separate_mesh
 from meshcors.mesh._fix.known_services import Services
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
 
+    from meshcors._lab.settings import SideName
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
-
-SideName: TypeAlias = Literal["before", "after"]
-SIDES: Final[tuple[SideName, ...]] = ("before", "after")
-LOOPBACK: Final = "127.0.0.1"
-# A host and a port.
-Address: TypeAlias = tuple[str, int]
 
 # How many rules have calls on the page, and how many destinations get a service.
 MOST_RULES: Final = 12
 MOST_SERVICES: Final = 64
-
-
-class LabError(Exception):
-    """The lab cannot start, or cannot go on; the message is one line."""
-
-
-@dataclass(frozen=True, slots=True)
-class LabSettings:
-    """What the command line says.
-
-    ``origin`` is the page's, None for that of the documents; ``gateway`` the name of the gateway,
-    None for the first one; ``policy`` the text of the pod's policy, None for that of ``fix``;
-    ``services`` are real services by what the documents call them: ``host`` or ``host:port``.
-    """
-
-    origin: str | None = None
-    pod: Address = ("meshcors-dummy", 8080)
-    gateway: str | None = None
-    policy: str | None = None
-    services: Mapping[str, Address] = field(default_factory=dict)
-    unmatched: bool = True
-
-    def real_service(self, label: str) -> Address | None:
-        """Return where the real service of a destination (``host:port``) is, None without one."""
-        return self.services.get(label) or self.services.get(label.rpartition(":")[0])
-
-    def is_pod(self, label: str) -> bool:
-        """Tell whether a destination (``host:port``) is the pod."""
-        host = label.rpartition(":")[0]
-        return host == self.pod[0] or host.startswith(f"{self.pod[0]}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +82,14 @@ class Scene:
     def pods(self) -> frozenset[str]:
         """The destinations (``host:port``) of either side that are the pod."""
         sides = (self.before, self.after)
-        return frozenset(each for side in sides for each in _pods(side, self.port, self.settings))
+        return frozenset(each for side in sides for each in pods_of(side, self.port, self.settings))
 
     def has_middleware(self, side: SideName) -> bool:
         """Tell whether the model services of a side run the middleware: if its rules have a pod.
 
         The pod answers preflights for services that allow the same themselves.
         """
-        return next(_pods(self.gateway(side), self.port, self.settings), None) is not None
+        return any(pods_of(self.gateway(side), self.port, self.settings))
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -154,7 +120,9 @@ def scene_of(
     port = _port_of(before)
     origin = settings.origin or _page_origin(before, port, settings)
     made = _made_calls(before, port, origin, settings, most_rules)
-    fixed = _fixed(mesh, settings, origin) if fixing else _Fixed(None, mesh, "", ())
+    fixed = (
+        fixed_documents(mesh, settings, origin) if fixing else FixedDocuments(None, mesh, "", ())
+    )
     after = Gateway.of(fixed.after.documents, file=file, name=before.name)
     policy, about_policy = _policy_text(fixed, settings, (before, after), port, origin)
     return Scene(
@@ -168,7 +136,16 @@ def scene_of(
         tuple(_destinations((before, after), port, settings)),
         made.calls,
         fixed.change,
-        (*fixed.notes, *about_policy, *_left_out(made, mesh), *_unguarded(mesh)),
+        (
+            *fixed.notes,
+            *about_policy,
+            *about_middleware(
+                before=any(pods_of(before, port, settings)),
+                after=any(pods_of(after, port, settings)),
+            ),
+            *left_out(made.rules_left_out, mesh),
+            *unguarded(mesh),
+        ),
     )
 
 
@@ -199,68 +176,6 @@ def _made_calls(
     return calls_of(gateway, port, wishes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Fixed:
-    """What ``fix`` makes of the documents, ``result`` is None if it refuses."""
-
-    result: FixResult | None
-    after: MeshDocuments
-    change: str
-    notes: tuple[str, ...]
-
-
-def _fixed(mesh: MeshDocuments, settings: LabSettings, origin: str) -> _Fixed:
-    """Fix the documents, or write a second one beside what a controller overwrites."""
-    try:
-        try:
-            return _closed(mesh, settings, origin, fix_mesh, _IN_PLACE)
-        except DocumentError as error:
-            if "--separate" not in error.problems[0].hint:
-                raise
-            return _closed(mesh, settings, origin, _beside, _SEPARATE)
-    except DocumentError as error:
-        change = f"The same documents: meshcors fix cannot change them. {error.problems[0]}."
-        return _Fixed(None, mesh, change, ())
-
-
-_Fix: TypeAlias = "Callable[[MeshDocuments, FixOptions], FixResult]"
-
-
-def _beside(mesh: MeshDocuments, options: FixOptions) -> FixResult:
-    return separate_mesh(mesh, lambda name: f"{name} (second)", options)
-
-
-def _closed(
-    mesh: MeshDocuments, settings: LabSettings, origin: str, fix: _Fix, change: str
-) -> _Fixed:
-    """Fix the documents; where they do not say which pages may call, the lab's page may."""
-    notes: tuple[str, ...] = ()
-    try:
-        result = fix(mesh, FixOptions("pod", settings.pod, (), settings.unmatched))
-    except DocumentError as error:
-        problem = error.problems[0]
-        if problem.code != "origins_needed":
-            raise
-        named = (origin_match(origin),)
-        result = fix(mesh, FixOptions("pod", settings.pod, named, settings.unmatched))
-        said = f"{problem.place}: {problem.message}: the lab allows {origin}, as with --origin"
-        notes = (said,)
-    if all(mesh.texts.get(name) == text for name, text in result.texts.items()):
-        change = "The same documents: meshcors fix finds nothing to change."
-        return _Fixed(result, mesh, change, (*notes, *result.notes))
-    return _Fixed(result, result.after, change, (*notes, *result.notes, _MIDDLEWARE))
-
-
-_IN_PLACE: Final = "As meshcors fix --with pod writes them, with the pod."
-_SEPARATE: Final = (
-    "With the second document that meshcors fix --with pod --separate writes, and the pod."
-)
-_MIDDLEWARE: Final = (
-    "after, each model service runs the middleware with the pod's policy and its own key; a service"
-    " whose rule has a corsPolicy works without it too"
-)
-
-
 def _destinations(gateways: tuple[Gateway, ...], port: int, settings: LabSettings) -> list[str]:
     found = dict.fromkeys(
         f"{to.host}:{to.port or route.port}"
@@ -272,15 +187,8 @@ def _destinations(gateways: tuple[Gateway, ...], port: int, settings: LabSetting
     return [label for label in found if not settings.is_pod(label)]
 
 
-def _pods(gateway: Gateway, port: int, settings: LabSettings) -> Iterator[str]:
-    for host in gateway.virtual_hosts(port):
-        for route in host.routes:
-            if route.source.route and settings.is_pod(service_of(route)):
-                yield service_of(route)
-
-
 def _policy_text(
-    fixed: _Fixed,
+    fixed: FixedDocuments,
     settings: LabSettings,
     gateways: tuple[Gateway, Gateway],
     port: int,
@@ -288,13 +196,13 @@ def _policy_text(
 ) -> tuple[str, list[str]]:
     """Return the text of the pod's policy, and what there is to say about it."""
     before, after = gateways
-    pod = next(_pods(after, port, settings), None)
+    pod = next(pods_of(after, port, settings), None)
     if pod is None:
         return "", []
     if settings.policy is not None:
         return settings.policy, []
     data = fixed.result.pod if fixed.result else None
-    if data is not None and next(_pods(before, port, settings), None) is None:
+    if data is not None and not any(pods_of(before, port, settings)):
         return as_text(data), []
     # What fix gives covers only the calls that it repairs, not those that a pod serves already.
     services = Services(fixed.after, settings.pod, None)
@@ -307,28 +215,9 @@ def _policy_text(
     return as_text(data), []
 
 
-def _left_out(made: MadeCalls, mesh: MeshDocuments) -> Iterator[str]:
-    if made.rules_left_out:
-        count = made.rules_left_out
-        yield f"{count} more rule{' is' if count == 1 else 's are'} not on this page"
-    for problem in mesh.problems[:MOST_RULES]:
-        yield f"not read: {problem}"
-
-
-# What a real gateway runs in front of the rules.
-_GUARDS: Final = ("AuthorizationPolicy", "EnvoyFilter", "RequestAuthentication")
-_NAMED_GUARDS: Final = 3
-
-
-def _unguarded(mesh: MeshDocuments) -> Iterator[str]:
-    """Say which objects this gateway runs without."""
-    found = [
-        f"{kind} {text_of(value_at(each, 'metadata', 'name'))}"
-        for each in mesh.others
-        if (kind := group_and_kind(each)[1]) in _GUARDS
-    ]
-    if found:
-        left = len(found) - _NAMED_GUARDS
-        more = f" and {left} more" if left > 0 else ""
-        named = ", ".join(found[:_NAMED_GUARDS])
-        yield f"the lab's gateway runs without {named}{more}; meshcors explain judges them"
+def pods_of(gateway: Gateway, port: int, settings: LabSettings) -> Iterator[str]:
+    """Yield the destination (``host:port``) of each rule that leads to the pod."""
+    for host in gateway.virtual_hosts(port):
+        for route in host.routes:
+            if route.source.route and settings.is_pod(service_of(route)):
+                yield service_of(route)

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from meshcors._lab.scene import LOOPBACK
+from meshcors._lab.settings import LOOPBACK
 from meshcors._policy.rules import RuleSet
 from meshcors.wsgi import MeshCORS
 
@@ -30,7 +30,6 @@ _COOKIE: Final = "lab-session"
 # Third-party cookies need both; browsers regard *.localhost as secure.
 _SET_COOKIE: Final = f"{_COOKIE}=1; Path=/; HttpOnly; SameSite=None; Secure"
 _EVENTS: Final = 5
-_PAUSE: Final = 0.3
 _LONGEST_QUERY: Final = 4096
 # Seconds until a server notices that it is to end.
 _POLL: Final = 0.25
@@ -89,10 +88,13 @@ def close_all(servers: Iterable[LoopbackServer]) -> None:
 
 
 class ModelService:
-    """A WSGI app that stands for the service ``name``, a destination of the documents."""
+    """A WSGI app that stands for the service ``name``, a destination of the documents.
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    ``pause`` are the seconds between two events of a stream.
+    """
+
+    def __init__(self, name: str, *, pause: float = 0.3) -> None:
+        self._name, self._pause = name, pause
         self._app: WSGIApplication = self._answer
 
     def use(self, source: PolicySource | None) -> None:
@@ -119,11 +121,11 @@ class ModelService:
             "host": environ.get("HTTP_HOST", ""),
             "origin": environ.get("HTTP_ORIGIN", ""),
             "cookie": f"{_COOKIE}=" in environ.get("HTTP_COOKIE", ""),
-            "middleware": self._app is not self._answer,
+            "middleware": self._app != self._answer,
         }
         if wish == "stream":
             start_response("200 OK", [("content-type", "text/event-stream"), *fields])
-            return _events(said)
+            return self._events(said)
         if wish == "500":
             said["error"] = "the model fell over, as you asked"
         body = json.dumps(said).encode() + b"\n"
@@ -132,9 +134,8 @@ class ModelService:
         start_response(status, [("content-type", "application/json"), length, *fields])
         return [body]
 
-
-def _events(said: dict[str, Any]) -> Iterator[bytes]:
-    for number in range(_EVENTS):
-        if number:
-            time.sleep(_PAUSE)
-        yield f"data: {json.dumps({**said, 'event': number + 1})}\n\n".encode()
+    def _events(self, said: dict[str, Any]) -> Iterator[bytes]:
+        for number in range(_EVENTS):
+            if number:
+                time.sleep(self._pause)
+            yield f"data: {json.dumps({**said, 'event': number + 1})}\n\n".encode()

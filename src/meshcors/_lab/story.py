@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from meshcors import browser
 from meshcors._lab.policy import of_service
-from meshcors._lab.scene import Scene, SideName
+from meshcors._lab.scene import Scene
 from meshcors._lab.sequence import SequenceStep, draw
+from meshcors._lab.settings import SideName
 from meshcors.mesh._analysis.page_call import trace_call
 from meshcors.mesh._fix.known_services import decider_of_source, simulated
 
@@ -109,7 +110,7 @@ class SideStory:
             return None
         if settings.is_pod(label):
             return self._pod_response(answer)
-        status = 500 if call.wish == "500" and answer.request.method != "OPTIONS" else 200
+        status = 500 if call.wish == "500" else 200
         if self._policy is None or not self._scene.has_middleware(self._side):
             return browser.Response(status)
         decided = simulated(self._model(label, self._policy), answer)

@@ -37,21 +37,28 @@ class Traffic:
 
     def of(self, wanted: str) -> list[dict[str, Any]]:
         """Return the requests with an id, in the order in which they ended."""
+        self.read()
         with self._lock:
-            self._kept.extend(self._new())
             return [each for found, each in self._kept if found == wanted]
 
+    def read(self) -> None:
+        """Read what is new; to be called now and then, so that the file stays small."""
+        with self._lock:
+            self._kept.extend(self._new())
+
     def _new(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        with self._path.open("rb") as file:
-            file.seek(self._read)
-            content = file.read()
-        self._read += len(content)
-        *lines, self._left = (self._left + content).split(b"\n")
-        if self._read > _LARGEST_FILE and not self._left:
-            # Envoy appends, so it goes on at the beginning.
+        try:
             with self._path.open("r+b") as file:
-                file.truncate(0)
-            self._read = 0
+                file.seek(self._read)
+                content = file.read(_LARGEST_FILE)
+                self._read += len(content)
+                *lines, self._left = (self._left + content).split(b"\n")
+                if self._read >= _LARGEST_FILE and not (self._left or file.read(1)):
+                    # Envoy appends, so it goes on at the beginning.
+                    file.truncate(0)
+                    self._read = 0
+        except OSError:
+            return  # Envoy has ended, and its files with it
         for line in lines:
             found = read_line(line)
             if found is not None:

@@ -140,3 +140,12 @@ def is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost") or host == "[::1]":
         return True
     return host.startswith("127.") and _is_ipv4(host)
+
+
+def is_ip_address(host: str) -> bool:
+    """Return whether `host`, as in a Host field, is an IP address."""
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True

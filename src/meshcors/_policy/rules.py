@@ -205,3 +205,8 @@ def _prefix(problems: ProblemCollector, path: object) -> str:
         code, hint = wrong
         problems.add(code, field, shown(path), hint)
     return path.removesuffix("/") or EVERY_PATH
+
+
+def rules_of(source: Policy | RuleSet) -> tuple[Rule, ...]:
+    """Return the rules in order; a single policy is one rule that covers everything."""
+    return (Rule(source),) if isinstance(source, Policy) else source.rules

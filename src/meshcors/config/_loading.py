@@ -139,3 +139,11 @@ def _only_policy(path: str | Path, documents: list[object]) -> object:
 def _not_one_policy(path: str | Path) -> PolicyError:
     hint = "the file holds rules: read it with meshcors.config.rules_from_file, pass it as rules="
     return PolicyError([Problem("file_of_rules", str(path), "", hint)])
+
+
+def key_values_source(environ: Mapping[str, str], config: str | Path | None) -> str:
+    """Return where `load` found the key's values: in a variable, else in the configuration file."""
+    for option in OPTIONS:
+        if option.name == "key.values" and environ.get(option.variable, "").strip():
+            return option.variable
+    return f"{config or environ[CONFIG_VARIABLE]}: key.valuesFile"

@@ -30,14 +30,15 @@ class Option:
 
     `name` is the name in Python: a field of `Policy`, or ``key.`` and a field of `HeaderKey`.
     `variable` is the environment variable, `file` are the keys in a file from the outermost
-    inwards, and `flag` is the pod's flag.
+    inwards, `flag` is the pod's flag, and `help` what it says of it.
     """
 
     name: str
     format: ValueFormat
     variable: str
     file: tuple[str, ...]
-    flag: str | None
+    flag: str | None = None
+    help: str = ""
 
     @property
     def file_label(self) -> str:
@@ -45,28 +46,55 @@ class Option:
         return ".".join(self.file)
 
 
-def _policy_option(name: str, value_format: ValueFormat, flag: str | None = None) -> Option:
+def _policy_option(
+    name: str, value_format: ValueFormat, flag: str | None = None, what: str = ""
+) -> Option:
     first, *others = name.split("_")
     camel = first + "".join(map(str.capitalize, others))
-    return Option(name, value_format, f"MESHCORS_{name.upper()}", (camel,), flag)
+    return Option(name, value_format, f"MESHCORS_{name.upper()}", (camel,), flag, what)
 
 
 OPTIONS: Final = (
-    _policy_option("allow_origins", ORIGINS, "--allow-origin"),
-    _policy_option("allow_methods", NAMES, "--allow-method"),
-    _policy_option("allow_headers", NAMES, "--allow-header"),
-    _policy_option("expose_headers", NAMES, "--expose-header"),
-    _policy_option("allow_credentials", BOOLEAN, "--allow-credentials"),
-    _policy_option("max_age", SECONDS, "--max-age"),
-    _policy_option("allow_private_network", BOOLEAN, "--allow-private-network"),
+    _policy_option(
+        *("allow_origins", ORIGINS, "--allow-origin"),
+        "An origin whose pages may call the services, such as https://ui.example,"
+        " https://*.example.com, http://localhost:* or regex:EXPRESSION. May be repeated.",
+    ),
+    _policy_option(
+        *("allow_methods", NAMES, "--allow-method"),
+        "A method to allow besides GET, HEAD and POST. May be repeated.",
+    ),
+    _policy_option(
+        *("allow_headers", NAMES, "--allow-header"),
+        "A request header to allow besides the safelisted ones and the key. May be repeated.",
+    ),
+    _policy_option(
+        *("expose_headers", NAMES, "--expose-header"),
+        "A response header that scripts may read. May be repeated.",
+    ),
+    _policy_option(
+        *("allow_credentials", BOOLEAN, "--allow-credentials"),
+        "Whether pages may send cookies and HTTP authentication.",
+    ),
+    _policy_option(
+        *("max_age", SECONDS, "--max-age"),
+        "How long browsers may cache an answer: seconds, or a duration such as 10m or 24h.",
+    ),
+    _policy_option(
+        *("allow_private_network", BOOLEAN, "--allow-private-network"),
+        "Whether public pages may reach these services on a private network.",
+    ),
     _policy_option("dangerously_allow_null_origin", BOOLEAN),
     _policy_option("dangerously_allow_insecure_origins", BOOLEAN),
     _policy_option("dangerously_allow_public_suffixes", BOOLEAN),
-    Option("key.name", TEXT, "MESHCORS_KEY_HEADER", ("key", "header"), "--key-header"),
+    Option(
+        *("key.name", TEXT, "MESHCORS_KEY_HEADER", ("key", "header"), "--key-header"),
+        "The request header that picks a service, such as model-api-key.",
+    ),
     # The values have two variables, and a file never holds them.
-    Option("key.values", KEY_VALUES, "MESHCORS_KEY_VALUES", (), None),
-    Option("key.values", KEY_FILE, "MESHCORS_KEY_VALUES_FILE", ("key", "valuesFile"), None),
-    Option("key.exempt_paths", NAMES, "MESHCORS_KEY_EXEMPT_PATHS", ("key", "exemptPaths"), None),
+    Option("key.values", KEY_VALUES, "MESHCORS_KEY_VALUES", ()),
+    Option("key.values", KEY_FILE, "MESHCORS_KEY_VALUES_FILE", ("key", "valuesFile")),
+    Option("key.exempt_paths", NAMES, "MESHCORS_KEY_EXEMPT_PATHS", ("key", "exemptPaths")),
 )
 
 CONFIG_VARIABLE: Final = "MESHCORS_CONFIG"

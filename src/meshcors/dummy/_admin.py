@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import parse_qs
 
-from meshcors._policy.hosts import host_name
-from meshcors.dummy._metrics import Metrics, MetricsMissingError
-from meshcors.dummy._port import FRAMING_FIELDS, Handler
+from meshcors._policy.hosts import host_name, is_ip_address
+from meshcors.dummy._port import FRAMING_FIELDS, Handler, WireAnswer, wire
 from meshcors.dummy._state import PodState
-from meshcors.dummy._wire import WireAnswer, wire
 
 # Bytes and fields of a form.
 _MAX_BODY: Final = 16 * 1024
@@ -47,7 +44,6 @@ class AdminPages:
     def __init__(self, state: PodState, host_names: Collection[str] = ()) -> None:
         self._state = state
         self._host_names = frozenset({"localhost", *host_names})
-        self._metrics = Metrics(state)
         reads = FRAMING_FIELDS | {b"accept", b"sec-fetch-site"}
         self.handler = Handler(self._answer, reads, _MAX_BODY)
 
@@ -63,31 +59,33 @@ class AdminPages:
             return _text(403, "a form of another site")
         if method not in methods:
             return _text(405, "method not allowed", ("allow", ", ".join(methods)))
-        if path == "/healthz":
-            return _text(200, "ok")
-        if path == "/readyz":
-            return self._readyz()
-        if path == "/metrics":
-            return self._show_metrics(fields.get(b"accept", b"").decode("latin-1"))
-        if path == "/policy":
-            return self._policy()
-        return self._front(body if method == "POST" else None)
+        match path:
+            case "/healthz":
+                return _text(200, "ok")
+            case "/readyz":
+                draining = "draining" if self._state.draining else "not serving"
+                return _text(200, "ready") if self._state.is_ready else _text(503, draining)
+            case "/metrics":
+                return self._metrics(fields.get(b"accept", b"").decode("latin-1"))
+            case "/policy":
+                return self._policy()
+            case _:
+                return self._front(body if method == "POST" else None)
 
     def _is_known(self, fields: Mapping[bytes, bytes]) -> bool:
         """Tell whether the request's Host is an address, or one of the names."""
         host = host_name(fields.get(b"host", b""))
-        return host is not None and (host in self._host_names or _is_address(host))
+        return host is not None and (host in self._host_names or is_ip_address(host))
 
-    def _readyz(self) -> WireAnswer:
-        if self._state.is_ready:
-            return _text(200, "ready")
-        return _text(503, "draining" if self._state.draining else "not serving")
-
-    def _show_metrics(self, accept: str) -> WireAnswer:
+    def _metrics(self, accept: str) -> WireAnswer:
+        # Imported late: it takes memory, which a pod that nobody scrapes can do without.
         try:
-            body, content_type = self._metrics.render(accept)
-        except MetricsMissingError as error:
-            return _text(501, str(error))
+            from meshcors.dummy._metrics import render
+        except ModuleNotFoundError:
+            return _text(
+                501, "metrics need prometheus-client: python -m pip install 'meshcors[dummy]'"
+            )
+        body, content_type = render(self._state, accept)
         return _page(200, content_type, body)
 
     def _policy(self) -> WireAnswer:
@@ -122,14 +120,6 @@ class AdminPages:
             result = check_call(configuration.source, configuration.engine, call)
         body = render(self._state, call, result).encode()
         return _page(200, _HTML, body, ("content-security-policy", SECURITY_POLICY))
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host.removeprefix("[").removesuffix("]"))
-    except ValueError:
-        return False
-    return True
 
 
 def _text(status: int, text: str, *more: tuple[str, str]) -> WireAnswer:

@@ -14,11 +14,11 @@ from urllib.parse import quote, urlsplit
 from meshcors._decision.page_check import AnsweredRequest, CheckResult, FetchCall
 from meshcors._policy.headers import SAFELISTED_METHODS, SAFELISTED_REQUEST_HEADERS
 from meshcors._policy.policy import Policy
-from meshcors._policy.rules import Rule, RuleSet
+from meshcors._policy.rules import Rule, RuleSet, rules_of
 from meshcors.config._options import OPTION_BY_NAME
 from meshcors.config._respelling import respell
 from meshcors.dummy import _admin_parts as html
-from meshcors.dummy._counters import LEFT_OUT, PREFLIGHTS, REQUESTS
+from meshcors.dummy._counters import FAILED_AT, LEFT_OUT, PREFLIGHTS, READ_AT, RELOADS, REQUESTS
 from meshcors.dummy._refusals import MAX_TEXT, Refusal
 from meshcors.dummy._state import PodState
 
@@ -31,7 +31,8 @@ _AT_ONCE: Final = 8
 def render(state: PodState, call: FetchCall, result: CheckResult | str | None) -> str:
     """Return the page: refusals, the form with `call` and its `result`, counts and the policy."""
     status = "Draining" if state.draining else "Ready" if state.is_ready else "Not serving"
-    read = f"reloaded {html.ago(state.reloaded_at)}" if state.reloaded_at else "read at start"
+    total = state.counters.total
+    read = f"reloaded {html.ago(total(READ_AT))}" if total(RELOADS["ok"]) else "read at start"
     counts = {"Preflights": PREFLIGHTS, "Requests that no route took": REQUESTS}
     return Template(html.TEMPLATE).substitute(
         status=f'<span class="{"good" if state.is_ready else "bad"}">{status}</span>',
@@ -51,8 +52,8 @@ def render(state: PodState, call: FetchCall, result: CheckResult | str | None) -
 
 def _troubles(state: PodState) -> Iterator[str]:
     if state.problems:
-        failed = html.ago(state.failed_at) if state.failed_at else ""
-        yield f'<section class="alarm"><h2 class="bad">The last reload failed</h2><p>{failed}</p>'
+        yield '<section class="alarm"><h2 class="bad">The last reload failed</h2>'
+        yield f"<p>{html.ago(state.counters.total(FAILED_AT))}</p>"
         yield f"{html.lines(state.problems)}<p>The previous configuration stays active.</p>"
         yield "</section>"
     if state.configuration.warnings:
@@ -79,10 +80,10 @@ def _refusal(refusal: Refusal, count: int, at: float) -> str:
     given = {name: str(value) for name, value in asdict(call).items() if value}
     hidden = (f'<input type="hidden" name="{n}" value="{html.value(v)}">' for n, v in given.items())
     ask = f'<form method="post" action="/#answer">{"".join(hidden)}<button>Why?</button></form>'
-    last = html.ago(datetime.fromtimestamp(at, UTC))
+    times = f"{count:,} time{'s' * (count > 1)}, last {html.ago(at)}"
     return (
         f'<div class="refusal"><p><strong class="bad">{html.words(refusal.reason)}</strong><br>'
-        f"{count:,} time{'s' * (count > 1)}, last {last}</p>{ask if refusal.origin else ''}</div>"
+        f"{times}</p>{ask if refusal.origin else ''}</div>"
     ) + html.facts(
         ("From", html.code(refusal.origin) if refusal.origin else "no page: no Origin was sent"),
         ("Preflight for" if is_preflight else "Call", html.code(f"{method} {url}")),
@@ -173,7 +174,7 @@ def _fixes(result: CheckResult, *, has_rules: bool) -> Iterator[tuple[str, str]]
 
 
 def _policy(state: PodState) -> Iterator[str]:
-    rules = state.configuration.rules
+    rules = rules_of(state.configuration.source)
     if len(rules) > 1:
         yield '<p class="soft">The first rule that covers the host and path decides.</p>'
     yield from _rows([f"<h3>{_where(rule)}</h3>{_rule(rule.policy)}" for rule in rules[:MAX_RULES]])

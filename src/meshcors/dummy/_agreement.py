@@ -15,7 +15,7 @@ from typing import Final
 
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors.dummy._configuration import Configuration
-from meshcors.dummy._counters import PREPARED, SERVING, Counters
+from meshcors.dummy._counters import PREPARED, SERVING, Counters, Numbers
 from meshcors.dummy._reload import run_beside
 
 # Bytes of a configuration. Pages that nobody has written take no memory.
@@ -31,7 +31,8 @@ class Agreement:
     """
 
     def __init__(self, first: Configuration, counters: Counters, workers: int) -> None:
-        words = memoryview(mmap.mmap(-1, 3 * 8)).cast("Q")
+        # Nothing is shared without workers, and a list is looked at in a fraction of the time.
+        words: Numbers = memoryview(mmap.mmap(-1, 3 * 8)).cast("Q") if workers else [0, 0, 0]
         # The label that is committed, and those of what is in the two places: without a size while
         # it is written.
         self.committed, self._labels = words[:1], words[1:]
@@ -65,7 +66,7 @@ class Agreement:
         self.committed[0] = label
         self._prepared = {label: configuration}
 
-    def follow(self, row: memoryview) -> None:
+    def follow(self, row: Numbers) -> None:
         """Prepare from now on what is proposed, and record it in the worker's `row`."""
 
         def watch() -> None:

@@ -14,22 +14,23 @@ from meshcors._decision.answers import NO_ROUTE, Answer, Proceed
 from meshcors._decision.engine import CACHED_ORIGINS, Engine
 from meshcors._decision.rule_engine import RuleEngine
 from meshcors._policy.bounded_cache import BoundedCache
-from meshcors.dummy._counters import HISTOGRAM, NANOSECONDS, PREFLIGHTS, REQUESTS
-from meshcors.dummy._port import FRAMING_FIELDS, Handler
-from meshcors.dummy._refusals import REFUSAL_FIELDS
-from meshcors.dummy._wire import WireAnswer, wire
+from meshcors.dummy._counters import HISTOGRAM, NANOSECONDS, PREFLIGHTS, REQUESTS, Numbers
+from meshcors.dummy._port import FRAMING_FIELDS, Handler, WireAnswer, wire
+from meshcors.dummy._refusals import REFUSAL_FIELDS, Answered
 
 # Bytes of an answer's fields; the answers of an engine that may be repeated are as long.
 _MAX_KEPT: Final = 4096
+# The slots of requests follow those of preflights.
+_UNCOVERED: Final = PREFLIGHTS["no_rule"]
+_REQUESTS_FROM: Final = len(PREFLIGHTS)
 
 PodEngine: TypeAlias = Engine | RuleEngine[Answer]
-# Called with a request's method, path and fields, and the status and reason of its answer.
-OnAnswer: TypeAlias = Callable[[str, str, Mapping[bytes, bytes], int, str], None]
+OnAnswer: TypeAlias = Callable[[*Answered], None]
 
 
 def pod_handler(
     engine: PodEngine,
-    row: memoryview,
+    row: Numbers,
     on_refusal: OnAnswer,
     on_answer: OnAnswer | None = None,
 ) -> Handler:
@@ -43,12 +44,11 @@ def pod_handler(
 
     def handle(method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> WireAnswer:
         began = perf_counter_ns()
-        answer, status, reason = written[decide(method, path, fields)]
-        slot = PREFLIGHTS.get(reason)
-        if slot is None or (reason in REQUESTS and not _is_preflight(method, fields)):
-            row[REQUESTS[reason]] += 1
-        else:
-            row[slot] += 1
+        answer, status, reason, slot = written[decide(method, path, fields)]
+        if slot == _UNCOVERED and not _is_preflight(method, fields):
+            slot = REQUESTS["no_rule"]
+        row[slot] += 1
+        if slot < _REQUESTS_FROM:
             took = perf_counter_ns() - began
             row[NANOSECONDS] += took
             row[HISTOGRAM + took.bit_length()] += 1
@@ -61,12 +61,14 @@ def pod_handler(
     return Handler(handle, engine.reads | REFUSAL_FIELDS | FRAMING_FIELDS)
 
 
-def _write(decision: Answer | Proceed) -> tuple[WireAnswer, int, str]:
-    """Return what is written, its status and its reason; ``no_route`` where an app would answer."""
+def _write(decision: Answer | Proceed) -> tuple[WireAnswer, int, str, int]:
+    """Return what is written, its status, reason, slot; ``no_route`` where an app would answer."""
     if isinstance(decision, Proceed):
         fields = tuple(decision.merge(NO_ROUTE.headers))
         decision = Answer(NO_ROUTE.status, NO_ROUTE.reason, fields, NO_ROUTE.body)
-    return wire(decision.status, decision.headers, decision.body), decision.status, decision.reason
+    status, reason = decision.status, decision.reason
+    slot = (REQUESTS | PREFLIGHTS)[reason]
+    return wire(status, decision.headers, decision.body), status, reason, slot
 
 
 def _is_short(decision: Answer | Proceed) -> bool:

@@ -10,24 +10,29 @@ import os
 import shlex
 import socket
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from time import time
+from typing import Any, NoReturn
 
 import click
 
 from meshcors._policy.errors import PolicyError
+from meshcors.config._following import FollowedFile
 from meshcors.config._options import CONFIG_VARIABLE
 from meshcors.dummy._configuration import Configuration, read
-from meshcors.dummy._connections import (
+from meshcors.dummy._flags import DEFAULT_ADMIN_PORT, PodCommand, add_flags, policy_values
+from meshcors.dummy._listen import (
     DEFAULT_MAX_CONNECTIONS,
     ConnectionLimits,
+    ListenError,
     connection_limits,
+    listen,
+    listen_unix,
 )
-from meshcors.dummy._flags import DEFAULT_ADMIN_PORT, PodCommand, add_flags, policy_values
-from meshcors.dummy._listen import ListenError, listen, listen_unix
 from meshcors.dummy._logs import log, set_up
-from meshcors.dummy._reload import ConfigurationFile, content_of
+from meshcors.dummy._reload import ConfigurationFile
 
 
 @click.command(
@@ -45,45 +50,69 @@ def main(context: click.Context, /, **parameters: Any) -> None:
     if context.args:
         # Not shown, as click would: after --key-header NAME it may be the key's value.
         raise click.UsageError("expected only flags: remove the extra argument")
+    set_up(parameters["log_format"], parameters["log_level"])
     try:
-        configuration, file = _read(parameters)
+        configuration, source, read_at = _read(parameters)
         _check_ports(parameters)
         limits = connection_limits(parameters["max_connections"])
         if parameters["check"]:
-            _print_configuration(configuration)
+            for warning in configuration.warnings:
+                click.echo(f"meshcors.dummy: warning: {warning}", err=True)
+            click.echo(configuration.json)
             return
-        set_up(parameters["log_format"], parameters["log_level"])
         _log_warnings(configuration, limits, parameters["max_connections"])
-        listeners = _listen(parameters)
+        sockets, admin_sockets = _listen(parameters), _listen_admin(parameters)
     except PolicyError as error:
         _refuse(*map(str, error.problems))
     except ListenError as error:
         _refuse(str(error))
     # Only now: a pod that does not start has no port.
-    _print_free_ports(parameters, listeners)
+    if parameters["port"] == 0 and not parameters["uds"]:
+        click.echo(f"port {_port(sockets[0])}")
+    if parameters["admin_port"] == 0:
+        click.echo(f"admin-port {_port(admin_sockets[0])}")
+    # The server is imported only now: mistakes are reported without waiting for it.
+    from meshcors.dummy._pod import Pod
+
+    shown, for_curl = _addresses(parameters, sockets)
+    lines = [f"listening on {shown}", *configuration.introduction(for_curl)]
+    if admin_sockets:
+        lines.insert(1, f"admin page on {_url(admin_sockets[0])}")
+    settings = ("drain", "keep_alive", "admin_host_name", "access_log", "workers")
+    own = (parameters[name] for name in settings)
+    pod = Pod(configuration, source, read_at, sockets, admin_sockets, limits, *own)
+    # The pod replaces it one day: then nobody keeps it.
+    del configuration
     try:
-        _run(parameters, configuration, file, limits, listeners)
+        pod.run(lines)
     finally:
         if parameters["uds"]:
             Path(parameters["uds"]).unlink(missing_ok=True)
 
 
-class _Listeners(NamedTuple):
-    """The sockets of the pod's port and of the admin port."""
-
-    pod: list[socket.socket]
-    admin: list[socket.socket]
-
-
-def _read(parameters: dict[str, Any]) -> tuple[Configuration, ConfigurationFile | None]:
-    """Return the configuration of all sources, and the file to watch, if there is one."""
-    read_all = partial(read, policy_values(parameters), parameters["config"])
-    path = parameters["config"] or os.environ.get(CONFIG_VARIABLE)
+def _read(parameters: dict[str, Any]) -> tuple[Configuration, ConfigurationFile | None, float]:
+    """Return the configuration of all sources, the file to watch, and when that was good."""
+    flags, path = policy_values(parameters), parameters["config"] or os.environ.get(CONFIG_VARIABLE)
+    read_all = partial(read, flags, parameters["config"])
     if not path:
-        return read_all(), None
+        return read_all(), None, time()
+    last_good = Path(parameters["last_good"]) if parameters["last_good"] else None
     # Before it is read: a change in between is then found by the first look.
-    content = content_of(Path(path))
-    return read_all(), ConfigurationFile(Path(path), content, read_all)
+    file = FollowedFile(Path(path))
+    source = ConfigurationFile(file, read_all, parameters["reload_spread"], last_good)
+    try:
+        configuration = read_all()
+    except PolicyError:
+        if last_good is not None and last_good.exists() and not parameters["check"]:
+            with suppress(PolicyError):
+                configuration = read(flags, last_good)
+                # Read again at once: then its problems are those of a reload.
+                file.request()
+                return configuration, source, last_good.stat().st_mtime
+        raise
+    if not parameters["check"]:
+        source.keep(configuration)
+    return configuration, source, time()
 
 
 def _check_ports(parameters: dict[str, Any]) -> None:
@@ -92,13 +121,6 @@ def _check_ports(parameters: dict[str, Any]) -> None:
     is_shared = host is None or admin_host in (None, host)
     if is_shared and not parameters["uds"] and parameters["admin_port"] == port != 0:
         raise ListenError(f"--admin-port: {port} is already used by --port: choose another")
-
-
-def _print_configuration(configuration: Configuration) -> None:
-    """Print a configuration as a file that says the same; warnings go to stderr."""
-    for warning in configuration.warnings:
-        click.echo(f"meshcors.dummy: warning: {warning}", err=True)
-    click.echo(configuration.json)
 
 
 def _log_warnings(
@@ -112,12 +134,10 @@ def _log_warnings(
         log(logging.WARNING, message, max_connections=limits.pod)
 
 
-def _listen(parameters: dict[str, Any]) -> _Listeners:
+def _listen(parameters: dict[str, Any]) -> list[socket.socket]:
     if parameters["uds"]:
-        sockets = [listen_unix(parameters["uds"])]
-    else:
-        sockets = listen(parameters["host"], parameters["port"], "--host", "--port")
-    return _Listeners(sockets, _listen_admin(parameters))
+        return [listen_unix(parameters["uds"])]
+    return listen(parameters["host"], parameters["port"], "--host", "--port")
 
 
 def _listen_admin(parameters: dict[str, Any]) -> list[socket.socket]:
@@ -135,67 +155,21 @@ def _listen_admin(parameters: dict[str, Any]) -> list[socket.socket]:
         return []
 
 
-def _print_free_ports(parameters: dict[str, Any], listeners: _Listeners) -> None:
-    """Print the ports that the system chose, where port 0 asked it to."""
-    if parameters["port"] == 0 and not parameters["uds"]:
-        click.echo(f"port {listeners.pod[0].getsockname()[1]}")
-    if parameters["admin_port"] == 0:
-        click.echo(f"admin-port {listeners.admin[0].getsockname()[1]}")
-
-
-def _run(
-    parameters: dict[str, Any],
-    configuration: Configuration,
-    file: ConfigurationFile | None,
-    limits: ConnectionLimits,
-    listeners: _Listeners,
-) -> None:
-    # The server is imported only now: mistakes are reported without waiting for it.
-    from meshcors.dummy._pod import Pod
-
-    def introduce() -> None:
-        log(logging.INFO, f"listening on {_address(parameters, listeners.pod)}")
-        if listeners.admin:
-            log(logging.INFO, f"admin page on {_url(listeners.admin[0])}")
-        for line in configuration.introduction(_curl_address(parameters, listeners.pod)):
-            log(logging.INFO, line)
-
-    pod = Pod(
-        configuration,
-        file,
-        listeners.pod,
-        listeners.admin,
-        limits,
-        drain=parameters["drain"],
-        keep_alive=parameters["keep_alive"],
-        admin_host_names=parameters["admin_host_names"],
-        access_log=parameters["access_log"],
-    )
-    if parameters["workers"] == 1:
-        pod.run(introduce)
-    else:
-        pod.run_workers(parameters["workers"], introduce)
-
-
-def _address(parameters: dict[str, Any], sockets: list[socket.socket]) -> str:
-    """Return where the pod listens, for a log line."""
-    if parameters["uds"]:
-        return f"the Unix socket {parameters['uds']}"
-    return ", ".join(map(_url, sockets))
+def _addresses(parameters: dict[str, Any], sockets: list[socket.socket]) -> tuple[str, str]:
+    """Return where the pod listens, for a log line and for curl's command line."""
+    if path := parameters["uds"]:
+        return f"the Unix socket {path}", f"--unix-socket {shlex.quote(path)} http://localhost"
+    own = _url(sockets[0]) if parameters["host"] else f"http://localhost:{_port(sockets[0])}"
+    return ", ".join(map(_url, sockets)), own
 
 
 def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    host = listener.getsockname()[0]
+    return f"http://{f'[{host}]' if ':' in host else host}:{_port(listener)}"
 
 
-def _curl_address(parameters: dict[str, Any], sockets: list[socket.socket]) -> str:
-    """Return where the pod listens, for curl's command line."""
-    if parameters["uds"]:
-        return f"--unix-socket {shlex.quote(parameters['uds'])} http://localhost"
-    if parameters["host"]:
-        return _url(sockets[0])
-    return f"http://localhost:{sockets[0].getsockname()[1]}"
+def _port(listener: socket.socket) -> int:
+    return int(listener.getsockname()[1])
 
 
 def run() -> NoReturn:

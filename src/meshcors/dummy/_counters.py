@@ -1,4 +1,4 @@
-"""What a pod counts: integers in memory that its processes share, one row for each process.
+"""What a pod counts: integers, one row for each process, in memory that all of them share.
 
 To count is to increment one integer; sums are made when somebody asks.
 """
@@ -6,9 +6,12 @@ To count is to increment one integer; sums are made when somebody asks.
 from __future__ import annotations
 
 import mmap
+from collections.abc import MutableSequence
 from functools import reduce
 from operator import or_
-from typing import Final
+from typing import Final, TypeAlias
+
+Numbers: TypeAlias = "MutableSequence[int] | memoryview[int]"
 
 PREFLIGHT_REASONS: Final = (
     "allowed",
@@ -37,7 +40,10 @@ SERVING: Final = LEFT_OUT + 1
 PREPARED: Final = SERVING + 1
 # A bit for each request field that has ever carried a key, and could be logged.
 HIDDEN: Final = PREPARED + 1
-HISTOGRAM: Final = HIDDEN + 1
+# Unix time of the last good reading of the configuration, and of a bad one that came after it.
+READ_AT: Final = HIDDEN + 1
+FAILED_AT: Final = READ_AT + 1
+HISTOGRAM: Final = FAILED_AT + 1
 _WIDTH: Final = HISTOGRAM + BUCKETS
 
 
@@ -45,12 +51,17 @@ class Counters:
     """The numbers of a pod: a row for each process, seen by all that are forked after this."""
 
     def __init__(self, rows: int) -> None:
-        # Anonymous and shared: it is freed when the last process ends.
-        self._memory = memoryview(mmap.mmap(-1, rows * _WIDTH * 8)).cast("Q")
+        # One process shares nothing, and counts in a list in half the time.
+        self._memory: Numbers = [0] * _WIDTH
+        if rows > 1:
+            # Anonymous and shared: it is freed when the last process ends.
+            self._memory = memoryview(mmap.mmap(-1, rows * _WIDTH * 8)).cast("Q")
 
-    def row(self, number: int) -> memoryview:
+    def row(self, number: int) -> Numbers:
         """Return the row of one process, to increment in place."""
-        return self._memory[number * _WIDTH : (number + 1) * _WIDTH]
+        if isinstance(self._memory, memoryview):
+            return self._memory[number * _WIDTH : (number + 1) * _WIDTH]
+        return self._memory
 
     def total(self, slot: int) -> int:
         """Return the sum over all processes."""

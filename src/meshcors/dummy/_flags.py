@@ -10,136 +10,112 @@ import click
 
 from meshcors._policy.hosts import host_name
 from meshcors._policy.wording import did_you_mean
-from meshcors.config._formats import BOOLEAN, NAMES, ORIGINS
+from meshcors.config._formats import BOOLEAN, NAMES, ORIGINS, SECONDS, TEXT
 from meshcors.config._options import CONFIG_VARIABLE, OPTIONS, Option
-from meshcors.dummy._connections import DEFAULT_MAX_CONNECTIONS
+from meshcors.dummy._listen import DEFAULT_MAX_CONNECTIONS
 
 Command: TypeAlias = Callable[..., Any]
 
-_HELP: Final = {
-    "allow_origins": "An origin whose pages may call the services, such as https://ui.example,"
-    " https://*.example.com, http://localhost:* or regex:EXPRESSION. May be repeated.",
-    "allow_methods": "A method to allow besides GET, HEAD and POST. May be repeated.",
-    "allow_headers": "A request header to allow besides the safelisted ones and the key. May be"
-    " repeated.",
-    "expose_headers": "A response header that scripts may read. May be repeated.",
-    "allow_credentials": "Whether pages may send cookies and HTTP authentication.",
-    "max_age": "How long browsers may cache an answer: seconds, or a duration such as 10m or 24h.",
-    "allow_private_network": "Whether public pages may reach these services on a private network.",
-    "key.name": "The request header that picks a service, such as model-api-key.",
-}
-# Of the flags that may be repeated, and of those that take one value.
-_REPEATED: Final = {ORIGINS: "ORIGIN", NAMES: "NAME"}
-_SINGLE: Final = {"key.name": "NAME", "max_age": "SECONDS"}
+_METAVARS: Final = {ORIGINS: "ORIGIN", NAMES: "NAME", TEXT: "NAME", SECONDS: "SECONDS"}
 
 
-class _Seconds(click.FloatRange):
-    """A number of seconds, at most a day; more would be a mistake."""
-
-    def __init__(self) -> None:
-        super().__init__(0, 86400)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number; click's range check lets nan pass."""
-        number = super().convert(value, param, ctx)
-        if isnan(number):
-            self.fail("not a number", param, ctx)
-        return number
-
-
-_SECONDS: Final = _Seconds()
 _PORT: Final = click.IntRange(0, 65535)
 
 DEFAULT_ADMIN_PORT: Final = 9090
 
+
+def _flag(name: str, metavar: str | None, what: str, **attributes: Any) -> Callable[..., Any]:
+    shown = isinstance(attributes.get("default"), int | float | str)
+    return click.option(name, metavar=metavar, help=what, show_default=shown, **attributes)
+
+
+def _seconds(name: str, default: float, what: str) -> Callable[..., Any]:
+    # More than a day would be a mistake.
+    kind = click.FloatRange(0, 86400)
+    return _flag(name, "SECONDS", what, type=kind, default=default, callback=_number)
+
+
+def _number(context: click.Context, parameter: click.Parameter, seconds: float) -> float:
+    if isnan(seconds):  # click's range check lets it pass
+        raise click.BadParameter("not a number", context, parameter)
+    return seconds
+
+
+def _host_name(text: str) -> str:
+    name = host_name(text.encode("utf-8", "surrogateescape"))
+    # `host_name` would drop a port; a name given with one is refused.
+    if name is None or name != text.lower().rstrip("."):
+        raise click.BadParameter("write the host name alone, such as admin.example")
+    return name
+
+
 _POD_FLAGS: Final = (
-    click.option(
-        "--config",
-        metavar="FILE",
-        help="A file with the policy or rules: YAML, JSON or TOML, or an Istio VirtualService. It"
+    _flag(
+        *("--config", "FILE"),
+        "A file with the policy or rules: YAML, JSON or TOML, or an Istio VirtualService. It"
         f" is watched, and reloaded when it changes. [{CONFIG_VARIABLE}]",
     ),
-    click.option(
-        "--check", is_flag=True, help="Check the configuration, print it as JSON, and exit."
+    _flag("--check", None, "Check the configuration, print it as JSON, and exit.", is_flag=True),
+    _flag(
+        *("--last-good", "PATH"),
+        "Where the last good configuration is kept. The pod starts from it when the file of"
+        " --config is invalid.",
     ),
-    click.option("--host", metavar="HOST", help="The host to listen on. Default: every interface."),
-    click.option(
-        "--port",
+    _seconds(
+        *("--reload-spread", 0.0),
+        "A changed file is used after a random time of at most so many seconds, so that not"
+        " all pods reload at once.",
+    ),
+    _flag("--host", "HOST", "The host to listen on. Default: every interface."),
+    _flag(
+        *("--port", "PORT"),
+        "The port to listen on; 0 picks a free one and prints it.",
         type=_PORT,
-        metavar="PORT",
         default=8080,
-        show_default=True,
-        help="The port to listen on; 0 picks a free one and prints it.",
     ),
-    click.option(
-        "--uds", metavar="PATH", help="A Unix socket to listen on, instead of host and port."
-    ),
-    click.option(
-        "--admin-host", metavar="HOST", help="The host of the admin port. Default: that of --host."
-    ),
-    click.option(
-        "--admin-host-name",
-        "admin_host_names",
-        multiple=True,
-        metavar="NAME",
-        callback=lambda context, parameter, names: tuple(map(_host_name, names)),
-        help="A host name under which the admin page and /policy are shown, besides IP addresses"
+    _flag("--uds", "PATH", "A Unix socket to listen on, instead of host and port."),
+    _flag("--admin-host", "HOST", "The host of the admin port. Default: that of --host."),
+    _flag(
+        *("--admin-host-name", "NAME"),
+        "A host name under which the admin page and /policy are shown, besides IP addresses"
         " and localhost. May be repeated.",
+        multiple=True,
+        callback=lambda context, parameter, names: tuple(map(_host_name, names)),
     ),
-    click.option(
-        "--admin-port",
-        type=_PORT,
-        metavar="PORT",
-        help="The port for probes, metrics and the admin page; 0 picks a free one and prints it."
+    _flag(
+        *("--admin-port", "PORT"),
+        "The port for probes, metrics and the admin page; 0 picks a free one and prints it."
         f" Default: {DEFAULT_ADMIN_PORT}, or no admin port if that is taken.",
+        type=_PORT,
     ),
-    click.option(
-        "--workers",
+    _flag(
+        *("--workers", "N"),
+        "How many processes answer. With more than one, an additional process serves the admin"
+        " port.",
         type=click.IntRange(1, 256),
         default=1,
-        show_default=True,
-        metavar="N",
-        help="How many processes answer. With more than one, an additional process serves the admin"
-        " port.",
     ),
-    click.option(
-        "--drain",
-        type=_SECONDS,
-        default=5.0,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long the pod goes on answering after SIGTERM.",
-    ),
-    click.option(
-        "--keep-alive",
-        type=_SECONDS,
-        default=75.0,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long a connection may stay open between requests.",
-    ),
-    click.option(
-        "--max-connections",
-        type=click.IntRange(1),
-        metavar="N",
-        help="How many connections each process keeps open. When one more arrives, the one that"
+    _seconds("--drain", 5.0, "How long the pod goes on answering after SIGTERM."),
+    _seconds("--keep-alive", 75.0, "How long a connection may stay open between requests."),
+    _flag(
+        *("--max-connections", "N"),
+        "How many connections each process keeps open. When one more arrives, the one that"
         f" has been idle longest is closed. Default: {DEFAULT_MAX_CONNECTIONS}, or fewer if the"
         " limit on open files is low.",
+        type=click.IntRange(1),
     ),
-    click.option("--access-log", is_flag=True, help="Log every answer, not only refused requests."),
-    click.option(
-        "--log-format",
+    _flag("--access-log", None, "Log every answer, not only refused requests.", is_flag=True),
+    _flag(
+        *("--log-format", None),
+        "auto means text on a terminal, and JSON elsewhere.",
         type=click.Choice(["auto", "json", "text"]),
         default="auto",
-        show_default=True,
-        help="auto means text on a terminal, and JSON elsewhere.",
     ),
-    click.option(
-        "--log-level",
+    _flag(
+        *("--log-level", None),
+        "The least severe log lines to write.",
         type=click.Choice(["debug", "info", "warning", "error"]),
         default="info",
-        show_default=True,
-        help="The least severe log lines to write.",
     ),
 )
 
@@ -196,25 +172,15 @@ def policy_values(parameters: dict[str, Any]) -> dict[str, object]:
     return {name: value for name, value in values.items() if value not in (None, ())}
 
 
-def _host_name(text: str) -> str:
-    name = host_name(text.encode("utf-8", "surrogateescape"))
-    # `host_name` would drop a port; a name given with one is refused.
-    if name is None or name != text.lower().rstrip("."):
-        raise click.BadParameter("write the host name alone, such as admin.example")
-    return name
-
-
 def _policy_flag(option: Option, flag: str) -> Callable[[Command], Command]:
-    declaration = flag
-    attributes: dict[str, Any]
-    if option.format in _REPEATED:
-        attributes = {"multiple": True, "metavar": _REPEATED[option.format]}
-    elif option.format is BOOLEAN:
-        declaration, attributes = f"{flag}/--no-{flag.removeprefix('--')}", {"default": None}
-    else:
-        attributes = {"metavar": _SINGLE[option.name]}
-    help_text = f"{_HELP[option.name]} [{option.variable}]"
-    return click.option(declaration, _parameter(option), help=help_text, **attributes)
+    return click.option(
+        f"{flag}/--no-{flag.removeprefix('--')}" if option.format is BOOLEAN else flag,
+        _parameter(option),
+        help=f"{option.help} [{option.variable}]",
+        metavar=_METAVARS.get(option.format),
+        multiple=option.format in {ORIGINS, NAMES},
+        default=None,
+    )
 
 
 def _parameter(option: Option) -> str:

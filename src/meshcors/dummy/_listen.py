@@ -1,4 +1,4 @@
-"""Sockets to listen on: every interface or one host, a port, or a Unix socket."""
+"""Sockets to listen on, and how many connections the limit on open files leaves room for."""
 
 from __future__ import annotations
 
@@ -6,13 +6,20 @@ import errno
 import os
 import socket
 import stat
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from meshcors._policy.wording import file_label
 
 _BACKLOG: Final = 2048
+# Without --max-connections, where the limit on open files allows as many.
+DEFAULT_MAX_CONNECTIONS: Final = 1000
+# For probes, a scrape and a few people.
+_MAX_ADMIN_CONNECTIONS: Final = 64
+# Descriptors that no connection may take: listeners, the event loop, files that are read, and
+# connections that are being closed.
+_RESERVED_FILES: Final = 26
 
 
 class ListenError(Exception):
@@ -27,7 +34,14 @@ def listen(host: str | None, port: int, host_flag: str, port_flag: str) -> list[
     """
     try:
         if host is None:
-            return [_bind_all(port)]
+            # One socket for IPv4 and IPv6 where the machine has both.
+            dual = socket.has_dualstack_ipv6()
+            family, every = (socket.AF_INET6, "::") if dual else (socket.AF_INET, "0.0.0.0")  # noqa: S104 - no --host was given
+            return [
+                socket.create_server(
+                    (every, port), family=family, backlog=_BACKLOG, dualstack_ipv6=dual
+                )
+            ]
         found = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_ADDRCONFIG
         )
@@ -35,11 +49,9 @@ def listen(host: str | None, port: int, host_flag: str, port_flag: str) -> list[
             bound: list[socket.socket] = []
             for family, address in dict.fromkeys((info[0], info[4]) for info in found):
                 port = port or (bound[0].getsockname()[1] if bound else 0)
-                listener = opened.enter_context(socket.socket(family, socket.SOCK_STREAM))
-                if family == socket.AF_INET6:
-                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                _bind(listener, (address[0], port, *address[2:]))
-                bound.append(listener)
+                place = (address[0], port, *address[2:])
+                listener = socket.create_server(place, family=family, backlog=_BACKLOG)
+                bound.append(opened.enter_context(listener))
             opened.pop_all()
             return bound
     except socket.gaierror as error:
@@ -51,7 +63,8 @@ def listen(host: str | None, port: int, host_flag: str, port_flag: str) -> list[
             hint = f"port {port} is taken: free it, or choose another"
             raise ListenError(f"{port_flag}: {hint}") from None
         where = f"{host_flag}: {host}" if host else f"{port_flag}: {port}"
-        raise ListenError(f"{where}: {error.strerror}") from None
+        # The system's own words: those of the error repeat the address.
+        raise ListenError(f"{where}: {os.strerror(error.errno or 0)}") from None
 
 
 def listen_unix(path: str) -> socket.socket:
@@ -83,32 +96,42 @@ def _is_listened_on(path: str) -> bool:
         return client.connect_ex(path) == 0
 
 
-def _bind_all(port: int) -> socket.socket:
-    """Bind every interface, with one socket for IPv4 and IPv6 where the machine has both."""
-    if socket.has_dualstack_ipv6():
-        return _bind(_dual_stack(), ("::", port))
-    return _bind(socket.socket(socket.AF_INET, socket.SOCK_STREAM), ("0.0.0.0", port))  # noqa: S104 - no --host was given
+class ConnectionLimits(NamedTuple):
+    """How many connections a process keeps open, on the pod's port and on the admin port."""
+
+    pod: int
+    admin: int
 
 
-def _dual_stack() -> socket.socket:
-    listener = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
-    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-    return listener
+def connection_limits(asked: int | None) -> ConnectionLimits:
+    """Return the limits for ``--max-connections``, or the default ones where it is not given.
+
+    Raises `ListenError` where the limit on open files is too low for them. Files that are open now
+    are counted as in use, so this is called before anything is listened on.
+    """
+    free = _free_files()
+    if free is None:
+        return ConnectionLimits(asked or DEFAULT_MAX_CONNECTIONS, _MAX_ADMIN_CONNECTIONS)
+    admin = min(_MAX_ADMIN_CONNECTIONS, free // 4)
+    most = free - admin
+    if most < (asked or 1) or not admin:
+        what = f"room for {max(0, most)} connections" if asked else "no room for connections"
+        hint = "raise it" if not asked or most < 1 else "raise it, or ask for fewer"
+        raise ListenError(f"--max-connections: the limit on open files leaves {what}: {hint}")
+    return ConnectionLimits(asked or min(DEFAULT_MAX_CONNECTIONS, most), admin)
 
 
-def _bind(listener: socket.socket, address: tuple[object, ...]) -> socket.socket:
+def _free_files() -> int | None:
+    """Return how many more files connections may open; None where the system has no limit."""
     try:
-        if os.name != "nt":
-            # Take a port whose last connections are still closing. On Windows the option would
-            # share a port that is in use.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Its connections inherit this: an answer must not wait until the client has the one before.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listener.bind(address)
-        # At once: until then another process could bind the same port, and one of the two would
-        # fail too late to report it in a line.
-        listener.listen(_BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
+        import resource
+    except ModuleNotFoundError:
+        # Windows has no such limit.
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return None
+    in_use = 3
+    with suppress(OSError):
+        in_use = len(list(Path("/dev/fd").iterdir()))
+    return limit - in_use - _RESERVED_FILES

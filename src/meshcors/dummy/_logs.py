@@ -46,7 +46,7 @@ class JsonFormatter(logging.Formatter):
             "time": _time(record),
             "level": record.levelname.lower(),
             "message": record.getMessage(),
-            **_fields(record),
+            **getattr(record, "fields", {}),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -59,7 +59,8 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as a line, or several where it has a traceback."""
         parts = [_time(record), record.levelname, printable(record.getMessage())]
-        parts += [f"{name}={_quoted(str(value))}" for name, value in _fields(record).items()]
+        fields: Mapping[str, object] = getattr(record, "fields", {})
+        parts += [f"{name}={_quoted(str(value))}" for name, value in fields.items()]
         line = " ".join(parts)
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
@@ -69,10 +70,6 @@ def _quoted(text: str) -> str:
     if text and not any(mark in text for mark in ' "='):
         return text
     return json.dumps(text, ensure_ascii=False)
-
-
-def _fields(record: logging.LogRecord) -> Mapping[str, object]:
-    return getattr(record, "fields", {})
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -20,8 +20,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from meshcors._decision.fields import join_lines
 from meshcors._decision.preflight import MAX_LIST_BYTES
 from meshcors.dummy._logs import LOGGER
-from meshcors.dummy._port import FRAMING_FIELDS, Handle, Port
-from meshcors.dummy._wire import CLOSE, CONTINUE, read_target, refusal
+from meshcors.dummy._port import CLOSE, CONTINUE, FRAMING_FIELDS, Handle, Port, read_target, refusal
 
 # The limit on what is no body: the request line, fields, trailers, chunk framing, empty lines.
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -56,12 +55,10 @@ class _RefusedError(Exception):
 
 def _status(cause: BaseException | None) -> int:
     """Return the status for a request whose parsing has failed; without a cause, by its syntax."""
-    if cause is None:
-        return 400
-    if isinstance(cause, _RefusedError):
-        return cause.status
-    LOGGER.error("cannot answer a request", exc_info=cause)
-    return 500
+    if cause is not None and not isinstance(cause, _RefusedError):
+        LOGGER.error("cannot answer a request", exc_info=cause)
+        return 500
+    return cause.status if cause else 400
 
 
 class ClientConnection(asyncio.Protocol):
@@ -69,21 +66,12 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         *("_body", "_body_bytes", "_closes", "_fields", "_handle", "_has_ended", "_held"),
-        *(
-            "_is_paused",
-            "_is_reading",
-            "_lines",
-            "_max_body",
-            "_overhead",
-            "_parser",
-            "_phase",
-            "_port",
-            "_reads",
-        ),
-        *("_since", "_target", "transport"),
+        *("_is_paused", "_is_reading", "_lines", "_max_body", "_overhead", "_parser", "_phase"),
+        *("_port", "_reads", "_since", "_target", "transport"),
     )
 
     transport: asyncio.Transport
+    # Of the current request.
     _body: bytes
     _closes: bool
     _fields: dict[bytes, bytes]
@@ -135,7 +123,9 @@ class ClientConnection(asyncio.Protocol):
             self._phase = _HEAD
             self._since = self._port.now
         elif self._phase == _ENDED:
-            self._discard(len(data))
+            self._overhead += len(data)
+            if self._overhead > _MAX_DISCARDED:
+                self.transport.abort()
             return
         rest = data
         while rest:
@@ -203,11 +193,6 @@ class ClientConnection(asyncio.Protocol):
         self._overhead = max(0, self._overhead + size - body - body // _BODY_BYTES)
         if self._overhead > MAX_HEAD_BYTES or self._lines > MAX_FIELD_LINES:
             self._refuse(431)
-
-    def _discard(self, size: int) -> None:
-        self._overhead += size
-        if self._overhead > _MAX_DISCARDED:
-            self.transport.abort()
 
     # --- called by httptools, in the order of a request's parts
 
@@ -311,7 +296,10 @@ class ClientConnection(asyncio.Protocol):
         if method == "CONNECT":
             # The client takes what follows for a tunnel.
             self._closes = True
-        self._write(begin, bodiless if method == "HEAD" else end)
+        elif method == "HEAD":
+            end = bodiless
+        date = self._port.date
+        self.transport.write(begin + (date + CLOSE if self._closes else date) + end)
 
     def _path(self, target: str) -> str:
         """Return the path of a target of any form."""
@@ -326,18 +314,13 @@ class ClientConnection(asyncio.Protocol):
                 self._fields[b"host"] = join_lines(host, authority, MAX_LIST_BYTES)
         return path
 
-    def _write(self, begin: bytes, end: bytes) -> None:
-        date = self._port.date
-        self.transport.write(begin + (date + CLOSE if self._closes else date) + end)
-
     def _refuse(self, status: int) -> None:
         """Answer with `status`, unless there is an answer already, and read nothing more."""
         if self._phase == _ENDED:
             return
         if self._phase != _ANSWERED:
-            self._closes = True
             begin, end, _ = refusal(status)
-            self._write(begin, end)
+            self.transport.write(begin + self._port.date + CLOSE + end)
         self._end()
 
     def _end(self) -> None:

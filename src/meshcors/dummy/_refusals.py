@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from time import monotonic, time
-from typing import Final
+from typing import Final, TypeAlias
 
 from meshcors.dummy._counters import HIDDEN, LEFT_OUT, Counters
 from meshcors.dummy._logs import log
@@ -39,19 +39,18 @@ _FIELDS: Final = {
 }
 REFUSAL_FIELDS: Final = frozenset(_FIELDS)
 
+# A request's method, path and fields, and the status and reason of its answer.
+Answered: TypeAlias = tuple[str, str, Mapping[bytes, bytes], int, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What is kept of a request and its answer; a field that was not sent is empty.
-
-    `at` is when, in seconds since the epoch.
-    """
+    """What is kept of a request and its answer; a field that was not sent is empty."""
 
     status: int
     reason: str
     method: str
     path: str
-    at: float = 0.0
     host: str = ""
     origin: str = ""
     requested_method: str = ""
@@ -75,21 +74,19 @@ class Refusal:
             for bit, (name, field) in enumerate(_FIELDS.items())
             if name in fields and not hidden >> bit & 1
         }
-        return cls(status, reason, method[:MAX_TEXT], path[:MAX_TEXT], 0.0, **texts)
+        return cls(status, reason, method[:MAX_TEXT], path[:MAX_TEXT], **texts)
 
     def fields(self) -> dict[str, object]:
-        """Return what is not empty, by name, for a log line; that has a time of its own."""
-        given = asdict(replace(self, at=0.0))
-        return {name: value for name, value in given.items() if value}
+        """Return what is not empty, by name, for a log line."""
+        return {name: value for name, value in asdict(self).items() if value}
 
 
 class Refusals:
     """Keeps and logs refusals, at most `RATE` a second; those left out are counted.
 
     `kept` has how often each kind was refused and when it last was, the newest last; a kind has no
-    ids and no time. `pass_on` is called with each refusal: a worker process has no page to show
-    them on. Values of the headers given to `hide`, in this process or another one of the
-    `counters`, are neither kept nor logged.
+    ids. `pass_on` is called with each refusal: a worker process has no page to show them on. Values
+    of the headers given to `hide`, in any process of the `counters`, are neither kept nor logged.
     """
 
     def __init__(
@@ -114,9 +111,7 @@ class Refusals:
             if field.decode() in names:
                 self._row[HIDDEN] |= 1 << bit
 
-    def __call__(
-        self, method: str, path: str, fields: Mapping[bytes, bytes], status: int, reason: str
-    ) -> None:
+    def __call__(self, *answered: *Answered) -> None:
         """Keep and log the refusal of a request, if the rate allows it."""
         now = self._clock()
         self._allowance = min(BURST, self._allowance + (now - self._counted_at) * RATE)
@@ -126,9 +121,7 @@ class Refusals:
             self._row[LEFT_OUT] += 1
             return
         self._allowance -= 1
-        hidden = self._counters.union(HIDDEN)
-        refusal = Refusal.of(method, path, fields, status, reason, hidden)
-        refusal = replace(refusal, at=time())
+        refusal = Refusal.of(*answered, self._counters.union(HIDDEN))
         self.keep([refusal])
         if self._pass_on is not None:
             self._pass_on(refusal)
@@ -138,9 +131,9 @@ class Refusals:
     def keep(self, refusals: Iterable[Refusal]) -> None:
         """Count these; of too many kinds, the one that was refused longest ago is forgotten."""
         for refusal in refusals:
-            kind = replace(refusal, request_id="", traceparent="", at=0.0)
+            kind = replace(refusal, request_id="", traceparent="")
             count, _ = self.kept.pop(kind, (0, 0.0))
-            self.kept[kind] = (count + 1, refusal.at)
+            self.kept[kind] = (count + 1, time())
             if len(self.kept) > KEPT:
                 del self.kept[next(iter(self.kept))]
 
@@ -150,13 +143,10 @@ class Refusals:
             log(logging.WARNING, "refusals left out of the log", count=self._left_out)
             self._left_out = 0
 
-    def log_access(
-        self, method: str, path: str, fields: Mapping[bytes, bytes], status: int, reason: str
-    ) -> None:
+    def log_access(self, *answered: *Answered) -> None:
         """Log an answer of any kind, for ``--access-log``."""
-        hidden = self._counters.union(HIDDEN)
-        answered = Refusal.of(method, path, fields, status, reason, hidden)
-        log(logging.INFO, "answered", **answered.fields())
+        kept = Refusal.of(*answered, self._counters.union(HIDDEN))
+        log(logging.INFO, "answered", **kept.fields())
 
 
 class RefusalRelay:

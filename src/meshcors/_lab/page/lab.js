@@ -147,11 +147,10 @@ function showOutcome(view, call, done) {
   view.outcome.className = `outcome ${good ? "good" : "bad"}`;
   view.verdict.textContent = `${good ? "✓" : "✗"} ${words[0].toUpperCase()}${words.slice(1)}${
     good && done.status === null ? ", as it should be" : ""}`;
-  if (done.status === null) view.got.textContent = `The script gets no status and no answer, only “${done.error}”`;
-  else {
-    view.got.textContent = `The script reads the status ${done.status}${done.chunks > 1 ? ` and ${done.chunks} pieces as they come` : ""}`
-      + (done.broken ? `, and then the answer breaks off: “${done.error}”` : ":");
-  }
+  const pieces = done.chunks > 1 ? ` and ${done.chunks} pieces as they come` : "";
+  const end = done.broken ? `, and then the answer breaks off: “${done.error}”` : ":";
+  view.got.textContent = done.status === null ? `The script gets no status and no answer, only “${done.error}”`
+    : `The script reads the status ${done.status}${pieces}${end}`;
 }
 
 // Make the call and show the answer while it comes in.
@@ -159,7 +158,7 @@ async function make(call, side, id, isCurrent) {
   const view = panels[side];
   const url = `http://${call.host}:${state.sides[side].port}${call.path}${call.path.includes("?") ? "&" : "?"}lab=${id}`;
   const init = { method: call.method, headers: call.headers, credentials: call.credentials };
-  if (call.body !== null && call.body !== undefined) init.body = call.body;
+  if (call.body !== null) init.body = call.body;
   const done = { status: null, error: "", known: true, broken: false, chunks: 0 };
   const start = performance.now();
   const tell = (event) => {
@@ -176,6 +175,7 @@ async function make(call, side, id, isCurrent) {
     const text = call.stream ? `${time} s  ${event.text.trim()}\n` : event.text;
     view.body.append(element("span", text.slice(0, Math.max(MOST_TEXT - view.body.textContent.length, 0))));
     view.body.hidden = false;
+    view.body.scrollTop = view.body.scrollHeight;
   };
   await (call.frame ? performInFrame(call.frame, id, url, init, tell) : perform(url, init, tell));
   return done;
@@ -212,23 +212,20 @@ function showPicture(view, svg) {
   view.picture.replaceChildren(picture.localName === "svg" ? document.importNode(picture, true) : "No picture.");
 }
 
-// No value of a key or a cookie is shown.
-function shown(call, [name, value]) {
-  const low = name.toLowerCase();
-  const set = Object.keys(call.headers).some((each) => each.toLowerCase() === low);
-  const secret = (set && !OPEN_HEADERS.includes(low)) || ["cookie", "set-cookie", "authorization"].includes(low);
-  return `${name}: ${secret ? "…" : value}`;
-}
-
-// What decides about the call; of everything else the names are enough.
-const DECIDES = /^(access-control-|origin$|vary$|location$|www-authenticate$|content-type$|cookie$|set-cookie$|authorization$)/i;
+// What decides about a call is shown, without the value of a key or a cookie. Of all else the names are enough.
+const DECIDES = /^(access-control-.*|origin|vary|location|www-authenticate|content-type)$/;
+const SECRETS = ["cookie", "set-cookie", "authorization"];
 
 function message(call, first, lines) {
   const view = element("pre");
-  const sets = Object.keys(call.headers).map((name) => name.toLowerCase());
-  const decides = ([name]) => DECIDES.test(name) || sets.includes(name.toLowerCase());
-  view.append(element("strong", first), ...lines.filter(decides).map((line) => `\n${shown(call, line)}`));
-  const others = lines.filter((line) => !decides(line)).map(([name]) => name);
+  const keys = Object.keys(call.headers).map((name) => name.toLowerCase()).filter((name) => !OPEN_HEADERS.includes(name));
+  const others = [];
+  view.append(element("strong", first));
+  for (const [name, value] of lines.map(([name, value]) => [name.toLowerCase(), value])) {
+    if (keys.includes(name) || SECRETS.includes(name)) view.append(`\n${name}: …`);
+    else if (DECIDES.test(name)) view.append(`\n${name}: ${value}`);
+    else others.push(name);
+  }
   if (others.length) view.append("\n", element("span", `and ${others.join(", ")}`, "soft"));
   return view;
 }
@@ -244,9 +241,9 @@ function showWire(view, call, seen, explained) {
       element("p", "Came back", "soft"), message(call, String(each.status || "no answer"), each.received),
     );
     if (expected && expected !== each.status) item.append(element("p", `✗ The model expected ${expected}.`, "alarm"));
-    const flags = each.flags && each.flags !== "-" ? `, with Envoy's flag ${each.flags}` : "";
+    const flags = each.flags && `, with Envoy's flag ${each.flags}`;
     item.append(element("p", `${each.rule ? `Rule ${each.rule}` : "No rule matched"}; ${
-      each.upstream && each.upstream !== "-" ? `${each.upstream} answered` : "the gateway itself answered"}${flags}.`, "soft"));
+      each.upstream || "the gateway itself"} answered${flags}.`, "soft"));
     return item;
   });
   if (!seen.length) items.push(element("li", "The gateway saw nothing of this call.", "soft"));
@@ -279,7 +276,9 @@ async function run(call, sides = SIDES) {
   current = call;
   history.replaceState(null, "", `#${call.id}`);
   for (const button of byId("calls").querySelectorAll("button")) {
-    button.setAttribute("aria-pressed", String(button.dataset.call === call.id));
+    const pressed = button.dataset.call === call.id;
+    button.setAttribute("aria-pressed", String(pressed));
+    if (pressed && button.closest("details")) button.closest("details").open = true;
   }
   showScript(call);
   for (const side of sides) {
@@ -380,22 +379,24 @@ async function load() {
   else byId("summary").textContent = "These files have no rule that a page could call.";
 }
 
-// The buttons, those of each rule in a group.
+// The buttons, those of each rule in a group that can be folded.
 function showCalls(calls) {
   const focused = document.activeElement?.dataset.call;
-  const rules = [...new Set(calls.map((call) => call.rule ?? ""))];
+  const rules = [...new Set(calls.map((call) => call.rule))];
   byId("calls").replaceChildren(...rules.map((rule) => {
-    const group = element("div");
-    group.setAttribute("role", "group");
-    group.setAttribute("aria-label", rule ? `Calls for ${rule}` : "Calls");
-    if (rules.length > 1) group.append(element("p", rule, "soft"));
-    group.append(...calls.filter((call) => (call.rule ?? "") === rule).map((call) => {
+    const buttons = element("div", "", "buttons");
+    buttons.setAttribute("role", "group");
+    buttons.setAttribute("aria-label", `Calls for ${rule}`);
+    buttons.append(...calls.filter((call) => call.rule === rule).map((call) => {
       const button = element("button", call.title);
       button.type = "button";
       button.dataset.call = call.id;
       button.addEventListener("click", () => run(call));
       return button;
     }));
+    if (rules.length === 1) return buttons;
+    const group = element("details");
+    group.append(element("summary", rule), buttons);
     return group;
   }));
   if (focused) byId("calls").querySelector(`[data-call="${CSS.escape(focused)}"]`)?.focus();
