@@ -129,6 +129,20 @@ def test_nothing_but_its_listeners_can_be_reached() -> None:
         assert "/dev/shm" not in Path(f"/proc/{envoy.pid}/maps").read_text()
 
 
+def test_a_document_cannot_show_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN_OF_THE_USER", "s3cret")
+    config = copy.deepcopy(TEAPOT)
+    chain = config["static_resources"]["listeners"][0]["filter_chains"][0]
+    hosts = chain["filters"][0]["typed_config"]["route_config"]["virtual_hosts"]
+    header = {"key": "x-leak", "value": "<%ENVIRONMENT(TOKEN_OF_THE_USER)%>"}
+    hosts[0]["response_headers_to_add"] = [{"header": header}]
+    with running_envoy(config) as envoy:
+        connection = http.client.HTTPConnection("127.0.0.1", envoy.port, timeout=5)
+        with contextlib.closing(connection):
+            connection.request("GET", "/")
+            assert connection.getresponse().headers["x-leak"] == "<->"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="its sockets have short names elsewhere")
 def test_a_long_name_of_the_temporary_directory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -201,6 +215,15 @@ def test_a_crash_is_noticed() -> None:
             time.sleep(0.02)
         with pytest.raises(EnvoyError, match=r"^Envoy has ended$"):
             envoy.check()
+
+
+def test_it_ends_without_its_keeper_too() -> None:
+    with running_envoy(TEAPOT) as envoy:
+        pid, home = envoy.pid, envoy.home
+        os.kill(envoy._process._keeper.pid, signal.SIGKILL)
+        envoy._process._keeper.wait()
+        assert envoy.has_ended
+    assert gone(pid, home)
 
 
 STARTS = f"""

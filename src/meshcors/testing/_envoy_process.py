@@ -32,6 +32,8 @@ Json = dict[str, Any]
 
 _LOOPBACK: Final = "127.0.0.1"
 _ADMIN: Final = "admin.socket"
+# Where the directory is made, and what the interpreter that makes it may need.
+_ENVIRONMENT: Final = frozenset({"TMPDIR", "PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"})
 _SECONDS: Final = 10.0
 _VALIDATION_SECONDS: Final = 60.0
 _LONGEST: Final = 1000
@@ -195,7 +197,9 @@ def validate(bootstrap: Mapping[str, Any]) -> str | None:
 
 def _envoy(flags: list[str], config: Json) -> KeptProcess:
     command = [str(envoy_binary()), "-c", "config.json", "--disable-hot-restart", *flags]
-    return KeptProcess(command, json.dumps(config).encode())
+    # a document could put %ENVIRONMENT(NAME)% into an answer
+    environ = {name: it for name, it in os.environ.items() if name in _ENVIRONMENT}
+    return KeptProcess(command, json.dumps(config).encode(), env=environ)
 
 
 def _on_loopback(bootstrap: Mapping[str, Any], ports: Mapping[str, int]) -> Json:
