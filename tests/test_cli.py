@@ -295,7 +295,10 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the full device of Linux")
 @pytest.mark.parametrize(
     ("redirected", "said"),
-    [(">&-", ""), (">/dev/full", "meshcors: No space left on device: nothing more can be written\n")],
+    [
+        (">&-", ""),
+        (">/dev/full", "meshcors: No space left on device: nothing more can be written\n"),
+    ],
 )
 def test_stdout_that_takes_nothing_is_no_traceback(redirected: str, said: str) -> None:
     line = f'"$0" -m meshcors lint "$1" {redirected}'

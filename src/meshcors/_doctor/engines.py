@@ -66,9 +66,12 @@ def engine_verdict(consultation: Consultation, engine: EngineName) -> EngineVerd
     return EngineVerdict(True, "")
 
 
-def mixed_content(request: browser.Request, engine: EngineName, quote: Quoting) -> EngineVerdict:
-    """Return what an engine does with an http URL on an https page."""
-    line = _MIXED[engine].format(origin=request.origin, url=quote.own_url(request.url))
+def mixed_content(
+    request: browser.Request, page: str, engine: EngineName, quote: Quoting
+) -> EngineVerdict:
+    """Return what an engine does with an http URL on an https page, the origin `page`."""
+    shown = quote.url if request.redirected_from else quote.own_url
+    line = _MIXED[engine].format(origin=page, url=shown(request.url))
     return EngineVerdict(False, line)
 
 
