@@ -39,6 +39,9 @@ VERBS: Final = {
     "lint": Verb("meshcors._cli.lint", "command", "Find what is wrong with CORS in the mesh."),
     "routes": Verb("meshcors._cli.routes", "command", "List the rules that a gateway runs."),
     "render": Verb("meshcors._cli.render", "command", "Write a policy in another form."),
+    "run": Verb(
+        "meshcors._cli.launch", "command", "Start an app's server with the policy around it."
+    ),
 }
 
 
