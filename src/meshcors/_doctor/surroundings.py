@@ -31,13 +31,10 @@ def is_mixed_content(request: browser.Request) -> bool:
     A loopback address or name is as secure as https (Secure Contexts 3.1).
     """
     host = urlsplit(request.url).hostname or ""
-    is_insecure = page_of(request).startswith("https:") and request.url.startswith("http:")
+    # a redirect may have turned the origin into null
+    page = (request.redirected_from or request).origin
+    is_insecure = page.startswith("https:") and request.url.startswith("http:")
     return is_insecure and not _is_this_machine(host)
-
-
-def page_of(request: browser.Request) -> str:
-    """Return the origin of the page, which a redirect may have turned into null."""
-    return (request.redirected_from or request).origin
 
 
 def mixed_request(consultation: Consultation) -> TriedRequest | None:
