@@ -24,6 +24,7 @@ SLOW = (
     "tests/test_bench_scripts.py",
     "tests/test_browser.py::test_an_answer_is_remembered_as_long_as_it_says_and_the_engine_allows",
     "tests/test_browser_properties.py",
+    "tests/test_changing_policies.py",
     "tests/test_chart.py",
     "tests/test_cli.py",
     "tests/test_cluster_names.py",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,8 @@ class Place:
     prometheus: str = "monitoring"
 
     def documents(self, top: Path) -> list[Document]:
-        """An overlay and the monitoring, in which the marks are followed."""
-        tops = (top, EXAMPLES / "monitoring")
-        return [each for it in tops for each in rendered(it, self._read).values()]
+        """An overlay and the monitoring, in which the marks are followed; not to be changed."""
+        return _documents(self, top)
 
     def text(self, path: Path) -> str:
         text = path.read_text(encoding="utf-8")
@@ -48,9 +48,15 @@ class Place:
             text = MARKS[mark].sub(lambda at, to=namespace: at[1] + to, text)
         return text
 
-    def _read(self, path: Path) -> Document:
+    def read(self, path: Path) -> Document:
         document: Document = YAML(typ="safe", pure=True).load(self.text(path))
         return document
+
+
+@cache
+def _documents(place: Place, top: Path) -> list[Document]:
+    tops = (top, EXAMPLES / "monitoring")
+    return [each for it in tops for each in rendered(it, place.read).values()]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Model servers that are read, not run: an app that is put together in the order of each one's source.
+"""Model servers that are read, not run: an app put together in the order of each one's source.
 
 The layers are stand-ins: they answer by themselves where the stack's own would. What is asked is
 whether the page can read that answer.
@@ -83,8 +83,8 @@ def vllm() -> Any:
 
     app.add_middleware(Answers, status=401)
     app.add_middleware(Answers, status=503, path="/scaling")
-    # --middleware: a class is added by its name, without arguments.
-    module, name = "meshcors.MeshCORS".rsplit(".", 1)
+    # --middleware: a class that is named is added without arguments.
+    module, name = "meshcors", "MeshCORS"
     app.add_middleware(getattr(importlib.import_module(module), name))
     return app
 

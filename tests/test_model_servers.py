@@ -1,4 +1,4 @@
-"""Every stack says of each call what it is or why there is none, and the page is what they yield."""
+"""Every stack says what each call is, or why there is none; the page is what they yield."""
 
 from __future__ import annotations
 

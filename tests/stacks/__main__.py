@@ -115,7 +115,9 @@ def _install(stack: Stack, wheel: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def _running(stack: Stack, python: Path, folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def _running(
+    stack: Stack, python: Path, folder: Path, port: int
+) -> Iterator[subprocess.Popen[bytes]]:
     """Start the stack in a folder of its own, and end it with everything that it started."""
     # Deep: some put the folder above the one above on the path of modules.
     work = folder / "run" / "work"
@@ -123,15 +125,21 @@ def _running(stack: Stack, python: Path, folder: Path, port: int) -> Iterator[su
     # Under this name: a file called as the stack's module would hide it.
     shutil.copy(stack.app, work / "app.py")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MESHCORS_")}
-    said = {name: value.format(port=port, folder=folder) for name, value in stack.environment.items()}
+    said = {
+        name: value.format(port=port, folder=folder) for name, value in stack.environment.items()
+    }
     path = f"{python.parent}{os.pathsep}{kept['PATH']}"
     home = {"PATH": path, "HOME": str(work), "PYTHONUNBUFFERED": "1", "NO_PROXY": "*"}
     command = [each.format(port=port) for each in stack.start]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             [shutil.which(command[0], path=path) or command[0], *command[1:]],
-            **{"cwd": work, "env": {**kept, **home, **said}, "start_new_session": True},
-            **{"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT},
+            cwd=work,
+            env={**kept, **home, **said},
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
         try:
             yield process

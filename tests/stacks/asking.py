@@ -1,7 +1,7 @@
 """The same raw requests to every stack, and what a browser would make of the answers.
 
-A cell holds the status and what is wrong with it: a status other than the stack's own, no grant, two
-grants, no Vary. An answer that nobody may read must have no field of CORS at all.
+A cell holds the status and what is wrong with it: a status other than the stack's own, no grant,
+two grants, no Vary. An answer that nobody may read must have no field of CORS at all.
 """
 
 from __future__ import annotations
@@ -152,9 +152,7 @@ def _of_the_policy(works: Call, port: int) -> Iterable[tuple[str, Cell]]:
     yield "works", _plain(works, port)
     yield "wrong key", readable(send(works, port, key=WRONG), 403)
     yield "no key", readable(send(works, port, key=""), 401)
-    yield "stranger", closed(
-        send(works, port, origin=STRANGER), works.to_stranger or works.status
-    )
+    yield "stranger", closed(send(works, port, origin=STRANGER), works.to_stranger or works.status)
 
 
 def _with_taken(call: Call, works: Call, port: int) -> Call:

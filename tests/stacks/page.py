@@ -1,4 +1,4 @@
-"""docs/model-servers.md: its table, written from the results and from what each stack's file says."""
+"""docs/model-servers.md: its tables, from the results and from what each stack's file says."""
 
 from __future__ import annotations
 
@@ -64,7 +64,14 @@ def _read_cells(row: dict[str, str]) -> list[str]:
 def _row(stack: Stack) -> list[str]:
     if stack.not_run or not stack.result.exists():
         reason = stack.not_run or "no result yet"
-        return [stack.title, f"`{stack.line}`", f"not run: {reason}", *[""] * (len(COLUMNS) - 1), "", stack.guard]
+        return [
+            stack.title,
+            f"`{stack.line}`",
+            f"not run: {reason}",
+            *[""] * (len(COLUMNS) - 1),
+            "",
+            stack.guard,
+        ]
     result = json.loads(stack.result.read_text(encoding="utf-8"))
     title = f"{stack.title} {result['version']}"
     shown = [_cell(stack, result["cells"], names) for names in COLUMNS.values()]

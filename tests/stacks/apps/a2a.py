@@ -47,9 +47,7 @@ from meshcors import HeaderKey, MeshCORS, Policy
 policy = Policy(
     allow_origins=["https://ui.example"],
     allow_headers=["a2a-version", "a2a-extensions"],
-    key=HeaderKey(
-        "model-api-key", values=["xyz"], exempt_paths=["/.well-known/agent-card.json"]
-    ),
+    key=HeaderKey("model-api-key", values=["xyz"], exempt_paths=["/.well-known/agent-card.json"]),
 )
 
 
@@ -59,9 +57,7 @@ class Echo(AgentExecutor):
         await event_queue.enqueue_event(task)
         updater = TaskUpdater(event_queue, task.id, task.context_id)
         for number in range(4):
-            await updater.update_status(
-                TaskState.TASK_STATE_WORKING, new_text_message(str(number))
-            )
+            await updater.update_status(TaskState.TASK_STATE_WORKING, new_text_message(str(number)))
             await asyncio.sleep(0.1)
         await updater.complete()
 
@@ -76,9 +72,7 @@ card = AgentCard(
     capabilities=AgentCapabilities(streaming=True),
     default_input_modes=["text/plain"],
     default_output_modes=["text/plain"],
-    supported_interfaces=[
-        AgentInterface(url="https://api.example/", protocol_binding="JSONRPC")
-    ],
+    supported_interfaces=[AgentInterface(url="https://api.example/", protocol_binding="JSONRPC")],
 )
 handler = DefaultRequestHandler(Echo(), InMemoryTaskStore(), card)
 card_routes = create_agent_card_routes(card)

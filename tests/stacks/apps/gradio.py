@@ -4,7 +4,7 @@
 # [tool.stack]
 # title = "Gradio, mounted"
 # package = "gradio"
-# line = "app = MeshCORS(gr.mount_gradio_app(app, demo, path=\"/demo\"), policy)"
+# line = "app = MeshCORS(app, policy)"
 # start = ["uvicorn", "app:app", "--host=127.0.0.1", "--port={port}"]
 # environment = { GRADIO_ANALYTICS_ENABLED = "False" }
 # outside = ""
@@ -73,4 +73,5 @@ with gr.Blocks() as demo:
     gr.Button("Predict").click(predict, number, output, api_name="predict")
     gr.Button("Slow").click(slow, number, output, api_name="slow", concurrency_limit=1)
 demo.queue(max_size=4)
-app = MeshCORS(gr.mount_gradio_app(app, demo, path="/demo", max_file_size="1mb"), policy)
+app = gr.mount_gradio_app(app, demo, path="/demo", max_file_size="1mb")
+app = MeshCORS(app, policy)

@@ -4,7 +4,7 @@
 # [tool.stack]
 # title = "LitServe"
 # package = "litserve"
-# line = "LitServer(api, middlewares=[(MeshCORS, {\"policy\": policy})])"
+# line = "middlewares=[(MeshCORS, {\"policy\": policy})]"
 # start = ["python", "app.py", "{port}"]
 # outside = ""
 # guard = "none of its own"
@@ -28,6 +28,7 @@ import time
 from typing import Any
 
 from litserve import LitAPI, LitServer
+
 from meshcors import HeaderKey, MeshCORS, Policy
 
 policy = Policy(

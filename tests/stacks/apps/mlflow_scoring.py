@@ -34,9 +34,7 @@ from meshcors import HeaderKey, MeshCORS, Policy
 
 policy = Policy(
     allow_origins=["https://ui.example"],
-    key=HeaderKey(
-        "model-api-key", values=["xyz"], exempt_paths=["/ping", "/health", "/version"]
-    ),
+    key=HeaderKey("model-api-key", values=["xyz"], exempt_paths=["/ping", "/health", "/version"]),
 )
 
 

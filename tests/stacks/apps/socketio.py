@@ -24,6 +24,7 @@
 """A Socket.IO server, over long polling and WebSocket."""
 
 import socketio
+
 from meshcors import HeaderKey, MeshCORS, Policy
 
 policy = Policy(
