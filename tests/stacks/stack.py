@@ -1,7 +1,7 @@
 """A stack: a file of `apps/` that is the app itself, and says of itself what is asked of it.
 
 Its head is the inline metadata of scripts (PEP 723): what to install, how to start it, the line
-that adds meshcors, and its calls. In a call's place there may be a text, the reason why there is none.
+that adds meshcors, and its calls. In a call's place there may be a text: why there is none.
 """
 
 from __future__ import annotations
