@@ -87,7 +87,8 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
     session.run("lint-imports")
     session.run(
-        "mypy", "src", "examples", "noxfile.py", ".ci/readme_links.py", ".ci/check_release.py"
+        *("mypy", "src", "examples", "noxfile.py"),
+        *(".ci/readme_links.py", ".ci/check_release.py", ".ci/kubectl.py"),
     )
     session.run("pyright", "src", "examples")
     session.run("pytest", "tests/test_types.py")

@@ -17,13 +17,18 @@ from hypothesis import settings
 # very many or very large cases.
 SLOW = (
     "tests/e2e",
+    "tests/test_alerts.py",
     "tests/test_any_input.py",
     "tests/test_app_kind.py",
     "tests/test_asgi.py::test_no_lifespan_starts_with_a_wrong_policy",
     "tests/test_bench_scripts.py",
     "tests/test_browser.py::test_an_answer_is_remembered_as_long_as_it_says_and_the_engine_allows",
     "tests/test_browser_properties.py",
+    "tests/test_changing_policies.py",
+    "tests/test_chart.py",
     "tests/test_cli.py",
+    "tests/test_cluster_names.py",
+    "tests/test_cluster_policies.py",
     "tests/test_coming_from.py",
     "tests/test_config.py::test_many_keys_of_json_are_read_in_one_pass",
     "tests/test_config.py::test_unreadable_file[deep]",

@@ -271,5 +271,8 @@ def test_the_process_says_the_same(servers: dict[str, int]) -> None:
     command = [sys.executable, "-m", "meshcors", "doctor", url, "--origin", UI, *KEY]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "It works in Chromium, Firefox and Safari." in done.stdout
+    works = (
+        "It works in Chromium, Firefox and Safari: the page can read the answer, which is an error,"
+    )
+    assert f"{works} 404." in done.stdout
     assert "xyz" not in done.stdout

@@ -23,7 +23,7 @@ from meshcors._decision.simulation import Decider, simulate
 from meshcors._doctor import sending
 from meshcors._doctor.diagnosis import Diagnosis, diagnose
 from meshcors._doctor.findings import FINDING_KINDS, FindingCode
-from meshcors._doctor.fixes import FIXES
+from meshcors._doctor.fixes import FIXES, fix_for
 from meshcors._doctor.grants import WantedGrant, grant
 from meshcors._doctor.layer_names import Layer
 from meshcors._doctor.probes import WRONG_KEY, key_header, other_origins
@@ -689,6 +689,22 @@ def test_every_finding_is_in_the_table() -> None:
     # of these, the addresses of a name are needed
     assert codes == set(get_args(FindingCode)) - {"private_network"}
     assert set(FINDING_KINDS) == set(FIXES) == set(get_args(FindingCode))
+
+
+WORDS = ("origin", "host", "method", "field", "key", "missing_quoted", "missing_flags")
+
+
+@pytest.mark.parametrize("code", FINDING_KINDS)
+@pytest.mark.parametrize("origin", [UI, "null"])
+def test_every_fix_is_filled_in_and_can_be_written(code: FindingCode, origin: str) -> None:
+    want = WantedGrant(origin, URL, "PUT", ("model-api-key",), credentials=True, key="")
+    for layer in get_args(Layer):
+        fix = fix_for(code, layer, want, dict.fromkeys(WORDS, "word"))
+        assert not re.search(r"\{[a-z_]+\}|\{\{", fix), layer
+        # A policy with that origin does not start, and no other should have it.
+        assert "null" not in re.sub(
+            "explain FILE --origin null|The origin null|Take null out", "", fix
+        ), layer
 
 
 def test_engines_may_differ() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import gc
 import http.client
 import itertools
 import json
@@ -13,23 +14,24 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Never
 
 import pytest
 
-from meshcors import Policy
+from meshcors import HeaderKey, Policy, Rule, RuleSet
 from meshcors._policy.errors import PolicyError
 from meshcors.config._following import FileContent, FollowedFile
 from meshcors.dummy import _reload as reload
 from meshcors.dummy._agreement import Agreement
+from meshcors.dummy._app import pod_handler
 from meshcors.dummy._configuration import Configuration
 from meshcors.dummy._counters import FAILED_AT, READ_AT, RELOADS, SERVING, Counters
-from meshcors.dummy._refusals import Refusals
 from meshcors.dummy._reload import ConfigurationFile, Reloader
 from meshcors.dummy._state import PodState
-from tests.dummy_process import UI, PodProcess, preflight_fields, running
+from tests.dummy_process import UI, PodProcess, preflight_fields, run, running
 
 OTHER = "https://other.example"
 POLICY = Policy(allow_origins=[UI])
@@ -327,13 +329,128 @@ def test_state_knows_when_its_last_reloads_were() -> None:
     assert 0 <= time.time() - times(READ_AT) < 60
 
 
+SUCCESSFUL = "meshcors_config_last_reload_successful"
+SUCCESS_TIME = "meshcors_config_last_reload_success_timestamp_seconds"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_gauge_stays_0_as_long_as_the_file_is_bad(tmp_path: Path, workers: str) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text(policy(UI))
+    with running("--workers", workers, policy=("--config", str(path))) as pod:
+        assert pod.metric(SUCCESSFUL) == 1
+        started = pod.metric(SUCCESS_TIME)
+        assert 0 <= time.time() - started < 60
+        change(pod, path, "{")
+        pod.await_(lambda: pod.metric(SUCCESSFUL) == 0)
+        if workers == "2":
+            (*_, watcher) = children(pod)
+            os.kill(watcher, signal.SIGKILL)
+            pod.await_(lambda: logged(pod, "configuration not reloaded") == 2)
+        time.sleep(1)
+        assert (pod.metric(SUCCESSFUL), pod.metric(SUCCESS_TIME)) == (0, started)
+        change(pod, path, policy(OTHER))
+        pod.await_(lambda: pod.metric(SUCCESSFUL) == 1)
+        assert pod.metric(SUCCESS_TIME) > started
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_pod_starts_on_the_last_good_configuration_if_the_file_is_bad(
+    tmp_path: Path, workers: str
+) -> None:
+    path, kept = tmp_path / "policy.json", tmp_path / "kept.json"
+    flags = ("--last-good", str(kept), "--workers", workers)
+    path.write_text(policy(UI))
+    with running(*flags, policy=("--config", str(path))) as pod:
+        assert UI in kept.read_text()
+        change(pod, path, policy(OTHER))
+        pod.await_(lambda: OTHER in kept.read_text())
+        change(pod, path, "{")
+        pod.await_(lambda: pod.metric(SUCCESSFUL) == 0)
+    os.utime(kept, (1e9, 1e9))
+    before = kept.read_text()
+    with running(*flags, policy=("--config", str(path))) as pod:
+        pod.await_(lambda: pod.metric(SUCCESSFUL) == 0)
+        assert allows(pod, OTHER)
+        assert not allows(pod, UI)
+        assert "line 1 column 2" in last_problem(pod)
+        assert (pod.metric(SUCCESS_TIME), kept.read_text()) == (1e9, before)
+        change(pod, path, policy(UI))
+        pod.await_(lambda: allows(pod, UI))
+        pod.await_(lambda: UI in kept.read_text())
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["kept.json", "policy.json"]
+
+
+def test_pod_without_a_good_configuration_does_not_start(tmp_path: Path) -> None:
+    path, kept = tmp_path / "policy.json", tmp_path / "kept.json"
+    path.write_text("{")
+    flags = ("--config", str(path), "--last-good", str(kept))
+    for content in (None, "[]"):
+        if content is not None:
+            kept.write_text(content)
+        done = run(*flags)
+        assert done.returncode == 2
+        assert f"{path}: line 1 column 2" in done.stderr
+    kept.write_text(policy(UI))
+    # What is checked is the file.
+    assert run(*flags, "--check").returncode == 2
+    assert kept.read_text() == policy(UI)
+
+
+def test_last_good_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text(policy(UI))
+    flags = ("--last-good", str(tmp_path / "missing" / "kept.json"))
+    with running(*flags, policy=("--config", str(path))) as pod:
+        (line,) = [line for line in pod.log() if line["level"] == "warning"]
+        assert line["message"] == "--last-good: not written: No such file or directory"
+
+
+def test_change_is_used_after_a_part_of_the_spread_and_a_signal_ends_the_wait(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "policy.json"
+    path.write_text(policy(UI))
+    # Of a day, a random part is longer than this test.
+    with running("--reload-spread", "86400", policy=("--config", str(path))) as pod:
+        path.with_name("new").write_text(policy(OTHER))
+        path.with_name("new").replace(path)
+        time.sleep(2.5)
+        assert allows(pod, UI)
+        pod.signal(signal.SIGHUP)
+        pod.await_(lambda: allows(pod, OTHER))
+        assert problems(pod) == []
+    with running("--reload-spread", "0.5", policy=("--config", str(path))) as pod:
+        path.with_name("new").write_text(policy(UI))
+        path.with_name("new").replace(path)
+        pod.await_(lambda: allows(pod, UI))
+
+
+def test_configuration_that_is_replaced_is_freed_at_once() -> None:
+    """Without waiting for the garbage collector, which the pod tells to leave it alone."""
+    both = Policy(allow_origins=[UI], key=HeaderKey("k"))
+    for source in (both, RuleSet([Rule(both, hosts=["a.example"]), Rule(both)])):
+        configuration = Configuration.of(source)
+        row = Counters(1).row(0)
+        handler = pod_handler(configuration.engine, row, lambda *answered: None)
+        fields = {b"origin": UI.encode(), b"host": b"a.example"}
+        for method in ("OPTIONS", "GET"):
+            handler.handle(method, "/", {**fields, b"access-control-request-method": b"PUT"}, b"")
+        engine = weakref.ref(configuration.engine)
+        gc.disable()
+        try:
+            del configuration, handler
+            assert engine() is None
+        finally:
+            gc.enable()
+
+
 def alone(configuration: Configuration) -> Iterable[str]:
     return ()
 
 
 def make_state() -> PodState:
-    counters = Counters(1)
-    return PodState(Configuration.of(POLICY), counters, counters.row(0), Refusals(counters, 0))
+    return PodState(Configuration.of(POLICY), Counters(1), 0)
 
 
 def test_hangup_reloads_at_once_and_without_a_file_changes_nothing(

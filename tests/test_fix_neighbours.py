@@ -298,7 +298,7 @@ def test_the_printed_commands_deploy_the_service_that_the_new_rules_name(
     (rule, *_, last) = YAML(typ="safe", pure=True).load(Path("a.yaml").read_text())["spec"]["http"]
     assert rule["route"] == last["route"]
     to = rule["route"][0]["destination"]
-    name, _, namespace = to["host"].partition(".")
+    name, _, namespace = to["host"].removesuffix(".svc.cluster.local").partition(".")
     kustomization = YAML(typ="safe", pure=True).load(Path(made, "kustomization.yaml").read_text())
     where = service["metadata"].get("namespace") or kustomization.get("namespace")
     assert service["metadata"]["name"] == name

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile
 
 import kubernetes_validate
 import pytest
-from cloudcoil.models.istio.networking.v1 import VirtualService
+from cloudcoil.models.istio.networking.v1 import DestinationRule, VirtualService
 from cloudcoil.models.istio.security.v1 import AuthorizationPolicy, PeerAuthentication
 from ruamel.yaml import YAML
 
@@ -28,23 +25,37 @@ from meshcors import Policy, RuleSet, config
 from meshcors._decision.answers import Answer
 from meshcors._decision.rule_engine import NO_RULE, RuleEngine
 from meshcors.config._loading import load
+from meshcors.dummy._command import main as pod_command
 from meshcors.mesh import Gateway, GatewayRequest
+from meshcors.mesh._analysis.pod_traffic import (
+    http_route_traffic,
+    traffic_policy,
+    virtual_service_traffic,
+)
 from tests.dummy_process import PodProcess, run, running
+from tests.e2e.parts import need_kubernetes_program
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples" / "kubernetes"
+# What tests/test_chart.py looks at.
+CHART = {
+    EXAMPLES / name
+    for name in ("Chart.yaml", "values.yaml", "values.schema.json", "templates/manifests.yaml")
+}
 TOPS = sorted(path.parent for path in EXAMPLES.rglob("kustomization.yaml"))
 OVERLAYS = [top for top in TOPS if top.parent.name == "overlays"]
 NAMESPACE = "meshcors"
 # The oldest version that Kubernetes still supports, and the newest one known here.
 VERSIONS = ("1.34", kubernetes_validate.latest_version())
 ISTIO = {
+    ("networking.istio.io/v1", "DestinationRule"): DestinationRule,
     ("networking.istio.io/v1", "VirtualService"): VirtualService,
     ("security.istio.io/v1", "AuthorizationPolicy"): AuthorizationPolicy,
     ("security.istio.io/v1", "PeerAuthentication"): PeerAuthentication,
 }
 # Kinds without a schema here; each has a test of its own.
-UNCHECKED = {"HTTPRoute", "PrometheusRule", "ServiceMonitor"}
+UNCHECKED = {"BackendTrafficPolicy", "HTTPRoute", "PrometheusRule", "ServiceMonitor"}
+SELECTING = ("AuthorizationPolicy", "Deployment", "PeerAuthentication", "PodDisruptionBudget")
 UI = "https://ui.example.com"
 
 Document = dict[str, Any]
@@ -55,13 +66,15 @@ def read(path: Path) -> Document:
     return document
 
 
-def resources(top: Path) -> Iterator[tuple[Path, Document]]:
+def resources(
+    top: Path, read: Callable[[Path], Document] = read
+) -> Iterator[tuple[Path, Document]]:
     """The documents of a kustomization, with their namespace and images as kustomize sets them."""
     kustomization = read(top / "kustomization.yaml")
     images = {each["name"]: each["newTag"] for each in kustomization.get("images", [])}
     for name in kustomization["resources"]:
         path = (top / name).resolve()
-        found = resources(path) if path.is_dir() else iter([(path, read(path))])
+        found = resources(path, read) if path.is_dir() else iter([(path, read(path))])
         for place, document in found:
             if document["kind"] != "Namespace":
                 document["metadata"]["namespace"] = kustomization["namespace"]
@@ -69,6 +82,24 @@ def resources(top: Path) -> Iterator[tuple[Path, Document]]:
                 tag = images.get(container["image"])
                 container["image"] += f":{tag}" if tag else ""
             yield place, document
+    for generator in kustomization.get("configMapGenerator", []):
+        paths = [top / name for name in generator["files"]]
+        options = generator["options"]
+        # kustomize would add a hash to its name
+        assert options["disableNameSuffixHash"]
+        yield (
+            paths[0],
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {
+                    "name": generator["name"],
+                    "namespace": kustomization["namespace"],
+                    "labels": options["labels"],
+                },
+                "data": {path.name: path.read_text(encoding="utf-8") for path in paths},
+            },
+        )
 
 
 def containers(document: Document) -> list[Document]:
@@ -78,10 +109,10 @@ def containers(document: Document) -> list[Document]:
     return found
 
 
-def rendered(top: Path) -> dict[tuple[str, str], Document]:
+def rendered(top: Path, read: Callable[[Path], Document] = read) -> dict[tuple[str, str], Document]:
     """The documents by kind and name."""
     found: dict[tuple[str, str], Document] = {}
-    for _, document in resources(top):
+    for _, document in resources(top, read):
         key = (document["kind"], document["metadata"]["name"])
         assert key not in found, f"{key} stands twice"
         found[key] = document
@@ -105,7 +136,12 @@ def relative(path: Path) -> str:
 
 
 def test_every_file_is_part_of_a_kustomization() -> None:
-    files = {path for path in EXAMPLES.rglob("*.yaml") if path.name != "kustomization.yaml"}
+    files = {
+        path
+        for path in EXAMPLES.rglob("*")
+        if path.suffix in {".yaml", ".json"} and path.name != "kustomization.yaml"
+        if path not in CHART
+    }
     assert set(EVERYTHING) == files
 
 
@@ -130,13 +166,11 @@ def test_the_schemas_refuse_what_they_do_not_know() -> None:
 
 @pytest.mark.parametrize("top", TOPS, ids=relative)
 def test_kustomize_renders_the_same(top: Path) -> None:
-    kubectl = shutil.which("kubectl")
-    version = kubectl and subprocess.run(
+    kubectl = need_kubernetes_program("kubectl")
+    version = subprocess.run(
         [kubectl, "version", "--client"], capture_output=True, text=True, check=False
     )
-    if not kubectl or "Kustomize Version: v5" not in version.stdout:
-        # No package registry has kubectl, so CI cannot install it either.
-        pytest.skip("no kubectl with kustomize 5: install kubectl as kubernetes.io says")
+    assert "Kustomize Version: v5" in version.stdout, version.stdout
     command = [kubectl, "kustomize", str(top)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
@@ -157,7 +191,7 @@ def test_all_that_selects_pods_selects_these(top: Path) -> None:
             selectors.append(spec["selector"])
         elif document["kind"] == "NetworkPolicy":
             selectors.append(spec["podSelector"]["matchLabels"])
-        elif document["kind"] in ("AuthorizationPolicy", "Deployment", "PodDisruptionBudget"):
+        elif document["kind"] in SELECTING:
             selectors.append(spec["selector"]["matchLabels"])
         if document["kind"] == "Deployment":
             spread = spec["template"]["spec"]["topologySpreadConstraints"]
@@ -188,9 +222,10 @@ def test_ports_agree() -> None:
 
 
 def test_the_deployment_is_as_safe_as_it_can_be() -> None:
-    assert DEPLOYMENT["replicas"] == 2
+    # Applied again, it would undo what the autoscaler has set.
+    assert "replicas" not in DEPLOYMENT
     scaler = BASE["HorizontalPodAutoscaler", "meshcors-dummy"]["spec"]
-    assert scaler["minReplicas"] == DEPLOYMENT["replicas"]
+    assert scaler["minReplicas"] == 2
     assert (
         scaler["scaleTargetRef"]["name"] == BASE["Deployment", "meshcors-dummy"]["metadata"]["name"]
     )
@@ -207,10 +242,54 @@ def test_the_deployment_is_as_safe_as_it_can_be() -> None:
     assert "preStop" not in json.dumps(POD)
 
 
+@pytest.mark.parametrize("top", OVERLAYS, ids=relative)
+def test_the_gateway_treats_the_pod_as_rendered_routes_say(top: Path) -> None:
+    for document in rendered(top).values():
+        spec = document.get("spec", {})
+        if document["kind"] == "VirtualService":
+            assert virtual_service_traffic().items() <= spec["http"][0].items()
+        elif document["kind"] == "HTTPRoute":
+            assert http_route_traffic().items() <= spec["rules"][0].items()
+        elif document["kind"] == "DestinationRule":
+            assert spec["trafficPolicy"] == traffic_policy()
+        elif document["kind"] == "BackendTrafficPolicy":
+            assert in_istios_words(spec) == {**virtual_service_traffic(), **traffic_policy()}
+
+
+def in_istios_words(spec: Document) -> Document:
+    """What Envoy Gateway's policy says, as a VirtualService and a DestinationRule say it."""
+    retry, timeout, passive = spec["retry"], spec["timeout"], spec["healthCheck"]["passive"]
+    return {
+        # The HTTPRoute has it.
+        "timeout": virtual_service_traffic()["timeout"],
+        "retries": {
+            "attempts": retry["numRetries"],
+            "perTryTimeout": retry["perRetry"]["timeout"],
+            "retryOn": ",".join(retry["retryOn"]["triggers"]),
+        },
+        "loadBalancer": {"simple": {"RoundRobin": "ROUND_ROBIN"}[spec["loadBalancer"]["type"]]},
+        "connectionPool": {
+            "tcp": {"connectTimeout": timeout["tcp"]["connectTimeout"]},
+            "http": {"idleTimeout": timeout["http"]["connectionIdleTimeout"]},
+        },
+        "outlierDetection": {
+            key.replace("5XxErrors", "5xxErrors"): each for key, each in passive.items()
+        },
+    }
+
+
+def test_the_gateway_closes_idle_connections_before_the_pod() -> None:
+    idle = traffic_policy()["connectionPool"]["http"]["idleTimeout"]
+    assert not any(argument.startswith("--keep-alive") for argument in CONTAINER["args"])
+    (keep_alive,) = (flag for flag in pod_command.params if flag.name == "keep_alive")
+    assert float(idle.removesuffix("s")) < float(str(keep_alive.default))
+
+
 def test_the_policy_is_mounted_where_the_pod_reads_it() -> None:
-    (mount,) = CONTAINER["volumeMounts"]
-    (volume,) = POD["volumes"]
-    assert volume["name"] == mount["name"]
+    mount, kept = CONTAINER["volumeMounts"]
+    volume, empty = POD["volumes"]
+    assert (volume["name"], empty["name"]) == (mount["name"], kept["name"])
+    assert f"--last-good={kept['mountPath']}/policy.yaml" in CONTAINER["args"]
     assert "subPath" not in mount
     data = BASE["ConfigMap", volume["configMap"]["name"]]["data"]
     paths = [f"{mount['mountPath']}/{name}" for name in data]
@@ -220,7 +299,8 @@ def test_the_policy_is_mounted_where_the_pod_reads_it() -> None:
 def test_the_image_is_made_for_the_deployment() -> None:
     lines = (EXAMPLES / "Containerfile").read_text(encoding="utf-8").splitlines()
     words = dict(line.split(" ", 1) for line in lines if line and not line.startswith("#"))
-    assert {line.split()[1] for line in lines if line.startswith("FROM")} == {"python:3.13-slim"}
+    assert words["ARG"] == "BASE=docker.io/library/python:3.13-slim"
+    assert [line.split()[1] for line in lines if line.startswith("FROM")] == ["${BASE}"] * 2
     context = POD["securityContext"]
     assert words["USER"] == f"{context['runAsUser']}:{context['runAsGroup']}"
     assert json.loads(words["ENTRYPOINT"]) == CONTAINER["command"]
@@ -229,43 +309,7 @@ def test_the_image_is_made_for_the_deployment() -> None:
     version = re.search(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert version
     assert CONTAINER["image"] == f"meshcors:{version[1]}"
-
-
-def test_the_image_is_built_from_what_is_copied(tmp_path: Path) -> None:
-    """The wheel is built here without the network, from these files alone."""
-    source = tmp_path / "source"
-    text = (EXAMPLES / "Containerfile").read_text(encoding="utf-8")
-    copied = re.findall(r"^COPY (?!--)(.+) (\S+)$", text, re.MULTILINE)
-    assert copied
-    for names, target in copied:
-        assert target.startswith("/source/")
-        for name in names.split():
-            copy(ROOT / name, source / target.removeprefix("/source/"), into=target.endswith("/"))
-    assert re.search(r"pip install .*\"/source\[", text)
-    wheels = tmp_path / "wheels"
-    flags = ["--no-index", "--no-deps", "--no-build-isolation", f"--wheel-dir={wheels}"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", *flags, str(source)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    (wheel,) = wheels.glob("meshcors-*.whl")
-    with ZipFile(wheel) as opened:
-        built = {name for name in opened.namelist() if name.endswith(".py")}
-    sources = ROOT / "src"
-    assert built == {str(path.relative_to(sources)) for path in sources.rglob("*.py")}
-
-
-def copy(path: Path, target: Path, *, into: bool) -> None:
-    """As COPY does: the files in a folder, or a file into a folder or under a name."""
-    if path.is_dir():
-        shutil.copytree(path, target, dirs_exist_ok=True)
-        return
-    target = target / path.name if into else target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(path, target)
+    assert f'org.opencontainers.image.version="{version[1]}"' in "\n".join(lines)
 
 
 # --- the policy and the routes
@@ -397,13 +441,17 @@ def test_the_authorization_lets_preflights_pass_and_no_other_options() -> None:
 # --- a real pod
 
 
+def with_paths(policy: Path) -> tuple[str, ...]:
+    """The Deployment's arguments for a policy elsewhere, beside which the last good one is kept."""
+    paths = {"--config": policy, "--last-good": policy.with_name("last-good.yaml")}
+    flags = ((each.partition("=")[0], each) for each in CONTAINER["args"])
+    return tuple(f"{flag}={paths[flag]}" if flag in paths else each for flag, each in flags)
+
+
 @pytest.fixture
 def arguments(policy_file: Path) -> tuple[str, ...]:
     """The Deployment's arguments, with the policy at another path."""
-    return tuple(
-        f"--config={policy_file}" if each.startswith("--config=") else each
-        for each in CONTAINER["args"]
-    )
+    return with_paths(policy_file)
 
 
 @pytest.fixture
@@ -419,13 +467,25 @@ def test_the_arguments_are_the_pods(arguments: tuple[str, ...]) -> None:
 
 
 def test_the_probes_are_answered(pod: PodProcess) -> None:
-    for probe in ("readinessProbe", "livenessProbe"):
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         get = CONTAINER[probe]["httpGet"]
         assert get["port"] == "admin"
         assert pod.admin(get["path"]).status == 200
     pod.signal(signal.SIGTERM)
     pod.await_(lambda: pod.admin(CONTAINER["readinessProbe"]["httpGet"]["path"]).status == 503)
     assert pod.wait() == 0
+
+
+def test_a_pod_that_is_started_again_with_a_bad_file_answers_as_before(
+    arguments: tuple[str, ...], policy_file: Path
+) -> None:
+    preflight = {"Host": "api.example.com", "Origin": UI, "Access-Control-Request-Method": "POST"}
+    with running(policy=arguments):
+        pass
+    policy_file.write_text("rules: [", encoding="utf-8")
+    with running(policy=arguments) as again:
+        assert again.ask("OPTIONS", "/v1/chat", preflight).status == 204
+        assert again.metric("meshcors_config_last_reload_successful") == 0
 
 
 def test_the_alerts_name_metrics_that_the_pod_has(pod: PodProcess) -> None:
@@ -548,5 +608,9 @@ def test_virtual_services_come_in_the_order_that_the_page_states() -> None:
 @pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
 def test_what_the_page_shows_is_valid(block: str) -> None:
     document = YAML(typ="safe", pure=True).load(block)
+    if document["kind"] == "Gateway":
+        listed = document["spec"]["listeners"][0]["allowedRoutes"]["namespaces"]
+        assert NAMESPACE in listed["selector"]["matchExpressions"][0]["values"]
+        return
     made = ISTIO[document["apiVersion"], document["kind"]].model_validate(document)
     assert made.model_dump(mode="json", by_alias=True, exclude_unset=True) == document

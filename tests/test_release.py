@@ -67,3 +67,16 @@ def test_the_address_is_written_in_one_place() -> None:
         if path.suffix in texts and address in path.read_text(encoding="utf-8")
     ]
     assert placed == ["pyproject.toml"]
+
+
+def test_every_action_is_pinned_by_its_commit() -> None:
+    files = [ROOT / "action.yml", *(ROOT / ".github" / "workflows").glob("*.yml")]
+    used = [
+        line.partition("uses: ")[2]
+        for file in files
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if "uses: " in line
+    ]
+    pinned = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+    assert len(used) > 5
+    assert [each for each in used if not (each.startswith("./") or pinned.fullmatch(each))] == []

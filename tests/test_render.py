@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import shutil
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +14,7 @@ from typing import Any
 import click
 import kubernetes_validate
 import pytest
-from cloudcoil.models.istio.networking.v1 import VirtualService
+from cloudcoil.models.istio.networking.v1 import DestinationRule, VirtualService
 from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
@@ -31,6 +30,7 @@ from meshcors.mesh._render.hosts import host_groups
 from meshcors.mesh._render.http_routes import http_routes
 from meshcors.mesh._render.names import RouteNames
 from meshcors.mesh._render.virtual_services import virtual_services
+from tests.e2e.parts import need_kubernetes_program
 from tests.test_mesh_index import work
 
 EXAMPLES = Path(__file__).parent.parent / "examples" / "kubernetes" / "base"
@@ -93,8 +93,12 @@ def test_virtual_services_are_valid(
     config: str, responder: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = rendered(config, "virtualservice", capsys, "--with", responder, "--gateway", "public")
-    for document in documents(text):
+    *routes, traffic = documents(text)
+    for document in routes:
         VirtualService.model_validate(document)
+    made = DestinationRule.model_validate(traffic)
+    # The model drops unknown fields.
+    assert made.model_dump(mode="json", by_alias=True, exclude_unset=True) == traffic
     assert ("corsPolicy" in text) == (responder == "both")
     assert Gateway.from_yaml(text).names == ("default/public",)
 
@@ -120,6 +124,8 @@ def test_the_deployment_is_the_example_s(config: str, capsys: pytest.CaptureFixt
     _, deployment, service = documents(rendered(config, "kubernetes", capsys))
     (example,) = documents((EXAMPLES / "deployment.yaml").read_text())
     pod = example["spec"]["template"]  # type: ignore[index]
+    # No autoscaler comes with it.
+    example["spec"]["replicas"] = 2  # type: ignore[index]
     # Only a cluster with a mesh needs these.
     del pod["metadata"]["annotations"]
     del pod["spec"]["serviceAccountName"]
@@ -235,7 +241,7 @@ def test_a_mistake_is_one_line(
         (
             ["--pod", "cors.web:81", "--namespace", "web"],
             "cors",
-            "cors.web:81",
+            "cors.web.svc.cluster.local:81",
             {"name": "cors", "port": 81},
         ),
         (["--pod", "cors:81", "--name", "a"], "a", "cors:81", {"name": "cors", "port": 81}),
@@ -251,8 +257,10 @@ def test_the_names_follow_from_each_other(
 ) -> None:
     for form in ("virtualservice", "httproute"):
         text = rendered(config, form, capsys, *flags)
-        (document,) = documents(text)
+        document, *traffic = documents(text)
         assert document["metadata"]["name"] == name  # type: ignore[index]
+        hosts = [each["spec"]["host"] for each in traffic]  # type: ignore[index]
+        assert hosts == [destination.rpartition(":")[0]] * (form == "virtualservice")
         preflight = GatewayRequest(
             "OPTIONS", "a.test", "/", [("access-control-request-method", "PUT")]
         )
@@ -518,10 +526,7 @@ def test_a_directory_below_nothing_is_one_line(
 def test_kubectl_reads_the_directory(
     config: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kubectl = shutil.which("kubectl")
-    if not kubectl:
-        # No package registry has kubectl, so CI cannot install it either.
-        pytest.skip("no kubectl: install it as kubernetes.io says")
+    kubectl = need_kubernetes_program("kubectl")
     directory = tmp_path / "pod"
     rendered(config, "kubernetes", capsys, "--directory", str(directory))
     command = [kubectl, "kustomize", str(directory)]

@@ -308,7 +308,7 @@ def test_what_is_rendered_again_takes_its_own_place(form: str, beside: Any) -> N
     first = beside(form, policy("/v1"), [model])
     before = next(iter(Gateway.from_yaml(first.out).documents))
     assert before.name == "meshcors-dummy"
-    (again,) = YAML(typ="safe", pure=True).load_all(first.out)
+    again, *_ = YAML(typ="safe", pure=True).load_all(first.out)
     for paths in (["/v1"], ["/v2"]):
         made = beside(form, policy(*paths), [model, again])
         assert (made.code, made.err) == (0, "")

@@ -358,6 +358,7 @@ INPUTS: dict[str, Input] = {
         for flag in (
             *("--port", "--admin-port", "--admin-host-name", "--workers", "--max-connections"),
             *("--drain", "--keep-alive", "--log-format", "--log-level"),
+            *("--last-good", "--reload-spread"),
         )
     },
     "--key-values": flag_of("--check", "--key-values={}"),

@@ -10,7 +10,18 @@ from datetime import timedelta
 from starlette.applications import Starlette
 
 import meshcors.mesh
-from meshcors import HeaderKey, MeshCORS, Policy, PolicyError, Regex, Rule, RuleSet, __version__
+from meshcors import (
+    HeaderKey,
+    MeshCORS,
+    Policy,
+    PolicyError,
+    PolicyFile,
+    Regex,
+    ReplaceablePolicy,
+    Rule,
+    RuleSet,
+    __version__,
+)
 
 ORIGINS = ["https://ui.example"]
 policy = Policy(allow_origins=ORIGINS)
@@ -45,6 +56,16 @@ MeshCORS(app)
 MeshCORS(app, allow_origins=ORIGINS)
 MeshCORS(app, allow_origin=ORIGINS)  # refused
 MeshCORS(app, allow_origins="https://ui.example")  # refused
+
+replaceable = ReplaceablePolicy([Rule(policy)])
+replaceable.replace(policy)
+replaceable.replace(RuleSet([Rule(policy)]))
+app.add_middleware(MeshCORS, policy=replaceable)
+MeshCORS(app, PolicyFile("policy.yaml", interval=10))
+ReplaceablePolicy(ORIGINS)  # refused
+replaceable.replace([policy])  # refused
+MeshCORS(app, rules=replaceable)  # refused
+replaceable.current = policy  # refused
 
 version: str = __version__
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from meshcors._policy.rules import Rule, RuleSet
     from meshcors._policy.warning import PolicyWarning
     from meshcors.asgi import MeshCORS
+    from meshcors.config._policy_in_file import PolicyFile
+    from meshcors.config._replaceable import ReplaceablePolicy
     from meshcors.wrap import create_app, create_wsgi_app
 
 __all__ = [
@@ -22,10 +24,12 @@ __all__ = [
     "MeshCORS",
     "Policy",
     "PolicyError",
+    "PolicyFile",
     "PolicyOptions",
     "PolicyWarning",
     "Problem",
     "Regex",
+    "ReplaceablePolicy",
     "Rule",
     "RuleSet",
     "__version__",
@@ -40,10 +44,12 @@ _HOMES = {
     "MeshCORS": "asgi",
     "Policy": "_policy.policy",
     "PolicyError": "_policy.errors",
+    "PolicyFile": "config._policy_in_file",
     "PolicyOptions": "_policy.policy",
     "PolicyWarning": "_policy.warning",
     "Problem": "_policy.errors",
     "Regex": "_policy.regex",
+    "ReplaceablePolicy": "config._replaceable",
     "Rule": "_policy.rules",
     "RuleSet": "_policy.rules",
     "create_app": "wrap",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshcors._policy.policy import Policy, PolicyOptions
 from meshcors._policy.rules import Rule, RuleSet, Uncovered
+from meshcors.config._replaceable import ReplaceablePolicy
 from meshcors.wsgi import MeshCORS
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ __all__ = ["init_app"]
 
 def init_app(
     app: Flask,
-    policy: Policy | None = None,
+    policy: Policy | ReplaceablePolicy | None = None,
     *,
     rules: RuleSet | Iterable[Rule] | None = None,
     uncovered: Uncovered | None = None,
@@ -26,8 +27,8 @@ def init_app(
 ) -> None:
     """Put the policy around everything that `app` answers.
 
-    Takes what `MeshCORS` takes: a `Policy`, its options as keywords, `rules` and `uncovered`, or
-    nothing (then the environment is read). Raises `PolicyError`.
+    Takes what `MeshCORS` takes: a `Policy` or `ReplaceablePolicy`, a policy's options as keywords,
+    `rules` and `uncovered`, or nothing (then the environment is read). Raises `PolicyError`.
     """
     # Flask documents this assignment for WSGI middleware; to type checkers, wsgi_app is a method.
     app.wsgi_app = MeshCORS(  # type: ignore[method-assign]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from meshcors._policy.policy import Policy, PolicyOptions
 from meshcors._policy.rules import Rule, RuleSet, Uncovered
 from meshcors.asgi import MeshCORS
+from meshcors.config._replaceable import ReplaceablePolicy
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -23,7 +24,7 @@ __all__ = ["init_app"]
 
 def init_app(
     app: Starlette,
-    policy: Policy | None = None,
+    policy: Policy | ReplaceablePolicy | None = None,
     *,
     rules: RuleSet | Iterable[Rule] | None = None,
     uncovered: Uncovered | None = None,
@@ -31,9 +32,9 @@ def init_app(
 ) -> None:
     """Put the policy around everything that `app` answers, whatever is added to it later.
 
-    Takes what `MeshCORS` takes: a `Policy`, its options as keywords, `rules` and `uncovered`, or
-    nothing (then the environment is read). Raises `PolicyError`, and `RuntimeError` when the app
-    has served already.
+    Takes what `MeshCORS` takes: a `Policy` or `ReplaceablePolicy`, a policy's options as keywords,
+    `rules` and `uncovered`, or nothing (then the environment is read). Raises `PolicyError`, and
+    `RuntimeError` when the app has served already.
     """
     if app.middleware_stack is not None:
         raise RuntimeError("init_app comes before the first request: the app has started")

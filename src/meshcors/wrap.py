@@ -31,7 +31,8 @@ from meshcors._policy.policy import Policy
 from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.rules import Rule, RuleSet
 from meshcors.asgi._messages import refuse_websocket, send_answer
-from meshcors.config._resolving import argument, refuse_uncovered, resolve
+from meshcors.config._replaceable import ReplaceablePolicy
+from meshcors.config._resolving import argument, resolve
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -44,20 +45,20 @@ __all__ = ["asgi", "create_app", "create_wsgi_app", "wsgi"]
 
 @overload
 def create_app(
-    policy: Policy | None = None,
+    policy: Policy | ReplaceablePolicy | None = None,
     *,
     rules: RuleSet | Iterable[Rule] | None = None,
     app: None = None,
 ) -> Starlette: ...
 @overload
 def create_app(
-    policy: Policy | None = None,
+    policy: Policy | ReplaceablePolicy | None = None,
     *,
     rules: RuleSet | Iterable[Rule] | None = None,
     app: asgi_adapter.ASGIApp,
 ) -> asgi_adapter.MeshCORS: ...
 def create_app(
-    policy: Policy | None = None,
+    policy: Policy | ReplaceablePolicy | None = None,
     *,
     rules: RuleSet | Iterable[Rule] | None = None,
     app: asgi_adapter.ASGIApp | None = None,
@@ -72,13 +73,13 @@ def create_app(
     that you add to it are served behind the same check.
 
     A URL that no rule covers gets 404 ``no_rule``, without CORS. Without a policy and rules the
-    ``MESHCORS_*`` environment is read.
+    ``MESHCORS_*`` environment is read. A `ReplaceablePolicy` may change what it answers by later.
 
     Raises `PolicyError` for an invalid policy, and `TypeError` for a WSGI app.
     """
-    source = _source(policy, rules)
+    source = argument(resolve(policy, rules, {}))
     if app is not None:
-        return asgi_adapter.MeshCORS(app, **source)
+        return _Service(app, **source)
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
 
@@ -88,7 +89,7 @@ def create_app(
 
 
 def create_wsgi_app(
-    policy: Policy | None = None,
+    policy: Policy | ReplaceablePolicy | None = None,
     *,
     rules: RuleSet | Iterable[Rule] | None = None,
     app: WSGIApplication | None = None,
@@ -97,22 +98,34 @@ def create_wsgi_app(
 
     Raises `PolicyError` for an invalid policy, and `TypeError` for an ASGI app.
     """
-    source = _source(policy, rules)
+    source = argument(resolve(policy, rules, {}))
     if app is not None:
-        return wsgi_adapter.MeshCORS(app, **source)
+        return _ServiceWSGI(app, **source)
     from werkzeug.wrappers import Response
 
     no_route = Response(NO_ROUTE.body, NO_ROUTE.status, list(NO_ROUTE.headers))
     return _WithoutServiceWSGI(no_route, **source)
 
 
-class _WithoutService(asgi_adapter.MeshCORS):
+class _Service(asgi_adapter.MeshCORS):
+    """A URL that no rule covers is refused, whatever the rules say."""
+
+    _refuses_uncovered = True
+
+
+class _ServiceWSGI(wsgi_adapter.MeshCORS):
+    """The same in WSGI."""
+
+    _refuses_uncovered = True
+
+
+class _WithoutService(_Service):
     """As in the pod, a key without values causes no warning, because there is no service."""
 
     _serves = False
 
 
-class _WithoutServiceWSGI(wsgi_adapter.MeshCORS):
+class _WithoutServiceWSGI(_ServiceWSGI):
     """The same in WSGI."""
 
     _serves = False
@@ -126,11 +139,6 @@ async def _no_route(
         await refuse_websocket(NO_ROUTE, scope, receive, send)
     else:
         await send_answer(NO_ROUTE, scope["method"], send)
-
-
-def _source(policy: Policy | None, rules: RuleSet | Iterable[Rule] | None) -> dict[str, Any]:
-    """Return the policy or the rules as a middleware's argument; what is uncovered is refused."""
-    return argument(refuse_uncovered(resolve(policy, rules, {})))
 
 
 # --- an app that the environment names --------------------------------------------------------

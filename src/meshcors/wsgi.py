@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, ClassVar
 from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer
 from meshcors._decision.app_kind import is_asgi, name_of
 from meshcors._decision.call_stack import has_wsgi_layer
-from meshcors._decision.rule_engine import compile_engine, uncovered_answer
+from meshcors._decision.rule_engine import AppEngine, app_engine
 from meshcors._policy.paths import AMBIGUOUS
 from meshcors._policy.policy import Policy, PolicyOptions
 from meshcors._policy.rules import Rule, RuleSet, Uncovered
-from meshcors.config._resolving import policy_and_rules, resolve
+from meshcors.config._replaceable import ReplaceablePolicy, Source
+from meshcors.config._resolving import answer_by, policy_and_rules, resolve
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -33,10 +34,11 @@ class MeshCORS:
     Pass a `Policy`, or its options as keywords, or `rules` for several policies by host and path,
     or nothing: then the ``MESHCORS_*`` environment is read. `uncovered` says who answers where no
     rule covers a URL: ``"app"``, as if the middleware were not there, or ``"refuse"``; see
-    `RuleSet`.
+    `RuleSet`. For a policy, or rules, that change while the app runs, pass a `ReplaceablePolicy` or
+    a `PolicyFile` as `policy`.
 
-    `policy` is the policy, wherever it was read from, and None where there are `rules`; `rules` are
-    the rules by host and path, and None where there is a single policy.
+    `policy` is the policy that it answers by now, wherever it was read from, and None where there
+    are `rules`; `rules` are the rules by host and path, and None where there is a single policy.
 
     Raises `PolicyError` for an invalid policy, and `TypeError` for an ASGI app, which needs
     `meshcors.MeshCORS`.
@@ -50,13 +52,15 @@ class MeshCORS:
     # Whether a service is behind it: then a key without values, which any value fits, is worth a
     # warning.
     _serves: ClassVar[bool] = True
+    # Whether it refuses a URL that no rule covers, whatever the rules say.
+    _refuses_uncovered: ClassVar[bool] = False
     # See `meshcors._decision.app_kind`.
     _meshcors_interface: ClassVar[str] = "wsgi"
 
     def __init__(
         self,
         app: WSGIApplication,
-        policy: Policy | None = None,
+        policy: Policy | ReplaceablePolicy | None = None,
         *,
         rules: RuleSet | Iterable[Rule] | None = None,
         uncovered: Uncovered | None = None,
@@ -68,13 +72,24 @@ class MeshCORS:
                 f"meshcors.wsgi.MeshCORS is for WSGI apps, {name_of(app)} is ASGI: {hint}"
             )
         self.app = app
-        source = resolve(policy, rules, options, uncovered, serves=self._serves)
+        # A policy that can be replaced lives as long as what answers by it.
+        self._given = resolve(policy, rules, options)
+        answer_by(
+            self._given,
+            uncovered,
+            app_engine,
+            self._switch,
+            serves=self._serves,
+            refuses_uncovered=self._refuses_uncovered,
+        )
+
+    def _switch(self, answering: tuple[Source, AppEngine]) -> None:
+        """Answer by another policy; requests that have begun go on by the one before."""
+        source, engine = answering
         self.policy, self.rules = policy_and_rules(source)
-        engine = compile_engine(source, uncovered_answer(source))
-        self._decide = engine.decide
-        self._reads = _environ_keys(engine.reads_unless_options)
-        self._reads_of_options = _environ_keys(engine.reads)
-        self._reads_path = engine.reads_path
+        reads = _environ_keys(engine.reads_unless_options)
+        # A request reads this tuple once: all that it needs is of the same policy.
+        self._http = (engine.decide, reads, _environ_keys(engine.reads), engine.reads_path)
 
     def __repr__(self) -> str:
         return f"<meshcors.wsgi.MeshCORS: {self.policy or self.rules!r}>"
@@ -92,13 +107,14 @@ class MeshCORS:
         if start_response is None or more:
             hint = "use a WSGI server, or meshcors.MeshCORS around an ASGI app"
             raise TypeError(f"meshcors.wsgi.MeshCORS was called by an ASGI server: {hint}")
+        decide, reads, reads_of_options, reads_path = self._http
         fields: dict[bytes, bytes] = {}
         method = environ["REQUEST_METHOD"]
-        for key, name in self._reads_of_options if method == "OPTIONS" else self._reads:
+        for key, name in reads_of_options if method == "OPTIONS" else reads:
             value = environ.get(key)
             if value is not None:
                 fields[name] = value.encode("latin-1")
-        decision = self._decide(method, _path(environ) if self._reads_path else "", fields)
+        decision = decide(method, _path(environ) if reads_path else "", fields)
         if isinstance(decision, Answer):
             return answer_wsgi(decision, method, start_response)
         if decision is None:

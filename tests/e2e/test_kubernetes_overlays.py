@@ -11,7 +11,7 @@ import pytest
 from meshcors.mesh.envoy import bootstrap
 from tests.dummy_process import Answer, request, running
 from tests.e2e.envoy import running_envoy
-from tests.test_kubernetes import BASE, CONTAINER, OVERLAYS, UI, gateway, relative
+from tests.test_kubernetes import BASE, OVERLAYS, UI, gateway, relative, with_paths
 
 HOST = {"Host": "api.example.com", "Origin": UI}
 ASKED = {
@@ -40,8 +40,7 @@ def overlay(
     policy.write_text(
         BASE["ConfigMap", "meshcors-dummy-policy"]["data"][policy.name], encoding="utf-8"
     )
-    arguments = [arg for arg in CONTAINER["args"] if not arg.startswith("--config=")]
-    with running(policy=(f"--config={policy}", *arguments)) as pod:
+    with running(policy=with_paths(policy)) as pod:
         routes = bootstrap({"public": gateway(Path(request.param))}, dict.fromkeys(POD, pod.port))
         with running_envoy(routes) as envoy:
             yield Overlay(envoy.port)

@@ -88,7 +88,7 @@ def test_a_model_keeps_its_calls(
     ):
         metadata = {"name": name, **({"creationTimestamp": created} if created else {})}
         model = json.dumps({**MODELS[form], "metadata": metadata})
-        (ours,) = YAML(typ="safe", pure=True).load_all(rendered)
+        ours, *_ = YAML(typ="safe", pure=True).load_all(rendered)
         if created:
             ours["metadata"]["creationTimestamp"] = "2030-01-01T00:00:00Z"
         gateways[f"order-{at}"] = Gateway.from_yaml(f"{model}\n---\n{json.dumps(ours)}")

@@ -12,7 +12,7 @@ import click
 
 from meshcors._doctor.causes import CAUSES, fix_lines
 from meshcors._doctor.console import LONGEST_PASTE, read_console
-from meshcors._doctor.grants import WantedGrant
+from meshcors._doctor.grants import UNNAMED_ORIGIN, WantedGrant
 from meshcors._doctor.quoting import Quoting
 from meshcors._policy.wording import printable
 
@@ -38,7 +38,7 @@ _UNKNOWN: Final = (
     " English, of Chromium, Firefox or Safari"
 )
 # What stands in a command where the message does not say it.
-_URL, _ORIGIN, _METHOD = "URL", "ORIGIN", "METHOD"
+_URL, _METHOD = "URL", "METHOD"
 
 
 def explain_console(text: str, form: str, called: str | None = None) -> int:
@@ -130,7 +130,8 @@ def _named(message: ConsoleMessage) -> Iterator[str]:
     if message.origin == "null":
         yield (
             "  The origin null is that of a page from a file, of a sandboxed frame, or of a"
-            " redirect from one foreign origin to another."
+            " redirect from one foreign origin to another: serve the page by http or https, and"
+            " allow its own origin."
         )
 
 
@@ -172,7 +173,7 @@ def _wanted(message: ConsoleMessage) -> WantedGrant:
     if message.code == "header_not_allowed" and message.field:
         names.append(message.field.lower())
     return WantedGrant(
-        origin=message.origin or _ORIGIN,
+        origin=UNNAMED_ORIGIN if message.origin in ("", "null") else message.origin,
         url="",
         method=(message.method or _METHOD) if wants == "method" else "GET",
         names=tuple(dict.fromkeys(names)),
@@ -188,7 +189,7 @@ def _commands(message: ConsoleMessage) -> list[list[str]]:
     if not is_cors and not (is_to_be_seen and message.url):
         return []
     url = _without_secrets(message.url) or _URL
-    flags = ["--origin", message.origin or _ORIGIN]
+    flags = ["--origin", message.origin or UNNAMED_ORIGIN]
     if message.method:
         flags += ["--method", message.method]
     if message.code == "header_not_allowed" and message.field:
@@ -208,8 +209,8 @@ def _without_secrets(url: str) -> str:
 
 def _left_to_say(message: ConsoleMessage) -> Iterator[str]:
     """Yield what a person must fill in."""
-    if not message.origin:
-        yield "  ORIGIN stands for the page's origin, such as https://ui.example."
+    if message.origin in ("", "null"):
+        yield f"  {UNNAMED_ORIGIN} stands for the page's origin, such as https://ui.example."
     if message.step != "response" and not (message.field and message.method):
         yield (
             "  Add what the script sends: --method, --header 'NAME: VALUE', and --credentials if it"

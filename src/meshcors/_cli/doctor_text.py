@@ -62,7 +62,7 @@ def _verdict(diagnosis: Diagnosis) -> Iterator[Line]:
     if diagnosis.verdict == "unknown":
         yield Line("Nobody can tell whether it works: there is no answer.", "depends")
     elif diagnosis.verdict == "works":
-        yield Line(f"It works in {_joined(works)}.", "allowed")
+        yield Line(f"It works in {_joined(works)}{_error_read(diagnosis.consultation)}.", "allowed")
     elif works:
         yield Line(f"It works in {_joined(works)}, and not in {_joined(blocked)}.", "blocked")
     else:
@@ -76,6 +76,13 @@ def _verdict(diagnosis: Diagnosis) -> Iterator[Line]:
         for number, line in enumerate(each.console.splitlines()):
             title = f"{_CONSOLES[engine]}: "
             yield Line(f"  {title if number == 0 else ' ' * len(title)}{line}")
+
+
+def _error_read(consultation: Consultation) -> str:
+    """Return what the page reads if it is an error: for CORS that works too."""
+    answer = consultation.answer
+    status = answer.response.status if answer and answer.response else 0
+    return f": the page can read the answer, which is an error, {status}" if status >= 400 else ""
 
 
 def _way(consultation: Consultation) -> Iterator[Line]:
@@ -139,7 +146,8 @@ def _layer_of_the_page(consultation: Consultation, tried: TriedRequest) -> Layer
 
 
 def _finding(finding: DoctorFinding) -> Iterator[Line]:
-    layer = "" if finding.code in _NO_LAYERS else f" ({LAYER_NAMES[finding.layer]})"
+    is_nobodys = finding.code in _NO_LAYERS or finding.layer == "unreachable"
+    layer = "" if is_nobodys else f" ({LAYER_NAMES[finding.layer]})"
     title = f"{_SEVERITIES[finding.severity]}: {finding.code}{layer}"
     yield Line(title, _COLORS[finding.severity])
     yield Line(f"  {finding.message}")

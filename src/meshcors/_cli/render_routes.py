@@ -12,6 +12,7 @@ from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_documents
 from meshcors.mesh._render.beside import HarmError, hidden_hosts, render_beside, still_lost
+from meshcors.mesh._render.destination_rules import destination_rule
 from meshcors.mesh._render.http_routes import UnsayableError, http_routes
 from meshcors.mesh._render.virtual_services import virtual_services
 from meshcors.mesh._routing.translation import gateway_names
@@ -41,9 +42,10 @@ def rendered_routes(
 
     def made(without_unmatched: Collection[str] = ()) -> str:
         render = http_routes if form == "httproute" else virtual_services
-        return block_yaml(
-            render(rules, names, responder=responder, without_unmatched=without_unmatched)
-        )
+        documents = render(rules, names, responder=responder, without_unmatched=without_unmatched)
+        if form == "virtualservice":
+            documents.append(destination_rule(names))
+        return block_yaml(documents)
 
     try:
         text = made()

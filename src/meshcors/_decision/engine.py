@@ -59,7 +59,7 @@ class Engine:
     __slots__ = (
         *("_answers", "_any_origin", "_compile", "_key", "_no_origin", "_origins", "_preflight"),
         *("_preflights", "_refused", "reads", "reads_path", "reads_unless_options"),
-        "reads_websocket",
+        *("reads_websocket", "__weakref__"),
     )
 
     def __init__(self, policy: Policy, *, cached_origins: int = CACHED_ORIGINS) -> None:
@@ -78,7 +78,8 @@ class Engine:
 
         self._compile = partial(_compile, policy)
         self._no_origin = self._compile("no_origin", "*" if self._origins.any else None)
-        self._any_origin = self._compile("allowed", "*")
+        is_open = self._origins.any
+        self._any_origin = self._compile("allowed", "*") if is_open else self._no_origin
         self._refused = self._compile("origin_not_allowed", None)
         self._answers = BoundedCache(self._find_answers, cached_origins, is_kept=_is_short_origin)
         self._preflights = BoundedCache(self._answer_preflight, cached_origins, is_kept=_is_short)

@@ -6,7 +6,7 @@ Pure and compiled once, like `engine`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from meshcors._decision.answers import Answer, Proceed, problem_answer
 from meshcors._decision.engine import CACHED_ORIGINS, HOST, Engine
@@ -60,6 +60,10 @@ class RuleEngine(Generic[U]):
         return decider.decide_websocket(path, fields)
 
 
+# What middleware answers by; a decision of None lets the app answer.
+AppEngine: TypeAlias = "Engine | RuleEngine[Answer | None]"
+
+
 class _SameForAll(Generic[U]):
     """Makes the same decision for every request."""
 
@@ -73,11 +77,12 @@ class _SameForAll(Generic[U]):
         return self._decision
 
 
-def uncovered_answer(source: Policy | RuleSet) -> Answer | None:
-    """Return what middleware answers to a URL that no rule covers; None lets the app answer."""
-    return NO_RULE if isinstance(source, RuleSet) and source.refuses_uncovered else None
-
-
 def compile_engine(source: Policy | RuleSet, uncovered: U) -> Engine | RuleEngine[U]:
     """Return the engine of a policy or of rules; for `uncovered` see `RuleEngine`."""
     return Engine(source) if isinstance(source, Policy) else RuleEngine(source, uncovered)
+
+
+def app_engine(source: Policy | RuleSet) -> AppEngine:
+    """Return the engine for middleware: the app answers what no rule covers, unless refused."""
+    refuses = isinstance(source, RuleSet) and source.refuses_uncovered
+    return compile_engine(source, NO_RULE if refuses else None)

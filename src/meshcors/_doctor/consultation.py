@@ -161,10 +161,6 @@ class Consultation:
         call = self.hops[-1].call
         return call if call.exchange is not None else None
 
-    def of_others(self) -> Iterator[TriedRequest]:
-        """Yield the requests that only try the server out."""
-        return (each for each in self.tried if each.name not in OF_THE_PAGE and each.exchange)
-
 
 def _guard_seen(
     consultation: Consultation, layers: list[AnsweredBy | None]

@@ -6,7 +6,7 @@ Departures (docs/browser.md): for all of them `access-control-allow-headers: *` 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from meshcors import browser
@@ -77,7 +77,7 @@ def _as_sent(engine: EngineName, request: browser.Request) -> browser.Request:
     skipped = _SAFELISTED_THERE[engine]
     if not any(name in skipped for name, _ in request.headers):
         return request
-    return _changed(request, headers=tuple(x for x in request.headers if x[0] not in skipped))
+    return replace(request, headers=tuple(x for x in request.headers if x[0] not in skipped))
 
 
 def _console(
@@ -114,21 +114,5 @@ def _shown_response(
 def _shown_request(request: browser.Request, quote: Quoting) -> browser.Request:
     first = request.redirected_from
     url = quote.own_url(request.url) if first is None else quote.url(request.url)
-    return _changed(request, url=url, first=None if first is None else _shown_request(first, quote))
-
-
-def _changed(
-    request: browser.Request,
-    *,
-    url: str = "",
-    headers: browser.HeaderLines | None = None,
-    first: browser.Request | None = None,
-) -> browser.Request:
-    return browser.Request(
-        request.origin,
-        url or request.url,
-        request.method,
-        request.headers if headers is None else headers,
-        request.credentials,
-        first or request.redirected_from,
-    )
+    shown = None if first is None else _shown_request(first, quote)
+    return replace(request, url=url, redirected_from=shown)

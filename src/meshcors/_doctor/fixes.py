@@ -8,9 +8,16 @@ In braces: the line that allows the call in that layer (``grant``), the commands
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from meshcors._doctor.grants import ANY_LANGUAGE, fields, grant, nginx_block
+from meshcors._doctor.grants import (
+    ANY_LANGUAGE,
+    UNNAMED_ORIGIN,
+    fields,
+    grant,
+    nginx_block,
+)
 
 if TYPE_CHECKING:
     from meshcors._doctor.findings import FindingCode
@@ -34,7 +41,7 @@ _OPEN_AUTH: Final = (
     " with Access-Control-Request-Method out of it."
 )
 _OUTERMOST: Final = (
-    "Make the CORS layer the outermost one, so that it answers before routing, authentication and"
+    "Put a CORS layer around everything else, so that it answers before routing, authentication and"
     " redirects:\n`{grant}`"
 )
 _ONE_OWNER: Final = (
@@ -61,9 +68,11 @@ _REFUSED_BY_SERVER: Final = (
 _IN_ANY_LANGUAGE: Final = "In another language, these fields of the answers allow it:"
 _NULL_PAGE: Final = (
     "The origin null is that of files, data: URLs and sandboxed frames, whosever they are. Serve"
-    " the page by http or https, and allow its own origin."
+    " the page by http or https, and allow its own origin,"
+    f" which is {UNNAMED_ORIGIN} below:\n"
 )
-_OF_ORIGINS: Final = frozenset({"origin_not_allowed", "preflight_unanswered"})
+# Where a fix line has the page's origin, or a command that writes it.
+_WITH_ORIGIN: Final = ("{origin}", "{grant}", "{block}", "{fix}")
 _FINAL_URL: Final = "Call that URL in the page's script."
 _NO_REDIRECT: Final = (
     f"{_FINAL_URL} A preflight that passes does not help: many redirects turn a POST into a GET."
@@ -75,8 +84,8 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
     "dns_fault": {"*": f"{_NO_CORS}check the name in the URL, or give --resolve HOST:PORT:ADDR."},
     "refused": {"*": f"{_NO_CORS}check the port, and whether the server or its Service runs."},
     "tls_fault": {
-        "*": f"{_NO_CORS}install a certificate for {{host}} that browsers trust. To look behind it"
-        " all the same, add --insecure."
+        "*": f"{_NO_CORS}give {{host}} a certificate that browsers trust; if it speaks plain HTTP,"
+        " call it by http. To look past the certificate, add --insecure."
     },
     "timeout": {"*": f"{_NO_CORS}check firewalls and routes, or give it more time with --timeout."},
     "broken_answer": {"*": f"{_NO_CORS}look into the server's log for this request."},
@@ -152,7 +161,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         " `MESHCORS_ALLOW_ORIGINS={origin}`",
         "envoy_cors": _IN_MESH,
         "nginx": _IN_NGINX,
-        "app": f"{_OUTERMOST}",
+        "app": _OUTERMOST,
         "*": _ALLOW,
     },
     "wildcard_with_credentials": {
@@ -190,7 +199,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         " to a service.\nWhich rule it is: `{explain}`",
         "nginx": "Write in the location (with always, for errors too):\n`{grant}`",
         "*": f"{_OUTERMOST}\nIf the mesh is to add it, its corsPolicy must be on the rule that"
-        " takes the call: `{{explain}}`",
+        " takes the call: `{explain}`",
     },
     "grant_missing_on_error": {
         "envoy_no_route": f"{_TO_THE_POD}\nWhy no rule takes the call: `{{explain}}`",
@@ -202,7 +211,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "load_balancer": "Let the server answer in place of the load balancer, or let that add CORS"
         " fields to its own error pages.",
         "starlette": f"CORSMiddleware does not reach errors from outside of it. {_OUTERMOST}",
-        "*": f"{_OUTERMOST}",
+        "*": _OUTERMOST,
     },
     "key_missing_unreadable": {
         "envoy_no_route": _TO_THE_POD,
@@ -210,7 +219,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "envoy_jwt": _REFUSED_BY_JWT,
         "envoy_ext_authz": _REFUSED_BY_SERVER,
         "nginx": "add_header without always leaves errors out:\n`{grant}`",
-        "*": f"{_OUTERMOST}",
+        "*": _OUTERMOST,
     },
     "stream_cut_short": {
         "*": f"{_NO_CORS}look for a worker that dies, or a timeout of the gateway on streams"
@@ -267,8 +276,9 @@ def fix_for(code: FindingCode, layer: Layer, want: WantedGrant, words: Mapping[s
     """Return the fix lines for a finding in a layer; `words` are those of its message."""
     row = FIXES[code]
     template = row.get(layer) or row["*"]
-    if want.origin == "null" and code in _OF_ORIGINS:
-        template = _NULL_PAGE
+    if want.origin == "null" and any(each in template for each in _WITH_ORIGIN):
+        want, words = replace(want, origin=UNNAMED_ORIGIN), {**words, "origin": UNNAMED_ORIGIN}
+        template = f"{_NULL_PAGE}{template}"
     commands = {
         "grant": _pasted(grant(layer, want).splitlines()),
         "block": _pasted(nginx_block(want).splitlines()),

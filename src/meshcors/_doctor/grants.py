@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from meshcors._doctor.layer_names import Layer
 
+# In place of an origin that nobody should allow or that is not known.
+UNNAMED_ORIGIN: Final = "ORIGIN"
 # django-cors-headers's default lists.
 _DJANGOS: Final = frozenset(
     {
@@ -63,11 +65,6 @@ class WantedGrant:
         return shlex.join(
             ["meshcors", "fix", "FILE", "--with", responder, "--allow-origin", self.origin]
         )
-
-    def reproduce(self) -> str:
-        """Return the command that asks again."""
-        words = ["meshcors", "doctor", self.url, "--origin", self.origin, "--method", self.method]
-        return shlex.join(words)
 
 
 def _listed(values: Sequence[str]) -> str:

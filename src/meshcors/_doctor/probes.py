@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -43,18 +44,14 @@ def key_header(request: browser.Request, known: str = "") -> str:
 
 def with_key(request: browser.Request, key: str, value: str) -> browser.Request:
     """Return the call with another key."""
-    return _with_headers(request, (*without_key(request, key).headers, (key, value)))
+    without = without_key(request, key)
+    return replace(without, headers=(*without.headers, (key, value)))
 
 
 def without_key(request: browser.Request, key: str) -> browser.Request:
     """Return the call without the key."""
-    return _with_headers(request, tuple(line for line in request.headers if line[0] != key))
-
-
-def _with_headers(request: browser.Request, headers: browser.HeaderLines) -> browser.Request:
-    return browser.Request(
-        request.origin, request.url, request.method, headers, request.credentials
-    )
+    headers = tuple(line for line in request.headers if line[0] != key)
+    return replace(request, headers=headers, redirected_from=None)
 
 
 def other_origins(origin: str) -> Iterator[tuple[RequestName, str]]:

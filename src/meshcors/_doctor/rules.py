@@ -88,7 +88,6 @@ def as_finding(consultation: Consultation, found: FoundFault) -> DoctorFinding:
         "origin": request.origin,
         "host": urlsplit(request.url).netloc,
         "method": request.method,
-        "names": ", ".join(want.names) or "no header",
         "key": consultation.key or "key",
         "field": "",
         "value": "",

@@ -7,6 +7,7 @@ preflight that was refused, only GET, HEAD and OPTIONS are. No redirect of a pre
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -54,7 +55,7 @@ def consult(
             sender.variant("no_key", without_key(sender.last, key))
         sender.without_origin()
         for name, origin in other_origins(request.origin):
-            sender.probe(name, _from(request, origin))
+            sender.probe(name, replace(request, origin=origin))
     addresses = () if sender.is_lost else _addresses(request.url, resolve)
     return Consultation(request, key, tuple(sender.tried), addresses)
 
@@ -171,12 +172,6 @@ class _Sender:
             # whoever waits for a report waits for no second one
             self._left = 0
         return exchange
-
-
-def _from(request: browser.Request, origin: str) -> browser.Request:
-    return browser.Request(
-        origin, request.url, request.method, request.headers, request.credentials
-    )
 
 
 def _plain(request: browser.Request) -> Iterator[tuple[str, str]]:

@@ -17,7 +17,7 @@ from meshcors._decision.app_kind import is_wsgi, name_of
 from meshcors._decision.call_stack import has_asgi_layer, is_sent_by, serves_now
 from meshcors._decision.fields import collect
 from meshcors._decision.preflight import MAX_LIST_BYTES
-from meshcors._decision.rule_engine import compile_engine, uncovered_answer
+from meshcors._decision.rule_engine import AppEngine, app_engine
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.paths import routed_path
 from meshcors._policy.policy import Policy, PolicyOptions
@@ -34,7 +34,8 @@ from meshcors.asgi._messages import (
 )
 from meshcors.asgi._root_path import RootPathsBelow, root_path_of
 from meshcors.asgi._starlette_errors import add_fields_to_answer, outer_handlers
-from meshcors.config._resolving import policy_and_rules, resolve
+from meshcors.config._replaceable import ReplaceablePolicy, Source
+from meshcors.config._resolving import answer_by, policy_and_rules, resolve
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -49,10 +50,11 @@ class MeshCORS:
     Pass a `Policy`, or its options as keywords, or `rules` for several policies by host and path,
     or nothing: then the ``MESHCORS_*`` environment is read. `uncovered` says who answers where no
     rule covers a URL: ``"app"``, as if the middleware were not there, or ``"refuse"``; see
-    `RuleSet`.
+    `RuleSet`. For a policy, or rules, that change while the app runs, pass a `ReplaceablePolicy` or
+    a `PolicyFile` as `policy`.
 
-    `policy` is the policy, wherever it was read from, and None where there are `rules`; `rules` are
-    the rules by host and path, and None where there is a single policy.
+    `policy` is the policy that it answers by now, wherever it was read from, and None where there
+    are `rules`; `rules` are the rules by host and path, and None where there is a single policy.
 
     Raises `PolicyError` for an invalid policy, and `TypeError` for a WSGI app, which needs
     `meshcors.wsgi.MeshCORS`. Where a server is calling already, as with `add_middleware` under
@@ -69,13 +71,15 @@ class MeshCORS:
     # Whether a service is behind it: then a key without values, which any value fits, is worth a
     # warning.
     _serves: ClassVar[bool] = True
+    # Whether it refuses a URL that no rule covers, whatever the rules say.
+    _refuses_uncovered: ClassVar[bool] = False
     # See `meshcors._decision.app_kind`.
     _meshcors_interface: ClassVar[str] = "asgi"
 
     def __init__(
         self,
         app: ASGIApp,
-        policy: Policy | None = None,
+        policy: Policy | ReplaceablePolicy | None = None,
         *,
         rules: RuleSet | Iterable[Rule] | None = None,
         uncovered: Uncovered | None = None,
@@ -85,24 +89,36 @@ class MeshCORS:
             hint = "use meshcors.wsgi.MeshCORS"
             raise TypeError(f"meshcors.MeshCORS is for ASGI apps, {name_of(app)} is WSGI: {hint}")
         self.app = app
+        self._root_path = root_path_of(app)
+        self._root_paths_below = RootPathsBelow(app)
         self._error: PolicyError | None = None
         try:
-            source = resolve(policy, rules, options, uncovered, serves=self._serves)
+            # A policy that can be replaced lives as long as what answers by it.
+            self._given = resolve(policy, rules, options)
+            answer_by(
+                self._given,
+                uncovered,
+                app_engine,
+                self._switch,
+                serves=self._serves,
+                refuses_uncovered=self._refuses_uncovered,
+            )
         except PolicyError as error:
             if not serves_now():
                 raise
             self._error = error
-            engine: Any = _NoEngine(error)
-        else:
-            self.policy, self.rules = policy_and_rules(source)
-            engine = compile_engine(source, uncovered_answer(source))
-        self._decide = engine.decide
-        self._decide_websocket = engine.decide_websocket
-        self._reads = engine.reads
-        self._reads_websocket = engine.reads_websocket
-        self._reads_path = engine.reads_path
-        self._root_path = root_path_of(app)
-        self._root_paths_below = RootPathsBelow(app)
+            self._take(_NoEngine(error))
+
+    def _switch(self, answering: tuple[Source, AppEngine]) -> None:
+        """Answer by another policy; requests that have begun go on by the one before."""
+        source, engine = answering
+        self.policy, self.rules = policy_and_rules(source)
+        self._take(engine)
+
+    def _take(self, engine: AppEngine | _NoEngine) -> None:
+        # A request reads one of these tuples, once: all that it needs is of the same policy.
+        self._http = (engine.decide, engine.reads, engine.reads_path)
+        self._websocket = (engine.decide_websocket, engine.reads_websocket, engine.reads_path)
 
     def __repr__(self) -> str:
         return f"<meshcors.MeshCORS: {self.policy or self.rules or 'invalid policy'}>"
@@ -120,10 +136,11 @@ class MeshCORS:
         if type(headers) is not list:
             scope = with_header_list(scope)
             headers = scope["headers"]
-        fields = collect(headers, self._reads, MAX_LIST_BYTES)
+        decide, reads, reads_path = self._http
+        fields = collect(headers, reads, MAX_LIST_BYTES)
         # Read now: an app below may change the scope, and one that is mounted below does.
         method = scope["method"]
-        decision = self._decide(method, self._path(scope) if self._reads_path else "", fields)
+        decision = decide(method, self._path(scope) if reads_path else "", fields)
         if isinstance(decision, Answer):
             # `send_answer` inlined: a coroutine less makes a preflight 6 % cheaper.
             headers = list(decision.raw_headers)
@@ -153,9 +170,9 @@ class MeshCORS:
         if scope["type"] == "websocket":
             if not isinstance(scope.get("headers"), list):
                 scope = with_header_list(scope)
-            fields = collect(scope["headers"], self._reads_websocket, MAX_LIST_BYTES)
-            path = self._path(scope) if self._reads_path else ""
-            refusal = self._decide_websocket(path, fields)
+            decide, reads, reads_path = self._websocket
+            fields = collect(scope["headers"], reads, MAX_LIST_BYTES)
+            refusal = decide(self._path(scope) if reads_path else "", fields)
             if refusal is not None:
                 await refuse_websocket(refusal, scope, receive, send)
                 return

@@ -42,16 +42,17 @@ def read_documents(path: str | Path, given_by: str = "path") -> list[object]:
     `path`, because such a path may be a secret.
     """
     try:
-        return _documents(path, given_by)
+        return documents_of_text(text_of(path, given_by), path)
     except PolicyError as error:
         problems = error.problems
     # Raised anew, without the original exception, which has the path and may quote the file.
     raise PolicyError(problems)
 
 
-def _documents(path: str | Path, given_by: str) -> list[object]:
+def text_of(path: str | Path, given_by: str = "path") -> str:
+    """Return the text of the file at `path`; see `read_documents`."""
     try:
-        text = read_text(path)
+        return read_text(path)
     except FileError as error:
         code = _UNREAD[error.kind]
         if error.kind != "unreadable":
@@ -59,7 +60,6 @@ def _documents(path: str | Path, given_by: str) -> list[object]:
         # The problem is the path that was given, not what is in the file.
         named = str(path) if file_label(path, "") else ""
         raise PolicyError([Problem(code, given_by, named, error.hint)]) from None
-    return documents_of_text(text, path)
 
 
 def documents_of_text(text: str, path: str | Path) -> list[object]:

@@ -37,7 +37,7 @@ class FollowedFile:
         self._requested = threading.Event()
 
     def request(self) -> None:
-        """End the pause: the file is to be used whether it has changed or not."""
+        """End the pause: the file is to be used, changed or not; several requests become one."""
         self._requested.set()
 
     def pause(self, seconds: float) -> bool:

@@ -1,31 +1,33 @@
-"""The policy or rules that middleware is given: as such, as keywords, or by the environment."""
+"""The policy or rules that middleware is given: as such, as keywords, or by the environment.
+
+Also those that take their place later, see `meshcors.config._replaceable`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.policy import Policy, PolicyOptions
 from meshcors._policy.rules import Rule, RuleSet, Uncovered, with_uncovered
 from meshcors._policy.warning import warn
+from meshcors.config._replaceable import ReplaceablePolicy, Source
+
+T = TypeVar("T")
 
 
 def resolve(
-    policy: Policy | None,
+    policy: Policy | ReplaceablePolicy | None,
     rules: RuleSet | Iterable[Rule] | None,
     options: PolicyOptions,
-    uncovered: Uncovered | None = None,
-    *,
-    serves: bool = False,
-) -> Policy | RuleSet:
+) -> Source | ReplaceablePolicy:
     """Return what a middleware was given: a policy, rules, options, or the environment's.
 
-    `uncovered` overrides that of the rules. If the middleware `serves` a service, a key without
-    values causes a warning. Raises `PolicyError`.
+    Raises `PolicyError`.
     """
     given: object = policy
-    if given is not None and not isinstance(given, Policy):
+    if given is not None and not isinstance(given, Policy | ReplaceablePolicy):
         hint = "pass a meshcors.Policy, or its options as keywords"
         raise PolicyError([Problem("not_a_policy", "policy", type(given).__name__, hint)])
     if rules is not None:
@@ -33,18 +35,47 @@ def resolve(
         if beside:
             hint = "each rule has its own policy: pass only rules"
             raise PolicyError([Problem("rules_and_options", ", ".join(beside), "", hint)])
-        source: Policy | RuleSet = rules if isinstance(rules, RuleSet) else RuleSet(rules)
-    elif policy is None:
-        source = Policy(**options) if options else _load()
-    elif options:
+        if isinstance(rules, ReplaceablePolicy):
+            hint = "pass it as policy, whatever it holds"
+            raise PolicyError([Problem("not_a_list", "rules", type(rules).__name__, hint)])
+        return rules if isinstance(rules, RuleSet) else RuleSet(rules)
+    if policy is None:
+        return Policy(**options) if options else _load()
+    if options:
         hint = "pass a policy or options, not both"
         raise PolicyError([Problem("policy_and_options", ", ".join(options), "", hint)])
+    return policy
+
+
+def answer_by(
+    given: Source | ReplaceablePolicy,
+    uncovered: Uncovered | None,
+    compiled: Callable[[Source], T],
+    switch: Callable[[tuple[Source, T]], None],
+    *,
+    serves: bool = False,
+    refuses_uncovered: bool = False,
+) -> None:
+    """Have a middleware answer by what it was `given`, and by what takes its place later.
+
+    `switch`, a method of the middleware, is called with the policy or the rules, and with what is
+    `compiled` from them; again with each replacement. `uncovered` overrides that of the rules. If
+    the middleware `serves` a service, a key without values causes a warning. If it
+    `refuses_uncovered` URLs, what the rules say of them does not matter. Raises `PolicyError`.
+    """
+
+    def prepare(source: Source) -> tuple[Source, T]:
+        source = with_uncovered(source, uncovered, "uncovered")
+        if refuses_uncovered and isinstance(source, RuleSet):
+            source = RuleSet(source.rules, uncovered="refuse")
+        if serves:
+            _warn_of_open_keys(source)
+        return source, compiled(source)
+
+    if isinstance(given, ReplaceablePolicy):
+        given.attach(prepare, switch)
     else:
-        source = policy
-    source = with_uncovered(source, uncovered, "uncovered")
-    if serves:
-        _warn_of_open_keys(source)
-    return source
+        switch(prepare(given))
 
 
 def _load() -> Policy | RuleSet:
@@ -65,16 +96,11 @@ def _warn_of_open_keys(source: Policy | RuleSet) -> None:
         )
 
 
-def refuse_uncovered(source: Policy | RuleSet) -> Policy | RuleSet:
-    """Return `source`, changed to refuse a URL that no rule covers."""
-    return source if isinstance(source, Policy) else RuleSet(source.rules, uncovered="refuse")
-
-
 def policy_and_rules(source: Policy | RuleSet) -> tuple[Policy | None, RuleSet | None]:
     """Return `source` as the pair in which a middleware shows it; one of the two is None."""
     return (source, None) if isinstance(source, Policy) else (None, source)
 
 
-def argument(source: Policy | RuleSet) -> dict[str, Any]:
-    """Return `source` as a keyword argument of middleware."""
-    return {"policy" if isinstance(source, Policy) else "rules": source}
+def argument(given: Source | ReplaceablePolicy) -> dict[str, Any]:
+    """Return what was given as a keyword argument of middleware."""
+    return {"rules" if isinstance(given, RuleSet) else "policy": given}

@@ -26,7 +26,6 @@ _MISDIRECTED: Final = (
     "this page is shown only if the Host is an IP address, localhost or a name given with"
     " --admin-host-name"
 )
-_NO_METRICS: Final = "metrics need prometheus-client: python -m pip install 'meshcors[dummy]'"
 
 # What browsers say of a form of this page, or of a request that is no page's.
 _OWN_SITE: Final = (b"same-origin", b"none")
@@ -83,7 +82,9 @@ class AdminPages:
         try:
             from meshcors.dummy._metrics import render
         except ModuleNotFoundError:
-            return _text(501, _NO_METRICS)
+            return _text(
+                501, "metrics need prometheus-client: python -m pip install 'meshcors[dummy]'"
+            )
         body, content_type = render(self._state, accept)
         return _page(200, content_type, body)
 

@@ -18,7 +18,7 @@ from meshcors._policy.rules import Rule, RuleSet, rules_of
 from meshcors.config._options import OPTION_BY_NAME
 from meshcors.config._respelling import respell
 from meshcors.dummy import _admin_parts as html
-from meshcors.dummy import _counters as counted
+from meshcors.dummy._counters import FAILED_AT, LEFT_OUT, PREFLIGHTS, READ_AT, RELOADS, REQUESTS
 from meshcors.dummy._refusals import MAX_TEXT, Refusal
 from meshcors.dummy._state import PodState
 
@@ -32,15 +32,8 @@ def render(state: PodState, call: FetchCall, result: CheckResult | str | None) -
     """Return the page: refusals, the form with `call` and its `result`, counts and the policy."""
     status = "Draining" if state.draining else "Ready" if state.is_ready else "Not serving"
     total = state.counters.total
-    read = (
-        f"reloaded {html.ago(total(counted.READ_AT))}"
-        if total(counted.RELOADS["ok"])
-        else "read at start"
-    )
-    counts = {
-        "Preflights": counted.PREFLIGHTS,
-        "Requests that no route took": counted.REQUESTS,
-    }
+    read = f"reloaded {html.ago(total(READ_AT))}" if total(RELOADS["ok"]) else "read at start"
+    counts = {"Preflights": PREFLIGHTS, "Requests that no route took": REQUESTS}
     return Template(html.TEMPLATE).substitute(
         status=f'<span class="{"good" if state.is_ready else "bad"}">{status}</span>',
         configuration=f"{html.code(state.configuration.fingerprint)}, {read}",
@@ -60,7 +53,7 @@ def render(state: PodState, call: FetchCall, result: CheckResult | str | None) -
 def _troubles(state: PodState) -> Iterator[str]:
     if state.problems:
         yield '<section class="alarm"><h2 class="bad">The last reload failed</h2>'
-        yield f"<p>{html.ago(state.counters.total(counted.FAILED_AT))}</p>"
+        yield f"<p>{html.ago(state.counters.total(FAILED_AT))}</p>"
         yield f"{html.lines(state.problems)}<p>The previous configuration stays active.</p>"
         yield "</section>"
     if state.configuration.warnings:
@@ -72,7 +65,7 @@ def _refusals(state: PodState) -> Iterator[str]:
     yield from _rows(
         [_refusal(refusal, count, at) for refusal, (count, at) in kept] or ["None yet"]
     )
-    if left_out := state.counters.total(counted.LEFT_OUT):
+    if left_out := state.counters.total(LEFT_OUT):
         yield f'<p class="soft">{left_out:,} more came too fast to be kept.</p>'
 
 

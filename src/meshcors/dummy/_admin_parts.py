@@ -98,7 +98,7 @@ def duration(seconds: int, most: int = 4) -> str:
 
 
 def ago(seconds: float) -> str:
-    """Return how long ago something was, and when; `seconds` are of Unix time."""
+    """Return how long ago a Unix time was, and the time."""
     now, at = datetime.now(UTC), datetime.fromtimestamp(seconds, UTC)
     past = duration(max(0, int((now - at).total_seconds())), most=1)
     clock = f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%Y-%m-%d %H:%M}"

@@ -62,10 +62,7 @@ def pod_handler(
 
 
 def _write(decision: Answer | Proceed) -> tuple[WireAnswer, int, str, int]:
-    """Return what is written, its status, reason and slot; ``no_route`` where an app would answer.
-
-    What no rule covers is counted as a preflight, until the request is looked at.
-    """
+    """Return what is written, its status, reason, slot; ``no_route`` where an app would answer."""
     if isinstance(decision, Proceed):
         fields = tuple(decision.merge(NO_ROUTE.headers))
         decision = Answer(NO_ROUTE.status, NO_ROUTE.reason, fields, NO_ROUTE.body)

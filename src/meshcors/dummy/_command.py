@@ -74,22 +74,17 @@ def main(context: click.Context, /, **parameters: Any) -> None:
     # The server is imported only now: mistakes are reported without waiting for it.
     from meshcors.dummy._pod import Pod
 
-    def introduce() -> None:
-        shown, for_curl = _addresses(parameters, sockets)
-        log(logging.INFO, f"listening on {shown}")
-        if admin_sockets:
-            log(logging.INFO, f"admin page on {_url(admin_sockets[0])}")
-        for line in configuration.introduction(for_curl):
-            log(logging.INFO, line)
-
-    settings = ("drain", "keep_alive", "admin_host_name", "access_log")
+    shown, for_curl = _addresses(parameters, sockets)
+    lines = [f"listening on {shown}", *configuration.introduction(for_curl)]
+    if admin_sockets:
+        lines.insert(1, f"admin page on {_url(admin_sockets[0])}")
+    settings = ("drain", "keep_alive", "admin_host_name", "access_log", "workers")
     own = (parameters[name] for name in settings)
     pod = Pod(configuration, source, read_at, sockets, admin_sockets, limits, *own)
+    # The pod replaces it one day: then nobody keeps it.
+    del configuration
     try:
-        if parameters["workers"] == 1:
-            pod.run(introduce)
-        else:
-            pod.run_workers(parameters["workers"], introduce)
+        pod.run(lines)
     finally:
         if parameters["uds"]:
             Path(parameters["uds"]).unlink(missing_ok=True)
@@ -174,8 +169,7 @@ def _url(listener: socket.socket) -> str:
 
 
 def _port(listener: socket.socket) -> int:
-    port: int = listener.getsockname()[1]
-    return port
+    return int(listener.getsockname()[1])
 
 
 def run() -> NoReturn:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -86,4 +87,8 @@ def read(flags: Mapping[str, object], config: str | Path | None) -> Configuratio
         noted.append(
             f"{given_in}: ignored: the pod checks that a key is present, not its value; {hint}"
         )
-    return Configuration.of(given, tuple(dict.fromkeys(noted)))
+    # A copy lies together, once the file's text and all that its reader made of it is gone: the
+    # system gets that memory back, which strings in its midst would hold.
+    content = pickle.dumps(given.without_key_values())
+    del given
+    return Configuration.of(pickle.loads(content), tuple(dict.fromkeys(noted)))  # noqa: S301 - own

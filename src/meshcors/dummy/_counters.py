@@ -51,10 +51,10 @@ class Counters:
     """The numbers of a pod: a row for each process, seen by all that are forked after this."""
 
     def __init__(self, rows: int) -> None:
-        # Anonymous and shared: it is freed when the last process ends. One process shares nothing,
-        # and counts in a list in half the time.
+        # One process shares nothing, and counts in a list in half the time.
         self._memory: Numbers = [0] * _WIDTH
         if rows > 1:
+            # Anonymous and shared: it is freed when the last process ends.
             self._memory = memoryview(mmap.mmap(-1, rows * _WIDTH * 8)).cast("Q")
 
     def row(self, number: int) -> Numbers:

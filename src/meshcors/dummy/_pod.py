@@ -14,7 +14,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from functools import partial
 from typing import Final
 
@@ -26,7 +26,7 @@ from meshcors.dummy._counters import READ_AT, SERVING, Counters
 from meshcors.dummy._listen import ConnectionLimits
 from meshcors.dummy._logs import log
 from meshcors.dummy._port import Handler, Port
-from meshcors.dummy._refusals import RefusalRelay, Refusals
+from meshcors.dummy._refusals import RefusalRelay
 from meshcors.dummy._reload import ConfigurationFile, Reloader
 from meshcors.dummy._server import Server
 from meshcors.dummy._state import PodState
@@ -41,15 +41,16 @@ _POD: Final = (4 * 1024, 64 * 1024)
 _ADMIN: Final = (32, 32)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pod:
     """A pod that is ready to start: its configuration is checked, its sockets are bound.
 
     `source` is what `configuration` was read from at `read_at`, in Unix time, and is watched; None
-    where there is no file. `drain` and `keep_alive` are in seconds.
+    where there is no file. `drain` and `keep_alive` are in seconds. With more than one of the
+    `workers`, an additional process has the admin port.
     """
 
-    configuration: Configuration
+    configuration: InitVar[Configuration]
     source: ConfigurationFile | None
     read_at: float
     sockets: list[socket.socket]
@@ -59,58 +60,62 @@ class Pod:
     keep_alive: float
     admin_host_names: tuple[str, ...]
     access_log: bool
+    workers: int
+    _counters: Counters = field(init=False)
+    _agreement: Agreement = field(init=False)
 
-    def run(self, when_serving: Callable[[], None]) -> None:
-        """Run everything in this process."""
-        counters, agreement = self._shared(0)
-        state = PodState(self.configuration, counters, counters.row(0), Refusals(counters, 0))
-        ports = [self._pod_port(state, agreement), *self._admin_ports(state)]
-        reloader = self._reloader(state, agreement)
-        _Process(self, state, ports, when_serving, reloader).run()
+    def __post_init__(self, configuration: Configuration) -> None:
+        # Kept nowhere else: it may be large, and is replaced one day.
+        count = self.workers if self.workers > 1 else 0
+        self._counters = Counters(count + 1)
+        self._counters.row(count)[READ_AT] = int(self.read_at)
+        self._agreement = Agreement(configuration, self._counters, count)
 
-    def run_workers(self, count: int, when_serving: Callable[[], None]) -> None:
-        """Run `count` processes that answer, and one with the admin port."""
+    def run(self, introduction: list[str]) -> None:
+        """Run until a signal ends it; log the `introduction` once it serves."""
+
+        def when_serving() -> None:
+            for line in introduction:
+                log(logging.INFO, line)
+
+        # What exists now stays: the garbage collector need not look at it again.
+        gc.freeze()
+        if self.workers > 1:
+            self._run_workers(when_serving)
+            return
+        state = PodState(self._agreement.current(), self._counters, 0)
+        ports = [self._pod_port(state), *self._admin_ports(state)]
+        _Process(self, state, ports, when_serving, self._reloader(state)).run()
+
+    def _run_workers(self, when_serving: Callable[[], None]) -> None:
         from meshcors.dummy._workers import run_processes
 
         relay = RefusalRelay()
-        counters, agreement = self._shared(count)
 
         def worker(number: int, parent: int) -> None:
-            row = counters.row(number)
-            agreement.follow(row)
-            refusals = Refusals(counters, number, relay.send)
-            state = PodState(agreement.current(), counters, row, refusals)
-            ports = [self._pod_port(state, agreement)]
+            self._agreement.follow(self._counters.row(number))
+            state = PodState(self._agreement.current(), self._counters, number, relay.send)
+            ports = [self._pod_port(state)]
             said = {"worker": number, "pid": os.getpid()}
             serving = partial(log, logging.INFO, "worker is serving", **said)
             _Process(self, state, ports, serving, parent=parent).run()
 
         def admin(parent: int) -> None:
-            refusals = Refusals(counters, count)
-            state = PodState(agreement.current(), counters, counters.row(count), refusals)
-            ports, reloader = self._admin_ports(state), self._reloader(state, agreement)
+            state = PodState(self._agreement.current(), self._counters, self.workers)
+            ports, reloader = self._admin_ports(state), self._reloader(state)
             _Process(self, state, ports, when_serving, reloader, relay, parent).run()
 
         def when_ended(number: int) -> None:
-            counters.row(number)[SERVING] = 0
+            self._counters.row(number)[SERVING] = 0
 
-        workers: list[Callable[[int], None]] = [partial(worker, n) for n in range(count)]
+        workers: list[Callable[[int], None]] = [partial(worker, n) for n in range(self.workers)]
         run_processes([*workers, admin], when_ended, self.drain + _PATIENCE)
         relay.close()
 
-    def _shared(self, workers: int) -> tuple[Counters, Agreement]:
-        """Return what all processes share: of `workers`, and of the one with the admin port."""
-        counters = Counters(workers + 1)
-        counters.row(workers)[READ_AT] = int(self.read_at)
-        agreement = Agreement(self.configuration, counters, workers)
-        # What exists now stays: the garbage collector need not look at it again.
-        gc.freeze()
-        return counters, agreement
-
-    def _pod_port(self, state: PodState, agreement: Agreement) -> Port:
+    def _pod_port(self, state: PodState) -> Port:
         """Return the pod's port, which answers by what is committed."""
         on_answer = state.refusals.log_access if self.access_log else None
-        committed = agreement.committed
+        committed = self._agreement.committed
         label = -1
         handler: Handler
 
@@ -118,7 +123,7 @@ class Pod:
             nonlocal label, handler
             if committed[0] != label:
                 label = committed[0]
-                state.switch(agreement.current())
+                state.switch(self._agreement.current())
                 engine = state.configuration.engine
                 handler = pod_handler(engine, state.row, state.refusals, on_answer)
             return handler
@@ -131,14 +136,14 @@ class Pod:
         handler = AdminPages(state, self.admin_host_names).handler
         return [Port(lambda: handler, *_ADMIN, self.admin_sockets, self.limits.admin)]
 
-    def _reloader(self, state: PodState, agreement: Agreement) -> Reloader | None:
+    def _reloader(self, state: PodState) -> Reloader | None:
         """Return what watches the file, in the process with the admin port."""
         if self.source is None:
             return None
-        if state.configuration is not self.configuration:
+        if self._agreement.committed[0]:
             # In the place of a process that has died, with what it knew of the file.
             self.source.file.request()
-        return Reloader(state, self.source, agreement.agree)
+        return Reloader(state, self.source, self._agreement.agree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +206,7 @@ class _Process:
 
         loop.add_signal_handler(signal.SIGTERM, drain)
         loop.add_signal_handler(signal.SIGINT, stopping.set)
-        reload = self.reloader.request if self.reloader else lambda: None
+        reload = self.reloader.file.request if self.reloader else lambda: None
         loop.add_signal_handler(signal.SIGHUP, reload)
         if self.parent is not None:
             loop.add_reader(self.parent, stopping.set)

@@ -85,9 +85,8 @@ class Refusals:
     """Keeps and logs refusals, at most `RATE` a second; those left out are counted.
 
     `kept` has how often each kind was refused and when it last was, the newest last; a kind has no
-    ids. `pass_on` is called with each refusal: a worker process has no page to show
-    them on. Values of the headers given to `hide`, in this process or another one of the
-    `counters`, are neither kept nor logged.
+    ids. `pass_on` is called with each refusal: a worker process has no page to show them on. Values
+    of the headers given to `hide`, in any process of the `counters`, are neither kept nor logged.
     """
 
     def __init__(

@@ -53,7 +53,7 @@ class ConfigurationFile(NamedTuple):
                 new.write_bytes(configuration.json)
                 new.replace(self.last_good)
             except OSError as error:
-                log(logging.WARNING, f"--last-good: {self.last_good}: {error.strerror}")
+                log(logging.WARNING, f"--last-good: not written: {error.strerror}")
 
 
 class Reloader:
@@ -62,7 +62,7 @@ class Reloader:
     def __init__(self, state: PodState, source: ConfigurationFile, agree: Agree) -> None:
         self._state = state
         self._source = source
-        self._file = source.file
+        self.file = source.file
         self._agree = agree
         # What the last check waits for, since when, and whether it has been said to take too long.
         self._waits_for = ""
@@ -81,21 +81,17 @@ class Reloader:
         run_beside(watch)
         self._tell_if_late()
 
-    def request(self) -> None:
-        """Read the configuration now; requests that come while it is read become one more."""
-        self._file.request()
-
     def watch(self, call: Callable[..., Any]) -> None:
         """Check the file again and again; `call` runs a function on the event loop."""
         while True:
-            requested = self._file.pause(INTERVAL)
+            requested = self.file.pause(INTERVAL)
             self._waits_for, self._since = "it is still being read: check its disk", monotonic()
-            now = self._file.look(requested=requested)
+            now = self.file.look(requested=requested)
             if now is not None:
                 if not requested and self._source.spread:
                     # Nothing is late meanwhile.
                     self._since = inf
-                    self._file.pause(uniform(0, self._source.spread))  # noqa: S311 - spreads load
+                    self.file.pause(uniform(0, self._source.spread))  # noqa: S311 - spreads load
                     self._since = monotonic()
                 self.reload(now, call)
 
@@ -105,7 +101,7 @@ class Reloader:
         `now` is what the file holds. If the file has changed again by the end, nothing is done: the
         next checks will find it.
         """
-        file = self._file
+        file = self.file
         try:
             configuration = self._source.read()
             if now != file.content():
@@ -132,11 +128,11 @@ class Reloader:
 
     def _tell_if_late(self) -> None:
         if not self._is_late and monotonic() - self._since > PATIENCE:
-            problem = f"{self._file.path}: not reloaded within {PATIENCE:g} s: {self._waits_for}"
+            problem = f"{self.file.path}: not reloaded within {PATIENCE:g} s: {self._waits_for}"
             self._keep_previous((problem,))
             self._is_late = True
             # Once it can be read, it is used whatever it holds: the problem is over.
-            self._file.taken = None
+            self.file.taken = None
         asyncio.get_running_loop().call_later(1, self._tell_if_late)
 
     def _replace(self, configuration: Configuration) -> None:

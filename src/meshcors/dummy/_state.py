@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field
 from time import time
 
 from meshcors.dummy._configuration import Configuration
 from meshcors.dummy._counters import FAILED_AT, READ_AT, RELOADS, SERVING, Counters, Numbers
-from meshcors.dummy._refusals import Refusals
+from meshcors.dummy._refusals import Refusal, Refusals
 
 
 @dataclass(slots=True)
 class PodState:
     """The state of a pod, as one of its processes sees it.
 
-    `row` is the process's own row of the `counters`, in which the one that watches the file counts
-    reloads and keeps their times. `problems` are those of the last reload, if it failed; the
-    previous configuration is then still active.
+    `row` is the process's own row of the `counters`, that with this `number`; the process that
+    watches the file counts reloads in its row and keeps their times. For `pass_on` see `Refusals`.
+    `problems` are those of the last reload, if it failed; the previous configuration is then still
+    active.
     """
 
     configuration: Configuration
     counters: Counters
-    row: Numbers
-    refusals: Refusals
+    number: InitVar[int]
+    pass_on: InitVar[Callable[[Refusal], None] | None] = None
+    row: Numbers = field(init=False)
+    refusals: Refusals = field(init=False)
     draining: bool = False
     problems: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, number: int, pass_on: Callable[[Refusal], None] | None) -> None:
+        self.row = self.counters.row(number)
+        self.refusals = Refusals(self.counters, number, pass_on)
         self.refusals.hide(self.configuration.key_names)
 
     @property

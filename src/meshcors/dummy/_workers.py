@@ -32,11 +32,9 @@ def run_processes(
 ) -> None:
     """Run each of `mains` in a process of its own until a signal ends them all.
 
-    A process that has not ended `patience` seconds after the signal is killed.
-
-    Each is called with a file descriptor that reads as ended once this process is gone.
-    `when_ended` is called with the index in `mains` of a process that has ended. Linux and other
-    POSIX systems.
+    A process that has not ended `patience` seconds after the signal is killed. Each is called with
+    a file descriptor that reads as ended once this process is gone, and `when_ended` with the index
+    in `mains` of a process that has ended. Linux and other POSIX systems.
     """
     signals = _PASSED_ON | {signal.SIGCHLD}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)

@@ -41,7 +41,7 @@ class PreflightPod:
             config, content = "config.json", json.dumps(policy).encode()
         else:
             config, content = str(Path(policy).absolute()), b"{}"
-        command += ["--admin-port", "0", "--config", config]
+        command += ["--config", config]
         # variables of a policy would beat the file
         environ = {name: it for name, it in os.environ.items() if not name.startswith("MESHCORS_")}
         self._process = KeptProcess(command, content, env=environ)

@@ -106,13 +106,7 @@ def _exchange(exchange: Exchange) -> Iterator[str]:
 
 def _explained(call: PageCall, gateway: MeshGateway, missing: str) -> Iterator[str]:
     mesh, model = gateway.mesh, gateway.model
-    hidden = browser.Request(
-        call.request.origin,
-        shown_target(call.request.url),
-        call.request.method,
-        call.request.headers,
-        call.request.credentials,
-    )
+    hidden = replace(call.request, url=shown_target(call.request.url))
     target = call.request.url.partition("://")[2].partition("/")
     traced = trace_call(model, hidden, target=f"/{target[2]}")
     seen = _as_seen(traced, hidden, call)

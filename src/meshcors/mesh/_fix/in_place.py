@@ -39,7 +39,6 @@ from meshcors.mesh._fix.origins import refuse_open_origins, replaced_origins
 from meshcors.mesh._fix.owned import without_owned
 from meshcors.mesh._fix.plan import planned
 from meshcors.mesh._fix.pod_policy import pod_policy, summed_policies
-from meshcors.mesh._fix.rule_data import rule_data
 from meshcors.mesh._fix.unread import refuse_unread
 
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ def _new_rules(mesh: MeshDocuments, plan: Plan) -> dict[str, list[Change]]:
     def add(service: VirtualService, rule: HttpRule, why: str, *, first: bool) -> None:
         file = service.place.file
         make = new_first_rule if first else new_last_rule
-        change = make(mesh.texts[file], _spec(service), rule_data(rule, service), why)
+        change = make(mesh.texts[file], _spec(service), plan.written(rule, service), why)
         # Documents that share a list by an alias share its new rules too.
         key = (change.target.start_mark.index, change.number, json.dumps(change.new))
         changes.setdefault(file, {}).setdefault(key, change)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from meshcors.mesh._analysis.comparison import answered_as_before, harmed_hosts
 from meshcors.mesh._analysis.lost_calls import lost_calls
 from meshcors.mesh._analysis.mesh_documents import MeshDocuments
+from meshcors.mesh._analysis.service_host import full_host
 from meshcors.mesh._documents.model import DocumentKey
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.virtual_service import MESH
@@ -38,11 +39,13 @@ _Write: TypeAlias = Callable[[MeshDocuments, Mapping[DocumentKey, NewRules]], Me
 class Plan:
     """The rules for each document, those with the calls they are for, and notes for the user.
 
-    ``also`` are the headers that every call may have besides those that its policy lists.
+    ``also`` are the headers that every call may have besides those that its policy lists. ``pod``
+    is the host and port of the pod, if new rules lead to it.
     """
 
     rules: dict[DocumentKey, list[tuple[BlockedCalls, HttpRule]]]
     also: frozenset[str] = frozenset()
+    pod: tuple[str, int] | None = None
     unmatched: dict[DocumentKey, HttpRule] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -79,6 +82,11 @@ class Plan:
             for lost in blocked.calls
         ]
 
+    def written(self, rule: HttpRule, document: VirtualService) -> dict[str, Any]:
+        """Return a rule as `document` spells it; what leads preflights to the pod tries again."""
+        to_pod = [(each.host, each.port) for each in rule.route] == [self.pod]
+        return rule_data(rule, document, tries_again=to_pod and bool(rule.match))
+
     def leave_out(self, key: DocumentKey, reason: str) -> None:
         """Leave out the last rule of a document."""
         self.unmatched.pop(key, None)
@@ -97,7 +105,9 @@ def planned(
     ``DocumentError`` if it is unclear which origins to allow, or no rules are safe.
     """
     candidates = {each.service.key: _Candidates(each, options) for each in blocked}
-    plan = Plan({key: each.current for key, each in candidates.items()}, options.also_allowed)
+    pod = None if options.responder == "mesh" else (full_host(options.pod[0]), options.pod[1])
+    rules = {key: each.current for key, each in candidates.items()}
+    plan = Plan(rules, options.also_allowed, pod)
     _add_unmatched(plan, mesh, options)
     while plan.rules:
         after = write(mesh, plan.new)

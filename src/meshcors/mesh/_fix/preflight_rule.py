@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from meshcors._policy.headers import SAFELISTED_METHODS
 from meshcors._policy.max_age import LARGEST_USEFUL_MAX_AGE
+from meshcors.mesh._analysis.service_host import full_host
 from meshcors.mesh._analysis.useless_names import useless_header, useless_method
 from meshcors.mesh._documents.model import (
     CorsPolicy,
@@ -128,7 +129,7 @@ def _rule(blocked: BlockedCalls, options: FixOptions, narrowing: Narrowing, name
 
 def _pod(options: FixOptions, place: Place) -> Destination:
     host, port = options.pod
-    return Destination(place, host, port)
+    return Destination(place, full_host(host), port)
 
 
 def free_names(service: VirtualService, name: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from meshcors.mesh._analysis.pod_traffic import virtual_service_traffic
 from meshcors.mesh._fix.http_route_data import http_route_rule_data
 
 if TYPE_CHECKING:
@@ -17,10 +18,13 @@ if TYPE_CHECKING:
     )
 
 
-def rule_data(rule: HttpRule, document: VirtualService) -> dict[str, Any]:
+def rule_data(
+    rule: HttpRule, document: VirtualService, *, tries_again: bool = False
+) -> dict[str, Any]:
     """Return a rule as `document` spells it; of ``match``, ``corsPolicy`` and ``route``.
 
-    ``DocumentError`` is raised if it cannot say that.
+    A rule that `tries_again` has a timeout and retries too, in a VirtualService: not every release
+    of the Gateway API knows them. ``DocumentError`` is raised if `document` cannot say the rest.
     """
     if document.kind == "HTTPRoute":
         return http_route_rule_data(rule, document)
@@ -29,6 +33,8 @@ def rule_data(rule: HttpRule, document: VirtualService) -> dict[str, Any]:
         made["match"] = [match_data(match) for match in rule.match]
     if rule.cors_policy is not None:
         made["corsPolicy"] = policy_data(rule.cors_policy)
+    if tries_again:
+        made |= virtual_service_traffic()
     made["route"] = [{"destination": _destination(to)} for to in rule.route]
     return made
 

@@ -19,7 +19,6 @@ from meshcors.mesh._fix.options import FixResult
 from meshcors.mesh._fix.origins import refuse_open_origins
 from meshcors.mesh._fix.plan import planned
 from meshcors.mesh._fix.pod_policy import pod_policy, summed_policies
-from meshcors.mesh._fix.rule_data import rule_data
 from meshcors.mesh._fix.unread import refuse_unread
 from meshcors.mesh._fix.yaml_text import Style, block
 
@@ -121,7 +120,7 @@ def _text(plan: Plan, service: VirtualService) -> str:
     """Return the text of the second document."""
     rules = plan.rules[service.key]
     last = [plan.unmatched[service.key]] if service.key in plan.unmatched else []
-    made = [rule_data(rule, service) for rule in (*(rule for _, rule in rules), *last)]
+    made = [plan.written(rule, service) for rule in (*(rule for _, rule in rules), *last)]
     metadata = {"name": _name(service)}
     if service.node_at("metadata", "namespace") is not None:
         metadata["namespace"] = service.namespace

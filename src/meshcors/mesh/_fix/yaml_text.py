@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 # Unquoted, these are strings in YAML 1.1 and 1.2, also inside [] and {}; except for _NOT_A_STRING.
-_PLAIN: Final = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*|[0-9]+[hms]")
+_PLAIN: Final = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*|[0-9]+(?:ms|[hms])")
 _NOT_A_STRING: Final = re.compile(
     r"(?i)y|yes|n|no|on|off|true|false|null|\.?(nan|inf)|[0-9.]*e[0-9]*"
 )

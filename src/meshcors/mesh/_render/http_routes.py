@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from meshcors.mesh._analysis.http_route_cors import cors_filter, is_cors_origin
+from meshcors.mesh._analysis.pod_traffic import http_route_traffic
 from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._documents.checks import CORS_METHODS
 from meshcors.mesh._render.hosts import host_groups
@@ -92,6 +93,7 @@ def _preflight_rules(
         {
             "matches": [_preflight(path) for path in some],
             **({"filters": [_cors(policy)]} if policy else {}),
+            **http_route_traffic(),
             **backend,
         }
         for policy, paths in paths_of.items()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _USER: Final = 65532
 _POLICY_DIRECTORY: Final = "/etc/meshcors"
+_LAST_GOOD_DIRECTORY: Final = "/var/lib/meshcors"
 # The policy's file: in the ConfigMap, in the pod and in a directory.
 POLICY_FILE: Final = "policy.yaml"
 
@@ -45,6 +46,9 @@ def kubernetes(
         "metadata": metadata(name),
         "spec": {
             "replicas": 2,
+            # Gateways know a new pod before an old one is stopped; a bad image is noticed.
+            "minReadySeconds": 5,
+            "progressDeadlineSeconds": 120,
             "selector": {"matchLabels": dict(labels)},
             "strategy": {
                 "type": "RollingUpdate",
@@ -97,7 +101,10 @@ def _pod_spec(name: str, image: str, labels: dict[str, str]) -> Document:
             for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
         ],
         "containers": [_container(name, image)],
-        "volumes": [{"name": "policy", "configMap": {"name": policy_name(name)}}],
+        "volumes": [
+            {"name": "policy", "configMap": {"name": policy_name(name)}},
+            {"name": "last-good", "emptyDir": {"sizeLimit": "4Mi"}},
+        ],
     }
 
 
@@ -108,6 +115,10 @@ def _container(name: str, image: str) -> Document:
         "command": ["python", "-m", "meshcors.dummy"],
         "args": [
             f"--config={_POLICY_DIRECTORY}/{POLICY_FILE}",
+            # A container that is started again while the ConfigMap is bad answers as before.
+            f"--last-good={_LAST_GOOD_DIRECTORY}/{POLICY_FILE}",
+            # Not all pods take up a change at the same instant.
+            "--reload-spread=10",
             "--port=8080",
             "--admin-port=9090",
             "--drain=15",
@@ -116,12 +127,18 @@ def _container(name: str, image: str) -> Document:
             {"name": "http", "containerPort": 8080},
             {"name": "admin", "containerPort": 9090},
         ],
+        "startupProbe": _probe("/healthz", period=1, failures=30),
         "readinessProbe": _probe("/readyz", period=2, failures=2),
-        "livenessProbe": _probe("/healthz", period=10, failures=3),
+        # A pod that hangs has nothing to drain.
+        "livenessProbe": {
+            **_probe("/healthz", period=10, failures=3),
+            "terminationGracePeriodSeconds": 5,
+        },
         "resources": {
             "requests": {"cpu": "100m", "memory": "64Mi"},
-            # No CPU limit: throttling would delay every call of every browser.
-            "limits": {"memory": "128Mi"},
+            # No CPU limit: throttling would delay every call of every browser. A few rules take 40
+            # MiB; a policy file of 1 MiB, the largest, up to 170 MiB while it is read.
+            "limits": {"memory": "256Mi"},
         },
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -129,7 +146,10 @@ def _container(name: str, image: str) -> Document:
             "capabilities": {"drop": ["ALL"]},
         },
         # A directory and no subPath: only a directory is updated with the ConfigMap.
-        "volumeMounts": [{"name": "policy", "mountPath": _POLICY_DIRECTORY, "readOnly": True}],
+        "volumeMounts": [
+            {"name": "policy", "mountPath": _POLICY_DIRECTORY, "readOnly": True},
+            {"name": "last-good", "mountPath": _LAST_GOOD_DIRECTORY},
+        ],
     }
 
 

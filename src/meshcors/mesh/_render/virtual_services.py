@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
 from meshcors.mesh._analysis.origin_match import origin_match
+from meshcors.mesh._analysis.pod_traffic import virtual_service_traffic
+from meshcors.mesh._analysis.service_host import full_host
 from meshcors.mesh._render.hosts import host_groups
 from meshcors.mesh._render.names import suffixes
 from meshcors.mesh._render.paths import rules_by_prefix
@@ -38,7 +40,8 @@ def virtual_services(
     """
     groups = host_groups(rules)
     host, port = names.pod
-    route: Document = {"route": [{"destination": {"host": host, "port": {"number": port}}}]}
+    to = {"host": full_host(host), "port": {"number": port}}
+    route: Document = {"route": [{"destination": to}]}
     documents: list[Document] = []
     for group, suffix in zip(groups, suffixes(groups), strict=True):
         metadata = names.metadata(suffix)
@@ -48,7 +51,7 @@ def virtual_services(
             made: Document = {"name": f"preflight{number}", "match": _preflights(prefix)}
             if responder == "both":
                 made["corsPolicy"] = cors_policy(rule.policy)
-            http.append({**made, **route})
+            http.append({**made, **virtual_service_traffic(), **route})
         if metadata["name"] not in without_unmatched:
             # Without a match, so Istio puts it behind the rules of every document.
             http.append({"name": "unmatched", **route})
