@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -225,6 +226,22 @@ def test_rules_by_path_and_what_none_covers() -> None:
         # As if there were no policy: the app's own field.
         assert ask(server.port, "GET", "/hello").get("access-control-allow-origin") == "*"
         assert ask(server.port, "GET", "/v1%2Fstream").get("access-control-allow-origin") == "*"
+    finally:
+        server.stop()
+
+
+def test_the_pages_lines_check_the_key() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "frameworks.md").read_text(encoding="utf-8")
+    block = page.partition("## aiohttp")[2].partition("```python\n")[2].partition("```")[0]
+    made: dict[str, Any] = {"__name__": "service"}
+    exec(compile(block, "docs/frameworks.md", "exec"), made)
+    server = AiohttpServer(made["app"])
+    try:
+        for key, status in (("xyz", 200), ("guess", 403)):
+            fields = (("origin", UI), ("model-api-key", key))
+            received = ask(server.port, "GET", "/v1/predict", fields)
+            assert received.status == status
+            assert received.get("access-control-allow-origin") == UI
     finally:
         server.stop()
 
