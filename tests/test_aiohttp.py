@@ -69,7 +69,7 @@ async def cloning(request: web.Request, handler: object) -> web.StreamResponse:
     return response
 
 
-def make_app(*, below: web.Application | None = None) -> web.Application:
+def make_app() -> web.Application:
     app = web.Application(client_max_size=10, middlewares=[cloning])
     app.add_routes(
         [
@@ -85,9 +85,8 @@ def make_app(*, below: web.Application | None = None) -> web.Application:
             web.get("/v1/socket", socket),
         ]
     )
-    if below is None:
-        below = web.Application()
-        below.add_routes([web.get("/hello", hello), web.get("/boom", boom)])
+    below = web.Application()
+    below.add_routes([web.get("/hello", hello), web.get("/boom", boom)])
     app.add_subapp("/below/", below)
     return app
 
@@ -199,7 +198,8 @@ def test_the_outermost_policy_has_the_say() -> None:
     below = web.Application()
     below.router.add_get("/hello", hello)
     meshcors.aiohttp.setup(below, Policy(allow_origins=["*"], key=HeaderKey("x-other", ["abc"])))
-    app = make_app(below=below)
+    app = web.Application()
+    app.add_subapp("/below/", below)
     meshcors.aiohttp.setup(app, POLICY)
     server = AiohttpServer(app)
     try:

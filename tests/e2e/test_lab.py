@@ -186,6 +186,7 @@ def test_the_original_failure_and_the_cure(lab: Lab) -> None:
 def test_the_models_say_what_the_gateway_does(lab: Lab) -> None:
     state = lab.ask("/api/state")
     assert len(state["calls"]) == 7
+    assert state["example"] == ""
     for side in ("before", "after"):
         for call in state["calls"]:
             explained = lab.ask("/api/explain", "POST", {"side": side, "call": call["id"]})
@@ -567,6 +568,8 @@ def test_the_ports_that_are_asked_for_are_used(tmp_path: Path) -> None:
         assert lab.page.endswith(f":{page}")
         assert lab.address("before").endswith(f":{port}")
         assert lab.address("after").endswith(f":{port + 1}")
+        # without a file, the page shows the rules that it speaks of
+        assert lab.ask("/api/state")["example"] == case_text()
 
 
 # ---- --check

@@ -26,6 +26,7 @@ class LabSettings:
     ``origin`` is the page's, None for that of the documents; ``gateway`` the name of the gateway,
     None for the first one; ``policy`` the text of the pod's policy, None for that of ``fix``;
     ``services`` are real services by what the documents call them: ``host`` or ``host:port``.
+    ``file`` is how a message calls documents that have no gateway.
     """
 
     origin: str | None = None
@@ -34,6 +35,7 @@ class LabSettings:
     policy: str | None = None
     services: Mapping[str, Address] = field(default_factory=dict)
     unmatched: bool = True
+    file: str = "FILE"
 
     def real_service(self, label: str) -> Address | None:
         """Return where the real service of a destination (``host:port``) is, None without one."""
