@@ -19,7 +19,7 @@
 # timeout = "has none"
 # stream = "over its WebSocket"
 # websocket = { path = "/ws/socket.io/?EIO=4&transport=websocket" }
-# health = "has none"
+# health = { path = "/health", method = "GET" }
 # ///
 """A chat."""
 
@@ -32,7 +32,7 @@ from meshcors import HeaderKey, Policy
 policy = Policy(
     allow_origins=["https://ui.example"],
     allow_credentials=True,
-    key=HeaderKey("model-api-key", values=["xyz"]),
+    key=HeaderKey("model-api-key", values=["xyz"], exempt_paths=["/health"]),
 )
 meshcors.starlette.init_app(chainlit.server.app, policy)
 
