@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshcors import Policy, RuleSet
+from meshcors import HeaderKey, Policy, RuleSet
 from meshcors._lab.calls import CallWishes, LabCall, calls_of, stranger_among
 from meshcors._lab.case import CASE_FILE, CASE_ORIGIN, case_text
 from meshcors._lab.envoy_config import Upstreams, destination_of, lab_bootstrap
 from meshcors._lab.names import LocalOrigins, local_host
 from meshcors._lab.policy import MOST_POLICY_BYTES, of_service, read_policy_text
 from meshcors._lab.scene import Scene, scene_of
+from meshcors._lab.services import ModelService
 from meshcors._lab.settings import SIDES, LabError, LabSettings
 from meshcors._lab.story import SideStory
 from meshcors._lab.traffic import Traffic, read_line
@@ -470,9 +471,14 @@ def test_why_a_call_fails_is_said_in_words() -> None:
     assert why["no-key", "after"]
     assert not any("xyz" in each for each in why.values())
     # a service without the middleware has no policy that could refuse the call
-    made = scene(data("neighbours"))
-    (call,) = [each for each in made.calls if each.id == "right-key"]
-    assert "policy there" not in SideStory(made, "before", None).explain(call)["why"]
+    made = scene(virtual_service(ROUTE))
+    found = SideStory(made, "before", None).explain(made.calls[0])
+    assert found["why"].endswith("answers, without CORS headers")
+
+
+def test_a_service_that_takes_any_key_is_no_matter_for_a_warning() -> None:
+    open_key = Policy(allow_origins=["https://ui.example"], key=HeaderKey("model-api-key"))
+    ModelService("model:8000").use(open_key)
 
 
 def test_a_preflight_that_strays_to_a_service_fails_there_as_its_call_would() -> None:
@@ -509,7 +515,6 @@ LINE = {
     "status": 204,
     "rule": "here/it http[0]",
     "flags": "-",
-    "details": "via_upstream",
     "cluster": "after outbound|8080||meshcors-dummy",
     "lab": {
         "method": "OPTIONS",

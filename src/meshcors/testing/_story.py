@@ -139,7 +139,10 @@ def _as_seen(traced: TracedCall, request: browser.Request, call: PageCall) -> Tr
 def cause_of_answers(
     seen: TracedCall, model: Gateway, is_pod: Callable[[GatewayAnswer], bool]
 ) -> Cause | None:
-    """Return the cause; a service without any CORS headers has no policy that refuses the call."""
+    """Return the cause, where the answers are known.
+
+    A service without any CORS headers has no policy that refuses the call.
+    """
 
     def without_policy(exchange: TracedExchange) -> TracedExchange:
         answer = exchange.answer
@@ -152,8 +155,8 @@ def cause_of_answers(
     cause = cause_of(seen, model, is_pod)
     if cause is None or cause.code != "service_unknown":
         return cause
-    # its advice for files, to pass a policy, helps no test
-    return replace(cause, code="service_refuses")
+    # its advice for files, to pass a policy, helps nobody who has seen the answer
+    return replace(cause, code="service_refuses", text=f"{cause.text}, without CORS headers")
 
 
 def _missing_service(call: PageCall) -> str:
