@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -134,15 +136,19 @@ def refused(words: list[str], port: int, environment: Mapping[str, str]) -> tupl
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # so that all of its workers can be ended
+        start_new_session=True,
     ) as process:
-        end = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < end:
-            with suppress(OSError, HTTPException):
-                answer = call(port, "GET", "/", {"model-api-key": "right"}, timeout=1)
-                process.kill()
-                pytest.fail(f"it served: {answer}")
-            time.sleep(0.05)
-        process.kill()
+        try:
+            end = time.monotonic() + 60
+            while process.poll() is None and time.monotonic() < end:
+                with suppress(OSError, HTTPException):
+                    answer = call(port, "GET", "/", {"model-api-key": "right"}, timeout=1)
+                    pytest.fail(f"it served: {answer}")
+                time.sleep(0.05)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         output, _ = process.communicate(timeout=20)
     return process.returncode, output
 
