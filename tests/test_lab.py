@@ -515,7 +515,6 @@ LINE = {
     "status": 204,
     "rule": "here/it http[0]",
     "flags": "-",
-    "details": "via_upstream",
     "cluster": "after outbound|8080||meshcors-dummy",
     "lab": {
         "method": "OPTIONS",

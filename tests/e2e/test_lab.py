@@ -597,6 +597,25 @@ def test_a_check_of_the_original_fails(capsys: pytest.CaptureFixture[str]) -> No
     assert lines[-1] == "4 of 4 calls that a rule is meant to serve would be blocked"
 
 
+def test_a_check_says_what_to_run_next_or_that_there_is_nothing_to_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    require_envoy()
+    path = tmp_path / "model.yaml"
+    path.write_text(case_text())
+    assert cli.run(["lab", "--check", str(path), "--pod", "cors.web:8080"]) == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "to see why: the same command without --check",
+        f"to fix it:  meshcors fix {path} --with pod --pod cors.web:8080",
+    ]
+    path.write_text(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec:\n"
+        "  hosts: [a.example]\n  gateways: [g]\n  http: [{route: [{destination: {host: m}}]}]\n"
+    )
+    assert cli.run(["lab", "--check", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("nothing is checked: ")
+
+
 def test_a_check_of_fixed_documents_passes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -221,12 +221,14 @@ def _check(files: tuple[str, ...], mesh: MeshDocuments, settings: LabSettings, f
         return int(failures > 0)
     for note in scene.notes:
         click.echo(f"note: {printable(note)}", err=True)
-    for line in _summary(files, count, failures):
+    for line in _summary(files, settings.pod, count, failures):
         click.echo(printable(line))
     return int(failures > 0)
 
 
-def _summary(files: tuple[str, ...], count: int, failures: int) -> Iterator[str]:
+def _summary(files: tuple[str, ...], pod: Address, count: int, failures: int) -> Iterator[str]:
+    from meshcors._lab.settings import DEFAULT_POD
+
     if not count:
         yield "nothing is checked: no rule says which calls it serves, by a corsPolicy or a header"
         return
@@ -236,9 +238,9 @@ def _summary(files: tuple[str, ...], count: int, failures: int) -> Iterator[str]
         return
     yield f"{failures} of {served} would be blocked"
     if files and "-" not in files:
-        names = shlex.join(files)
-        yield f"to see why: meshcors lab {names}"
-        yield f"to fix it:  meshcors fix {names} --with pod"
+        known = [] if pod == DEFAULT_POD else ["--pod", f"{pod[0]}:{pod[1]}"]
+        yield "to see why: the same command without --check"
+        yield f"to fix it:  {shlex.join(['meshcors', 'fix', *files, '--with', 'pod', *known])}"
 
 
 def _serve(

@@ -13,6 +13,7 @@ SIDES: Final[tuple[SideName, ...]] = ("before", "after")
 LOOPBACK: Final = "127.0.0.1"
 # A host and a port.
 Address: TypeAlias = tuple[str, int]
+DEFAULT_POD: Final[Address] = ("meshcors-dummy", 8080)
 
 
 class LabError(Exception):
@@ -30,7 +31,7 @@ class LabSettings:
     """
 
     origin: str | None = None
-    pod: Address = ("meshcors-dummy", 8080)
+    pod: Address = DEFAULT_POD
     gateway: str | None = None
     policy: str | None = None
     services: Mapping[str, Address] = field(default_factory=dict)
