@@ -150,7 +150,9 @@ def lowest(session: nox.Session) -> None:
     project = PYPROJECT["project"]
     bounded = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     # The frameworks that have adapters: they are no dependencies, but have lowest versions too.
-    bounded += [each for each in group("lowest") if each.startswith(("fastapi", "flask"))]
+    bounded += [
+        each for each in group("lowest") if each.startswith(("aiohttp", "fastapi", "flask"))
+    ]
     pins = dict.fromkeys(lowest_version(each) for each in bounded if "meshcors" not in each)
     install_wheel(session, "[all]", *group("lowest"), *pins)
     # Of the AnyIO that goes with these the plugin for pytest is too old.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import aiohttp.web
 import fastapi
 import flask
 import starlette.applications
@@ -12,6 +13,7 @@ import starlette.requests
 import starlette.responses
 import starlette.routing
 import starlette.websockets
+from multidict import CIMultiDict
 
 from tests.vectors import APPS
 
@@ -111,6 +113,26 @@ class TestApp:
         app.add_api_route("/{path:path}", endpoint, methods=methods, response_model=None)
         app.add_api_websocket_route("/{path:path}", socket)
         return app
+
+    # --- aiohttp
+
+    async def respond_aiohttp(self, request: aiohttp.web.Request) -> aiohttp.web.StreamResponse:
+        if request.headers.get("upgrade") == "websocket":
+            self.calls += 1
+            websocket = aiohttp.web.WebSocketResponse()
+            self.closed = True
+            await websocket.prepare(request)
+            return websocket
+        chunks = self.chunks(request.method)
+        response = aiohttp.web.StreamResponse(status=self.status, headers=CIMultiDict(self.fields))
+        # Set before the client has the whole answer, because then it may look.
+        self.closed = not chunks
+        await response.prepare(request)
+        for chunk in chunks:
+            await response.write(chunk)
+        self.closed = True
+        await response.write_eof()
+        return response
 
     # --- Flask
 

@@ -18,6 +18,7 @@ from hypothesis import settings
 SLOW = (
     "tests/e2e",
     "tests/test_alerts.py",
+    "tests/test_aiohttp.py",
     "tests/test_any_input.py",
     "tests/test_app_kind.py",
     "tests/test_asgi.py::test_no_lifespan_starts_with_a_wrong_policy",
@@ -94,6 +95,7 @@ SLOW = (
     "tests/test_vectors.py",
     "tests/test_warnings.py",
     "tests/test_wrap.py",
+    "tests/test_writing_an_adapter.py",
 )
 
 # Side by side, each file's tests run in one process. What waits for pods, or for browsers, is not

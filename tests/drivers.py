@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import io
+import json
 import os
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from meshcors._policy.regex import Regex
 from meshcors.asgi import MeshCORS
 from meshcors.config import to_environment
 from meshcors.wsgi import MeshCORS as WSGIMeshCORS
+from tests.aiohttp_server import exchange, server_of, stop_servers
 from tests.apps import AppError, TestApp
 from tests.calling import as_server
 from tests.vectors import APPS, POLICIES, Call, Fields, Vector
@@ -384,6 +386,38 @@ def run_create_wsgi_app_service(policy: Policy, call: Call, behaviour: str | Non
     return serve_wsgi(meshcors.create_wsgi_app(policy, app=validator(used.wsgi)), call, used)
 
 
+# --- aiohttp, over a socket
+
+# The server's own fields: on every answer, on a stream, and on one after which it closes.
+_OF_AIOHTTP: Final = frozenset({"date", "server", "transfer-encoding"})
+_BY_DEFAULT: Final = ("content-type", "application/octet-stream")
+
+
+def run_aiohttp(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    assert behaviour is not None
+    server = server_of(policy)
+    used = server.used = TestApp(behaviour)
+    received = exchange(server.port, call)
+    status, chunks = received.status, tuple(received.chunks)
+    if status == 101:
+        return Outcome(101, (), (), used.calls == 1, used.closed)
+    fields = [line for line in received.fields if line[0] not in _OF_AIOHTTP]
+    if call.websocket and not call.denial:
+        # aiohttp always refuses with an answer.
+        refused = json.loads(received.body)
+        return Outcome(1008, (), (), used.calls == 1, used.closed, reason=refused["reason"])
+    if used.fails and used.calls:
+        # The server answers the exception in words of its own.
+        assert status == 500
+        own = {"content-type", "content-length", "connection"}
+        ours = APPS["fails"]
+        fields = [*ours[1], *(line for line in fields if line[0] not in own)]
+        chunks = () if call.method == "HEAD" else ours[2]
+    elif _BY_DEFAULT in fields:
+        fields.remove(_BY_DEFAULT)
+    return Outcome(status, tuple(fields), chunks, used.calls == 1, used.closed)
+
+
 # --- the bridges of a2wsgi
 
 
@@ -462,8 +496,9 @@ def _start_pod(policy: Policy) -> _Pod:
     return _Pod(process)
 
 
-def stop_pods() -> None:
-    """End every pod that a test has started."""
+def stop_all() -> None:
+    """End every pod and server that a test has started."""
+    stop_servers()
     while _pods:
         _pods.popitem()[1].stop()
 
@@ -523,6 +558,11 @@ class Driver:
 
 _ASGI: Final = {"ready-made": _NOT_READY_MADE, "any-key": _NOT_READY_MADE}
 _FASTAPI: Final = {**_ASGI, "lower-case-method": "FastAPI's routes know methods in upper case"}
+_AIOHTTP: Final = {
+    **_ASGI,
+    "control-bytes": "the server's parser refuses the request",
+    "lower-case-method": "the server's parser knows methods in upper case",
+}
 _WSGI: Final = {**_ASGI, "websocket": _NO_WEBSOCKET}
 _READY_MADE: Final = {"app-called": _NO_APP_BELOW, "any-key": _VALUES}
 
@@ -536,6 +576,8 @@ DRIVERS: Final[Mapping[str, Driver]] = {
     "fastapi-init_app": Driver(run_fastapi_init, _FASTAPI),
     # Flask logs the exception itself and answers.
     "flask": Driver(run_flask, _WSGI, raises=False),
+    # aiohttp logs the exception itself and answers.
+    "aiohttp": Driver(run_aiohttp, _AIOHTTP, raises=False),
     "asgi-under-wsgi": Driver(run_asgi_under_wsgi, {**_WSGI, "app-fails": _BRIDGE}),
     "wsgi-under-asgi": Driver(run_wsgi_under_asgi, {**_WSGI, "app-fails": _BRIDGE}),
     "create_app": Driver(run_create_app, _READY_MADE),
@@ -554,8 +596,9 @@ DRIVERS: Final[Mapping[str, Driver]] = {
     ),
 }
 
-# One answers in another process, and the others are compared with the other one.
-IN_PROCESS: Final = {name: made for name, made in DRIVERS.items() if name not in ("engine", "pod")}
+# The others are compared with the engine; two answer over sockets, with a server for each policy.
+_ELSEWHERE: Final = ("aiohttp", "engine", "pod")
+IN_PROCESS: Final = {name: made for name, made in DRIVERS.items() if name not in _ELSEWHERE}
 
 
 def each_driver(test: Callable[..., None]) -> Callable[..., None]:

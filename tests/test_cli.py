@@ -292,6 +292,22 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     assert done.returncode in {0, 1}
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the full device of Linux")
+@pytest.mark.parametrize(
+    ("redirected", "said"),
+    [
+        (">&-", ""),
+        (">/dev/full", "meshcors: No space left on device: nothing more can be written\n"),
+    ],
+)
+def test_stdout_that_takes_nothing_is_no_traceback(redirected: str, said: str) -> None:
+    line = f'"$0" -m meshcors lint "$1" {redirected}'
+    done = subprocess.run(
+        ["sh", "-c", line, sys.executable, ORIGINAL], capture_output=True, text=True, check=False
+    )
+    assert (done.stderr, done.returncode) == (said, 2 if said else 1)
+
+
 @pytest.mark.parametrize("form", ["json", "sarif"])
 def test_a_format_for_programs_is_all_there_is_on_stdout(form: str) -> None:
     done = meshcors("lint", "--format", form, ORIGINAL)

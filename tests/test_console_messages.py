@@ -547,3 +547,32 @@ def test_a_message_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str])
     _, out, _ = console(capsys, SECRET.replace("ui.example'", "ui.ex\x1b[31m\u202eample'"))
     assert "\x1b" not in out
     assert "\u202e" not in out
+
+
+@pytest.mark.parametrize(
+    ("url", "origin", "words"),
+    [
+        ("https://api.example/", 'https://u"}, {regex: ".*', ["https://api.example/", "ORIGIN"]),
+        ("https://api.example/", "https://u';id;'", ["https://api.example/", "ORIGIN"]),
+        ("https://api.example/", "--insecure", ["https://api.example/", "ORIGIN"]),
+        ("--config=/etc/passwd", "https://ui.example", ["URL", "https://ui.example"]),
+        ("file:///etc/passwd", "null", ["URL", "null"]),
+        (
+            "https://a/$(id);'\"",
+            "https://ui.example",
+            ["https://a/$(id);'\"", "https://ui.example"],
+        ),
+    ],
+)
+def test_a_paste_adds_nothing_to_commands_and_fixes(
+    url: str, origin: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = f"Access to fetch at '{url}' from origin '{origin}' has been blocked by CORS policy: "
+    text += "No 'Access-Control-Allow-Origin' header is present on the requested resource."
+    code, out, _ = console(capsys, text, "--format", "json")
+    assert code == 0
+    (message,) = json.loads(out)["messages"]
+    first, *_ = message["commands"]
+    assert shlex.split(first) == ["meshcors", "doctor", words[0], "--origin", words[1]]
+    assert "regex" not in str(message["fixes"])
+    assert "--insecure" not in str(message["fixes"])

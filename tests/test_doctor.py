@@ -193,7 +193,9 @@ class Speaker(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         heard = [self.command, self.headers.get("host"), self.headers.get("content-type"), body]
         cast("Any", self.server).heard.append(heard)
-        self.send_response(200)
+        elsewhere = self.path.partition("?to=")[2]
+        self.send_response(307 if elsewhere and self.command != "OPTIONS" else 200)
+        self.send_header("location", elsewhere)
         self.send_header("access-control-allow-origin", self.headers.get("origin", "*"))
         self.send_header("access-control-allow-headers", "content-type")
         self.send_header("content-length", "0")
@@ -227,6 +229,26 @@ def test_a_name_is_resolved_as_it_is_told(
     assert {host for _, host, *_ in cast("Any", speaker).heard} == {place}
     # the address is ours, and not what browsers find
     assert "private_network" not in {each["code"] for each in found["findings"]}
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+def test_nothing_that_is_mixed_content_changes_anything(
+    kind: str, speaker: ThreadingHTTPServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Browsers send none of it: not the call, and not where a redirect leads it."""
+    place = f"models.example:{speaker.server_port}"
+    words = ("--origin", UI, "--data", "{}", "--header", f"content-type: {kind}")
+    found = report(capsys, f"http://{place}/v1", *words, "--resolve", f"{place}:127.0.0.1")
+    assert "POST" not in [each[0] for each in cast("Any", speaker).heard]
+    assert (found["verdict"], found["findings"][0]["code"]) == ("blocked", "mixed_content")
+    url = f"http://127.0.0.1:{speaker.server_port}/v1?to=http://{place}/v1"
+    found = report(capsys, url, *words, "--resolve", f"{place}:127.0.0.1")
+    heard = cast("Any", speaker).heard
+    assert ["POST", f"127.0.0.1:{speaker.server_port}"] in [each[:2] for each in heard]
+    assert [place] not in [each[1:2] for each in heard if each[0] == "POST"]
+    assert (found["verdict"], found["findings"][0]["code"]) == ("blocked", "mixed_content")
+    (onward,) = [each for each in found["requests"] if each["name"] == "redirect_call"]
+    assert onward["error"] == "not sent: the browser would not send it: it is mixed content"
 
 
 def test_a_body_is_sent_as_fetch_sends_a_text(

@@ -13,7 +13,17 @@ import pytest
 
 import meshcors
 
-FRAMEWORKS = {"click", "fastapi", "flask", "httpx", "litestar", "starlette", "werkzeug"}
+FRAMEWORKS = {
+    "aiohttp",
+    "click",
+    "django",
+    "fastapi",
+    "flask",
+    "httpx",
+    "litestar",
+    "starlette",
+    "werkzeug",
+}
 SERVERS = {"gunicorn", "httptools", "uvicorn", "uvloop", "wsgiref.simple_server"}
 # Read where they are needed, by whoever has the extra that brings them.
 EXTRAS = {
@@ -27,8 +37,8 @@ EXTRAS = {
     "ruamel.yaml",
 }
 
-# Imported where its extra has been found to be there.
-OF_AN_EXTRA = {"meshcors.dummy._metrics"}
+# Imported where its extra has been found to be there, or by an app of its framework.
+OF_AN_EXTRA = {"meshcors.dummy._metrics", "meshcors.aiohttp"}
 
 ALL_MODULES = f"""
 import importlib, pkgutil, meshcors
@@ -55,6 +65,7 @@ def imported_by(module: str) -> set[str]:
     "module",
     [
         "meshcors.asgi",
+        "meshcors.engine",
         "meshcors.wsgi",
         "meshcors.starlette",
         "meshcors.flask",

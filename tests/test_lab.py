@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshcors import Policy, RuleSet
+from meshcors import HeaderKey, Policy, RuleSet
 from meshcors._lab.calls import CallWishes, LabCall, calls_of, stranger_among
 from meshcors._lab.case import CASE_FILE, CASE_ORIGIN, case_text
 from meshcors._lab.envoy_config import Upstreams, destination_of, lab_bootstrap
 from meshcors._lab.names import LocalOrigins, local_host
 from meshcors._lab.policy import MOST_POLICY_BYTES, of_service, read_policy_text
 from meshcors._lab.scene import Scene, scene_of
-from meshcors._lab.settings import LabError, LabSettings
+from meshcors._lab.services import ModelService
+from meshcors._lab.settings import SIDES, LabError, LabSettings
 from meshcors._lab.story import SideStory
 from meshcors._lab.traffic import Traffic, read_line
 from meshcors._lab.watch import FileWatch
@@ -351,7 +352,7 @@ def test_what_stands_in_front_of_a_real_gateway_is_named() -> None:
         "\n---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
         "metadata: {name: closed, namespace: cheetah}\nspec: {}\n"
     )
-    assert "without AuthorizationPolicy closed" in scene(case_text() + guard).notes[-1]
+    assert "without AuthorizationPolicy cheetah/closed" in scene(case_text() + guard).notes[-1]
 
 
 def test_without_its_last_rule_nothing_answers_a_missing_key() -> None:
@@ -456,6 +457,30 @@ def test_what_the_models_say_of_the_case(side: Any) -> None:
         assert "xyz" not in json.dumps(each["steps"])
 
 
+def test_why_a_call_fails_is_said_in_words() -> None:
+    made = scene(case_text())
+    policy = read_policy_text(made.policy)
+    why = {
+        (call.id, side): SideStory(made, side, policy).explain(call)["why"]
+        for call in made.calls
+        for side in SIDES
+    }
+    assert why["right-key", "before"].startswith("a preflight names model-api-key but does not")
+    assert why["right-key", "after"] == ""
+    assert "does not allow https://stranger.example" in why["foreign-origin", "after"]
+    assert why["no-key", "after"]
+    assert not any("xyz" in each for each in why.values())
+    # a service without the middleware has no policy that could refuse the call
+    made = scene(virtual_service(ROUTE))
+    found = SideStory(made, "before", None).explain(made.calls[0])
+    assert found["why"].endswith("answers, without CORS headers")
+
+
+def test_a_service_that_takes_any_key_is_no_matter_for_a_warning() -> None:
+    open_key = Policy(allow_origins=["https://ui.example"], key=HeaderKey("model-api-key"))
+    ModelService("model:8000").use(open_key)
+
+
 def test_a_preflight_that_strays_to_a_service_fails_there_as_its_call_would() -> None:
     made = scene(data("neighbours"))
     (call,) = [each for each in made.calls if each.id == "server-error"]
@@ -490,7 +515,6 @@ LINE = {
     "status": 204,
     "rule": "here/it http[0]",
     "flags": "-",
-    "details": "via_upstream",
     "cluster": "after outbound|8080||meshcors-dummy",
     "lab": {
         "method": "OPTIONS",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from meshcors import (
     create_wsgi_app,
     wsgi,
 )
+from meshcors.engine import Answer, PolicyEngine
 from meshcors.observers import ObservedDecision, Observer, _logger
 from meshcors.observers._rate import BURST, LogRate
 from tests.drivers import serve_asgi, serve_wsgi
@@ -67,6 +69,19 @@ def _flask(given: Any, observer: Observer) -> Asking:
     return partial(serve_wsgi, app)
 
 
+def _engine(given: Any, observer: Observer) -> Asking:
+    """As an adapter to another framework does; its app answers 200."""
+    engine = PolicyEngine(given, observer=observer)
+
+    def ask(asked: Call) -> Any:
+        decision = engine.decide(asked.method, asked.path, asked.headers)
+        if isinstance(decision, Answer):
+            return SimpleNamespace(status=decision.status, fields=decision.headers)
+        return SimpleNamespace(status=200, fields=decision and decision.merge(()))
+
+    return ask
+
+
 # Given a policy, or something in its place, and an observer, an app to ask.
 ADAPTERS: dict[str, Making] = {
     "asgi": lambda given, it: partial(serve_asgi, MeshCORS(asgi_app, given, observer=it)),
@@ -76,6 +91,7 @@ ADAPTERS: dict[str, Making] = {
     "create_app-service": lambda given, it: partial(
         serve_asgi, create_app(given, app=asgi_app, observer=it)
     ),
+    "engine": _engine,
     "wsgi": lambda given, it: partial(serve_wsgi, wsgi.MeshCORS(wsgi_app, given, observer=it)),
     "flask": _flask,
     "create_wsgi_app": lambda given, it: partial(serve_wsgi, create_wsgi_app(given, observer=it)),
@@ -299,8 +315,13 @@ def test_refusals_are_logged(
 
 
 def test_a_refused_handshake_is_logged(lines: Callable[[], list[str]]) -> None:
-    serve_asgi(MeshCORS(asgi_app, POLICY), handshake(STRANGER, **KEY))
-    assert lines() == [f'refused: origin_not_allowed: websocket "GET" "/v1" from "{STRANGER}"']
+    asked = handshake(STRANGER, **KEY)
+    serve_asgi(MeshCORS(asgi_app, POLICY), asked)
+    PolicyEngine(POLICY).decide_websocket(asked.path, asked.headers)
+    line = f'refused: origin_not_allowed: websocket "GET" "/v1" from "{STRANGER}"'
+    assert lines() == [line, line]
+    PolicyEngine(POLICY).decide_websocket("/v1", handshake(UI, **KEY).headers)
+    assert len(lines()) == 2
 
 
 def test_nothing_is_logged_above_info(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from meshcors.browser import Credentials, Request, Response, judge_preflight, judge_response
 from tests import vectors
-from tests.drivers import DRIVERS, Outcome, comparable, named_policy, stop_pods
+from tests.drivers import DRIVERS, Outcome, comparable, named_policy, stop_all
 from tests.vectors import APPS, EXACT, POLICIES, VECTORS, Vector
 
 # Keys without values, and * without authorization, are served too, with a warning.
@@ -18,9 +18,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::meshcors.PolicyWarning")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _pods() -> Iterator[None]:
+def _servers() -> Iterator[None]:
     yield
-    stop_pods()
+    stop_all()
 
 
 def assert_answer(vector: Vector, outcome: Outcome) -> None:

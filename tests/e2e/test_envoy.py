@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -107,6 +108,53 @@ def test_serves_on_a_free_port_and_is_gone_afterwards() -> None:
     assert not home.exists()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_nothing_but_its_listeners_can_be_reached() -> None:
+    """A web page can call any port of this machine: none ends Envoy or shows its configuration."""
+    with running_envoy(TEAPOT) as envoy:
+        opened = [os.readlink(each) for each in Path(f"/proc/{envoy.pid}/fd").iterdir()]  # noqa: PTH115
+        inodes = {each[8:-1] for each in opened if each.startswith("socket:[")}
+        rows = [
+            line.split()
+            for name in ("tcp", "tcp6")
+            for line in Path(f"/proc/{envoy.pid}/net/{name}").read_text().splitlines()[1:]
+        ]
+        ports = {int(row[1][-4:], 16) for row in rows if row[9] in inodes and row[3] == "0A"}
+        assert ports == {envoy.port}
+        unix = Path(f"/proc/{envoy.pid}/net/unix").read_text().splitlines()[1:]
+        named = [row[7:] for line in unix if (row := line.split())[6] in inodes]
+        assert [each for each in named if each] == [["admin.socket"]]
+        assert stat.S_IMODE((envoy.home / "admin.socket").stat().st_mode) == 0o600
+        assert stat.S_IMODE(envoy.home.stat().st_mode) == 0o700
+        assert "/dev/shm" not in Path(f"/proc/{envoy.pid}/maps").read_text()
+
+
+def test_a_document_cannot_show_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN_OF_THE_USER", "s3cret")
+    config = copy.deepcopy(TEAPOT)
+    chain = config["static_resources"]["listeners"][0]["filter_chains"][0]
+    hosts = chain["filters"][0]["typed_config"]["route_config"]["virtual_hosts"]
+    header = {"key": "x-leak", "value": "<%ENVIRONMENT(TOKEN_OF_THE_USER)%>"}
+    hosts[0]["response_headers_to_add"] = [{"header": header}]
+    with running_envoy(config) as envoy:
+        connection = http.client.HTTPConnection("127.0.0.1", envoy.port, timeout=5)
+        with contextlib.closing(connection):
+            connection.request("GET", "/")
+            assert connection.getresponse().headers["x-leak"] == "<->"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its sockets have short names elsewhere")
+def test_a_long_name_of_the_temporary_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
+    with running_envoy(TEAPOT) as envoy:
+        assert envoy.home.parent == long
+        assert status(envoy.port) == 418
+
+
 def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with running_envoy(TEAPOT) as envoy:
@@ -167,6 +215,15 @@ def test_a_crash_is_noticed() -> None:
             time.sleep(0.02)
         with pytest.raises(EnvoyError, match=r"^Envoy has ended$"):
             envoy.check()
+
+
+def test_it_ends_without_its_keeper_too() -> None:
+    with running_envoy(TEAPOT) as envoy:
+        pid, home = envoy.pid, envoy.home
+        os.kill(envoy._process._keeper.pid, signal.SIGKILL)
+        envoy._process._keeper.wait()
+        assert envoy.has_ended
+    assert gone(pid, home)
 
 
 STARTS = f"""

@@ -186,6 +186,7 @@ def test_the_original_failure_and_the_cure(lab: Lab) -> None:
 def test_the_models_say_what_the_gateway_does(lab: Lab) -> None:
     state = lab.ask("/api/state")
     assert len(state["calls"]) == 7
+    assert state["example"] == ""
     for side in ("before", "after"):
         for call in state["calls"]:
             explained = lab.ask("/api/explain", "POST", {"side": side, "call": call["id"]})
@@ -567,6 +568,8 @@ def test_the_ports_that_are_asked_for_are_used(tmp_path: Path) -> None:
         assert lab.page.endswith(f":{page}")
         assert lab.address("before").endswith(f":{port}")
         assert lab.address("after").endswith(f":{port + 1}")
+        # without a file, the page shows the rules that it speaks of
+        assert lab.ask("/api/state")["example"] == case_text()
 
 
 # ---- --check
@@ -582,6 +585,25 @@ def test_a_check_of_the_original_fails(capsys: pytest.CaptureFixture[str]) -> No
         " https://ui.example: 404, blocked: acao_missing"
     )
     assert lines[-1] == "4 of 4 calls that a rule is meant to serve would be blocked"
+
+
+def test_a_check_says_what_to_run_next_or_that_there_is_nothing_to_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    require_envoy()
+    path = tmp_path / "model.yaml"
+    path.write_text(case_text())
+    assert cli.run(["lab", "--check", str(path), "--pod", "cors.web:8080"]) == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "to see why: the same command without --check",
+        f"to fix it:  meshcors fix {path} --with pod --pod cors.web:8080",
+    ]
+    path.write_text(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\nspec:\n"
+        "  hosts: [a.example]\n  gateways: [g]\n  http: [{route: [{destination: {host: m}}]}]\n"
+    )
+    assert cli.run(["lab", "--check", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("nothing is checked: ")
 
 
 def test_a_check_of_fixed_documents_passes(

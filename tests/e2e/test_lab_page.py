@@ -60,6 +60,7 @@ SHOWN = """() => {
     [...document.querySelectorAll(selector)].map((each) => each.textContent);
   return {
     summary: texts("#summary")[0], verdicts: texts(".verdict"), got: texts(".got"),
+    why: texts(".why:not([hidden])"),
     agrees: texts(".agrees"), body: texts("#after .body")[0], consoles: texts("#before dd"),
     sent: texts("#before .wire pre strong"), wire: texts("#before .wire")[0],
     titles: texts(".sequence title"), steps: texts("#after .sequence desc")[0],
@@ -195,6 +196,8 @@ def test_the_first_call_tells_the_story(browser: Browser, lab: str) -> None:
     assert shown["verdicts"] == ["✗ Blocked", "✓ Works"]
     assert ERRORS[browser.name] in shown["got"][0]
     assert [each[0] for each in shown["agrees"]] == ["✓", "✓"]
+    (why,) = shown["why"]
+    assert why.startswith("Why: a preflight names model-api-key but does not carry it")
     assert shown["sent"] == ["OPTIONS /", "404"]
     assert "✗ The POST was never sent: the browser stopped at the preflight." in shown["wire"]
     assert len(shown["titles"]) == 2

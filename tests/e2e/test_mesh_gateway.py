@@ -199,7 +199,7 @@ def test_a_service_without_cors_is_the_cause(model: RawServer) -> None:
     assert "  GET https://api.example/v1/a: 200, HTTP/1.1\n" in text
     assert (
         "Why: team/model http[5] match[0] (<documents>:24:13) has no corsPolicy: "
-        "model.team.svc.cluster.local:8000 answers.\n" in text
+        "model.team.svc.cluster.local:8000 answers, without CORS headers.\n" in text
     )
     assert f"Fix: model.team.svc.cluster.local:8000 must send {ACAO}: {ORIGIN}.\n" in text
     assert "--config" not in text

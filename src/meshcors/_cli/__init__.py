@@ -6,6 +6,7 @@ can be read, with one line on stderr.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module, metadata
@@ -38,6 +39,9 @@ VERBS: Final = {
     "lint": Verb("meshcors._cli.lint", "command", "Find what is wrong with CORS in the mesh."),
     "routes": Verb("meshcors._cli.routes", "command", "List the rules that a gateway runs."),
     "render": Verb("meshcors._cli.render", "command", "Write a policy in another form."),
+    "run": Verb(
+        "meshcors._cli.launch", "command", "Start an app's server with the policy around it."
+    ),
 }
 
 
@@ -107,7 +111,8 @@ def run(args: Sequence[str] | None = None) -> int:
     arguments: dict[str, Any] = {"args": None if args is None else list(args)}
     try:
         code = toolbox.main(prog_name="meshcors", standalone_mode=False, **arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is in a process that was started without it
+            sys.stdout.flush()
     except click.MissingParameter as error:
         return refuse(_missing(error))
     except click.ClickException as error:
@@ -118,10 +123,20 @@ def run(args: Sequence[str] | None = None) -> int:
     except click.Abort:
         return 130
     except BrokenPipeError:
-        # the reader has closed the pipe; Python must not flush into it again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        # the reader has closed the pipe
+        _write_no_more()
         return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _write_no_more()
+        return refuse(f"{error.strerror}: nothing more can be written")
     return code if isinstance(code, int) else 0
+
+
+def _write_no_more() -> None:
+    """Keep Python from flushing into stdout again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _missing(error: click.MissingParameter) -> str:

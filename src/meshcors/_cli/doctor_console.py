@@ -188,7 +188,8 @@ def _commands(message: ConsoleMessage) -> list[list[str]]:
     is_to_be_seen = message.code in ("network_error", "only_failed", "error_status")
     if not is_cors and not (is_to_be_seen and message.url):
         return []
-    url = _without_secrets(message.url) or _URL
+    called = message.url if message.url.startswith(("http://", "https://")) else ""
+    url = _without_secrets(called) or _URL
     flags = ["--origin", message.origin or UNNAMED_ORIGIN]
     if message.method:
         flags += ["--method", message.method]

@@ -74,12 +74,7 @@ _PARTS: Final = ("host", "path", "scheme")
     help="https calls the gateway on port 443, http on port 80.",
 )
 @click.option("--credentials", is_flag=True, help="The call sends cookies (credentials: include).")
-@click.option(
-    "--gateway",
-    "gateway_name",
-    metavar="NAMESPACE/NAME",
-    help="The gateway. Default: the first one in the documents.",
-)
+@options.GATEWAY
 @click.option(
     "--config",
     metavar="POLICY",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import signal
 import socket
 import threading
@@ -23,7 +24,7 @@ from meshcors.mesh._documents.checks import host_error, is_ip
 from meshcors.testing import MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
     from meshcors._lab.running_lab import RunningLab
     from meshcors._lab.settings import Address, LabSettings
@@ -117,12 +118,7 @@ def _address(text: str, address: str) -> tuple[str, int]:
     metavar="PORT",
     help="The page's port. Default: a free one.",
 )
-@click.option(
-    "--gateway",
-    "gateway_name",
-    metavar="NAMESPACE/NAME",
-    help="The gateway. Default: the first one in the documents.",
-)
+@options.GATEWAY
 @click.option(
     "--config",
     metavar="POLICY",
@@ -163,11 +159,17 @@ def command(
         with _interruptible():
             envoy_binary()  # what is missing is said before anything starts
             settings = LabSettings(
-                origin, pod, gateway_name, _policy(config), services, unmatched=unmatched
+                origin,
+                pod,
+                gateway_name,
+                _policy(config),
+                services,
+                unmatched=unmatched,
+                file=next(iter(files), "FILE"),
             )
             mesh = _read(files)
             if checking:
-                return _check(mesh, settings, form)
+                return _check(files, mesh, settings, form)
             ports = {} if port is None else {"before": port, "after": port + 1}
             return _serve(files, mesh, settings, ports, page_port or 0)
     except KeyboardInterrupt:
@@ -200,7 +202,7 @@ def _read(files: tuple[str, ...]) -> MeshDocuments:
     return read_mesh({CASE_FILE: case_text()})
 
 
-def _check(mesh: MeshDocuments, settings: LabSettings, form: str) -> int:
+def _check(files: tuple[str, ...], mesh: MeshDocuments, settings: LabSettings, form: str) -> int:
     from meshcors._lab.check import MOST_CHECKED_RULES, check
     from meshcors._lab.scene import scene_of
 
@@ -219,9 +221,26 @@ def _check(mesh: MeshDocuments, settings: LabSettings, form: str) -> int:
         return int(failures > 0)
     for note in scene.notes:
         click.echo(f"note: {printable(note)}", err=True)
-    served = f"{count} call{'' if count == 1 else 's'} that a rule is meant to serve"
-    click.echo(f"{failures} of {served} would be blocked" if failures else f"{served}: all work")
+    for line in _summary(files, settings.pod, count, failures):
+        click.echo(printable(line))
     return int(failures > 0)
+
+
+def _summary(files: tuple[str, ...], pod: Address, count: int, failures: int) -> Iterator[str]:
+    from meshcors._lab.settings import DEFAULT_POD
+
+    if not count:
+        yield "nothing is checked: no rule says which calls it serves, by a corsPolicy or a header"
+        return
+    served = f"{count} call{'' if count == 1 else 's'} that a rule is meant to serve"
+    if not failures:
+        yield f"{served}: all work"
+        return
+    yield f"{failures} of {served} would be blocked"
+    if files and "-" not in files:
+        known = [] if pod == DEFAULT_POD else ["--pod", f"{pod[0]}:{pod[1]}"]
+        yield "to see why: the same command without --check"
+        yield f"to fix it:  {shlex.join(['meshcors', 'fix', *files, '--with', 'pod', *known])}"
 
 
 def _serve(

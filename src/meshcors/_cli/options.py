@@ -47,6 +47,13 @@ POD: Final = click.option(
     show_default=True,
     help="The Service of the preflight pod (a Deployment).",
 )
+# ``--gateway NAMESPACE/NAME``, the parameter ``gateway_name``.
+GATEWAY: Final = click.option(
+    "--gateway",
+    "gateway_name",
+    metavar="NAMESPACE/NAME",
+    help="The gateway. Default: the first one in the documents.",
+)
 # ``--format text|json``, the parameter ``form``.
 FORM: Final = click.option(
     "--format",

@@ -68,7 +68,21 @@ def read_console(text: str) -> tuple[ConsoleMessage, ...]:
         rest = reader(rest, found)
     if all(each.code in _COMPANIONS for each in found):
         found += _reasons_alone(rest)
-    return _each_once(found)
+    return _each_once([_plausible(each) for each in found])
+
+
+# What a fix or a command may quote. A paste may come from anybody.
+_AN_ORIGIN: Final = re.compile(r"null|[a-z][a-z0-9+.-]*://[A-Za-z0-9._:\[\]-]+")
+_A_METHOD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+
+
+def _plausible(message: ConsoleMessage) -> ConsoleMessage:
+    """Return the message without an origin and a method that are none."""
+    return replace(
+        message,
+        origin=message.origin if _AN_ORIGIN.fullmatch(message.origin) else "",
+        method=message.method if _A_METHOD.fullmatch(message.method) else "",
+    )
 
 
 def _message(

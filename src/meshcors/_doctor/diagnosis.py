@@ -11,7 +11,7 @@ from meshcors._doctor.fault_rules import blocking_faults
 from meshcors._doctor.findings import FINDING_KINDS
 from meshcors._doctor.policy_rules import against_the_policy
 from meshcors._doctor.rules import as_finding
-from meshcors._doctor.surroundings import around_the_call, is_mixed_content
+from meshcors._doctor.surroundings import around_the_call, mixed_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
@@ -83,8 +83,8 @@ _PAST_CORS: Final[frozenset[FindingCode]] = frozenset(
 def _verdict_of(
     consultation: Consultation, engine: EngineName, fatal: Set[FindingCode]
 ) -> EngineVerdict:
-    if is_mixed_content(consultation.request):
-        return mixed_content(consultation.request, engine, consultation.quote)
+    if mixed := mixed_request(consultation):
+        return mixed_content(mixed.request, engine, consultation.quote)
     verdict = engine_verdict(consultation, engine)
     if verdict.works and fatal & _PAST_CORS:
         return EngineVerdict(False, "")

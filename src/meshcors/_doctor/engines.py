@@ -67,8 +67,10 @@ def engine_verdict(consultation: Consultation, engine: EngineName) -> EngineVerd
 
 
 def mixed_content(request: browser.Request, engine: EngineName, quote: Quoting) -> EngineVerdict:
-    """Return what an engine does with an http URL on an https page."""
-    line = _MIXED[engine].format(origin=request.origin, url=quote.own_url(request.url))
+    """Return what an engine does with an http URL on an https page, or a redirect to one."""
+    page = (request.redirected_from or request).origin
+    shown = quote.url if request.redirected_from else quote.own_url
+    line = _MIXED[engine].format(origin=page, url=shown(request.url))
     return EngineVerdict(False, line)
 
 

@@ -65,7 +65,10 @@ _REFUSED_BY_SERVER: Final = (
     "Send what it asks for, or let the authorization server add access-control-allow-origin to its"
     " refusals.\nWhat is in front: `{explain}`"
 )
-_IN_ANY_LANGUAGE: Final = "In another language, these fields of the answers allow it:"
+_IN_ANY_LANGUAGE: Final = (
+    "MeshCORS is in meshcors for FastAPI and other ASGI apps, in meshcors.wsgi for Flask and other"
+    " WSGI apps.\nIn another language, these fields of the answers allow it:"
+)
 _NULL_PAGE: Final = (
     "The origin null is that of files, data: URLs and sandboxed frames, whosever they are. Serve"
     " the page by http or https, and allow its own origin,"

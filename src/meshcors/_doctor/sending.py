@@ -1,7 +1,8 @@
 """Sends what a browser would send for a call, and what tries the server out: 12 requests at most.
 
 A request that may change something is never sent where the browser would not send it: after a
-preflight that was refused, only GET, HEAD and OPTIONS are. No redirect of a preflight is followed.
+preflight that was refused, and to an http URL from an https page, only GET, HEAD and OPTIONS are.
+No redirect of a preflight is followed, and none from https to http.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from meshcors._doctor.consultation import (
     TriedRequest,
 )
 from meshcors._doctor.probes import WRONG_KEY, other_origins, with_key, without_key
+from meshcors._doctor.surroundings import is_mixed_content
 from meshcors._doctor.today import passes_today
 from meshcors.testing._sent_fields import preflight_fields, request_fields
 
@@ -34,6 +36,7 @@ _MAYBE_A_GUARDS: Final = frozenset({400, 401, 403, 421})
 _MOST_HOPS: Final = 2
 NO_ANSWER: Final = "nothing answered before"
 NOT_SENT: Final = "the browser would not send it, and {method} may change something"
+MIXED: Final = "the browser would not send it: it is mixed content"
 
 
 def consult(
@@ -94,12 +97,18 @@ class _Sender:
         """Send the preflight, the call and its redirects."""
         hop, body = self.last, self._body
         for number in range(_MOST_HOPS + 1):
+            name: RequestName = "redirect_call" if number else "call"
+            is_mixed = is_mixed_content(hop)
+            if is_mixed and number:
+                # a key would be sent in clear text, to wherever the server says
+                self.tried.append(TriedRequest(name, hop, None, MIXED))
+                return
             passes = self._preflight("redirect_preflight" if number else "preflight", hop)
             if number == 0:
-                self._may_send = passes or hop.method in SAFE_METHODS
-            name: RequestName = "redirect_call" if number else "call"
+                self._may_send = (passes and not is_mixed) or hop.method in SAFE_METHODS
             if (number and not passes) or not self._may_send or (self.tried and self.is_lost):
-                why = NOT_SENT.format(method=hop.method) if self.tried[-1].response else NO_ANSWER
+                is_lost = self.tried and self.is_lost
+                why = NO_ANSWER if is_lost else NOT_SENT.format(method=hop.method)
                 self.tried.append(TriedRequest(name, hop, None, why))
                 return
             exchange = self._send(name, hop, hop.method, request_fields(hop), body)

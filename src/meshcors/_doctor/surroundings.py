@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcors import browser
-    from meshcors._doctor.consultation import Consultation
+    from meshcors._doctor.consultation import Consultation, TriedRequest
 
 # Those before https://github.com/WebKit/WebKit/pull/41238.
 _OLD_SAFARI: Final = " Older versions of Safari block http from an https page even so."
@@ -31,15 +31,25 @@ def is_mixed_content(request: browser.Request) -> bool:
     A loopback address or name is as secure as https (Secure Contexts 3.1).
     """
     host = urlsplit(request.url).hostname or ""
-    is_insecure = request.origin.startswith("https:") and request.url.startswith("http:")
+    # a redirect may have turned the origin into null
+    page = (request.redirected_from or request).origin
+    is_insecure = page.startswith("https:") and request.url.startswith("http:")
     return is_insecure and not _is_this_machine(host)
+
+
+def mixed_request(consultation: Consultation) -> TriedRequest | None:
+    """Return the call, or the redirect of it, that browsers block as mixed content, if one is."""
+    calls = (hop.call for hop in consultation.hops)
+    return next((each for each in calls if is_mixed_content(each.request)), None)
 
 
 def around_the_call(consultation: Consultation) -> Iterator[FoundFault]:
     """Yield what browsers hold against the call before or apart from CORS."""
     first = consultation.tried[0]
-    if is_mixed_content(consultation.request):
-        yield fault("mixed_content", consultation, first)
+    if mixed := mixed_request(consultation):
+        is_first = mixed is consultation.hops[0].call
+        host = consultation.quote(urlsplit(mixed.request.url).netloc)
+        yield fault("mixed_content", consultation, first if is_first else mixed, host=host)
     if not _is_private_page(consultation.request.origin):
         private = next((each for each in consultation.addresses if _is_private(each)), "")
         if private:

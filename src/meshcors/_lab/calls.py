@@ -234,16 +234,16 @@ class _RuleCalls:
         yield self._call(
             "with-credentials",
             "With credentials",
-            _changed(request, credentials="include"),
+            replace(request, credentials="include"),
             is_meant=is_meant and trusts,
         )
-        foreign = _changed(request, origin=self.stranger)
+        foreign = replace(request, origin=self.stranger)
         yield self._call("foreign-origin", "Foreign origin", foreign, is_meant=False)
 
     def _wished(self, name: str, title: str, wish: Wish) -> Iterator[LabCall]:
         request = self.first.request
         mark = "&" if "?" in request.url else "?"
-        asking = _changed(request, url=f"{request.url}{mark}answer={wish}")
+        asking = replace(request, url=f"{request.url}{mark}answer={wish}")
         if _takes(self.gateway, self.port, self.route, asking):
             yield replace(self._call(name, title, asking), wish=wish)
 
@@ -255,7 +255,7 @@ class _RuleCalls:
             for name, text in self.first.request.headers
             if value is not None or name not in names
         )
-        return _changed(self.first.request, headers=headers)
+        return replace(self.first.request, headers=headers)
 
     def _call(
         self,
@@ -277,20 +277,3 @@ class _RuleCalls:
             self.first.names,
             self.first.is_meant if is_meant is None else is_meant,
         )
-
-
-def _changed(
-    request: browser.Request,
-    *,
-    origin: str | None = None,
-    url: str | None = None,
-    headers: browser.HeaderLines | None = None,
-    credentials: browser.Credentials | None = None,
-) -> browser.Request:
-    return browser.Request(
-        origin or request.origin,
-        url or request.url,
-        request.method,
-        request.headers if headers is None else headers,
-        credentials or request.credentials,
-    )

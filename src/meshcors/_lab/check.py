@@ -7,7 +7,7 @@ the browser model. A call that a rule is meant to serve, and that a browser bloc
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors import browser
@@ -115,9 +115,7 @@ def check(scene: Scene) -> Iterator[CheckedCall]:
 
 def _through(call: LabCall, port: int) -> browser.Request:
     """Return the call to the port on which the gateway listens here."""
-    asked = call.request
-    url = f"http://{call.host}:{port}{call.target}"
-    return browser.Request(asked.origin, url, asked.method, asked.headers, asked.credentials)
+    return replace(call.request, url=f"http://{call.host}:{port}{call.target}")
 
 
 def _upstreams(scene: Scene, started: ExitStack) -> Upstreams:

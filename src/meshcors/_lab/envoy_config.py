@@ -27,7 +27,6 @@ _LOGGED: Final = {
     "status": "%RESPONSE_CODE%",
     "rule": "%ROUTE_NAME%",
     "flags": "%RESPONSE_FLAGS%",
-    "details": "%RESPONSE_CODE_DETAILS%",
     "cluster": "%UPSTREAM_CLUSTER%",
     "lab": "%DYNAMIC_METADATA(lab)%",
 }

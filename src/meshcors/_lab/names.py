@@ -41,10 +41,7 @@ def _is_name(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LocalOrigins:
-    """The lab's origins by the real ones, as both are serialized: ``http://NAME.localhost:PORT``.
-
-    ``hosts`` are their names, without the port.
-    """
+    """The lab's origins by the real ones, as both are serialized: ``http://NAME.localhost:PORT``."""
 
     by_real: Mapping[str, str]
 
@@ -58,11 +55,6 @@ class LocalOrigins:
         for origin in dict.fromkeys(origins):
             named[origin] = f"http://{_free_name(Origin.parse(origin), named.values())}:{port}"
         return cls(named)
-
-    @property
-    def hosts(self) -> frozenset[str]:
-        """The names of the page server."""
-        return frozenset(_host_of(local) for local in self.by_real.values())
 
     def filter_text(self) -> str:
         """Return the source of the gateway's filter (Envoy's Lua filter)."""

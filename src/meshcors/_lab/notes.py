@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from meshcors.mesh._analysis.guarded_workloads import namespace_of
 from meshcors.mesh._analysis.untyped_objects import group_and_kind, text_of, value_at
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def left_out(rules: int, mesh: MeshDocuments) -> Iterator[str]:
 def unguarded(mesh: MeshDocuments) -> Iterator[str]:
     """Say which objects this gateway runs without."""
     found = [
-        f"{kind} {text_of(value_at(each, 'metadata', 'name'))}"
+        f"{kind} {namespace_of(each)}/{text_of(value_at(each, 'metadata', 'name'))}"
         for each in mesh.others
         if (kind := group_and_kind(each)[1]) in _GUARDS
     ]
@@ -50,4 +51,4 @@ def unguarded(mesh: MeshDocuments) -> Iterator[str]:
         left = len(found) - _NAMED_GUARDS
         more = f" and {left} more" if left > 0 else ""
         named = ", ".join(found[:_NAMED_GUARDS])
-        yield f"the lab's gateway runs without {named}{more}; meshcors explain judges them"
+        yield f"the lab's gateway runs without {named}{more}; meshcors explain judges these too"

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from meshcors._lab.case import case_text
 from meshcors._lab.envoy_config import Upstreams, lab_bootstrap
 from meshcors._lab.names import LocalOrigins, local_host
 from meshcors._lab.page_server import LabPages
@@ -184,6 +185,7 @@ class RunningLab:
         notes = {"before": _AS_GIVEN, "after": scene.change}
         return {
             "files": list(self._files),
+            "example": "" if self._files else case_text(),
             "generation": now.number,
             "error": now.error,
             "page": {"origin": scene.origin, "address": self._page_address},

@@ -115,7 +115,7 @@ def scene_of(
         if document.kind == "RouteConfiguration":
             hint = "pass the VirtualServices and HTTPRoutes that it comes from"
             raise LabError(f"{document.place.file}: this is the configuration of an Envoy; {hint}")
-    file = next(iter(mesh.texts), "FILE")
+    file = settings.file
     before = Gateway.of(mesh.documents, file=file, name=settings.gateway)
     port = _port_of(before)
     origin = settings.origin or _page_origin(before, port, settings)

@@ -10,6 +10,7 @@ import json
 import socket
 import threading
 import time
+import warnings
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
@@ -17,6 +18,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from meshcors._lab.settings import LOOPBACK
 from meshcors._policy.rules import RuleSet
+from meshcors._policy.warning import PolicyWarning
 from meshcors.wsgi import MeshCORS
 
 if TYPE_CHECKING:
@@ -101,10 +103,14 @@ class ModelService:
         """Run the middleware with a policy from now on, or none for None."""
         if source is None:
             self._app = self._answer
-        elif isinstance(source, RuleSet):
-            self._app = MeshCORS(self._answer, rules=source)
-        else:
-            self._app = MeshCORS(self._answer, source)
+            return
+        with warnings.catch_warnings():
+            # of keys without values: the rules of the documents are what they are
+            warnings.simplefilter("ignore", PolicyWarning)
+            if isinstance(source, RuleSet):
+                self._app = MeshCORS(self._answer, rules=source)
+            else:
+                self._app = MeshCORS(self._answer, source)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""

@@ -13,6 +13,7 @@ SIDES: Final[tuple[SideName, ...]] = ("before", "after")
 LOOPBACK: Final = "127.0.0.1"
 # A host and a port.
 Address: TypeAlias = tuple[str, int]
+DEFAULT_POD: Final[Address] = ("meshcors-dummy", 8080)
 
 
 class LabError(Exception):
@@ -26,14 +27,16 @@ class LabSettings:
     ``origin`` is the page's, None for that of the documents; ``gateway`` the name of the gateway,
     None for the first one; ``policy`` the text of the pod's policy, None for that of ``fix``;
     ``services`` are real services by what the documents call them: ``host`` or ``host:port``.
+    ``file`` is how a message calls documents that have no gateway.
     """
 
     origin: str | None = None
-    pod: Address = ("meshcors-dummy", 8080)
+    pod: Address = DEFAULT_POD
     gateway: str | None = None
     policy: str | None = None
     services: Mapping[str, Address] = field(default_factory=dict)
     unmatched: bool = True
+    file: str = "FILE"
 
     def real_service(self, label: str) -> Address | None:
         """Return where the real service of a destination (``host:port``) is, None without one."""

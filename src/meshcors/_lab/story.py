@@ -15,6 +15,7 @@ from meshcors._lab.sequence import SequenceStep, draw
 from meshcors._lab.settings import SideName
 from meshcors.mesh._analysis.page_call import trace_call
 from meshcors.mesh._fix.known_services import decider_of_source, simulated
+from meshcors.testing._story import cause_of_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -83,12 +84,21 @@ class SideStory:
                 "step": _step(decisive),
                 "messages": dict(decisive.verdict.messages),
             },
+            "why": self._why(traced),
             "steps": [
                 {"from": each.sender, "to": each.receiver, "text": each.text, "kind": each.kind}
                 for each in steps
             ],
             "svg": draw(steps, title=f"{call.title}, {self._side}", name=self._side),
         }
+
+    def _why(self, traced: TracedCall) -> str:
+        """Return why the call does not get to its service, or not back; empty if it does."""
+        gateway, settings = self._scene.gateway(self._side), self._scene.settings
+        cause = cause_of_answers(
+            traced, gateway, lambda answer: settings.is_pod(answer.destination or "")
+        )
+        return cause.text if cause else ""
 
     def _received(self, call: LabCall, exchange: TracedExchange) -> dict[str, Any]:
         answer = exchange.answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import isnan
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 import click
 
@@ -126,6 +126,11 @@ class PodCommand(click.Command):
     Raises `click.UsageError`.
     """
 
+    # For who writes a flag of that name, which no command has.
+    key_values_hint: ClassVar[str] = (
+        "the pod needs no values, only the name of their header: --key-header"
+    )
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the command line."""
         try:
@@ -135,7 +140,7 @@ class PodCommand(click.Command):
             known = [flag for each in self.params for flag in (*each.opts, *each.secondary_opts)]
             hint = did_you_mean(name, known)
             if name.startswith("--key-value"):
-                hint = "the pod needs no values, only the name of their header: --key-header"
+                hint = self.key_values_hint
             raise click.UsageError(f"{name}: {hint}") from None
         except click.BadParameter as error:
             if error.param is None:
@@ -160,6 +165,11 @@ def add_flags(command: Command) -> Command:
     """Add all flags to a command's function, the policy's first."""
     for flag in reversed(_POD_FLAGS):
         command = flag(command)
+    return add_policy_flags(command)
+
+
+def add_policy_flags(command: Command) -> Command:
+    """Add the policy's flags to a command's function."""
     for option in reversed(OPTIONS):
         if option.flag is not None:
             command = _policy_flag(option, option.flag)(command)

@@ -1,8 +1,9 @@
 """A real Envoy on loopback: started with a bootstrap, awaited, stopped, nothing left of it.
 
-It ends with this process, however that ends, and so does its directory. Listeners and the admin
-page get free ports from the kernel, so that two cannot race for one; ``--use-dynamic-base-id``
-keeps several Envoys on one machine apart.
+It ends with this process, however that ends, and so does its directory. Listeners get free ports
+from the kernel, so that two cannot race for one. The admin page, which shows the configuration with
+its keys and ends Envoy, is a socket in that directory: any web page could call a port. There is no
+hot restart, which would keep several Envoys from starting and leave shared memory behind.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import contextlib
 import copy
 import http.client
 import json
+import os
 import re
+import socket
 import sys
 import time
 from contextlib import contextmanager
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _LOOPBACK: Final = "127.0.0.1"
+_ADMIN: Final = "admin.socket"
+# Where the directory is made, and what the interpreter that makes it may need.
+_ENVIRONMENT: Final = frozenset({"TMPDIR", "PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"})
 _SECONDS: Final = 10.0
 _VALIDATION_SECONDS: Final = 60.0
 _LONGEST: Final = 1000
@@ -55,7 +61,6 @@ class EnvoyProcess:
     that ``ports`` has for it; an ``admin`` section is replaced. ``level`` is that of Envoy's log.
 
     - ``ports``: the port of each listener, by its name.
-    - ``admin``: the admin page's base URL, such as ``http://127.0.0.1:40123``.
     - ``pid``: the process of Envoy.
 
     Raises `MissingExtraError` without the extra ``lab``, and `EnvoyError` with Envoy's own words
@@ -74,13 +79,13 @@ class EnvoyProcess:
         self._start(bootstrap, ports or {})
 
     def _start(self, bootstrap: Mapping[str, Any], ports: Mapping[str, int]) -> None:
-        flags = ["-l", self._level, "--concurrency", "1", "--admin-address-path", "admin"]
+        flags = ["-l", self._level, "--concurrency", "1"]
         # access logs reach the log at once, not after Envoy's ten seconds
         flags += ["--file-flush-interval-msec", "50"]
         self._process = _envoy(flags, _on_loopback(bootstrap, ports))
         try:
             self.pid = self._process.pid
-            self.admin = self._await_ready()
+            self._await_ready()
             self.ports = self._listener_ports()
         except BaseException:
             self.stop()
@@ -114,7 +119,7 @@ class EnvoyProcess:
 
     def admin_get(self, path: str) -> str:
         """Return the admin page at ``path``, for example ``/stats`` or ``/config_dump``."""
-        return _get(self.admin, path)[1]
+        return _get(self.home, path)[1]
 
     def replace(self, bootstrap: Mapping[str, Any]) -> None:
         """Serve ``bootstrap`` in place of what is served, its listeners on the ports they have.
@@ -138,7 +143,7 @@ class EnvoyProcess:
         """End Envoy and remove its files; a second time, nothing happens."""
         self._process.stop()
 
-    def _await_ready(self) -> str:
+    def _await_ready(self) -> None:
         deadline = time.monotonic() + self._timeout
         while time.monotonic() < deadline:
             if self.has_ended:
@@ -146,10 +151,8 @@ class EnvoyProcess:
                 raise EnvoyError(text, self.log)
             # not written yet, not listening yet, or 503: not ready
             with contextlib.suppress(OSError, http.client.HTTPException):
-                file = self._process.home / "admin"
-                address = file.read_text(encoding="ascii").strip()
-                if address and _get(f"http://{address}", "/ready")[0] == 200:
-                    return f"http://{address}"
+                if _get(self.home, "/ready")[0] == 200:
+                    return
             time.sleep(0.02)
         text = f"Envoy was not ready after {self._timeout:g} s{_reason(self.log)}"
         raise EnvoyError(text, self.log)
@@ -193,13 +196,15 @@ def validate(bootstrap: Mapping[str, Any]) -> str | None:
 
 
 def _envoy(flags: list[str], config: Json) -> KeptProcess:
-    command = [str(envoy_binary()), "-c", "config.json", "--use-dynamic-base-id", *flags]
-    return KeptProcess(command, json.dumps(config).encode())
+    command = [str(envoy_binary()), "-c", "config.json", "--disable-hot-restart", *flags]
+    # a document could put %ENVIRONMENT(NAME)% into an answer
+    environ = {name: it for name, it in os.environ.items() if name in _ENVIRONMENT}
+    return KeptProcess(command, json.dumps(config).encode(), env=environ)
 
 
 def _on_loopback(bootstrap: Mapping[str, Any], ports: Mapping[str, int]) -> Json:
     config: Json = copy.deepcopy(dict(bootstrap))
-    config["admin"] = {"address": _address(0)}
+    config["admin"] = {"address": {"pipe": {"path": _ADMIN, "mode": 0o600}}}
     for listener in config.get("static_resources", {}).get("listeners", []):
         listener["address"] = _address(ports.get(listener.get("name", ""), 0))
     return config
@@ -209,10 +214,29 @@ def _address(port: int) -> Json:
     return {"socket_address": {"address": _LOOPBACK, "port_value": port}}
 
 
-def _get(base: str, path: str) -> tuple[int, str]:
-    # no proxy of the environment stands between
-    connection = http.client.HTTPConnection(base.removeprefix("http://"), timeout=_SECONDS)
-    with contextlib.closing(connection):
+class _AdminConnection(http.client.HTTPConnection):
+    """A connection to the admin page of the Envoy in a directory."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__("localhost", timeout=_SECONDS)
+        self._home = home
+
+    def connect(self) -> None:
+        """Connect; the name of a socket has a bound of some 100 bytes, and a directory has not."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        if sys.platform != "linux":
+            self.sock.connect(str(self._home / _ADMIN))
+            return
+        directory = os.open(self._home, os.O_PATH)
+        try:
+            self.sock.connect(f"/proc/self/fd/{directory}/{_ADMIN}")
+        finally:
+            os.close(directory)
+
+
+def _get(home: Path, path: str) -> tuple[int, str]:
+    with contextlib.closing(_AdminConnection(home)) as connection:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()

@@ -10,7 +10,6 @@ import json
 import re
 import time
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -176,7 +175,7 @@ class MeshGateway:
         after a redirect. Raises `EnvoyError` if Envoy has ended.
         """
         self._envoy.check()
-        before = sum(1 for _ in _logged(self._envoy.log))
+        before = self._envoy.log.rfind("\n") + 1
         with _GatewayWire(self, (urlsplit(request.url).hostname or "").lower()) as wire:
             made = wire.fetch(request, body, cache=cache)
         requests = self._await_requests(before, wire.client_ports)
@@ -193,11 +192,11 @@ class MeshGateway:
     def _await_requests(self, before: int, client_ports: list[int]) -> tuple[RoutedRequest, ...]:
         """Return the requests over these connections, once Envoy has logged them.
 
-        The first ``before`` are older: a port may be used again.
+        What is in the log before ``before`` is older: a port may be used again.
         """
         deadline = time.monotonic() + _LOG_SECONDS
         while True:
-            found = dict(islice(_logged(self._envoy.log), before, None))
+            found = dict(_logged(self._envoy.log[before:]))
             if found.keys() >= set(client_ports) or time.monotonic() > deadline:
                 return tuple(found[port] for port in client_ports if port in found)
             self._envoy.check()

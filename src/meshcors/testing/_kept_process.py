@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +82,15 @@ class KeptProcess:
         """End it and remove its directory; a second time, nothing happens."""
         _ = self.log  # kept, as the file goes
         self._end()
+        if self._keeper.returncode < 0:
+            self._end_without_keeper()
+
+    def _end_without_keeper(self) -> None:
+        """End what the keeper no longer ends: a signal has killed it."""
+        if self.pid and self.home.exists() and not (self.home / "ended").exists():
+            with contextlib.suppress(OSError):
+                os.kill(self.pid, signal.SIGKILL)
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def _end(self) -> None:
         for pipe in (self._keeper.stdin, self._keeper.stdout):

@@ -21,7 +21,7 @@ from meshcors.mesh._explain.values import ShownValues, shown_target
 from meshcors.testing._gateway import GatewayCall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from meshcors.mesh import Gateway
     from meshcors.mesh._analysis.cause import Cause
@@ -110,7 +110,7 @@ def _explained(call: PageCall, gateway: MeshGateway, missing: str) -> Iterator[s
     target = call.request.url.partition("://")[2].partition("/")
     traced = trace_call(model, hidden, target=f"/{target[2]}")
     seen = _as_seen(traced, hidden, call)
-    cause = None if missing else _cause(seen, model)
+    cause = None if missing else cause_of_answers(seen, model, _is_pod)
     commands = FixCommands(mesh, tuple(_files(gateway)), _POD, model.name)
     advice = hints(cause, seen, commands)
     if missing:
@@ -136,22 +136,27 @@ def _as_seen(traced: TracedCall, request: browser.Request, call: PageCall) -> Tr
     return replace(traced, preflight=preflight, request=own)
 
 
-def _cause(seen: TracedCall, model: Gateway) -> Cause | None:
-    """Return the cause; a service without any CORS headers has no policy that refuses the call."""
+def cause_of_answers(
+    seen: TracedCall, model: Gateway, is_pod: Callable[[GatewayAnswer], bool]
+) -> Cause | None:
+    """Return the cause, where the answers are known.
+
+    A service without any CORS headers has no policy that refuses the call.
+    """
 
     def without_policy(exchange: TracedExchange) -> TracedExchange:
         answer = exchange.answer
         is_bare = exchange.verdict.code == "acao_missing" and answer.kind == "forward"
-        is_bare = is_bare and exchange.outcome == "blocked" and not _is_pod(answer)
+        is_bare = is_bare and exchange.outcome == "blocked" and not is_pod(answer)
         return replace(exchange, outcome="depends") if is_bare else exchange
 
     preflight = None if seen.preflight is None else without_policy(seen.preflight)
     seen = replace(seen, preflight=preflight, request=without_policy(seen.request))
-    cause = cause_of(seen, model, _is_pod)
+    cause = cause_of(seen, model, is_pod)
     if cause is None or cause.code != "service_unknown":
         return cause
-    # its advice for files, to pass a policy, helps no test
-    return replace(cause, code="service_refuses")
+    # its advice for files, to pass a policy, helps nobody who has seen the answer
+    return replace(cause, code="service_refuses", text=f"{cause.text}, without CORS headers")
 
 
 def _missing_service(call: PageCall) -> str:

@@ -125,7 +125,7 @@ function panel(side) {
   find(".wire").open = matchMedia("(min-width: 56rem)").matches;
   return {
     view, heading: find("h3"), note: find(".note"), outcome: find(".outcome"), verdict: find(".verdict"),
-    got: find(".got"), body: find(".body"), agrees: find(".agrees"), here: find(".here"),
+    got: find(".got"), body: find(".body"), why: find(".why"), agrees: find(".agrees"), here: find(".here"),
     others: find(".others"), picture: find(".picture"), wire: find(".wire ol"),
   };
 }
@@ -184,6 +184,11 @@ async function make(call, side, id, isCurrent) {
 function inWords({ allowed, outcome, code, step }) {
   if (outcome === "depends") return "allowed or not, depending on what your service answers";
   return allowed ? "allowed" : `blocked at the ${step === "preflight" ? "preflight" : "answer"} (${code})`;
+}
+
+function showWhy(view, why) {
+  view.why.textContent = why && `Why: ${why}.`;
+  view.why.hidden = !why;
 }
 
 function showAgreement(view, explained, done) {
@@ -259,7 +264,7 @@ function clear(view) {
   view.verdict.textContent = "Calling…";
   view.got.textContent = view.agrees.textContent = "";
   view.body.replaceChildren();
-  view.body.hidden = view.others.hidden = true;
+  view.body.hidden = view.why.hidden = view.others.hidden = true;
   view.here.replaceChildren();
   view.picture.replaceChildren();
   view.wire.replaceChildren();
@@ -299,6 +304,7 @@ async function runSide(call, side, turn) {
   showSummary(call);
   if (explained.error) view.agrees.textContent = explained.error;
   else {
+    showWhy(view, explained.why);
     showAgreement(view, explained, done);
     showPicture(view, explained.svg);
   }
@@ -336,8 +342,9 @@ async function tryPolicy() {
   if (turn !== edits) return;
   if (said.error) return showPolicy(`✗ ${said.error}`, "bad", true);
   const { allowed } = said.verdict;
-  showPolicy(`${allowed ? "✓" : "✗"} With this policy, “${current.title}” is ${inWords(said.verdict)}.`,
-    allowed === (current.from !== "stranger") ? "good" : "bad");
+  const good = allowed === (current.from !== "stranger");
+  showPolicy(`${good ? "✓" : "✗"} With this policy, “${current.title}” is ${inWords(said.verdict)}${
+    good && !allowed ? ", as it should be" : ""}.`, good ? "good" : "bad");
   const written = await ask("/api/policy", { method: "PUT", body: text });
   if (turn !== edits) return;
   if (written.error) return showPolicy(`✗ ${written.error}`, "bad", true);
@@ -361,6 +368,8 @@ async function load() {
   trouble(said.error);
   byId("page-origin").textContent = said.page.origin;
   byId("files").textContent = said.files.length ? `; the gateway runs ${said.files.join(", ")}` : "; the gateway runs an example";
+  byId("example").hidden = !said.example;
+  byId("example").querySelector("pre").textContent = said.example;
   byId("policy-section").hidden = !said.policy; // no pod, no policy
   if (!edited) {
     byId("policy").value = said.policy;

@@ -1,0 +1,54 @@
+"""The middleware that ``meshcors run`` puts around an app, by the policy of the environment."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import meshcors.wsgi
+from meshcors import asgi
+from meshcors._launch.refusing import refuse
+from meshcors._launch.servers import apps, missed
+from meshcors._policy.errors import PolicyError
+from meshcors.config._loading import load
+from meshcors.config._resolving import argument
+
+
+class OutermostASGI(asgi.MeshCORS):
+    """What the launcher put around an ASGI app: a server serves nothing else."""
+
+
+class OutermostWSGI(meshcors.wsgi.MeshCORS):
+    """What the launcher put around a WSGI app: a server serves nothing else."""
+
+
+def around_asgi(app: Any) -> OutermostASGI:
+    """Return `app` with the policy around it, once."""
+    if isinstance(app, OutermostASGI):
+        return app
+    made = OutermostASGI(app, **_policy())
+    apps.add("asgi")
+    return made
+
+
+def around_wsgi(app: Any) -> OutermostWSGI:
+    """Return `app` with the policy around it, once."""
+    if isinstance(app, OutermostWSGI):
+        return app
+    made = OutermostWSGI(app, **_policy())
+    apps.add("wsgi")
+    return made
+
+
+def require(app: Any, server: str) -> None:
+    """End the process if `server` is about to serve an app that has no policy around it."""
+    if not isinstance(app, OutermostASGI | OutermostWSGI):
+        refuse(missed(server))
+
+
+@cache
+def _policy() -> dict[str, Any]:
+    try:
+        return argument(load(None))
+    except PolicyError as error:
+        refuse(*map(str, error.problems))

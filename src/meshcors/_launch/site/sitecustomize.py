@@ -1,0 +1,61 @@
+"""Python imports this at its start: PYTHONPATH leads here in all that ``meshcors run`` starts.
+
+It may be any Python, of any environment: nothing here is newer than Python 3.6, and nothing that
+takes time is imported.
+"""
+
+import importlib.machinery
+import importlib.util
+import os
+import sys
+
+_HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+_SERVERS = ("granian", "gunicorn", "hypercorn", "uvicorn", "werkzeug.serving")
+
+
+class _NoServer:
+    """Where meshcors is not installed, no server may start."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Refuse a server that is about to be imported."""
+        if name in _SERVERS:
+            _end(
+                name
+                + " would serve without the policy: "
+                + sys.executable
+                + " cannot import this meshcors; install it there"
+            )
+
+
+def _end(reason: str) -> None:
+    # `site` would report an exception, and go on.
+    sys.stderr.write("meshcors run: " + reason + "\n")
+    sys.stderr.flush()
+    os._exit(2)
+
+
+def _begin() -> None:
+    try:
+        from meshcors._launch.startup import begin
+    except Exception:  # whatever is wrong with it
+        sys.meta_path.insert(0, _NoServer())
+        return
+    try:
+        begin(_HERE)
+    except Exception as error:
+        _end("it could not begin: " + repr(error))
+
+
+def _run_hidden() -> None:
+    """Run the sitecustomize that this one hides, if there is one."""
+    others = [each for each in sys.path if os.path.abspath(each) != _HERE]  # noqa: PTH100
+    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
+    if spec is None or spec.loader is None:
+        return
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["sitecustomize"] = module
+    spec.loader.exec_module(module)
+
+
+_begin()
+_run_hidden()
