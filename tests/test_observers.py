@@ -329,6 +329,7 @@ def test_nothing_is_logged_above_info(caplog: pytest.LogCaptureFixture) -> None:
     for asked, *_ in CASES:
         serve_asgi(MeshCORS(asgi_app, POLICY), asked)
         serve_wsgi(wsgi.MeshCORS(wsgi_app, POLICY), asked)
+    serve_asgi(MeshCORS(asgi_app, POLICY), handshake(STRANGER, **KEY))
     assert caplog.records == []
 
 

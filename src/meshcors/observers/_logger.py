@@ -29,7 +29,8 @@ def logs_refusals() -> bool:
 
 def log_refusal(decision: ObservedDecision) -> None:
     """Log a refusal, if the rate allows it."""
-    if not _REFUSALS.allows_one():
+    # An invalid policy is an error, and has been logged as such.
+    if decision.reason == "app_failed" or not _REFUSALS.allows_one():
         return
     import logging
 
