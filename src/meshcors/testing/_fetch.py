@@ -60,7 +60,9 @@ class Exchange:
 
     def __repr__(self) -> str:
         """Show no field that was sent, and no query: either may hold a key."""
-        found = self.failure if self.response is None else self.response.status
+        # the line for what is no HTTP quotes the server, which may send a key back
+        failure = "no HTTP" if self.kind == "protocol" else self.failure
+        found = failure if self.response is None else self.response.status
         return f"<{self.method} {shown_url(self.url)}: {found}>"
 
 
