@@ -81,7 +81,7 @@ def create_app(
 
     Raises `PolicyError` for an invalid policy, and `TypeError` for a WSGI app.
     """
-    source = argument(resolve(policy, rules, {})) | {"observer": observer}
+    source: dict[str, Any] = {**argument(resolve(policy, rules, {})), "observer": observer}
     if app is not None:
         return _Service(app, **source)
     from starlette.applications import Starlette
@@ -103,7 +103,7 @@ def create_wsgi_app(
 
     Raises `PolicyError` for an invalid policy, and `TypeError` for an ASGI app.
     """
-    source = argument(resolve(policy, rules, {})) | {"observer": observer}
+    source: dict[str, Any] = {**argument(resolve(policy, rules, {})), "observer": observer}
     if app is not None:
         return _ServiceWSGI(app, **source)
     from werkzeug.wrappers import Response

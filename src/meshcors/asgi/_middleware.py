@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer
 from meshcors._decision.app_kind import is_wsgi, name_of
@@ -207,12 +207,10 @@ class _NoEngine:
     The first request logs the reason.
     """
 
-    reads: Final[frozenset[bytes]] = frozenset()
-    reads_unless_options: Final[frozenset[bytes]] = frozenset()
-    reads_websocket: Final[frozenset[bytes]] = frozenset()
-    reads_path: Final = False
-
     def __init__(self, error: PolicyError) -> None:
+        self.reads: frozenset[bytes] = frozenset()
+        self.reads_unless_options = self.reads_websocket = self.reads
+        self.reads_path = False
         self._not_logged: PolicyError | None = error
 
     def decide(self, method: str, path: str, fields: Mapping[bytes, bytes]) -> Answer:
