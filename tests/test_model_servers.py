@@ -35,7 +35,8 @@ def test_no_stack_leaves_a_call_out(stack: Stack) -> None:
 
 def test_line_is_in_the_app_or_starts_it(stack: Stack) -> None:
     _, _, app = stack.app.read_text(encoding="utf-8").partition("# ///\n")
-    assert stack.line in app or stack.line in " ".join(stack.start)
+    variables = [f"{name}={value}" for name, value in stack.environment.items()]
+    assert stack.line in app or stack.line in " ".join([*variables, *stack.start])
 
 
 def test_each_stack_has_a_result_and_each_result_a_stack() -> None:
