@@ -43,7 +43,9 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if name.startswith("MESHCORS_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("MESHCORS_ALLOW_ORIGINS", UI)
-    monkeypatch.delenv("PYTHONPATH", raising=False)
+    # Set first: so it is as before at the end, whatever the hooks write there.
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.delenv("PYTHONPATH")
     monkeypatch.setattr(handing_on, "_folder", "ours")
     outermost._policy.cache_clear()
     yield
