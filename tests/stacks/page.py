@@ -38,7 +38,9 @@ def write() -> None:
 def filled(text: str) -> str:
     """Return the page with its tables as they should be."""
     text = _with(text, "table", _lines(HEAD, (_row(stack) for stack in stacks())))
-    rows = ([row["title"] + " " + row["version"], *_read_cells(row)] for row in read_stacks())
+    rows = (
+        [f"{row['title']} {row['version']}".strip(), *_read_cells(row)] for row in read_stacks()
+    )
     return _with(text, "read", _lines(READ_HEAD, rows))
 
 
@@ -85,7 +87,7 @@ def _cell(stack: Stack, cells: dict[str, Any], names: tuple[str, ...]) -> str:
         if isinstance(call, str):
             said.append(call)
             continue
-        cell = cells[name]
+        cell = cells.get(name, {"status": "no result yet", "wrong": []})
         text = ", ".join([str(cell["status"]), *cell["wrong"]])
         text = f"**{text}**" if cell["wrong"] else text
         if isinstance(call, Call) and name == "health":

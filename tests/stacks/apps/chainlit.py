@@ -13,7 +13,7 @@
 # works = { path = "/auth/config", method = "GET" }
 # missing = { path = "/project/file/nobody?session_id=nobody", method = "GET", status = 401, says = "a file of no session: other paths are its page" }
 # method = { path = "/auth/config", method = "PUT", status = 405 }
-# large = "has no limit"
+# large = "its uploads need a session"
 # error = "none that a page causes"
 # limit = "has none"
 # timeout = "has none"

@@ -13,8 +13,8 @@
 # [tool.stack.calls]
 # missing = { path = "/nowhere", status = 404 }
 # method = { path = "/chat/completions", method = "GET", status = 405 }
-# large = "has no limit"
-# limit = "has none here: its budgets need a database"
+# large = "`max_request_size_mb` is in its paid edition only"
+# limit = "not tried: its budgets need a database"
 # timeout = "has none of its own"
 # websocket = "its realtime routes need a provider"
 # health = { path = "/health/liveliness", method = "GET" }

@@ -19,7 +19,7 @@
 # works = { path = "/api/2.0/mlflow/experiments/search", json = { max_results = 5 }, to_stranger = 403 }
 # missing = { path = "/api/2.0/mlflow/nowhere", status = 404 }
 # method = { path = "/api/2.0/mlflow/experiments/search", method = "PUT", status = 405 }
-# large = "has no limit"
+# large = "its gateway's alone, which needs a provider"
 # error = "none that a page causes"
 # limit = "has none"
 # timeout = "has none"

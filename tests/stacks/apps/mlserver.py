@@ -15,12 +15,15 @@
 # large = "has no limit"
 # limit = "has none"
 # timeout = "has none"
-# stream = "its streams need a codec and weights"
 # websocket = "serves none"
 # health = { path = "/v2/health/ready", method = "GET" }
 #
 # [tool.stack.calls.works]
 # path = "/v2/models/square/infer"
+# json = { inputs = [{ name = "number", shape = [1], datatype = "FP64", data = [4.0] }] }
+#
+# [tool.stack.calls.stream]
+# path = "/v2/models/square/infer_stream"
 # json = { inputs = [{ name = "number", shape = [1], datatype = "FP64", data = [4.0] }] }
 #
 # [tool.stack.calls.error]
@@ -30,8 +33,10 @@
 # ///
 """The model, and what writes MLServer's settings and the policy beside it."""
 
+import asyncio
 import json
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from mlserver import MLModel
@@ -56,6 +61,14 @@ class Square(MLModel):
         output = ResponseOutput(name="square", shape=[1], datatype="FP64", data=squares)
         return InferenceResponse(model_name=self.name, outputs=[output])
 
+    async def predict_stream(
+        self, payloads: AsyncIterator[InferenceRequest]
+    ) -> AsyncIterator[InferenceResponse]:
+        async for payload in payloads:
+            for _ in range(4):
+                yield await self.predict(payload)
+                await asyncio.sleep(0.2)
+
 
 if __name__ == "__main__":
     port = int(sys.argv[1])
@@ -65,6 +78,9 @@ if __name__ == "__main__":
         "grpc_port": port + 1,
         "metrics_port": port + 2,
         "parallel_workers": 0,
+        # Its streams want neither.
+        "gzip_enabled": False,
+        "metrics_endpoint": None,
     }
     Path("settings.json").write_text(json.dumps(settings))
     model = {"name": "square", "implementation": "app.Square"}
