@@ -29,7 +29,7 @@ SERVERS = {"gunicorn", "httptools", "uvicorn", "uvloop", "wsgiref.simple_server"
 EXTRAS = {"certifi", "envoy", "h2", "prometheus_client", "publicsuffixlist", "re2", "ruamel.yaml"}
 
 # Imported where its extra has been found to be there, or by an app of its framework.
-OF_AN_EXTRA = {"meshcors.dummy._metrics", "meshcors.aiohttp"}
+OF_AN_EXTRA = {"meshcors.dummy._metrics", "meshcors.aiohttp", "meshcors.django"}
 
 ALL_MODULES = f"""
 import importlib, pkgutil, meshcors
