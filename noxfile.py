@@ -187,6 +187,14 @@ def load(session: nox.Session) -> None:
     session.run("pytest", "-m", "load", *LOAD_TESTS, *session.posargs)
 
 
+@nox.session
+def stacks(session: nox.Session) -> None:
+    """Run model servers inside meshcors, and write the page on them; `-- NAME` runs one."""
+    install_wheel(session, "", *group("stacks"))
+    (wheel,) = Path(session.virtualenv.location, "dist").glob("meshcors-*.whl")
+    session.run("python", "-m", "tests.stacks", f"--wheel={wheel}", *session.posargs)
+
+
 def check_sdist(session: nox.Session, unpacked: Path) -> None:
     """Hold what is in the sdist to what Git tracks, where there is a checkout."""
     if not Path(".git").exists():

@@ -17,8 +17,8 @@ from meshcors._cli import doctor
 from meshcors._doctor.causes import CAUSES
 from meshcors._doctor.console import LONGEST_PASTE, ConsoleMessage, read_console
 from meshcors._doctor.engines import ENGINES, EngineName, mixed_content
-from meshcors._doctor.quoting import Quoting
 from meshcors.browser import Code, Request, Response, Verdict, follow, judge, judge_response
+from meshcors.testing._quoting import Quoting
 from tests.browser_cases import ACAC, ACAH, ACAM, ACAO, API, CASES, PAGE, Answers, Case
 from tests.console_page import EXAMPLES
 

@@ -124,6 +124,15 @@ def test_a_preflight_needs_no_key_and_an_exempt_path_none(is_async: bool) -> Non
         assert int(head["content-length"]) > 0
 
 
+@clients
+def test_other_middleware_may_be_around_it(is_async: bool) -> None:
+    with django_settings(POLICY, **{**SETTINGS, "MIDDLEWARE": [SECURITY, OWN, COMMON]}):
+        response = ask("GET", "/hello/", KEYED, is_async=is_async)
+    assert response.status_code == 200
+    assert response["x-content-type-options"] == "nosniff"
+    assert response["access-control-allow-origin"] == UI
+
+
 def test_what_the_app_sends_is_kept() -> None:
     with django_settings(POLICY, **SETTINGS):
         response = ask("GET", "/hello/", KEYED, is_async=False)

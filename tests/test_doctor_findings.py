@@ -27,9 +27,9 @@ from meshcors._doctor.fixes import FIXES, fix_for
 from meshcors._doctor.grants import WantedGrant, grant
 from meshcors._doctor.layer_names import Layer
 from meshcors._doctor.probes import WRONG_KEY, key_header, other_origins
-from meshcors._doctor.quoting import Quoting
 from meshcors._doctor.sending import MOST_REQUESTS, consult
 from meshcors.testing._fetch import Exchange
+from meshcors.testing._quoting import Quoting
 
 UI, URL = "https://ui.example", "https://api.example/v1/predict"
 KEY = ("model-api-key", "xyz")

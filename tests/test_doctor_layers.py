@@ -9,9 +9,9 @@ import pytest
 from meshcors import browser
 from meshcors._doctor.layer_names import LAYER_NAMES, Layer
 from meshcors._doctor.layers import AnsweredBy, answered_by, with_the_pod
-from meshcors._doctor.quoting import Quoting
 from meshcors._doctor.signatures import starlettes_refusals
 from meshcors.testing._fetch import Exchange
+from meshcors.testing._quoting import Quoting
 
 UI = "https://ui.example"
 URL = "https://api.example/v1/predict"

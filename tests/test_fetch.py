@@ -510,3 +510,27 @@ def test_a_stream_that_is_reset(
         answer = tls_call(server.port, insecure=True).answer
     assert answer is not None
     assert (answer.kind, answer.failure) == (kind, line.replace("PORT", str(server.port)))
+
+
+def odd_status(connection: socket.socket) -> None:
+    """Answer in HTTP/2 with a status that is no number."""
+    settings = h2.config.H2Configuration(client_side=False, validate_outbound_headers=False)
+    http2 = h2.connection.H2Connection(settings)
+    http2.initiate_connection()
+    connection.sendall(http2.data_to_send())
+    while data := connection.recv(65536):
+        for event in http2.receive_data(data):
+            if isinstance(event, h2.events.RequestReceived):
+                http2.send_headers(event.stream_id, [(":status", "\x1b[31m")], end_stream=True)
+        connection.sendall(http2.data_to_send())
+
+
+def test_a_status_that_is_no_number(certificate: Certificate) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    context.set_alpn_protocols(["h2"])
+    with raw_server(odd_status, context, reads=False) as server:
+        made = tls_call(server.port, insecure=True)
+    line = f"api.example:{server.port} (at 127.0.0.1) does not answer in HTTP"
+    assert made.answer is not None
+    assert (made.answer.kind, made.answer.failure) == ("protocol", line)

@@ -589,6 +589,22 @@ def test_a_large_log_is_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         assert path.stat().st_size < 2000
 
 
+def test_more_than_can_be_read_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("meshcors._lab.traffic._LARGEST_FILE", 1000)
+    path = tmp_path / "log"
+    traffic = Traffic(path)
+    line = json.dumps(LINE).encode() + b"\n"
+    path.write_bytes(line * 3 + line[:20])
+    assert len(traffic.of("after-1-x")) == 2, "two lines and more are a thousand bytes"
+    with path.open("ab") as log:
+        log.write(line * 20)
+    assert len(traffic.of("after-1-x")) == 2
+    assert path.stat().st_size == 0
+    with path.open("ab") as log:
+        log.write(line[20:] + line)
+    assert len(traffic.of("after-1-x")) == 3
+
+
 # ---- Files
 
 

@@ -105,6 +105,29 @@ def test_a_failure_tells_what_was_sent_answered_and_printed(
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"HTTP/1.1 403 {SECRET}\nServer: {SECRET}\nAccess-Control-Allow-Origin: {SECRET}\n"
+        f"Vary: hidden\nLocation: http://{SECRET}.invalid/{SECRET}\nContent-Length: 0\n\n",
+        "HTTP/1.1 200 OK\nServer: \x1b[2J\nAccess-Control-Allow-Origin: \x1b]0;x\x07\x9b31m\n"
+        "Content-Length: 0\n\n",
+        f"HTTP/1.1 302 Found\nLocation: http://{SECRET}.invalid/{SECRET}\n"
+        "Access-Control-Allow-Origin: *\nContent-Length: 0\n\n",
+        f"SSH-2.0-{SECRET} hidden\n\n",
+    ],
+)
+def test_what_the_server_sends_back_shows_no_key_and_steers_no_terminal(
+    answer: str, browser_of_test: BrowserFetch
+) -> None:
+    with raw_server(in_turn(say(GRANT), say(answer), say(answer))) as server:
+        call = called(browser_of_test, server)
+    for text in (story(call), repr(call), repr(call.answers)):
+        assert SECRET not in text.lower()
+        assert "hidden" not in text
+        assert all(line.isprintable() for line in text.split("\n"))
+
+
 def test_a_fault_of_the_network_is_in_the_story(browser_of_test: BrowserFetch) -> None:
     with raw_server(reset) as server:
         text = story(called(browser_of_test, server, credentials="include"))

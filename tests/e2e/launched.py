@@ -133,6 +133,22 @@ from wsgi_app import app
 
 run_simple("127.0.0.1", int(sys.argv[1]), app, processes=2)
 """,
+    "listens_with_uvloop.py": """
+import asyncio
+import sys
+
+import uvloop
+
+
+async def serve():
+    server = await asyncio.get_running_loop().create_server(
+        asyncio.Protocol, "127.0.0.1", int(sys.argv[1])
+    )
+    await server.serve_forever()
+
+
+uvloop.run(serve())
+""",
     "runs_wsgiref.py": """
 import sys
 from wsgiref.simple_server import make_server

@@ -183,6 +183,16 @@ def test_the_original_failure_and_the_cure(lab: Lab) -> None:
     assert said["middleware"]
 
 
+def test_what_is_kept_of_a_request_has_a_bound(lab: Lab) -> None:
+    """Any page may call the gateway, and however much it sends, the lab keeps little."""
+    before = lab.address("before")
+    long = {f"x_{number}": "\\" * 900 for number in range(50)}
+    assert lab.send(before, "GET", "/?lab=long", **long)[0] == 404
+    lab.await_(lambda: bool(lab.ask("/api/traffic?id=long")))
+    (seen,) = lab.ask("/api/traffic?id=long")
+    assert 5_000 < sum(len(name) + len(value) for name, value in seen["sent"]) < 10_000
+
+
 def test_the_models_say_what_the_gateway_does(lab: Lab) -> None:
     state = lab.ask("/api/state")
     assert len(state["calls"]) == 7

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -134,15 +136,19 @@ def refused(words: list[str], port: int, environment: Mapping[str, str]) -> tupl
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # so that all of its workers can be ended
+        start_new_session=True,
     ) as process:
-        end = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < end:
-            with suppress(OSError, HTTPException):
-                answer = call(port, "GET", "/", {"model-api-key": "right"}, timeout=1)
-                process.kill()
-                pytest.fail(f"it served: {answer}")
-            time.sleep(0.05)
-        process.kill()
+        try:
+            end = time.monotonic() + 60
+            while process.poll() is None and time.monotonic() < end:
+                with suppress(OSError, HTTPException):
+                    answer = call(port, "GET", "/", {"model-api-key": "right"}, timeout=1)
+                    pytest.fail(f"it served: {answer}")
+                time.sleep(0.05)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         output, _ = process.communicate(timeout=20)
     return process.returncode, output
 
@@ -193,6 +199,8 @@ def test_where_meshcors_is_not_installed_no_server_starts(tmp_path: Path) -> Non
     ("start", "code"),
     [
         ("waitress-serve --port PORT wsgi_app:app", 2),
+        ("waitress-serve --unix-socket socket wsgi_app:app", 2),
+        ("python listens_with_uvloop.py PORT", 2),
         ("python runs_wsgiref.py PORT", 2),
         ("python -m http.server PORT", 2),
         # a server that catches it, and listens to nothing
@@ -204,6 +212,14 @@ def test_a_server_that_is_not_known_does_not_listen(start: str, code: int) -> No
     ended, output = refused(command(start, port), port, {})
     assert ended == code
     assert "meshcors run: no app has the policy yet, so nothing may listen on " in output
+
+
+def test_processes_of_one_program_may_still_talk() -> None:
+    code = "import multiprocessing as m; m.freeze_support(); print(m.Manager().list([1]))"
+    program = f"if __name__ == '__main__':\n    {code}\n"
+    Path("talks.py").write_text(program, encoding="utf-8")
+    words = [*RUN, *POLICY, "--", "python", "talks.py"]
+    assert subprocess.run(words, capture_output=True, text=True, timeout=60).stdout == "[1]\n"
 
 
 def test_a_server_that_inherits_no_policy_is_not_started() -> None:

@@ -13,8 +13,8 @@ import click
 from meshcors._doctor.causes import CAUSES, fix_lines
 from meshcors._doctor.console import LONGEST_PASTE, read_console
 from meshcors._doctor.grants import UNNAMED_ORIGIN, WantedGrant
-from meshcors._doctor.quoting import Quoting
 from meshcors._policy.wording import printable
+from meshcors.testing._quoting import Quoting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from meshcors import browser
 from meshcors._doctor.layers import AnsweredBy, answered_by, with_the_pod
-from meshcors._doctor.quoting import Quoting
 from meshcors._doctor.today import as_today, passes_today
+from meshcors.testing._quoting import Quoting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

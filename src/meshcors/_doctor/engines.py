@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Set
 
     from meshcors._doctor.consultation import Consultation
-    from meshcors._doctor.quoting import Quoting
+    from meshcors.testing._quoting import Quoting
 
 EngineName: TypeAlias = Literal["chromium", "firefox", "safari"]
 ENGINES: Final[tuple[EngineName, ...]] = ("chromium", "firefox", "safari")

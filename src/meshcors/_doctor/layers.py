@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from meshcors._doctor.quoting import Quoting
 from meshcors._doctor.seen_answer import SeenAnswer
 from meshcors._doctor.signatures import KEY_MISSING, ORIGIN_REFUSAL, OWN_LIST, SIGNATURES
+from meshcors.testing._quoting import Quoting
 
 if TYPE_CHECKING:
     from meshcors._doctor.layer_names import Layer

@@ -9,8 +9,8 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 if TYPE_CHECKING:
     from meshcors import browser
-    from meshcors._doctor.quoting import Quoting
     from meshcors.testing._fetch import Exchange
+    from meshcors.testing._quoting import Quoting
 
 UPSTREAM_TIME: Final = "x-envoy-upstream-service-time"
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})

@@ -6,6 +6,7 @@ The log is a file, to which Envoy appends. It is emptied from time to time, so t
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from collections import deque
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _KEPT: Final = 500
 _LARGEST_FILE: Final = 4 * 1024 * 1024
+_MOST_BEHIND: Final = 4
 _ID: Final = re.compile(r"[?&]lab=([A-Za-z0-9_-]{1,64})(?:&|$)")
 # What Envoy adds to a request; no browser sends it.
 _ADDED: Final = ("x-forwarded-", "x-envoy-", "x-request-id")
@@ -49,6 +51,10 @@ class Traffic:
     def _new(self) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             with self._path.open("r+b") as file:
+                if file.seek(0, os.SEEK_END) > _MOST_BEHIND * _LARGEST_FILE:
+                    # more comes than is read, or it never pauses: what is there is dropped
+                    file.truncate(0)
+                    self._read, self._left = 0, b""
                 file.seek(self._read)
                 content = file.read(_LARGEST_FILE)
                 self._read += len(content)

@@ -2,13 +2,15 @@
 -- the documents, and back in the answer. What was sent and what came back is kept for the access
 -- log, in the documents' names. LOCAL and REAL, above, map origins.
 
-local MOST_LINES, MOST_BYTES = 64, 1024
+local MOST_LINES, MOST_BYTES, MOST_IN_ALL = 64, 1024, 8192
 
 local function lines_of(headers)
-  local lines = {}
+  local lines, left = {}, MOST_IN_ALL
   for name, value in pairs(headers) do
-    if #lines < MOST_LINES and name:sub(1, 1) ~= ":" then
-      lines[#lines + 1] = { name, value:sub(1, MOST_BYTES) }
+    if #lines < MOST_LINES and left > 0 and name:sub(1, 1) ~= ":" then
+      local line = { name:sub(1, MOST_BYTES), value:sub(1, MOST_BYTES) }
+      lines[#lines + 1] = line
+      left = left - #line[1] - #line[2]
     end
   end
   return lines

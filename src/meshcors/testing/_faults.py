@@ -34,6 +34,9 @@ def fault_before_answer(error: Exception, server: str, seconds: float) -> Networ
     """
     if isinstance(error, UnicodeError):
         return NetworkFault("dns", f"{server} is no name that can be looked up")
+    if isinstance(error, ValueError):
+        # its text has what the server sent
+        return NetworkFault("protocol", f"{server} does not answer in HTTP")
     name = type(error).__name__
     if name == "ConnectTimeout":
         return NetworkFault("timeout", f"no connection to {server} within {seconds:g} s")

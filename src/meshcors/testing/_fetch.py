@@ -60,7 +60,9 @@ class Exchange:
 
     def __repr__(self) -> str:
         """Show no field that was sent, and no query: either may hold a key."""
-        found = self.failure if self.response is None else self.response.status
+        # the line for what is no HTTP quotes the server, which may send a key back
+        failure = "no HTTP" if self.kind == "protocol" else self.failure
+        found = failure if self.response is None else self.response.status
         return f"<{self.method} {shown_url(self.url)}: {found}>"
 
 
@@ -173,8 +175,9 @@ class Wire:
         with limit:
             try:
                 response = self._transport.handle_request(request)
-            # a host that is no name fails in Python's codec of names, before anything is sent
-            except (self._httpx.TransportError, UnicodeError) as error:
+            # a host that is no name fails in Python's codec of names, before anything is sent;
+            # in HTTP/2, httpx reads any status as a number
+            except (self._httpx.TransportError, ValueError) as error:
                 fault = self._fault(error, server, limit)
                 self._done(limit.client_port)
                 return Exchange(method, url, sent, None, "", b"", fault.line, fault.kind)

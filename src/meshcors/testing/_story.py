@@ -1,8 +1,8 @@
 """What happened to a page's call, in words: for the message of a test that fails.
 
-Header values that the script set and queries are not shown. Through a `MeshGateway`, the way
-through its rules follows as ``meshcors explain`` tells it, with the verdicts of what was really
-answered.
+Header values that the script set and queries are not shown, also where the server sends them back,
+nor is what could steer a terminal. Through a `MeshGateway`, the way through its rules follows as
+``meshcors explain`` tells it, with the verdicts of what was really answered.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from meshcors.mesh._explain.hints import hints
 from meshcors.mesh._explain.text import CallReport, narrate
 from meshcors.mesh._explain.values import ShownValues, shown_target
 from meshcors.testing._gateway import GatewayCall
+from meshcors.testing._quoting import Quoting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +40,8 @@ _UNREACHED: Final = frozenset({"UH", "UF"})
 
 def story(call: PageCall) -> str:
     """Return the story of a call, line by line."""
-    return "\n".join(_lines(call))
+    quote = Quoting(call.request)
+    return "\n".join(map(quote.line, "\n".join(_lines(call)).split("\n")))
 
 
 def _lines(call: PageCall) -> Iterator[str]:

@@ -42,7 +42,7 @@ class Quoting:
             values.update(value or name for name, value in query)
         written = {
             spelled
-            for value in values - _WORDS
+            for value in values - _WORDS - {self._origin}
             for spelled in (value, quote(value, safe=""), quote_plus(value))
         }
         longest_first = sorted(written, key=len, reverse=True)
@@ -54,6 +54,13 @@ class Quoting:
         if text == self._origin or text in _WORDS:
             return text
         return printable(self._secrets.sub(HIDDEN, text), LONGEST)
+
+    def line(self, text: str) -> str:
+        """Return one of our own lines, which may quote the server; it is not cut.
+
+        A short key may be a part of our own words, and stays.
+        """
+        return printable(self._long_secrets.sub(HIDDEN, text))
 
     def failure(self, exchange: Exchange) -> str:
         """Return what went wrong; it has numbers of our own, which a short key may be."""
