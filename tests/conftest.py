@@ -72,6 +72,7 @@ SLOW = (
     "tests/test_mutants.py",
     "tests/test_names.py",
     "tests/test_page_check.py",
+    "tests/test_observing.py",
     "tests/test_pod_http.py",
     "tests/test_pod_http_fuzz.py",
     "tests/test_pod_name.py",

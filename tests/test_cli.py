@@ -106,7 +106,11 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
         pytest.param(
             ["lint", "--explain", ""], "name a lint rule, such as MC001", id="explain nothing"
         ),
-        pytest.param(["lint", ORIGINAL, "--format", "xml"], "'xml'", id="no format"),
+        pytest.param(
+            ["lint", ORIGINAL, "--format", "xml"],
+            "--format: write text, json, github or sarif",
+            id="no format",
+        ),
         pytest.param(["fix", ORIGINAL], "12:30: * with credentials", id="what is not guessed"),
         pytest.param(["fix", ORIGINAL, "--pod", "pod"], "write host:port", id="pod, no port"),
         pytest.param(["fix", ORIGINAL, "--pod", "a_b:80"], "write host:port", id="pod, no host"),

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from meshcors import HeaderKey, Policy
 from meshcors._decision.engine import Engine
+from meshcors._decision.observation import MAX_TEXT
 from meshcors._decision.rule_engine import NO_RULE, compile_engine
 from meshcors._policy.regex import Regex
 from meshcors._policy.rules import Rule, RuleSet
@@ -37,7 +38,8 @@ from meshcors.dummy._counters import (
 from meshcors.dummy._logs import JsonFormatter, TextFormatter
 from meshcors.dummy._port import FRAMING_FIELDS, Handler, Port, wire
 from meshcors.dummy._protocol import HEAD_SECONDS, ClientConnection
-from meshcors.dummy._refusals import BURST, KEPT, MAX_TEXT, RATE, Refusal, RefusalRelay, Refusals
+from meshcors.dummy._refusals import KEPT, Refusal, RefusalRelay, Refusals
+from meshcors.observers._rate import BURST, RATE
 
 UI = "https://ui.example"
 KEY = "model-api-key"

@@ -194,7 +194,7 @@ def test_verdict_and_hint(
         pytest.param(("--path", "no-slash"), "no-slash", id="path"),
         pytest.param(("--gateway", "else/where"), "name one of", id="gateway"),
         pytest.param(("--config", "missing.json"), "--config: No such file", id="policy-file"),
-        pytest.param(("--scheme", "ftp"), "ftp", id="scheme"),
+        pytest.param(("--scheme", "ftp"), "--scheme: write https or http", id="scheme"),
     ],
 )
 def test_a_mistake_is_one_line(

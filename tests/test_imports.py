@@ -26,7 +26,16 @@ FRAMEWORKS = {
 }
 SERVERS = {"gunicorn", "httptools", "uvicorn", "uvloop", "wsgiref.simple_server"}
 # Read where they are needed, by whoever has the extra that brings them.
-EXTRAS = {"certifi", "envoy", "h2", "prometheus_client", "publicsuffixlist", "re2", "ruamel.yaml"}
+EXTRAS = {
+    "certifi",
+    "envoy",
+    "h2",
+    "opentelemetry",
+    "prometheus_client",
+    "publicsuffixlist",
+    "re2",
+    "ruamel.yaml",
+}
 
 # Imported where its extra has been found to be there, or by an app of its framework.
 OF_AN_EXTRA = {"meshcors.dummy._metrics", "meshcors.aiohttp", "meshcors.django"}
@@ -61,6 +70,7 @@ def imported_by(module: str) -> set[str]:
         "meshcors.starlette",
         "meshcors.flask",
         "meshcors.wrap",
+        "meshcors.observers",
         "meshcors._policy.rules",
         "meshcors.browser",
         "meshcors.mesh",

@@ -214,7 +214,9 @@ WRONG_NAMES = [
         pytest.param(
             ["--config", "missing.json", "--to", "env"], "--config: No such file", id="no-file"
         ),
-        pytest.param(["--config", "CONFIG", "--to", "xml"], "xml", id="no-such-form"),
+        pytest.param(
+            ["--config", "CONFIG", "--to", "xml"], "--to: write virtualservice, ", id="no-such-form"
+        ),
         pytest.param(["--config", "CONFIG", "--to", "env", "--pod", "x"], "host:port", id="pod"),
         pytest.param(["--to", "env"], "--config", id="no-config"),
         *(

@@ -448,12 +448,12 @@ def test_a_middleware_that_is_gone_is_forgotten() -> None:
 def test_an_equal_policy_keeps_what_is_compiled() -> None:
     policy = ReplaceablePolicy(OLD)
     made = MeshCORS(asgi_app, policy)
-    before = made._http
+    before = made._answering
     policy.replace(Policy(allow_origins=["https://old.example"], key=HeaderKey("old-key", ["one"])))
-    assert made._http is before
+    assert made._answering is before
     # Equal but for the key's values.
     policy.replace(Policy(allow_origins=["https://old.example"], key=HeaderKey("old-key", ["two"])))
-    assert made._http is not before
+    assert made._answering is not before
 
 
 def _in_a_fork(policy: ReplaceablePolicy, made: wsgi.MeshCORS, said: Any) -> None:

@@ -16,6 +16,7 @@ from meshcors.engine import Answer, PolicyEngine, Proceed, segmented_path
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from meshcors._decision.observation import Observer
     from meshcors._policy.policy import Policy, PolicyOptions
     from meshcors._policy.rules import Rule, RuleSet, Uncovered
     from meshcors.config._replaceable import ReplaceablePolicy
@@ -33,13 +34,14 @@ def setup(
     *,
     rules: RuleSet | Iterable[Rule] | None = None,
     uncovered: Uncovered | None = None,
+    observer: Observer | None = None,
     **options: Unpack[PolicyOptions],
 ) -> None:
     """Put the policy around everything that `app` answers, its sub-applications included.
 
     Takes what `MeshCORS` takes: a `Policy` or `ReplaceablePolicy`, a policy's options as keywords,
-    `rules` and `uncovered`, or nothing (then the environment is read). Paths are whole, also in a
-    sub-application, and an encoded slash ends no segment, as in aiohttp's routes.
+    `rules`, `uncovered` and `observer`, or nothing (then the environment is read). Paths are whole,
+    also in a sub-application, and an encoded slash ends no segment, as in aiohttp's routes.
 
     Call it last: what is put in front of the application's middlewares afterwards, and signals that
     are added afterwards, are outside of the policy.
@@ -50,7 +52,7 @@ def setup(
         raise RuntimeError("setup comes before the app starts: its middlewares are fixed now")
     if any(isinstance(each, _Middleware) for each in app.middlewares):
         raise RuntimeError("setup: this app has a policy already")
-    engine = PolicyEngine(policy, rules=rules, uncovered=uncovered, **options)
+    engine = PolicyEngine(policy, rules=rules, uncovered=uncovered, observer=observer, **options)
     app.middlewares.insert(0, _Middleware(engine))
     app.on_response_prepare.append(_add_fields)
 

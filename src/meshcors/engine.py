@@ -9,18 +9,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer, Proceed
 from meshcors._decision.fields import collect
+from meshcors._decision.observation import (
+    AppEngine,
+    Observer,
+    observed,
+    observed_websocket,
+)
 from meshcors._decision.preflight import MAX_LIST_BYTES
-from meshcors._decision.rule_engine import AppEngine, app_engine
+from meshcors._decision.rule_engine import app_engine
 from meshcors._policy.paths import is_plain_path
 from meshcors._policy.policy import Policy, PolicyOptions
 from meshcors._policy.rules import Rule, RuleSet, Uncovered
 from meshcors.config._replaceable import ReplaceablePolicy, Source
 from meshcors.config._resolving import answer_by, policy_and_rules, resolve
+from meshcors.observers._logger import guarded, log_refusal, logs_refusals
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -34,6 +42,7 @@ __all__ = [
     "segmented_path",
 ]
 
+_NO_REFUSAL: Final = ("allowed", "no_origin")
 _ENCODED_SLASH: Final = re.compile("%2f", re.IGNORECASE)
 
 
@@ -41,7 +50,8 @@ class PolicyEngine:
     """A policy, or rules, that decides requests for an adapter.
 
     Takes what `MeshCORS` takes: a `Policy` or `ReplaceablePolicy`, a policy's options as keywords,
-    `rules` and `uncovered`, or nothing (then the ``MESHCORS_*`` environment is read).
+    `rules` and `uncovered`, or nothing (then the ``MESHCORS_*`` environment is read). The
+    `observer` is told of each decision, see `meshcors.observers`, and refusals are logged.
 
     `policy` is the policy that it decides by now, wherever it was read from, and None where there
     are `rules`; `rules` are the rules by host and path, and None where there is a single policy.
@@ -58,11 +68,13 @@ class PolicyEngine:
         *,
         rules: RuleSet | Iterable[Rule] | None = None,
         uncovered: Uncovered | None = None,
+        observer: Observer | None = None,
         **options: Unpack[PolicyOptions],
     ) -> None:
         # A policy that can be replaced lives as long as what answers by it.
         self._given = resolve(policy, rules, options)
-        answer_by(self._given, uncovered, app_engine, self._switch, serves=True)
+        compiled = partial(app_engine, observer=guarded(observer))
+        answer_by(self._given, uncovered, compiled, self._switch, serves=True)
 
     def _switch(self, answering: tuple[Source, AppEngine]) -> None:
         """Decide by another policy from now on."""
@@ -87,7 +99,10 @@ class PolicyEngine:
         """
         engine = self._engine
         fields = collect(map(_line, headers), engine.reads, MAX_LIST_BYTES)
-        return engine.decide(method, path, fields)
+        decision = engine.decide(method, path, fields)
+        if decision is not None and decision.reason not in _NO_REFUSAL and logs_refusals():
+            log_refusal(observed(engine, decision, method, path, fields))
+        return decision
 
     def decide_websocket(
         self, path: str, headers: Iterable[tuple[str | bytes, str | bytes]]
@@ -100,7 +115,10 @@ class PolicyEngine:
         """
         engine = self._engine
         fields = collect(map(_line, headers), engine.reads_websocket, MAX_LIST_BYTES)
-        return engine.decide_websocket(path, fields)
+        refusal = engine.decide_websocket(path, fields)
+        if refusal is not None and logs_refusals():
+            log_refusal(observed_websocket(engine, refusal, path, fields))
+        return refusal
 
 
 def segmented_path(encoded: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from meshcors._decision.observation import Observer
 from meshcors._policy.policy import Policy, PolicyOptions
 from meshcors._policy.rules import Rule, RuleSet, Uncovered
 from meshcors.asgi import MeshCORS
@@ -28,18 +29,21 @@ def init_app(
     *,
     rules: RuleSet | Iterable[Rule] | None = None,
     uncovered: Uncovered | None = None,
+    observer: Observer | None = None,
     **options: Unpack[PolicyOptions],
 ) -> None:
     """Put the policy around everything that `app` answers, whatever is added to it later.
 
     Takes what `MeshCORS` takes: a `Policy` or `ReplaceablePolicy`, a policy's options as keywords,
-    `rules` and `uncovered`, or nothing (then the environment is read). Raises `PolicyError`, and
-    `RuntimeError` when the app has served already.
+    `rules`, `uncovered` and `observer`, or nothing (then the environment is read). Raises
+    `PolicyError`, and `RuntimeError` when the app has served already.
     """
     if app.middleware_stack is not None:
         raise RuntimeError("init_app comes before the first request: the app has started")
     # The router stands in for the app's layers, which are made with the first request.
-    outermost = MeshCORS(app.router, policy, rules=rules, uncovered=uncovered, **options)
+    outermost = MeshCORS(
+        app.router, policy, rules=rules, uncovered=uncovered, observer=observer, **options
+    )
     build = app.build_middleware_stack
 
     def build_inside() -> ASGIApp:

@@ -26,6 +26,7 @@ from meshcors import asgi as asgi_adapter
 from meshcors import wsgi as wsgi_adapter
 from meshcors._decision.answers import NO_ROUTE
 from meshcors._decision.app_kind import is_asgi, is_wsgi
+from meshcors._decision.observation import Observer
 from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.policy import Policy
 from meshcors._policy.problem_codes import ProblemCode
@@ -48,6 +49,7 @@ def create_app(
     policy: Policy | ReplaceablePolicy | None = None,
     *,
     rules: RuleSet | Iterable[Rule] | None = None,
+    observer: Observer | None = None,
     app: None = None,
 ) -> Starlette: ...
 @overload
@@ -55,12 +57,14 @@ def create_app(
     policy: Policy | ReplaceablePolicy | None = None,
     *,
     rules: RuleSet | Iterable[Rule] | None = None,
+    observer: Observer | None = None,
     app: asgi_adapter.ASGIApp,
 ) -> asgi_adapter.MeshCORS: ...
 def create_app(
     policy: Policy | ReplaceablePolicy | None = None,
     *,
     rules: RuleSet | Iterable[Rule] | None = None,
+    observer: Observer | None = None,
     app: asgi_adapter.ASGIApp | None = None,
 ) -> Starlette | asgi_adapter.MeshCORS:
     """Return an ASGI app that answers preflights by `policy`, or by `rules`.
@@ -77,7 +81,7 @@ def create_app(
 
     Raises `PolicyError` for an invalid policy, and `TypeError` for a WSGI app.
     """
-    source = argument(resolve(policy, rules, {}))
+    source: dict[str, Any] = {**argument(resolve(policy, rules, {})), "observer": observer}
     if app is not None:
         return _Service(app, **source)
     from starlette.applications import Starlette
@@ -92,13 +96,14 @@ def create_wsgi_app(
     policy: Policy | ReplaceablePolicy | None = None,
     *,
     rules: RuleSet | Iterable[Rule] | None = None,
+    observer: Observer | None = None,
     app: WSGIApplication | None = None,
 ) -> WSGIApplication:
     """Return the WSGI app that answers as `create_app` does, with the service `app` or without.
 
     Raises `PolicyError` for an invalid policy, and `TypeError` for an ASGI app.
     """
-    source = argument(resolve(policy, rules, {}))
+    source: dict[str, Any] = {**argument(resolve(policy, rules, {})), "observer": observer}
     if app is not None:
         return _ServiceWSGI(app, **source)
     from werkzeug.wrappers import Response

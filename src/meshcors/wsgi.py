@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
 from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer
 from meshcors._decision.app_kind import is_asgi, name_of
 from meshcors._decision.call_stack import has_wsgi_layer
-from meshcors._decision.rule_engine import AppEngine, app_engine
+from meshcors._decision.observation import AppEngine, Observer, observed
+from meshcors._decision.rule_engine import app_engine
 from meshcors._policy.paths import AMBIGUOUS
 from meshcors._policy.policy import Policy, PolicyOptions
 from meshcors._policy.rules import Rule, RuleSet, Uncovered
 from meshcors.config._replaceable import ReplaceablePolicy, Source
 from meshcors.config._resolving import answer_by, policy_and_rules, resolve
+from meshcors.observers._logger import guarded, log_refusal, logs_refusals
 
 if TYPE_CHECKING:
     from _typeshed import OptExcInfo
@@ -35,7 +38,7 @@ class MeshCORS:
     or nothing: then the ``MESHCORS_*`` environment is read. `uncovered` says who answers where no
     rule covers a URL: ``"app"``, as if the middleware were not there, or ``"refuse"``; see
     `RuleSet`. For a policy, or rules, that change while the app runs, pass a `ReplaceablePolicy` or
-    a `PolicyFile` as `policy`.
+    a `PolicyFile` as `policy`. The `observer` is told of each decision, see `meshcors.observers`.
 
     `policy` is the policy that it answers by now, wherever it was read from, and None where there
     are `rules`; `rules` are the rules by host and path, and None where there is a single policy.
@@ -64,6 +67,7 @@ class MeshCORS:
         *,
         rules: RuleSet | Iterable[Rule] | None = None,
         uncovered: Uncovered | None = None,
+        observer: Observer | None = None,
         **options: Unpack[PolicyOptions],
     ) -> None:
         if is_asgi(app):
@@ -77,7 +81,7 @@ class MeshCORS:
         answer_by(
             self._given,
             uncovered,
-            app_engine,
+            partial(app_engine, observer=guarded(observer)),
             self._switch,
             serves=self._serves,
             refuses_uncovered=self._refuses_uncovered,
@@ -87,9 +91,10 @@ class MeshCORS:
         """Answer by another policy; requests that have begun go on by the one before."""
         source, engine = answering
         self.policy, self.rules = policy_and_rules(source)
-        reads = _environ_keys(engine.reads_unless_options)
-        # A request reads this tuple once: all that it needs is of the same policy.
-        self._http = (engine.decide, reads, _environ_keys(engine.reads), engine.reads_path)
+        reads, of_options = engine.reads_unless_options, engine.reads
+        keys = _environ_keys(reads), _environ_keys(of_options)
+        # A request reads this once, so that all that it needs is of the same policy.
+        self._answering = (engine, engine.decide, *keys, engine.reads_path)
 
     def __repr__(self) -> str:
         return f"<meshcors.wsgi.MeshCORS: {self.policy or self.rules!r}>"
@@ -107,7 +112,7 @@ class MeshCORS:
         if start_response is None or more:
             hint = "use a WSGI server, or meshcors.MeshCORS around an ASGI app"
             raise TypeError(f"meshcors.wsgi.MeshCORS was called by an ASGI server: {hint}")
-        decide, reads, reads_of_options, reads_path = self._http
+        engine, decide, reads, reads_of_options, reads_path = self._answering
         fields: dict[bytes, bytes] = {}
         method = environ["REQUEST_METHOD"]
         for key, name in reads_of_options if method == "OPTIONS" else reads:
@@ -116,9 +121,13 @@ class MeshCORS:
                 fields[name] = value.encode("latin-1")
         decision = decide(method, _path(environ) if reads_path else "", fields)
         if isinstance(decision, Answer):
+            if decision.reason != "allowed" and logs_refusals():
+                log_refusal(observed(engine, decision, method, _path(environ), fields))
             return answer_wsgi(decision, method, start_response)
         if decision is None:
             return self.app(environ, start_response)
+        if decision.reason == "origin_not_allowed" and logs_refusals():
+            log_refusal(observed(engine, decision, method, _path(environ), fields))
         merge = decision.merge
         started = False
 

@@ -125,6 +125,10 @@ class Engine:
             return answers.refusals["origin_not_allowed"]
         return None
 
+    def rule_of(self, path: str, fields: Mapping[bytes, bytes]) -> str:
+        """Return "", as a single policy has no rules; see `RuleEngine.rule_of`."""
+        return ""
+
     def _find_answers(self, origin: bytes) -> _CompiledAnswers:
         sent = text(origin.strip(_BLANK))
         if not sent:

@@ -6,6 +6,7 @@ what is missing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from meshcors._decision.answers import Fields, Reason, field
@@ -117,6 +118,12 @@ def _mirrored_names(names: bytes) -> list[str] | None:
     if len(requested) > MAX_MIRRORED_NAMES or not all(map(is_token, requested)):
         return None
     return list(requested)
+
+
+def is_preflight(method: str, fields: Mapping[bytes, bytes]) -> bool:
+    """Tell whether a request is a preflight, also one that no engine has decided."""
+    asked = fields.get(b"access-control-request-method", b"").strip(b" \t")
+    return method == "OPTIONS" and asked != b"" and fields.get(b"origin", b"").strip(b" \t") != b""
 
 
 def origin_vary(policy: Policy) -> tuple[str, ...]:

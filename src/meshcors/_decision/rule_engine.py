@@ -6,10 +6,12 @@ Pure and compiled once, like `engine`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Generic, TypeAlias, TypeVar
+from functools import cached_property
+from typing import Final, Generic, TypeVar
 
 from meshcors._decision.answers import Answer, Proceed, problem_answer
 from meshcors._decision.engine import CACHED_ORIGINS, HOST, Engine
+from meshcors._decision.observation import AppEngine, ObservedEngine, Observer
 from meshcors._policy.policy import Policy
 from meshcors._policy.rule_map import RuleMap
 from meshcors._policy.rules import RuleSet
@@ -42,6 +44,7 @@ class RuleEngine(Generic[U]):
             outside=_SameForAll(uncovered),
             ambiguous=_SameForAll(NO_RULE),
         )
+        self._rules = rules
         self.reads_path = True
         reads = (engine.reads_websocket for engine in engines.values())
         self.reads: frozenset[bytes] = frozenset({HOST}).union(*reads)
@@ -59,9 +62,18 @@ class RuleEngine(Generic[U]):
         decider = self._deciders.find(fields.get(HOST, b""), path)
         return decider.decide_websocket(path, fields)
 
+    def rule_of(self, path: str, fields: Mapping[bytes, bytes]) -> str | None:
+        """Return a name of the first rule that covers a URL; None if there is none.
 
-# What middleware answers by; a decision of None lets the app answer.
-AppEngine: TypeAlias = "Engine | RuleEngine[Answer | None]"
+        It has the first of the rule's hosts, or ``*``, and its path prefix. No two have the same.
+        """
+        return self._names.find(fields.get(HOST, b""), path)
+
+    @cached_property
+    def _names(self) -> RuleMap[str | None]:
+        # Only made where somebody asks.
+        names = [f"{(rule.hosts or '*')[0]}{rule.path_prefix}" for rule in self._rules.rules]
+        return RuleMap(self._rules, names, outside=None, ambiguous=None)
 
 
 class _SameForAll(Generic[U]):
@@ -82,7 +94,11 @@ def compile_engine(source: Policy | RuleSet, uncovered: U) -> Engine | RuleEngin
     return Engine(source) if isinstance(source, Policy) else RuleEngine(source, uncovered)
 
 
-def app_engine(source: Policy | RuleSet) -> AppEngine:
-    """Return the engine for middleware: the app answers what no rule covers, unless refused."""
+def app_engine(source: Policy | RuleSet, observer: Observer | None = None) -> AppEngine:
+    """Return the engine for middleware: the app answers what no rule covers, unless refused.
+
+    The `observer` is told of each decision.
+    """
     refuses = isinstance(source, RuleSet) and source.refuses_uncovered
-    return compile_engine(source, NO_RULE if refuses else None)
+    engine = compile_engine(source, NO_RULE if refuses else None)
+    return engine if observer is None else ObservedEngine(engine, observer)

@@ -10,14 +10,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer
 from meshcors._decision.app_kind import is_wsgi, name_of
 from meshcors._decision.call_stack import has_asgi_layer, is_sent_by, serves_now
 from meshcors._decision.fields import collect
+from meshcors._decision.observation import (
+    AppEngine,
+    Observer,
+    observed,
+    observed_websocket,
+)
 from meshcors._decision.preflight import MAX_LIST_BYTES
-from meshcors._decision.rule_engine import AppEngine, app_engine
+from meshcors._decision.rule_engine import app_engine
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.paths import routed_path
 from meshcors._policy.policy import Policy, PolicyOptions
@@ -36,6 +42,7 @@ from meshcors.asgi._root_path import RootPathsBelow, root_path_of
 from meshcors.asgi._starlette_errors import add_fields_to_answer, outer_handlers
 from meshcors.config._replaceable import ReplaceablePolicy, Source
 from meshcors.config._resolving import answer_by, policy_and_rules, resolve
+from meshcors.observers._logger import guarded, log_refusal, logs_refusals
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -51,7 +58,7 @@ class MeshCORS:
     or nothing: then the ``MESHCORS_*`` environment is read. `uncovered` says who answers where no
     rule covers a URL: ``"app"``, as if the middleware were not there, or ``"refuse"``; see
     `RuleSet`. For a policy, or rules, that change while the app runs, pass a `ReplaceablePolicy` or
-    a `PolicyFile` as `policy`.
+    a `PolicyFile` as `policy`. The `observer` is told of each decision, see `meshcors.observers`.
 
     `policy` is the policy that it answers by now, wherever it was read from, and None where there
     are `rules`; `rules` are the rules by host and path, and None where there is a single policy.
@@ -83,6 +90,7 @@ class MeshCORS:
         *,
         rules: RuleSet | Iterable[Rule] | None = None,
         uncovered: Uncovered | None = None,
+        observer: Observer | None = None,
         **options: Unpack[PolicyOptions],
     ) -> None:
         if is_wsgi(app):
@@ -98,7 +106,7 @@ class MeshCORS:
             answer_by(
                 self._given,
                 uncovered,
-                app_engine,
+                partial(app_engine, observer=guarded(observer)),
                 self._switch,
                 serves=self._serves,
                 refuses_uncovered=self._refuses_uncovered,
@@ -115,10 +123,9 @@ class MeshCORS:
         self.policy, self.rules = policy_and_rules(source)
         self._take(engine)
 
-    def _take(self, engine: AppEngine | _NoEngine) -> None:
-        # A request reads one of these tuples, once: all that it needs is of the same policy.
-        self._http = (engine.decide, engine.reads, engine.reads_path)
-        self._websocket = (engine.decide_websocket, engine.reads_websocket, engine.reads_path)
+    def _take(self, engine: AppEngine) -> None:
+        # A request reads this once, so that all that it needs is of the same policy.
+        self._answering = (engine, engine.decide, engine.reads, engine.reads_path)
 
     def __repr__(self) -> str:
         return f"<meshcors.MeshCORS: {self.policy or self.rules or 'invalid policy'}>"
@@ -136,12 +143,14 @@ class MeshCORS:
         if type(headers) is not list:
             scope = with_header_list(scope)
             headers = scope["headers"]
-        decide, reads, reads_path = self._http
+        engine, decide, reads, reads_path = self._answering
         fields = collect(headers, reads, MAX_LIST_BYTES)
         # Read now: an app below may change the scope, and one that is mounted below does.
         method = scope["method"]
         decision = decide(method, self._path(scope) if reads_path else "", fields)
         if isinstance(decision, Answer):
+            if decision.reason != "allowed" and logs_refusals():
+                log_refusal(observed(engine, decision, method, self._path(scope), fields))
             # `send_answer` inlined: a coroutine less makes a preflight 6 % cheaper.
             headers = list(decision.raw_headers)
             start = {"type": "http.response.start", "status": decision.status, "headers": headers}
@@ -152,6 +161,8 @@ class MeshCORS:
         if decision is None:
             await self.app(scope, receive, send)
             return
+        if decision.reason == "origin_not_allowed" and logs_refusals():
+            log_refusal(observed(engine, decision, method, self._path(scope), fields))
         outer = outer_handlers(scope) if "app" in scope else None
         started: list[bool] = []
         send_merged = partial(send_with_fields, send, decision, started)
@@ -170,10 +181,13 @@ class MeshCORS:
         if scope["type"] == "websocket":
             if not isinstance(scope.get("headers"), list):
                 scope = with_header_list(scope)
-            decide, reads, reads_path = self._websocket
-            fields = collect(scope["headers"], reads, MAX_LIST_BYTES)
-            refusal = decide(self._path(scope) if reads_path else "", fields)
+            engine = self._answering[0]
+            fields = collect(scope["headers"], engine.reads_websocket, MAX_LIST_BYTES)
+            path = self._path(scope) if engine.reads_path else ""
+            refusal = engine.decide_websocket(path, fields)
             if refusal is not None:
+                if logs_refusals():
+                    log_refusal(observed_websocket(engine, refusal, self._path(scope), fields))
                 await refuse_websocket(refusal, scope, receive, send)
                 return
         elif scope["type"] == "lifespan" and self._error is not None:
@@ -193,11 +207,10 @@ class _NoEngine:
     The first request logs the reason.
     """
 
-    reads: Final[frozenset[bytes]] = frozenset()
-    reads_websocket: Final[frozenset[bytes]] = frozenset()
-    reads_path: Final = False
-
     def __init__(self, error: PolicyError) -> None:
+        self.reads: frozenset[bytes] = frozenset()
+        self.reads_unless_options = self.reads_websocket = self.reads
+        self.reads_path = False
         self._not_logged: PolicyError | None = error
 
     def decide(self, method: str, path: str, fields: Mapping[bytes, bytes]) -> Answer:
@@ -210,6 +223,9 @@ class _NoEngine:
             logging.getLogger("meshcors").error(_message(self._not_logged))
             self._not_logged = None
         return INTERNAL_SERVER_ERROR
+
+    def rule_of(self, path: str, fields: Mapping[bytes, bytes]) -> None:
+        """Name no rule."""
 
 
 def _message(error: PolicyError) -> str:

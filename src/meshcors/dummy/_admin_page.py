@@ -11,6 +11,7 @@ from string import Template
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from meshcors._decision.observation import MAX_TEXT
 from meshcors._decision.page_check import AnsweredRequest, CheckResult, FetchCall
 from meshcors._policy.headers import SAFELISTED_METHODS, SAFELISTED_REQUEST_HEADERS
 from meshcors._policy.policy import Policy
@@ -19,7 +20,7 @@ from meshcors.config._options import OPTION_BY_NAME
 from meshcors.config._respelling import respell
 from meshcors.dummy import _admin_parts as html
 from meshcors.dummy._counters import FAILED_AT, LEFT_OUT, PREFLIGHTS, READ_AT, RELOADS, REQUESTS
-from meshcors.dummy._refusals import MAX_TEXT, Refusal
+from meshcors.dummy._refusals import Refusal
 from meshcors.dummy._state import PodState
 
 # Nobody reads more, and requests would wait while they are written.

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from meshcors._decision.answers import NO_ROUTE, Answer, Proceed
 from meshcors._decision.engine import CACHED_ORIGINS, Engine
+from meshcors._decision.preflight import is_preflight
 from meshcors._decision.rule_engine import RuleEngine
 from meshcors._policy.bounded_cache import BoundedCache
 from meshcors.dummy._counters import HISTOGRAM, NANOSECONDS, PREFLIGHTS, REQUESTS, Numbers
@@ -45,7 +46,7 @@ def pod_handler(
     def handle(method: str, path: str, fields: Mapping[bytes, bytes], body: bytes) -> WireAnswer:
         began = perf_counter_ns()
         answer, status, reason, slot = written[decide(method, path, fields)]
-        if slot == _UNCOVERED and not _is_preflight(method, fields):
+        if slot == _UNCOVERED and not is_preflight(method, fields):
             slot = REQUESTS["no_rule"]
         row[slot] += 1
         if slot < _REQUESTS_FROM:
@@ -74,9 +75,3 @@ def _write(decision: Answer | Proceed) -> tuple[WireAnswer, int, str, int]:
 def _is_short(decision: Answer | Proceed) -> bool:
     """Tell whether an answer may be kept: a long one repeats what a client asked for."""
     return isinstance(decision, Proceed) or sum(len(v) for _, v in decision.headers) <= _MAX_KEPT
-
-
-def _is_preflight(method: str, fields: Mapping[bytes, bytes]) -> bool:
-    """Tell whether a request that no rule covers is a preflight: no engine has decided that."""
-    names = {name for name, value in fields.items() if value.strip()}
-    return method == "OPTIONS" and {b"origin", b"access-control-request-method"} <= names

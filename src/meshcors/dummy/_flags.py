@@ -12,6 +12,7 @@ from meshcors._policy.hosts import host_name
 from meshcors._policy.wording import did_you_mean
 from meshcors.config._formats import BOOLEAN, NAMES, ORIGINS, SECONDS, TEXT
 from meshcors.config._options import CONFIG_VARIABLE, OPTIONS, Option
+from meshcors.dummy._flag_types import what_to_write
 from meshcors.dummy._listen import DEFAULT_MAX_CONNECTIONS
 
 Command: TypeAlias = Callable[..., Any]
@@ -145,20 +146,8 @@ class PodCommand(click.Command):
         except click.BadParameter as error:
             if error.param is None:
                 raise
-            hint = _what_to_write(error.param.type) or error.message
+            hint = what_to_write(error.param.type) or error.message
             raise click.UsageError(f"{error.param.opts[0]}: {hint}") from None
-
-
-def _what_to_write(kind: object) -> str | None:
-    """Return what a flag of this type takes; None where click's own message says so."""
-    if isinstance(kind, click.Choice):
-        return f"write {', '.join(kind.choices[:-1])} or {kind.choices[-1]}"
-    if not isinstance(kind, click.IntRange | click.FloatRange):
-        return None
-    number = "a whole number" if isinstance(kind, click.IntRange) else "a number"
-    if kind.max is None:
-        return f"write {number}, at least {kind.min}"
-    return f"write {number} from {kind.min} to {kind.max}"
 
 
 def add_flags(command: Command) -> Command:

@@ -15,16 +15,13 @@ from dataclasses import asdict, dataclass, replace
 from time import monotonic, time
 from typing import Final, TypeAlias
 
+from meshcors._decision.observation import MAX_TEXT
 from meshcors.dummy._counters import HIDDEN, LEFT_OUT, Counters
 from meshcors.dummy._logs import log
+from meshcors.observers._rate import LogRate
 
-# Characters of one value of a request.
-MAX_TEXT: Final = 256
 # How many kinds of refusals are kept for the admin page.
 KEPT: Final = 50
-# Log lines a second in the long run, and at once.
-RATE: Final = 10.0
-BURST: Final = 50.0
 # The largest datagram: a refusal's texts are bounded, and a character is at most six in JSON.
 _MAX_DATAGRAM: Final = 64 * 1024
 
@@ -82,7 +79,7 @@ class Refusal:
 
 
 class Refusals:
-    """Keeps and logs refusals, at most `RATE` a second; those left out are counted.
+    """Keeps and logs refusals, as many as a `LogRate` allows; those left out are counted.
 
     `kept` has how often each kind was refused and when it last was, the newest last; a kind has no
     ids. `pass_on` is called with each refusal: a worker process has no page to show them on. Values
@@ -100,10 +97,7 @@ class Refusals:
         self._row = counters.row(number)
         self.kept: dict[Refusal, tuple[int, float]] = {}
         self._pass_on = pass_on
-        self._clock = clock
-        self._allowance = BURST
-        self._counted_at = clock()
-        self._left_out = 0
+        self._rate = LogRate(clock)
 
     def hide(self, names: Collection[str]) -> None:
         """Hide the values of these headers for good: clients may go on sending an old key."""
@@ -113,14 +107,9 @@ class Refusals:
 
     def __call__(self, *answered: *Answered) -> None:
         """Keep and log the refusal of a request, if the rate allows it."""
-        now = self._clock()
-        self._allowance = min(BURST, self._allowance + (now - self._counted_at) * RATE)
-        self._counted_at = now
-        if self._allowance < 1:
-            self._left_out += 1
+        if not self._rate.allows_one():
             self._row[LEFT_OUT] += 1
             return
-        self._allowance -= 1
         refusal = Refusal.of(*answered, self._counters.union(HIDDEN))
         self.keep([refusal])
         if self._pass_on is not None:
@@ -139,9 +128,8 @@ class Refusals:
 
     def log_left_out(self) -> None:
         """Log how many refusals have had no line since the last call, if any."""
-        if self._left_out:
-            log(logging.WARNING, "refusals left out of the log", count=self._left_out)
-            self._left_out = 0
+        if count := self._rate.take_left_out():
+            log(logging.WARNING, "refusals left out of the log", count=count)
 
     def log_access(self, *answered: *Answered) -> None:
         """Log an answer of any kind, for ``--access-log``."""
