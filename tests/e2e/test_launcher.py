@@ -87,6 +87,9 @@ def test_the_policy_is_around_the_app(name: str) -> None:
             answer = call(port, "GET", path, sent)
             assert answer[:2] == (status, [UI]), (key, path)
             assert (answer.body == b"theirs") == (status == 200), path
+        if name == "uvicorn, an app with a policy":
+            allowed_by_the_app = {"origin": "https://other.example", "model-api-key": "right"}
+            assert call(port, "GET", "/", allowed_by_the_app)[:2] == (200, [])
         if name == "uvicorn, started by another program":
             assert server.output.count("their sitecustomize ran") == 1
 

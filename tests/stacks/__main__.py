@@ -84,8 +84,12 @@ def unexpected(stack: Stack, cells: dict[str, dict[str, Any]]) -> list[str]:
     found: list[str] = []
     for name, cell in cells.items():
         call = stack.calls.get(name)
-        outside = isinstance(call, Call) and call.outside
-        if bool(cell["wrong"]) is not outside:
+        if isinstance(call, Call) and call.outside:
+            # Without a grant, and with the stack's own status all the same.
+            as_said = bool(cell["wrong"]) and cell["status"] == call.status
+        else:
+            as_said = not cell["wrong"]
+        if not as_said:
             said = ", ".join(cell["wrong"]) or "covered, though the file says that it is not"
             found.append(f"{name}: {cell['status']}, {said}")
     return found
