@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import aiohttp.web
+import django.core.handlers.asgi
+import django.http
 import fastapi
 import flask
 import starlette.applications
@@ -132,6 +134,24 @@ class TestApp:
             await response.write(chunk)
         self.closed = True
         await response.write_eof()
+        return response
+
+    # --- Django
+
+    def respond_django(self, request: django.http.HttpRequest) -> Any:
+        chunks = self.chunks(request.META["REQUEST_METHOD"])
+        is_async = isinstance(request, django.core.handlers.asgi.ASGIRequest)
+        body: Any = self._body(chunks) if is_async else _Chunks(self, chunks)
+        response = django.http.StreamingHttpResponse(body, status=self.status)
+        del response["content-type"]
+        for name, value in self.fields:
+            if name == "set-cookie":
+                response.cookies.load(value)
+            elif name.lower() == "vary" and name in response:
+                # Django has one line of each field.
+                response[name] += f", {value}"
+            else:
+                response[name] = value
         return response
 
     # --- Flask

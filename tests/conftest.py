@@ -37,6 +37,7 @@ SLOW = (
     "tests/test_console_page.py",
     "tests/test_docs_cli.py",
     "tests/test_delegates.py",
+    "tests/test_django.py",
     "tests/test_doctor.py",
     "tests/test_dummy_admin.py",
     "tests/test_dummy_command.py",

@@ -25,6 +25,8 @@ from wsgiref.validate import WSGIWarning, validator
 
 import a2wsgi
 import pytest
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
 
 import meshcors
 import meshcors.flask
@@ -36,6 +38,7 @@ from meshcors._policy.regex import Regex
 from meshcors.asgi import MeshCORS
 from meshcors.config import to_environment
 from meshcors.wsgi import MeshCORS as WSGIMeshCORS
+from tests import django_app
 from tests.aiohttp_server import exchange, server_of, stop_servers
 from tests.apps import AppError, TestApp
 from tests.calling import as_server
@@ -386,6 +389,27 @@ def run_create_wsgi_app_service(policy: Policy, call: Call, behaviour: str | Non
     return serve_wsgi(meshcors.create_wsgi_app(policy, app=validator(used.wsgi)), call, used)
 
 
+# --- Django's own middleware
+
+
+def run_django_wsgi(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    assert behaviour is not None
+    used = TestApp(behaviour)
+    django_app.use(used)
+    with django_app.django_settings(policy):
+        outcome = serve_wsgi(WSGIHandler(), call, used)
+    # Django writes a blank before each cookie, which no reader of a field's value sees.
+    return replace(outcome, fields=tuple((name, text.strip()) for name, text in outcome.fields))
+
+
+def run_django_asgi(policy: Policy, call: Call, behaviour: str | None) -> Outcome:
+    assert behaviour is not None
+    used = TestApp(behaviour)
+    django_app.use(used)
+    with django_app.django_settings(policy):
+        return serve_asgi(ASGIHandler(), call, used)
+
+
 # --- aiohttp, over a socket
 
 # The server's own fields: on every answer, on a stream, and on one after which it closes.
@@ -564,6 +588,11 @@ _AIOHTTP: Final = {
     "lower-case-method": "the server's parser knows methods in upper case",
 }
 _WSGI: Final = {**_ASGI, "websocket": _NO_WEBSOCKET}
+_DJANGO_ASGI: Final = {
+    **_ASGI,
+    "websocket": "Django's middleware sees no WebSockets",
+    "lower-case-method": "over ASGI, Django reads methods in upper case",
+}
 _READY_MADE: Final = {"app-called": _NO_APP_BELOW, "any-key": _VALUES}
 
 DRIVERS: Final[Mapping[str, Driver]] = {
@@ -576,6 +605,9 @@ DRIVERS: Final[Mapping[str, Driver]] = {
     "fastapi-init_app": Driver(run_fastapi_init, _FASTAPI),
     # Flask logs the exception itself and answers.
     "flask": Driver(run_flask, _WSGI, raises=False),
+    # Django logs the exception itself and answers.
+    "django-wsgi": Driver(run_django_wsgi, _WSGI, raises=False),
+    "django-asgi": Driver(run_django_asgi, _DJANGO_ASGI, raises=False),
     # aiohttp logs the exception itself and answers.
     "aiohttp": Driver(run_aiohttp, _AIOHTTP, raises=False),
     "asgi-under-wsgi": Driver(run_asgi_under_wsgi, {**_WSGI, "app-fails": _BRIDGE}),

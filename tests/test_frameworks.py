@@ -68,13 +68,15 @@ def quart() -> Any:
 
 
 def django_urls() -> None:
-    """Configure Django once: it has one set of settings a process."""
-    import django
+    """Configure Django with two URLs, once."""
     from django.conf import settings
     from django.http import HttpResponse
     from django.urls import path
 
-    if settings.configured:
+    from tests.django_app import configure
+
+    configure()
+    if "meshcors_test_urls" in sys.modules:
         return
 
     def hello(request: Any) -> Any:
@@ -86,14 +88,7 @@ def django_urls() -> None:
     urls = type(sys)("meshcors_test_urls")
     urls.urlpatterns = [path("hello", hello), path("boom", boom)]  # type: ignore[attr-defined]  # a module made here
     sys.modules["meshcors_test_urls"] = urls
-    settings.configure(
-        ROOT_URLCONF="meshcors_test_urls",
-        ALLOWED_HOSTS=["*"],
-        SECRET_KEY="test",
-        LOGGING_CONFIG=None,
-    )
-    django.setup(set_prefix=False)
-    logging.getLogger("django.request").disabled = True
+    settings.ROOT_URLCONF = "meshcors_test_urls"
 
 
 def django_asgi() -> Any:

@@ -38,7 +38,7 @@ EXTRAS = {
 }
 
 # Imported where its extra has been found to be there, or by an app of its framework.
-OF_AN_EXTRA = {"meshcors.dummy._metrics", "meshcors.aiohttp"}
+OF_AN_EXTRA = {"meshcors.dummy._metrics", "meshcors.aiohttp", "meshcors.django"}
 
 ALL_MODULES = f"""
 import importlib, pkgutil, meshcors
