@@ -14,7 +14,7 @@ import fastapi
 import pytest
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 
 import meshcors
 import meshcors.starlette
@@ -57,6 +57,10 @@ def service() -> fastapi.FastAPI:
     @app.post("/v1/chat/completions")
     def complete() -> str:
         return "done"
+
+    @app.get("/stream")
+    def stream() -> StreamingResponse:
+        return StreamingResponse(str(number) for number in range(3))
 
     @app.post("/fails")
     def fail() -> str:
@@ -119,35 +123,37 @@ def llama_cpp() -> Any:
     return app
 
 
-# What its layer answers.
-ORDERS: dict[str, tuple[Callable[[], Any], int]] = {
-    "vllm": (vllm, 401),
-    "sglang": (sglang, 401),
-    "transformers": (transformers, 503),
-    "xinference": (xinference, 403),
-    "llama_cpp": (llama_cpp, 401),
+# What its layers answer, by the path that they answer here.
+ORDERS: dict[str, tuple[Callable[[], Any], dict[str, int]]] = {
+    "vllm": (vllm, {"/layer": 401, "/scaling": 503}),
+    "sglang": (sglang, {"/layer": 401}),
+    "transformers": (transformers, {"/layer": 503}),
+    "xinference": (xinference, {"/layer": 403, "/guard": 429}),
+    "llama_cpp": (llama_cpp, {"/layer": 401}),
 }
 
 
 @pytest.fixture(params=ORDERS)
-def order(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, int]:
+def order(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Any, dict[str, int]]:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    make, status = ORDERS[request.param]
+    make, layers = ORDERS[request.param]
     app = make()
     if request.param == "llama_cpp":
         # As MESHCORS_APP does with what the function returns.
         app = meshcors.wrap.create_app(app=app)
-    return app, status
+    return app, layers
 
 
-def test_page_reads_every_answer(order: tuple[Any, int]) -> None:
-    app, status = order
+def test_page_reads_every_answer(order: tuple[Any, dict[str, int]]) -> None:
+    app, layers = order
     for method, path, expected in (
         ("POST", "/v1/chat/completions", 200),
         ("POST", "/nowhere", 404),
         ("GET", "/v1/chat/completions", 405),
-        ("POST", "/layer", status),
+        *(("POST", path, status) for path, status in layers.items()),
         ("POST", "/fails", 500),
     ):
         answer = call_asgi(app, method, path, FIELDS)
@@ -156,7 +162,15 @@ def test_page_reads_every_answer(order: tuple[Any, int]) -> None:
         assert "origin" in answer.names("vary")
 
 
-def test_policy_answers_first(order: tuple[Any, int]) -> None:
+def test_pieces_of_a_stream_pass_one_by_one(order: tuple[Any, dict[str, int]]) -> None:
+    app, _ = order
+    answer = call_asgi(app, "GET", "/stream", FIELDS)
+    assert answer.get("access-control-allow-origin") == UI
+    bodies = [message.get("body") for message in answer.messages]
+    assert [body for body in bodies if body] == [b"0", b"1", b"2"]
+
+
+def test_policy_answers_first(order: tuple[Any, dict[str, int]]) -> None:
     app, _ = order
     path = "/v1/chat/completions"
     assert call_asgi(app, "OPTIONS", path, preflight(UI)).status == 204
