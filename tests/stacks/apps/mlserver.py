@@ -6,7 +6,7 @@
 # package = "mlserver"
 # line = "meshcors run --config policy.json -- mlserver start ."
 # start = ["sh", "-c", "python app.py {port} && exec meshcors run --config policy.json -- mlserver start ."]
-# outside = "gRPC, and the port of its metrics"
+# outside = "gRPC, which no page speaks"
 # guard = "its `cors_settings` are off by default; inside of meshcors its fields are dropped"
 #
 # [tool.stack.calls]

@@ -27,7 +27,7 @@
 # timeout = { path = "/models/slow", status = 408, outside = true, says = "`request_timeout_s`" }
 # stream = { path = "/models/count" }
 # websocket = { path = "/models/talk" }
-# health = { path = "/models/healthz", method = "GET" }
+# health = { path = "/models/healthz", method = "GET", says = "exempt `/healthz`, the path on which the app routes" }
 # ///
 """A deployment whose ingress is a FastAPI app.
 
