@@ -85,11 +85,13 @@ def test_pipelined_answers_do_not_wait_for_each_other(pod: PodProcess) -> None:
             received += client.recv(65536)
 
     with socket.create_connection(("127.0.0.1", pod.port), timeout=PATIENCE) as client:
-        begin = time.monotonic()
+        seconds: list[float] = []
         for _ in range(rounds):
+            begin = time.monotonic()
             ask(client, 3)
-        # A client acknowledges after 40 ms where it has nothing to send.
-        assert time.monotonic() - begin < rounds * 0.03
+            seconds.append(time.monotonic() - begin)
+        # A client acknowledges after 40 ms where it has nothing to send: then every round waits.
+        assert min(seconds) < 0.03
 
 
 def test_malformed_streams_harm_nobody(pod: PodProcess) -> None:
