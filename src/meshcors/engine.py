@@ -51,7 +51,7 @@ class PolicyEngine:
 
     Takes what `MeshCORS` takes: a `Policy` or `ReplaceablePolicy`, a policy's options as keywords,
     `rules` and `uncovered`, or nothing (then the ``MESHCORS_*`` environment is read). The
-    `observer` is told of each decision, see `meshcors.observers`, and refusals are logged.
+    `observer` is called with each decision, see `meshcors.observers`, and refusals are logged.
 
     `policy` is the policy that it decides by now, wherever it was read from, and None where there
     are `rules`; `rules` are the rules by host and path, and None where there is a single policy.

@@ -146,10 +146,8 @@ def command(
 
     With --check, exit code 1 if a browser would block a call that a rule is meant to serve, else 0.
     """
-    if form == "json" and not checking:
-        raise click.UsageError("--format: json goes with --check")
-    if "-" in files and not checking:
-        raise click.UsageError("-: standard input cannot be watched; name a file")
+    if not checking:
+        _refuse_what_only_a_check_takes(files, form)
     if port is not None and page_port in (port, port + 1):
         raise click.UsageError(f"--page-port: {page_port} is the gateway's; name another")
     from meshcors._lab.settings import LabError, LabSettings
@@ -181,6 +179,13 @@ def command(
         raise policy_unreadable(error) from None
     except (LabError, MissingExtraError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def _refuse_what_only_a_check_takes(files: tuple[str, ...], form: str) -> None:
+    if form == "json":
+        raise click.UsageError("--format: json goes with --check")
+    if "-" in files:
+        raise click.UsageError("-: standard input cannot be watched; name a file")
 
 
 def _policy(config: str | None) -> str | None:

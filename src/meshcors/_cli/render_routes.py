@@ -1,4 +1,4 @@
-"""The documents that ``render`` makes for the mesh, alone or beside others."""
+"""The documents that ``render`` makes for the mesh, alone or next to existing ones."""
 
 from __future__ import annotations
 

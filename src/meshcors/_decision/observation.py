@@ -1,7 +1,7 @@
-"""What an observer is told of a decision. It changes none: what is decided, the engine has decided.
+"""What an observer gets of a decision. It changes none: the engine has decided already.
 
 Everything that a client chooses is cut to a length, and printable. Of its header values only the
-origin is told, never that of a key.
+origin is passed on, never that of a key.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class AppEngine(Protocol):
 
 
 class ObservedEngine:
-    """An engine of whose decisions `observer` is told, before they are carried out."""
+    """An engine that calls `observer` with each decision, before it is carried out."""
 
     __slots__ = ("_engine", "_observer", "reads", "reads_unless_options", "reads_websocket")
 
@@ -121,7 +121,7 @@ def observed(
     path: str,
     fields: Mapping[bytes, bytes],
 ) -> ObservedDecision:
-    """Return what is told of the `decision` about an HTTP request; see `Engine.decide`."""
+    """Return what an observer gets of the `decision` about an HTTP request; see `Engine.decide`."""
     return ObservedDecision(
         kind="preflight" if is_preflight(method, fields) else "real",
         reason="no_rule" if decision is None else decision.reason,
@@ -136,7 +136,7 @@ def observed(
 def observed_websocket(
     engine: AppEngine, refusal: Answer | None, path: str, fields: Mapping[bytes, bytes]
 ) -> ObservedDecision:
-    """Return what is told of a handshake, which is accepted if there is no `refusal`."""
+    """Return what an observer gets of a handshake, which is accepted if there is no `refusal`."""
     origin, rule = _origin(fields), engine.rule_of(path, fields)
     reason: Reason = "allowed" if origin else "no_origin"
     if refusal is not None:

@@ -97,7 +97,7 @@ def compile_engine(source: Policy | RuleSet, uncovered: U) -> Engine | RuleEngin
 def app_engine(source: Policy | RuleSet, observer: Observer | None = None) -> AppEngine:
     """Return the engine for middleware: the app answers what no rule covers, unless refused.
 
-    The `observer` is told of each decision.
+    The `observer` is called with each decision.
     """
     refuses = isinstance(source, RuleSet) and source.refuses_uncovered
     engine = compile_engine(source, NO_RULE if refuses else None)

@@ -64,7 +64,7 @@ class RunningLab:
     """The lab of some documents, from start to `close`.
 
     ``files`` are the names that the page shows; ``ports`` are those of the listeners ``before`` and
-    ``after``, and ``page_port`` the page's, 0 for a free one. ``say`` is told what is started.
+    ``after``, and ``page_port`` the page's, 0 for a free one. ``say`` gets what is started.
 
     Raises `DocumentError`, `PolicyError` and `LabError`; then nothing is left running.
     """

@@ -30,7 +30,7 @@ class FileWatch:
     def has_changed(self) -> bool:
         """Look again; tell whether the files are not those that were used, and are at rest.
 
-        Each change is told once.
+        Each change is reported once.
         """
         now, before = self._signature(), self._last
         self._last = now

@@ -58,7 +58,7 @@ class MeshCORS:
     or nothing: then the ``MESHCORS_*`` environment is read. `uncovered` says who answers where no
     rule covers a URL: ``"app"``, as if the middleware were not there, or ``"refuse"``; see
     `RuleSet`. For a policy, or rules, that change while the app runs, pass a `ReplaceablePolicy` or
-    a `PolicyFile` as `policy`. The `observer` is told of each decision, see `meshcors.observers`.
+    a `PolicyFile` as `policy`. The `observer` is called with each decision (`meshcors.observers`).
 
     `policy` is the policy that it answers by now, wherever it was read from, and None where there
     are `rules`; `rules` are the rules by host and path, and None where there is a single policy.

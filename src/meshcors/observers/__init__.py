@@ -1,4 +1,4 @@
-"""Observers: functions that are told of each decision, for metrics, traces and logs.
+"""Observers: functions that are called with each decision, for metrics, traces and logs.
 
 One is passed to any adapter as ``observer=``. It is called before the decision is carried out, in
 the thread or on the event loop of the request, so it must not wait for anything. Its exceptions are

@@ -1,4 +1,4 @@
-"""Rendered documents beside others: nobody else's call may change hands.
+"""Rendered documents next to existing ones: nobody else's call may change hands.
 
 The documents are compared with and without the rendered ones, in which the rendered ones are the
 oldest and then the youngest: which it is, depends on the cluster.
