@@ -67,7 +67,8 @@ def _check(where: str) -> None:
         *others, last = sorted(SERVERS)
         refuse(
             f"no app has the policy yet, so nothing may listen on {where}: serve the app with"
-            f" {', '.join(others)} or {last}; if no app is served there, start this with meshcors run --other-listeners"
+            f" {', '.join(others)} or {last}; if no app is served there, start this with"
+            " meshcors run --other-listeners"
         )
 
 
