@@ -29,8 +29,8 @@ from tests.calling import EVIL, UI, Answered, call_asgi, call_wsgi, preflight
 
 PATH = Path(__file__).parent.parent / "docs" / "coming-from.md"
 TEXT = PATH.read_text(encoding="utf-8")
-# Those of Django are in test_coming_from_django.py.
-BEFORE_STARLETTE, AFTER_STARLETTE, BEFORE_FLASK, AFTER_FLASK, _, _ = re.findall(
+# The others are in test_coming_from_django.py and test_coming_from_aiohttp.py.
+BEFORE_STARLETTE, AFTER_STARLETTE, BEFORE_FLASK, AFTER_FLASK, *_ = re.findall(
     r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE
 )
 ACAO = "access-control-allow-origin"
