@@ -494,8 +494,14 @@ def test_nothing_stays(how: str, tmp_path: Path) -> None:
             lab.process.send_signal(getattr(signal, how))
         else:
             wanted = "/envoy " if how == "envoy" else "meshcors.dummy"
-            pids = [it for it, args in below.items() if wanted in args and "_keeper" not in args]
-            os.kill(pids[0], signal.SIGKILL)
+
+            def victims() -> list[int]:
+                running = lab.descendants().items()
+                return [pid for pid, args in running if wanted in args and "_keeper" not in args]
+
+            # A busy process may be listed without its command for a moment.
+            lab.await_(lambda: bool(victims()))
+            os.kill(victims()[0], signal.SIGKILL)
         code = lab.process.wait(20)
         lab.await_(lambda: not any(map(is_there, below)))
         lab.await_(lambda: not any(lab.temporary.iterdir()))
