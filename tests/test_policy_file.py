@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -108,6 +109,36 @@ def test_while_it_holds_no_policy_the_last_good_one_stays(
     followed._look()
     assert followed.problems == ()
     assert len(caplog.records) == 1, "the policy is what it was"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_process_forked_while_a_change_is_made_makes_it_too(followed: PolicyFile) -> None:
+    children: list[int] = []
+
+    def prepare(source: Policy | RuleSet) -> None:
+        if source == followed.current or children:
+            return
+        children.append(os.fork())
+        if not children[0]:
+            # As its own thread does: the parent's, which makes the change, is not here.
+            try:
+                followed._look()
+            finally:
+                os._exit(origins(followed) != ["https://b.example"])
+
+    adapter = Adapter()
+    followed.attach(prepare, adapter.switch)
+    followed.path.write_text(policy("https://b.example"))
+    followed._look()
+    followed._look()
+    assert origins(followed) == ["https://b.example"]
+    (child,) = children
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+class Adapter:
+    def switch(self, prepared: None) -> None: ...
 
 
 def test_every_problem_has_a_line(followed: PolicyFile, caplog: pytest.LogCaptureFixture) -> None:

@@ -102,8 +102,9 @@ class PolicyFile(ReplaceablePolicy):
         found, before = self._read(content), self._found
         self._found = found
         if found == before or not has_other_file:
-            self._file.taken = content
             self._use(found)
+            # Only now: a process forked meanwhile finds the change again, and makes it too.
+            self._file.taken = content
 
     def _source(self, content: FileContent) -> Source:
         text = content.text if content.readable else text_of(self.path)
