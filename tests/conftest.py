@@ -31,6 +31,8 @@ SLOW = (
     "tests/test_cluster_names.py",
     "tests/test_cluster_policies.py",
     "tests/test_coming_from.py",
+    "tests/test_coming_from_aiohttp.py",
+    "tests/test_coming_from_django.py",
     "tests/test_config.py::test_many_keys_of_json_are_read_in_one_pass",
     "tests/test_config.py::test_unreadable_file[deep]",
     "tests/test_console_messages.py",

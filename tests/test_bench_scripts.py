@@ -25,7 +25,6 @@ ROOT = Path(__file__).parent.parent
 NUMBER = r"-?[\d,]+(\.\d+)?"
 SPREAD = rf"( \({NUMBER} to {NUMBER}\))?"
 # A name of a row or a group, a value with its unit, a ratio, a bound: some may be left out.
-CELL = rf"[^|]*|{NUMBER} \S*{SPREAD}"
 SVG = "{http://www.w3.org/2000/svg}"
 
 

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from tests.e2e.parts import need_kubernetes_program
 from tests.test_cluster_policies import Place
-from tests.test_kubernetes import BASE, EXAMPLES, NAMESPACE, OVERLAYS, ROOT
+from tests.test_kubernetes import BASE, EXAMPLES, NAMESPACE, OVERLAYS, ROOT, rendered
 
 EVERYTHING = {"monitoring": {"enabled": True}, "namespace": {"create": True}}
 
@@ -48,6 +48,14 @@ def test_the_chart_writes_what_kustomize_writes(name: str, place: Place) -> None
     values = {"overlay": name, **EVERYTHING, "gateway": gateway}
     values["monitoring"] = {"enabled": True, "namespace": place.prometheus}
     assert template(values) == expected
+
+
+@pytest.mark.parametrize("name", [top.name for top in OVERLAYS])
+def test_without_a_place_of_the_gateways_pods_it_is_the_overlays(name: str) -> None:
+    documents = rendered(EXAMPLES / "overlays" / name).values()
+    expected = [each for each in documents if each["kind"] == "NetworkPolicy"]
+    found = template({"overlay": name})
+    assert [found["NetworkPolicy", each["metadata"]["name"]] for each in expected] == expected
 
 
 def test_the_values_have_their_place() -> None:

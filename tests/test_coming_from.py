@@ -29,7 +29,8 @@ from tests.calling import EVIL, UI, Answered, call_asgi, call_wsgi, preflight
 
 PATH = Path(__file__).parent.parent / "docs" / "coming-from.md"
 TEXT = PATH.read_text(encoding="utf-8")
-BEFORE_STARLETTE, AFTER_STARLETTE, BEFORE_FLASK, AFTER_FLASK = re.findall(
+# The others are in test_coming_from_django.py and test_coming_from_aiohttp.py.
+BEFORE_STARLETTE, AFTER_STARLETTE, BEFORE_FLASK, AFTER_FLASK, *_ = re.findall(
     r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE
 )
 ACAO = "access-control-allow-origin"
@@ -196,7 +197,7 @@ def options(heading: str) -> set[str]:
 
 def test_every_option_of_cors_middleware_has_its_row() -> None:
     known = set(inspect.signature(CORSMiddleware).parameters) - {"app"}
-    assert known <= options("CORSMiddleware")
+    assert known <= options("Starlette's CORSMiddleware")
 
 
 def test_every_option_of_flask_cors_has_its_row() -> None:

@@ -38,7 +38,10 @@ EXTRAS = {
 }
 
 # Imported where its extra has been found to be there, or by an app of its framework.
-OF_AN_EXTRA = {"meshcors.dummy._metrics", "meshcors.aiohttp", "meshcors.django"}
+OF_AN_EXTRA = {
+    *("meshcors.dummy._metrics", "meshcors.observers.opentelemetry"),
+    *("meshcors.aiohttp", "meshcors.django"),
+}
 
 ALL_MODULES = f"""
 import importlib, pkgutil, meshcors

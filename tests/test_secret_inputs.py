@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import pprint
+import re
 import sys
 import tempfile
 import traceback
@@ -268,6 +269,9 @@ def verb(*args: str) -> Input:
     def make(secret: str, folder: Path) -> object:
         if args[0] != "explain" or "{}" in args:
             assume(not secret.startswith("-"))
+        if any(":{}@" in each for each in args):
+            # A port and a path, by any reading of URLs.
+            assume(re.match(r"\d+[/?#]", secret) is None)
         service = (DATA / "virtualservice_original.yaml").read_text()
         written(folder / "service.yaml", service.replace('"xyz"', json.dumps(secret)))
         written(folder / "text.yaml", service.replace('{exact: "xyz"}', json.dumps(secret)))

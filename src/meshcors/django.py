@@ -98,7 +98,7 @@ def check_settings(app_configs: object = None, **more: object) -> list[checks.Ch
         found.append(checks.Warning(text, hint=hint, id="meshcors.W001"))
     other = next((each for each in middleware if str(each).startswith("corsheaders.")), None)
     if other is not None:
-        text = f"{other} is in MIDDLEWARE beside meshcors: two owners of the CORS headers."
+        text = f"{other} is in MIDDLEWARE too: only one of the two may write the CORS headers."
         hint = "Remove it, and corsheaders from INSTALLED_APPS."
         found.append(checks.Warning(text, hint=hint, id="meshcors.W003"))
     return found

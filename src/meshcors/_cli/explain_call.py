@@ -44,7 +44,9 @@ def read_url(text: str, given_by: str = "--url") -> CalledUrl:
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc or port == 0:
+    # After an empty port stands a password that begins with a slash, or nothing that was meant.
+    is_odd = "@" in parts.netloc or parts.netloc.endswith(":") or port == 0
+    if parts.scheme not in _PORTS or not parts.hostname or is_odd:
         raise click.UsageError(f"{given_by}: write https://HOST/PATH, as the script calls it")
     query = f"?{quote(parts.query, safe=_KEPT)}" if parts.query else ""
     target = quote(parts.path, safe=_KEPT) or "/"

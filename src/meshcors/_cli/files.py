@@ -6,7 +6,6 @@ import contextlib
 import os
 import stat
 import tempfile
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -18,15 +17,6 @@ from meshcors._policy.wording import file_label
 
 # A gateway's config dump may be large. YAML has a limit of its own.
 MAX_BYTES: Final = 128 * 1024 * 1024
-
-
-def read_texts(names: Sequence[str]) -> dict[str, str]:
-    """Return the texts of the arguments FILE... by name; see `read_bytes`."""
-    labels = ["FILE"] if len(names) == 1 else [f"FILE {at + 1}" for at in range(len(names))]
-    return {
-        name: decoded(name, read_bytes(name, given_by))
-        for name, given_by in zip(names, labels, strict=True)
-    }
 
 
 def read_bytes(name: str, given_by: str = "FILE") -> bytes:

@@ -64,10 +64,11 @@ def _check(where: str) -> None:
         if not is_hooked(package):
             refuse(missed(package))
     elif not apps and not os.environ.get(OTHERS_VARIABLE):
-        known = ", ".join(sorted(SERVERS))
+        *others, last = sorted(SERVERS)
         refuse(
             f"no app has the policy yet, so nothing may listen on {where}: serve the app with"
-            f" {known}; if no app is served there, start this with meshcors run --other-listeners"
+            f" {', '.join(others)} or {last}; if no app is served there, start this with"
+            " meshcors run --other-listeners"
         )
 
 
