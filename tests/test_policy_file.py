@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -135,6 +136,24 @@ def test_a_process_forked_while_a_change_is_made_makes_it_too(followed: PolicyFi
     assert origins(followed) == ["https://b.example"]
     (child,) = children
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_look_that_takes_long_is_followed_by_a_long_pause(
+    followed: PolicyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    # What the clock says before and after each look.
+    times = iter([0.0, 0.1, 10.0, 13.0, 50.0, 50.0])
+
+    class Closed(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout is not None
+            pauses.append(timeout)
+            return len(pauses) == 4
+
+    monkeypatch.setattr(module, "monotonic", lambda: next(times))
+    module._watch(weakref.ref(followed), Closed(), 2.0)
+    assert pauses == [2.0, 2.0, 30.0, 2.0]
 
 
 class Adapter:
