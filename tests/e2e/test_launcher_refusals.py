@@ -193,6 +193,13 @@ def test_where_meshcors_is_not_installed_no_server_starts(tmp_path: Path) -> Non
         f"meshcors run: hypercorn would serve without the policy: {python} cannot import this"
         " meshcors; install it there\n",
     )
+    words = [*RUN, *POLICY, "--", str(python), "-m", "http.server", str(port)]
+    code, output = refused(words, port, {})
+    assert code == 2
+    assert output.startswith("meshcors run: what listens here would serve without the policy: ")
+    words = [*RUN, "--other-listeners", *words[len(RUN) :]]
+    with running(words, port):
+        assert call(port, "GET", "/keys", {}).body == b"right\n"
 
 
 @pytest.mark.parametrize(
