@@ -23,6 +23,7 @@ import pytest
 
 from meshcors import HeaderKey, Policy, Rule, RuleSet
 from meshcors._policy.errors import PolicyError
+from meshcors.config import from_file
 from meshcors.config._following import FileContent, FollowedFile
 from meshcors.dummy import _reload as reload
 from meshcors.dummy._agreement import Agreement
@@ -404,6 +405,62 @@ def test_last_good_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     with running(*flags, policy=("--config", str(path))) as pod:
         (line,) = [line for line in pod.log() if line["level"] == "warning"]
         assert line["message"] == "--last-good: not written: No such file or directory"
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_lies_where_the_last_good_one_is_written_is_not_opened(
+    tmp_path: Path, kind: str
+) -> None:
+    path, kept, victim = (tmp_path / name for name in ("policy.json", "kept.json", "victim"))
+    path.write_text(policy(UI))
+    victim.write_text("theirs")
+    new = tmp_path / "kept.json.new"
+    if kind == "link":
+        new.symlink_to(victim)
+    else:
+        os.mkfifo(new)
+    with running("--last-good", str(kept), policy=("--config", str(path))):
+        assert UI in kept.read_text()
+    assert victim.read_text() == "theirs"
+    assert not kept.is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("config", "kept", "line"),
+    [
+        ("policy.json", "policy.json", "--config is read there: name another file"),
+        ("kept.json.new", "kept.json", "--config is read there: name another file"),
+        ("policy.json", "kept.TOML", "JSON is written there: name a .json or .yaml file"),
+    ],
+)
+def test_last_good_is_a_file_of_its_own(tmp_path: Path, config: str, kept: str, line: str) -> None:
+    path = tmp_path / config
+    path.write_text(policy(UI))
+    # Through another spelling of the same path.
+    flags = ("--last-good", str(tmp_path / ".." / tmp_path.name / kept))
+    done = run("--config", str(path), *flags, "--port", "0")
+    assert (done.returncode, done.stderr) == (2, f"meshcors.dummy: --last-good: {line}\n")
+    assert [each.name for each in tmp_path.iterdir()] == [config]
+    assert path.read_text() == policy(UI)
+
+
+@pytest.mark.parametrize(("origins", "fits"), [(20_000, True), (40_000, False)])
+def test_last_good_is_written_if_it_can_be_read_again(
+    tmp_path: Path, origins: int, fits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(reload, "log", lambda _, message: said.append(message))
+    made = Policy(allow_origins=[f"https://n{number}.example" for number in range(origins)])
+    configuration = Configuration.of(made)
+    assert len(configuration.json) > 1 << 20
+    kept = tmp_path / "kept.json"
+    file = FollowedFile(tmp_path / "policy.json")
+    ConfigurationFile(file, lambda: configuration, last_good=kept).keep(configuration)
+    if fits:
+        assert (from_file(kept), said) == (made, [])
+    else:
+        assert said == ["--last-good: not written: as JSON, it has more than 1 MiB"]
+        assert not kept.exists()
 
 
 def test_change_is_used_after_a_part_of_the_spread_and_a_signal_ends_the_wait(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +110,54 @@ def test_while_it_holds_no_policy_the_last_good_one_stays(
     followed._look()
     assert followed.problems == ()
     assert len(caplog.records) == 1, "the policy is what it was"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_process_forked_while_a_change_is_made_makes_it_too(followed: PolicyFile) -> None:
+    children: list[int] = []
+
+    def prepare(source: Policy | RuleSet) -> None:
+        if source == followed.current or children:
+            return
+        children.append(os.fork())
+        if not children[0]:
+            # As its own thread does: the parent's, which makes the change, is not here.
+            try:
+                followed._look()
+            finally:
+                os._exit(origins(followed) != ["https://b.example"])
+
+    adapter = Adapter()
+    followed.attach(prepare, adapter.switch)
+    followed.path.write_text(policy("https://b.example"))
+    followed._look()
+    followed._look()
+    assert origins(followed) == ["https://b.example"]
+    (child,) = children
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_look_that_takes_long_is_followed_by_a_long_pause(
+    followed: PolicyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    # What the clock says before and after each look.
+    times = iter([0.0, 0.1, 10.0, 13.0, 50.0, 50.0])
+
+    class Closed(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout is not None
+            pauses.append(timeout)
+            return len(pauses) == 4
+
+    monkeypatch.setattr(module, "monotonic", lambda: next(times))
+    module._watch(weakref.ref(followed), Closed(), 2.0)
+    assert pauses == [2.0, 2.0, 30.0, 2.0]
+
+
+class Adapter:
+    def switch(self, prepared: None) -> None: ...
 
 
 def test_every_problem_has_a_line(followed: PolicyFile, caplog: pytest.LogCaptureFixture) -> None:

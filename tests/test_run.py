@@ -74,6 +74,7 @@ def test_an_interpreter_that_would_not_inherit_the_policy(words: str, flag: str)
         "#!/opt/python/bin/python3.12 -sP\n",
         "#!/usr/bin/env python3\nimport x",
         "#!/usr/bin/env -S PYTHONUTF8=1 python3 -u\n",
+        "#!/usr/bin/env -S python3 -X importtime=1 -u\n",
         "#!/bin/sh\n'''exec' \"/opt/a b/bin/python\" \"$0\" \"$@\"\n' '''\n",
         '#!/bin/sh\n\'\'\'exec\' "$(dirname -- "$(realpath -- "$0")")"/\'python3\' "$0" "$@"\n',
     ],
@@ -88,6 +89,9 @@ def test_a_script_that_python_runs(text: str, tmp_path: Path) -> None:
     [
         ("#!/usr/bin/python3 -I\n", "the flag -I"),
         ("#!/usr/bin/env -S python3 -sE\n", "the flag -E"),
+        ("#!/usr/bin/env -S python3 -S\n", "the flag -S"),
+        ("#!/usr/bin/env -S python3 -X pycache_prefix=/tmp/x -I\n", "the flag -I"),
+        ("#!/usr/bin/env -S PYTHONPATH= python3\n", "not a Python program"),
         ("#!/bin/sh\n'''exec' /bin/python -E \"$0\" \"$@\"\n", "the flag -E"),
         ("#!/bin/sh\nexec uvicorn app:app\n", "not a Python program"),
         ("#!/usr/bin/env bash\n", "not a Python program"),

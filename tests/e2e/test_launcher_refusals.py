@@ -193,6 +193,13 @@ def test_where_meshcors_is_not_installed_no_server_starts(tmp_path: Path) -> Non
         f"meshcors run: hypercorn would serve without the policy: {python} cannot import this"
         " meshcors; install it there\n",
     )
+    words = [*RUN, *POLICY, "--", str(python), "-m", "http.server", str(port)]
+    code, output = refused(words, port, {})
+    assert code == 2
+    assert output.startswith("meshcors run: what listens here would serve without the policy: ")
+    words = [*RUN, "--other-listeners", *words[len(RUN) :]]
+    with running(words, port):
+        assert call(port, "GET", "/keys", {}).body == b"right\n"
 
 
 @pytest.mark.parametrize(
@@ -212,6 +219,31 @@ def test_a_server_that_is_not_known_does_not_listen(start: str, code: int) -> No
     ended, output = refused(command(start, port), port, {})
     assert ended == code
     assert "meshcors run: no app has the policy yet, so nothing may listen on " in output
+
+
+def test_a_socket_of_gevents_own_is_seen_too(tmp_path: Path) -> None:
+    """As in gevent 26.9: `gevent.socket.socket` is no class of Python's `socket`."""
+    (tmp_path / "gevent").mkdir()
+    (tmp_path / "gevent" / "__init__.py").touch()
+    (tmp_path / "gevent" / "socket.py").write_text(
+        "import _socket\n"
+        "from _socket import AF_INET, AF_INET6, AF_UNIX\n"
+        "class Mixin:\n"
+        "    def listen(self, *args): return self._sock.listen(*args)\n"
+        "class socket(Mixin):\n"
+        "    def __init__(self): self._sock = _socket.socket(AF_INET)\n"
+        "    def __getattr__(self, name): return getattr(self._sock, name)\n",
+        encoding="utf-8",
+    )
+    port = free_port()
+    program = (
+        "import gevent.socket, time; listener = gevent.socket.socket();"
+        f" listener.bind(('127.0.0.1', {port})); listener.listen(5); time.sleep(20)"
+    )
+    words = [*RUN, *POLICY, "--", "python", "-c", program]
+    code, output = refused(words, port, {"PYTHONPATH": str(tmp_path)})
+    assert code == 2
+    assert f"so nothing may listen on port {port}: " in output
 
 
 def test_processes_of_one_program_may_still_talk() -> None:

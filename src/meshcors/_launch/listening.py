@@ -1,7 +1,7 @@
 """A process listens only if a known server does, or once one of its apps has the policy.
 
 So a server that nothing hooked, such as waitress or wsgiref's, does not start. Seen is what listens
-through Python's `socket` and through uvloop; not seen is what does so in compiled code of its own.
+through Python's `socket`, uvloop and gevent; not seen is what does so in compiled code of its own.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
+from itertools import dropwhile
 from pathlib import Path
 from typing import Final
 
@@ -73,10 +74,15 @@ def _interpreter(path: str, command: Sequence[str]) -> list[str] | None:
     if by_shell is not None:
         return by_shell[1].split()
     if Path(words[0]).name == "env":
-        words = [each for each in words[1:] if each != "-S" and "=" not in each]
+        words = list(dropwhile(_is_for_env, words[1:]))
     if not words or not _INTERPRETER.fullmatch(Path(words[0]).name):
         return None
     return words[1:]
+
+
+def _is_for_env(word: str) -> bool:
+    # One that sets PYTHONPATH would lead Python past the hook.
+    return word == "-S" or ("=" in word and not word.startswith("PYTHONPATH="))
 
 
 def _words(text: str) -> list[str]:

@@ -58,6 +58,7 @@ SERVERS: Final = {
 _AROUND: Final = {
     "socket": ("listening", "hook_socket"),
     "uvloop": ("listening", "hook_uvloop"),
+    "gevent.socket": ("listening", "hook_socket"),
     "subprocess": ("handing_on", "hook_subprocess"),
     "multiprocessing.util": ("handing_on", "hook_multiprocessing"),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from threading import Event, Thread, current_thread
+from time import monotonic
 from typing import Final, TypeAlias
 from weakref import ref
 
@@ -21,6 +22,9 @@ from meshcors.config._replaceable import ReplaceablePolicy, Source
 # Seconds between two looks at the file.
 INTERVAL: Final = 2.0
 _SHORTEST: Final = 0.05
+# A look at thousands of rules may take seconds, in which the app has less of the processor: pauses
+# are so many times as long.
+_REST: Final = 10.0
 # Seconds for a look to end when the file is closed: its disk may not answer.
 _PATIENCE: Final = 5.0
 # The field of a key whose values are in a file of their own, which changes by itself.
@@ -35,10 +39,10 @@ _Problems: TypeAlias = tuple[str, ...]
 class PolicyFile(ReplaceablePolicy):
     """The policy or the rules in the YAML, JSON or TOML file at `path`, which is followed.
 
-    It is passed in the place of a `Policy` to any adapter. Every `interval` seconds a thread looks
-    at the file, and at the ``valuesFile`` of a key. What it holds after a change is used once two
-    looks have found the same. While that is no valid policy, the last good one stays: `problems`
-    says why, and so does the logger ``meshcors``, once.
+    It is passed in the place of a `Policy` to any adapter. Every `interval` seconds, less often if
+    it takes long, a thread looks at the file, and at the ``valuesFile`` of a key. What it holds
+    after a change is used once two looks have found the same. While that is no valid policy, the
+    last good one stays: `problems` says why, and so does the logger ``meshcors``, once.
 
     The file is one that `meshcors.config.from_file` or `meshcors.config.rules_from_file` can read.
     Raises `PolicyError` if it holds no valid policy now, and `ValueError` for an interval of less
@@ -102,8 +106,9 @@ class PolicyFile(ReplaceablePolicy):
         found, before = self._read(content), self._found
         self._found = found
         if found == before or not has_other_file:
-            self._file.taken = content
             self._use(found)
+            # Only now: a process forked meanwhile finds the change again, and makes it too.
+            self._file.taken = content
 
     def _source(self, content: FileContent) -> Source:
         text = content.text if content.readable else text_of(self.path)
@@ -143,10 +148,13 @@ class PolicyFile(ReplaceablePolicy):
 
 def _watch(followed: ref[PolicyFile], closed: Event, interval: float) -> None:
     """Look at every interval, for as long as somebody uses what is followed."""
-    while not closed.wait(interval):
+    pause = interval
+    while not closed.wait(pause):
         found = followed()
         if found is None:
             return
+        begun = monotonic()
         found._look()  # pyright: ignore[reportPrivateUsage]
+        pause = max(interval, _REST * (monotonic() - begun))
         # Kept no longer than the look takes.
         del found

@@ -32,7 +32,7 @@ from meshcors.dummy._listen import (
     listen_unix,
 )
 from meshcors.dummy._logs import log, set_up
-from meshcors.dummy._reload import ConfigurationFile
+from meshcors.dummy._reload import ConfigurationFile, beside
 
 
 @click.command(
@@ -97,22 +97,36 @@ def _read(parameters: dict[str, Any]) -> tuple[Configuration, ConfigurationFile 
     if not path:
         return read_all(), None, time()
     last_good = Path(parameters["last_good"]) if parameters["last_good"] else None
+    _check_last_good(last_good, Path(path))
     # Before it is read: a change in between is then found by the first look.
     file = FollowedFile(Path(path))
     source = ConfigurationFile(file, read_all, parameters["reload_spread"], last_good)
     try:
         configuration = read_all()
     except PolicyError:
-        if last_good is not None and last_good.exists() and not parameters["check"]:
-            with suppress(PolicyError):
+        if last_good is not None and not parameters["check"]:
+            with suppress(PolicyError, OSError):
+                good_at = last_good.stat().st_mtime
                 configuration = read(flags, last_good)
                 # Read again at once: then its problems are those of a reload.
                 file.request()
-                return configuration, source, last_good.stat().st_mtime
+                return configuration, source, good_at
         raise
     if not parameters["check"]:
         source.keep(configuration)
     return configuration, source, time()
+
+
+def _check_last_good(last_good: Path | None, config: Path) -> None:
+    """Raise `UsageError` where the pod would write over its own file, or what it cannot read."""
+    if last_good is None:
+        return
+    if last_good.suffix.lower() == ".toml":
+        raise click.UsageError("--last-good: JSON is written there: name a .json or .yaml file")
+    for written in (last_good, beside(last_good)):
+        with suppress(OSError):
+            if written.samefile(config):
+                raise click.UsageError("--last-good: --config is read there: name another file")
 
 
 def _check_ports(parameters: dict[str, Any]) -> None:

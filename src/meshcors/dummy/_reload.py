@@ -8,6 +8,7 @@ as a whole: of several processes one watches the file, and the others agree (see
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sys
 import threading
@@ -20,6 +21,7 @@ from time import monotonic
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from meshcors._policy.errors import PolicyError
+from meshcors._policy.regular_file import MAX_BYTES
 from meshcors.config._following import INTERVAL, FileContent, FollowedFile
 from meshcors.dummy._configuration import Configuration
 from meshcors.dummy._logs import log
@@ -47,13 +49,28 @@ class ConfigurationFile(NamedTuple):
 
     def keep(self, configuration: Configuration) -> None:
         """Write a good configuration for a start on which the file is bad, all at once."""
-        if self.last_good is not None:
-            new = self.last_good.with_name(f"{self.last_good.name}.new")
-            try:
-                new.write_bytes(configuration.json)
-                new.replace(self.last_good)
-            except OSError as error:
-                log(logging.WARNING, f"--last-good: not written: {error.strerror}")
+        if self.last_good is None:
+            return
+        content = configuration.json
+        if len(content) > MAX_BYTES:
+            content = json.dumps(json.loads(content), separators=(",", ":")).encode()
+        if len(content) > MAX_BYTES:
+            log(logging.WARNING, "--last-good: not written: as JSON, it has more than 1 MiB")
+            return
+        new = beside(self.last_good)
+        try:
+            # A link or a pipe that is there already is not opened.
+            new.unlink(missing_ok=True)
+            with new.open("xb") as file:
+                file.write(content)
+            new.replace(self.last_good)
+        except OSError as error:
+            log(logging.WARNING, f"--last-good: not written: {error.strerror}")
+
+
+def beside(last_good: Path) -> Path:
+    """Return where `last_good` is written before it takes its place."""
+    return last_good.with_name(f"{last_good.name}.new")
 
 
 class Reloader:

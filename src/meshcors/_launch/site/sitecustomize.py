@@ -13,18 +13,42 @@ _HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
 _SERVERS = ("granian", "gunicorn", "hypercorn", "uvicorn", "werkzeug.serving")
 
 
+_NOT_HERE = (
+    " would serve without the policy: "
+    + sys.executable
+    + " cannot import this meshcors; install it there"
+)
+
+
 class _NoServer:
     """Where meshcors is not installed, no server may start."""
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         """Refuse a server that is about to be imported."""
         if name in _SERVERS:
-            _end(
-                name
-                + " would serve without the policy: "
-                + sys.executable
-                + " cannot import this meshcors; install it there"
-            )
+            _end(name + _NOT_HERE)
+
+
+def _let_nothing_listen() -> None:
+    """Refuse every other server, as `meshcors._launch.listening` does where there is meshcors."""
+    import inspect
+    import socket
+
+    listen = socket.socket.listen
+    families = (socket.AF_INET, socket.AF_INET6, getattr(socket, "AF_UNIX", None))
+
+    def listen_checked(self: socket.socket, *args: int) -> None:
+        frame = inspect.currentframe()
+        caller = frame and frame.f_back and frame.f_back.f_globals.get("__name__")
+        if (
+            self.family in families
+            and caller not in ("multiprocessing.connection", "multiprocessing.forkserver")
+            and not os.environ.get("_MESHCORS_RUN_OTHER_LISTENERS")
+        ):
+            _end("what listens here" + _NOT_HERE)
+        listen(self, *args)
+
+    socket.socket.listen = listen_checked  # type: ignore[assignment, method-assign]
 
 
 def _end(reason: str) -> None:
@@ -39,6 +63,7 @@ def _begin() -> None:
         from meshcors._launch.startup import begin
     except Exception:  # whatever is wrong with it
         sys.meta_path.insert(0, _NoServer())
+        _let_nothing_listen()
         return
     try:
         begin(_HERE)
