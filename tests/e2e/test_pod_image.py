@@ -124,7 +124,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Stage:
         elif word == "RUN":
             stages[-1].run(rest)
         else:
-            assert word in {"ARG", "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "USER"}
+            assert word in {"CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "USER"}
     return stages[-1]
 
 
