@@ -301,6 +301,7 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     ("redirected", "said"),
     [
         (">&-", ""),
+        (">&- 2>&-", ""),
         (">/dev/full", "meshcors: No space left on device: nothing more can be written\n"),
     ],
 )

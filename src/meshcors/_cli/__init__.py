@@ -103,6 +103,10 @@ def toolbox(ctx: click.Context) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run a verb and exit with its exit code."""
+    for name in ("stdout", "stderr"):
+        # In a process that was started without one, what is printed goes nowhere.
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     raise SystemExit(run(args))
 
 
@@ -111,8 +115,7 @@ def run(args: Sequence[str] | None = None) -> int:
     arguments: dict[str, Any] = {"args": None if args is None else list(args)}
     try:
         code = toolbox.main(prog_name="meshcors", standalone_mode=False, **arguments)
-        if sys.stdout is not None:  # as it is in a process that was started without it
-            sys.stdout.flush()
+        sys.stdout.flush()
     except click.MissingParameter as error:
         return refuse(_missing(error))
     except click.ClickException as error:
