@@ -289,6 +289,21 @@ def test_an_interrupt_says_nothing(
     assert "Traceback" not in capsys.readouterr().err
 
 
+def test_an_interrupt_during_imports_is_no_traceback() -> None:
+    code = """
+import sys
+class Interrupted:
+    def find_spec(self, name, *rest):
+        if name == "meshcors._cli":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from meshcors.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 def test_a_reader_that_leaves_early_is_no_error() -> None:
     command = f"{sys.executable} -m meshcors lint {ORIGINAL} | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)

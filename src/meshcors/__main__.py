@@ -9,9 +9,13 @@ def main() -> None:
         from meshcors.dummy import end_on_sigterm
 
         end_on_sigterm()
-    from meshcors._cli import main as run
+    try:
+        from meshcors._cli import main as run
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        # Ctrl-C while modules are imported
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":
