@@ -60,7 +60,8 @@ class PodProcess:
 
     def log(self) -> list[dict[str, Any]]:
         """The lines on stderr so far; each is JSON."""
-        return [json.loads(line) for line in self.stderr().splitlines()]
+        whole = self.stderr().rpartition("\n")[0]  # the last one may be on its way
+        return [json.loads(line) for line in whole.splitlines()]
 
     def stderr(self) -> str:
         return Path(self.errors.name).read_text()

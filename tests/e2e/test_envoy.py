@@ -231,6 +231,8 @@ def test_it_ends_without_its_keeper_too() -> None:
 STARTS = f"""
 import json, os, signal, sys, time
 from meshcors.testing._envoy_process import EnvoyProcess
+# Whoever starts the tests in the background may have them ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 envoy = EnvoyProcess(json.loads({json.dumps(json.dumps(TEAPOT))}))
 print(envoy.pid, envoy._process.home, flush=True)
 if sys.argv[1] == "raise":

@@ -85,8 +85,13 @@ class Lab:
 
     def descendants(self) -> dict[int, str]:
         """The processes below it, with their commands."""
+        # As wide as they are: readline sets COLUMNS, and where the tree lies deep the name of a
+        # program would be cut off.
         listed = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+            ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         rows = [line.split(None, 2) for line in listed.splitlines()]
         found: dict[int, str] = {}
