@@ -312,9 +312,9 @@ def test_the_table_is_what_they_answered_and_what_meshcors_answers() -> None:
             same[name] += passes[0] == passes[1]
         texts.append(cell(case, ours))
         lines.append(f"| {case.settings} | {case.what} | {' | '.join(texts)} |")
-    counts = ", and ".join(f"{same[name]} with meshcors and {name}" for name in LIBRARIES)
+    counts = ", and ".join(f"{same[name]} end as with {name}" for name in LIBRARIES)
     table = "\n".join(lines)
-    said = f"Of {len(CASES)} calls, {counts} end the same way.\n\n{table}"
+    said = f"With meshcors, of {len(CASES)} calls {counts}.\n\n{table}"
     before, _, rest = PAGE.text.partition("<!-- answers -->\n")
     after = rest.partition("<!-- end -->\n")[2]
     made = f"{before}<!-- answers -->\n\n{said}\n\n<!-- end -->\n{after}"
