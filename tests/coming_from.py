@@ -39,9 +39,11 @@ class Page:
         cells = re.findall(r"^\| (.*?) \|", self.text, re.MULTILINE)
         return {name for cell in cells for name in re.findall(r"`(\w+)", cell)}
 
-    def run(self, block: str, app: Any) -> None:
-        """Run a block of the page's Python on an app."""
-        exec(compile(block, str(self.path), "exec"), {"app": app})
+    def run(self, block: str, app: Any) -> Any:
+        """Run a block of the page's Python on an app, and return what it makes of it."""
+        names = {"app": app}
+        exec(compile(block, str(self.path), "exec"), names)
+        return names["app"]
 
 
 ACAO = "access-control-allow-origin"
