@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import logging
 import re
+import shlex
 from collections.abc import Callable
 from datetime import timedelta
+from importlib.metadata import metadata, requires
 from typing import Any
 
 import pytest
 from flask_cors import CORS
 from flask_cors.core import CONFIG_OPTIONS, probably_regex
+from packaging.requirements import Requirement
 from starlette.middleware.cors import CORSMiddleware
 
 import meshcors.flask
@@ -69,6 +72,26 @@ def test_the_same_calls_pass_before_and_after(
     assert {True, False} == set(passed[0])
     ages = [serve("OPTIONS", "/api/hello", preflight(UI, "PUT")) for serve in serves]
     assert {each.get("access-control-max-age") for each in ages} == {"600"}
+
+
+PYTHON_PAGES = ("starlette", "flask-cors", "django-cors-headers", "aiohttp-cors", "asgi-cors")
+
+
+@pytest.mark.parametrize("name", PYTHON_PAGES)
+def test_the_line_that_installs_brings_what_after_needs(name: str) -> None:
+    page = Page(name)
+    (line,) = re.findall(r"^    python -m pip install (.*)$", page.text, re.MULTILINE)
+    wanted = Requirement(*shlex.split(line))
+    assert wanted.name == "meshcors"
+    assert wanted.extras <= {*metadata("meshcors").get_all("Provides-Extra", [])}
+    declared = map(Requirement, requires("meshcors") or [])
+    brought = {
+        each.name
+        for each in declared
+        for extra in wanted.extras
+        if each.marker is not None and each.marker.evaluate({"extra": extra})
+    }
+    assert ("google-re2" in brought) is ("Regex(" in page.blocks()[-1])
 
 
 # --- The tables of options -----------------------------------------------------------------------
