@@ -11,6 +11,7 @@ from datetime import timedelta
 from importlib.metadata import metadata, requires
 from typing import Any
 
+import fastapi.middleware.cors
 import pytest
 from flask_cors import CORS
 from flask_cors.core import CONFIG_OPTIONS, probably_regex
@@ -95,6 +96,11 @@ def test_the_line_that_installs_brings_what_after_needs(name: str) -> None:
 
 
 # --- The tables of options -----------------------------------------------------------------------
+
+
+def test_the_class_of_fastapi_is_the_same() -> None:
+    assert "`fastapi.middleware.cors.CORSMiddleware`" in STARLETTE.text
+    assert fastapi.middleware.cors.CORSMiddleware is CORSMiddleware
 
 
 def test_every_option_of_cors_middleware_has_its_row() -> None:

@@ -63,16 +63,27 @@ ANYONE = (
     {"allow_origins": ["*"], "allow_methods": ["*"], "allow_headers": ["*"]},
 )
 APPS = "https://*.apps.example"
+
+
+def logged_in(pattern: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """This pattern, with credentials."""
+    return (
+        {"AllowedOrigins": [pattern], "AllowCredentials": True},
+        {"Origins": [pattern], "Credentialed": True},
+        {"allow_origins": [pattern], "allow_credentials": True},
+    )
+
+
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "team": TEAM,
     "only the origin": ({"AllowedOrigins": [UI]}, {"Origins": [UI]}, {"allow_origins": [UI]}),
     "anyone": ANYONE,
     "subdomains": ({"AllowedOrigins": [APPS]}, {"Origins": [APPS]}, {"allow_origins": [APPS]}),
-    "anyone with credentials": (
-        {"AllowedOrigins": ["*"], "AllowCredentials": True},
-        {"Origins": ["*"], "Credentialed": True},
-        {"allow_origins": ["*"], "allow_credentials": True},
-    ),
+    "anyone with credentials": logged_in("*"),
+    "`http` with credentials": logged_in("http://ui.example"),
+    "a public suffix with credentials": logged_in("https://*.github.io"),
+    "every port of localhost, with credentials": logged_in("http://localhost:*"),
+    "`null`": ({"AllowedOrigins": ["null"]}, {"Origins": ["null"]}, {"allow_origins": ["null"]}),
     "a wildcard in a name": (
         {"AllowedOrigins": ["https://ui*.example"]},
         {"Origins": ["https://ui*.example"]},
@@ -165,6 +176,20 @@ CASES = [
     ),
     Case("anyone with credentials", "GET", EVIL),
     Case("anyone with credentials", "GET with cookies", EVIL, credentials=LOGGED_IN),
+    Case("`http` with credentials", "GET with cookies", "http://ui.example", credentials=LOGGED_IN),
+    Case(
+        "a public suffix with credentials",
+        "GET with cookies from `https://evil.github.io`",
+        "https://evil.github.io",
+        credentials=LOGGED_IN,
+    ),
+    Case(
+        "every port of localhost, with credentials",
+        "GET with cookies from `http://localhost:3000`",
+        "http://localhost:3000",
+        credentials=LOGGED_IN,
+    ),
+    Case("`null`", "GET from a sandboxed frame", "null"),
     Case("a wildcard in a name", "GET from `https://ui2.example`", "https://ui2.example"),
     Case(
         "a wildcard in a name",
@@ -312,9 +337,9 @@ def test_the_table_is_what_they_answered_and_what_meshcors_answers() -> None:
             same[name] += passes[0] == passes[1]
         texts.append(cell(case, ours))
         lines.append(f"| {case.settings} | {case.what} | {' | '.join(texts)} |")
-    counts = ", and ".join(f"{same[name]} end as with {name}" for name in LIBRARIES)
+    counts = ", and ".join(f"{same[name]} with meshcors and {name}" for name in LIBRARIES)
     table = "\n".join(lines)
-    said = f"With meshcors, of {len(CASES)} calls {counts}.\n\n{table}"
+    said = f"Of {len(CASES)} calls, the outcome is the same in {counts}.\n\n{table}"
     before, _, rest = PAGE.text.partition("<!-- answers -->\n")
     after = rest.partition("<!-- end -->\n")[2]
     made = f"{before}<!-- answers -->\n\n{said}\n\n<!-- end -->\n{after}"

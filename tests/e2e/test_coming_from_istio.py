@@ -15,6 +15,7 @@ from meshcors import _cli as cli
 from meshcors.browser import Request, Response, judge, preflight_for
 from meshcors.config import from_file
 from meshcors.mesh import Gateway, GatewayRequest
+from meshcors.mesh._documents.cors_policy import _FIELDS
 from meshcors.testing import GatewayCall, MeshGateway, PreflightPod
 from tests import written_pages
 from tests.calling import EVIL, UI
@@ -100,6 +101,10 @@ def test_the_page_shows_what_its_commands_write(
         policies.append(from_file(tmp_path / name))
     assert json.loads(printed)
     assert policies[0] == policies[1]
+
+
+def test_every_field_has_its_row() -> None:
+    assert {*_FIELDS} <= PAGE.options()
 
 
 def cell(made: GatewayCall) -> str:
