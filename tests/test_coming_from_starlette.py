@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import product
+from textwrap import fill
 from typing import Any, NamedTuple
 
 import pytest
@@ -27,6 +28,7 @@ from tests.starlette_situations import (
 )
 
 PAGE = Page("starlette")
+WIDTH = 120
 # Without `authorization` a star is a warning, and so are safelisted methods in a list.
 pytestmark = pytest.mark.filterwarnings("ignore::meshcors.PolicyWarning")
 
@@ -97,11 +99,12 @@ def differing(answered: Answered, expected: Expected) -> dict[str, Any]:
 Reason = Callable[[Asked, str, Any, Any], bool]
 REASONS: dict[str, tuple[str, Reason]] = {
     "204": (
-        "a preflight is answered 204, not 200",
+        "a preflight is answered 204, not 200, as there is no body to send",
         lambda asked, name, old, new: (name, old, new) == ("status", 200, 204),
     ),
     "403": (
-        "a preflight from an origin that is not allowed is answered 403, not 400",
+        "a preflight from an origin that is not allowed is answered 403, not 400: it is refused, "
+        "and not malformed",
         lambda asked, name, old, new: (name, old, new) == ("status", 400, 403),
     ),
     "named": (
@@ -114,14 +117,14 @@ REASONS: dict[str, tuple[str, Reason]] = {
     ),
     "private": (
         "a preflight for a private network that is not allowed is answered 204 without the field, "
-        "not 400: the browser refuses it all the same",
+        "not 400: a browser that asks for it refuses it all the same",
         lambda asked, name, old, new: (
             (name, old, new) == ("status", 400, 204)
             and "access-control-request-private-network" in asked.fields
         ),
     ),
     "`*` for methods": (
-        "`*` is answered with `*`, not with a list of methods",
+        "`*` is answered with `*`, not with a list, and so covers methods that no list has",
         lambda asked, name, old, new: name == ACAM and new == {"*"},
     ),
     "`*` for headers": (
@@ -184,7 +187,8 @@ def situations_table() -> str:
             for each in reasons
         ]
         lines.append(f"| {name} | {', '.join(told) or 'the same'} |")
-    lines += ["", *(f"- {name}: {text}." for name, (text, _) in REASONS.items())]
+    told = (f"- {name}: {text}." for name, (text, _) in REASONS.items())
+    lines += ["", *(fill(each, WIDTH, subsequent_indent="  ") for each in told)]
     return "\n".join(lines)
 
 
@@ -279,8 +283,9 @@ CAUSES = {
     "authorization": (
         "passes",
         "fails",
-        "`authorization` under `*`, without credentials: browsers do not let a `*` cover it, and "
-        'meshcors answers `*`. Write `["*", "authorization"]`.',
+        "`authorization` under `*`, without credentials: by the standard a `*` does not cover it, "
+        "though today's browsers let it pass. CORSMiddleware repeats the name, and meshcors answers "
+        '`*`. Write `["*", "authorization"]`.',
     ),
     "method": (
         "fails",
@@ -331,8 +336,11 @@ def grid_table() -> str:
     remembered = sum(each.remembered for each in judged if each.cause == "pass")
     lines += [
         "",
-        f"Each of the {remembered} that pass in both is kept for 600 seconds with CORSMiddleware, "
-        "and for 5 with meshcors: the policies say nothing of `max_age`.",
+        fill(
+            f"Each of the {remembered} that pass in both is kept for 600 seconds with "
+            "CORSMiddleware, and for 5 with meshcors: the policies say nothing of `max_age`.",
+            WIDTH,
+        ),
     ]
     assert remembered == counts["pass"]
     return "\n".join(lines)
