@@ -284,7 +284,7 @@ CAUSES = {
         "passes",
         "fails",
         "`authorization` under `*`, without credentials: by the standard a `*` does not cover it, "
-        "though today's browsers let it pass. CORSMiddleware repeats the name, and meshcors answers "
+        "though today's browsers let it pass. CORSMiddleware repeats the name, meshcors answers "
         '`*`. Write `["*", "authorization"]`.',
     ),
     "method": (
