@@ -285,7 +285,7 @@ def _print_addresses(lab: RunningLab) -> None:
     for note in lab.notes:
         click.echo(f"note: {printable(note)}", err=True)
     bases = lab.bases
-    click.echo(f"page    {lab.page_address}/")
+    click.echo(f"page    {lab.page_url}")
     click.echo(f"before  {bases['before']}")
     click.echo(f"after   {bases['after']}")
     click.echo("Open the page in a browser. Ctrl-C ends the lab.")
