@@ -159,11 +159,18 @@ class Wire:
         self._transport.close()
 
     def exchange(
-        self, method: str, url: str, headers: browser.HeaderLines, body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        headers: browser.HeaderLines,
+        body: bytes | None = None,
+        *,
+        body_timeout: float | None = None,
     ) -> Exchange:
         """Send one request with these headers and no others but ``host`` and the body's length.
 
-        No redirect is followed. Whatever the network does is in the result.
+        No redirect is followed. Whatever the network does is in the result. `body_timeout` is for
+        those who need little of the answer's body: it is read for so many seconds at most.
         """
         limit = TimeLimit(self._connect_timeout + self._timeout)
         try:
@@ -181,6 +188,8 @@ class Wire:
                 fault = self._fault(error, server, limit)
                 self._done(limit.client_port)
                 return Exchange(method, url, sent, None, "", b"", fault.line, fault.kind)
+            if body_timeout is not None:
+                limit.leave(body_timeout)
             content, fault = self._body(response, limit)
         self._done(limit.client_port)
         answer = browser.Response(response.status_code, _lines(response.headers.raw))
