@@ -7,12 +7,9 @@ answer in place of the server. Neither are cookies kept, nor connections.
 
 from __future__ import annotations
 
-import os
-import ssl
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Self
 
 from meshcors import browser
@@ -26,6 +23,7 @@ from meshcors.testing._faults import (
 )
 from meshcors.testing._sent_fields import preflight_fields, request_fields
 from meshcors.testing._time_limit import TimeLimit
+from meshcors.testing._tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -139,7 +137,7 @@ class Wire:
         }
         self._connect_timeout, self._timeout = connect_timeout, timeout
         self._transport: httpx.HTTPTransport = self._httpx.HTTPTransport(
-            verify=_tls(insecure=insecure),
+            verify=tls_context(insecure=insecure),
             http2=http2,
             trust_env=False,
             # a connection's name in the handshake is that of its first request
@@ -336,21 +334,3 @@ def _lines(raw: list[tuple[bytes, bytes]]) -> browser.HeaderLines:
 def _decoded(raw: list[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]]:
     for name, value in raw:
         yield name.decode("latin-1").lower(), value.decode("latin-1")
-
-
-def _tls(*, insecure: bool) -> ssl.SSLContext:
-    own = os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", "")
-    return _tls_with(own, insecure=insecure)
-
-
-@lru_cache(maxsize=8)
-def _tls_with(own: tuple[str, str], *, insecure: bool) -> ssl.SSLContext:
-    """Return a context; to read all authorities takes some 30 ms."""
-    del own  # read by OpenSSL itself
-    context = ssl.create_default_context()
-    # httpx brings it; the system's own list may be empty, as on macOS
-    context.load_verify_locations(needed("certifi").where())
-    if insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
