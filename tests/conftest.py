@@ -53,6 +53,7 @@ SLOW = (
     "tests/test_explain.py",
     "tests/test_explain_causes.py",
     "tests/test_explain_generated.py",
+    "tests/test_faq.py",
     "tests/test_fetch.py",
     "tests/test_fix.py",
     "tests/test_fix_http_route.py",
