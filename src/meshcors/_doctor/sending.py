@@ -26,6 +26,7 @@ from meshcors._doctor.consultation import (
 from meshcors._doctor.probes import WRONG_KEY, other_origins, with_key, without_key
 from meshcors._doctor.surroundings import is_mixed_content
 from meshcors._doctor.today import passes_today
+from meshcors._policy.web_ports import WEB_PORTS
 from meshcors.testing._sent_fields import preflight_fields, request_fields
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def consult(
 def _addresses(url: str, resolve: Mapping[tuple[str, int], str]) -> tuple[str, ...]:
     """Return the addresses that browsers find for the host; none where others are used."""
     parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    host, port = parts.hostname or "", parts.port or WEB_PORTS.get(parts.scheme, 0)
     if (host, port) in resolve:
         return ()
     try:

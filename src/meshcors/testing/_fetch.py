@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
 from meshcors import browser
+from meshcors._policy.web_ports import WEB_PORTS
 from meshcors.testing._extras import needed
 from meshcors.testing._faults import (
     FaultKind,
@@ -256,7 +257,7 @@ class Wire:
         if target.scheme not in ("http", "https") or not target.host:
             raise ValueError(url)
         host = target.host.lower()
-        port = target.port or (443 if target.scheme == "https" else 80)
+        port = target.port or WEB_PORTS[target.scheme]
         address = self._address(target.scheme, host, port)
         label = f"{host}:{port}" + (f" (at {address})" if address else "")
         sent_to = target if address is None else self._httpx.URL(_at(target, address))
