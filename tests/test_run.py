@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -204,6 +205,21 @@ def test_a_mistake_is_one_line(
     assert (output, errors.startswith(f"meshcors: {line}")) == ("", True), errors
     assert "right" not in errors
     assert all(each.startswith("meshcors: ") for each in errors.splitlines())
+
+
+def test_of_many_problems_the_first_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "policy.json"
+    wrong = [f"https://ui{n}.example/" for n in range(4000)]
+    path.write_text(json.dumps({"allowOrigins": wrong}))
+    assert cli.run(["run", "--config", str(path), "--", "python"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert (len(lines), lines[-1]) == (51, "meshcors: and 3,950 more problems")
+    # Verbs that read a policy refuse it in one line.
+    assert cli.run(["render", "--config", str(path), "--to", "env"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("; and 3,950 more problems")
 
 
 # ---- The import hook

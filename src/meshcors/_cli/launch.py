@@ -11,7 +11,7 @@ import click
 
 from meshcors._launch.environment import VALUES_FLAG, program_environment
 from meshcors._launch.program import ProgramError, find
-from meshcors._policy.errors import PolicyError
+from meshcors._policy.errors import PolicyError, problem_lines
 from meshcors._policy.warning import PolicyWarning
 from meshcors._policy.wording import printable
 from meshcors.config._options import CONFIG_VARIABLE
@@ -84,8 +84,8 @@ def command(
     except ProgramError as error:
         raise click.UsageError(str(error)) from None
     except PolicyError as error:
-        for problem in error.problems:
-            click.echo(f"meshcors: {printable(str(problem))}", err=True)
+        for line in problem_lines(error.problems):
+            click.echo(f"meshcors: {printable(line)}", err=True)
         return 2
     return _become(path, command, environment)
 

@@ -9,7 +9,7 @@ import meshcors.wsgi
 from meshcors import asgi
 from meshcors._launch.refusing import refuse
 from meshcors._launch.servers import apps, missed
-from meshcors._policy.errors import PolicyError
+from meshcors._policy.errors import PolicyError, problem_lines
 from meshcors.config._loading import load
 from meshcors.config._resolving import argument
 
@@ -51,4 +51,4 @@ def _policy() -> dict[str, Any]:
     try:
         return argument(load(None))
     except PolicyError as error:
-        refuse(*map(str, error.problems))
+        refuse(*problem_lines(error.problems))

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Final, TypeAlias
 from weakref import ref
 
-from meshcors._policy.errors import PolicyError
+from meshcors._policy.errors import PolicyError, problem_lines
 from meshcors._policy.wording import printable
 from meshcors.config._document import text_of
 from meshcors.config._following import FileContent, FollowedFile
@@ -68,7 +68,10 @@ class PolicyFile(ReplaceablePolicy):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why what the file holds now is not used, a line for each problem; empty if it is."""
+        """Why what the file holds now is not used, in lines; empty if it is.
+
+        A line for each problem, up to 50, and then the number of those left out.
+        """
         return self._problems
 
     def close(self) -> None:
@@ -118,7 +121,7 @@ class PolicyFile(ReplaceablePolicy):
         try:
             return self._source(content)
         except PolicyError as error:
-            return tuple(map(str, error.problems))
+            return problem_lines(error.problems)
         except Exception as error:
             # Whatever it is, the file is followed. The error's text may hold a key's value.
             return (f"{self.path}: unexpected {type(error).__name__} while reading it",)
@@ -140,7 +143,7 @@ class PolicyFile(ReplaceablePolicy):
         try:
             self.replace(source)
         except PolicyError as error:
-            return tuple(map(str, error.problems))
+            return problem_lines(error.problems)
         except Exception as error:
             return (f"{self.path}: unexpected {type(error).__name__} while using it",)
         return ()
