@@ -16,6 +16,7 @@ import pytest
 
 import meshcors.config._policy_in_file as module
 from meshcors import MeshCORS, Policy, PolicyError, PolicyFile, RuleSet, wsgi
+from meshcors._policy.errors import MOST_SHOWN
 from tests.drivers import serve_asgi, serve_wsgi
 from tests.test_replaceable import allowed, asgi_app, preflight, wsgi_app
 
@@ -165,6 +166,16 @@ def test_every_problem_has_a_line(followed: PolicyFile, caplog: pytest.LogCaptur
     followed._look()
     followed._look()
     assert len(followed.problems) == len(caplog.records) == 2
+
+
+def test_of_many_problems_the_first_have_lines(
+    followed: PolicyFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    followed.path.write_text(policy(*(f"https://b{n}.example/" for n in range(4000))))
+    followed._look()
+    followed._look()
+    assert len(followed.problems) == len(caplog.records) == MOST_SHOWN + 1
+    assert followed.problems[-1] == "and 3,950 more problems"
 
 
 def test_an_error_that_nobody_expects_is_a_problem_too(

@@ -23,6 +23,7 @@ from meshcors.mesh._render.kubernetes import POLICY_FILE, kubernetes
 from meshcors.mesh._render.kustomization import kustomization
 
 if TYPE_CHECKING:
+    from meshcors._cli.render_routes import Implementation
     from meshcors._policy.policy import Policy
     from meshcors._policy.rules import RuleSet
 
@@ -54,6 +55,12 @@ _NO_IMAGE: Final = (
     help="Who answers preflights in the mesh: the pod, or Envoy with the pod behind it.",
 )
 @click.option(
+    "--for",
+    "implementation",
+    type=click.Choice(["istio", "envoy-gateway"]),
+    help="Whose gateway an HTTPRoute is for: write that one's settings for a pod that fails, too.",
+)
+@click.option(
     "--beside",
     multiple=True,
     metavar="FILE",
@@ -77,6 +84,7 @@ def command(
     gateway: str,
     pod: tuple[str, int] | None,
     responder: Literal["pod", "both"],
+    implementation: Implementation | None,
     beside: tuple[str, ...],
     image: str | None,
     directory: str | None,
@@ -92,6 +100,8 @@ def command(
         for flag, given in (("--beside", beside), ("--with both", responder == "both")):
             if given:
                 raise click.UsageError(f"{flag} is for --to virtualservice and httproute")
+    if implementation is not None and form != "httproute":
+        raise click.UsageError("--for is for --to httproute")
     if directory is not None and form != "kubernetes":
         raise click.UsageError("--directory is for --to kubernetes")
     rules, notes = _read(config)
@@ -104,7 +114,7 @@ def command(
         text = _policy(rules) if form == "policy" else _variables(rules)
     else:
         routed = names_of(name, namespace, gateway, pod)
-        text, found = rendered_routes(rules, form, routed, responder, beside)
+        text, found = rendered_routes(rules, form, routed, responder, beside, implementation)
         notes += found
     for note in notes:
         click.echo(f"note: {printable(note)}", err=True)

@@ -1,8 +1,11 @@
-"""The problems of a policy, all of them at once: data for programs, one line each for people."""
+"""The problems of a policy, all of them at once: data for programs, one line each for people.
+
+People see the first `MOST_SHOWN` of them, on every surface; programs get all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +14,8 @@ from meshcors._policy.wording import printable
 
 # The longest part of a message, in characters.
 _LONGEST_PART: Final = 400
+# The problems that are printed or logged; of the others only their number is.
+MOST_SHOWN: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class PolicyError(ValueError):
     """A policy is invalid.
 
     `problems` is a tuple of every `Problem` found, never empty. The message is a single line for
-    one problem; for several it has one line each.
+    one problem; for several it has one line each, up to 50, and then the number of those left out.
     """
 
     # The name to import it by is the name that tracebacks show.
@@ -72,4 +77,12 @@ class OriginError(ValueError):
 def _text(problems: tuple[Problem, ...]) -> str:
     if len(problems) == 1:
         return str(problems[0])
-    return "\n".join([f"{len(problems)} problems", *(f"  {problem}" for problem in problems)])
+    lines = (f"  {line}" for line in problem_lines(problems))
+    return "\n".join([f"{len(problems):,} problems", *lines])
+
+
+def problem_lines(problems: Sequence[Problem]) -> tuple[str, ...]:
+    """Return a line for each of the first problems, and one that says how many more there are."""
+    lines = tuple(map(str, problems[:MOST_SHOWN]))
+    more = len(problems) - len(lines)
+    return (*lines, f"and {more:,} more problem{'' if more == 1 else 's'}") if more else lines
