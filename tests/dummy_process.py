@@ -83,7 +83,7 @@ class PodProcess:
         found = re.search(rf"^{re.escape(name)} (\S+)$", self.admin("/metrics").text, re.MULTILINE)
         return float(found[1]) if found else 0.0
 
-    def await_(self, holds: Callable[[], bool], seconds: float = 15) -> None:
+    def await_(self, holds: Callable[[], bool], seconds: float = 60) -> None:
         """Wait until `holds` returns true: the pod works in its own time."""
         deadline = time.monotonic() + seconds
         while not holds():
@@ -94,7 +94,7 @@ class PodProcess:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def wait(self, seconds: float = 20) -> int:
+    def wait(self, seconds: float = 60) -> int:
         return self.process.wait(seconds)
 
 
@@ -145,7 +145,7 @@ def run(
         env=environment(env),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 

@@ -83,7 +83,7 @@ class Lab:
         return json.loads(said)
 
     def await_(self, is_so: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not is_so():
             assert time.monotonic() < deadline, "it does not become so"
             time.sleep(0.05)
@@ -133,7 +133,7 @@ def running_lab(temporary: Path, *arguments: str) -> Iterator[Lab]:
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(60)
         process.stdout.close()
 
 
@@ -548,7 +548,7 @@ def test_nothing_stays(how: str, tmp_path: Path) -> None:
             # A busy process may be listed without its command for a moment.
             lab.await_(lambda: bool(victims()))
             os.kill(victims()[0], signal.SIGKILL)
-        code = lab.process.wait(20)
+        code = lab.process.wait(60)
         lab.await_(lambda: not any(map(is_there, below)))
         lab.await_(lambda: not any(lab.temporary.iterdir()))
     errors = (tmp_path / "errors").read_text()
