@@ -51,12 +51,12 @@ class RunCommand(PodCommand):
 @click.option(
     "--other-listeners",
     is_flag=True,
-    help="Let a process listen that serves no app with one of these servers.",
+    help="Allow processes that listen, but serve no app with one of these servers.",
 )
 @click.option(
     "--any-command",
     is_flag=True,
-    help="Start a COMMAND that is not a Python program, but starts one with its environment.",
+    help="Allow a COMMAND that is not a Python program, but starts one with its environment.",
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND ...")
 def command(

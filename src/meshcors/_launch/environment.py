@@ -54,7 +54,7 @@ def program_environment(
     made |= _variables(flags)
     for name in (CONFIG_VARIABLE, VALUES_FILE_VARIABLE):
         if made.get(name, "").strip():
-            # Programs change their folder.
+            # Programs change their folder. A link stays one: what it leads to may change.
             made[name] = os.path.abspath(made[name])  # noqa: PTH100
     if other_listeners:
         made[OTHERS_VARIABLE] = "1"

@@ -160,6 +160,7 @@ def _watch(followed: ref[PolicyFile], closed: Event, interval: float) -> None:
         if found is None:
             return
         begun = monotonic()
+        # A method would keep alive what the thread must not.
         found._look()  # pyright: ignore[reportPrivateUsage]
         pause = max(interval, _REST * (monotonic() - begun))
         # Kept no longer than the look takes.
