@@ -16,7 +16,7 @@ import pytest
 
 import meshcors.config._policy_in_file as module
 from meshcors import MeshCORS, Policy, PolicyError, PolicyFile, RuleSet, wsgi
-from meshcors._policy.errors import MOST_SHOWN
+from meshcors._policy.wording import MOST_SHOWN
 from tests.drivers import serve_asgi, serve_wsgi
 from tests.test_replaceable import allowed, asgi_app, preflight, wsgi_app
 
