@@ -34,6 +34,8 @@ SLOW = (
     "tests/test_coming_from_aiohttp.py",
     "tests/test_coming_from_asgi_cors.py",
     "tests/test_coming_from_django.py",
+    "tests/test_coming_from_index.py",
+    "tests/test_coming_from_preflights.py",
     "tests/test_coming_from_starlette.py",
     "tests/test_config.py::test_many_keys_of_json_are_read_in_one_pass",
     "tests/test_config.py::test_unreadable_file[deep]",

@@ -20,9 +20,8 @@ import pytest
 
 from meshcors import MeshCORS, Policy, PolicyError
 from meshcors.browser import Request, Response, judge, preflight_for
-from tests import written_pages
 from tests.calling import EVIL, UI, Answered, call_asgi
-from tests.coming_from import Page
+from tests.coming_from import Page, cell
 
 PAGE = Page("go")
 FOLDER = Path(__file__).parent / "data" / "go_cors"
@@ -63,16 +62,27 @@ ANYONE = (
     {"allow_origins": ["*"], "allow_methods": ["*"], "allow_headers": ["*"]},
 )
 APPS = "https://*.apps.example"
+
+
+def logged_in(pattern: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """This pattern, with credentials."""
+    return (
+        {"AllowedOrigins": [pattern], "AllowCredentials": True},
+        {"Origins": [pattern], "Credentialed": True},
+        {"allow_origins": [pattern], "allow_credentials": True},
+    )
+
+
 SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "team": TEAM,
     "only the origin": ({"AllowedOrigins": [UI]}, {"Origins": [UI]}, {"allow_origins": [UI]}),
     "anyone": ANYONE,
     "subdomains": ({"AllowedOrigins": [APPS]}, {"Origins": [APPS]}, {"allow_origins": [APPS]}),
-    "anyone with credentials": (
-        {"AllowedOrigins": ["*"], "AllowCredentials": True},
-        {"Origins": ["*"], "Credentialed": True},
-        {"allow_origins": ["*"], "allow_credentials": True},
-    ),
+    "anyone with credentials": logged_in("*"),
+    "`http` with credentials": logged_in("http://ui.example"),
+    "a public suffix with credentials": logged_in("https://*.github.io"),
+    "every port of localhost, with credentials": logged_in("http://localhost:*"),
+    "`null`": ({"AllowedOrigins": ["null"]}, {"Origins": ["null"]}, {"allow_origins": ["null"]}),
     "a wildcard in a name": (
         {"AllowedOrigins": ["https://ui*.example"]},
         {"Origins": ["https://ui*.example"]},
@@ -165,6 +175,20 @@ CASES = [
     ),
     Case("anyone with credentials", "GET", EVIL),
     Case("anyone with credentials", "GET with cookies", EVIL, credentials=LOGGED_IN),
+    Case("`http` with credentials", "GET with cookies", "http://ui.example", credentials=LOGGED_IN),
+    Case(
+        "a public suffix with credentials",
+        "GET with cookies from `https://evil.github.io`",
+        "https://evil.github.io",
+        credentials=LOGGED_IN,
+    ),
+    Case(
+        "every port of localhost, with credentials",
+        "GET with cookies from `http://localhost:3000`",
+        "http://localhost:3000",
+        credentials=LOGGED_IN,
+    ),
+    Case("`null`", "GET from a sandboxed frame", "null"),
     Case("a wildcard in a name", "GET from `https://ui2.example`", "https://ui2.example"),
     Case(
         "a wildcard in a name",
@@ -258,12 +282,8 @@ def judged(case: Case, answers: list[Response]) -> tuple[int, str]:
     return (before[0] if verdict.step == "preflight" else real).status, verdict.code
 
 
-def cell(case: Case, answers: list[Response] | None) -> str:
-    if answers is None:
-        return "refused at the start"
-    status, code = judged(case, answers)
-    link = f"[`{code}`](../console-messages.md#{code})"
-    return f"{status}, {'passes' if code == 'allowed' else link}"
+def told(case: Case, answers: list[Response] | None) -> str:
+    return "refused at the start" if answers is None else cell(*judged(case, answers))
 
 
 def in_go(value: object) -> str:
@@ -307,15 +327,12 @@ def test_the_table_is_what_they_answered_and_what_meshcors_answers() -> None:
         texts = []
         for name in LIBRARIES:
             theirs = recorded(name, case)
-            texts.append(cell(case, theirs))
+            texts.append(told(case, theirs))
             passes = [each and judged(case, each)[1] == "allowed" for each in (theirs, ours)]
             same[name] += passes[0] == passes[1]
-        texts.append(cell(case, ours))
+        texts.append(told(case, ours))
         lines.append(f"| {case.settings} | {case.what} | {' | '.join(texts)} |")
-    counts = ", and ".join(f"{same[name]} end as with {name}" for name in LIBRARIES)
+    first, second = (f"{same[name]} of {len(CASES)} calls with {name}" for name in LIBRARIES)
     table = "\n".join(lines)
-    said = f"With meshcors, of {len(CASES)} calls {counts}.\n\n{table}"
-    before, _, rest = PAGE.text.partition("<!-- answers -->\n")
-    after = rest.partition("<!-- end -->\n")[2]
-    made = f"{before}<!-- answers -->\n\n{said}\n\n<!-- end -->\n{after}"
-    written_pages.check(PAGE.path, made)
+    said = f"The outcome is the same in {first}, and in {second}.\n\n{table}"
+    PAGE.check("answers", said)
