@@ -234,6 +234,19 @@ def test_of_many_problems_the_first_are_printed(
     assert line.endswith("; and 3,950 more problems")
 
 
+def test_of_many_warnings_the_first_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "policy.json"
+    policy = {"allowOrigins": [UI], "allowMethods": ["GET"]}
+    rules = [{"hosts": [f"h{n}.example"], "corsPolicy": policy} for n in range(200)]
+    path.write_text(json.dumps({"rules": rules}))
+    assert cli.run(["render", "--config", str(path), "--to", "policy"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert "note: and 150 more warnings" in lines
+    assert len(lines) < 60
+
+
 # ---- The import hook
 
 
