@@ -19,15 +19,18 @@ if TYPE_CHECKING:
 
 
 # Below those that the kernel hands out: nothing that asks for any port gets one of these before
-# its server has started. Tests that run side by side begin far from each other.
+# its server has started. Processes that run tests side by side take turns, so that none gets what
+# another one has got and does not listen on yet; those of another run begin far away.
 _FIRST, _MANY = 20_000, 12_000
+_TURN = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_TURNS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 _numbers = count(random.randrange(_MANY))
 
 
 def free_port() -> int:
     """A port of 127.0.0.1 that nothing listens on now."""
     while True:
-        port = _FIRST + next(_numbers) % _MANY
+        port = _FIRST + (next(_numbers) * _TURNS + _TURN) % _MANY
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
