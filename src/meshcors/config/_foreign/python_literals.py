@@ -19,6 +19,7 @@ _MAX_DEPTH: Final = 40
 # Names may stand for lists of names, over and over.
 _MOST_VALUES: Final = 500_000
 _MOST_ITEMS: Final = 10_000
+_LONGEST_NAME: Final = 100
 _LARGEST: Final = 2**31
 _LISTS: Final = frozenset({"list", "tuple", "set", "frozenset", "sorted"})
 _UNITS: Final = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400, "weeks": 604800}
@@ -177,7 +178,7 @@ def _seconds(file: PythonFile, given: ast.keyword, depth: int) -> int:
 def _what(file: PythonFile, node: ast.expr) -> str:
     """Return what an expression is, without anything that it contains but names."""
     if name := file.qualified(node):
-        return name[:80]
+        return name[:_LONGEST_NAME]
     called = isinstance(node, ast.Call) and bool(file.qualified(node.func))
     inner = node
     # os.environ["X"].split(",") is shown as os.environ: a text may be a secret
@@ -189,7 +190,7 @@ def _what(file: PythonFile, node: ast.expr) -> str:
                 inner = inside
             case _:
                 break
-    if name and len(name) <= 80:
+    if name and len(name) <= _LONGEST_NAME:
         return f"a call of {name}" if called else f"made of {name}"
     match node:
         case ast.IfExp():
