@@ -90,6 +90,7 @@ SLOW = (
     "tests/test_regressions.py::test_litestar_404_and_405_are_reached",
     "tests/test_render.py",
     "tests/test_render_beside.py",
+    "tests/test_render_foreign.py",
     "tests/test_root_path.py",
     "tests/test_rules.py::test_ready_origins_are_shared_among_the_policies",
     "tests/test_secret_inputs.py",
