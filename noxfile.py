@@ -109,7 +109,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
     session.run("lint-imports")
     scripts = (".ci/readme_links.py", ".ci/check_release.py", ".ci/kubectl.py")
-    side_by_side(
+    at_once(
         session,
         ("mypy", "src", "examples", "noxfile.py", *scripts),
         ("pyright", "src", "examples"),
@@ -232,7 +232,7 @@ def stacks(session: nox.Session) -> None:
     session.run("python", "-m", "tests.stacks", f"--wheel={wheel}", *session.posargs)
 
 
-def side_by_side(session: nox.Session, *commands: tuple[str, ...]) -> None:
+def at_once(session: nox.Session, *commands: tuple[str, ...]) -> None:
     """Run commands at the same time, as each uses one core; only one that fails is heard."""
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda command: session.run(*command, silent=True), commands))
