@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from socket import create_connection
 from typing import Any
 
 import pytest
@@ -83,6 +84,7 @@ def make_app() -> web.Application:
             web.get("/v1/stream", stream),
             web.get("/v1/file", file),
             web.get("/v1/socket", socket),
+            web.route("*", "/v1/any-socket", socket),
         ]
     )
     below = web.Application()
@@ -192,6 +194,37 @@ def test_a_path_is_exempt_as_the_app_reads_it(port: int, target: str, status: in
 def test_a_websocket_needs_an_origin_and_a_key(port: int, fields: Fields, status: int) -> None:
     received = exchange(port, Call(websocket=True, headers=fields), "/v1/socket")
     assert received.status == status
+
+
+_HANDSHAKE = (
+    "Host: api.example\r\nConnection: {connection}\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nmodel-api-key: xyz\r\n"
+)
+
+
+@pytest.mark.parametrize("origin", [UI, EVIL])
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PROPFIND"])
+@pytest.mark.parametrize("upgrade", ["websocket", " WebSocket\t", "websocket\r\nUpgrade: h2c"])
+def test_whatever_aiohttp_accepts_as_a_handshake_needs_an_origin(
+    port: int, method: str, upgrade: str, origin: str
+) -> None:
+    head = _HANDSHAKE.format(connection="keep-alive, Upgrade")
+    status = handshake(port, f"{method} /v1/any-socket", f"{head}Upgrade:{upgrade}\r\n", origin)
+    assert status == (101 if origin == UI else 403)
+
+
+@pytest.mark.parametrize("upgrade", ["h2c", "websocket, h2c", "h2c\r\nUpgrade: websocket"])
+def test_what_aiohttp_does_not_accept_is_a_request_like_any_other(port: int, upgrade: str) -> None:
+    head = _HANDSHAKE.format(connection="Upgrade")
+    assert handshake(port, "POST /v1/upload", f"{head}Upgrade: {upgrade}\r\n", EVIL) == 200
+
+
+def handshake(port: int, begin: str, head: str, origin: str) -> int:
+    """The status of the answer to these bytes."""
+    content = f"{begin} HTTP/1.1\r\n{head}Origin: {origin}\r\n\r\n".encode()
+    with create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(content)
+        return int(connection.recv(65536).split()[1])
 
 
 def test_the_outermost_policy_has_the_say() -> None:

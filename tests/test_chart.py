@@ -84,12 +84,23 @@ def test_the_values_have_their_place() -> None:
     assert alone.keys() == BASE.keys()
 
 
+def test_retries_are_for_the_gateway_and_the_route_of_the_release() -> None:
+    gateway = {"namespace": "ingress", "name": "edge", "retries": True}
+    found = template({"overlay": "istio-ambient", "gateway": gateway})
+    (expected,) = rendered(EXAMPLES / "istio-retries").values()
+    expected["metadata"]["namespace"] = "ingress"
+    expected["spec"]["targetRefs"][0]["name"] = "edge"
+    assert found["EnvoyFilter", "meshcors-dummy-retries"] == expected
+    assert len(found) == len(template({"overlay": "istio-ambient"})) + 1
+
+
 @pytest.mark.parametrize(
     ("values", "place"),
     [
         ({"overlay": "linkerd"}, "/overlay"),
         ({"image": {"tag": 1}}, "/image/tag"),
         ({"hosts": []}, "/hosts"),
+        ({"gateway": {"retries": True}}, "/overlay"),
         ({"gateway": {"name": "A b"}}, "/gateway/name"),
         ({"services": {"xyz": {"host": "xyz"}}, "service": {}}, "'service'"),
         ({"services": {"xyz": {"port": "http"}}}, "/services/xyz/port"),

@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from meshcors._cli import run
+from meshcors.mesh._analysis.pod_traffic import virtual_service_traffic
 from tests.cluster_names import Applied, Document
 from tests.test_kubernetes import EXAMPLES, OVERLAYS, ROOT, relative, rendered
 
@@ -99,9 +100,13 @@ def test_what_render_writes_fits_together(
     flags: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     documents = []
-    for form in ("kubernetes", "virtualservice", "httproute"):
-        image = ["--image", "meshcors:0.1.0"] if form == "kubernetes" else []
-        assert run(["render", "--config", CONFIG, "--to", form, *image, *flags]) == 0
+    more = {
+        "kubernetes": ["--image", "meshcors:0.1.0"],
+        "virtualservice": [],
+        "httproute": ["--for", "envoy-gateway"],
+    }
+    for form, its in more.items():
+        assert run(["render", "--config", CONFIG, "--to", form, *its, *flags]) == 0
         documents += load_all(capsys.readouterr().out)
     applied = Applied(documents)
     assert applied.loose_ends() == []
@@ -190,7 +195,9 @@ def test_image_tags_agree() -> None:
     assert seen > 3
 
 
-def test_the_readmes_documents_name_the_pods_service(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_readmes_documents_name_the_pods_service_and_try_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert run(["render", "--config", CONFIG, "--to", "kubernetes", "--image", "a:1"]) == 0
     pod = load_all(capsys.readouterr().out)
     blocks = re.findall(
@@ -199,6 +206,7 @@ def test_the_readmes_documents_name_the_pods_service(capsys: pytest.CaptureFixtu
     routed = [each for block in blocks for each in load_all(block) if "spec" in each]
     assert routed
     for document in routed:
+        assert virtual_service_traffic().items() <= document["spec"]["http"][0].items()
         ends = Applied([*pod, document]).loose_ends()
         # The models are the reader's.
         assert [end for end in ends if "model-" not in end] == []

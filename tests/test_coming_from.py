@@ -1,42 +1,45 @@
-"""The page on coming from other CORS libraries: both sides of what it says are run."""
+"""The pages on coming from CORSMiddleware and flask-cors: both sides of what they say are run."""
 
 from __future__ import annotations
 
 import inspect
-import itertools
 import logging
 import re
+import shlex
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
-from typing import Any, NamedTuple
+from importlib.metadata import metadata, requires
+from typing import Any
 
+import fastapi.middleware.cors
 import pytest
-from flask import Flask
 from flask_cors import CORS
 from flask_cors.core import CONFIG_OPTIONS, probably_regex
-from starlette.applications import Starlette
+from packaging.requirements import Requirement
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
 
 import meshcors.flask
 import meshcors.starlette
 from meshcors import MeshCORS, Policy, PolicyError, Regex, Rule
-from meshcors.browser import Request, Response, judge, judge_preflight, preflight_for
-from tests import written_pages
 from tests.calling import EVIL, UI, Answered, call_asgi, call_wsgi, preflight
-
-PATH = Path(__file__).parent.parent / "docs" / "coming-from.md"
-TEXT = PATH.read_text(encoding="utf-8")
-# The others are in test_coming_from_django.py and test_coming_from_aiohttp.py.
-BEFORE_STARLETTE, AFTER_STARLETTE, BEFORE_FLASK, AFTER_FLASK, *_ = re.findall(
-    r"^```python\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE
+from tests.coming_from import (
+    ACAH,
+    ACAM,
+    ACAO,
+    CALLS,
+    PRIVATE,
+    Page,
+    Serve,
+    flask_app,
+    flask_cors,
+    ours,
+    ours_in_flask,
+    starlette_app,
+    theirs,
+    verdict,
 )
-ACAO = "access-control-allow-origin"
-ACAM = "access-control-allow-methods"
-ACAH = "access-control-allow-headers"
-PRIVATE = "access-control-request-private-network"
+
+INDEX, STARLETTE, FLASK = Page("index"), Page("starlette"), Page("flask-cors")
 
 
 @pytest.fixture(autouse=True)
@@ -47,136 +50,21 @@ def _quiet() -> Any:
     logging.disable(logging.NOTSET)
 
 
-def starlette_app() -> Starlette:
-    async def hello(request: Any) -> PlainTextResponse:
-        return PlainTextResponse("hello")
-
-    async def own(request: Any) -> PlainTextResponse:
-        return PlainTextResponse("hello", headers={ACAO: "https://own.example"})
-
-    async def boom(request: Any) -> PlainTextResponse:
-        raise RuntimeError("boom")
-
-    methods = ["GET", "POST", "PUT", "DELETE"]
-    routes = [
-        Route("/api/hello", hello, methods=methods),
-        Route("/other", hello, methods=methods),
-        Route("/api/own", own),
-        Route("/api/boom", boom),
-    ]
-    return Starlette(routes=routes)
-
-
-def flask_app() -> Flask:
-    app = Flask(__name__)
-    methods = ["GET", "POST", "PUT", "DELETE"]
-
-    @app.route("/api/hello", methods=methods)
-    @app.route("/apiary", methods=methods)
-    @app.route("/other", methods=methods)
-    def hello() -> str:
-        return "hello"
-
-    @app.get("/api/own")
-    def own() -> tuple[str, dict[str, str]]:
-        return "hello", {ACAO: "https://own.example"}
-
-    @app.get("/api/boom")
-    def boom() -> str:
-        raise RuntimeError("boom")
-
-    return app
-
-
-class Serve(NamedTuple):
-    """A whole app, and how it is called."""
-
-    call: Callable[..., Answered]
-    app: Any
-
-    def __call__(self, method: str, path: str, headers: Any = ()) -> Answered:
-        return self.call(self.app, method, path, headers)
-
-
-def theirs(**options: Any) -> Serve:
-    """Starlette with its CORSMiddleware."""
-    app = starlette_app()
-    app.add_middleware(CORSMiddleware, **options)
-    return Serve(call_asgi, app)
-
-
-def flask_cors(**options: Any) -> Serve:
-    app = flask_app()
-    CORS(app, **options)
-    return Serve(call_wsgi, app)
-
-
-def ours(**options: Any) -> Serve:
-    app = starlette_app()
-    app.add_middleware(MeshCORS, **options)
-    return Serve(call_asgi, app)
-
-
-def ours_in_flask(**options: Any) -> Serve:
-    app = flask_app()
-    meshcors.flask.init_app(app, **options)
-    return Serve(call_wsgi, app)
-
-
-def verdict(
-    serve: Serve,
-    method: str = "GET",
-    headers: Any = (),
-    *,
-    origin: str = UI,
-    path: str = "/api/hello",
-    credentials: str = "omit",
-) -> str:
-    """What becomes of a page's call: the code."""
-    call = Request(origin, f"https://api.example{path}", method, headers, credentials)
-    asked = preflight_for(call)
-    said = None if asked is None else serve("OPTIONS", path, asked)
-    answered = serve(method, path, [*call.headers, ("origin", origin)])
-    return judge(
-        call,
-        preflight=None if said is None else Response(said.status, said.headers),
-        response=Response(answered.status, answered.headers),
-    ).code
-
-
-CALLS = [
-    {
-        "origin": origin,
-        "method": method,
-        "headers": headers,
-        "credentials": credentials,
-        "path": path,
-    }
-    for origin, method, headers, credentials, path in itertools.product(
-        (UI, EVIL, "https://pr-7.preview.example", "https://pr-7.preview.example.evil.example"),
-        ("GET", "POST", "PUT", "DELETE"),
-        ({}, {"content-type": "application/json"}, {"x-version": "1"}, {"x-other": "1"}),
-        ("omit", "include"),
-        ("/api/hello", "/other"),
-    )
-]
-
-
 @pytest.mark.parametrize(
-    ("make", "call", "before", "after"),
+    ("make", "call", "page"),
     [
-        (starlette_app, call_asgi, BEFORE_STARLETTE, AFTER_STARLETTE),
-        (flask_app, call_wsgi, BEFORE_FLASK, AFTER_FLASK),
+        (starlette_app, call_asgi, STARLETTE),
+        (flask_app, call_wsgi, FLASK),
     ],
     ids=["CORSMiddleware", "flask-cors"],
 )
 def test_the_same_calls_pass_before_and_after(
-    make: Callable[[], Any], call: Callable[..., Answered], before: str, after: str
+    make: Callable[[], Any], call: Callable[..., Answered], page: Page
 ) -> None:
     serves = []
-    for source in (before, after):
+    for block in page.blocks():
         app = make()
-        exec(compile(source, str(PATH), "exec"), {"app": app})
+        page.run(block, app)
         serves.append(Serve(call, app))
     passed = [[verdict(serve, **each) == "allowed" for each in CALLS] for serve in serves]
     assert passed[0] == passed[1]
@@ -185,25 +73,43 @@ def test_the_same_calls_pass_before_and_after(
     assert {each.get("access-control-max-age") for each in ages} == {"600"}
 
 
+PYTHON_PAGES = ("starlette", "flask-cors", "django-cors-headers", "aiohttp-cors", "asgi-cors")
+
+
+@pytest.mark.parametrize("name", PYTHON_PAGES)
+def test_the_line_that_installs_brings_what_after_needs(name: str) -> None:
+    page = Page(name)
+    (line,) = re.findall(r"^    python -m pip install (.*)$", page.text, re.MULTILINE)
+    wanted = Requirement(*shlex.split(line))
+    assert wanted.name == "meshcors"
+    assert wanted.extras <= {*metadata("meshcors").get_all("Provides-Extra", [])}
+    declared = map(Requirement, requires("meshcors") or [])
+    brought = {
+        each.name
+        for each in declared
+        for extra in wanted.extras
+        if each.marker is not None and each.marker.evaluate({"extra": extra})
+    }
+    assert ("google-re2" in brought) is ("Regex(" in page.blocks()[-1])
+
+
 # --- The tables of options -----------------------------------------------------------------------
 
 
-def options(heading: str) -> set[str]:
-    """The names that the first column of a section's table has."""
-    section = TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    cells = re.findall(r"^\| (.*?) \|", section, re.MULTILINE)
-    return {name for cell in cells for name in re.findall(r"`(\w+)", cell)}
+def test_the_class_of_fastapi_is_the_same() -> None:
+    assert "`fastapi.middleware.cors.CORSMiddleware`" in STARLETTE.text
+    assert fastapi.middleware.cors.CORSMiddleware is CORSMiddleware
 
 
 def test_every_option_of_cors_middleware_has_its_row() -> None:
     known = set(inspect.signature(CORSMiddleware).parameters) - {"app"}
-    assert known <= options("Starlette's CORSMiddleware")
+    assert known <= STARLETTE.options()
 
 
 def test_every_option_of_flask_cors_has_its_row() -> None:
     known = {name.removeprefix("CORS_").lower() for name in CONFIG_OPTIONS}
-    assert known <= options("flask-cors")
-    assert "`@cross_origin(...)`" in TEXT
+    assert known <= FLASK.options()
+    assert "`@cross_origin(...)`" in FLASK.text
 
 
 @pytest.mark.parametrize(
@@ -228,7 +134,7 @@ def test_an_option_with_another_name_is_refused_with_what_to_write(
         Policy(**{"allow_origins": [UI], option: value})
     (problem,) = raised.value.problems
     assert (problem.code, problem.field) == ("unknown_option", option)
-    rows = dict(re.findall(r"^\| `(\w+).*? \| (.*?) \|", TEXT, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(\w+).*? \| (.*?) \|", STARLETTE.text + FLASK.text, re.MULTILINE))
     says = re.findall(r"Regex\(|Rule\(|leave it out|allow_\w+", rows[option])[0]
     assert says in problem.hint
     assert problem.hint.startswith("leave it out") is rows[option].startswith("leave it out")
@@ -324,7 +230,7 @@ def test_regular_expressions() -> None:
         assert verdict(serve) == "allowed"
         assert verdict(serve, origin=longer) == "acao_missing"
         assert serve("GET", "/other", [("origin", upper)]).get(ACAO) is None
-    hints = set(re.findall(r"a string that contains one of `(.*?)`", TEXT)[0])
+    hints = set(re.findall(r"a string that contains one of `(.*?)`", FLASK.text)[0])
     assert hints == {
         character for character in map(chr, range(33, 127)) if probably_regex(character)
     }
@@ -383,7 +289,7 @@ def test_paths() -> None:
     assert verdict(ours_in_flask(rules=both)) == "allowed"
 
 
-# --- Beside each other, and what each answers ----------------------------------------------------
+# --- Beside each other -----------------------------------------------------------------------
 
 
 def test_the_headers_of_the_old_one_inside_are_dropped() -> None:
@@ -431,67 +337,3 @@ def test_websockets() -> None:
     assert handshake(ours(allow_origins=[UI]), EVIL) == "refused"
     assert handshake(ours(allow_origins=[UI]), UI) == "passes"
     assert handshake(ours(allow_origins=[UI]), "https://own.example") == "passes"
-
-
-JSON = {"content-type": "application/json", "x-version": "1"}
-# What is asked: (the calls of the browser model, or a method and fields that no page sends)
-ASKED: dict[str, tuple[str, str, str, dict[str, str]]] = {
-    "PUT with both headers": (UI, "PUT", "/api/hello", JSON),
-    "DELETE, which is not listed": (UI, "DELETE", "/api/hello", {}),
-    "a header that is not listed": (UI, "GET", "/api/hello", {"x-other": "1"}),
-    "PUT from another origin": (EVIL, "PUT", "/api/hello", JSON),
-    "PUT to a path without a route": (UI, "PUT", "/nowhere", JSON),
-}
-SIMPLE: dict[str, tuple[str, str]] = {
-    "GET": (UI, "/api/hello"),
-    "GET from another origin": (EVIL, "/api/hello"),
-    "GET to a path without a route": (UI, "/nowhere"),
-    "GET that raises an exception": (UI, "/api/boom"),
-    "GET, and the app sets `access-control-allow-origin` itself": (UI, "/api/own"),
-}
-
-
-def table() -> str:
-    same = {"allow_headers": ["content-type", "x-version"]}
-    listed = ["GET", "POST", "PUT"]
-    columns = {
-        "CORSMiddleware": theirs(allow_origins=[UI], allow_methods=listed, **same),
-        "flask-cors": flask_cors(origins=[UI], methods=listed, **same),
-        "meshcors in Starlette": ours(allow_origins=[UI], allow_methods=["PUT"], **same),
-        "meshcors in Flask": ours_in_flask(allow_origins=[UI], allow_methods=["PUT"], **same),
-    }
-    lines = [f"| | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
-
-    def add(name: str, cells: list[tuple[int, str]]) -> None:
-        texts = []
-        for status, code in cells:
-            link = f"[`{code}`](console-messages.md#{code})"
-            texts.append(f"{status}, {'passes' if code == 'allowed' else link}")
-        lines.append(f"| {name} | {' | '.join(texts)} |")
-
-    for name, (origin, method, path, headers) in ASKED.items():
-        call = Request(origin, f"https://api.example{path}", method, headers, "omit")
-        asked = preflight_for(call)
-        assert asked is not None
-        answers = [serve("OPTIONS", path, asked) for serve in columns.values()]
-        judged = [judge_preflight(call, Response(each.status, each.headers)) for each in answers]
-        statuses = [each.status for each in answers]
-        add(f"preflight: {name}", list(zip(statuses, [each.code for each in judged], strict=True)))
-    for name, (origin, path) in SIMPLE.items():
-        answers = [serve("GET", path, [("origin", origin)]) for serve in columns.values()]
-        codes = [verdict(serve, origin=origin, path=path) for serve in columns.values()]
-        add(name, list(zip([each.status for each in answers], codes, strict=True)))
-    plain = [serve("OPTIONS", "/api/hello", [("origin", UI)]) for serve in columns.values()]
-    allowed = [each.get(ACAO) == UI for each in plain]
-    assert all(allowed)
-    sources = ["the app" if each.get("allow") else "the middleware" for each in plain]
-    cells = [f"{each.status}, from {name}" for each, name in zip(plain, sources, strict=True)]
-    lines.append(f"| OPTIONS that is not a preflight | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def test_the_table_of_answers_is_what_they_answer() -> None:
-    before, _, rest = TEXT.partition("<!-- answers -->\n")
-    after = rest.partition("<!-- end -->\n")[2]
-    made = f"{before}<!-- answers -->\n\n{table()}\n\n<!-- end -->\n{after}"
-    written_pages.check(PATH, made)

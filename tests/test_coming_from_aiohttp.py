@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,11 +16,10 @@ import meshcors.aiohttp
 from meshcors import Policy, PolicyError
 from tests.aiohttp_server import AiohttpServer, exchange
 from tests.calling import EVIL, UI, Answered, preflight
-from tests.test_coming_from import CALLS, PATH, TEXT, Serve, options, verdict
+from tests.coming_from import CALLS, Page, Serve, verdict
 from tests.vectors import Call
 
-SECTION = TEXT.partition("\n## aiohttp-cors\n")[2].partition("\n## ")[0]
-BEFORE, AFTER = (part.partition("```")[0] for part in SECTION.split("```python\n")[1:])
+PAGE = Page("aiohttp-cors")
 ACAO = "access-control-allow-origin"
 ACAH = "access-control-allow-headers"
 EXPOSED = "access-control-expose-headers"
@@ -54,14 +54,10 @@ def theirs(app: web.Application, origin: str = UI, **more: Any) -> None:
         cors.add(route)
 
 
-def source(text: str) -> Callable[[web.Application], object]:
-    return lambda app: exec(compile(text, str(PATH), "exec"), {"app": app})
-
-
 def test_the_same_calls_pass_before_and_after() -> None:
     passed, ages = [], []
-    for text in (BEFORE, AFTER):
-        with served(source(text)) as serve:
+    for block in PAGE.blocks():
+        with served(partial(PAGE.run, block)) as serve:
             passed.append([verdict(serve, **each) == "allowed" for each in CALLS])
             asked = preflight(UI, "PUT")
             ages.append(serve("OPTIONS", "/api/hello", asked).get("access-control-max-age"))
@@ -71,7 +67,7 @@ def test_the_same_calls_pass_before_and_after() -> None:
 
 
 def test_every_option_has_its_row() -> None:
-    assert set(ResourceOptions._fields) <= options("aiohttp-cors")
+    assert set(ResourceOptions._fields) <= PAGE.options()
 
 
 def test_every_origin() -> None:

@@ -15,10 +15,9 @@ from meshcors import Policy, PolicyError, Regex
 from tests import django_app
 from tests.apps import TestApp
 from tests.calling import EVIL, UI, call_wsgi, preflight
-from tests.test_coming_from import CALLS, PATH, PRIVATE, TEXT, Serve, options, verdict
+from tests.coming_from import CALLS, PRIVATE, Page, Serve, verdict
 
-SECTION = TEXT.partition("\n## django-cors-headers\n")[2].partition("\n## ")[0]
-BEFORE, AFTER = (part.partition("```")[0] for part in SECTION.split("```python\n")[1:])
+PAGE = Page("django-cors-headers")
 THEIRS = {"MIDDLEWARE": ["corsheaders.middleware.CorsMiddleware"]}
 
 
@@ -32,13 +31,13 @@ def django(**settings: Any) -> Iterator[Serve]:
 
 def settings_of(source: str) -> dict[str, Any]:
     made: dict[str, Any] = {}
-    exec(compile(source, str(PATH), "exec"), made)
+    exec(compile(source, str(PAGE.path), "exec"), made)
     return {name: value for name, value in made.items() if name.isupper()}
 
 
 def test_the_same_calls_pass_before_and_after() -> None:
     passed, ages = [], []
-    for source in (BEFORE, AFTER):
+    for source in PAGE.blocks():
         with django(**settings_of(source)) as serve:
             passed.append([verdict(serve, **each) == "allowed" for each in CALLS])
             asked = preflight(UI, "PUT")
@@ -50,7 +49,7 @@ def test_the_same_calls_pass_before_and_after() -> None:
 
 def test_every_setting_has_its_row() -> None:
     known = {name for name in vars(Settings) if name.startswith("CORS_")}
-    assert known <= options("django-cors-headers")
+    assert known <= PAGE.options()
 
 
 @pytest.mark.parametrize("name", ["ALLOWED_ORIGINS", "ALLOWED_ORIGIN_REGEXES", "URLS_REGEX"])
@@ -78,9 +77,9 @@ def test_elsewhere_every_site_may_act_as_the_user() -> None:
 
 
 def test_defaults() -> None:
-    row = next(line for line in SECTION.splitlines() if line.startswith("| `CORS_ALLOW_METHODS`"))
+    row = next(line for line in PAGE.text.splitlines() if line.startswith("| `CORS_ALLOW_METHODS`"))
     assert all(f"`{each}`" in row for each in default_methods)
-    row = next(line for line in SECTION.splitlines() if line.startswith("| `CORS_ALLOW_HEADERS`"))
+    row = next(line for line in PAGE.text.splitlines() if line.startswith("| `CORS_ALLOW_HEADERS`"))
     assert all(f"`{each}`" in row for each in default_headers)
     fields = [*preflight(UI, "PUT"), (PRIVATE, "true")]
     with django(CORS_ALLOWED_ORIGINS=[UI], **THEIRS) as serve:

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from meshcors import _cli as cli
 from tests import written_pages
 from tests.e2e.processes import free_port, running
+from tests.raw_servers import raw_server
 
 pytest.importorskip("httpx", reason="python -m pip install 'meshcors[cli]'")
 
@@ -278,6 +280,22 @@ def test_an_answer_that_does_not_come_in_time_is_one_line(
     (request,) = found["requests"]
     assert request["error"].startswith("no answer from 127.0.0.1:")
     assert (request["status"], request["layer"], request["http"]) == (None, "unreachable", "")
+
+
+def test_of_a_body_that_drips_little_is_read_unless_it_is_the_calls(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+        for _ in range(100):
+            connection.sendall(b"x")
+            time.sleep(0.02)
+
+    monkeypatch.setattr("meshcors._doctor.sending._BODY_SECONDS", 0.1)
+    with raw_server(drip) as server:
+        found = report(capsys, f"http://127.0.0.1:{server.port}/v1", "--origin", UI)
+    late = ["had not ended in time" in each["error"] for each in found["requests"]]
+    assert late == [False, *[True] * 5]
 
 
 def test_colours_are_for_terminals(

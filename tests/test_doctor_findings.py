@@ -53,7 +53,13 @@ class FakeWire:
     sent: list[tuple[str, Fields, bytes | None]] = field(default_factory=list)
 
     def exchange(
-        self, method: str, url: str, headers: browser.HeaderLines, body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        headers: browser.HeaderLines,
+        body: bytes | None = None,
+        *,
+        body_timeout: float | None = None,
     ) -> Exchange:
         self.sent.append((method, {**dict(headers), ":url": url}, body))
         answer = self.server(method, {**dict(headers), ":url": url})
@@ -791,6 +797,27 @@ def test_never_more_than_twelve_requests_are_sent() -> None:
     assert sent_by(answering(OK, (403, {}, "")), "POST").count("POST") == 4
 
 
+@pytest.mark.parametrize("sent", range(9))
+def test_after_a_minute_no_request_is_sent(sent: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 0.0
+    asked = list[str]()
+
+    def server(method: str, fields: Fields) -> Answer | str:
+        nonlocal clock
+        clock += 20 if len(asked) == sent - 1 else 0
+        asked.append(method)
+        moved = {**GRANT, **LISTS, "location": "/else"}
+        return (307, moved, "") if len(asked) == 2 else (204, {**GRANT, **LISTS}, "")
+
+    monkeypatch.setattr(sending, "monotonic", lambda: clock)
+    monkeypatch.setattr(sending, "MOST_SECONDS", 10.0 if sent else -1.0)
+    diagnosis = ask(server)
+    assert len(asked) == sent
+    lines = "\n".join(line.text for line in report_lines(diagnosis))
+    assert lines.count("not sent: the requests before it took 60 seconds.") == 1
+    assert as_report(diagnosis)
+
+
 def test_other_origins_are_asked_by_preflights_alone_where_the_call_may_change_something() -> None:
     wire = FakeWire(answering(OK))
     request = browser.Request(UI, URL, "POST", {"content-type": "text/plain"})
@@ -822,7 +849,7 @@ def test_a_page_without_an_origin_is_told_to_get_one() -> None:
     diagnosis = ask(of_policy(GOOD), origin="null")
     (found,) = [each for each in diagnosis.findings if each.severity == E]
     assert found.code == "origin_not_allowed"
-    assert "Serve the page by http or https" in found.fix
+    assert "Serve the page over http or https" in found.fix
     assert "null" not in found.fix.partition(".")[2]
 
 

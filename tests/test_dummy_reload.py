@@ -297,6 +297,49 @@ def test_content_is_taken_only_once_it_is_the_same_at_two_looks(
     assert state.row[RELOADS["ok"]] == 1
 
 
+@pytest.mark.parametrize(
+    ("kinds", "used"),
+    [
+        pytest.param("aaaaaaaaa", "a7", id="one change"),
+        pytest.param("abababababababab", "b7", id="it changes faster than the spread"),
+        pytest.param("aabbccddeeffgghh", "b7 d15 f23 h31", id="it changes again at once"),
+        pytest.param("aa--------bbbbbbbb", "b27", id="it was as before meanwhile"),
+    ],
+)
+def test_spread_begins_at_the_first_change(
+    kinds: str, used: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spread of 6 looks; each letter is what the file holds for two looks."""
+    clock = 0.0
+    taken = list[str]()
+
+    def holds() -> FileContent:
+        if int(clock / 2) >= len(kinds):
+            raise OverError
+        return FileContent(True, kinds[int(clock / 2)])
+
+    def pause(file: FollowedFile, seconds: float) -> bool:
+        nonlocal clock
+        clock += seconds
+        return False
+
+    def read() -> Configuration:
+        taken.append(f"{holds().text}{clock:g}")
+        return Configuration.of(POLICY)
+
+    monkeypatch.setattr(FollowedFile, "content", lambda file: holds())
+    monkeypatch.setattr(FollowedFile, "pause", pause)
+    monkeypatch.setattr(reload, "INTERVAL", 1)
+    monkeypatch.setattr(reload, "monotonic", lambda: clock)
+    monkeypatch.setattr(reload, "uniform", lambda low, high: high)
+    file = FollowedFile(Path("policy.yaml"))
+    file.taken = FileContent(True, "-")
+    reloader = Reloader(make_state(), ConfigurationFile(file, read, spread=6), alone)
+    with pytest.raises(OverError):
+        reloader.watch(lambda call, *given: call(*given))
+    assert taken == used.split()
+
+
 def test_fault_while_reading_is_no_end_of_watching_and_its_text_is_not_told(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from meshcors import Policy, PolicyError, PolicyWarning, Problem
-from meshcors._policy.wording import did_you_mean, shown
+from meshcors._policy.wording import MOST_SHOWN, did_you_mean, shown
 
 
 def test_one_problem_is_one_line() -> None:
@@ -23,6 +23,23 @@ def test_several_problems_are_a_line_each() -> None:
         "  field: hint [code_1]",
         "  field: hint [code_2]",
     ]
+
+
+@pytest.mark.parametrize(
+    ("count", "last"),
+    [
+        (MOST_SHOWN, f"field: hint [code_{MOST_SHOWN - 1}]"),
+        (MOST_SHOWN + 1, "and 1 more problem"),
+        (4000, "and 3,950 more problems"),
+    ],
+)
+def test_of_many_problems_the_first_are_shown(count: int, last: str) -> None:
+    error = PolicyError(Problem(f"code_{n}", "field", "", "hint") for n in range(count))
+    assert len(error.problems) == count
+    first, *lines = str(error).splitlines()
+    assert first == f"{count:,} problems"
+    assert lines[0] == "  field: hint [code_0]"
+    assert (len(lines), lines[-1]) == (min(count, MOST_SHOWN + 1), f"  {last}")
 
 
 class OwnError(PolicyError):

@@ -128,6 +128,7 @@ def test_the_new_rules_are_all_that_changes() -> None:
     - path: {type: PathPrefix, value: /v1}
       method: OPTIONS
       headers: [{type: RegularExpression, name: access-control-request-method, value: ".+"}]
+    timeouts: {request: 2s}
     backendRefs: [{name: meshcors-dummy, port: 8080}]
 """
     last = """\

@@ -23,6 +23,18 @@ def test_no_class_name_is_defined_twice() -> None:
     assert twice.keys() == SHARED, twice
 
 
+def test_the_default_ports_are_written_once() -> None:
+    ports = {80, 443, "80", "443", b":80", b":443"}
+    written = [
+        source.relative_to(PACKAGE).as_posix()
+        for source in sorted(PACKAGE.rglob("*.py"))
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in ports
+    ]
+    # And in a public signature, where the page on the interface shows it.
+    assert written == ["_policy/web_ports.py"] * 2 + ["mesh/envoy.py"]
+
+
 def test_the_configuration_shows_its_public_names_and_no_others() -> None:
     import meshcors.config
 

@@ -292,6 +292,7 @@ def test_all_problems_at_once() -> None:
         pytest.param(
             {"CORS_PREFLIGHT_MAX_AGE": 1}, "here it is called max_age [", id="django's max_age"
         ),
+        pytest.param({"limit_methods": ["GET"]}, "no policy limits methods: the app", id="limit"),
         pytest.param({"vary_header": 1}, "vary_header: leave it out: Vary", id="vary_header"),
         pytest.param({"allow_all": 1}, "write the origin * into allow_origins [", id="allow_all"),
         pytest.param(

@@ -204,6 +204,8 @@ WRONG_NAMES = [
     ("kubernetes", ["--name", "a", "--pod", "b:80"], "--name a, but --pod names b: leave one"),
     ("kubernetes", ["--namespace", "a", "--pod", "b.c:80"], "--namespace a, but --pod names c"),
     ("httproute", ["--directory", "d"], "--directory is for --to kubernetes"),
+    ("virtualservice", ["--for", "istio"], "--for is for --to httproute"),
+    ("httproute", ["--for", "kong"], "--for: write istio"),
     ("policy", ["--beside", "d"], "--beside is for --to virtualservice and httproute"),
 ]
 
@@ -405,6 +407,15 @@ def test_only_routes_have_a_responder(
 ) -> None:
     assert run(["render", "--config", config, "--to", form, "--with", "both"]) == 2
     assert "--with both is for --to virtualservice and httproute" in capsys.readouterr().err
+
+
+def test_istio_treats_the_pod_alike_behind_both_kinds_of_routes(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    *_, expected = documents(rendered(config, "virtualservice", capsys))
+    *routes, found = documents(rendered(config, "httproute", capsys, "--for", "istio"))
+    assert {each["kind"] for each in routes} == {"HTTPRoute"}
+    assert (found["kind"], found) == ("DestinationRule", expected)
 
 
 def test_http_routes_keep_the_limits_of_the_api() -> None:

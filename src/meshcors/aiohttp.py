@@ -82,9 +82,12 @@ class _Middleware:
 
 
 def _is_websocket(request: web.Request) -> bool:
-    """Tell whether aiohttp would take a request for a WebSocket handshake (RFC 6455 4.1)."""
-    upgrade = request.headers.get("upgrade", "").strip().lower()
-    return request.method == "GET" and upgrade == "websocket"
+    """Tell whether aiohttp may accept a request as a WebSocket handshake.
+
+    RFC 6455 4.1 asks for GET, but aiohttp (`WebSocketResponse` in its web_ws.py) accepts any
+    method. It reads the first Upgrade field, and in the same way.
+    """
+    return request.headers.get("upgrade", "").lower().strip() == "websocket"
 
 
 def _response(answer: Answer) -> web.Response:

@@ -49,15 +49,21 @@ _ROUTER = _TYPE + "http.router.v3.Router"
 _BUFFER = _TYPE + "http.buffer.v3.Buffer"
 
 
-@contextmanager
-def nginx() -> Iterator[int]:
-    """Start nginx, and yield its port; without it the test is skipped, or fails if ``CI=true``."""
+def nginx_binary() -> str:
+    """Where nginx is; without it the test is skipped, or fails if ``CI=true``."""
     binary = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if binary is None:
         line = "the real nginx is missing: apt-get install nginx-light"
         if os.environ.get("CI") == "true":
             pytest.fail(line)
         pytest.skip(line)
+    return binary
+
+
+@contextmanager
+def nginx() -> Iterator[int]:
+    """Start nginx, and yield its port."""
+    binary = nginx_binary()
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="nginx-") as directory:
         Path(directory, "nginx.conf").write_text(_NGINX.format(port=port), encoding="ascii")

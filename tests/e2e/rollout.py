@@ -2,7 +2,8 @@
 
 The settings are read from the YAML of the overlays and put into Envoy's configuration as Istio
 translates them: a rule's timeout and retries into its route (pilot/pkg/networking/core/route), a
-DestinationRule into its cluster (pilot/pkg/networking/core/cluster_traffic_policy.go). Envoy learns
+DestinationRule into its cluster (pilot/pkg/networking/core/cluster_traffic_policy.go); or as Envoy
+Gateway does (internal/xds/translator: route.go and cluster.go). Envoy learns
 the pods from a file, as it does from Istio: a pod is added when it is ready, and removed a while
 after it is told to end.
 """
@@ -27,15 +28,17 @@ from tests.test_kubernetes import BASE, EXAMPLES, UI, gateway, rendered, with_pa
 
 Json = dict[str, Any]
 POLICY = BASE["ConfigMap", "meshcors-dummy-policy"]["data"]["policy.yaml"]
-# Istio's own retries, where a rule names none: pilot/pkg/networking/core/route/retry.
+# Istio's own retries, where a rule names none, and if the mesh has no default of its own:
+# pilot/pkg/networking/core/route/retry.
 ISTIO_RETRIES = {
     "attempts": 2,
     "retryOn": "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes",
 }
 MANY = 2**32 - 1
 OVERLAYS = EXAMPLES / "overlays"
-# How a gateway may treat the pods: plain Envoy, as the ambient overlay says, as the sidecar's says.
-WAYS = ("nothing set", "HTTPRoute", "VirtualService")
+# How a gateway may treat the pods: plain Envoy; Istio's with the ambient overlay, without and with
+# istio-retries; Envoy Gateway's; Istio's with the sidecar overlay.
+WAYS = ("nothing set", "HTTPRoute", "HTTPRoute and retries", "Envoy Gateway", "VirtualService")
 # How long a page waits in vain: longer than any timeout in the manifests.
 PATIENCE = 2.5
 PREFLIGHT = (
@@ -51,19 +54,24 @@ PREFLIGHT = (
 def configuration(endpoints: Path) -> Json:
     """An Envoy with a listener for each of `WAYS` to route preflights to the pods."""
     sidecar, ambient = OVERLAYS / "istio-sidecar", OVERLAYS / "istio-ambient"
+    envoy_gateway = OVERLAYS / "envoy-gateway"
     service, route = rendered(sidecar), rendered(ambient)
     rule = service["VirtualService", "models"]["spec"]["http"][0]
     route_rule = route["HTTPRoute", "meshcors-dummy"]["spec"]["rules"][0]
     to = ("DestinationRule", "meshcors-dummy")
+    by_route = of_destination_rule(route[to]["spec"]["trafficPolicy"])
+    by_service = of_destination_rule(service[to]["spec"]["trafficPolicy"])
     ways = (
-        (sidecar, {}, None),
-        (ambient, of_http_route(route_rule), route[to]["spec"]["trafficPolicy"]),
-        (sidecar, of_virtual_service(rule), service[to]["spec"]["trafficPolicy"]),
+        (sidecar, {}, {}),
+        (ambient, of_http_route(route_rule), by_route),
+        (ambient, patched(of_http_route(route_rule)), by_route),
+        (envoy_gateway, *of_envoy_gateway(rendered(envoy_gateway))),
+        (sidecar, of_virtual_service(rule), by_service),
     )
     made: Json = {"listeners": [], "clusters": []}
     for name, (overlay, action, traffic) in zip(WAYS, ways, strict=True):
         made["listeners"].append(listener(name, overlay, action))
-        made["clusters"].append({"name": name, **cluster(traffic, endpoints)})
+        made["clusters"].append({"name": name, **cluster(endpoints), **traffic})
     return {"node": {"id": "gateway", "cluster": "gateway"}, "static_resources": made}
 
 
@@ -91,6 +99,42 @@ def of_http_route(rule: Json) -> Json:
     }
 
 
+def patched(action: Json) -> Json:
+    """The action of a route, with the EnvoyFilter's patch merged into it."""
+    filters = rendered(EXAMPLES / "istio-retries")["EnvoyFilter", "meshcors-dummy-retries"]
+    (patch,) = filters["spec"]["configPatches"]
+    value = patch["patch"]["value"]["route"]
+    return {**action, "retry_policy": {**action["retry_policy"], **value["retry_policy"]}}
+
+
+def of_envoy_gateway(documents: dict[tuple[str, str], Json]) -> tuple[Json, Json]:
+    """What Envoy Gateway makes of the HTTPRoute and the policy: of a route, and of a cluster."""
+    rule = documents["HTTPRoute", "meshcors-dummy"]["spec"]["rules"][0]
+    policy = documents["BackendTrafficPolicy", "meshcors-dummy"]["spec"]
+    again, timeout, passive = policy["retry"], policy["timeout"], policy["healthCheck"]["passive"]
+    retried = {
+        "attempts": again["numRetries"],
+        "retryOn": ",".join(again["retryOn"]["triggers"]),
+        "perTryTimeout": again["perRetry"]["timeout"],
+    }
+    action = {"timeout": seconds(rule["timeouts"]["request"]), "retry_policy": retries(retried)}
+    traffic = {
+        "lb_policy": {"RoundRobin": "ROUND_ROBIN"}[policy["loadBalancer"]["type"]],
+        "connect_timeout": seconds(timeout["tcp"]["connectTimeout"]),
+        "typed_extension_protocol_options": idle(timeout["http"]["connectionIdleTimeout"]),
+        "circuit_breakers": {"thresholds": [{"max_retries": 1024}]},
+        "outlier_detection": {
+            "consecutive_5xx": passive["consecutive5XxErrors"],
+            "consecutive_gateway_failure": passive["consecutiveGatewayErrors"],
+            "enforcing_consecutive_gateway_failure": 100,
+            "interval": seconds(passive["interval"]),
+            "base_ejection_time": seconds(passive["baseEjectionTime"]),
+            "max_ejection_percent": passive["maxEjectionPercent"],
+        },
+    }
+    return action, traffic
+
+
 def retries(policy: Json) -> Json:
     made: Json = {
         "num_retries": policy["attempts"],
@@ -111,9 +155,9 @@ def retries(policy: Json) -> Json:
     return made
 
 
-def cluster(policy: Json | None, endpoints: Path) -> Json:
-    """A cluster of the pods in the file `endpoints`, with a DestinationRule's traffic policy."""
-    made: Json = {
+def cluster(endpoints: Path) -> Json:
+    """A cluster of the pods in the file `endpoints`, as Istio makes it without any policy."""
+    return {
         "type": "EDS",
         "eds_cluster_config": {
             "service_name": "pods",
@@ -132,30 +176,38 @@ def cluster(policy: Json | None, endpoints: Path) -> Json:
             ]
         },
     }
-    if policy is None:
-        return made
+
+
+def of_destination_rule(policy: Json) -> Json:
+    """What the traffic policy of a DestinationRule makes of a cluster."""
     pool, outliers = policy["connectionPool"], policy["outlierDetection"]
-    made["lb_policy"] = policy["loadBalancer"]["simple"]
-    made["connect_timeout"] = seconds(pool["tcp"]["connectTimeout"])
-    made["typed_extension_protocol_options"] = {
-        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+    return {
+        "lb_policy": policy["loadBalancer"]["simple"],
+        "connect_timeout": seconds(pool["tcp"]["connectTimeout"]),
+        "typed_extension_protocol_options": idle(pool["http"]["idleTimeout"]),
+        "outlier_detection": {
+            "enforcing_success_rate": 0,
+            "consecutive_5xx": outliers["consecutive5xxErrors"],
+            "enforcing_consecutive_5xx": 100,
+            "consecutive_gateway_failure": outliers["consecutiveGatewayErrors"],
+            "enforcing_consecutive_gateway_failure": 100,
+            "interval": seconds(outliers["interval"]),
+            "base_ejection_time": seconds(outliers["baseEjectionTime"]),
+            "max_ejection_percent": outliers["maxEjectionPercent"],
+        },
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+    }
+
+
+def idle(timeout: str) -> Json:
+    kind = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    return {
+        kind: {
+            "@type": f"type.googleapis.com/{kind}",
             "explicit_http_config": {"http_protocol_options": {}},
-            "common_http_protocol_options": {"idle_timeout": seconds(pool["http"]["idleTimeout"])},
+            "common_http_protocol_options": {"idle_timeout": seconds(timeout)},
         }
     }
-    made["outlier_detection"] = {
-        "enforcing_success_rate": 0,
-        "consecutive_5xx": outliers["consecutive5xxErrors"],
-        "enforcing_consecutive_5xx": 100,
-        "consecutive_gateway_failure": outliers["consecutiveGatewayErrors"],
-        "enforcing_consecutive_gateway_failure": 100,
-        "interval": seconds(outliers["interval"]),
-        "base_ejection_time": seconds(outliers["baseEjectionTime"]),
-        "max_ejection_percent": outliers["maxEjectionPercent"],
-    }
-    made["common_lb_config"] = {"healthy_panic_threshold": {"value": 0}}
-    return made
 
 
 def seconds(duration: str) -> str:
@@ -181,7 +233,7 @@ class Pod:
 
     async def start(self) -> Pod:
         self._launch()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not await asyncio.to_thread(self.is_ready):
             assert time.monotonic() < deadline, "the pod does not start"
             await asyncio.sleep(0.05)

@@ -50,7 +50,12 @@ class Lab:
 
     @property
     def page(self) -> str:
-        return self.address("page")
+        """The page's origin."""
+        return self.address("page").rpartition("/")[0]
+
+    @property
+    def token(self) -> str:
+        return self.address("page").rpartition("/")[2]
 
     def send(
         self, base: str, method: str, path: str, body: str | None = None, **headers: str
@@ -72,21 +77,26 @@ class Lab:
         text = body if isinstance(body, str) or body is None else json.dumps(body)
         kind = "text/plain" if isinstance(body, str) else "application/json"
         status, _, said = self.send(
-            self.page, method, path, text, origin=self.page, content_type=kind
+            self.page, method, f"/{self.token}{path}", text, origin=self.page, content_type=kind
         )
         assert status == 200, said
         return json.loads(said)
 
     def await_(self, is_so: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not is_so():
             assert time.monotonic() < deadline, "it does not become so"
             time.sleep(0.05)
 
     def descendants(self) -> dict[int, str]:
         """The processes below it, with their commands."""
+        # As wide as they are: readline sets COLUMNS, and where the tree lies deep the name of a
+        # program would be cut off.
         listed = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+            ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         rows = [line.split(None, 2) for line in listed.splitlines()]
         found: dict[int, str] = {}
@@ -123,7 +133,7 @@ def running_lab(temporary: Path, *arguments: str) -> Iterator[Lab]:
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(60)
         process.stdout.close()
 
 
@@ -141,7 +151,8 @@ def lab(files: Path) -> Iterator[Lab]:
 
 
 def test_the_page_comes_with_what_it_needs(lab: Lab) -> None:
-    status, fields, text = lab.send(lab.page, "GET", "/")
+    home = f"/{lab.token}/"
+    status, fields, text = lab.send(lab.page, "GET", home)
     assert status == 200
     assert "script-src 'self'" in fields["content-security-policy"]
     assert "<html" in text
@@ -151,8 +162,9 @@ def test_the_page_comes_with_what_it_needs(lab: Lab) -> None:
         assert fields["cache-control"] == "no-store"
     _, fields, _ = lab.send(lab.page, "GET", "/frame")
     assert f"frame-ancestors {lab.page}" in fields["content-security-policy"]
-    status, fields, _ = lab.send(lab.page, "GET", "/", host="127.0.0.1:1")
-    assert (status, fields["location"]) == (302, f"{lab.page}/")
+    for path, host in ((home, "127.0.0.1:1"), (f"/{lab.token}", lab.page.removeprefix("http://"))):
+        status, fields, _ = lab.send(lab.page, "GET", path, host=host)
+        assert (status, fields["location"]) == (302, f"{lab.page}{home}")
 
 
 PREFLIGHT = {
@@ -268,6 +280,7 @@ def test_a_stream_comes_as_it_is_made(lab: Lab) -> None:
         ("GET", "/api/nothing", {}, 404),
         ("POST", "/", {"origin": "PAGE"}, 405),
         ("GET", "/../pyproject.toml", {}, 404),
+        ("GET", "/nothing", {}, 404),
     ],
 )
 def test_no_other_page_drives_the_lab(
@@ -275,14 +288,45 @@ def test_no_other_page_drives_the_lab(
 ) -> None:
     sent = {name: lab.page if value == "PAGE" else value for name, value in headers.items()}
     body = "{" if method in ("PUT", "POST") else None
-    found, fields, _ = lab.send(lab.page, method, path, body, **sent)
+    found, fields, _ = lab.send(lab.page, method, f"/{lab.token}{path}", body, **sent)
     assert found == status
     assert not any(name.startswith("access-control-") for name in fields)
 
 
+@pytest.mark.parametrize("token", ["", "/", "/TOKE", "/TOKENx", "/token", "/%C3%A9"])
+def test_nobody_without_the_token_sees_or_changes_anything(lab: Lab, token: str) -> None:
+    """Another user of the machine can connect, and send whatever the page would send."""
+    assert len(lab.token) >= 20
+    before = lab.ask("/api/state")["policy"]
+    begin = token.replace("TOKEN", lab.token).replace("TOKE", lab.token[:-1])
+    for method, path, kind in (
+        ("GET", "/", ""),
+        ("GET", "/api/state", ""),
+        ("GET", "/api/events", ""),
+        ("GET", "/api/traffic?id=a", ""),
+        ("POST", "/api/explain", "application/json"),
+        ("PUT", "/api/policy", "text/plain"),
+    ):
+        for host in (lab.page.removeprefix("http://"), "127.0.0.1"):
+            found, fields, said = lab.send(
+                lab.page, method, begin + path, host=host, origin=lab.page, content_type=kind
+            )
+            assert (found, fields.get("location")) == (403, None)
+            assert lab.token not in said
+    # what the stranger's page loads does not say it either
+    for path in ("/frame", "/lab.js", "/lab.css"):
+        assert lab.token not in str(lab.send(lab.page, "GET", path))
+    assert lab.ask("/api/state")["policy"] == before
+
+
 def test_a_body_has_a_bound(lab: Lab) -> None:
     found, _, _ = lab.send(
-        lab.page, "PUT", "/api/policy", "x" * 200_000, origin=lab.page, content_type="text/plain"
+        lab.page,
+        "PUT",
+        f"/{lab.token}/api/policy",
+        "x" * 200_000,
+        origin=lab.page,
+        content_type="text/plain",
     )
     assert found == 413
 
@@ -356,7 +400,9 @@ def test_a_page_that_listens_is_told(lab: Lab, files: Path) -> None:
     authority = lab.page.removeprefix("http://")
     with socket.create_connection(("127.0.0.1", int(authority.split(":")[1])), 20) as connection:
         connection.settimeout(20)
-        connection.sendall(f"GET /api/events HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
+        connection.sendall(
+            f"GET /{lab.token}/api/events HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode()
+        )
         heard = ""
 
         def told() -> list[str]:
@@ -502,7 +548,7 @@ def test_nothing_stays(how: str, tmp_path: Path) -> None:
             # A busy process may be listed without its command for a moment.
             lab.await_(lambda: bool(victims()))
             os.kill(victims()[0], signal.SIGKILL)
-        code = lab.process.wait(20)
+        code = lab.process.wait(60)
         lab.await_(lambda: not any(map(is_there, below)))
         lab.await_(lambda: not any(lab.temporary.iterdir()))
     errors = (tmp_path / "errors").read_text()

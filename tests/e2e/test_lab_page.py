@@ -154,14 +154,18 @@ def lab(files: Path) -> Iterator[str]:
     # The page names the file as it was given.
     with contextlib.chdir(files), running_lab(files / "temporary", "model.yaml") as started:
         (files / "started").write_text("".join(started.lines))
-        yield f"{started.page}/"
+        yield f"{started.address('page')}/"
 
 
 def test_the_docs_show_what_is_printed(lab: str, files: Path) -> None:
     (shown,) = re.findall(r"^```text\n(.*?)^```", DOCS.read_text(), re.MULTILINE | re.DOTALL)
     printed = (files / "started").read_text() + (files / "errors").read_text()
     lines = [
-        sorted(re.sub(r":\d{4,5}\b|\d\.\d s|(model|example)\.yaml", "…", text).splitlines())
+        sorted(
+            re.sub(
+                r":\d{4,5}(?:/[\w-]{22}/)?|\d\.\d s|(model|example)\.yaml", "…", text
+            ).splitlines()
+        )
         for text in (shown, printed)
     ]
     assert lines[0] == lines[1]
@@ -244,7 +248,7 @@ def verdict_on(page: Page, policy: str) -> tuple[str, str]:
     """Type a policy; return the verdict on it, and whether the field is marked as invalid."""
     before = page.run(VERDICT)
     page.run(TYPE, policy)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while (now := page.run(VERDICT)) == before and time.monotonic() < deadline:
         time.sleep(0.05)
     return now[0], now[1]
@@ -283,7 +287,7 @@ LIE = """() => {
   const real = window.fetch;
   window.fetch = async (url, init) => {
     const answer = await real(url, init);
-    if (url !== "/api/explain") return answer;
+    if (url !== "api/explain") return answer;
     const said = await answer.json();
     const allowed = !said.verdict.allowed;
     Object.assign(said.verdict, {allowed, outcome: "", code: "acao_missing"});
@@ -323,11 +327,11 @@ SAY_MARKUP = """(evil) => {
     return typeof value === "string" && !kept.includes(name) ? evil : value;
   };
   window.fetch = async (url, init) => {
-    if (!url.startsWith("/api/")) {
+    if (!url.startsWith("api/")) {
       return new Response(evil, {status: 200});
     }
     const said = say(await (await real(url, init)).json(), "");
-    if (url === "/api/state") said.notes = [evil];
+    if (url === "api/state") said.notes = [evil];
     return new Response(JSON.stringify(said), {headers: {"content-type": "application/json"}});
   };
 }"""
@@ -338,7 +342,7 @@ def test_what_the_server_and_answers_say_is_never_markup(chromium: Chromium, lab
     source = f"({SAY_MARKUP})({json.dumps(EVIL)})"
     page.command("Page.addScriptToEvaluateOnNewDocument", source=source)
     page.command("Page.reload")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     times = 0
     while times < 20 and time.monotonic() < deadline:
         with contextlib.suppress(AssertionError):  # the old page is being replaced by the new one

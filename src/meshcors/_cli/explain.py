@@ -16,6 +16,7 @@ from meshcors._cli.files import policy_unreadable
 from meshcors._cli.mesh_files import mesh_of
 from meshcors._cli.output import note_problems, print_lines
 from meshcors._policy.errors import PolicyError
+from meshcors._policy.web_ports import WEB_PORTS
 from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.call_cause import cause_of
 from meshcors.mesh._analysis.guards import Guards
@@ -106,8 +107,8 @@ def command(
     Without --config the answers of the services are unknown, and a verdict that depends on them is
     "depends". The pod is taken to run with the policy that fix would give it.
 
-    Exit code 0 if the script may read the answer or that depends on what is not known, 1 if a
-    browser would block the call, 2 for an error in the arguments or the files.
+    Exit code 0 if the script may read the answer, or if that depends on something unknown; 1 if a
+    browser would block the call; 2 for an error in the arguments or the files.
     """
     mesh = mesh_of(files)
     if mesh.problems and not mesh.merged:
@@ -141,7 +142,7 @@ def _called_url(
             if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
                 raise click.UsageError(f"--url has the {name} already: leave out --{name}")
         return read_url(url)
-    port = 443 if scheme == "https" else 80
+    port = WEB_PORTS[scheme]
     host = host or default_host(gateway, port)
     if urlsplit(f"//{host}").netloc != host:
         raise click.UsageError("--host: write a host name; a whole URL goes with --url")

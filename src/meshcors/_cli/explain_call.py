@@ -13,13 +13,13 @@ import click
 
 from meshcors import browser
 from meshcors._policy.errors import OriginError
+from meshcors._policy.web_ports import WEB_PORTS
 from meshcors.mesh import Gateway, GatewayRequest
 from meshcors.mesh._explain.values import shown_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_PORTS: Final = {"https": 443, "http": 80}
 # What a browser leaves as it is in a path or query; anything else it escapes.
 _KEPT: Final = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -46,11 +46,11 @@ def read_url(text: str, given_by: str = "--url") -> CalledUrl:
         parts, port = urlsplit(""), None
     # After an empty port stands a password that begins with a slash, or nothing that was meant.
     is_odd = "@" in parts.netloc or parts.netloc.endswith(":") or port == 0
-    if parts.scheme not in _PORTS or not parts.hostname or is_odd:
+    if parts.scheme not in WEB_PORTS or not parts.hostname or is_odd:
         raise click.UsageError(f"{given_by}: write https://HOST/PATH, as the script calls it")
     query = f"?{quote(parts.query, safe=_KEPT)}" if parts.query else ""
     target = quote(parts.path, safe=_KEPT) or "/"
-    port = port or _PORTS[parts.scheme]
+    port = port or WEB_PORTS[parts.scheme]
     return CalledUrl(parts.scheme, parts.netloc.lower(), f"{target}{query}", port)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import click
 
-from meshcors._policy.errors import PolicyError
+from meshcors._policy.errors import PolicyError, problem_lines
 from meshcors._policy.wording import file_label
 
 # A gateway's config dump may be large. YAML has a limit of its own.
@@ -42,7 +42,7 @@ def policy_unreadable(error: PolicyError) -> click.UsageError:
         replace(problem, field="--config") if problem.field == "path" else problem
         for problem in error.problems
     ]
-    return click.UsageError("; ".join(map(str, problems)))
+    return click.UsageError("; ".join(problem_lines(problems)))
 
 
 def decoded(name: str, content: bytes) -> str:

@@ -104,7 +104,7 @@ def _address(text: str, address: str) -> tuple[str, int]:
     is_flag=True,
     default=True,
     flag_value=False,
-    help="As with fix: write no last rule that sends what no other rule takes to the pod.",
+    help="As with fix: add no last rule that sends unmatched requests to the pod.",
 )
 @click.option(
     "--port",
@@ -141,15 +141,12 @@ def command(
 ) -> int:
     """Run the VirtualServices and HTTPRoutes of FILE... in a real Envoy, and call them from a page.
 
-    Everything is on this machine, before and after `meshcors fix`, with a model in place of each
-    service. Without FILE it is an example. The files are watched. Ctrl-C ends it.
+    Everything runs on this machine, before and after `meshcors fix`, with a model in place of each
+    service. Without FILE, the lab runs an example. The files are watched. Ctrl-C ends the lab.
 
     With --check, exit code 1 if a browser would block a call that a rule is meant to serve, else 0.
     """
-    if not checking:
-        _refuse_what_only_a_check_takes(files, form)
-    if port is not None and page_port in (port, port + 1):
-        raise click.UsageError(f"--page-port: {page_port} is the gateway's; name another")
+    _refuse_what_does_not_go_together(files, form, port, page_port, checking=checking)
     from meshcors._lab.settings import LabError, LabSettings
     from meshcors.testing._envoy_process import envoy_binary
 
@@ -181,11 +178,15 @@ def command(
         raise click.ClickException(str(error)) from None
 
 
-def _refuse_what_only_a_check_takes(files: tuple[str, ...], form: str) -> None:
-    if form == "json":
+def _refuse_what_does_not_go_together(
+    files: tuple[str, ...], form: str, port: int | None, page_port: int | None, *, checking: bool
+) -> None:
+    if form == "json" and not checking:
         raise click.UsageError("--format: json goes with --check")
-    if "-" in files:
+    if "-" in files and not checking:
         raise click.UsageError("-: standard input cannot be watched; name a file")
+    if port is not None and page_port in (port, port + 1):
+        raise click.UsageError(f"--page-port: {page_port} is the gateway's; name another")
 
 
 def _policy(config: str | None) -> str | None:
@@ -285,7 +286,7 @@ def _print_addresses(lab: RunningLab) -> None:
     for note in lab.notes:
         click.echo(f"note: {printable(note)}", err=True)
     bases = lab.bases
-    click.echo(f"page    {lab.page_address}/")
+    click.echo(f"page    {lab.page_url}")
     click.echo(f"before  {bases['before']}")
     click.echo(f"after   {bases['after']}")
     click.echo("Open the page in a browser. Ctrl-C ends the lab.")

@@ -17,12 +17,13 @@ from meshcors._cli.render_names import deployment_names, names_of, names_options
 from meshcors._cli.render_routes import rendered_routes
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.warning import PolicyWarning
-from meshcors._policy.wording import printable
+from meshcors._policy.wording import first_lines, printable
 from meshcors.config import rules_from_file, to_document, to_environment
 from meshcors.mesh._render.kubernetes import POLICY_FILE, kubernetes
 from meshcors.mesh._render.kustomization import kustomization
 
 if TYPE_CHECKING:
+    from meshcors._cli.render_routes import Implementation
     from meshcors._policy.policy import Policy
     from meshcors._policy.rules import RuleSet
 
@@ -54,6 +55,12 @@ _NO_IMAGE: Final = (
     help="Who answers preflights in the mesh: the pod, or Envoy with the pod behind it.",
 )
 @click.option(
+    "--for",
+    "implementation",
+    type=click.Choice(["istio", "envoy-gateway"]),
+    help="Whose gateway an HTTPRoute is for: write that one's settings for a pod that fails, too.",
+)
+@click.option(
     "--beside",
     multiple=True,
     metavar="FILE",
@@ -77,6 +84,7 @@ def command(
     gateway: str,
     pod: tuple[str, int] | None,
     responder: Literal["pod", "both"],
+    implementation: Implementation | None,
     beside: tuple[str, ...],
     image: str | None,
     directory: str | None,
@@ -92,6 +100,8 @@ def command(
         for flag, given in (("--beside", beside), ("--with both", responder == "both")):
             if given:
                 raise click.UsageError(f"{flag} is for --to virtualservice and httproute")
+    if implementation is not None and form != "httproute":
+        raise click.UsageError("--for is for --to httproute")
     if directory is not None and form != "kubernetes":
         raise click.UsageError("--directory is for --to kubernetes")
     rules, notes = _read(config)
@@ -104,7 +114,7 @@ def command(
         text = _policy(rules) if form == "policy" else _variables(rules)
     else:
         routed = names_of(name, namespace, gateway, pod)
-        text, found = rendered_routes(rules, form, routed, responder, beside)
+        text, found = rendered_routes(rules, form, routed, responder, beside, implementation)
         notes += found
     for note in notes:
         click.echo(f"note: {printable(note)}", err=True)
@@ -119,7 +129,8 @@ def _read(config: str) -> tuple[RuleSet, list[str]]:
             rules = rules_from_file(config)
     except PolicyError as error:
         raise policy_unreadable(error) from None
-    notes = list(dict.fromkeys(str(each.message) for each in caught))
+    noted = list(dict.fromkeys(str(each.message) for each in caught))
+    notes = list(first_lines(noted, "warning"))
     if any(rule.policy.key and rule.policy.key.values is not None for rule in rules.rules):
         notes.append("the key's values are left out")
     return rules.without_key_values(), notes

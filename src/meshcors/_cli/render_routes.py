@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import click
 
@@ -11,6 +11,7 @@ from meshcors._cli.mesh_files import mesh_of
 from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.reading import read_documents
+from meshcors.mesh._render.backend_traffic_policies import backend_traffic_policy
 from meshcors.mesh._render.beside import HarmError, hidden_hosts, render_beside, still_lost
 from meshcors.mesh._render.destination_rules import destination_rule
 from meshcors.mesh._render.http_routes import UnsayableError, http_routes
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from meshcors.mesh._render.beside import HiddenHosts
     from meshcors.mesh._render.names import RouteNames
 
+Implementation: TypeAlias = Literal["istio", "envoy-gateway"]
+
 _SHOWN_HOSTS: Final = 5
 
 
@@ -34,8 +37,12 @@ def rendered_routes(
     names: RouteNames,
     responder: Literal["pod", "both"],
     beside: tuple[str, ...],
+    implementation: Implementation | None = None,
 ) -> tuple[str, list[str]]:
-    """Return the documents as text, and what to say about them."""
+    """Return the documents as text, and what to say about them.
+
+    With HTTPRoutes come the documents of an `implementation` of the Gateway API.
+    """
     service = service_of_host(names.pod[0])
     if form == "httproute" and service is None:
         raise click.UsageError("--pod: an HTTPRoute names a Service: write NAME or NAME.NAMESPACE")
@@ -43,8 +50,10 @@ def rendered_routes(
     def made(without_unmatched: Collection[str] = ()) -> str:
         render = http_routes if form == "httproute" else virtual_services
         documents = render(rules, names, responder=responder, without_unmatched=without_unmatched)
-        if form == "virtualservice":
+        if form == "virtualservice" or implementation == "istio":
             documents.append(destination_rule(names))
+        elif implementation == "envoy-gateway":
+            documents.append(backend_traffic_policy(names, documents))
         return block_yaml(documents)
 
     try:

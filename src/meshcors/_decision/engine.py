@@ -27,6 +27,7 @@ from meshcors._policy.bounded_cache import BoundedCache
 from meshcors._policy.origin_set import OriginSet
 from meshcors._policy.origins import MAX_ORIGIN_BYTES
 from meshcors._policy.policy import Policy
+from meshcors._policy.web_ports import WEB_PORTS
 
 # The answers to so many origins are cached; a pattern may match any number of origins.
 CACHED_ORIGINS: Final = 1024
@@ -39,6 +40,7 @@ _REQUEST_HEADERS: Final = b"access-control-request-headers"
 _REQUEST_PRIVATE_NETWORK: Final = b"access-control-request-private-network"
 HOST: Final = b"host"
 _BLANK: Final = b" \t"
+_DEFAULT_PORTS: Final = {name.encode(): b":%d" % port for name, port in WEB_PORTS.items()}
 
 # What the answer to a preflight depends on: the values of its Origin, and of the fields
 # Access-Control-Request-Method, -Headers and -Private-Network.
@@ -201,6 +203,6 @@ def _is_short(asked: _Asked) -> bool:
 def _is_own(origin: bytes, host: bytes) -> bool:
     """Return whether `origin` has the host and port of the Host field (RFC 9110 7.2)."""
     scheme, _, authority = origin.partition(b"://")
-    default_port = {b"http": b":80", b"https": b":443"}.get(scheme)
+    default_port = _DEFAULT_PORTS.get(scheme)
     own = host.strip(_BLANK).lower()
     return default_port is not None and own != b"" and own.removesuffix(default_port) == authority

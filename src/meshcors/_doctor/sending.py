@@ -1,4 +1,7 @@
-"""Sends what a browser would send for a call, and what tries the server out: 12 requests at most.
+"""Sends what a browser would send for a call, and what tries the server out.
+
+12 requests are sent at most, and none after a minute. The call's answer is read to its end, because
+a stream may break off; of the others, little more than the head is read.
 
 A request that may change something is never sent where the browser would not send it: after a
 preflight that was refused, and to an http URL from an https page, only GET, HEAD and OPTIONS are.
@@ -9,6 +12,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -22,6 +26,7 @@ from meshcors._doctor.consultation import (
 from meshcors._doctor.probes import WRONG_KEY, other_origins, with_key, without_key
 from meshcors._doctor.surroundings import is_mixed_content
 from meshcors._doctor.today import passes_today
+from meshcors._policy.web_ports import WEB_PORTS
 from meshcors.testing._sent_fields import preflight_fields, request_fields
 
 if TYPE_CHECKING:
@@ -30,12 +35,17 @@ if TYPE_CHECKING:
     from meshcors.testing._fetch import Exchange, Wire
 
 MOST_REQUESTS: Final = 12
+# Seconds after which no request is sent any more.
+MOST_SECONDS: Final = 60.0
+# Seconds for a body that only says who has answered.
+_BODY_SECONDS: Final = 2.0
 # A guard's refusal of an Origin, or of a Host
 _MAYBE_A_GUARDS: Final = frozenset({400, 401, 403, 421})
 # Redirects of the call that are followed.
 _MOST_HOPS: Final = 2
 NO_ANSWER: Final = "nothing answered before"
 NOT_SENT: Final = "the browser would not send it, and {method} may change something"
+LATE: Final = f"the requests before it took {MOST_SECONDS:g} seconds"
 MIXED: Final = "the browser would not send it: it is mixed content"
 
 
@@ -66,7 +76,7 @@ def consult(
 def _addresses(url: str, resolve: Mapping[tuple[str, int], str]) -> tuple[str, ...]:
     """Return the addresses that browsers find for the host; none where others are used."""
     parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    host, port = parts.hostname or "", parts.port or WEB_PORTS.get(parts.scheme, 0)
     if (host, port) in resolve:
         return ()
     try:
@@ -85,6 +95,7 @@ class _Sender:
         self.last = request
         self._method, self._body = request.method, body
         self._left = MOST_REQUESTS
+        self._end = monotonic() + MOST_SECONDS
         self.tried: list[TriedRequest] = []
         self._may_send = True
 
@@ -174,8 +185,13 @@ class _Sender:
     ) -> Exchange | None:
         if not self._left:
             return None
+        if monotonic() > self._end:
+            self._left = 0
+            self.tried.append(TriedRequest(name, request, None, LATE))
+            return None
         self._left -= 1
-        exchange = self._wire.exchange(method, request.url, fields, body)
+        patience = None if name in ("call", "redirect_call") else _BODY_SECONDS
+        exchange = self._wire.exchange(method, request.url, fields, body, body_timeout=patience)
         self.tried.append(TriedRequest(name, request, exchange))
         if exchange.kind == "timeout" and exchange.response is None:
             # whoever waits for a report waits for no second one

@@ -1,14 +1,19 @@
 """The lab's page and its API, on 127.0.0.1, for the browser of whoever runs the lab.
 
-Other sites are open in the same browser. So only names that end in ``localhost``, and 127.0.0.1,
-are answered (no DNS rebinding), the API only under the page's own name, and what changes something
-only to the page itself.
+Other users of the machine can connect too, so the page and its API are below a token, which only
+the printed address has. Other sites are open in the same browser. So only names that end in
+``localhost``, and 127.0.0.1, are answered (no DNS rebinding), the API only under the page's own
+name, and what changes something only to the page itself.
+
+The frame, on a stranger's origin, must not learn the token: it and the files that both pages load
+are the same in every lab, and are served to anyone.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import secrets
 import threading
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -73,10 +78,10 @@ class LabView(Protocol):
 
 
 class LabPages:
-    """The WSGI app of the page server."""
+    """The WSGI app of the page server; the `token` is the first segment of the page's path."""
 
-    def __init__(self, lab: LabView) -> None:
-        self._lab = lab
+    def __init__(self, lab: LabView, token: str) -> None:
+        self._lab, self._token = lab, token
         self._streams = threading.BoundedSemaphore(_MOST_STREAMS)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -101,40 +106,46 @@ class LabPages:
         page = self._lab.page_address
         is_page = f"http://{host}" == page
         path = request.path
-        if path.startswith("/api/"):
-            return self._api(request) if is_page else _refusal(403, f"only for {page}")
-        if request.method not in ("GET", "HEAD"):
+        if path in (*_STATIC, "/frame"):
+            return self._file_of_both(path) if _reads(request) else _refusal(405, "GET only")
+        token, _, below = path.removeprefix("/").partition("/")
+        if not secrets.compare_digest(token.encode(), self._token.encode()):
+            return _refusal(403, "open the address that the command has printed: it has a token")
+        if below.startswith("api/"):
+            return self._api(request, below) if is_page else _refusal(403, f"only for {page}")
+        if not _reads(request):
             return _refusal(405, "GET only")
-        if path in _STATIC:
-            name, content_type = _STATIC[path]
-            return _file(name, content_type)
-        if path == "/frame":
-            policy = ("content-security-policy", f"{_FRAME_POLICY}{page}")
-            return _file("frame.html", "text/html; charset=utf-8", policy)
-        if path != "/":
+        if below:
             return _refusal(404, "no such page")
-        if not is_page:
-            return Response(status=302, headers={"location": f"{page}/"})
+        if not is_page or not path.endswith("/"):
+            return Response(status=302, headers={"location": f"{page}/{token}/"})
         policy = ("content-security-policy", _PAGE_POLICY)
         return _file("lab.html", "text/html; charset=utf-8", policy)
 
-    def _api(self, request: Request) -> Response:
+    def _file_of_both(self, path: str) -> Response:
+        """Return what the page and the frame load, or the frame itself."""
+        if path == "/frame":
+            policy = ("content-security-policy", f"{_FRAME_POLICY}{self._lab.page_address}")
+            return _file("frame.html", "text/html; charset=utf-8", policy)
+        return _file(*_STATIC[path])
+
+    def _api(self, request: Request, path: str) -> Response:
         refused = self._refused(request)
         if refused is not None:
             return refused
-        asked = f"{request.method} {request.path}"
-        if asked == "GET /api/state":
+        asked = f"{request.method} {path}"
+        if asked == "GET api/state":
             return _json(self._lab.state())
-        if asked == "GET /api/traffic":
+        if asked == "GET api/traffic":
             wanted = request.args.get("id", "")
             if _ID.fullmatch(wanted) is None:
                 return _refusal(400, "id: letters, digits, - and _")
             return _json(self._lab.traffic(wanted))
-        if asked == "GET /api/events":
+        if asked == "GET api/events":
             return self._events()
-        if asked == "POST /api/explain":
+        if asked == "POST api/explain":
             return self._explain(request)
-        if asked == "PUT /api/policy":
+        if asked == "PUT api/policy":
             text = request.get_data().decode("utf-8", "replace")
             return _json({"error": self._lab.set_policy(text)})
         return _refusal(404, "no such call")
@@ -143,7 +154,7 @@ class LabPages:
         """Return the answer to a request that another site has made."""
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return _refusal(403, "another site asks")
-        if request.method in ("GET", "HEAD"):
+        if _reads(request):
             return None
         if request.headers.get("origin") != self._lab.page_address:
             return _refusal(403, f"only for the page of {self._lab.page_address}")
@@ -180,6 +191,10 @@ class LabPages:
             newest = self._lab.generation_after(known, _HEARTBEAT)
             yield b": still here\n\n" if newest == known else _event(newest)
             known = newest
+
+
+def _reads(request: Request) -> bool:
+    return request.method in ("GET", "HEAD")
 
 
 def _event(generation: int) -> bytes:

@@ -6,6 +6,7 @@ once Envoy runs it. Documents that cannot be used change nothing; the page says 
 
 from __future__ import annotations
 
+import secrets
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -79,7 +80,7 @@ class RunningLab:
         page_port: int,
         say: Callable[[str], None],
     ) -> None:
-        self._files, self._say = files, say
+        self._files, self._say, self._token = files, say, secrets.token_urlsafe(16)
         self._changed = threading.Condition()
         # What starts and replaces processes; only one thread at a time.
         self._work = threading.RLock()
@@ -102,7 +103,7 @@ class RunningLab:
         # The page stays where it is, whatever the documents say later.
         self._settings = replace(settings, origin=scene.origin)
         try:
-            server = LoopbackServer(LabPages(self), page_port)
+            server = LoopbackServer(LabPages(self, self._token), page_port)
         except OSError as error:
             raise LabError(f"--page-port: {page_port}: {error.strerror}; name another") from None
         self._started.callback(server.close)
@@ -164,6 +165,11 @@ class RunningLab:
     def page_address(self) -> str:
         """The page's origin."""
         return self._page_address
+
+    @property
+    def page_url(self) -> str:
+        """What to open in a browser. It has a token, for the user who started the lab alone."""
+        return f"{self._page_address}/{self._token}/"
 
     @property
     def bases(self) -> dict[SideName, str]:

@@ -23,6 +23,7 @@ from meshcors._lab.fixed import FixedDocuments, fixed_documents
 from meshcors._lab.notes import about_middleware, left_out, unguarded
 from meshcors._lab.policy import as_text, exact_origins, read_policy_text
 from meshcors._lab.settings import LabError, LabSettings
+from meshcors._policy.web_ports import WEB_PORTS
 from meshcors._policy.wording import did_you_mean
 from meshcors.mesh import DocumentError, Gateway
 from meshcors.mesh._analysis.origin_match import origin_match
@@ -152,8 +153,9 @@ def scene_of(
 def _port_of(gateway: Gateway) -> int:
     """Return 443, unless there are rules for other ports alone."""
     ports = {match.port for each in gateway.documents for rule in each.http for match in rule.match}
-    wanted = (443, 80, *sorted(ports - {0}))
-    return next((port for port in wanted if gateway.virtual_hosts(port)), 443)
+    https, http = WEB_PORTS["https"], WEB_PORTS["http"]
+    wanted = (https, http, *sorted(ports - {0}))
+    return next((port for port in wanted if gateway.virtual_hosts(port)), https)
 
 
 def _page_origin(gateway: Gateway, port: int, settings: LabSettings) -> str:

@@ -1,13 +1,16 @@
-"""The problems of a policy, all of them at once: data for programs, one line each for people."""
+"""The problems of a policy, all of them at once: data for programs, one line each for people.
+
+People see the first of them, on every surface; programs get all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from meshcors._policy.problem_codes import ProblemCode
-from meshcors._policy.wording import printable
+from meshcors._policy.wording import first_lines, printable
 
 # The longest part of a message, in characters.
 _LONGEST_PART: Final = 400
@@ -38,7 +41,7 @@ class PolicyError(ValueError):
     """A policy is invalid.
 
     `problems` is a tuple of every `Problem` found, never empty. The message is a single line for
-    one problem; for several it has one line each.
+    one problem; for several it has one line each, up to 50, and then the number of those left out.
     """
 
     # The name to import it by is the name that tracebacks show.
@@ -72,4 +75,10 @@ class OriginError(ValueError):
 def _text(problems: tuple[Problem, ...]) -> str:
     if len(problems) == 1:
         return str(problems[0])
-    return "\n".join([f"{len(problems)} problems", *(f"  {problem}" for problem in problems)])
+    lines = (f"  {line}" for line in problem_lines(problems))
+    return "\n".join([f"{len(problems):,} problems", *lines])
+
+
+def problem_lines(problems: Sequence[Problem]) -> tuple[str, ...]:
+    """Return a line for each of the first problems, and one that says how many more there are."""
+    return first_lines(problems, "problem")

@@ -12,11 +12,17 @@ from typing import Final, Literal, NamedTuple
 from meshcors._policy.errors import OriginError
 from meshcors._policy.hosts import check_host, is_loopback
 from meshcors._policy.problem_codes import ProblemCode
+from meshcors._policy.web_ports import WEB_PORTS
 
 # A scheme of any registered length, "://", a host of 253 bytes, ":65535" and room to spare.
 MAX_ORIGIN_BYTES: Final = 320
 
-_DEFAULT_PORTS: Final = {"ftp": 21, "http": 80, "https": 443, "ws": 80, "wss": 443}
+_DEFAULT_PORTS: Final = {
+    **WEB_PORTS,
+    "ftp": 21,
+    "ws": WEB_PORTS["http"],
+    "wss": WEB_PORTS["https"],
+}
 # What a URL may have and an origin never has.
 _NEVER_AFTER_HOST: Final[tuple[tuple[str, ProblemCode, str], ...]] = (
     ("@", "origin_user_info", "an origin has no user info: leave out @ and what precedes it"),

@@ -44,6 +44,9 @@ _ADVICE: Final[Mapping[str, str]] = {
     "origin_allow_all": "write the origin * into allow_origins",
     "callback": "a policy is data: write patterns, or a meshcors.Regex, into allow_origins",
 }
+# What would limit real requests: no library has it, and people expect it of a policy or a rule.
+METHOD_LIMITS: Final = frozenset({"limit_methods", "only_methods", "deny_methods"})
+NO_METHOD_LIMIT: Final = "no policy limits methods: the app's routes do, with 405; see docs/faq.md"
 _REGEXES: Final = frozenset(
     {"allow_origin_regex", "allowed_origin_regexes", "origin_regex_whitelist"}
 )
@@ -64,6 +67,8 @@ def option_hint(name: str, value: object, allowed: object = ()) -> str | None:
         return f"unknown; here it is called {_NAMES[name]}"
     if name in _ADVICE:
         return _ADVICE[name]
+    if name in METHOD_LIMITS:
+        return NO_METHOD_LIMIT
     if name in _REGEXES:
         return _regex_hint(value, allowed)
     if name in _RESOURCES:

@@ -16,6 +16,7 @@ from meshcors._policy.headers import (
     is_token,
 )
 from meshcors._policy.origins import Origin
+from meshcors._policy.web_ports import WEB_PORTS
 
 Credentials: TypeAlias = Literal["omit", "same-origin", "include"]
 HeaderLines: TypeAlias = tuple[tuple[str, str], ...]
@@ -29,7 +30,6 @@ ACMA: Final = "access-control-max-age"
 NON_WILDCARD_NAME: Final = "authorization"
 
 _MODES: Final = ("omit", "same-origin", "include")
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # Fetch, "normalize" a header value; and what no value contains
 _HTTP_WHITESPACE: Final = " \t\r\n"
 _NO_HEADER_VALUE: Final = re.compile(r"[\0\r\n]|[^\0-\xff]")
@@ -222,9 +222,9 @@ def origin_of(url: str) -> str:
     """Return the serialized origin of an http or https URL; raises `ValueError` for any other."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if parts.scheme not in _DEFAULT_PORTS or not host:
+    if parts.scheme not in WEB_PORTS or not host:
         raise ValueError(f"write an absolute http or https URL: {url!r}")
-    port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    port = "" if parts.port in (None, WEB_PORTS[parts.scheme]) else f":{parts.port}"
     return f"{parts.scheme}://[{host}]{port}" if ":" in host else f"{parts.scheme}://{host}{port}"
 
 

@@ -51,6 +51,11 @@ class FollowedFile:
         before, self._before = self._before, self.content()
         return self._before if requested or self._before == before != self.taken else None
 
+    @property
+    def has_changed(self) -> bool:
+        """Whether the last look found anything but what is used."""
+        return self._before != self.taken
+
     def content(self) -> FileContent:
         """Return what the file holds now."""
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from meshcors._policy.errors import Problem
+from meshcors._policy.other_libraries import METHOD_LIMITS, NO_METHOD_LIMIT
 from meshcors._policy.policy import Policy
 from meshcors._policy.rules import uncovered_without_rules
 from meshcors._policy.wording import did_you_mean
@@ -58,7 +59,7 @@ def read_fields(problems: list[Problem], data: object, where: FieldPath) -> Sett
         if option is None:
             if keys[-1] not in _MESH_ONLY:
                 near = [".".join(known) for known in _FILE_OPTIONS if len(known) == len(keys)]
-                name = _CAPITAL.sub(r"_\g<0>", keys[-1])
+                name = _snake(keys[-1])
                 hint = None
                 if keys[0] != "key":
                     hint = hint_of_other_library(settings, name, (value, ()), (label, "file"))
@@ -90,12 +91,19 @@ def unknown_field(where: FieldPath, keys: tuple[str, ...], known: Collection[str
         hint = "write it inside corsPolicy"
     elif ("key", name) in _FILE_OPTIONS and len(keys) == 1:
         hint = "write it inside key"
+    elif keys == ("methods",) or _snake(name) in METHOD_LIMITS:
+        # In a rule, next to its corsPolicy: that is no other library's name of allowMethods.
+        hint = NO_METHOD_LIMIT
     else:
         hint = did_you_mean(".".join(keys), known)
         if keys[0] == "key" and len(keys) > 1:
             # Not shown: the name may be a key's value.
             label, hint = str(where.at("key")), f"one of its fields is {hint}"
     return Problem("unknown_field", label, "", hint)
+
+
+def _snake(name: str) -> str:
+    return _CAPITAL.sub(r"_\g<0>", name).lower()
 
 
 def _at(where: FieldPath, keys: Iterable[str]) -> FieldPath:

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Final, TypeAlias
 from weakref import ref
 
-from meshcors._policy.errors import PolicyError
+from meshcors._policy.errors import PolicyError, problem_lines
 from meshcors._policy.wording import printable
 from meshcors.config._document import text_of
 from meshcors.config._following import FileContent, FollowedFile
@@ -68,7 +68,10 @@ class PolicyFile(ReplaceablePolicy):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why what the file holds now is not used, a line for each problem; empty if it is."""
+        """Why what the file holds now is not used, in lines; empty if it is.
+
+        A line for each problem, up to 50, and then the number of those left out.
+        """
         return self._problems
 
     def close(self) -> None:
@@ -97,9 +100,8 @@ class PolicyFile(ReplaceablePolicy):
             self._start()
 
     def _look(self) -> None:
-        taken = self._file.taken
         # Then it may have changed though this file has not.
-        has_other_file = taken is not None and _OTHER_FILE in taken.text
+        has_other_file = self._has_other_file()
         content = self._file.look(requested=has_other_file)
         if content is None:
             return
@@ -110,6 +112,10 @@ class PolicyFile(ReplaceablePolicy):
             # Only now: a process forked meanwhile finds the change again, and makes it too.
             self._file.taken = content
 
+    def _has_other_file(self) -> bool:
+        taken = self._file.taken
+        return taken is not None and _OTHER_FILE in taken.text
+
     def _source(self, content: FileContent) -> Source:
         text = content.text if content.readable else text_of(self.path)
         return source_of_text(text, str(self.path))
@@ -118,7 +124,7 @@ class PolicyFile(ReplaceablePolicy):
         try:
             return self._source(content)
         except PolicyError as error:
-            return tuple(map(str, error.problems))
+            return problem_lines(error.problems)
         except Exception as error:
             # Whatever it is, the file is followed. The error's text may hold a key's value.
             return (f"{self.path}: unexpected {type(error).__name__} while reading it",)
@@ -140,7 +146,7 @@ class PolicyFile(ReplaceablePolicy):
         try:
             self.replace(source)
         except PolicyError as error:
-            return tuple(map(str, error.problems))
+            return problem_lines(error.problems)
         except Exception as error:
             return (f"{self.path}: unexpected {type(error).__name__} while using it",)
         return ()
@@ -154,6 +160,7 @@ def _watch(followed: ref[PolicyFile], closed: Event, interval: float) -> None:
         if found is None:
             return
         begun = monotonic()
+        # A method would keep alive what the thread must not.
         found._look()  # pyright: ignore[reportPrivateUsage]
         pause = max(interval, _REST * (monotonic() - begun))
         # Kept no longer than the look takes.

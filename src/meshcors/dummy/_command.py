@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 import click
 
-from meshcors._policy.errors import PolicyError
+from meshcors._policy.errors import PolicyError, problem_lines
 from meshcors.config._following import FollowedFile
 from meshcors.config._options import CONFIG_VARIABLE
 from meshcors.dummy._configuration import Configuration, read
@@ -63,7 +63,7 @@ def main(context: click.Context, /, **parameters: Any) -> None:
         _log_warnings(configuration, limits, parameters["max_connections"])
         sockets, admin_sockets = _listen(parameters), _listen_admin(parameters)
     except PolicyError as error:
-        _refuse(*map(str, error.problems))
+        _refuse(*problem_lines(error.problems))
     except ListenError as error:
         _refuse(str(error))
     # Only now: a pod that does not start has no port.

@@ -20,7 +20,7 @@ from random import uniform
 from time import monotonic
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from meshcors._policy.errors import PolicyError
+from meshcors._policy.errors import PolicyError, problem_lines
 from meshcors._policy.regular_file import MAX_BYTES
 from meshcors.config._following import INTERVAL, FileContent, FollowedFile
 from meshcors.dummy._configuration import Configuration
@@ -38,8 +38,9 @@ Agree: TypeAlias = Callable[[Configuration], Iterable[str]]
 class ConfigurationFile(NamedTuple):
     """The file that a configuration was made from, and how to make it again.
 
-    `read` reads every source anew and raises `PolicyError`. A change is used after a random time of
-    at most `spread` seconds. What is good is written to `last_good`, if that is given.
+    `read` reads every source anew and raises `PolicyError`. What the file holds is used a random
+    time of at most `spread` seconds after the first change that is not used yet: those that follow
+    do not put it off. What is good is written to `last_good`, if that is given.
     """
 
     file: FollowedFile
@@ -100,17 +101,26 @@ class Reloader:
 
     def watch(self, call: Callable[..., Any]) -> None:
         """Check the file again and again; `call` runs a function on the event loop."""
+        # When what has changed is used, if anything has.
+        due: float | None = None
         while True:
             requested = self.file.pause(INTERVAL)
             self._waits_for, self._since = "it is still being read: check its disk", monotonic()
             now = self.file.look(requested=requested)
-            if now is not None:
-                if not requested and self._source.spread:
-                    # Nothing is late meanwhile.
-                    self._since = inf
-                    self.file.pause(uniform(0, self._source.spread))  # noqa: S311 - spreads load
-                    self._since = monotonic()
-                self.reload(now, call)
+            if now is None:
+                due = due if self.file.has_changed else None
+                continue
+            if not requested:
+                due = due or monotonic() + uniform(0, self._source.spread)  # noqa: S311 - spreads load
+                if due - monotonic() > INTERVAL:
+                    continue
+                # Nothing is late meanwhile.
+                self._since = inf
+                self.file.pause(max(due - monotonic(), 0))
+                self._since = monotonic()
+            self.reload(now, call)
+            if self.file.taken == now:
+                due = None
 
     def reload(self, now: FileContent, call: Callable[..., Any]) -> None:
         """Read the configuration; an invalid one is logged and changes nothing.
@@ -134,7 +144,7 @@ class Reloader:
                 return
             problems: tuple[str, ...] = (f"{file.path}: the file is empty",)
         except PolicyError as error:
-            problems = tuple(map(str, error.problems))
+            problems = problem_lines(error.problems)
         except Exception as error:
             # Whatever it is, the pod goes on. The error's text may hold what was given for a key.
             problems = (f"{file.path}: unexpected {type(error).__name__} while reading it",)

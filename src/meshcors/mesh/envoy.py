@@ -14,6 +14,8 @@ import base64
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from meshcors._policy.web_ports import WEB_PORTS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -37,7 +39,7 @@ _TYPES: Final = "type.googleapis.com/envoy.extensions"
 _CORS: Final = "envoy.filters.http.cors"
 _ROUTER: Final = "envoy.filters.http.router"
 _PATHS: Final = {"prefix": "prefix", "segments": "path_separated_prefix", "exact": "path"}
-_HTTPS: Final = 443
+_HTTPS: Final = WEB_PORTS["https"]
 # as if the connection had TLS
 _AS_HTTPS: Final = {"scheme_header_transformation": {"scheme_to_overwrite": "https"}}
 _CODES: Final = {
@@ -294,7 +296,7 @@ def _redirect(redirect: Redirect, port: int) -> Json:
     if redirect.scheme:
         made["scheme_redirect"] = redirect.scheme
     target = port if redirect.derive_port == "FROM_REQUEST_PORT" else redirect.port
-    if target and (target, redirect.scheme or "http") not in {(80, "http"), (443, "https")}:
+    if target and target != WEB_PORTS.get(redirect.scheme or "http"):
         made["port_redirect"] = target
     return made
 

@@ -7,15 +7,13 @@ answer in place of the server. Neither are cookies kept, nor connections.
 
 from __future__ import annotations
 
-import os
-import ssl
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Self
 
 from meshcors import browser
+from meshcors._policy.web_ports import WEB_PORTS
 from meshcors.testing._extras import needed
 from meshcors.testing._faults import (
     FaultKind,
@@ -26,6 +24,7 @@ from meshcors.testing._faults import (
 )
 from meshcors.testing._sent_fields import preflight_fields, request_fields
 from meshcors.testing._time_limit import TimeLimit
+from meshcors.testing._tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -139,7 +138,7 @@ class Wire:
         }
         self._connect_timeout, self._timeout = connect_timeout, timeout
         self._transport: httpx.HTTPTransport = self._httpx.HTTPTransport(
-            verify=_tls(insecure=insecure),
+            verify=tls_context(insecure=insecure),
             http2=http2,
             trust_env=False,
             # a connection's name in the handshake is that of its first request
@@ -159,11 +158,18 @@ class Wire:
         self._transport.close()
 
     def exchange(
-        self, method: str, url: str, headers: browser.HeaderLines, body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        headers: browser.HeaderLines,
+        body: bytes | None = None,
+        *,
+        body_timeout: float | None = None,
     ) -> Exchange:
         """Send one request with these headers and no others but ``host`` and the body's length.
 
-        No redirect is followed. Whatever the network does is in the result.
+        No redirect is followed. Whatever the network does is in the result. `body_timeout` is for
+        those who need little of the answer's body: it is read for so many seconds at most.
         """
         limit = TimeLimit(self._connect_timeout + self._timeout)
         try:
@@ -181,6 +187,8 @@ class Wire:
                 fault = self._fault(error, server, limit)
                 self._done(limit.client_port)
                 return Exchange(method, url, sent, None, "", b"", fault.line, fault.kind)
+            if body_timeout is not None:
+                limit.leave(body_timeout)
             content, fault = self._body(response, limit)
         self._done(limit.client_port)
         answer = browser.Response(response.status_code, _lines(response.headers.raw))
@@ -249,7 +257,7 @@ class Wire:
         if target.scheme not in ("http", "https") or not target.host:
             raise ValueError(url)
         host = target.host.lower()
-        port = target.port or (443 if target.scheme == "https" else 80)
+        port = target.port or WEB_PORTS[target.scheme]
         address = self._address(target.scheme, host, port)
         label = f"{host}:{port}" + (f" (at {address})" if address else "")
         sent_to = target if address is None else self._httpx.URL(_at(target, address))
@@ -327,21 +335,3 @@ def _lines(raw: list[tuple[bytes, bytes]]) -> browser.HeaderLines:
 def _decoded(raw: list[tuple[bytes, bytes]]) -> Iterator[tuple[str, str]]:
     for name, value in raw:
         yield name.decode("latin-1").lower(), value.decode("latin-1")
-
-
-def _tls(*, insecure: bool) -> ssl.SSLContext:
-    own = os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", "")
-    return _tls_with(own, insecure=insecure)
-
-
-@lru_cache(maxsize=8)
-def _tls_with(own: tuple[str, str], *, insecure: bool) -> ssl.SSLContext:
-    """Return a context; to read all authorities takes some 30 ms."""
-    del own  # read by OpenSSL itself
-    context = ssl.create_default_context()
-    # httpx brings it; the system's own list may be empty, as on macOS
-    context.load_verify_locations(needed("certifi").where())
-    if insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from meshcors._policy.web_ports import WEB_PORTS
 from meshcors._policy.wording import did_you_mean, printable
 from meshcors.mesh import Gateway
 from meshcors.mesh._analysis.service_host import service_of_host
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 Scheme: TypeAlias = Literal["http", "https"]
 
-_PORTS: Final[Mapping[Scheme, int]] = {"https": 443, "http": 80}
 _LOG: Final = {
     "client": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%",
     "method": "%REQ(:METHOD)%",
@@ -208,11 +208,11 @@ class MeshGateway:
         mesh = documents_of(documents)
         file = next(iter(mesh.texts), "<documents>")
         gateway = Gateway.of(mesh.documents, file=file, name=self._name)
-        labels = {label for port in _PORTS.values() for label in _destinations(gateway, port)}
+        labels = {label for port in WEB_PORTS.values() for label in _destinations(gateway, port)}
         upstreams = dict(_upstreams(labels, services))
         parts = [
             bootstrap({scheme: gateway}, upstreams, port=port, log_format=_LOG)
-            for scheme, port in _PORTS.items()
+            for scheme, port in WEB_PORTS.items()
         ]
         resources = [part["static_resources"] for part in parts]
         clusters = {each["name"]: each for part in resources for each in part["clusters"]}
@@ -234,7 +234,7 @@ class _GatewayWire(Wire):
         self._goes_there = False
 
     def _address(self, scheme: str, host: str, port: int) -> str | None:
-        outside = _PORTS["http" if scheme == "http" else "https"]
+        outside = WEB_PORTS["http" if scheme == "http" else "https"]
         known = host == self._host or self._gateway.model.virtual_host(host, outside) is not None
         self._goes_there = known
         if not known:

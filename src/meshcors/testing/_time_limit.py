@@ -20,14 +20,21 @@ class TimeLimit:
         # the connection's port on this side; 0 without a connection
         self.client_port = 0
         self._socket: socket | None = None
-        self._timer = threading.Timer(seconds, self._end)
-        self._timer.daemon = True
+        self._timers: list[threading.Timer] = []
 
     def __enter__(self) -> None:
-        self._timer.start()
+        self.leave(self.seconds)
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+        for timer in self._timers:
+            timer.cancel()
+
+    def leave(self, seconds: float) -> None:
+        """Leave at most these seconds from now on."""
+        timer = threading.Timer(seconds, self._end)
+        timer.daemon = True
+        self._timers.append(timer)
+        timer.start()
 
     def watch(self, event: str, found: Mapping[str, Any]) -> None:
         """Note the connection; httpx calls this at each step of a request."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.certificates import self_signed
+from tests.e2e.front_servers import nginx_binary
 from tests.e2e.processes import free_port
 from tests.e2e.processes import running as running_process
 from tests.e2e.zoo.set_up import (
@@ -341,16 +338,6 @@ def running(upstreams: Mapping[str, int]) -> Iterator[dict[str, int]]:
         ]
         config = filled(_NGINX, {"servers": "\n".join(servers)})
         Path(directory, "nginx.conf").write_text(config, encoding="ascii")
-        command = [_binary(), "-p", directory, "-c", "nginx.conf", "-e", "stderr"]
+        command = [nginx_binary(), "-p", directory, "-c", "nginx.conf", "-e", "stderr"]
         with running_process(command, ports[NGINX[0].name]):
             yield ports
-
-
-def _binary() -> str:
-    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if found is None:
-        line = "the real nginx is missing: apt-get install nginx-light"
-        if os.environ.get("CI") == "true":
-            pytest.fail(line)
-        pytest.skip(line)
-    return found

@@ -99,7 +99,7 @@ async function ask(path, init) {
   }
 }
 
-const explain = (side, call, policy) => ask("/api/explain", {
+const explain = (side, call, policy) => ask("api/explain", {
   method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ side, call: call.id, policy }),
 });
 
@@ -108,7 +108,7 @@ async function traffic(id, expected) {
   let seen = [];
   for (let turn = 0; turn < 20 && seen.length < expected; turn++) {
     if (turn) await sleep(150);
-    const said = await ask(`/api/traffic?id=${id}`);
+    const said = await ask(`api/traffic?id=${id}`);
     if (Array.isArray(said)) seen = said;
   }
   return seen;
@@ -345,7 +345,7 @@ async function tryPolicy() {
   const good = allowed === (current.from !== "stranger");
   showPolicy(`${good ? "✓" : "✗"} With this policy, “${current.title}” is ${inWords(said.verdict)}${
     good && !allowed ? ", as it should be" : ""}.`, good ? "good" : "bad");
-  const written = await ask("/api/policy", { method: "PUT", body: text });
+  const written = await ask("api/policy", { method: "PUT", body: text });
   if (turn !== edits) return;
   if (written.error) return showPolicy(`✗ ${written.error}`, "bad", true);
   state.policy = text;
@@ -361,7 +361,7 @@ function showPolicy(text, kind, isInvalid = false) {
 // ---- The state, at the start and when the files change.
 
 async function load() {
-  const said = await ask("/api/state");
+  const said = await ask("api/state");
   if (!said.sides) return trouble(said.error);
   const edited = state !== null && byId("policy").value !== state.policy;
   state = said;
@@ -422,7 +422,7 @@ function start() {
     byId("sides").append(panels[side].view);
   }
   byId("policy").addEventListener("input", tryPolicy);
-  const events = new EventSource("/api/events");
+  const events = new EventSource("api/events");
   events.onmessage = ({ data }) => {
     if (state && JSON.parse(data).generation !== state.generation) load();
   };

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from meshcors._policy.web_ports import WEB_PORTS
 from meshcors.mesh._analysis.alike_hosts import representatives
 from meshcors.mesh._analysis.answered_elsewhere import answered_elsewhere
 from meshcors.mesh._analysis.example_call import (
@@ -94,7 +95,7 @@ class MeshDocuments:
         Of the hosts that route alike on every port, only the first is listed.
         """
         ports = sorted(
-            {443}
+            {WEB_PORTS["https"]}
             | {
                 match.port
                 for document in self.merged

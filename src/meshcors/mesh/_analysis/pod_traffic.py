@@ -13,6 +13,7 @@ from typing import Any, Final
 
 TIMEOUT: Final = "2s"
 _TRY: Final = "500ms"
+_RETRIES: Final = 4
 # For a rule of a VirtualService: what Istio's own default leaves out is reset and gateway-error.
 _RETRY_ON: Final = "connect-failure,refused-stream,reset,gateway-error"
 
@@ -21,17 +22,43 @@ def virtual_service_traffic() -> dict[str, Any]:
     """Return the ``timeout`` and the ``retries`` of a VirtualService's rule for preflights."""
     return {
         "timeout": TIMEOUT,
-        "retries": {"attempts": 4, "perTryTimeout": _TRY, "retryOn": _RETRY_ON},
+        "retries": {"attempts": _RETRIES, "perTryTimeout": _TRY, "retryOn": _RETRY_ON},
     }
 
 
 def http_route_traffic() -> dict[str, Any]:
     """Return the ``timeouts`` of an HTTPRoute's rule for preflights.
 
-    The API's ``retry`` is in the experimental channel. Without it Istio takes a ``backendRequest``
-    for the timeout of the whole request, so that is left out.
+    The API's ``retry`` is in the experimental channel, and what Istio and Envoy Gateway make of it
+    covers neither a connection that breaks nor a pod that hangs. Without it both take a
+    ``backendRequest`` for the timeout of the whole request, so that is left out.
     """
     return {"timeouts": {"request": TIMEOUT}}
+
+
+def backend_traffic() -> dict[str, Any]:
+    """Return what Envoy Gateway's BackendTrafficPolicy says for an HTTPRoute to the pod.
+
+    It is what `virtual_service_traffic` and `traffic_policy` say to Istio, but the timeout, which
+    the HTTPRoute has.
+    """
+    policy = traffic_policy()
+    outliers = dict(policy["outlierDetection"])
+    return {
+        "loadBalancer": {"type": "RoundRobin"},
+        "retry": {
+            "numRetries": _RETRIES,
+            "perRetry": {"timeout": _TRY},
+            "retryOn": {"triggers": _RETRY_ON.split(",")},
+        },
+        "timeout": {
+            "tcp": dict(policy["connectionPool"]["tcp"]),
+            "http": {"connectionIdleTimeout": policy["connectionPool"]["http"]["idleTimeout"]},
+        },
+        "healthCheck": {
+            "passive": {"consecutive5XxErrors": outliers.pop("consecutive5xxErrors"), **outliers}
+        },
+    }
 
 
 def traffic_policy() -> dict[str, Any]:

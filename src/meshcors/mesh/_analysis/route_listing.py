@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from meshcors._policy.web_ports import WEB_PORTS
 from meshcors.mesh._analysis.example_call import announced_headers, example_call, preflight_of
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 from meshcors.mesh._routing.gateway import Gateway
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from meshcors.mesh._routing.running import Connection
 
 # A connection manager is asked on this port, like a gateway by default.
-_PORT: Final = 443
+_PORT: Final = WEB_PORTS["https"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors.mesh._analysis.http_route_cors import cors_filter, cors_origin
+from meshcors.mesh._analysis.pod_traffic import http_route_traffic
 from meshcors.mesh._analysis.service_host import service_of_host
 from meshcors.mesh._fix.errors import cannot_fix
 from meshcors.mesh._fix.narrowing import literal
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 _PATH_TYPES: Final = {"exact": "Exact", "prefix": "PathPrefix", "regex": "RegularExpression"}
 
 
-def http_route_rule_data(rule: HttpRule, route: VirtualService) -> dict[str, Any]:
-    """Return a rule as the HTTPRoute `route` spells it.
+def http_route_rule_data(
+    rule: HttpRule, route: VirtualService, *, tries_again: bool = False
+) -> dict[str, Any]:
+    """Return a rule as the HTTPRoute `route` spells it; one that `tries_again` has a timeout.
 
     It has no name, because not every release of the API knows one. ``DocumentError`` is raised if
     it allows an origin that an HTTPRoute cannot allow.
@@ -43,6 +46,8 @@ def http_route_rule_data(rule: HttpRule, route: VirtualService) -> dict[str, Any
                 max_age=policy.max_age,
             )
         ]
+    if tries_again:
+        made |= http_route_traffic()
     made["backendRefs"] = [_backend_data(to, route) for to in rule.route]
     return made
 

@@ -85,7 +85,8 @@ class Plan:
     def written(self, rule: HttpRule, document: VirtualService) -> dict[str, Any]:
         """Return a rule as `document` spells it; what leads preflights to the pod tries again."""
         to_pod = [(each.host, each.port) for each in rule.route] == [self.pod]
-        return rule_data(rule, document, tries_again=to_pod and bool(rule.match))
+        of_preflights = any(each.method is not None for each in rule.match)
+        return rule_data(rule, document, tries_again=to_pod and of_preflights)
 
     def leave_out(self, key: DocumentKey, reason: str) -> None:
         """Leave out the last rule of a document."""

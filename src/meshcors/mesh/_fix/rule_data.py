@@ -23,11 +23,11 @@ def rule_data(
 ) -> dict[str, Any]:
     """Return a rule as `document` spells it; of ``match``, ``corsPolicy`` and ``route``.
 
-    A rule that `tries_again` has a timeout and retries too, in a VirtualService: not every release
-    of the Gateway API knows them. ``DocumentError`` is raised if `document` cannot say the rest.
+    A rule that `tries_again` has a timeout too, and in a VirtualService retries. ``DocumentError``
+    is raised if `document` cannot say the rest.
     """
     if document.kind == "HTTPRoute":
-        return http_route_rule_data(rule, document)
+        return http_route_rule_data(rule, document, tries_again=tries_again)
     made: dict[str, Any] = {"name": rule.name}
     if rule.match:
         made["match"] = [match_data(match) for match in rule.match]

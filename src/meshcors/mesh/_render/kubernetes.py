@@ -44,21 +44,7 @@ def kubernetes(
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": metadata(name),
-        "spec": {
-            "replicas": 2,
-            # Gateways know a new pod before an old one is stopped; a bad image is noticed.
-            "minReadySeconds": 5,
-            "progressDeadlineSeconds": 120,
-            "selector": {"matchLabels": dict(labels)},
-            "strategy": {
-                "type": "RollingUpdate",
-                "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
-            },
-            "template": {
-                "metadata": {"labels": dict(labels)},
-                "spec": _pod_spec(name, image, labels),
-            },
-        },
+        "spec": _deployment_spec(name, image, labels),
     }
     service = {
         "apiVersion": "v1",
@@ -76,6 +62,24 @@ def kubernetes(
 def policy_name(name: str) -> str:
     """Return the name of the ConfigMap with the policy of a pod called `name`."""
     return f"{name}-policy"
+
+
+def _deployment_spec(name: str, image: str, labels: dict[str, str]) -> Document:
+    return {
+        "replicas": 2,
+        # Gateways know a new pod before an old one is stopped; a bad image is noticed.
+        "minReadySeconds": 5,
+        "progressDeadlineSeconds": 120,
+        "selector": {"matchLabels": dict(labels)},
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+        },
+        "template": {
+            "metadata": {"labels": dict(labels)},
+            "spec": _pod_spec(name, image, labels),
+        },
+    }
 
 
 def _pod_spec(name: str, image: str, labels: dict[str, str]) -> Document:
@@ -137,7 +141,7 @@ def _container(name: str, image: str) -> Document:
         "resources": {
             "requests": {"cpu": "100m", "memory": "64Mi"},
             # No CPU limit: throttling would delay every call of every browser. A few rules take 40
-            # MiB; a policy file of 1 MiB, the largest, up to 170 MiB while it is read.
+            # MiB; a policy file of 1 MiB, the largest, up to 150 MiB while it is read.
             "limits": {"memory": "256Mi"},
         },
         "securityContext": {

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from meshcors._policy.web_ports import WEB_PORTS
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
 from meshcors.mesh._documents.reading import read_documents
 from meshcors.mesh._documents.virtual_service import MESH
@@ -242,11 +243,11 @@ class Gateway:
         best = min(found, key=_misfits, default=None)
         return best[1] if best else self
 
-    def virtual_hosts(self, port: int = 443) -> tuple[VirtualHost, ...]:
+    def virtual_hosts(self, port: int = WEB_PORTS["https"]) -> tuple[VirtualHost, ...]:
         """Return the route table on ``port``, one entry for each host."""
         return self._hosts(port).hosts
 
-    def virtual_host(self, authority: str, port: int = 443) -> VirtualHost | None:
+    def virtual_host(self, authority: str, port: int = WEB_PORTS["https"]) -> VirtualHost | None:
         """Return the virtual host for requests to ``authority`` on ``port``."""
         return self._hosts(port).find(authority)
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from meshcors._policy.web_ports import WEB_PORTS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -70,7 +72,7 @@ class GatewayRequest:
             )
         object.__setattr__(self, "headers", tuple(self.headers))
         if not self.port:
-            object.__setattr__(self, "port", 443 if self.scheme == "https" else 80)
+            object.__setattr__(self, "port", WEB_PORTS.get(self.scheme, WEB_PORTS["http"]))
 
     @cached_property
     def values(self) -> dict[str, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from meshcors._policy.web_ports import WEB_PORTS
 from meshcors.mesh._routing.cors_filter import Fields
 from meshcors.mesh._routing.request import join
 
@@ -85,7 +86,7 @@ def location(redirect: Redirect, route: Route, request: GatewayRequest) -> str:
     port = redirect.port
     if redirect.derive_port == "FROM_REQUEST_PORT":
         port = route.port
-    own_port = (port, redirect.scheme or "http") in {(80, "http"), (443, "https")}
+    own_port = port == WEB_PORTS.get(redirect.scheme or "http")
     if own_port and not redirect.as_written:
         port = 0
     own_host = request.host if redirect.keep_port else _host(request, scheme, bool(port))
@@ -107,8 +108,8 @@ def _host(request: GatewayRequest, scheme: str, has_port: bool) -> str:
     name, colon, port = request.host.rpartition(":")
     if not colon or not port.isdigit():
         return request.host
-    default = {"http": "80", "https": "443"}.get(request.scheme)
-    return name if has_port or (scheme != request.scheme and port == default) else request.host
+    is_default = port == str(WEB_PORTS.get(request.scheme))
+    return name if has_port or (scheme != request.scheme and is_default) else request.host
 
 
 def with_operations(
