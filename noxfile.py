@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tarfile
+import time
 from itertools import chain
 from pathlib import Path
 
@@ -50,6 +51,9 @@ CORE_TESTS = tuple(
         *("engine", "asgi", "wsgi", "browser", "package"),
     )
 )
+PACKAGED_TESTS = tuple(
+    f"tests/test_{name}.py" for name in ("imports", "package", "engine", "asgi", "wsgi")
+)
 # What depends on the versions of the dependencies: the adapters, the pod, the toolbox.
 VERSION_TESTS = (
     *CORE_TESTS,
@@ -73,6 +77,23 @@ LOAD_TESTS = tuple(
     str(file)
     for file in sorted(Path("tests").glob("**/test_*.py"))
     if "pytest.mark.load" in file.read_text(encoding="utf-8")
+)
+# What is the same on every Python: pages, files for other programs, tools of this project, and long
+# searches in the mesh's models, whose shorter tests run everywhere. The first Python runs them.
+RUN_ONCE = tuple(
+    f"tests/test_{name}.py"
+    for name in (
+        *("alerts", "architecture", "bench_scripts", "chart", "docs", "kubernetes", "links"),
+        *("lint_in_ci", "mesh_docs", "mutants", "names", "picture", "quick", "readme", "release"),
+        *("security_page", "side_by_side"),
+        *("explain_generated", "fix_neighbours", "mesh_index", "render_beside"),
+    )
+)
+# Where a property looks for an example that breaks it.
+PROPERTY_TESTS = tuple(
+    str(file)
+    for file in sorted(Path("tests").glob("test_*.py"))
+    if "from hypothesis import" in file.read_text(encoding="utf-8")
 )
 # On as many processes as there are cores; tests/conftest.py says what never runs side by side. A
 # process that ends early is a failure, not replaced.
@@ -114,7 +135,8 @@ def package(session: nox.Session) -> None:
     session.install("--force-reinstall", str(wheel))
     with session.chdir(unpacked):
         session.run("python", "-c", IS_INSTALLED)
-        session.run("pytest", *CORE_TESTS)
+        # `minimal` runs all of the core's; here it is about what the sdist and its wheel have.
+        session.run("pytest", *PACKAGED_TESTS)
 
 
 @nox.session(python=PYTHONS)
@@ -124,7 +146,8 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
     elif session.python != RUNNING:
-        session.run("pytest", *SIDE_BY_SIDE, "--ignore=tests/e2e")
+        ignored = (f"--ignore={name}" for name in ("tests/e2e", *RUN_ONCE))
+        session.run("pytest", *SIDE_BY_SIDE, *ignored, env={"EXAMPLES": "few"})
     else:
         session.run("coverage", "erase")
         session.run("coverage", "run", "-m", "pytest", *SIDE_BY_SIDE, "--ignore=tests/e2e")
@@ -181,6 +204,18 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session
+def search(session: nox.Session) -> None:
+    """Try the properties with many new examples, and fix many new files."""
+    install_wheel(session, "[all]", *group("test"))
+    seed = str(time.time_ns())
+    session.run(
+        *("pytest", *SIDE_BY_SIDE),
+        *(session.posargs or (*PROPERTY_TESTS, "tests/e2e/test_fix_on_envoy.py")),
+        env={"EXAMPLES": "search", "FIX_FILES": "600", "FIX_SEED": seed},
+    )
+
+
+@nox.session
 def load(session: nox.Session) -> None:
     """Run the tests that put the pod under load."""
     install_wheel(session, "[dummy]", *group("lowest"))
@@ -190,8 +225,7 @@ def load(session: nox.Session) -> None:
 @nox.session
 def stacks(session: nox.Session) -> None:
     """Run model servers inside meshcors, and write the page on them; `-- NAME` runs one."""
-    install_wheel(session, "", *group("stacks"))
-    (wheel,) = Path(session.virtualenv.location, "dist").glob("meshcors-*.whl")
+    wheel = install_wheel(session, "", *group("stacks"))
     session.run("python", "-m", "tests.stacks", f"--wheel={wheel}", *session.posargs)
 
 
@@ -222,15 +256,27 @@ def lowest_version(requirement: str) -> str:
     return f"{parsed.name}=={bound}"
 
 
-def install_wheel(session: nox.Session, extras: str, *requirements: str) -> None:
-    """Build the wheel and install it, so that nothing is found that is not in it."""
-    dist = Path(session.virtualenv.location, "dist")
-    shutil.rmtree(dist, ignore_errors=True)
-    session.run_install("pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={dist}", ".")
-    (wheel,) = dist.glob("meshcors-*.whl")
+def install_wheel(session: nox.Session, extras: str, *requirements: str) -> Path:
+    """Install the wheel, so that nothing is found that is not in it; return its path."""
+    wheel = built_wheel(session)
     session.install("--force-reinstall", "--no-deps", str(wheel))
     session.install(f"{wheel}{extras}", *requirements)
     session.run("python", "-c", IS_INSTALLED)
+    return wheel
+
+
+_built: list[Path] = []
+
+
+def built_wheel(session: nox.Session) -> Path:
+    """Build the wheel, once for all sessions of this run: it is the same on every Python."""
+    if not _built:
+        dist = Path(session.virtualenv.location, "dist")
+        shutil.rmtree(dist, ignore_errors=True)
+        session.run_install("pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={dist}", ".")
+        _built.extend(dist.glob("meshcors-*.whl"))
+    (wheel,) = _built
+    return wheel
 
 
 IS_INSTALLED = """

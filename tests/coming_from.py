@@ -18,6 +18,8 @@ from starlette.routing import Route
 import meshcors.flask
 from meshcors import MeshCORS
 from meshcors.browser import Request, Response, judge, preflight_for
+from meshcors.testing import PageCall
+from tests import written_pages
 from tests.calling import EVIL, UI, Answered, call_asgi, call_wsgi
 
 DOCS = Path(__file__).parent.parent / "docs" / "coming-from"
@@ -38,6 +40,14 @@ class Page:
         """The names that the first column of the tables has."""
         cells = re.findall(r"^\| (.*?) \|", self.text, re.MULTILINE)
         return {name for cell in cells for name in re.findall(r"`(\w+)", cell)}
+
+    def check(self, name: str, table: str) -> None:
+        """Compare what is between the marks `name` and `end` with a table, or write it."""
+        text = self.path.read_text(encoding="utf-8")
+        before, mark, rest = text.partition(f"<!-- {name} -->\n")
+        assert mark, f"{self.path.name} has no mark for {name}"
+        after = rest[rest.index("<!-- end -->\n") :]
+        written_pages.check(self.path, f"{before}{mark}\n{table}\n\n{after}")
 
     def run(self, block: str, app: Any) -> Any:
         """Run a block of the page's Python on an app, and return what it makes of it."""
@@ -91,6 +101,19 @@ def flask_app() -> Flask:
         raise RuntimeError("boom")
 
     return app
+
+
+def cell(status: int, code: str) -> str:
+    """A status and the browser's verdict, as the tables show them."""
+    link = f"[`{code}`](../console-messages.md#{code})"
+    return f"{status}, {'passes' if code == 'allowed' else link}"
+
+
+def cell_of(made: PageCall) -> str:
+    """The status that decided a call over real HTTP, and its verdict."""
+    response = made.decisive.response
+    assert response is not None
+    return cell(response.status, made.verdict.code)
 
 
 class Serve(NamedTuple):

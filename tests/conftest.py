@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # Files, a folder and single tests that start processes or servers, import many frameworks, or try
 # very many or very large cases.
@@ -34,6 +34,8 @@ SLOW = (
     "tests/test_coming_from_aiohttp.py",
     "tests/test_coming_from_asgi_cors.py",
     "tests/test_coming_from_django.py",
+    "tests/test_coming_from_index.py",
+    "tests/test_coming_from_preflights.py",
     "tests/test_coming_from_starlette.py",
     "tests/test_config.py::test_many_keys_of_json_are_read_in_one_pass",
     "tests/test_config.py::test_unreadable_file[deep]",
@@ -116,13 +118,37 @@ ONE_AFTER_ANOTHER = {
     "pods": ("tests/e2e/test_pod_", "tests/test_dummy_", "tests/test_secret_pod.py"),
 }
 
-# The file that takes the longest of those outside of tests/e2e.
-LONGEST = "tests/test_vectors.py"
+# What takes the longest begins first: begun last, it would keep one process busy while the others
+# have nothing left to do.
+LONGEST = (
+    *ONE_AFTER_ANOTHER["pods"],
+    "tests/test_mesh_index.py",
+    "tests/test_vectors.py",
+    "tests/test_properties.py",
+    "tests/e2e/test_fix_on_envoy.py",
+    "tests/e2e/test_matrix.py",
+)
 
-# Deterministic where a failure must be the change's own; no deadlines: machines differ.
-settings.register_profile("ci", deadline=None, derandomize=True)
-settings.register_profile("local", deadline=None)
-settings.register_profile("quick", deadline=None, max_examples=10)
+# Without deadlines, and without a check of the time that examples take: machines differ. Under nox
+# and in CI a property gets the same examples in every run, so that a failure is the change's own;
+# `few` where another run tries them all. `nox -s search` looks for new ones.
+PROFILES: dict[str, dict[str, Any]] = {
+    "local": {},
+    "quick": {"max_examples": 10},
+    "same": {"derandomize": True, "database": None},
+    "few": {"derandomize": True, "database": None, "max_examples": 20},
+    "search": {"max_examples": 1000, "print_blob": True},
+}
+for name, chosen in PROFILES.items():
+    settings.register_profile(
+        name, settings.get_profile("default"), deadline=None,
+        suppress_health_check=[HealthCheck.too_slow], **chosen,
+    )  # fmt: skip
+
+
+def is_gate() -> bool:
+    """Whether this is what a change must pass: nox, or CI."""
+    return bool({"CI", "NOX_CURRENT_SESSION"} & os.environ.keys())
 
 
 def is_quick(config: pytest.Config) -> bool:
@@ -130,12 +156,12 @@ def is_quick(config: pytest.Config) -> bool:
     if hasattr(config, "workerinput"):  # side by side: as the process says that was started
         return bool(config.workerinput["quick"])
     named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
-    return not (named or {"CI", "NOX_CURRENT_SESSION"} & os.environ.keys())
+    return not (named or is_gate())
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    quick = "quick" if is_quick(config) else "local"
-    settings.load_profile("ci" if os.environ.get("CI") else quick)
+    usual = "same" if is_gate() else "quick" if is_quick(config) else "local"
+    settings.load_profile(os.environ.get("EXAMPLES", usual))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -148,7 +174,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         slow = [item for item in items if item.nodeid.startswith(SLOW)]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]
-    # Begun last, it would keep one process busy while the others have nothing left to do.
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 

@@ -60,7 +60,8 @@ class PodProcess:
 
     def log(self) -> list[dict[str, Any]]:
         """The lines on stderr so far; each is JSON."""
-        return [json.loads(line) for line in self.stderr().splitlines()]
+        whole = self.stderr().rpartition("\n")[0]  # the last one may be on its way
+        return [json.loads(line) for line in whole.splitlines()]
 
     def stderr(self) -> str:
         return Path(self.errors.name).read_text()
@@ -82,7 +83,7 @@ class PodProcess:
         found = re.search(rf"^{re.escape(name)} (\S+)$", self.admin("/metrics").text, re.MULTILINE)
         return float(found[1]) if found else 0.0
 
-    def await_(self, holds: Callable[[], bool], seconds: float = 15) -> None:
+    def await_(self, holds: Callable[[], bool], seconds: float = 60) -> None:
         """Wait until `holds` returns true: the pod works in its own time."""
         deadline = time.monotonic() + seconds
         while not holds():
@@ -93,7 +94,7 @@ class PodProcess:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def wait(self, seconds: float = 20) -> int:
+    def wait(self, seconds: float = 60) -> int:
         return self.process.wait(seconds)
 
 
@@ -144,7 +145,7 @@ def run(
         env=environment(env),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 

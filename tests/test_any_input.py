@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from meshcors import _cli as cli
 from tests.mesh_cases import CASES, TO_OTHER, delegate, delegating, to, vs
+from tests.searching import examples
 
 DATA = Path(__file__).parent / "data"
 POLICY = "corsPolicy: {allowOrigins: [{regex: 'https://.+'}], allowCredentials: true}"
@@ -135,11 +136,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 OWN = vs(f"{{{KEY}, {POLICY}, {to()}}}", hosts="[own.example.com]").replace("[gate]", "[own/own]")
 
 
-@settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@examples(60, HealthCheck.function_scoped_fixture)
 @given(contents(), st.sampled_from(["yaml", "json"]))
 def test_whatever_is_beside_a_document_it_is_checked(
     tmp_path: Path, content: bytes, suffix: str
@@ -155,11 +152,7 @@ def test_whatever_is_beside_a_document_it_is_checked(
     assert any(line.startswith(f"{own}:8:") and " error MC001 " in line for line in lines)
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@examples(150, HealthCheck.function_scoped_fixture)
 @given(contents(), st.sampled_from(VERBS))
 def test_no_input_is_more_than_a_mistake(path: Path, content: bytes, verb: list[str]) -> None:
     path.write_bytes(content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from meshcors.asgi import MeshCORS
@@ -21,6 +21,7 @@ from tests.drivers import (
     run_engine,
     serve_asgi,
 )
+from tests.searching import examples
 from tests.strategies import MATCHES, pages, policies, visits
 from tests.vectors import Call, Fields
 
@@ -59,7 +60,7 @@ def expected_code(options: dict[str, Any], page: Request) -> str:
 
 
 @each_driver
-@settings(max_examples=100)
+@examples(100)
 @given(case=pages(url=_URL))
 def test_a_browser_allows_what_the_policy_allows_and_nothing_else(
     driver: Driver, case: tuple[dict[str, Any], Request]
@@ -104,7 +105,7 @@ class Models:
         await send({"type": "http.response.body", "body": body})
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(
     options=policies(generated_origins=False),
     asked=visits(),

@@ -77,7 +77,7 @@ def is_allowed(port: int, origin: str) -> bool:
 
 
 def eventually(said: str, holds: Callable[[], bool], server: Running) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < end, f"{said}\n{server.output}"
         time.sleep(0.05)

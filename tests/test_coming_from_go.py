@@ -20,9 +20,8 @@ import pytest
 
 from meshcors import MeshCORS, Policy, PolicyError
 from meshcors.browser import Request, Response, judge, preflight_for
-from tests import written_pages
 from tests.calling import EVIL, UI, Answered, call_asgi
-from tests.coming_from import Page
+from tests.coming_from import Page, cell
 
 PAGE = Page("go")
 FOLDER = Path(__file__).parent / "data" / "go_cors"
@@ -283,12 +282,8 @@ def judged(case: Case, answers: list[Response]) -> tuple[int, str]:
     return (before[0] if verdict.step == "preflight" else real).status, verdict.code
 
 
-def cell(case: Case, answers: list[Response] | None) -> str:
-    if answers is None:
-        return "refused at the start"
-    status, code = judged(case, answers)
-    link = f"[`{code}`](../console-messages.md#{code})"
-    return f"{status}, {'passes' if code == 'allowed' else link}"
+def told(case: Case, answers: list[Response] | None) -> str:
+    return "refused at the start" if answers is None else cell(*judged(case, answers))
 
 
 def in_go(value: object) -> str:
@@ -332,15 +327,12 @@ def test_the_table_is_what_they_answered_and_what_meshcors_answers() -> None:
         texts = []
         for name in LIBRARIES:
             theirs = recorded(name, case)
-            texts.append(cell(case, theirs))
+            texts.append(told(case, theirs))
             passes = [each and judged(case, each)[1] == "allowed" for each in (theirs, ours)]
             same[name] += passes[0] == passes[1]
-        texts.append(cell(case, ours))
+        texts.append(told(case, ours))
         lines.append(f"| {case.settings} | {case.what} | {' | '.join(texts)} |")
     first, second = (f"{same[name]} of {len(CASES)} calls with {name}" for name in LIBRARIES)
     table = "\n".join(lines)
     said = f"The outcome is the same in {first}, and in {second}.\n\n{table}"
-    before, _, rest = PAGE.text.partition("<!-- answers -->\n")
-    after = rest.partition("<!-- end -->\n")[2]
-    made = f"{before}<!-- answers -->\n\n{said}\n\n<!-- end -->\n{after}"
-    written_pages.check(PAGE.path, made)
+    PAGE.check("answers", said)

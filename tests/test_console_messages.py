@@ -526,8 +526,8 @@ def test_it_reads_stdin(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        pytest.param(["--console", "nothing"], "no message that is known", id="unknown"),
-        pytest.param(["--console", ""], "no message that is known", id="empty"),
+        pytest.param(["--console", "nothing"], "no known message", id="unknown"),
+        pytest.param(["--console", ""], "no known message", id="empty"),
         pytest.param(["--console", "x" * 16_385], "more than 16384 characters", id="too long"),
         pytest.param(["https://a.example", "--console", "x"], "give either", id="with a URL"),
         pytest.param(["--console", "x", "--origin", "secret"], "give either", id="with an origin"),

@@ -849,7 +849,7 @@ def test_a_page_without_an_origin_is_told_to_get_one() -> None:
     diagnosis = ask(of_policy(GOOD), origin="null")
     (found,) = [each for each in diagnosis.findings if each.severity == E]
     assert found.code == "origin_not_allowed"
-    assert "Serve the page by http or https" in found.fix
+    assert "Serve the page over http or https" in found.fix
     assert "null" not in found.fix.partition(".")[2]
 
 

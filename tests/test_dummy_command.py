@@ -110,6 +110,23 @@ def test_of_many_problems_the_first_are_told(tmp_path: Path) -> None:
     assert said[-1] == "meshcors.dummy: and 3,950 more problems"
 
 
+def test_of_many_warnings_and_rules_the_first_are_told(tmp_path: Path) -> None:
+    rules = [
+        {
+            "hosts": [f"h{number}.example"],
+            "corsPolicy": {"allowOrigins": [UI], "allowMethods": ["GET"]},
+        }
+        for number in range(200)
+    ]
+    path = tmp_path / "policy.json"
+    path.write_text(json.dumps({"rules": rules}))
+    with running(policy=("--config", str(path))) as pod:
+        lines = [line["message"] for line in pod.log()]
+    left_out = [line for line in lines if line.startswith("and ")]
+    assert left_out == ["and 150 more warnings", "and 150 more rules"]
+    assert len(lines) < 110
+
+
 @pytest.mark.parametrize("flag", ["--port", "--admin-port"])
 def test_port_that_was_asked_for_and_is_taken_ends_it_with_2(flag: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -8,8 +8,7 @@ import pickle
 import pytest
 
 from meshcors import Policy, PolicyError, PolicyWarning, Problem
-from meshcors._policy.errors import MOST_SHOWN
-from meshcors._policy.wording import did_you_mean, shown
+from meshcors._policy.wording import MOST_SHOWN, did_you_mean, shown
 
 
 def test_one_problem_is_one_line() -> None:

@@ -299,7 +299,7 @@ CASES = [
             SHOP + security_policy(target),
             *((*POST, "--header", "x-model: k0"), 0, "not_modelled"),
             f"Why: SecurityPolicy {where} (mesh.yaml:15:9) {does} CORS here and is not modelled,"
-            " and the answer to the preflight hangs on it.\n",
+            " and the answer to the preflight depends on it.\n",
             id=f"SecurityPolicy-{name}",
         )
         for name, target, where, does in (

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -27,6 +27,7 @@ from meshcors.mesh._fix import FixOptions, Responder, fix, fix_mesh, separate
 from meshcors.mesh._fix import edits as fix_edits
 from meshcors.mesh._lint import lint
 from meshcors.mesh._routing.matching import compiled
+from tests.searching import examples
 
 DATA = Path(__file__).parent / "data"
 ORIGINAL = (DATA / "virtualservice_original.yaml").read_text()
@@ -710,7 +711,7 @@ def texts(draw: st.DrawFn) -> str:
     return text.replace("\n", "\r\n") if draw(st.booleans()) else text
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=150)
+@examples(60)
 @given(texts(), st.sampled_from(RESPONDERS))
 def test_any_file_is_fixed_and_nothing_of_it_lost(text: str, responder: Responder) -> None:
     try:

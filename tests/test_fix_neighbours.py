@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -22,6 +22,7 @@ from meshcors.mesh._analysis.lost_calls import lost_calls
 from meshcors.mesh._fix import FixOptions, Responder, fix, fix_file, read_file
 from tests import fix_generator
 from tests.mesh_cases import to, vs
+from tests.searching import examples
 from tests.test_comparison import (
     CORS_A,
     CORS_B,
@@ -194,7 +195,7 @@ def test_what_no_rule_can_do_safely_is_refused_with_the_call_that_would_break() 
     assert "name: preflight" in fix(text, "a.yaml", FixOptions("mesh")).text
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(st.integers(0, 2**32), st.sampled_from(RESPONDERS))
 def test_any_fixed_file_harms_nobody_and_loses_nothing(seed: int, responder: Responder) -> None:
     file = read_file(fix_generator.file(random.Random(seed)), "a.yaml")

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from meshcors import _cli as cli
 from meshcors._cli.mesh_files import read_mesh_files
 from meshcors.mesh._analysis.mesh_documents import read_mesh
 from tests.mesh_cases import to, vs
+from tests.searching import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -99,7 +100,7 @@ def test_what_only_names_a_definition_is_read(text: str) -> None:
     assert mesh.documents or mesh.problems
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(st.lists(st.sampled_from(["a: [", "a: '", "a: *b", GOOD, "# nothing"]), max_size=6))
 def test_as_many_documents_are_read_as_are_good(texts: list[str]) -> None:
     mesh = read_mesh({"a.yaml": "\n---\n".join(texts)})

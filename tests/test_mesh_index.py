@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from meshcors import mesh
@@ -29,6 +29,7 @@ from meshcors.mesh._routing.routes import RouteTable, VirtualHost
 from tests.bench.bench_toolbox import SHAPES, VERBS, Shape
 from tests.mesh_cases import CASES, to, vs
 from tests.mesh_generator import spec
+from tests.searching import examples
 
 MESH = Path(mesh.__file__).parent
 WISH = FixOptions(origins=(("exact", "https://ui.example"),))
@@ -57,7 +58,7 @@ def assert_first_is_that_of_a_scan(gateway: Gateway, sent: GatewayRequest) -> No
         assert {id(it) for it in plain} <= set(candidates)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(SEEDS)
 def test_the_first_route_is_that_of_a_plain_scan(seed: int) -> None:
     made = spec(random.Random(seed), 12)
@@ -178,7 +179,7 @@ def documents(rng: random.Random) -> str:
 CORS = "corsPolicy: {allowOrigins: [exact: 'https://ui.example'], allowHeaders: [x-key]}"
 
 
-@settings(max_examples=40, deadline=None)
+@examples(15)
 @given(SEEDS)
 def test_hosts_that_route_alike_stand_for_one_another(seed: int) -> None:
     """Looking at every host finds the same and writes the same."""

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 import h11
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from meshcors.dummy._logs import LOGGER
@@ -28,6 +28,7 @@ from meshcors.dummy._port import FRAMING_FIELDS, Handler, Port, WireAnswer, wire
 from meshcors.dummy._protocol import ClientConnection
 from tests.http_streams import Sent, mutated, pieces, valid_stream
 from tests.http_wire import read_answers
+from tests.searching import examples
 
 DATE = b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
 # Mutated streams in each run of the tests; `nox -s load` tries many more.
@@ -180,7 +181,7 @@ def each_alone(requests: list[Sent], max_body: int) -> bytes:
 
 
 @pytest.mark.parametrize("max_body", [0, MOST_BODY], ids=["skips bodies", "reads bodies"])
-@settings(max_examples=150)
+@examples(150)
 @given(seed=st.integers(0, 2**32))
 def test_however_a_stream_is_cut_it_gets_the_answers_of_each_request_alone(
     max_body: int, seed: int
@@ -201,7 +202,7 @@ def test_however_a_stream_is_cut_it_gets_the_answers_of_each_request_alone(
     assert finals == [200] * len(pod.read)
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(seed=st.integers(0, 2**32))
 def test_a_client_that_reads_now_and_then_gets_the_same_answers(seed: int) -> None:
     random = Random(seed)

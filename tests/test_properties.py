@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -41,6 +41,7 @@ from tests.drivers import (
     run_engine,
     serve_asgi,
 )
+from tests.searching import examples
 from tests.strategies import behaviours, patterns, policies, situations
 from tests.vectors import Call, Fields
 
@@ -53,7 +54,7 @@ Situation = tuple[dict[str, Any], Call]
 
 
 @each_driver
-@settings(max_examples=60)
+@examples(60)
 @given(situation=situations(websocket=True), behaviour=behaviours)
 def test_surfaces_agree_with_the_engine(
     driver: Driver, situation: Situation, behaviour: str
@@ -73,7 +74,7 @@ def test_surfaces_agree_with_the_engine(
 
 
 @each_driver
-@settings(max_examples=30)
+@examples(30)
 @given(situation=situations(), behaviour=behaviours)
 def test_no_access_control_field_stands_twice(
     driver: Driver, situation: Situation, behaviour: str
@@ -96,7 +97,7 @@ _methods = st.just("OPTIONS") | st.text(max_size=8)
 _texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
-@settings(max_examples=120)
+@examples(120)
 @given(
     options=policies(),
     method=_methods,
@@ -127,7 +128,7 @@ def test_nothing_raises_while_serving_asgi(
     assert sent
 
 
-@settings(max_examples=120)
+@examples(120)
 @given(options=policies(), method=_methods, path=_texts, fields=_raw_fields)
 def test_nothing_raises_while_serving_wsgi(
     options: dict[str, Any], method: str, path: str, fields: list[tuple[bytes, bytes]]
@@ -143,7 +144,7 @@ def test_nothing_raises_while_serving_wsgi(
     assert len(started) == 1
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(situation=situations(), behaviour=behaviours)
 def test_all_else_of_an_answer_stays_as_it_was(situation: Situation, behaviour: str) -> None:
     options, call = situation
@@ -226,7 +227,7 @@ def test_a_policy_survives_the_environment(options: dict[str, Any]) -> None:
     assert from_environment(to_environment(policy)) == policy
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(policies(), st.sampled_from([".json", ".yaml"]))
 def test_a_policy_survives_a_file(options: dict[str, Any], suffix: str) -> None:
     policy = make_policy(options)

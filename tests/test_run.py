@@ -14,6 +14,7 @@ import pytest
 
 from meshcors import _cli as cli
 from meshcors._launch.environment import FOLDER, program_environment
+from meshcors._launch.following import FOLLOW_VARIABLE
 from meshcors._launch.handing_on import led_by
 from meshcors._launch.imports import ImportWatch
 from meshcors._launch.listening import OTHERS_VARIABLE
@@ -177,6 +178,13 @@ def test_pythonpath_leads_to_the_hook_and_to_no_current_folder() -> None:
     assert led_by(FOLDER, path) == os.pathsep.join([FOLDER, "theirs", "more"])
 
 
+def test_a_file_is_followed_where_this_is_asked_for() -> None:
+    inherited = {FOLLOW_VARIABLE: "7"}
+    assert FOLLOW_VARIABLE not in program_environment({"allow_origins": (UI,)}, inherited)
+    made = program_environment({"allow_origins": (UI,)}, inherited, follow=True)
+    assert made[FOLLOW_VARIABLE] == "2"
+
+
 # ---- The command line
 
 
@@ -185,6 +193,10 @@ def test_pythonpath_leads_to_the_hook_and_to_no_current_folder() -> None:
     [
         ("", "name the command: meshcors run ... -- uvicorn main:app"),
         (f"--allow-origin {UI} --", "name the command: meshcors run ... -- uvicorn main:app"),
+        (
+            f"--allow-origin {UI} --follow -- python",
+            "--follow: name the file, with --config or MESHCORS_CONFIG",
+        ),
         (f"--allow-origin {UI} -- nothing-of-the-kind", "nothing-of-the-kind: there is no such"),
         (f"--allow-origin {UI} -- sh -c true", "sh: this is not a Python program: put meshcors"),
         (f"--allow-origin {UI} -- python -I x.py", "python: the flag -I isolates Python from"),
@@ -220,6 +232,19 @@ def test_of_many_problems_the_first_are_printed(
     assert cli.run(["render", "--config", str(path), "--to", "env"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("; and 3,950 more problems")
+
+
+def test_of_many_warnings_the_first_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "policy.json"
+    policy = {"allowOrigins": [UI], "allowMethods": ["GET"]}
+    rules = [{"hosts": [f"h{n}.example"], "corsPolicy": policy} for n in range(200)]
+    path.write_text(json.dumps({"rules": rules}))
+    assert cli.run(["render", "--config", str(path), "--to", "policy"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert "note: and 150 more warnings" in lines
+    assert len(lines) < 60
 
 
 # ---- The import hook

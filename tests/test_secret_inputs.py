@@ -24,7 +24,7 @@ from unittest.mock import patch
 
 import click
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -41,6 +41,7 @@ from meshcors.config._options import OPTIONS, OTHER_VARIABLES
 from meshcors.dummy import _command as command
 from meshcors.dummy._flags import add_flags
 from tests.calling import UI, App, clean_environment
+from tests.searching import examples
 
 MARK = "s3cretMarker"
 DATA = Path(__file__).parent / "data"
@@ -501,7 +502,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("put", [pytest.param(put, id=name) for name, put in INPUTS.items()])
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(secret=secrets)
 @example(secret=MARK)
 @example(secret=f"{MARK}\n")

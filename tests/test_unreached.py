@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from meshcors.mesh import Gateway
@@ -13,6 +13,7 @@ from meshcors.mesh._fix import FixOptions, fix
 from meshcors.mesh._lint import lint
 from meshcors.mesh._routing.matching import mismatches, takes_all_of
 from tests.mesh_generator import spec
+from tests.searching import examples
 from tests.test_comparison import TO_A, TO_B, document
 from tests.test_mesh_index import asked
 
@@ -107,7 +108,7 @@ def test_what_every_request_carries_takes_the_preflight_along(header: str) -> No
     assert fix(text, "a.yaml", FixOptions("mesh")).text == text
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.integers(0, 2**32))
 def test_what_one_rule_is_said_to_take_it_takes(seed: int) -> None:
     made = spec(random.Random(seed), 12)

@@ -48,7 +48,7 @@ class Running:
 
 @contextmanager
 def running(
-    command: Sequence[str], port: int, *, env: Mapping[str, str] | None = None, timeout: float = 30
+    command: Sequence[str], port: int, *, env: Mapping[str, str] | None = None, timeout: float = 90
 ) -> Iterator[Running]:
     """Start ``command``, yield once something listens on ``port``, terminate it at the end.
 

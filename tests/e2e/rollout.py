@@ -233,7 +233,7 @@ class Pod:
 
     async def start(self) -> Pod:
         self._launch()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not await asyncio.to_thread(self.is_ready):
             assert time.monotonic() < deadline, "the pod does not start"
             await asyncio.sleep(0.05)

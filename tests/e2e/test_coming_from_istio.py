@@ -16,10 +16,9 @@ from meshcors.browser import Request, Response, judge, preflight_for
 from meshcors.config import from_file
 from meshcors.mesh import Gateway, GatewayRequest
 from meshcors.mesh._documents.cors_policy import _FIELDS
-from meshcors.testing import GatewayCall, MeshGateway, PreflightPod
-from tests import written_pages
+from meshcors.testing import MeshGateway, PreflightPod
 from tests.calling import EVIL, UI
-from tests.coming_from import Page
+from tests.coming_from import Page, cell_of
 from tests.e2e.envoy import require_envoy
 from tests.raw_servers import raw_server, say
 
@@ -107,23 +106,12 @@ def test_every_field_has_its_row() -> None:
     assert {*_FIELDS} <= PAGE.options()
 
 
-def cell(made: GatewayCall) -> str:
-    code, response = made.verdict.code, made.decisive.response
-    assert response is not None
-    link = f"[`{code}`](../console-messages.md#{code})"
-    return f"{response.status}, {'passes' if code == 'allowed' else link}"
-
-
 def test_the_table_is_what_envoy_answers(gateways: dict[str, MeshGateway]) -> None:
     lines = ["| call | before | with the pod | without a pod |", "|---|---|---|---|"]
     for case in CASES:
-        cells = [cell(each.fetch(case.call)) for each in gateways.values()]
+        cells = [cell_of(each.fetch(case.call)) for each in gateways.values()]
         lines.append(f"| {case.what} | {' | '.join(cells)} |")
-    text = PAGE.path.read_text(encoding="utf-8")
-    before, _, rest = text.partition("<!-- answers -->\n")
-    after = rest.partition("<!-- end -->\n")[2]
-    table = "\n".join(lines)
-    written_pages.check(PAGE.path, f"{before}<!-- answers -->\n\n{table}\n\n<!-- end -->\n{after}")
+    PAGE.check("answers", "\n".join(lines))
 
 
 def modelled(gateway: Gateway, call: Request) -> str:

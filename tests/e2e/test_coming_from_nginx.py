@@ -20,9 +20,8 @@ from meshcors import HeaderKey
 from meshcors.browser import Request
 from meshcors.testing import PageCall, PreflightPod, Wire
 from meshcors.wsgi import MeshCORS
-from tests import written_pages
 from tests.calling import EVIL, UI
-from tests.coming_from import ACAO, Page
+from tests.coming_from import ACAO, Page, cell_of
 from tests.e2e.front_servers import nginx_binary
 from tests.e2e.processes import free_port, running
 
@@ -158,18 +157,10 @@ CASES = (
 )
 
 
-def cell(made: PageCall) -> str:
-    code = made.verdict.code
-    response = made.decisive.response
-    assert response is not None
-    link = f"[`{code}`](../console-messages.md#{code})"
-    return f"{response.status}, {'passes' if code == 'allowed' else link}"
-
-
 def table(wire: Wire, ports: Ports) -> str:
     lines = ["| call | before | after |", "|---|---|---|"]
     for case in CASES:
-        cells = [cell(case.made(wire, port)) for port in (ports.before, ports.after)]
+        cells = [cell_of(case.made(wire, port)) for port in (ports.before, ports.after)]
         lines.append(f"| {case.what} | {' | '.join(cells)} |")
     options, caches = [], []
     for port in (ports.before, ports.after):
@@ -187,11 +178,7 @@ def table(wire: Wire, ports: Ports) -> str:
 
 
 def test_the_table_is_what_nginx_and_the_app_answer(wire: Wire, ports: Ports) -> None:
-    text = PAGE.path.read_text(encoding="utf-8")
-    before, _, rest = text.partition("<!-- answers -->\n")
-    after = rest.partition("<!-- end -->\n")[2]
-    made = f"{before}<!-- answers -->\n\n{table(wire, ports)}\n\n<!-- end -->\n{after}"
-    written_pages.check(PAGE.path, made)
+    PAGE.check("answers", table(wire, ports))
 
 
 KEY = {"model-api-key": "xyz"}

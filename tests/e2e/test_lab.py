@@ -83,15 +83,20 @@ class Lab:
         return json.loads(said)
 
     def await_(self, is_so: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not is_so():
             assert time.monotonic() < deadline, "it does not become so"
             time.sleep(0.05)
 
     def descendants(self) -> dict[int, str]:
         """The processes below it, with their commands."""
+        # As wide as they are: readline sets COLUMNS, and where the tree lies deep the name of a
+        # program would be cut off.
         listed = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+            ["ps", "-A", "-ww", "-o", "pid=,ppid=,args="],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         rows = [line.split(None, 2) for line in listed.splitlines()]
         found: dict[int, str] = {}
@@ -128,7 +133,7 @@ def running_lab(temporary: Path, *arguments: str) -> Iterator[Lab]:
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.wait(60)
         process.stdout.close()
 
 
@@ -543,7 +548,7 @@ def test_nothing_stays(how: str, tmp_path: Path) -> None:
             # A busy process may be listed without its command for a moment.
             lab.await_(lambda: bool(victims()))
             os.kill(victims()[0], signal.SIGKILL)
-        code = lab.process.wait(20)
+        code = lab.process.wait(60)
         lab.await_(lambda: not any(map(is_there, below)))
         lab.await_(lambda: not any(lab.temporary.iterdir()))
     errors = (tmp_path / "errors").read_text()

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from meshcors._launch.following import FOLLOW_VARIABLE
 from meshcors._launch.servers import SERVERS as KNOWN
 from tests.calling import EVIL, UI, clean_environment
 from tests.e2e.launched import RUN, Answer, call, command, programs
 from tests.e2e.processes import free_port, running
+from tests.test_changing_policies import always, eventually, is_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,6 +94,45 @@ def test_the_policy_is_around_the_app(name: str) -> None:
             assert call(port, "GET", "/", allowed_by_the_app)[:2] == (200, [])
         if name == "uvicorn, started by another program":
             assert server.output.count("their sitecustomize ran") == 1
+
+
+def test_all_workers_follow_the_file(folder: Path) -> None:
+    """And the file of the key's values, which a flag names."""
+
+    def write(name: str, text: str) -> None:
+        made = folder / f"{name}.new"
+        made.write_text(text)
+        made.rename(folder / name)
+
+    def with_key(key: str) -> int:
+        return call(port, "GET", "/", {"model-api-key": key}).status
+
+    write("policy.yaml", "allowOrigins: [https://a.example]\nkey: {header: model-api-key}\n")
+    write("changing-keys", "first\n")
+    flags = ("--config", "policy.yaml", "--key-values-file", "changing-keys")
+    port = free_port()
+    # They look more often than every two seconds.
+    start = f"--any-command -- env {FOLLOW_VARIABLE}=0.05 uvicorn asgi_app:app --workers 2"
+    words = command(f"{start} --port PORT", port, *flags, "--follow")
+    with running(words, port, timeout=60) as server:
+        # One that starts later would find no valid policy.
+        started = "Application startup complete"
+        eventually("both serve", lambda: server.output.count(started) == 2, server)
+        assert is_allowed(port, "https://a.example")
+        write("policy.yaml", "allowOrigins: [https://b.example]\n")
+        # Without its header the key's values have no use: that is no valid policy.
+        eventually("both say so", lambda: server.output.count("not replaced") == 2, server)
+        assert always(port, "https://a.example")()
+        assert with_key("first") == 200
+        write("policy.yaml", "allowOrigins: [https://b.example]\nkey: {header: key}\n")
+        eventually("it is used", always(port, "https://b.example"), server)
+        assert preflight(port, "https://b.example").status == 204
+        assert not is_allowed(port, "https://a.example")
+        write("changing-keys", "second\n")
+        second = {"key": "second"}
+        eventually("its values too", lambda: call(port, "GET", "/", second).status == 200, server)
+        # Each of the two has said it once.
+        assert server.output.count("not replaced") == 2
 
 
 def test_the_program_takes_the_place_of_the_launcher() -> None:

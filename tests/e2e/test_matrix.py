@@ -21,7 +21,7 @@ from tests import written_pages
 from tests.dummy_process import INSTALLED, PLAIN
 from tests.dummy_process import running as pod
 from tests.e2e.matrix import page
-from tests.e2e.matrix.apps import APPS, ASGI, BASE, UI, App
+from tests.e2e.matrix.apps import APPS, BASE, UI, App
 from tests.e2e.matrix.cases import (
     KEY_FIELDS,
     cases,
@@ -178,8 +178,8 @@ def test_no_websocket_reaches_an_app_without_a_valid_key(
         port = free_port()
         with running(server.command(port, root=root), port):
             send = Sender(port, ask)
-            for number, (app_name, app) in enumerate(ASGI.items()):
-                if app_name not in ("FastAPI", "FastAPI(root_path), add_middleware"):
+            for number, (app_name, app) in enumerate(APPS[server.interface].items()):
+                if app_name not in ("FastAPI", "FastAPI(root_path), add_middleware", "aiohttp"):
                     continue
                 for request in handshakes(app.at):
                     answer = send(f"{number} exempt", request)

@@ -55,7 +55,7 @@ class Prometheus:
         return {each["labels"]["alertname"] for each in found if each["state"] == "firing"}
 
 
-def await_(holds: Callable[[], object], seconds: float = 20) -> None:
+def await_(holds: Callable[[], object], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline

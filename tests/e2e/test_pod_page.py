@@ -152,7 +152,7 @@ def front(pod: PodProcess) -> str:
 
 
 def await_verdict(page: Page, method: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             found: dict[str, Any] | None = page.run(VERDICT)

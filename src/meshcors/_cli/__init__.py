@@ -35,7 +35,7 @@ VERBS: Final = {
     "dummy": Verb("meshcors.dummy._command", "main", "Run the preflight pod."),
     "explain": Verb("meshcors._cli.explain", "command", "Follow a page's call through the mesh."),
     "fix": Verb("meshcors._cli.fix", "command", "Fix documents that block browsers."),
-    "lab": Verb("meshcors._cli.lab", "command", "See it fail and work, in a real gateway."),
+    "lab": Verb("meshcors._cli.lab", "command", "See calls fail and work, in a real gateway."),
     "lint": Verb("meshcors._cli.lint", "command", "Find what is wrong with CORS in the mesh."),
     "routes": Verb("meshcors._cli.routes", "command", "List the rules that a gateway runs."),
     "render": Verb("meshcors._cli.render", "command", "Write a policy in another form."),

@@ -49,15 +49,15 @@ _SECONDS: Final = click.FloatRange(min=0.1, max=600)
     "headers",
     multiple=True,
     metavar="NAME:VALUE",
-    help="A header that the script sets. May be repeated. The one that is no usual name, such as"
-    " authorization or content-type, or that of --config, is taken for the key.",
+    help="A header that the script sets. May be repeated. The key's is the one that --config names,"
+    " or else the one without a usual name, such as authorization or content-type.",
 )
 @click.option("--credentials", is_flag=True, help="The call sends cookies (credentials: include).")
 @click.option("--data", metavar="TEXT", help="The body of the call.")
 @click.option(
     "--config",
     metavar="POLICY",
-    help="A file with a policy or rules. Say where the answers differ from what it says.",
+    help="A file with a policy or rules: report where the answers differ from it.",
 )
 @click.option("--insecure", is_flag=True, help="Accept any certificate.")
 @click.option(

@@ -34,8 +34,8 @@ _ANSWERS: Final = {
     "": "",
 }
 _UNKNOWN: Final = (
-    "--console: it has no message that is known: paste the whole line that the browser printed, in"
-    " English, of Chromium, Firefox or Safari"
+    "--console: no known message: paste the whole line that Chromium, Firefox or Safari printed, in"
+    " English"
 )
 # What stands in a command where the message does not say it.
 _URL, _METHOD = "URL", "METHOD"
@@ -130,7 +130,7 @@ def _named(message: ConsoleMessage) -> Iterator[str]:
     if message.origin == "null":
         yield (
             "  The origin null is that of a page from a file, of a sandboxed frame, or of a"
-            " redirect from one foreign origin to another: serve the page by http or https, and"
+            " redirect from one foreign origin to another: serve the page over http or https, and"
             " allow its own origin."
         )
 

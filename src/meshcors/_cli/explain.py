@@ -107,8 +107,8 @@ def command(
     Without --config the answers of the services are unknown, and a verdict that depends on them is
     "depends". The pod is taken to run with the policy that fix would give it.
 
-    Exit code 0 if the script may read the answer or that depends on what is not known, 1 if a
-    browser would block the call, 2 for an error in the arguments or the files.
+    Exit code 0 if the script may read the answer, or if that depends on something unknown; 1 if a
+    browser would block the call; 2 for an error in the arguments or the files.
     """
     mesh = mesh_of(files)
     if mesh.problems and not mesh.merged:

@@ -74,7 +74,7 @@ class _Change:
     is_flag=True,
     default=True,
     flag_value=False,
-    help="Write no last rule that sends what no other rule takes to the pod.",
+    help="Add no last rule that sends unmatched requests to the pod.",
 )
 @click.option(
     "--separate",
@@ -109,7 +109,7 @@ def command(
 ) -> int:
     """Fix the VirtualServices and HTTPRoutes of FILE... so that preflights are answered.
 
-    All files together are one mesh: no rule is written that would harm anybody's calls. Prints a
+    All files together are one mesh: fix writes no rule that would break other calls. Prints a
     diff, or changes the files with --write. Nothing else in a file changes: comments, order and
     style stay. A file without problems stays as it is.
     """

@@ -104,7 +104,7 @@ def _address(text: str, address: str) -> tuple[str, int]:
     is_flag=True,
     default=True,
     flag_value=False,
-    help="As with fix: write no last rule that sends what no other rule takes to the pod.",
+    help="As with fix: add no last rule that sends unmatched requests to the pod.",
 )
 @click.option(
     "--port",
@@ -141,8 +141,8 @@ def command(
 ) -> int:
     """Run the VirtualServices and HTTPRoutes of FILE... in a real Envoy, and call them from a page.
 
-    Everything is on this machine, before and after `meshcors fix`, with a model in place of each
-    service. Without FILE it is an example. The files are watched. Ctrl-C ends it.
+    Everything runs on this machine, before and after `meshcors fix`, with a model in place of each
+    service. Without FILE, the lab runs an example. The files are watched. Ctrl-C ends the lab.
 
     With --check, exit code 1 if a browser would block a call that a rule is meant to serve, else 0.
     """

@@ -44,20 +44,26 @@ class RunCommand(PolicyCommand):
     help="A file with the key's values, one per line. [MESHCORS_KEY_VALUES_FILE]",
 )
 @click.option(
+    "--follow",
+    is_flag=True,
+    help="Follow the file while the app runs: a changed policy is used, an invalid one is not.",
+)
+@click.option(
     "--other-listeners",
     is_flag=True,
-    help="Let a process listen that serves no app with one of these servers.",
+    help="Allow processes that listen, but serve no app with one of these servers.",
 )
 @click.option(
     "--any-command",
     is_flag=True,
-    help="Start a COMMAND that is not a Python program, but starts one with its environment.",
+    help="Allow a COMMAND that is not a Python program, but starts one with its environment.",
 )
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND ...")
 def command(
     command: tuple[str, ...],
     config: str | None,
     key_values_file: str | None,
+    follow: bool,
     other_listeners: bool,
     any_command: bool,
     **flags: Any,
@@ -69,6 +75,8 @@ def command(
     """
     if not command:
         raise click.UsageError("name the command: meshcors run ... -- uvicorn main:app")
+    if follow and not (config or os.environ.get(CONFIG_VARIABLE, "").strip()):
+        raise click.UsageError(f"--follow: name the file, with --config or {CONFIG_VARIABLE}")
     try:
         path = find(command, unchecked=any_command)
         with warnings.catch_warnings():
@@ -80,6 +88,7 @@ def command(
                 config=config,
                 key_values_file=key_values_file,
                 other_listeners=other_listeners,
+                follow=follow,
             )
     except ProgramError as error:
         raise click.UsageError(str(error)) from None

@@ -70,7 +70,7 @@ def _explain(ctx: click.Context, _: click.Parameter, given: str | None) -> None:
     type=click.Choice(list(_SEVERITIES)),
     default="warning",
     show_default=True,
-    help="The least severity of a finding that makes the exit code 1.",
+    help="The lowest severity that makes the exit code 1.",
 )
 @click.option(
     "--explain",

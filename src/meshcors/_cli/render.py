@@ -17,7 +17,7 @@ from meshcors._cli.render_names import deployment_names, names_of, names_options
 from meshcors._cli.render_routes import rendered_routes
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.warning import PolicyWarning
-from meshcors._policy.wording import printable
+from meshcors._policy.wording import first_lines, printable
 from meshcors.config import rules_from_file, to_document, to_environment
 from meshcors.mesh._render.kubernetes import POLICY_FILE, kubernetes
 from meshcors.mesh._render.kustomization import kustomization
@@ -129,7 +129,8 @@ def _read(config: str) -> tuple[RuleSet, list[str]]:
             rules = rules_from_file(config)
     except PolicyError as error:
         raise policy_unreadable(error) from None
-    notes = list(dict.fromkeys(str(each.message) for each in caught))
+    noted = list(dict.fromkeys(str(each.message) for each in caught))
+    notes = list(first_lines(noted, "warning"))
     if any(rule.policy.key and rule.policy.key.values is not None for rule in rules.rules):
         notes.append("the key's values are left out")
     return rules.without_key_values(), notes

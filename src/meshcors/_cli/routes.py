@@ -27,7 +27,7 @@ def command(files: tuple[str, ...], host: str | None, form: str) -> int:
     """List the rules of every gateway in order: conditions, destination, corsPolicy, preflights.
 
     FILE is what an Envoy runs (a config dump, the output of istioctl proxy-config or egctl config,
-    a static configuration), or documents that a control plane would make it from.
+    a static configuration), or the documents that a control plane would make it from.
 
     Exit code 0 if any rule is listed, with a note for what cannot be read; 2 if none is.
     """

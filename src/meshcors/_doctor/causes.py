@@ -52,8 +52,8 @@ class ConsoleCause:
 CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
     "acao_missing": ConsoleCause(
         "The answer has no `access-control-allow-origin`. Look at whose answer it is.",
-        at_preflight="nothing answered the preflight as CORS asks. Behind a gateway that routes by"
-        " a header no rule took it, because a preflight names the header and never carries it."
+        at_preflight="nothing answered the preflight as CORS requires. Behind a gateway that routes"
+        " by a header no rule took it, because a preflight names the header and never carries it."
         " Without a gateway the app answered `OPTIONS` with 404, 405 or 401, or does not allow this"
         " origin.",
         at_response="the preflight was fine, or none was needed, and the answer to the call itself"
@@ -93,9 +93,9 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
         lint=("MC001", "MC003"),
     ),
     "header_not_allowed": ConsoleCause(
-        "The script sets a header that the answer does not list. `*` does not stand for it in a"
-        " call with credentials, and by the standard never for `authorization`, which today's"
-        " browsers still let pass. The message names one header; more may be missing.",
+        "The script sets a header that the answer does not list. `*` does not cover it in a"
+        " call with credentials, and by the standard it never covers `authorization`, which"
+        " today's browsers still let pass. The message names one header; more may be missing.",
         fixes={
             "app": "`{app}`: a policy's key is always listed, and so are `content-type` and the"
             " other safelisted names; list others in `allow_headers`",
@@ -106,7 +106,7 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
     ),
     "method_not_allowed": ConsoleCause(
         "The method is not listed. Methods are compared case-sensitively: a script that says"
-        " `patch` needs `PATCH` in the script, not in the policy. `*` does not stand for it in a"
+        " `patch` needs `PATCH` in the script, not in the policy. `*` does not cover it in a"
         " call with credentials.",
         fixes={"app": "`{app}`", "pod": "`{pod}`", "mesh": "`{mesh}`"},
         lint=("MC024",),
@@ -183,15 +183,15 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
     ),
     "private_network": ConsoleCause(
         "A page of a public site calls an address of a private network or of the user's own"
-        " machine. Chromium asks the user for permission first, and only pages that came by https"
-        " may ask.",
-        fixes="Serve the page by https, and allow access to the local network where the browser"
+        " machine. Chromium asks the user for permission first, and only pages served over"
+        " https may ask.",
+        fixes="Serve the page over https, and allow access to the local network where the browser"
         " asks; in a frame, the frame needs the permission too. Where the message names"
         " Access-Control-Allow-Private-Network, set `allow_private_network` in the policy.",
     ),
     "mixed_content": ConsoleCause(
         "An https page calls an http URL. Browsers block that before CORS, and send nothing.",
-        fixes="Serve the API by https, and call it so.",
+        fixes="Serve the API over https, and call it there.",
     ),
     "content_security_policy": ConsoleCause(
         "The page's own Content-Security-Policy does not let it call this URL. Nothing was sent.",

@@ -103,7 +103,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "preflight_unanswered": FindingKind(
         "error",
-        "Nothing answers the preflight as CORS asks: OPTIONS gets {status}.",
+        "Nothing answers the preflight as CORS requires: OPTIONS gets {status}.",
     ),
     "no_upstream": FindingKind(
         "error", "The gateway does not reach the service: {status}. CORS is not at fault."
@@ -120,11 +120,10 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "wildcard_with_credentials": FindingKind(
         "error",
-        "access-control-allow-origin is * beside credentials: browsers refuse that for a call with"
-        " credentials.",
+        "access-control-allow-origin is *, which browsers refuse for a call with credentials.",
     ),
     "credentials_not_allowed": FindingKind(
-        "error", "The call has credentials, and access-control-allow-credentials is not true."
+        "error", "The call has credentials, but access-control-allow-credentials is not true."
     ),
     "list_malformed": FindingKind(
         "error", "{field} is not a list of names: browsers reject all of it."
@@ -164,7 +163,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "null_allowed": FindingKind(
         "warning",
-        "The origin null is allowed: any site has it in a sandboxed frame.",
+        "The origin null is allowed: any site can use it, from a sandboxed frame.",
     ),
     "look_alike_allowed": FindingKind(
         "warning",
@@ -173,7 +172,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     "key_missing_unreadable": FindingKind(
         "warning",
         "The answer to a call without {key} is an error, {status}, without"
-        " access-control-allow-origin: the page cannot read what is missing.",
+        " access-control-allow-origin: the page cannot read why.",
     ),
     "authorization_under_star": FindingKind(
         "warning",

@@ -70,8 +70,8 @@ _IN_ANY_LANGUAGE: Final = (
     " WSGI apps.\nIn another language, these fields of the answers allow it:"
 )
 _NULL_PAGE: Final = (
-    "The origin null is that of files, data: URLs and sandboxed frames, whosever they are. Serve"
-    " the page by http or https, and allow its own origin,"
+    "The origin null is that of files, data: URLs and sandboxed frames, of whatever site. Serve"
+    " the page over http or https, and allow its own origin,"
     f" which is {UNNAMED_ORIGIN} below:\n"
 )
 # Where a fix line has the page's origin, or a command that writes it.
@@ -83,15 +83,15 @@ _NO_REDIRECT: Final = (
 _NO_CORS: Final = "This is not CORS: "
 
 FIXES: Final[Mapping[FindingCode, _Row]] = {
-    "mixed_content": {"*": "Serve the API by https, and call https://{host}."},
+    "mixed_content": {"*": "Serve the API over https, and call https://{host}."},
     "dns_fault": {"*": f"{_NO_CORS}check the name in the URL, or give --resolve HOST:PORT:ADDR."},
     "refused": {"*": f"{_NO_CORS}check the port, and whether the server or its Service runs."},
     "tls_fault": {
         "*": f"{_NO_CORS}give {{host}} a certificate that browsers trust; if it speaks plain HTTP,"
-        " call it by http. To look past the certificate, add --insecure."
+        " call it over http. To look past the certificate, add --insecure."
     },
     "timeout": {"*": f"{_NO_CORS}check firewalls and routes, or give it more time with --timeout."},
-    "broken_answer": {"*": f"{_NO_CORS}look into the server's log for this request."},
+    "broken_answer": {"*": f"{_NO_CORS}look for this request in the server's log."},
     "preflight_not_routed": {
         "pod": "Let a rule of the pod's policy cover this host and path (hosts, pathPrefix).",
         "*": _MESH,
@@ -263,7 +263,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
     },
     "max_age_capped": {"*": "Nothing to do; a larger number changes nothing."},
     "private_network": {
-        "*": "Serve the page by https, from the same network if you can; users are asked once per"
+        "*": "Serve the page over https, from the same network if you can; users are asked once per"
         " site."
     },
     "key_not_checked": {"*": "If {key} is meant to be checked, give the service its values."},

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from meshcors._launch.following import FOLLOW_VARIABLE, VALUES_FILE_VARIABLE
 from meshcors._launch.handing_on import VARIABLE, led_by
 from meshcors._launch.listening import OTHERS_VARIABLE
 from meshcors._policy.errors import PolicyError, Problem
@@ -15,10 +16,11 @@ from meshcors.config._flags import read_flags
 from meshcors.config._formats import SpellingError
 from meshcors.config._loading import load
 from meshcors.config._options import CONFIG_VARIABLE, OPTION_BY_NAME
+from meshcors.config._policy_in_file import INTERVAL
 
 FOLDER: Final = str(Path(__file__).with_name("site"))
 VALUES_FLAG: Final = "--key-values-file"
-_VALUES, _VALUES_FILE = "MESHCORS_KEY_VALUES", "MESHCORS_KEY_VALUES_FILE"
+_VALUES: Final = "MESHCORS_KEY_VALUES"
 
 
 def program_environment(
@@ -28,16 +30,19 @@ def program_environment(
     config: str | None = None,
     key_values_file: str | None = None,
     other_listeners: bool = False,
+    follow: bool = False,
 ) -> dict[str, str]:
     """Return `environ` with the import hook and the policy of `flags`, `config` and `environ`.
 
-    `flags` are values by option name. A flag beats the environment, which beats the file. Raises
-    `PolicyError` for an invalid policy.
+    `flags` are values by option name. A flag beats the environment, which beats the file. With
+    `follow`, the program follows the file. Raises `PolicyError` for an invalid policy.
     """
-    made = dict(environ)
+    made = {name: value for name, value in environ.items() if name != FOLLOW_VARIABLE}
+    if follow:
+        made[FOLLOW_VARIABLE] = f"{INTERVAL:g}"
     if key_values_file is not None:
         made.pop(_VALUES, None)
-        made[_VALUES_FILE] = key_values_file
+        made[VALUES_FILE_VARIABLE] = key_values_file
     try:
         load(flags, made, config=config)
     except PolicyError as error:
@@ -47,9 +52,9 @@ def program_environment(
     if config is not None:
         made[CONFIG_VARIABLE] = config
     made |= _variables(flags)
-    for name in (CONFIG_VARIABLE, _VALUES_FILE):
+    for name in (CONFIG_VARIABLE, VALUES_FILE_VARIABLE):
         if made.get(name, "").strip():
-            # Programs change their folder.
+            # Programs change their folder. A link stays one: what it leads to may change.
             made[name] = os.path.abspath(made[name])  # noqa: PTH100
     if other_listeners:
         made[OTHERS_VARIABLE] = "1"
@@ -74,4 +79,4 @@ def _variables(flags: Mapping[str, object]) -> dict[str, str]:
 
 
 def _with_flag(problem: Problem) -> Problem:
-    return replace(problem, field=VALUES_FLAG) if problem.field == _VALUES_FILE else problem
+    return replace(problem, field=VALUES_FLAG) if problem.field == VALUES_FILE_VARIABLE else problem

@@ -30,6 +30,7 @@ class ImportWatch:
         finally:
             self._looking_for.discard(name)
         if spec is not None and spec.loader is not None:
+            # It passes on whatever the loader has, which a type cannot say.
             spec.loader = _HookedLoader(spec.loader, self._hook)  # type: ignore[assignment]
         return spec
 

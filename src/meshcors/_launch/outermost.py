@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import Any
 
 import meshcors.wsgi
 from meshcors import asgi
+from meshcors._launch.following import FOLLOW_VARIABLE, FollowedPolicy
 from meshcors._launch.refusing import refuse
 from meshcors._launch.servers import apps, missed
 from meshcors._policy.errors import PolicyError, problem_lines
@@ -49,6 +51,7 @@ def require(app: Any, server: str) -> None:
 @cache
 def _policy() -> dict[str, Any]:
     try:
-        return argument(load(None))
+        follows = FOLLOW_VARIABLE in os.environ
+        return argument(FollowedPolicy(os.environ) if follows else load(None))
     except PolicyError as error:
         refuse(*problem_lines(error.problems))

@@ -1,6 +1,6 @@
 """The problems of a policy, all of them at once: data for programs, one line each for people.
 
-People see the first `MOST_SHOWN` of them, on every surface; programs get all.
+People see the first of them, on every surface; programs get all.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from meshcors._policy.problem_codes import ProblemCode
-from meshcors._policy.wording import printable
+from meshcors._policy.wording import first_lines, printable
 
 # The longest part of a message, in characters.
 _LONGEST_PART: Final = 400
-# The problems that are printed or logged; of the others only their number is.
-MOST_SHOWN: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +81,4 @@ def _text(problems: tuple[Problem, ...]) -> str:
 
 def problem_lines(problems: Sequence[Problem]) -> tuple[str, ...]:
     """Return a line for each of the first problems, and one that says how many more there are."""
-    lines = tuple(map(str, problems[:MOST_SHOWN]))
-    more = len(problems) - len(lines)
-    return (*lines, f"and {more:,} more problem{'' if more == 1 else 's'}") if more else lines
+    return first_lines(problems, "problem")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from reprlib import Repr
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+# Of what a file may have thousands of, so many are printed or logged, and the number of the others.
+MOST_SHOWN: Final = 50
 _REPR = Repr()
 _REPR.maxstring = _REPR.maxother = 120
 
@@ -49,6 +51,16 @@ def shown(value: object) -> str:
     except ValueError:
         # Python does not print integers of more than a few thousand digits.
         return f"<{type(value).__name__} too long to print>"
+
+
+def first_lines(items: Sequence[object], name: str) -> tuple[str, ...]:
+    """Return a line for each of the first `items`, and one with the number of those left out.
+
+    `name` is what one of them is called.
+    """
+    lines = tuple(map(str, items[:MOST_SHOWN]))
+    more = len(items) - len(lines)
+    return (*lines, f"and {more:,} more {name}{'' if more == 1 else 's'}") if more else lines
 
 
 def printable(text: str, longest: int | None = None) -> str:

@@ -85,17 +85,22 @@ def load(
     environ: Mapping[str, str] = os.environ,
     *,
     config: str | Path | None = None,
+    text: str | None = None,
 ) -> Policy | RuleSet:
     """Return the policy or the rules of all sources: `flags` beat `environ`, which beats the file.
 
     `flags` are values by option name (``allow_origins``, ``key.name``), or None without a command
-    line. The file is `config`, or the one that ``MESHCORS_CONFIG`` names. If it holds rules, they
-    are returned, and other options are refused. Raises `PolicyError`.
+    line. The file is `config`, or the one that ``MESHCORS_CONFIG`` names; `text` is what it holds,
+    if it has been read. If it holds rules, they are returned, and other options are refused. Raises
+    `PolicyError`.
     """
     problems: list[Problem] = []
     path = config or environ.get(CONFIG_VARIABLE)
     given_by = CONFIG_VARIABLE if not config else "config" if flags is None else "--config"
-    documents = read_documents(path, given_by) if path else []
+    if path and text is not None:
+        documents = documents_of_text(text, str(path))
+    else:
+        documents = read_documents(path, given_by) if path else []
     if path and holds_rules(documents):
         beside = read_environment(problems, environ) | read_flags(problems, flags or {})
         hint = f"{path} holds rules, and each has its own policy: leave this out"

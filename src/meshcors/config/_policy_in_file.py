@@ -100,9 +100,8 @@ class PolicyFile(ReplaceablePolicy):
             self._start()
 
     def _look(self) -> None:
-        taken = self._file.taken
         # Then it may have changed though this file has not.
-        has_other_file = taken is not None and _OTHER_FILE in taken.text
+        has_other_file = self._has_other_file()
         content = self._file.look(requested=has_other_file)
         if content is None:
             return
@@ -112,6 +111,10 @@ class PolicyFile(ReplaceablePolicy):
             self._use(found)
             # Only now: a process forked meanwhile finds the change again, and makes it too.
             self._file.taken = content
+
+    def _has_other_file(self) -> bool:
+        taken = self._file.taken
+        return taken is not None and _OTHER_FILE in taken.text
 
     def _source(self, content: FileContent) -> Source:
         text = content.text if content.readable else text_of(self.path)
@@ -157,6 +160,7 @@ def _watch(followed: ref[PolicyFile], closed: Event, interval: float) -> None:
         if found is None:
             return
         begun = monotonic()
+        # A method would keep alive what the thread must not.
         found._look()  # pyright: ignore[reportPrivateUsage]
         pause = max(interval, _REST * (monotonic() - begun))
         # Kept no longer than the look takes.

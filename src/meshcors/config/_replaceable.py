@@ -118,6 +118,7 @@ _EVERY: Final[WeakSet[ReplaceablePolicy]] = WeakSet()
 
 
 def _renew_all() -> None:
+    # Its own class, of this module.
     for each in list(_EVERY):
         each._after_fork()  # pyright: ignore[reportPrivateUsage]
 

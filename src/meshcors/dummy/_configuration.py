@@ -17,8 +17,9 @@ from pathlib import Path
 from meshcors._decision.rule_engine import NO_RULE, compile_engine
 from meshcors._policy.in_words import allowed, covered, curl, example_origin
 from meshcors._policy.policy import Policy
-from meshcors._policy.rules import RuleSet, rules_of
+from meshcors._policy.rules import Rule, RuleSet, rules_of
 from meshcors._policy.warning import PolicyWarning
+from meshcors._policy.wording import first_lines
 from meshcors.config import to_document
 from meshcors.config._loading import key_values_source, load
 from meshcors.dummy._app import PodEngine
@@ -63,10 +64,9 @@ class Configuration:
 
     def introduction(self, address: str) -> Iterator[str]:
         """Yield what a pod logs on start: what it allows, and a curl line to try; see `curl`."""
-        for rule in rules_of(self.source):
-            where = covered(rule)
-            yield f"{f'{where}: ' if where else ''}allows {allowed(rule.policy)}"
-        rule = rules_of(self.source)[0]
+        rules = rules_of(self.source)
+        yield from first_lines([_allowed_by(rule) for rule in rules], "rule")
+        rule = rules[0]
         is_ready = example_origin(rule.policy) is not None
         fill_in = "" if is_ready else ", with ORIGIN replaced by one that the regex allows"
         yield f"try{fill_in}: {curl(rule, address)}"
@@ -84,11 +84,18 @@ def read(flags: Mapping[str, object], config: str | Path | None) -> Configuratio
     if any(rule.policy.key and rule.policy.key.values for rule in rules_of(given)):
         hint = "leave it out unless services read it too"
         given_in = key_values_source(os.environ, config)
-        noted.append(
-            f"{given_in}: ignored: the pod checks that a key is present, not its value; {hint}"
+        # First, where it is not left out of many.
+        noted.insert(
+            0, f"{given_in}: ignored: the pod checks that a key is present, not its value; {hint}"
         )
     # A copy lies together, once the file's text and all that its reader made of it is gone: the
     # system gets that memory back, which strings in its midst would hold.
     content = pickle.dumps(given.without_key_values())
     del given
-    return Configuration.of(pickle.loads(content), tuple(dict.fromkeys(noted)))  # noqa: S301 - own
+    shown = first_lines(list(dict.fromkeys(noted)), "warning")
+    return Configuration.of(pickle.loads(content), shown)  # noqa: S301 - own
+
+
+def _allowed_by(rule: Rule) -> str:
+    where = covered(rule)
+    return f"{f'{where}: ' if where else ''}allows {allowed(rule.policy)}"

@@ -57,8 +57,8 @@ _POD_FLAGS: Final = (
     ),
     _seconds(
         *("--reload-spread", 0.0),
-        "A changed file is used after a random time of at most so many seconds, so that not"
-        " all pods reload at once.",
+        "Use a changed file after a random delay of at most this many seconds, so that not all"
+        " pods reload at once.",
     ),
     _flag("--host", "HOST", "The host to listen on. Default: every interface."),
     _flag(

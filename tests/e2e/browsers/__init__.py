@@ -107,7 +107,7 @@ def entries(lines: list[str]) -> list[str]:
 
 
 def await_console(
-    page: Page, found: Callable[[list[str]], bool], timeout: float = 10.0
+    page: Page, found: Callable[[list[str]], bool], timeout: float = 60.0
 ) -> list[str]:
     """Read the console's entries until ``found`` says that they are all there, or until timeout."""
     deadline = time.monotonic() + timeout

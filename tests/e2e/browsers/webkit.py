@@ -139,7 +139,7 @@ class WebKit:
 
     def _attach(self) -> WebKitPage:
         """Inspect the page that is not inspected yet, as soon as it is there."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 with urllib.request.urlopen(f"http://{self._inspector}/", timeout=10) as answer:

@@ -255,6 +255,18 @@ def django_asgi_app() -> Any:
     return ASGIHandler()
 
 
+def django_middleware(make: Any, policy: str) -> Any:
+    """Django with the policy in its settings: its middleware class has no app around it."""
+    from django.conf import settings
+    from django.test import override_settings
+
+    configure_django()
+    ours = ["meshcors.django.MeshCORSMiddleware", f"{__package__}.django_urls.reached"]
+    changed = {"MIDDLEWARE": [*ours, *settings.MIDDLEWARE], "MESHCORS": POLICIES[policy]}
+    with override_settings(**changed):
+        return make()
+
+
 def around_wsgi(policy: str) -> Any:
     from a2wsgi import WSGIMiddleware
 
@@ -308,6 +320,7 @@ ASGI = {
     ),
     "Starlette, in hypercorn's dispatcher": App(hypercorn_dispatcher, BASE),
     "Django": App(lambda policy: asgi(django_asgi_app(), policy)),
+    "Django, its middleware class": App(lambda policy: django_middleware(django_asgi_app, policy)),
     "Django, in a Mount": App(lambda policy: mounted(BASE, asgi(django_asgi_app(), policy)), BASE),
     "Quart": App(lambda policy: asgi(quart_app(), policy), over_http2=True),
     "Quart, in a Mount": App(lambda policy: mounted(BASE, asgi(quart_app(), policy)), BASE),
@@ -463,11 +476,53 @@ WSGI = {
     "DispatcherMiddleware, around it": App(around_dispatcher),
     "Flask, in ProxyFix": App(proxy_fix),
     "Django": App(lambda policy: wsgi(django_wsgi_app(), policy), over_http2=True),
+    "Django, its middleware class": App(lambda policy: django_middleware(django_wsgi_app, policy)),
     "Falcon": App(lambda policy: wsgi(falcon_wsgi_app(), policy)),
     "Bottle": App(lambda policy: wsgi(bottle_app(), policy)),
     "Bottle, in a mount": App(bottle_mounted, BASE),
 }
-APPS = {"asgi": ASGI, "wsgi": WSGI}
+
+
+# --- aiohttp, its server and its apps
+
+
+def aiohttp_app(policy: str) -> Any:
+    from aiohttp import web
+
+    import meshcors.aiohttp
+
+    @web.middleware
+    async def reached(request: Any, handler: Any) -> Any:
+        if request.headers.get("upgrade") == "websocket":
+            socket = web.WebSocketResponse()
+            socket.headers["x-path"] = json.dumps(request.path)
+            await socket.prepare(request)
+            return socket
+        try:
+            response = await handler(request)
+        except web.HTTPException as error:
+            response = web.Response(status=error.status)
+        response.headers["x-reached"] = "yes"
+        return response
+
+    app = web.Application(middlewares=[reached])
+
+    def add(name: str, path: str) -> None:
+        async def endpoint(request: Any) -> Any:
+            return web.Response(headers=told(name, request.path, request.host))
+
+        for method in ("GET", "POST"):
+            app.router.add_route(method, path.replace("*", "{rest:.+}"), endpoint)
+
+    for name, path in ENDPOINTS.items():
+        add(name, path)
+    meshcors.aiohttp.setup(app, **POLICIES[policy])
+    app.freeze()
+    return app
+
+
+AIOHTTP = {"aiohttp": App(aiohttp_app)}
+APPS = {"asgi": ASGI, "wsgi": WSGI, "aiohttp": AIOHTTP}
 
 
 # --- which app a request is for
@@ -497,6 +552,23 @@ async def pick_asgi(scope: Any, receive: Any, send: Any) -> None:
         return
     number, policy = named.split()
     await asgi_app(int(number), policy)(scope, receive, send)
+
+
+@cache
+def made_aiohttp_app(number: int, policy: str) -> Any:
+    return list(AIOHTTP.values())[number].make(policy)
+
+
+async def pick_aiohttp(request: Any, handler: Any) -> Any:
+    from aiohttp import web
+
+    named = request.headers["x-app"]
+    if named == "echo":
+        told_json = json.dumps([request.path, request.headers.getall("host", [])])
+        return web.Response(headers={"x-echo": told_json})
+    number, policy = named.split()
+    # What aiohttp's server calls with each request of an app.
+    return await made_aiohttp_app(int(number), policy)._handle(request)
 
 
 def pick_wsgi(environ: Any, start_response: Any) -> Any:

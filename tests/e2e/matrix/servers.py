@@ -22,6 +22,13 @@ from wsgiref.simple_server import make_server
 from tests.e2e.matrix.apps import pick_wsgi
 make_server("127.0.0.1", int(sys.argv[1]), pick_wsgi).serve_forever()
 """
+_AIOHTTP = """
+import sys
+from aiohttp import web
+from tests.e2e.matrix.apps import pick_aiohttp
+app = web.Application(middlewares=[web.middleware(pick_aiohttp)])
+web.run_app(app, host="127.0.0.1", port=int(sys.argv[1]))
+"""
 
 
 @dataclass(frozen=True)
@@ -90,4 +97,5 @@ SERVERS = {
     ),
     "werkzeug": Server("werkzeug", ("-c", _WERKZEUG, "{port}"), "wsgi"),
     "wsgiref": Server("wsgiref", ("-c", _WSGIREF, "{port}"), "wsgi"),
+    "aiohttp": Server("aiohttp", ("-c", _AIOHTTP, "{port}"), "aiohttp", websocket=True),
 }

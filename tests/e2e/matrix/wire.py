@@ -11,7 +11,7 @@ import h2.events
 import h2.exceptions
 
 # Seconds after which a silent server counts as having rejected the request.
-_SECONDS = 10.0
+_SECONDS = 60.0
 
 # A WebSocket handshake (RFC 6455 4.1).
 HANDSHAKE = (

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import sys
 
+# Without pathlib: every Python below the launcher starts with this.
 _HERE = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
 _SERVERS = ("granian", "gunicorn", "hypercorn", "uvicorn", "werkzeug.serving")
 
@@ -48,6 +49,7 @@ def _let_nothing_listen() -> None:
             _end("what listens here" + _NOT_HERE)
         listen(self, *args)
 
+    # To type checkers, a method cannot be replaced.
     socket.socket.listen = listen_checked  # type: ignore[assignment, method-assign]
 
 

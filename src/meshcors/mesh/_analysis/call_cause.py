@@ -87,7 +87,7 @@ def allowed_by(policy: CorsPolicy) -> str:
 
 def _uncertain(exchange: TracedExchange, doubt: Doubt) -> Cause:
     what = "preflight" if exchange.step == "preflight" else "call"
-    text = f"{doubt}, and the answer to the {what} hangs on it"
+    text = f"{doubt}, and the answer to the {what} depends on it"
     return Cause("not_modelled", text, doubt.place, ("Send it to the gateway to find out.",))
 
 
