@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
+from tests.e2e.parts import need_program
 
 
 class Certificate(NamedTuple):
@@ -19,9 +18,7 @@ class Certificate(NamedTuple):
 
 def self_signed(directory: Path, *names: str) -> Certificate:
     """Write a certificate for host names; without openssl the test is skipped."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("the program openssl is missing: apt-get install openssl")
+    openssl = need_program("openssl", "openssl")
     made = Certificate(directory / "certificate.pem", directory / "key.pem")
     alternatives = ",".join(f"DNS:{name}" for name in names)
     subprocess.run(

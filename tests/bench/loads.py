@@ -92,6 +92,40 @@ def in_python(address: tuple[str, int], request: bytes, seconds: float) -> int:
     return answers
 
 
+def load_at(server: Served, rate: int, seconds: float) -> Load:
+    """Send a fixed number of requests a second, without waiting for the answers of the others.
+
+    Each takes a connection that is idle; if none is, the server has fallen behind, and it waits.
+    """
+    request, total = server.request.raw, max(1, round(rate * seconds))
+    began, before = time.perf_counter(), used()
+    sent = answers = 0
+    # Unlike epoll's, its timeouts are exact to a microsecond.
+    with ExitStack() as stack, selectors.SelectSelector() as selector:
+        idle = []
+        for _ in range(CONNECTIONS):
+            client = stack.enter_context(socket.create_connection(server.address))
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            idle.append(selector.register(client, selectors.EVENT_READ, bytearray()))
+        while answers < total:
+            due = began + sent / rate - time.perf_counter()
+            if sent < total and idle and due <= 0:
+                # the one that was idle for longest
+                idle.pop(0).fileobj.sendall(request)
+                sent += 1
+                continue
+            for key, _ in selector.select(due if sent < total and idle else None):
+                more = key.fileobj.recv(65536)
+                if not more:
+                    raise SystemExit("a connection was closed under load")
+                key.data.extend(more)
+                if is_whole(key.data):
+                    key.data.clear()
+                    answers += 1
+                    idle.append(key)
+    return Load(answers, time.perf_counter() - began, used() - before)
+
+
 def cost(server: Served, seconds: float) -> float:
     """Return the server's CPU time per request under load, in microseconds."""
     before = server.cpu_seconds()

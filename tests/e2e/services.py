@@ -117,7 +117,7 @@ def running_services(*pod_flags: str) -> Iterator[Services]:
         (*uvicorn, bare, f"{__name__}:bare_app"),
         (*uvicorn, fastapi_port, f"{__name__}:fastapi_app"),
         ("-m", "gunicorn", "-b", f"127.0.0.1:{flask_port}", f"{__name__}:flask_app"),
-        ("-m", "meshcors.dummy", "--port", pod, *POD_FLAGS, *pod_flags),
+        ("-m", "meshcors.dummy", "--drain", "0", "--port", pod, *POD_FLAGS, *pod_flags),
     ]
     with ExitStack() as started:
         servers = [

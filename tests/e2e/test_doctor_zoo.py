@@ -51,7 +51,16 @@ def ports() -> Iterator[dict[str, int]]:
     with ExitStack() as started:
         apps = started.enter_context(python_apps.running())
         pod = free_port()
-        command = [sys.executable, "-m", "meshcors.dummy", "--port", str(pod), *POD_FLAGS]
+        command = [
+            sys.executable,
+            "-m",
+            "meshcors.dummy",
+            "--drain",
+            "0",
+            *POD_FLAGS,
+            "--port",
+            str(pod),
+        ]
         started.enter_context(running_process(command, pod))
         yield (
             apps

@@ -41,7 +41,7 @@ def gateway() -> Iterator[int]:
     """The port of the gateway, with the pod and both services behind it."""
     (pod,) = re.findall(r"^\$ python (-m meshcors\.dummy .*)$", README, re.MULTILINE)
     commands = {
-        "meshcors-dummy": [*shlex.split(pod), "--port"],
+        "meshcors-dummy": [*shlex.split(pod), "--drain", "0", "--port"],
         "xyz": shlex.split("-m uvicorn --app-dir examples fastapi_service:app --port"),
         "abc": shlex.split("-m flask --app examples/flask_service.py run --port"),
     }

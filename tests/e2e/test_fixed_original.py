@@ -113,7 +113,7 @@ def test_a_browser_gets_in(
         pod = started.enter_context(ExitStack())
         if flags:
             words = [sys.executable, "-m", "meshcors.dummy", *shlex.split(flags[1])]
-            pod.enter_context(running([*words, "--port", str(port)], port))
+            pod.enter_context(running([*words, "--drain", "0", "--port", str(port)], port))
         config = bootstrap({"model": Gateway.from_yaml(text)}, {XYZ_SERVICE: model, POD: port})
         envoy = started.enter_context(running_envoy(config))
         for origin, outcome in WITH_POD[way].items():

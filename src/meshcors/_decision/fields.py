@@ -6,6 +6,7 @@ Names are compared case-insensitively. ASGI represents fields as `bytes`, WSGI a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
 from meshcors._policy.headers import CORS_RESPONSE_HEADERS, list_elements
@@ -92,7 +93,8 @@ def text_of(value: object) -> str:
 
 
 TEXT: Final = WireForm[str](str, str)
-BYTES: Final = WireForm[bytes](bytes, latin1)
+# Thousands of policies have the same few fields: they share the bytes.
+BYTES: Final = WireForm[bytes](bytes, lru_cache(maxsize=256)(latin1))
 
 
 class Merge(Generic[Wire]):

@@ -1,6 +1,6 @@
 """Reads YAML, JSON and TOML files as plain data; a problem is one clear line.
 
-YAML tags and aliases are refused, because a configuration needs neither.
+YAML tags, aliases and merge keys are refused, because a configuration needs none of them.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,15 +15,13 @@ from meshcors._policy.errors import PolicyError, Problem
 from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.regular_file import FileError, read_text
 from meshcors._policy.wording import file_label
+from meshcors.config._yaml_data import data_of_yaml
 
 _UNREAD: Final[dict[str, ProblemCode]] = {
     "unreadable": "file_unreadable",
     "too_large": "file_too_large",
     "not_utf8": "file_not_utf8",
 }
-# The time that the YAML reader takes is quadratic in the depth.
-_MAX_DEPTH: Final = 64
-
 # What tomllib quotes from a file, such as the name of a duplicate key, unless it is one character.
 _QUOTED: Final = re.compile(r""" [('"].{3,}['")]""", re.DOTALL)
 
@@ -121,12 +118,9 @@ def _read_yaml(path: Path, text: str) -> list[object]:
         hint = "YAML needs ruamel.yaml: python -m pip install 'meshcors[dummy]', or write JSON"
         raise _wrong(path, "yaml_missing", hint) from None
 
-    yaml = YAML(typ="safe", pure=True)
-    # The warning would quote the file.
-    yaml.composer.warn_double_anchors = False
     try:
-        _refuse_tags_and_aliases(yaml.parse(text))
-        return [document for document in yaml.load_all(text) if document is not None]
+        # Pure: the parser in C takes other texts for YAML, and not every machine has it.
+        return data_of_yaml(YAML(typ="safe", pure=True), text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1} column {mark.column + 1}: " if mark else ""
@@ -137,22 +131,3 @@ def _read_yaml(path: Path, text: str) -> list[object]:
         raise _wrong(path, "file_malformed", f"{place}{reason}") from None
     except (YAMLError, ValueError) as error:
         raise _wrong(path, "file_malformed", str(error).partition("\n")[0]) from None
-
-
-def _refuse_tags_and_aliases(events: Iterable[Any]) -> None:
-    """Refuse tags, aliases (which can be nested to expand without limit) and deep nesting."""
-    from ruamel.yaml.composer import ComposerError
-    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
-
-    depth = 0
-    for event in events:
-        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        if depth > _MAX_DEPTH:
-            raise ComposerError(None, None, "nested too deeply", event.start_mark)
-        if isinstance(event, AliasEvent):
-            hint = "aliases are not supported: write the value out"
-            raise ComposerError(None, None, hint, event.start_mark)
-        if getattr(event, "tag", None) is not None:
-            raise ComposerError(
-                None, None, "tags are not supported: leave them out", event.start_mark
-            )

@@ -141,7 +141,7 @@ def _container(name: str, image: str) -> Document:
         "resources": {
             "requests": {"cpu": "100m", "memory": "64Mi"},
             # No CPU limit: throttling would delay every call of every browser. A few rules take 40
-            # MiB; a policy file of 1 MiB, the largest, up to 170 MiB while it is read.
+            # MiB; a policy file of 1 MiB, the largest, up to 150 MiB while it is read.
             "limits": {"memory": "256Mi"},
         },
         "securityContext": {
