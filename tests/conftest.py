@@ -51,6 +51,7 @@ SLOW = (
     "tests/test_dummy_parts.py",
     "tests/test_dummy_reload.py",
     "tests/test_dump.py",
+    "tests/test_envoy_gateway.py",
     "tests/test_envoy_reading.py",
     "tests/test_examples.py",
     "tests/test_exceptions.py",
