@@ -56,6 +56,8 @@ def test_a_page_shows_what_is_printed(
     shutil.copy(DATA / "http_route.yaml", "route.yaml")
     shutil.copy(DATA / "http_routes.yaml", "routes.yaml")
     shutil.copy(DATA / "http_route_search.yaml", "search.yaml")
+    for source in (DATA / "foreign").iterdir():
+        shutil.copy(source, source.name)
     code = 0
     commands = session(page)
     assert commands
@@ -93,6 +95,21 @@ def test_a_page_shows_what_is_printed(
 def test_a_page_shows_its_file(page: str, file: str) -> None:
     text = (DATA / file).read_text(encoding="utf-8")
     assert f"```yaml\n{text}```\n" in (ROOT / "docs" / page).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("file", "language"),
+    [
+        ("app.py", "python"),
+        ("settings.py", "python"),
+        ("site.conf", "nginx"),
+        ("models.yaml", "yaml"),
+    ],
+)
+def test_the_page_on_render_shows_files_of_other_systems(file: str, language: str) -> None:
+    text = (DATA / "foreign" / file).read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "render.md").read_text(encoding="utf-8")
+    assert f"```{language}\n{text}```\n" in page
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)

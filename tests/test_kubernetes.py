@@ -243,7 +243,11 @@ def test_the_deployment_is_as_safe_as_it_can_be() -> None:
         "capabilities": {"drop": ["ALL"]},
     }
     (drain,) = [arg for arg in CONTAINER["args"] if arg.startswith("--drain=")]
-    assert int(drain.removeprefix("--drain=")) < POD["terminationGracePeriodSeconds"]
+    grace = POD["terminationGracePeriodSeconds"]
+    assert int(drain.removeprefix("--drain=")) < grace
+    # What bounds the harm of a SIGTERM that Python, as process 1, did not get yet.
+    page = (ROOT / "docs" / "pod.md").read_text(encoding="utf-8")
+    assert f"`terminationGracePeriodSeconds: {grace}`" in page
     assert "preStop" not in json.dumps(POD)
 
 

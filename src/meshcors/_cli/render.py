@@ -1,4 +1,4 @@
-"""``meshcors render --config FILE --to FORM``: the same policy in another form."""
+"""``meshcors render --to FORM``: the same policy in another form, or one that is made of files."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from meshcors._cli.block_yaml import block_yaml
 from meshcors._cli.directory import write_directory
 from meshcors._cli.files import policy_unreadable
 from meshcors._cli.output import print_text
+from meshcors._cli.render_foreign import print_foreign
 from meshcors._cli.render_names import deployment_names, names_of, names_options
 from meshcors._cli.render_routes import rendered_routes
 from meshcors._policy.errors import PolicyError
@@ -35,9 +36,8 @@ _NO_IMAGE: Final = (
 
 
 @click.command("render", cls=options.VerbCommand)
-@click.option(
-    "--config", required=True, metavar="FILE", help="The file with the policy, or with rules."
-)
+@click.argument("files", nargs=-1, metavar="[FILE]...")
+@click.option("--config", metavar="FILE", help="The file with the policy, or with rules.")
 @click.option(
     "--to",
     "form",
@@ -77,7 +77,8 @@ _NO_IMAGE: Final = (
     help="For kubernetes: write files for kubectl apply -k DIR instead of printing them.",
 )
 def command(
-    config: str,
+    files: tuple[str, ...],
+    config: str | None,
     form: str,
     name: str | None,
     namespace: str | None,
@@ -88,8 +89,11 @@ def command(
     beside: tuple[str, ...],
     image: str | None,
     directory: str | None,
-) -> None:
+) -> int:
     """Write a policy in another form.
+
+    With --to policy, FILE... instead of --config are files of other systems that say something
+    about CORS: Python files, VirtualServices, HTTPRoutes, configurations of nginx.
 
     Key values are never written: a service that checks keys reads them from its own file.
 
@@ -104,6 +108,13 @@ def command(
         raise click.UsageError("--for is for --to httproute")
     if directory is not None and form != "kubernetes":
         raise click.UsageError("--directory is for --to kubernetes")
+    if config is None:
+        if form == "policy" and files:
+            return print_foreign(files)
+        name_it = "; with --to policy, name files of other systems instead"
+        raise click.UsageError(f"--config: name the file with the policy{name_it}")
+    if files:
+        raise click.UsageError("expected only flags: remove the extra argument")
     rules, notes = _read(config)
     if form == "kubernetes":
         if image is None:
@@ -119,6 +130,7 @@ def command(
     for note in notes:
         click.echo(f"note: {printable(note)}", err=True)
     print_text(text)
+    return 0
 
 
 def _read(config: str) -> tuple[RuleSet, list[str]]:

@@ -1,0 +1,80 @@
+"""``meshcors render --to policy FILE...``: a policy file of what other systems say about CORS."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from meshcors._cli.block_yaml import block_yaml
+from meshcors._cli.output import print_text
+from meshcors._policy.regular_file import FileError, read_text
+from meshcors._policy.wording import file_label, printable
+from meshcors.config._foreign.nginx import read_nginx
+from meshcors.config._foreign.python_calls import read_python
+from meshcors.config._foreign.said import ForeignError, Reading
+from meshcors.config._foreign.translation import translate
+from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
+from meshcors.mesh._render.foreign_routes import read_routes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_READERS: Final = {
+    ".py": read_python,
+    ".yaml": read_routes,
+    ".yml": read_routes,
+    ".json": read_routes,
+}
+_SHOWN_NOTES: Final = 50
+_LONGEST_LINE: Final = 600
+
+
+def print_foreign(names: Sequence[str]) -> int:
+    """Print the policy file that the files `names` give, and return the exit code.
+
+    Every problem has a line on stderr; if there is any, nothing is printed on stdout.
+    """
+    texts = {name: _text(name, _label(names, at)) for at, name in enumerate(names)}
+    try:
+        made = translate(_read(texts))
+    except ForeignError as error:
+        for problem in error.problems[:SHOWN_PROBLEMS]:
+            click.echo(f"meshcors: {printable(str(problem), _LONGEST_LINE)}", err=True)
+        if (more := len(error.problems) - SHOWN_PROBLEMS) > 0:
+            click.echo(f"meshcors: and {more} more", err=True)
+        return 2
+    for note in made.notes[:_SHOWN_NOTES]:
+        click.echo(f"note: {printable(note, _LONGEST_LINE)}", err=True)
+    comments = [f"# {printable(each, _LONGEST_LINE)}\n" for each in made.differences[:_SHOWN_NOTES]]
+    print_text("".join(comments) + block_yaml([made.document]))
+    return 0
+
+
+def _read(texts: Mapping[str, str]) -> Reading:
+    """Read Python and documents by the names of their files; the others are nginx's."""
+    reading = Reading()
+    others: dict[str, str] = {}
+    for name, text in texts.items():
+        read = _READERS.get(PurePath(name).suffix.lower())
+        if read:
+            read(reading, text, name)
+        else:
+            others[name] = text
+    if others:
+        read_nginx(reading, others)
+    return reading
+
+
+def _label(names: Sequence[str], at: int) -> str:
+    return "FILE" if len(names) == 1 else f"FILE {at + 1}"
+
+
+def _text(name: str, label: str) -> str:
+    if name == "-":
+        raise click.ClickException("-: standard input has no name; save it as a file and name that")
+    try:
+        return read_text(name)
+    except FileError as error:
+        raise click.ClickException(f"{file_label(name, label)}: {error.hint}") from None

@@ -1,0 +1,5 @@
+import os
+
+CORS_ALLOWED_ORIGINS = os.environ["ORIGINS"].split()
+CORS_ALLOW_ALL_ORIGINS = False
+CORS_ALLOW_CREDENTIALS = True
