@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
+import pytest
+
+from meshcors import _cli as cli
 from meshcors.browser import Request, Response, judge_preflight, preflight_for
 from tests.calling import EVIL, UI
 from tests.coming_from import (
@@ -73,6 +79,38 @@ def table() -> str:
 
 def test_the_table_of_answers_is_what_they_answer() -> None:
     INDEX.check("answers", table())
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "code"),
+    [
+        ("starlette", "python", 0),
+        ("flask-cors", "python", 0),
+        ("django-cors-headers", "python", 0),
+        ("asgi-cors", "python", 0),
+        ("nginx", "nginx", 2),
+        ("istio", "yaml", 0),
+    ],
+)
+def test_before_is_read_as_a_policy_where_the_page_says_so(
+    name: str,
+    language: str,
+    code: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = Page(name)
+    (command,) = re.findall(r"`meshcors (render --to policy [^`]*)`", page.text)
+    monkeypatch.chdir(tmp_path)
+    Path(command.split()[-1]).write_text(page.blocks(language)[0], encoding="utf-8")
+    assert cli.run(command.split()) == code
+    printed, complaints = capsys.readouterr()
+    if code:
+        assert "lets any site act as the user" in complaints
+    else:
+        Path("policy.yaml").write_text(printed, encoding="utf-8")
+        assert cli.run(["render", "--config", "policy.yaml", "--to", "kubernetes"]) == 0
 
 
 def test_the_index_names_every_page() -> None:

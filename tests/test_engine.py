@@ -376,6 +376,7 @@ def test_real_request(
     assert isinstance(decision, Proceed)
     assert fields_of(decision) == fields
     assert decision.reason == reason
+    assert repr(decision) == f"Proceed({reason!r})"
     raw = {n.decode(): v.decode() for n, v in decision.merge_raw([])}
     assert raw == fields
 

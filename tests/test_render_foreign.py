@@ -327,6 +327,22 @@ spec:
             ]
         },
     ),
+    "a VirtualService that also takes calls without the key": (
+        "route_dot_yaml",
+        VIRTUAL_SERVICE + "{hosts: ['*'], gateways: [public],"
+        " http: [{match: [{headers: {model-api-key: {exact: xyz}}}],"
+        " corsPolicy: &cors {allowOrigins: [{exact: 'https://ui.example'}],"
+        " allowHeaders: [model-api-key, content-type]}, route: [{destination: {host: a}}]},"
+        " {corsPolicy: *cors, route: [{destination: {host: b}}]}]}}",
+        one(UI, allowHeaders=["model-api-key"]),
+    ),
+    "nginx, what preflights get counts": (
+        "site_dot_conf",
+        "add_header Access-Control-Allow-Headers x-a; if ($request_method = OPTIONS) {"
+        " add_header Access-Control-Allow-Headers x-b; }"
+        ' if ($http_origin = "https://ui.example") { add_header Access-Control-Allow-Origin *; }',
+        one(UI, allowHeaders=["x-b"]),
+    ),
     "an HTTPRoute with a CORS filter": (
         "route_dot_json",
         json.dumps(

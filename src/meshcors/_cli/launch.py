@@ -14,11 +14,11 @@ from meshcors._launch.program import ProgramError, find
 from meshcors._policy.errors import PolicyError, problem_lines
 from meshcors._policy.warning import PolicyWarning
 from meshcors._policy.wording import printable
+from meshcors.config._command_line import PolicyCommand, add_policy_flags, policy_values
 from meshcors.config._options import CONFIG_VARIABLE
-from meshcors.dummy._flags import PodCommand, add_policy_flags, policy_values
 
 
-class RunCommand(PodCommand):
+class RunCommand(PolicyCommand):
     """Reads flags up to COMMAND, whose own flags follow."""
 
     key_values_hint: ClassVar[str] = (

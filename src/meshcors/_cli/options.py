@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from meshcors.dummy._flag_types import what_to_write
+from meshcors.config._command_line import what_to_write
 from meshcors.mesh._documents.checks import host_error
 
 

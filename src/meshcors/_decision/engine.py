@@ -8,7 +8,6 @@ never needs a key, and a page that is allowed can read why its request was refus
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeAlias
 
@@ -104,10 +103,12 @@ class Engine:
                 return answer
         answers = self._answers[origin]
         key = self._key
-        if key is not None and not key.is_valid(given := fields.get(key.field, b"")):
-            refused = key.refuse(path, given)
-            if refused is not None:
-                return answers.refusals[refused]
+        if key is not None:
+            is_valid, given = key.is_valid, fields.get(key.field, b"")
+            if not is_valid(given):
+                refused = key.refuse(path, given)
+                if refused is not None:
+                    return answers.refusals[refused]
         return answers.proceed
 
     def decide_websocket(self, path: str, fields: Mapping[bytes, bytes]) -> Answer | None:
@@ -155,13 +156,15 @@ class Engine:
         return Answer(204, reason, fields, b"")
 
 
-@dataclass(frozen=True, slots=True)
 class _CompiledAnswers:
     """What one origin is sent, compiled."""
 
-    cors: Fields
-    proceed: Proceed
-    refusals: Mapping[Reason, Answer]
+    __slots__ = ("cors", "proceed", "refusals")
+
+    def __init__(self, cors: Fields, proceed: Proceed, refusals: Mapping[Reason, Answer]) -> None:
+        self.cors = cors
+        self.proceed = proceed
+        self.refusals = refusals
 
 
 def _compile(policy: Policy, reason: Reason, allow_origin: str | None) -> _CompiledAnswers:

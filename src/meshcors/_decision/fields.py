@@ -105,12 +105,15 @@ class Merge(Generic[Wire]):
     order, and the app's list is not modified.
     """
 
-    __slots__ = ("_own", "_special", "_tail", "_vary", "_wire")
+    __slots__ = ("_own", "_plain", "_special", "_tail", "_type", "_vary", "_wire")
 
     def __init__(
         self, own: Iterable[tuple[str, str]], vary: Sequence[str], wire: WireForm[Wire]
     ) -> None:
         self._wire: WireForm[Wire] = wire
+        # Of its own, as each look-up counts: they are used in every request.
+        self._plain: frozenset[Wire] = wire.plain
+        self._type: type[Wire] = wire.type
         self._vary = vary
         self._own: list[tuple[Wire, Wire]] = wire.fields(own)
         line = [("vary", ", ".join(vary))] if vary else []
@@ -120,11 +123,10 @@ class Merge(Generic[Wire]):
 
     def __call__(self, headers: Iterable[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
         """Return the fields to send instead of the app's `headers`, pairs of name and value."""
-        plain, wire_type = self._wire.plain, self._wire.type
+        plain, wire_type = self._plain, self._type
         fields = list(headers)
-        for field in fields:
-            name = field[0]
-            if name.__class__ is not wire_type or name not in plain:
+        for name, _ in fields:
+            if type(name) is not wire_type or name not in plain:
                 return self._merge_each(fields)
         fields += self._tail
         return fields

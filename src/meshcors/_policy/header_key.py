@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from os import PathLike
 from typing import Final, cast
 
 from meshcors._policy.errors import PolicyError, Problem
@@ -67,7 +67,7 @@ class HeaderKey(PydanticField):
 
     @classmethod
     def from_file(
-        cls, name: str, path: str | Path, *, exempt_paths: ListLike[str] = ()
+        cls, name: str, path: str | PathLike[str], *, exempt_paths: ListLike[str] = ()
     ) -> HeaderKey:
         """Return a key with the values in the UTF-8 file at `path`, such as a mounted secret.
 
@@ -104,7 +104,7 @@ def _key_name(problems: ProblemCollector, name: object) -> str:
     return lowered
 
 
-def read_key_values(path: str | Path) -> list[str]:
+def read_key_values(path: str | PathLike[str]) -> list[str]:
     """Return the values in the UTF-8 file at `path`; see `HeaderKey.from_file`."""
     content = _content(path)
     if isinstance(content, Problem):
@@ -113,7 +113,7 @@ def read_key_values(path: str | Path) -> list[str]:
     return [line.strip() for line in content.splitlines() if line.strip()]
 
 
-def _content(path: str | Path) -> str | Problem:
+def _content(path: str | PathLike[str]) -> str | Problem:
     try:
         return read_text(path)
     except FileError as error:

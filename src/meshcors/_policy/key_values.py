@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
-from hmac import compare_digest
 from typing import Final, NoReturn, TypeVar
 
 # So that a logged hash tells nothing about a value, even with PYTHONHASHSEED set.
@@ -61,7 +60,7 @@ class KeyValues(_Sealed):
         self._values = tuple(_Value(value.encode()) for value in dict.fromkeys(values))
 
     def __contains__(self, text: object) -> bool:
-        return isinstance(text, str) and self._is_one(text.encode(errors="surrogatepass"))
+        return isinstance(text, str) and self.comparison()(text.encode(errors="surrogatepass"))
 
     def __len__(self) -> int:
         return len(self._values)
@@ -81,16 +80,22 @@ class KeyValues(_Sealed):
 
         For a single value it is implemented in C.
         """
+        # Late: with OpenSSL below it, its import takes a tenth of the package's.
+        from hmac import compare_digest
+
         if len(self._values) == 1:
             return partial(compare_digest, self._values[0])
-        return self._is_one
+        return partial(_is_one, self._values, compare_digest)
 
-    def _is_one(self, given: bytes) -> bool:
-        right = False
-        # No early exit, so the time does not depend on which value matches.
-        for value in self._values:
-            right |= compare_digest(value, given)
-        return right
+
+def _is_one(
+    values: tuple[bytes, ...], is_equal: Callable[[bytes, bytes], bool], given: bytes
+) -> bool:
+    right = False
+    # No early exit, so the time does not depend on which value matches.
+    for value in values:
+        right |= is_equal(value, given)
+    return right
 
 
 def reveal(values: KeyValues) -> tuple[str, ...]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from meshcors._policy.errors import OriginError
 from meshcors._policy.origin_set import AllowedOrigin
@@ -22,8 +21,7 @@ SEVERAL_ORIGINS: Final = "several origins with spaces between: write a list"
 _LOOKS_LIKE_REGEX: Final = re.compile(r"[\\^$(){}|]|\.[*+]|\[[^\]:]*-")
 
 
-@dataclass(frozen=True, slots=True)
-class OriginChecks:
+class OriginChecks(NamedTuple):
     """The checks of one policy's origins; what they find goes to `problems`.
 
     `credentials` is its `allow_credentials`. The others are its ``dangerously_allow_...`` options.

@@ -7,8 +7,7 @@ it matches nothing but ``*``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from meshcors._policy.errors import OriginError
 from meshcors._policy.hosts import check_host, is_loopback
@@ -34,8 +33,7 @@ _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*")
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """A tuple origin (HTML 7.1.1): scheme, host, and the port unless it is the scheme's default."""
 
     scheme: str
@@ -59,8 +57,7 @@ class Origin:
         return f"{self.scheme}://{self.host}{port}"
 
 
-@dataclass(frozen=True, slots=True)
-class OriginPattern:
+class OriginPattern(NamedTuple):
     """A pattern of origins: one origin, all hosts below a domain, all ports of a host, or both.
 
     `subdomains` means ``*.`` before the host: one or more labels, never the host itself. The port

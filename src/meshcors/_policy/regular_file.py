@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING, Final, Literal
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from os import PathLike
+from typing import Final, Literal
 
 MAX_BYTES: Final = 1 << 20
 
@@ -28,7 +26,7 @@ class FileError(Exception):
         super().__init__(hint)
 
 
-def read_text(path: str | Path) -> str:
+def read_text(path: str | PathLike[str]) -> str:
     """Return the text of the regular file at `path`, following symbolic links.
 
     Raises `FileError` if it is missing, unreadable, not a regular file, larger than 1 MiB, or not
@@ -41,7 +39,7 @@ def read_text(path: str | Path) -> str:
         raise FileError("not_utf8", "write UTF-8 text") from None
 
 
-def read_content(path: str | Path, most: int) -> bytes:
+def read_content(path: str | PathLike[str], most: int) -> bytes:
     """Return the bytes of the regular file at `path`, following symbolic links.
 
     Raises `FileError` if it is missing, unreadable, not a regular file, or has more than `most`

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from meshcors._policy.bounded_cache import BoundedCache
@@ -72,16 +71,18 @@ class RuleMap(Generic[T]):
         return _Reach(self._values[whole], whole, before)
 
 
-@dataclass(frozen=True, slots=True)
 class _Reach(Generic[T]):
     """The rules for one host: the first one for every path, and the prefixes that precede it.
 
     `value` is that of the first one: a look-up that needs no path reads nothing else.
     """
 
-    value: T
-    whole: int
-    by_path: tuple[_Prefixes, ...]
+    __slots__ = ("by_path", "value", "whole")
+
+    def __init__(self, value: T, whole: int, by_path: tuple[_Prefixes, ...]) -> None:
+        self.value = value
+        self.whole = whole
+        self.by_path = by_path
 
 
 class _Prefixes:

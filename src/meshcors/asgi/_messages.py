@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
-from meshcors._decision.answers import Answer, Proceed
+from meshcors._decision.answers import Answer, RawMerge
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -53,15 +53,15 @@ def with_header_list(scope: Scope) -> Scope:
 
 
 def send_with_fields(
-    send: Send, proceed: Proceed, started: list[bool], message: Message
+    send: Send, merge: RawMerge, started: list[bool], message: Message
 ) -> Awaitable[None]:
-    """Send a `message` of the app, and merge the CORS fields into ``http.response.start``.
+    """Send a `message` of the app, and `merge` the CORS fields into ``http.response.start``.
 
     The message is copied, never changed; `started` gets an item. Not a coroutine, because most
     messages only pass through.
     """
     if message["type"] == "http.response.start":
         message = {**message}
-        message["headers"] = proceed.merge_raw(message.get("headers", ()))
+        message["headers"] = merge(message.get("headers", ()))
         started.append(True)
     return send(message)

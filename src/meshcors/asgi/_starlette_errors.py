@@ -5,8 +5,8 @@ exception passes `MeshCORS`, the handlers of the app that serves the request are
 answer to that exception gets the CORS fields. Status, body, order and number of calls stay what
 they were. Apps of other frameworks are left alone.
 
-Nothing of Starlette is imported: without its modules loaded, no app is one of Starlette's. Only
-`outer_handlers` runs on every request; all else runs after an exception.
+Nothing of Starlette is imported: without its modules loaded, no app is one of Starlette's. All of
+it runs after an exception only.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ from meshcors._decision.answers import Proceed
 from meshcors.asgi._messages import Receive, Scope, Send, send_with_fields
 
 _Handler: TypeAlias = Callable[[Any, Exception], Any]
-# The Starlette app around the middleware and its tables of handlers, each None elsewhere.
+# Who would answer an exception: the scope's "app" and its `HANDLER_TABLES`.
 OuterHandlers: TypeAlias = tuple[Any, Any]
 
+# The key of a scope under which Starlette keeps the tables of its handlers.
+HANDLER_TABLES: Final = "starlette.exception_handlers"
 # The key of a scope under which `_Passed` is kept.
 _PASSED: Final = "meshcors.passed"
 # The attribute that marks a wrapped handler.
@@ -45,18 +47,13 @@ class _Passed(NamedTuple):
     proceed: Proceed
 
 
-def outer_handlers(scope: Scope) -> OuterHandlers:
-    """Return who would answer an exception; read on entry, as apps below may change the scope."""
-    return scope.get("app"), scope.get("starlette.exception_handlers")
-
-
 def add_fields_to_answer(
     error: Exception, proceed: Proceed, scope: Scope, outer: OuterHandlers
 ) -> None:
     """Have Starlette's answer to `error` carry the CORS fields of `proceed`.
 
-    `scope` is the request's own, not a copy: the handlers see it. `outer` is what `outer_handlers`
-    returned on entry.
+    `scope` is the request's own, not a copy: the handlers see it. `outer` was read on entry, as
+    apps below may change the scope.
     """
     app, tables = outer
     starlette = sys.modules.get("starlette.applications")
@@ -114,7 +111,7 @@ def _merging(response: Any, connection: Any, error: Exception) -> Any:
     proceed = passed.proceed
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        await response(scope, receive, partial(send_with_fields, send, proceed, []))
+        await response(scope, receive, partial(send_with_fields, send, proceed.merge_raw, []))
         # The exception's traceback refers to the scope: this breaks the cycle, so that both are
         # freed without the garbage collector.
         connection.scope.pop(_PASSED, None)

@@ -19,10 +19,11 @@ from typing import Any, NoReturn
 import click
 
 from meshcors._policy.errors import PolicyError, problem_lines
+from meshcors.config._command_line import PolicyCommand, policy_values
 from meshcors.config._following import FollowedFile
 from meshcors.config._options import CONFIG_VARIABLE
 from meshcors.dummy._configuration import Configuration, read
-from meshcors.dummy._flags import DEFAULT_ADMIN_PORT, PodCommand, add_flags, policy_values
+from meshcors.dummy._flags import DEFAULT_ADMIN_PORT, add_flags
 from meshcors.dummy._listen import (
     DEFAULT_MAX_CONNECTIONS,
     ConnectionLimits,
@@ -36,7 +37,7 @@ from meshcors.dummy._reload import ConfigurationFile, beside
 
 
 @click.command(
-    cls=PodCommand,
+    cls=PolicyCommand,
     context_settings={"help_option_names": ["-h", "--help"], "allow_extra_args": True},
 )
 @add_flags

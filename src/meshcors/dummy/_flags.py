@@ -1,24 +1,17 @@
-"""The pod's command line: the policy's flags, from the table of options, and the pod's own."""
+"""The pod's own flags, after those of the policy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from math import isnan
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, Final
 
 import click
 
 from meshcors._policy.hosts import host_name
-from meshcors._policy.wording import did_you_mean
-from meshcors.config._formats import BOOLEAN, NAMES, ORIGINS, SECONDS, TEXT
-from meshcors.config._options import CONFIG_VARIABLE, OPTIONS, Option
-from meshcors.dummy._flag_types import what_to_write
+from meshcors.config._command_line import Command, add_policy_flags
+from meshcors.config._options import CONFIG_VARIABLE
 from meshcors.dummy._listen import DEFAULT_MAX_CONNECTIONS
-
-Command: TypeAlias = Callable[..., Any]
-
-_METAVARS: Final = {ORIGINS: "ORIGIN", NAMES: "NAME", TEXT: "NAME", SECONDS: "SECONDS"}
-
 
 _PORT: Final = click.IntRange(0, 65535)
 
@@ -121,66 +114,8 @@ _POD_FLAGS: Final = (
 )
 
 
-class PodCommand(click.Command):
-    """A command whose errors name the flag and what to write, and never repeat what was given.
-
-    Raises `click.UsageError`.
-    """
-
-    # For who writes a flag of that name, which no command has.
-    key_values_hint: ClassVar[str] = (
-        "the pod needs no values, only the name of their header: --key-header"
-    )
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the command line."""
-        try:
-            return super().parse_args(ctx, args)
-        except click.NoSuchOption as error:
-            name = error.option_name
-            known = [flag for each in self.params for flag in (*each.opts, *each.secondary_opts)]
-            hint = did_you_mean(name, known)
-            if name.startswith("--key-value"):
-                hint = self.key_values_hint
-            raise click.UsageError(f"{name}: {hint}") from None
-        except click.BadParameter as error:
-            if error.param is None:
-                raise
-            hint = what_to_write(error.param.type) or error.message
-            raise click.UsageError(f"{error.param.opts[0]}: {hint}") from None
-
-
 def add_flags(command: Command) -> Command:
     """Add all flags to a command's function, the policy's first."""
     for flag in reversed(_POD_FLAGS):
         command = flag(command)
     return add_policy_flags(command)
-
-
-def add_policy_flags(command: Command) -> Command:
-    """Add the policy's flags to a command's function."""
-    for option in reversed(OPTIONS):
-        if option.flag is not None:
-            command = _policy_flag(option, option.flag)(command)
-    return command
-
-
-def policy_values(parameters: dict[str, Any]) -> dict[str, object]:
-    """Remove the policy's flags from `parameters`; return those that were given, by option."""
-    values = {option.name: parameters.pop(_parameter(option)) for option in OPTIONS if option.flag}
-    return {name: value for name, value in values.items() if value not in (None, ())}
-
-
-def _policy_flag(option: Option, flag: str) -> Callable[[Command], Command]:
-    return click.option(
-        f"{flag}/--no-{flag.removeprefix('--')}" if option.format is BOOLEAN else flag,
-        _parameter(option),
-        help=f"{option.help} [{option.variable}]",
-        metavar=_METAVARS.get(option.format),
-        multiple=option.format in {ORIGINS, NAMES},
-        default=None,
-    )
-
-
-def _parameter(option: Option) -> str:
-    return option.name.replace(".", "_")

@@ -5,7 +5,6 @@ What its connections share is here too.
 
 from __future__ import annotations
 
-import re
 import socket
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +12,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from time import gmtime, strftime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
-from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from meshcors.dummy._protocol import ClientConnection
@@ -25,7 +23,6 @@ FRAMING_FIELDS: Final = frozenset(
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE: Final = b"connection: close\r\n"
-_ABSOLUTE: Final = re.compile("https?://([^/?]*)(.*)", re.IGNORECASE)
 
 
 class WireAnswer(NamedTuple):
@@ -43,7 +40,8 @@ class WireAnswer(NamedTuple):
 Handle: TypeAlias = Callable[[str, str, Mapping[bytes, bytes], bytes], WireAnswer]
 
 
-class Handler(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Handler:
     """What answers the requests of a port.
 
     `reads` are the fields that it is given, in lower case, `FRAMING_FIELDS` among them; several
@@ -97,16 +95,3 @@ def refusal(status: int) -> WireAnswer:
 def date_line() -> bytes:
     """Return the Date field of this second (RFC 9110 6.6.1)."""
     return strftime("date: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime()).encode()
-
-
-def read_target(target: str) -> tuple[str, bytes | None]:
-    """Return the path of a request's target, and the authority of one in absolute form.
-
-    The path is decoded once, without the query (RFC 9112 3.2). It does not begin with ``/`` where
-    the target is no path, as in ``OPTIONS *``.
-    """
-    authority = None
-    absolute = _ABSOLUTE.fullmatch(target)
-    if absolute:
-        authority, target = absolute[1].encode(), absolute[2]
-    return unquote(target.partition("?")[0]) or "/", authority

@@ -19,8 +19,9 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from meshcors._decision.fields import join_lines
 from meshcors._decision.preflight import MAX_LIST_BYTES
+from meshcors.dummy._head import RefusedError, framing, read_target
 from meshcors.dummy._logs import LOGGER
-from meshcors.dummy._port import CLOSE, CONTINUE, FRAMING_FIELDS, Handle, Port, read_target, refusal
+from meshcors.dummy._port import CLOSE, CONTINUE, Handler, Port, refusal
 
 # The limit on what is no body: the request line, fields, trailers, chunk framing, empty lines.
 MAX_HEAD_BYTES: Final = 64 * 1024
@@ -41,21 +42,12 @@ _LAST_SECONDS: Final = 2.0
 # Where a connection is: between requests; in a head; in a body that the handler reads; in one that
 # is discarded, because the answer is sent; at its end, where nothing is read any more.
 _IDLE, _HEAD, _BODY, _ANSWERED, _ENDED = range(5)
-# A head with any of these fields needs a closer look.
-_RARE: Final = FRAMING_FIELDS - {b"host"}
 _NONE: Final[frozenset[bytes]] = frozenset()
-
-
-class _RefusedError(Exception):
-    """Ends the parsing of a request, which is answered with `status`."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
 
 
 def _status(cause: BaseException | None) -> int:
     """Return the status for a request whose parsing has failed; without a cause, by its syntax."""
-    if cause is not None and not isinstance(cause, _RefusedError):
+    if cause is not None and not isinstance(cause, RefusedError):
         LOGGER.error("cannot answer a request", exc_info=cause)
         return 500
     return cause.status if cause else 400
@@ -65,8 +57,8 @@ class ClientConnection(asyncio.Protocol):
     """One connection of a port."""
 
     __slots__ = (
-        *("_body", "_body_bytes", "_closes", "_fields", "_handle", "_has_ended", "_held"),
-        *("_is_paused", "_is_reading", "_lines", "_max_body", "_overhead", "_parser", "_phase"),
+        *("_body", "_body_bytes", "_closes", "_fields", "_handler", "_has_ended", "_held"),
+        *("_is_paused", "_is_reading", "_lines", "_overhead", "_parser", "_phase"),
         *("_port", "_reads", "_since", "_target", "transport"),
     )
 
@@ -75,8 +67,7 @@ class ClientConnection(asyncio.Protocol):
     _body: bytes
     _closes: bool
     _fields: dict[bytes, bytes]
-    _handle: Handle
-    _max_body: int
+    _handler: Handler
     _reads: frozenset[bytes]
 
     def __init__(self, port: Port) -> None:
@@ -202,9 +193,10 @@ class ClientConnection(asyncio.Protocol):
             self._target += url
             return
         if self._phase == _ENDED:
-            raise _RefusedError(400)
+            raise RefusedError(400)
         self._phase = _HEAD
-        self._handle, self._reads, self._max_body = self._port.current()
+        self._handler = handler = self._port.current()
+        self._reads = handler.reads
         self._fields = {}
         self._target = url
         self._lines = 0
@@ -219,21 +211,32 @@ class ClientConnection(asyncio.Protocol):
         if name not in fields:
             fields[name] = value
         elif name == b"host":
-            raise _RefusedError(400)  # RFC 9112 3.2
+            raise RefusedError(400)  # RFC 9112 3.2
         else:
             fields[name] = join_lines(fields[name], value, MAX_LIST_BYTES)
 
     def on_headers_complete(self) -> None:
         """Answer the request, or wait for its body."""
-        parser, fields = self._parser, self._fields
-        self._closes = self._port.draining or not parser.should_keep_alive()
+        fields = self._fields
+        self._closes = self._port.draining or not self._parser.should_keep_alive()
         if self._lines > MAX_FIELD_LINES:
-            raise _RefusedError(431)
-        if self._closes or b"host" not in fields or not _RARE.isdisjoint(fields):
-            self._check_head()
+            raise RefusedError(431)
+        if (
+            self._closes
+            or b"host" not in fields
+            or b"connection" in fields
+            or b"proxy-connection" in fields
+            or b"content-length" in fields
+            or b"transfer-encoding" in fields
+        ):
+            reads_body = self._handler.max_body > 0
+            closes, waits = framing(self._parser, fields, reads_body=reads_body)
+            self._closes |= closes
+            if waits:
+                self.transport.write(CONTINUE)
         # No trailer is kept.
         self._reads = _NONE
-        if self._max_body:
+        if self._handler.max_body:
             self._phase = _BODY
             self._body = b""
         else:
@@ -244,13 +247,13 @@ class ClientConnection(asyncio.Protocol):
         self._body_bytes += len(body)
         if self._phase == _BODY:
             self._body += body
-            if len(self._body) > self._max_body:
-                raise _RefusedError(413)
+            if len(self._body) > self._handler.max_body:
+                raise RefusedError(413)
 
     def on_message_complete(self) -> None:
         """End the request; the next one may follow, unless the answer said otherwise."""
         if self._lines > MAX_FIELD_LINES:
-            raise _RefusedError(431)
+            raise RefusedError(431)
         if self._phase == _BODY:
             self._answer(self._body)
         self._phase = _IDLE
@@ -263,35 +266,13 @@ class ClientConnection(asyncio.Protocol):
 
     # --- answers
 
-    def _check_head(self) -> None:
-        """Refuse what httptools lets pass; close where it is in doubt what follows the head."""
-        fields, version = self._fields, self._parser.get_http_version()
-        coding = fields.get(b"transfer-encoding")
-        has_body = coding is not None or fields.get(b"content-length", b"0").strip(b"0 ") != b""
-        if version == "1.1":
-            if b"host" not in fields:
-                raise _RefusedError(400)  # RFC 9112 3.2
-        elif version != "1.0" or coding is not None:
-            raise _RefusedError(400)  # RFC 9112 2.3, 6.1
-        if coding is not None and coding.strip(b" ").lower() != b"chunked":
-            raise _RefusedError(501)  # RFC 9112 6.1
-        # httptools takes the body of an upgrade for the new protocol. And a client that asks first
-        # may or may not send the body after an answer (RFC 9110 10.1.1).
-        skipped = self._parser.should_upgrade() and has_body
-        asks = has_body and b"expect" in fields
-        if self._max_body and skipped:
-            raise _RefusedError(400)
-        if self._max_body and asks and version == "1.1":
-            self.transport.write(CONTINUE)
-        self._closes |= version == "1.0" or skipped or (asks and not self._max_body)
-
     def _answer(self, body: bytes) -> None:
         # httptools lets nothing but ASCII pass.
         path = self._target.decode("ascii")
         if path[0] != "/" or "?" in path or "%" in path or "#" in path:
-            path = self._path(path)
+            path = read_target(path, self._fields)
         method = self._parser.get_method().decode()
-        begin, end, bodiless = self._handle(method, path, self._fields, body)
+        begin, end, bodiless = self._handler.handle(method, path, self._fields, body)
         self._phase = _ANSWERED
         if method == "CONNECT":
             # The client takes what follows for a tunnel.
@@ -300,19 +281,6 @@ class ClientConnection(asyncio.Protocol):
             end = bodiless
         date = self._port.date
         self.transport.write(begin + (date + CLOSE if self._closes else date) + end)
-
-    def _path(self, target: str) -> str:
-        """Return the path of a target of any form."""
-        if "#" in target:
-            raise _RefusedError(400)  # RFC 9112 3.2
-        path, authority = read_target(target)
-        if authority is not None:
-            # RFC 9112 3.2.2 has the Host field ignored. If it differs, some programs read one and
-            # some the other: then the host is ambiguous.
-            host = self._fields.setdefault(b"host", authority)
-            if host.strip().lower() != authority.lower():
-                self._fields[b"host"] = join_lines(host, authority, MAX_LIST_BYTES)
-        return path
 
     def _refuse(self, status: int) -> None:
         """Answer with `status`, unless there is an answer already, and read nothing more."""
