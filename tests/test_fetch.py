@@ -7,7 +7,7 @@ import ssl
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h2.config
 import h2.connection
@@ -203,6 +203,21 @@ def test_a_fault_is_one_clear_line(act: Act, status: int | None, kind: str, line
     assert made.verdict.code == (
         "network_error" if status is None else "allowed" if not kind else "acao_missing"
     )
+
+
+def test_a_connection_that_is_made_too_late_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name has several addresses, and each may take as long as a connection may."""
+    connect = socket.create_connection
+
+    def connect_late(*args: Any, **options: Any) -> socket.socket:
+        time.sleep(0.3)
+        return connect(*args, **options)
+
+    monkeypatch.setattr(socket, "create_connection", connect_late)
+    with raw_server(drip) as server:
+        answer = call(server.port, wire=Wire(connect_timeout=0.1, timeout=0.1)).answer
+    assert answer is not None
+    assert (answer.kind, answer.response) == ("timeout", None)
 
 
 def test_a_port_where_nothing_listens() -> None:

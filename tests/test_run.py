@@ -145,6 +145,15 @@ def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path: Path) -> No
     )
 
 
+def test_an_empty_flag_leaves_the_file_of_the_variable(tmp_path: Path) -> None:
+    """What has been checked is what the program gets: with the file's key."""
+    file = tmp_path / "policy.json"
+    file.write_text('{"key": {"header": "model-api-key"}}')
+    environ, flags = {"MESHCORS_CONFIG": str(file)}, {"allow_origins": (UI,)}
+    made = program_environment(flags, environ, config="")
+    assert load(None, made) == load(flags, environ, config="")
+
+
 def test_the_key_values_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its path holds in any folder, and it beats a variable that has the values."""
     (tmp_path / "keys").write_text("right\n")

@@ -49,7 +49,7 @@ def program_environment(
         if key_values_file is None:
             raise
         raise PolicyError([_with_flag(each) for each in error.problems]) from None
-    if config is not None:
+    if config:  # an empty flag is no flag
         made[CONFIG_VARIABLE] = config
     made |= _variables(flags)
     for name in (CONFIG_VARIABLE, VALUES_FILE_VARIABLE):

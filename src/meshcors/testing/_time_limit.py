@@ -43,6 +43,8 @@ class TimeLimit:
             self._socket = connection
             with suppress(OSError):  # closed by the other side
                 self.client_port = connection.getsockname()[1]
+            if self.is_over:  # each of a name's addresses may take as long as a connection may
+                self._end()
 
     def _end(self) -> None:
         self.is_over = True
