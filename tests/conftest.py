@@ -92,6 +92,7 @@ SLOW = (
     "tests/test_render.py",
     "tests/test_render_beside.py",
     "tests/test_render_foreign.py",
+    "tests/test_render_foreign_hostile.py",
     "tests/test_root_path.py",
     "tests/test_rules.py::test_ready_origins_are_shared_among_the_policies",
     "tests/test_secret_inputs.py",

@@ -79,13 +79,17 @@ def read_asgi_cors(reading: Reading, file: PythonFile, call: ast.Call, skip: int
             options.refuse(keyword, node, "a function decides here", hint)
 
     fields: dict[str, Field] = {
-        "hosts": "allowOrigins",
         "host_wildcards": "allowOrigins",
         "headers": "allowHeaders",
         "methods": "allowMethods",
         "max_age": "maxAge",
     }
-    read_keywords(options, given, fields, {"allow_all": every_origin, "callback": callback})
+
+    def hosts(keyword: str, node: ast.expr) -> None:
+        options.whole_origins("allowOrigins", keyword, node, "allow_all=True or host_wildcards")
+
+    others = {"allow_all": every_origin, "callback": callback, "hosts": hosts}
+    read_keywords(options, given, fields, others)
     reading.policies.append(ForeignPolicy(ASGI_CORS, file.place(call), options.found))
 
 

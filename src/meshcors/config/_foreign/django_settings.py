@@ -57,7 +57,7 @@ def read_django_settings(reading: Reading, file: PythonFile) -> bool:
         options.put("allowOrigins", ("*",), *everything)
     elif not (everything and reading.problems):
         if origins := first(_ORIGINS):
-            options.add("allowOrigins", *origins)
+            options.whole_origins("allowOrigins", *origins, "CORS_ALLOW_ALL_ORIGINS = True")
         if regexes := first(_REGEXES):
             options.regexes(*regexes, at_start=True)
     for name, node in nodes.items():
@@ -65,6 +65,8 @@ def read_django_settings(reading: Reading, file: PythonFile) -> bool:
             options.add(_FIELDS[name], name, node)
     for name, value in _DEFAULTS.items():
         options.default(_FIELDS[name], value, name, file.tree)
+    for line in file.stars:
+        options.note(file.tree, f"line {line} imports *: the settings of that file are not read")
     prefix = _prefix(options, nodes[_URLS]) if _URLS in nodes else "/"
     place = file.place(nodes[named[0]])
     if prefix is not None:
@@ -88,7 +90,7 @@ def _prefix(options: Options, node: ast.expr) -> str | None:
     if text in _EVERY_PATH:
         return "/"
     found = _PREFIX.fullmatch(text)
-    if found is None or (found[2] is None and text.endswith("$")):
+    if found is None or (found[2] in (None, "/") and text.endswith("$")):
         hint = "write the beginning of the paths, such as ^/api/.*$"
         options.refuse(_URLS, node, f"{text} is not a prefix of paths", hint)
         return None

@@ -42,7 +42,7 @@ def read_flask_cors(
 ) -> None:
     """Read ``CORS(app, ...)``, or ``init_app(app, ...)`` of an object that `made` has made."""
     options = Options(reading, file)
-    given = _settings(file)
+    given = _settings(options, file)
     if made is not None:
         given |= keywords_of(options, made, ("app",))
     given |= keywords_of(options, call, ("app",))
@@ -80,7 +80,7 @@ def read_cross_origin(
     """Read ``@cross_origin(...)``; `call` is None for one without arguments."""
     options = Options(reading, file)
     node = call or view
-    given = _settings(file) | (keywords_of(options, call) if call else {})
+    given = _settings(options, file) | (keywords_of(options, call) if call else {})
     paths = [path for each in view.decorator_list for path in _route(options, file, each)]
     if not paths:
         hint = "write a rule with the view's path: pathPrefix: /api"
@@ -92,14 +92,20 @@ def read_cross_origin(
         _add(reading, file, node, found, path)
 
 
-def _settings(file: PythonFile) -> dict[str, ast.expr]:
+def _settings(options: Options, file: PythonFile) -> dict[str, ast.expr]:
     """Return what a file sets as ``app.config["CORS_..."]``, by keyword."""
-    # CORS_HEADERS belongs to versions of long ago, has no effect, and is in many files.
-    return {
-        name.removeprefix("CORS_").lower(): value
-        for name, value in file.configured.items()
-        if name.startswith("CORS_") and name != "CORS_HEADERS"
-    }
+    found: dict[str, ast.expr] = {}
+    for name, nodes in file.configured.items():
+        # CORS_HEADERS belongs to versions of long ago, has no effect, and is in many files.
+        if not name.startswith("CORS_") or name == "CORS_HEADERS":
+            continue
+        line = file.decided.get(id(nodes[0]))
+        if len(nodes) > 1 or line is not None or not isinstance(nodes[0], ast.Assign):
+            reason = f"depends on line {line}" if line else "set or changed more than once"
+            options.refuse(name, nodes[-1], reason, "set it once, or write the keyword")
+        else:
+            found[name.removeprefix("CORS_").lower()] = nodes[0].value
+    return found
 
 
 def _options(
@@ -147,6 +153,8 @@ def _plain(options: Options, name: Field, option: ForeignOption, node: ast.AST) 
             items = [each.strip() for each in value.split(",")]
         convert = _origin if name == "allowOrigins" else _name if name == "allowHeaders" else None
         kept = [convert(options, option.keyword, each, node) if convert else each for each in items]
+        if name == "allowMethods" and "*" in items:
+            options.refuse(option.keyword, node, "* is no method", "write the methods")
     return ForeignOption(kept, option.keyword, option.place, option.given)
 
 
@@ -177,10 +185,11 @@ def _name(options: Options, keyword: str, given: object, node: ast.AST) -> objec
 def _prefix(options: Options, node: ast.AST, given: object) -> str | None:
     """Return the prefix for a resource; None, and a problem, if there is none."""
     text = given.text if isinstance(given, Pattern) else given
-    if text in ("*", "/*", ".*", "/.*", r"\/*", "/"):
+    if text in ("*", "/*", ".*", "/.*", r"\/*") or (text == "/" and isinstance(given, Pattern)):
         return "/"
     found = _PREFIX.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
+    is_regex = isinstance(given, Pattern) or _REGEX.search(str(text)) is not None
+    if found is None or not is_regex or (found[2] in (None, "/") and found[0].endswith("$")):
         hint = "write a path and /*, such as /api/*"
         options.refuse("resources", node, f"{text} is not a prefix of paths", hint)
         return None
@@ -223,5 +232,9 @@ def _add(
     options: Mapping[Field, ForeignOption],
     prefix: str,
 ) -> None:
+    origins = options.get("allowOrigins")
+    if file.configured_elsewhere and origins is not None and not origins.given:
+        message = f"line {file.configured_elsewhere} may set CORS_ORIGINS, which is not read"
+        reading.refuse(file.place(node), "origins", message, "write origins=[...] here")
     policy = ForeignPolicy(FLASK, file.place(node), options, path_prefix=prefix)
     reading.policies.append(policy)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from meshcors.config._foreign.nginx_hidden import inside, refuse_what_is_hidden
 from meshcors.config._foreign.nginx_origins import NginxOrigins, UnreadableOriginsError, unique
 from meshcors.config._foreign.nginx_syntax import NginxSyntaxError, parse_nginx
 from meshcors.config._foreign.said import (
+    MOST_POLICIES,
     NGINX,
     NGINX_BARE,
     ForeignOption,
@@ -49,7 +51,7 @@ def read_nginx(reading: Reading, texts: Mapping[str, str]) -> None:
     origins = NginxOrigins(roots)
     for root in roots:
         _Configuration(reading, root, origins).read()
-    for each in (each for root in roots for each in _inside(root)):
+    for each in (each for root in roots for each in inside(root)):
         if each.name == "include" and "types" not in each.words[-1]:
             reading.note(f"{each.place}: include is not followed; name what it includes, too")
     if len(reading.policies) + len(reading.problems) == before:
@@ -63,11 +65,14 @@ class _Configuration:
         self._reading = reading
         self._root = root
         self._origins = origins
-        self._with_cors: dict[int, bool] = {}
+        # None for a block without an add_header
+        self._with_cors: dict[int, bool | None] = {}
+        self._servers = sum(each.name == "server" for each in inside(root))
 
     def read(self) -> None:
         """Read every block that has lines of its own; longer paths first, as nginx picks them."""
-        found: list[ForeignPolicy] = []
+        found: list[tuple[ForeignPolicy, Directive | None]] = []
+        without: list[Directive] = []
         stack = [self._root]
         while stack:
             block = stack.pop()
@@ -75,23 +80,41 @@ class _Configuration:
             lines = list(_lines(block))
             cors = [each for each in lines if _header(each) in _ALL]
             if any(_header(each) == _ORIGIN for each in cors):
-                found += self._policies(block, cors)
-            elif lines and block.name == "location" and self._inherits(block):
+                found += [(each, _server(block)) for each in self._policies(block, cors)]
+            elif block.name == "location" and (lines or not self._inherits(block)):
+                without.append(block)
+        found.sort(key=lambda each: (-len(each[0].path_prefix), each[0].place))
+        self._reading.policies += [policy for policy, _ in found]
+        if len(found) <= MOST_POLICIES:
+            for block in without[:MOST_POLICIES]:
+                self._note_what_is_covered(block, found)
+
+    def _note_what_is_covered(
+        self, block: Directive, found: list[tuple[ForeignPolicy, Directive | None]]
+    ) -> None:
+        """Note that a location, where nginx sends no CORS headers, is in a policy's URLs."""
+        path, server = block.words[-1], _server(block)
+        for policy, its_server in found:
+            is_same = its_server is server or not policy.hosts
+            below = f"{path.rstrip('/')}/".startswith(f"{policy.path_prefix.rstrip('/')}/")
+            if is_same and (below or path[:1] not in "/@"):
+                own = "an add_header of its own, so" if any(_lines(block)) else "no add_header:"
                 self._reading.note(
-                    f"{block.place}: this location has an add_header of its own, so nginx sends no"
-                    " CORS headers there; the policy covers it"
+                    f"{block.place}: this location has {own} nginx sends no CORS headers there; the"
+                    " policy covers it"
                 )
-        found.sort(key=lambda each: (-len(each.path_prefix), each.place))
-        self._reading.policies += found
+                return
 
     def _inherits(self, block: Directive) -> bool:
-        return any(self._has_cors(outer) for outer in (self._root, *block.outer))
-
-    def _has_cors(self, block: Directive) -> bool:
-        if id(block) not in self._with_cors:
-            found = any(_header(line) == _ORIGIN for line in _lines(block))
-            self._with_cors[id(block)] = found
-        return self._with_cors[id(block)]
+        """Tell whether the lines around a block, of which the nearest ones count, have CORS."""
+        for outer in (*reversed(block.outer), self._root):
+            if id(outer) not in self._with_cors:
+                headers = [_header(line) for line in _lines(outer)]
+                self._with_cors[id(outer)] = _ORIGIN in headers if headers else None
+            has_cors = self._with_cors[id(outer)]
+            if has_cors is not None:
+                return has_cors
+        return False
 
     def _policies(self, block: Directive, lines: list[Directive]) -> Iterator[ForeignPolicy]:
         prefix = self._prefix(block)
@@ -100,6 +123,7 @@ class _Configuration:
             return
         options: dict[Field, ForeignOption] = {}
         try:
+            refuse_what_is_hidden(self._origins, block, lines)
             self._read_origins(options, lines)
         except UnreadableOriginsError as error:
             self._reading.refuse(error.place, error.keyword, error.reason, error.hint)
@@ -107,6 +131,11 @@ class _Configuration:
         for name in _ALL - {_ORIGIN}:
             if line := self._line(lines, name):
                 self._read_line(options, name, line)
+        if not hosts and self._servers > 1:
+            self._reading.note(
+                f"{options['allowOrigins'].place}: this server has no name that a rule can have, so"
+                " the policy covers every host"
+            )
         bare = any(_header(each) == _ORIGIN and each.words[-1] != "always" for each in lines)
         system = NGINX_BARE if bare else NGINX
         yield ForeignPolicy(system, block.place if block.words[0] else lines[0].place, options,
@@ -171,7 +200,7 @@ class _Configuration:
         if value == "true" or not value.startswith("$"):
             return value == "true"
         try:
-            return unique(self._origins.of(line, value)) == options["allowOrigins"].value
+            return unique(self._origins.of(line, value, "true")) == options["allowOrigins"].value
         except UnreadableOriginsError:
             return False
 
@@ -225,10 +254,8 @@ def _lines(block: Directive) -> Iterator[Directive]:
             yield from _lines(each)
 
 
-def _inside(directive: Directive) -> Iterator[Directive]:
-    for each in directive.block:
-        yield each
-        yield from _inside(each)
+def _server(block: Directive) -> Directive | None:
+    return next((each for each in (*block.outer, block) if each.name == "server"), None)
 
 
 def _header(line: Directive) -> str:

@@ -75,7 +75,7 @@ def _read_call(reading: Reading, file: PythonFile, call: ast.Call) -> None:
         # the parameters' names in Starlette's add_middleware and Middleware
         if each.arg in ("middleware_class", "cls") and _meaning(file, each.value):
             inner = _meaning(file, each.value)
-    before = len(reading.policies)
+    before = len(reading.policies) + len(reading.problems)
     adds = file.qualified(call.func).rpartition(".")[2] in _ADDERS
     if meaning == "CORSMiddleware" or (inner == "CORSMiddleware" and adds):
         read_starlette(reading, file, call, 1)
@@ -89,7 +89,12 @@ def _read_call(reading: Reading, file: PythonFile, call: ast.Call) -> None:
         made = _made(file, call.func.value)
         if made is not None:
             read_flask_cors(reading, file, call, made)
-    if len(reading.policies) > before and (line := file.decided.get(id(call))) is not None:
+    if len(reading.policies) + len(reading.problems) == before:
+        return
+    if _is_part(file, call):
+        hint = "write a rule with its path: pathPrefix: /api"
+        reading.refuse(file.place(call), "", "it covers a part of the app only", hint)
+    if (line := file.decided.get(id(call))) is not None:
         reading.note(f"{file.place(call)}: depends on line {line}; the policy does not")
 
 
@@ -102,6 +107,24 @@ def _meaning(file: PythonFile, node: ast.expr) -> str:
     if home.partition(".")[0] in packages or (not home and last not in file.bindings):
         return last
     return ""
+
+
+def _is_part(file: PythonFile, call: ast.Call) -> bool:
+    """Tell whether a call is about what another app has below one of its paths."""
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    about = [each for each in (owner, *call.args[:1]) if isinstance(each, ast.Name)]
+    about += [each.value for each in call.keywords if isinstance(each.value, ast.Name)]
+    made = [file.assigned(name) for name in file.mounted_names]
+    return (
+        id(call) in file.mounted
+        or any(each is call for each in made)
+        or any(_is_blueprint(file, each) or each.id in file.mounted_names for each in about)
+    )
+
+
+def _is_blueprint(file: PythonFile, node: ast.Name) -> bool:
+    made = file.assigned(node.id)
+    return isinstance(made, ast.Call) and file.qualified(made.func).endswith("Blueprint")
 
 
 def _is_whole(file: PythonFile, call: ast.Call) -> bool:

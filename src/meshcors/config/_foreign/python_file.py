@@ -24,6 +24,9 @@ _CHANGES: Final = frozenset(
     | {"setdefault", "reverse", "popitem"}
 )
 
+# What gives an app, or a middleware, a path or a host of its own.
+_MOUNTS: Final = frozenset({"mount", "Mount", "Route", "WebSocketRoute", "Host", "host"})
+
 
 class NotPythonError(Exception):
     """A text is not Python, or too deep to be read: `line` says where, if that is known."""
@@ -39,9 +42,12 @@ class PythonFile:
     """The tree of a file, and what its names stand for.
 
     `bindings` are all places that bind a name, `values` what it is set to, `changed` the line that
-    changes a list in place, `configured` what ``app.config["NAME"]`` is set to. `decided` has the
-    line of the if, the loop and so on that decides whether a node's code runs, by the node's id.
-    `values_read` counts the steps of `literal`.
+    changes a list in place, `configured` what sets or changes ``app.config["NAME"]``, and
+    `configured_elsewhere` the line that takes all of ``app.config`` from elsewhere. `decided` has
+    the line of the if, the loop and so on that decides whether a node's code runs, by the node's
+    id. `stars` are the lines that import ``*``. `mounted` are the ids of the nodes, and
+    `mounted_names` the names, that an app has below one of its paths only. `values_read` counts the
+    steps of `literal`.
     """
 
     name: str
@@ -52,7 +58,11 @@ class PythonFile:
     values: dict[str, ast.expr] = field(default_factory=dict[str, ast.expr])
     changed: dict[str, int] = field(default_factory=dict[str, int])
     decided: dict[int, int] = field(default_factory=dict[int, int])
-    configured: dict[str, ast.expr] = field(default_factory=dict[str, ast.expr])
+    configured: dict[str, list[ast.AST]] = field(default_factory=dict[str, list[ast.AST]])
+    configured_elsewhere: int = 0
+    stars: list[int] = field(default_factory=list[int])
+    mounted: set[int] = field(default_factory=set[int])
+    mounted_names: set[str] = field(default_factory=set[str])
     values_read: int = 0
 
     @staticmethod
@@ -69,10 +79,14 @@ class PythonFile:
         except (RecursionError, MemoryError):
             raise NotPythonError("nested too deeply", 1) from None
         file = PythonFile(name, tree)
-        for node, decided in _walk(tree):
+        for node, decided, is_mounted in _walk(tree):
             file.nodes.append(node)
             if decided:
                 file.decided[id(node)] = decided
+            if is_mounted:
+                file.mounted.add(id(node))
+            if is_mounted and isinstance(node, ast.Name):
+                file.mounted_names.add(node.id)
             for bound in _bound_names(node):
                 file.bindings.setdefault(bound, []).append(node)
             file._note(node)
@@ -108,19 +122,38 @@ class PythonFile:
             case ast.ImportFrom(names=names, module=module):
                 for each in names:
                     self.imports[each.asname or each.name] = f"{module or ''}.{each.name}"
+                if names[0].name == "*":
+                    self.stars.append(node.lineno)
+            case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="config"), attr=attr)) if (
+                attr == "update" or attr.startswith("from_")
+            ):
+                self.configured_elsewhere = self.configured_elsewhere or node.lineno
+            case ast.Attribute(
+                value=ast.Subscript(
+                    value=ast.Attribute(attr="config"), slice=ast.Constant(value=str(name))
+                ),
+                attr=attr,
+            ) if attr in _CHANGES:
+                self.configured.setdefault(name, []).append(node)
             case ast.Attribute(value=ast.Name(id=name), attr=attr) if attr in _CHANGES:
                 self.changed.setdefault(name, node.lineno)
             case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store() | ast.Del()):
                 self.changed.setdefault(name, node.lineno)
-            case ast.Assign(
-                targets=[
-                    ast.Subscript(
+            case (
+                ast.Assign(
+                    targets=[
+                        ast.Subscript(
+                            value=ast.Attribute(attr="config"), slice=ast.Constant(value=str(name))
+                        )
+                    ]
+                )
+                | ast.AugAssign(
+                    target=ast.Subscript(
                         value=ast.Attribute(attr="config"), slice=ast.Constant(value=str(name))
                     )
-                ],
-                value=value,
+                )
             ):
-                self.configured[name] = value
+                self.configured.setdefault(name, []).append(node)
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 self.values[name] = value
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
@@ -148,16 +181,29 @@ def _bound_names(node: ast.AST) -> list[str]:
             return []
 
 
-def _walk(tree: ast.Module) -> Iterator[tuple[ast.AST, int]]:
-    """Yield all nodes in the order of the text, and the line that decides whether each runs.
+def _walk(tree: ast.Module) -> Iterator[tuple[ast.AST, int, bool]]:
+    """Yield all nodes in the order of the text, with the line that decides whether each runs.
 
-    A tree may be deeper than Python's stack.
+    The third item tells whether it is mounted. A tree may be deeper than Python's stack.
     """
-    stack: list[tuple[ast.AST, int]] = [(tree, 0)]
+    stack: list[tuple[ast.AST, int, bool]] = [(tree, 0, False)]
     while stack:
-        node, decided = stack.pop()
-        yield node, decided
+        node, decided, is_mounted = stack.pop()
+        yield node, decided, is_mounted
         inner = getattr(node, "lineno", 1) if isinstance(node, _DECIDES) else decided
         if isinstance(node, _SCOPES):
             inner = 0
-        stack += [(child, inner) for child in reversed(list(ast.iter_child_nodes(node)))]
+        is_mounted = is_mounted or _mounts(node)
+        children = reversed(list(ast.iter_child_nodes(node)))
+        stack += [(child, inner, is_mounted) for child in children]
+
+
+def _mounts(node: ast.AST) -> bool:
+    """Tell whether a call gives an app a path of its own, or a host."""
+    match node:
+        case ast.Call(args=[ast.Constant(value="" | "/"), *_]):
+            return False
+        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)):
+            return name in _MOUNTS
+        case _:
+            return False

@@ -99,6 +99,10 @@ def _name(file: PythonFile, node: ast.Name, depth: int) -> object:
         raise NotLiteralError(reason, node)
     if (line := file.decided.get(id(bound[0]))) is not None:
         raise NotLiteralError(f"{node.id}, which depends on line {line}", node)
+    after = [line for line in file.stars if line > getattr(bound[0], "lineno", 1)]
+    if after:
+        reason = f"{node.id}, which the import of * in line {after[0]} may set again"
+        raise NotLiteralError(reason, node)
     if (line := file.changed.get(node.id)) is not None:
         raise NotLiteralError(f"{node.id}, which line {line} changes", node)
     return literal(file, value, depth)

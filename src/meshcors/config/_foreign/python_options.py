@@ -63,6 +63,16 @@ class Options:
         if value is not None:
             self.put(name, value, keyword, node)
 
+    def whole_origins(self, name: Field, keyword: str, node: ast.expr, instead: str) -> None:
+        """Read origins of which a ``*`` is no pattern; `instead` is what people mean by it."""
+        self.add(name, keyword, node)
+        option = self.found.get(name)
+        items = option.value if option is not None else ()
+        for each in items if isinstance(items, list) else ():
+            if isinstance(each, str) and "*" in each:
+                hint = f"leave it out, or write {instead}"
+                self.refuse(keyword, node, f"{each} never matches", hint)
+
     def put(
         self, name: Field, value: object, keyword: str, node: ast.AST, *, given: bool = True
     ) -> None:

@@ -45,6 +45,11 @@ def _stars(policy: ForeignPolicy) -> Iterator[str]:
                 f"{name}: with credentials, browsers take the * of {policy.system.name} as a name;"
                 " it is left out."
             )
+        elif name == "allowMethods" and policy.system.star_methods:
+            yield (
+                f"allowMethods: * is any method in meshcors; {policy.system.name} means"
+                f" {policy.system.star_methods}."
+            )
         elif name == "allowHeaders" and not credentials and policy.system.echoes:
             yield "allowHeaders: authorization is added, because * does not cover it in browsers."
 

@@ -59,14 +59,15 @@ class System:
     """How a system answers, as far as it matters for a translation.
 
     `echoes`: a ``*`` in its lists means whatever a page asks for; otherwise the ``*`` itself is
-    sent. `safe_headers`: it always allows ``content-type``. `refuses_unlisted`: its preflights fail
-    for a GET or POST that is not listed. `patterns`: a ``*`` in an origin means any text. `exact`:
-    what an origin that is compared whole should be written as instead. `bare_errors`: which answers
-    have no CORS headers.
+    sent. `star_methods`: what a ``*`` in its methods means, if that is less. `safe_headers`: it
+    always allows ``content-type``. `refuses_unlisted`: its preflights fail for a GET or POST that
+    is not listed. `patterns`: a ``*`` in an origin means any text. `exact`: what an origin that is
+    compared whole should be written as instead. `bare_errors`: which answers have no CORS headers.
     """
 
     name: str
     echoes: bool = False
+    star_methods: str = ""
     safe_headers: bool = False
     refuses_unlisted: bool = False
     patterns: bool = False
@@ -77,6 +78,7 @@ class System:
 STARLETTE: Final = System(
     "CORSMiddleware",
     echoes=True,
+    star_methods="those that it has a list of",
     safe_headers=True,
     refuses_unlisted=True,
     exact="leave it out, or write allow_origin_regex for what you mean",

@@ -110,7 +110,7 @@ def _fields(policy: ForeignPolicy) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for name, option in policy.options.items():
         body[name] = _value(policy, name, option, literal_star=literal_star)
-    kept = {name: value for name, value in body.items() if value not in ([], False)}
+    kept = {name: value for name, value in body.items() if value != [] and value is not False}
     # Without origins, the reader says that they are missing.
     key = {"key": {"header": policy.key}} if policy.key else {}
     return {"corsPolicy": kept, **key}

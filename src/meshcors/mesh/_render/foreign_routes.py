@@ -45,9 +45,14 @@ def read_routes(reading: Reading, text: str, name: str) -> None:
     before = len(reading.policies) + len(reading.problems)
     _refuse(reading, objects.problems)
     for document in objects.documents:
+        found: list[ForeignPolicy] = []
         for rule in document.http:
             if rule.cors_policy is not None:
-                reading.policies += _policies(reading, document, rule, rule.cors_policy)
+                found += _policies(reading, document, rule, rule.cors_policy)
+        for rule in document.http if found else ():
+            if rule.cors_policy is None:
+                _note_what_is_covered(reading, rule, {each.path_prefix for each in found})
+        reading.policies += found
     if len(reading.policies) + len(reading.problems) == before:
         hint = "name the VirtualService or HTTPRoute that has one"
         reading.said_nothing(name, "no corsPolicy that a rule can have", hint)
@@ -79,6 +84,17 @@ def _policies(
                 continue
             own = (match.authority.value.partition(":")[0],)
         yield ForeignPolicy(system, _place(rule.place), options, own, prefix, _key(match))
+
+
+def _note_what_is_covered(reading: Reading, rule: HttpRule, prefixes: set[str]) -> None:
+    """Note that a rule without a policy of its own has URLs of a policy beside it."""
+    for match in rule.match or (HttpMatch(rule.place),):
+        if match.method is not None and match.method.value == "OPTIONS":
+            continue
+        path = match.uri.value if match.uri is not None and match.uri.kind != "regex" else "/"
+        if any(f"{path.rstrip('/')}/".startswith(f"{each.rstrip('/')}/") for each in prefixes):
+            reading.note(f"{rule.place}: this rule has no CORS policy; the policy covers its URLs")
+            return
 
 
 def _prefix(
