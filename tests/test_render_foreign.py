@@ -437,6 +437,12 @@ REFUSED = {
         "app.py:3:50: allow_origins: *; with credentials any site could act as the user: list the"
         " origins, or leave out allow_credentials, which bearer tokens do not need",
     ),
+    "any site, with credentials, and an expression": (
+        "app_dot_py",
+        call("allow_origins=['*'], allow_origin_regex='https://a[.]example',"
+             " allow_credentials=True"),
+        "app.py:3:50: allow_origins: *; with credentials any site could act as the user: list the",
+    ),
     "a path in an origin": (
         "app_dot_py",
         call("allow_origins=['https://ui.example/']"),
@@ -572,6 +578,12 @@ REFUSED = {
         "app.py:1:1: says nothing about CORS that can be read; name the file with add_middleware(",
     ),
     "no CORS in nginx": ("site_dot_conf", "server { listen 80; }", "site.conf:1:1: says nothing"),
+    "a program in Go": (
+        "main_dot_go",
+        'cors.New(cors.Options{ AllowedOrigins: []string{"https://ui.example"} })',
+        "main.go:1:1: of programs, only those in Python are read; write its policy by hand:"
+        " docs/coming-from/go.md has the options side by side",
+    ),
     "not Python": ("app_dot_py", "def :", "app.py:1:1: not Python: "),
     "not nginx": ("site_dot_conf", "server {", "not a configuration of nginx: } is missing"),
     "null bytes": ("app_dot_py", "a = '\0'", "app.py:1:1: not Python: "),
@@ -670,6 +682,15 @@ REMARKS = {
             "site.conf:1:1: In nginx, errors have no CORS headers, because always is missing;"
             " meshcors adds them.",
         ],
+        [],
+    ),
+    "always is missing where preflights are answered, which are no errors": (
+        "site_dot_conf",
+        "location / {\nif ($request_method = OPTIONS) {\n"
+        "add_header Access-Control-Allow-Origin *;\n"
+        "add_header Access-Control-Allow-Headers content-type;\nreturn 204; }\n"
+        "add_header Access-Control-Allow-Origin * always; }",
+        [],
         [],
     ),
     "what is left out, and what is not followed": (
