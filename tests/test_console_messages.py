@@ -532,7 +532,7 @@ def test_it_reads_stdin(
             pytest.param(["--console", text], "CORS does not apply: the app or a gateway", id=name)
             for name, text in {
                 "websocket": "WebSocket connection to 'ws://localhost:8000/ws' failed: ",
-                "websocket-firefox": "Firefox can’t establish a connection to the server at"
+                "websocket-firefox": "Firefox can\u2019t establish a connection to the server at"
                 " wss://api.example/ws.",
             }.items()
         ),

@@ -439,8 +439,9 @@ REFUSED = {
     ),
     "any site, with credentials, and an expression": (
         "app_dot_py",
-        call("allow_origins=['*'], allow_origin_regex='https://a[.]example',"
-             " allow_credentials=True"),
+        call(
+            "allow_origins=['*'], allow_origin_regex='https://a[.]example', allow_credentials=True"
+        ),
         "app.py:3:50: allow_origins: *; with credentials any site could act as the user: list the",
     ),
     "a path in an origin": (

@@ -53,7 +53,7 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
     "acao_missing": ConsoleCause(
         "The answer has no `access-control-allow-origin`. Look at whose answer it is.",
         at_preflight="nothing answered the preflight as CORS requires. Behind a gateway that routes"
-        " by a header no rule took it, because a preflight names the header and never carries it."
+        " by a header, no rule took it, because a preflight names the header and never carries it."
         " Without a gateway the app answered `OPTIONS` with 404, 405 or 401, or does not allow this"
         " origin.",
         at_response="the preflight was fine, or none was needed, and the answer to the call itself"

@@ -199,7 +199,7 @@ def _in_words_of_source(
 def _source_of(
     label: str, policies: Sequence[ForeignPolicy], value: str = ""
 ) -> tuple[ForeignPolicy, SourcePlace, str]:
-    """Return whose field of the file a `label` is, where its `value` is set, and by which keyword."""
+    """Return whose field a `label` is, where its `value` is set, and by which keyword."""
     rule = _RULE.search(label)
     policy = policies[int(rule[1]) if rule else 0]
     name = _LAST_NAME.search(label)
