@@ -711,6 +711,18 @@ REMARKS = {
             "note: site.conf:1:1: include is not followed; name what it includes, too",
         ],
     ),
+    "a key that not every rule of the URL wants is no key of the policy": (
+        "route_dot_yaml",
+        VIRTUAL_SERVICE + "{hosts: [a.example], http: ["
+        "{match: [{method: {exact: OPTIONS}}],"
+        " corsPolicy: {allowOrigins: [{exact: '*'}], allowHeaders: [x, content-type]},"
+        " route: [{destination: {host: a}}]},"
+        "{match: [{headers: {x: {exact: a}}}],"
+        " corsPolicy: {allowOrigins: [{exact: '*'}], allowHeaders: [x, content-type]},"
+        " route: [{destination: {host: a}}]}]}}",
+        [],
+        [],
+    ),
     "a call in an if": (
         "app_dot_py",
         STARLETTE + "if DEBUG:\n  app.add_middleware(CORSMiddleware, allow_origins=['*'],"

@@ -71,6 +71,8 @@ class Options:
         before = self.found.get(name)
         if name in LISTS and before is not None and isinstance(before.value, list):
             kept = [*before.value, *(kept if isinstance(kept, list) else [kept])]
+            # One for each keyword, not one for each item that it adds.
+            before = before.before if before.keyword == keyword else before
         else:
             before = None
         self.found[name] = ForeignOption(kept, keyword, self._file.place(node), given, before)

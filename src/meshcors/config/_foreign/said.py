@@ -112,10 +112,10 @@ class ForeignOption:
 
     def adder_of(self, item: str) -> ForeignOption:
         """Return the option as the keyword left it that added `item`, or itself."""
-        before, found = self.before, self
-        while before is not None and isinstance(before.value, list) and item in before.value:
-            before, found = before.before, before
-        return found
+        before = self.before
+        if before is None or not isinstance(before.value, list) or item not in before.value:
+            return self
+        return before.adder_of(item)
 
 
 @dataclass(frozen=True, slots=True)

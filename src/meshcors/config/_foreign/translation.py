@@ -76,7 +76,9 @@ def translate(reading: Reading) -> Translated:
             raise ForeignError(_in_words_of_source(error, policies)) from None
     notes += dict.fromkeys(_of_source(str(each.message), policies) for each in caught)
     differences = [
-        f"{policy.place}: {each}" for policy in reading.policies for each in remarks(policy)
+        f"{policy.place}: {each}"
+        for policy in _keyless(reading.policies)
+        for each in remarks(policy)
     ]
     return Translated(to_document(source), list(dict.fromkeys(differences)), notes)
 
