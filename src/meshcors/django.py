@@ -59,12 +59,22 @@ class MeshCORSMiddleware:
         # As it came: Django's `method` is in upper case.
         method = str(request.META["REQUEST_METHOD"])
         headers: Any = request.headers
-        decision = self._engine.decide(method, request.path_info, headers.items())
+        decision = self._decide(method, request.path_info, headers)
         if self._is_async:
             return self._serve(request, decision)
         if isinstance(decision, Answer):
             return _response(decision, method)
         return _with_fields(self._get_response(request), decision)
+
+    def _decide(
+        self, method: str, path: str, headers: Mapping[str, str]
+    ) -> Answer | Proceed | None:
+        decision = self._engine.decide(method, path, headers.items())
+        is_stranger = decision is not None and decision.reason == "origin_not_allowed"
+        # Over WSGI, a view may take the server's socket: then this is a WebSocket's handshake.
+        if is_stranger and "websocket" in headers.get("upgrade", "").lower():
+            return self._engine.decide_websocket(path, headers.items()) or decision
+        return decision
 
     async def _serve(
         self, request: HttpRequest, decision: Answer | Proceed | None

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer, Proceed
+from meshcors._decision.answers import INTERNAL_SERVER_ERROR, NO_REFUSAL, Answer, Proceed
 from meshcors._decision.fields import collect
 from meshcors._decision.observation import (
     AppEngine,
@@ -42,7 +42,6 @@ __all__ = [
     "segmented_path",
 ]
 
-_NO_REFUSAL: Final = ("allowed", "no_origin")
 _ENCODED_SLASH: Final = re.compile("%2f", re.IGNORECASE)
 
 
@@ -100,7 +99,7 @@ class PolicyEngine:
         engine = self._engine
         fields = collect(map(_line, headers), engine.reads, MAX_LIST_BYTES)
         decision = engine.decide(method, path, fields)
-        if decision is not None and decision.reason not in _NO_REFUSAL and logs_refusals():
+        if decision is not None and decision.reason not in NO_REFUSAL and logs_refusals():
             log_refusal(observed(engine, decision, method, path, fields))
         return decision
 

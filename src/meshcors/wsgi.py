@@ -6,15 +6,20 @@ It decides nothing and imports no framework. Names are those of PEP 3333.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar
 
-from meshcors._decision.answers import INTERNAL_SERVER_ERROR, Answer
+from meshcors._decision.answers import INTERNAL_SERVER_ERROR, NO_REFUSAL, Answer, Proceed
 from meshcors._decision.app_kind import is_asgi, name_of
 from meshcors._decision.call_stack import has_wsgi_layer
-from meshcors._decision.observation import AppEngine, Observer, observed
+from meshcors._decision.observation import (
+    AppEngine,
+    Observer,
+    observed,
+    observed_websocket,
+)
 from meshcors._decision.rule_engine import app_engine
 from meshcors._policy.paths import AMBIGUOUS
 from meshcors._policy.policy import Policy, PolicyOptions
@@ -119,14 +124,12 @@ class MeshCORS:
             if (value := environ.get(key)) is not None:
                 fields[name] = value.encode("latin-1")
         decision = decide(method, _path(environ) if reads_path else "", fields)
+        if decision is not None and decision.reason not in NO_REFUSAL:
+            decision = _refused(engine, decision, method, environ, fields)
         if type(decision) is Answer:  # isinstance is slow where it is false
-            if decision.reason != "allowed" and logs_refusals():
-                log_refusal(observed(engine, decision, method, _path(environ), fields))
             return answer_wsgi(decision, method, start_response)
         if decision is None:
             return self.app(environ, start_response)
-        if decision.reason == "origin_not_allowed" and logs_refusals():
-            log_refusal(observed(engine, decision, method, _path(environ), fields))
         app, merge = self.app, decision.merge
         started = False
 
@@ -155,6 +158,31 @@ def answer_wsgi(answer: Answer, method: str, start_response: StartResponse) -> I
     """Start `answer` and return its body, which is empty for a HEAD request (RFC 9110 9.3.2)."""
     start_response(_status_line(answer), list(answer.headers))
     return [_body(answer, method)]
+
+
+def _refused(
+    engine: AppEngine,
+    decision: Answer | Proceed,
+    method: str,
+    environ: WSGIEnvironment,
+    fields: Mapping[bytes, bytes],
+) -> Answer | Proceed:
+    """Log a refusal; return it, or that of a WebSocket handshake by an origin that is not allowed.
+
+    Some apps take the server's socket for a WebSocket (flask-sock, gevent), and read the Upgrade
+    field in different ways. A page sets it only by opening a WebSocket.
+    """
+    path = _path(environ)
+    if type(decision) is Proceed and "websocket" in environ.get("HTTP_UPGRADE", "").lower():
+        keys = _environ_keys(engine.reads_websocket)
+        fields = {name: environ[key].encode("latin-1") for key, name in keys if key in environ}
+        refusal = engine.decide_websocket(path, fields)
+        if refusal is not None and logs_refusals():
+            log_refusal(observed_websocket(engine, refusal, path, fields))
+        return refusal or decision
+    if logs_refusals():
+        log_refusal(observed(engine, decision, method, path, fields))
+    return decision
 
 
 def _answer_failure(

@@ -25,6 +25,8 @@ Reason: TypeAlias = Literal[
     "app_failed",
 ]
 
+# The reasons of what is neither a refusal nor an answer to a stranger.
+NO_REFUSAL: Final[tuple[Reason, ...]] = ("allowed", "no_origin")
 Fields: TypeAlias = "tuple[tuple[str, str], ...]"
 TextMerge: TypeAlias = "Callable[[Iterable[tuple[str, str]]], list[tuple[str, str]]]"
 RawMerge: TypeAlias = "Callable[[Iterable[tuple[bytes, bytes]]], list[tuple[bytes, bytes]]]"
