@@ -528,6 +528,14 @@ def test_it_reads_stdin(
     [
         pytest.param(["--console", "nothing"], "no known message", id="unknown"),
         pytest.param(["--console", ""], "no known message", id="empty"),
+        *(
+            pytest.param(["--console", text], "CORS does not apply: the app or a gateway", id=name)
+            for name, text in {
+                "websocket": "WebSocket connection to 'ws://localhost:8000/ws' failed: ",
+                "websocket-firefox": "Firefox can\u2019t establish a connection to the server at"
+                " wss://api.example/ws.",
+            }.items()
+        ),
         pytest.param(["--console", "x" * 16_385], "more than 16384 characters", id="too long"),
         pytest.param(["https://a.example", "--console", "x"], "give either", id="with a URL"),
         pytest.param(["--console", "x", "--origin", "secret"], "give either", id="with an origin"),

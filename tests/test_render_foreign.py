@@ -437,6 +437,13 @@ REFUSED = {
         "app.py:3:50: allow_origins: *; with credentials any site could act as the user: list the"
         " origins, or leave out allow_credentials, which bearer tokens do not need",
     ),
+    "any site, with credentials, and an expression": (
+        "app_dot_py",
+        call(
+            "allow_origins=['*'], allow_origin_regex='https://a[.]example', allow_credentials=True"
+        ),
+        "app.py:3:50: allow_origins: *; with credentials any site could act as the user: list the",
+    ),
     "a path in an origin": (
         "app_dot_py",
         call("allow_origins=['https://ui.example/']"),
@@ -572,6 +579,12 @@ REFUSED = {
         "app.py:1:1: says nothing about CORS that can be read; name the file with add_middleware(",
     ),
     "no CORS in nginx": ("site_dot_conf", "server { listen 80; }", "site.conf:1:1: says nothing"),
+    "a program in Go": (
+        "main_dot_go",
+        'cors.New(cors.Options{ AllowedOrigins: []string{"https://ui.example"} })',
+        "main.go:1:1: of programs, only those in Python are read; write its policy by hand:"
+        " docs/coming-from/go.md has the options side by side",
+    ),
     "not Python": ("app_dot_py", "def :", "app.py:1:1: not Python: "),
     "not nginx": ("site_dot_conf", "server {", "not a configuration of nginx: } is missing"),
     "null bytes": ("app_dot_py", "a = '\0'", "app.py:1:1: not Python: "),
@@ -672,6 +685,15 @@ REMARKS = {
         ],
         [],
     ),
+    "always is missing where preflights are answered, which are no errors": (
+        "site_dot_conf",
+        "location / {\nif ($request_method = OPTIONS) {\n"
+        "add_header Access-Control-Allow-Origin *;\n"
+        "add_header Access-Control-Allow-Headers content-type;\nreturn 204; }\n"
+        "add_header Access-Control-Allow-Origin * always; }",
+        [],
+        [],
+    ),
     "what is left out, and what is not followed": (
         "site_dot_conf",
         "include cors.conf;\nserver { add_header Access-Control-Allow-Origin $http_origin always;\n"
@@ -688,6 +710,18 @@ REMARKS = {
             " headers there; the policy covers it",
             "note: site.conf:1:1: include is not followed; name what it includes, too",
         ],
+    ),
+    "a key that not every rule of the URL wants is no key of the policy": (
+        "route_dot_yaml",
+        VIRTUAL_SERVICE + "{hosts: [a.example], http: ["
+        "{match: [{method: {exact: OPTIONS}}],"
+        " corsPolicy: {allowOrigins: [{exact: '*'}], allowHeaders: [x, content-type]},"
+        " route: [{destination: {host: a}}]},"
+        "{match: [{headers: {x: {exact: a}}}],"
+        " corsPolicy: {allowOrigins: [{exact: '*'}], allowHeaders: [x, content-type]},"
+        " route: [{destination: {host: a}}]}]}}",
+        [],
+        [],
     ),
     "a call in an if": (
         "app_dot_py",

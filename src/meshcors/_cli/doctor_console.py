@@ -37,6 +37,11 @@ _UNKNOWN: Final = (
     "--console: no known message: paste the whole line that Chromium, Firefox or Safari printed, in"
     " English"
 )
+_WEBSOCKET: Final = re.compile(r"\bWebSocket connection to\b|\bwss?://", re.IGNORECASE)
+_REFUSED_HANDSHAKE: Final = (
+    "--console: this is a WebSocket, to which CORS does not apply: the app or a gateway refused its"
+    " handshake, or nothing listens there; docs/websockets.md says who gets in"
+)
 # What stands in a command where the message does not say it.
 _URL, _METHOD = "URL", "METHOD"
 
@@ -56,7 +61,7 @@ def explain_console(text: str, form: str, called: str | None = None) -> int:
     except ValueError as error:
         raise click.ClickException(f"--console: {error}") from None
     if not messages:
-        raise click.ClickException(_UNKNOWN)
+        raise click.ClickException(_REFUSED_HANDSHAKE if _WEBSOCKET.search(text) else _UNKNOWN)
     if form == "json":
         click.echo(json.dumps({"messages": [_as_json(each) for each in messages]}, indent=2))
         return 0

@@ -46,7 +46,8 @@ class RunCommand(PolicyCommand):
 @click.option(
     "--follow",
     is_flag=True,
-    help="Follow the file while the app runs: a changed policy is used, an invalid one is not.",
+    help="Follow the policy's file while the app runs: use each change, and keep the last good"
+    " policy while the file is invalid.",
 )
 @click.option(
     "--other-listeners",

@@ -163,7 +163,8 @@ def _variables(rules: RuleSet) -> str:
     policy = _only_policy(rules)
     if policy is None:
         raise click.UsageError(
-            "--to env: variables hold one policy for all URLs, and this file has rules"
+            "--to env: variables hold one policy for all URLs, and this file has rules: name a file"
+            " that has only a corsPolicy and a key"
         )
     variables = to_environment(policy)
     return "".join(f"{variable}={shlex.quote(value)}\n" for variable, value in variables.items())

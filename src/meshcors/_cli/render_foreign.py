@@ -13,7 +13,7 @@ from meshcors._policy.regular_file import FileError, read_text
 from meshcors._policy.wording import file_label, printable
 from meshcors.config._foreign.nginx import read_nginx
 from meshcors.config._foreign.python_calls import read_python
-from meshcors.config._foreign.said import ForeignError, Reading
+from meshcors.config._foreign.said import ForeignError, Reading, SourcePlace
 from meshcors.config._foreign.translation import translate
 from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
 from meshcors.mesh._render.foreign_routes import read_routes
@@ -27,6 +27,10 @@ _READERS: Final = {
     ".yml": read_routes,
     ".json": read_routes,
 }
+# A configuration of nginx may have any other ending.
+_PROGRAMS: Final = frozenset(
+    {".go", ".js", ".mjs", ".cjs", ".ts", ".java", ".kt", ".rb", ".php", ".rs", ".cs"}
+)
 _SHOWN_NOTES: Final = 50
 _LONGEST_LINE: Final = 600
 
@@ -57,9 +61,14 @@ def _read(texts: Mapping[str, str]) -> Reading:
     reading = Reading()
     others: dict[str, str] = {}
     for name, text in texts.items():
-        read = _READERS.get(PurePath(name).suffix.lower())
-        if read:
+        suffix = PurePath(name).suffix.lower()
+        if read := _READERS.get(suffix):
             read(reading, text, name)
+        elif suffix in _PROGRAMS:
+            for_go = ": docs/coming-from/go.md has the options side by side"
+            hint = f"write its policy by hand{for_go if suffix == '.go' else ''}"
+            message = "of programs, only those in Python are read"
+            reading.refuse(SourcePlace(name, 1, 1), "", message, hint)
         else:
             others[name] = text
     if others:

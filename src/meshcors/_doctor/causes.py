@@ -53,7 +53,7 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
     "acao_missing": ConsoleCause(
         "The answer has no `access-control-allow-origin`. Look at whose answer it is.",
         at_preflight="nothing answered the preflight as CORS requires. Behind a gateway that routes"
-        " by a header no rule took it, because a preflight names the header and never carries it."
+        " by a header, no rule took it, because a preflight names the header and never carries it."
         " Without a gateway the app answered `OPTIONS` with 404, 405 or 401, or does not allow this"
         " origin.",
         at_response="the preflight was fine, or none was needed, and the answer to the call itself"
@@ -70,9 +70,10 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
     ),
     "preflight_not_ok": ConsoleCause(
         "The status of the answer to the preflight is not 200 to 299: something answers `OPTIONS`"
-        " with 401, 404 or 405. In Chromium and Firefox the answer has CORS headers all the same;"
-        " Safari looks at the status first, so there they may be missing too, as where no rule of a"
-        " gateway took the preflight.",
+        " with 401, 404 or 405, or with 400, as Starlette's CORSMiddleware does for a method or a"
+        " header that it does not list. Chromium and Firefox print this only if the answer allows"
+        " the page's origin. Safari checks the status first: there it may also be the 404 of a"
+        " gateway that has no rule for preflights.",
         fixes={
             "app": "`{app}` as the outermost layer: preflights never reach routing, authentication"
             " or body checks",

@@ -110,7 +110,9 @@ class LabPages:
             return self._file_of_both(path) if _reads(request) else _refusal(405, "GET only")
         token, _, below = path.removeprefix("/").partition("/")
         if not secrets.compare_digest(token.encode(), self._token.encode()):
-            return _refusal(403, "open the address that the command has printed: it has a token")
+            return _refusal(
+                403, "open the whole address that meshcors lab prints: it ends in a token"
+            )
         if below.startswith("api/"):
             return self._api(request, below) if is_page else _refusal(403, f"only for {page}")
         if not _reads(request):

@@ -136,7 +136,10 @@ class _Configuration:
                 f"{options['allowOrigins'].place}: this server has no name that a rule can have, so"
                 " the policy covers every host"
             )
-        bare = any(_header(each) == _ORIGIN and each.words[-1] != "always" for each in lines)
+        origins = [each for each in lines if _header(each) == _ORIGIN]
+        # What preflights get is never an error.
+        on_calls = [each for each in origins if not _is_for_preflights(each)] or origins
+        bare = any(each.words[-1] != "always" for each in on_calls)
         system = NGINX_BARE if bare else NGINX
         yield ForeignPolicy(system, block.place if block.words[0] else lines[0].place, options,
                             hosts, prefix)  # fmt: skip
@@ -167,11 +170,7 @@ class _Configuration:
     def _line(self, lines: list[Directive], name: str) -> Directive | None:
         """Return the line for a header; what is sent to preflights counts first."""
         named = [each for each in lines if _header(each) == name]
-        for_preflights = [
-            each
-            for each in named
-            if any("OPTIONS" in " ".join(outer.words) for outer in each.outer if outer.name == "if")
-        ]
+        for_preflights = [each for each in named if _is_for_preflights(each)]
         return next(iter(for_preflights or named), None)
 
     def _read_line(self, options: dict[Field, ForeignOption], name: str, line: Directive) -> None:
@@ -243,6 +242,10 @@ class _Configuration:
                     elif re.fullmatch(r"[\w.*:-]*[a-zA-Z0-9]", name) and name != "localhost":
                         hosts.append(name)
         return tuple(dict.fromkeys(hosts))
+
+
+def _is_for_preflights(line: Directive) -> bool:
+    return any("OPTIONS" in " ".join(outer.words) for outer in line.outer if outer.name == "if")
 
 
 def _lines(block: Directive) -> Iterator[Directive]:

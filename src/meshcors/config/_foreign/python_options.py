@@ -81,7 +81,11 @@ class Options:
         before = self.found.get(name)
         if name in LISTS and before is not None and isinstance(before.value, list):
             kept = [*before.value, *(kept if isinstance(kept, list) else [kept])]
-        self.found[name] = ForeignOption(kept, keyword, self._file.place(node), given)
+            # One for each keyword, not one for each item that it adds.
+            before = before.before if before.keyword == keyword else before
+        else:
+            before = None
+        self.found[name] = ForeignOption(kept, keyword, self._file.place(node), given, before)
 
     def default(self, name: Field, value: object, keyword: str, node: ast.AST) -> None:
         """Set the option `name` to a system's default if the file does not set it."""

@@ -32,7 +32,10 @@ def remarks(policy: ForeignPolicy) -> Iterator[str]:
     if system.bare_errors:
         yield f"In {system.name}, {system.bare_errors}; meshcors adds them."
     if policy.key:
-        yield f"meshcors refuses a request without {policy.key}; the gateway tries its next rule."
+        yield (
+            f"meshcors answers 401 to a request without {policy.key}; the gateway goes on to its"
+            " next rule."
+        )
 
 
 def _stars(policy: ForeignPolicy) -> Iterator[str]:

@@ -101,12 +101,23 @@ GATEWAY_API: Final = System("the CORS filter")
 
 @dataclass(frozen=True, slots=True)
 class ForeignOption:
-    """The value of one option, the `keyword` that sets it, and where; `given` unless a default."""
+    """The value of one option, the `keyword` that sets it, and where; `given` unless a default.
+
+    A list that several keywords add to has what it was `before` the last of them.
+    """
 
     value: object
     keyword: str
     place: SourcePlace
     given: bool = True
+    before: ForeignOption | None = None
+
+    def adder_of(self, item: str) -> ForeignOption:
+        """Return the option as the keyword left it that added `item`, or itself."""
+        before = self.before
+        if before is None or not isinstance(before.value, list) or item not in before.value:
+            return self
+        return before.adder_of(item)
 
 
 @dataclass(frozen=True, slots=True)

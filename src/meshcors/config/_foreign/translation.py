@@ -76,7 +76,9 @@ def translate(reading: Reading) -> Translated:
             raise ForeignError(_in_words_of_source(error, policies)) from None
     notes += dict.fromkeys(_of_source(str(each.message), policies) for each in caught)
     differences = [
-        f"{policy.place}: {each}" for policy in reading.policies for each in remarks(policy)
+        f"{policy.place}: {each}"
+        for policy in _keyless(reading.policies)
+        for each in remarks(policy)
     ]
     return Translated(to_document(source), list(dict.fromkeys(differences)), notes)
 
@@ -189,7 +191,7 @@ def _in_words_of_source(
 ) -> list[ForeignProblem]:
     found: list[ForeignProblem] = []
     for problem in error.problems:
-        policy, place, keyword = _source_of(problem.field, policies)
+        policy, place, keyword = _source_of(problem.field, policies, problem.value)
         hint = _hint(problem.hint, policy, policies)
         message = _TITLES.get(problem.code) or problem.value or "not possible"
         found.append(ForeignProblem(place, keyword, message, hint))
@@ -197,15 +199,16 @@ def _in_words_of_source(
 
 
 def _source_of(
-    label: str, policies: Sequence[ForeignPolicy]
+    label: str, policies: Sequence[ForeignPolicy], value: str = ""
 ) -> tuple[ForeignPolicy, SourcePlace, str]:
-    """Return whose field of the file a `label` is, where that is set, and by which keyword."""
+    """Return whose field a `label` is, where its `value` is set, and by which keyword."""
     rule = _RULE.search(label)
     policy = policies[int(rule[1]) if rule else 0]
     name = _LAST_NAME.search(label)
     option = policy.options.get(cast("Field", name[0] if name else ""))
     if option is None:
         return policy, policy.place, policy.system.name
+    option = option.adder_of(value)
     return policy, option.place, option.keyword
 
 
