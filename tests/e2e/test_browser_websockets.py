@@ -139,7 +139,8 @@ def test_a_page_gets_in_with_a_ticket_and_nobody_else(
     assert service.talk(page, f"/ws/chat?ticket={unused}") == HEARD, "the stranger did not use it"
 
     assert service.talk(page, "/ws/first-message", KEY) == HEARD
-    assert service.talk(page, "/ws/first-message", "guess") == [1008, []]
+    # One message alone, "hello": what is still unread when a server closes can reset the connection.
+    assert service.talk(page, "/ws/first-message") == [1008, []]
     assert service.talk(stranger, "/ws/first-message", KEY) == REFUSED
 
     named = "model-api-key"
