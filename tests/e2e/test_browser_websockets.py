@@ -139,7 +139,7 @@ def test_a_page_gets_in_with_a_ticket_and_nobody_else(
     assert service.talk(page, f"/ws/chat?ticket={unused}") == HEARD, "the stranger did not use it"
 
     assert service.talk(page, "/ws/first-message", KEY) == HEARD
-    # One message alone, "hello": what is still unread when a server closes can reset the connection.
+    # One message alone, "hello": a server that closes before it has read all may reset instead.
     assert service.talk(page, "/ws/first-message") == [1008, []]
     assert service.talk(stranger, "/ws/first-message", KEY) == REFUSED
 

@@ -15,10 +15,11 @@ import click
 
 from meshcors._cli.files import MAX_BYTES
 from meshcors._cli.other_programs import OtherPrograms
+from meshcors._policy.place import Place
 from meshcors._policy.regular_file import FileError, read_content
 from meshcors._policy.wording import file_label
 from meshcors.mesh._analysis.mesh_documents import read_mesh
-from meshcors.mesh._documents.problems import DocumentProblem, Place
+from meshcors.mesh._documents.problems import DocumentProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

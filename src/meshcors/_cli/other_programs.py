@@ -8,10 +8,11 @@ from functools import cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
+from meshcors._policy.place import Place
 from meshcors._policy.regular_file import FileError, read_content
 from meshcors.mesh._analysis.untyped_objects import items_of, text_of, value_at
 from meshcors.mesh._documents.cursor import Cursor, Report
-from meshcors.mesh._documents.problems import DocumentError, Place
+from meshcors.mesh._documents.problems import DocumentError
 from meshcors.mesh._documents.unrendered import CHART, DIRECTORY, patch_problem
 from meshcors.mesh._documents.yaml_nodes import MAX_CHARACTERS, parse
 

@@ -100,14 +100,7 @@ def command(
     Exit code 0 if it is written; 2 if the policy is not valid, cannot be written in this form, or
     would take calls of the documents given by --beside.
     """
-    if form not in ("virtualservice", "httproute"):
-        for flag, given in (("--beside", beside), ("--with both", responder == "both")):
-            if given:
-                raise click.UsageError(f"{flag} is for --to virtualservice and httproute")
-    if implementation is not None and form != "httproute":
-        raise click.UsageError("--for is for --to httproute")
-    if directory is not None and form != "kubernetes":
-        raise click.UsageError("--directory is for --to kubernetes")
+    _check_flags(form, beside, responder, implementation, directory)
     if config is None:
         if form == "policy" and files:
             return print_foreign(files)
@@ -131,6 +124,20 @@ def command(
         click.echo(f"note: {printable(note)}", err=True)
     print_text(text)
     return 0
+
+
+def _check_flags(
+    form: str, beside: tuple[str, ...], responder: str, for_: str | None, directory: str | None
+) -> None:
+    """Refuse flags that another form has."""
+    if form not in ("virtualservice", "httproute"):
+        for flag, given in (("--beside", beside), ("--with both", responder == "both")):
+            if given:
+                raise click.UsageError(f"{flag} is for --to virtualservice and httproute")
+    if for_ is not None and form != "httproute":
+        raise click.UsageError("--for is for --to httproute")
+    if directory is not None and form != "kubernetes":
+        raise click.UsageError("--directory is for --to kubernetes")
 
 
 def _read(config: str) -> tuple[RuleSet, list[str]]:

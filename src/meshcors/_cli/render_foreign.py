@@ -9,11 +9,12 @@ import click
 
 from meshcors._cli.block_yaml import block_yaml
 from meshcors._cli.output import print_text
+from meshcors._policy.place import Place
 from meshcors._policy.regular_file import FileError, read_text
 from meshcors._policy.wording import file_label, printable
 from meshcors.config._foreign.nginx import read_nginx
 from meshcors.config._foreign.python_calls import read_python
-from meshcors.config._foreign.said import ForeignError, Reading, SourcePlace
+from meshcors.config._foreign.said import ForeignError, Reading
 from meshcors.config._foreign.translation import translate
 from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
 from meshcors.mesh._render.foreign_routes import read_routes
@@ -68,7 +69,7 @@ def _read(texts: Mapping[str, str]) -> Reading:
             for_go = ": docs/coming-from/go.md has the options side by side"
             hint = f"write its policy by hand{for_go if suffix == '.go' else ''}"
             message = "of programs, only those in Python are read"
-            reading.refuse(SourcePlace(name, 1, 1), "", message, hint)
+            reading.refuse(Place(name, 1, 1), "", message, hint)
         else:
             others[name] = text
     if others:

@@ -17,7 +17,8 @@ those of a real Envoy.
 import typing as _typing
 import warnings as _warnings
 
-from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
+from meshcors._policy.place import Place
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem
 from meshcors.mesh._documents.reading import read_documents
 from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer, TriedRule
 from meshcors.mesh._routing.matching import Mismatch

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from meshcors._policy.place import Place
 from meshcors._policy.regular_file import FileError, read_content
 from meshcors.mesh._analysis.mesh_documents import read_mesh
-from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

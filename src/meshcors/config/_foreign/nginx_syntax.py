@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from meshcors.config._foreign.said import SourcePlace
+from meshcors._policy.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ _ESCAPED: Final = re.compile(r"""\\(["'\\])""")
 class NginxSyntaxError(Exception):
     """A text is not a configuration of nginx: `place` says where."""
 
-    def __init__(self, place: SourcePlace, reason: str, hint: str) -> None:
+    def __init__(self, place: Place, reason: str, hint: str) -> None:
         super().__init__(reason)
         self.place = place
         self.reason = reason
@@ -39,7 +39,7 @@ class NginxSyntaxError(Exception):
 class Directive:
     """A directive: its name is the first of its `words`. `block` is empty for one with ``;``."""
 
-    place: SourcePlace
+    place: Place
     words: list[str]
     block: list[Directive] = field(default_factory=list)
     # What it stands in, from the outside.
@@ -57,13 +57,13 @@ class Directive:
 
 def parse_nginx(text: str, file: str) -> Directive:
     """Return a directive without a name that has those of the whole text in its block."""
-    root = Directive(SourcePlace(file, 1, 1), [""])
+    root = Directive(Place(file, 1, 1), [""])
     open_blocks = [root]
     words: list[str] = []
     at, line, line_start, start = 0, 1, 0, root.place
 
     def fail(reason: str, hint: str) -> NginxSyntaxError:
-        return NginxSyntaxError(SourcePlace(file, line, at - line_start + 1), reason, hint)
+        return NginxSyntaxError(Place(file, line, at - line_start + 1), reason, hint)
 
     while at < len(text):
         found = _TOKEN.match(text, at)
@@ -71,7 +71,7 @@ def parse_nginx(text: str, file: str) -> Directive:
             raise fail("not a configuration of nginx", "close the quotes")
         kind = found.lastgroup
         if kind != "space" and not words:
-            start = SourcePlace(file, line, at - line_start + 1)
+            start = Place(file, line, at - line_start + 1)
         if kind == "end":
             mark = found[0]
             if mark == "}":

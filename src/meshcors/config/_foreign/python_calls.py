@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Final
 
+from meshcors._policy.place import Place
 from meshcors.config._foreign.asgi_calls import read_asgi_cors, read_litestar, read_starlette
 from meshcors.config._foreign.django_settings import read_django_settings
 from meshcors.config._foreign.flask_cors_calls import read_cross_origin, read_flask_cors
 from meshcors.config._foreign.python_file import NotPythonError, PythonFile
-from meshcors.config._foreign.said import MOST_POLICIES, SourcePlace
+from meshcors.config._foreign.said import MOST_POLICIES
 
 if TYPE_CHECKING:
     from meshcors.config._foreign.said import Reading
@@ -31,7 +32,7 @@ def read_python(reading: Reading, text: str, name: str) -> None:
     try:
         file = PythonFile.parse(text, name)
     except NotPythonError as error:
-        place = SourcePlace(name, error.line, 1)
+        place = Place(name, error.line, 1)
         reading.refuse(place, "", error.reason, "name a file that Python can read")
         return
     policies = len(reading.policies)

@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from meshcors.config._foreign.said import SourcePlace
+from meshcors._policy.place import Place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,11 +92,9 @@ class PythonFile:
             file._note(node)
         return file
 
-    def place(self, node: ast.AST) -> SourcePlace:
+    def place(self, node: ast.AST) -> Place:
         """Return where a node begins."""
-        return SourcePlace(
-            self.name, getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
-        )
+        return Place(self.name, getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1)
 
     def qualified(self, node: ast.expr) -> str:
         """Return the dotted name of an expression, from where it was imported; "" for others."""

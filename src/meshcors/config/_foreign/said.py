@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from meshcors._policy.place import Place
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -20,23 +22,11 @@ Field: TypeAlias = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SourcePlace:
-    """A place in a file, written ``file:line:column``; both count from 1."""
-
-    file: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
-
-
 @dataclass(frozen=True, slots=True)
 class ForeignProblem:
     """Why something of a source cannot be said: the `keyword` at fault, if any, and the hint."""
 
-    place: SourcePlace
+    place: Place
     keyword: str
     message: str
     hint: str
@@ -108,7 +98,7 @@ class ForeignOption:
 
     value: object
     keyword: str
-    place: SourcePlace
+    place: Place
     given: bool = True
     before: ForeignOption | None = None
 
@@ -125,7 +115,7 @@ class ForeignPolicy:
     """What a `system` says for some hosts (none: all of them) and a path prefix."""
 
     system: System
-    place: SourcePlace
+    place: Place
     options: Mapping[Field, ForeignOption]
     hosts: tuple[str, ...] = ()
     path_prefix: str = "/"
@@ -140,7 +130,7 @@ class Reading:
     problems: dict[ForeignProblem, None] = field(default_factory=dict[ForeignProblem, None])
     notes: dict[str, None] = field(default_factory=dict[str, None])
 
-    def refuse(self, place: SourcePlace, keyword: str, message: str, hint: str) -> None:
+    def refuse(self, place: Place, keyword: str, message: str, hint: str) -> None:
         """Add a problem; one that is known already is not repeated."""
         self.problems[ForeignProblem(place, keyword, message, hint)] = None
 
@@ -152,4 +142,4 @@ class Reading:
         """Add the problem that a file has nothing to read, and what was left out of it."""
         left_out = next((each for each in self.notes if each.startswith(f"{name}:")), "")
         more = f"; {left_out}" if left_out else ""
-        self.refuse(SourcePlace(name, 1, 1), "", message, f"{hint}{more}")
+        self.refuse(Place(name, 1, 1), "", message, f"{hint}{more}")

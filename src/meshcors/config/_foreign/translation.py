@@ -27,13 +27,8 @@ from meshcors.config._writing import to_document
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from meshcors.config._foreign.said import (
-        Field,
-        ForeignOption,
-        ForeignPolicy,
-        Reading,
-        SourcePlace,
-    )
+    from meshcors._policy.place import Place
+    from meshcors.config._foreign.said import Field, ForeignOption, ForeignPolicy, Reading
 
 _LONGEST_PREFIX: Final = 1024
 _FILE: Final = "policy.json"
@@ -200,7 +195,7 @@ def _in_words_of_source(
 
 def _source_of(
     label: str, policies: Sequence[ForeignPolicy], value: str = ""
-) -> tuple[ForeignPolicy, SourcePlace, str]:
+) -> tuple[ForeignPolicy, Place, str]:
     """Return whose field a `label` is, where its `value` is set, and by which keyword."""
     rule = _RULE.search(label)
     policy = policies[int(rule[1]) if rule else 0]

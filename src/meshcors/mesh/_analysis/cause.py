@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from meshcors.mesh._documents.problems import Place
+    from meshcors._policy.place import Place
 
 
 @dataclass(frozen=True, slots=True)

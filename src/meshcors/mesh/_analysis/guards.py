@@ -29,10 +29,10 @@ from meshcors.mesh._analysis.untyped_objects import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from meshcors._policy.place import Place
     from meshcors.mesh._analysis.authorization import Holds
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.cursor import Cursor
-    from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._routing.doubts import Doubt
     from meshcors.mesh._routing.gateway import Gateway, GatewayAnswer
     from meshcors.mesh._routing.request import GatewayRequest

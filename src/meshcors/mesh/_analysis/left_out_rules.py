@@ -11,8 +11,8 @@ from meshcors.mesh._routing.gateway import Gateway
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from meshcors._policy.place import Place
     from meshcors.mesh._documents.model import VirtualService
-    from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._routing.gateway import GatewayAnswer
     from meshcors.mesh._routing.request import GatewayRequest
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from meshcors._policy.place import Place
     from meshcors.mesh._documents.model import CorsPolicy, HttpRule, VirtualService
-    from meshcors.mesh._documents.problems import Place
 
 
 @dataclass(frozen=True, slots=True)

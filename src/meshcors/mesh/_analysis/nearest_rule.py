@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
 
 if TYPE_CHECKING:
-    from meshcors.mesh._documents.problems import Place
+    from meshcors._policy.place import Place
     from meshcors.mesh._routing.gateway import GatewayAnswer, TriedRule
     from meshcors.mesh._routing.matching import Mismatch
     from meshcors.mesh._routing.routes import PathCondition

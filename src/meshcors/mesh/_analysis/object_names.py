@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from meshcors._policy.place import Place
 from meshcors.mesh._analysis.untyped_objects import items_of, text_of, value_at
 from meshcors.mesh._documents.cursor import Cursor, Report
-from meshcors.mesh._documents.problems import Place
 from meshcors.mesh._routing.running import RunningRoutes
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from meshcors.mesh._documents.problems import Place
+from meshcors._policy.place import Place
 
 if TYPE_CHECKING:
     from meshcors.mesh._routing.routes import Route

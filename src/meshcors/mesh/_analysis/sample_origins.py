@@ -23,7 +23,7 @@ STRANGER: Final = "https://stranger.invalid"
 # What makes an origin of a prefix.
 _ENDINGS: Final = ("", "x", ".example", "x.example", "//x.example", "://x.example")
 _MOST_STEPS: Final = 100_000
-# How many a policy has, and how many are told apart.
+# How many of a policy's own are tried, and how many of the others that it allows.
 _OWN_ORIGINS: Final = 6
 _MORE: Final = 6
 _MOST_POLICIES: Final = 16

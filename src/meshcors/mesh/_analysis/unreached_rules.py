@@ -12,9 +12,9 @@ from meshcors.mesh._routing.matching import takes_all_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from meshcors._policy.place import Place
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
     from meshcors.mesh._documents.model import HttpRule, RuleKey
-    from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._routing.routes import DroppedRule, Route
 
 

@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from meshcors._policy.place import Place
 from meshcors._policy.wording import did_you_mean
-from meshcors.mesh._documents.problems import DocumentProblem, Place
+from meshcors.mesh._documents.problems import DocumentProblem
 from meshcors.mesh._documents.yaml_nodes import place_of
 
 if TYPE_CHECKING:

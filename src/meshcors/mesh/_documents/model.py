@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from meshcors._policy.place import Place
 from meshcors.mesh._documents.node_fields import entry
-from meshcors.mesh._documents.problems import Place
 from meshcors.mesh._documents.yaml_nodes import place_of
 
 # "range" (``1 <= n < 5``) occurs only in what an Envoy runs.

@@ -11,23 +11,10 @@ from meshcors._policy.wording import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from meshcors._policy.place import Place
+
 # The text of an error shows this many problems: the first few of a thousand name their cause.
 SHOWN_PROBLEMS: Final = 20
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """A place in a file, written ``file:line:column``.
-
-    ``line`` and ``column`` count from 1, as editors do. Places sort in the order of the text.
-    """
-
-    file: str
-    line: int
-    column: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ import shlex
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
+from meshcors._policy.place import Place
 from meshcors.mesh._documents.node_fields import entry
-from meshcors.mesh._documents.problems import DocumentProblem, Place
+from meshcors.mesh._documents.problems import DocumentProblem
 from meshcors.mesh._documents.yaml_nodes import lines_of, place_of
 
 if TYPE_CHECKING:

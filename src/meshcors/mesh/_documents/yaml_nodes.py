@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from meshcors._policy.place import Place
 from meshcors.mesh._documents.json_nodes import LINE_BREAK, looks_like_json, parse_json
 from meshcors.mesh._documents.json_reader import NotJsonError
-from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,8 +11,9 @@ from bisect import bisect_left
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from meshcors._policy.place import Place
 from meshcors.mesh._documents.json_reader import JsonReader, NotJsonError
-from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem
 from meshcors.mesh._documents.yaml_nodes import AliasBudget, parse
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from meshcors.mesh._routing.doubts import Doubt
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from meshcors.mesh._documents.problems import Place
+    from meshcors._policy.place import Place
     from meshcors.mesh._envoy.json_objects import Source
 
 # What Envoy's admin page and istioctl write in the place of a secret.

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from meshcors.mesh._documents.problems import DocumentProblem, Place
+from meshcors._policy.place import Place
+from meshcors.mesh._documents.problems import DocumentProblem
 from meshcors.mesh._envoy.connections import SCOPES, read_managers
 from meshcors.mesh._envoy.json_objects import JsonObject
 from meshcors.mesh._envoy.route_tables import TableReader

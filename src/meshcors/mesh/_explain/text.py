@@ -13,11 +13,11 @@ from meshcors.mesh._routing.gateway import UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from meshcors._policy.place import Place
     from meshcors.mesh import Mismatch
     from meshcors.mesh._analysis.cause import Cause
     from meshcors.mesh._analysis.guards import GuardVerdict
     from meshcors.mesh._analysis.page_call import TracedCall, TracedExchange
-    from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._explain.values import ShownValues
     from meshcors.mesh._routing.gateway import GatewayAnswer, TriedRule
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
+from meshcors._policy.place import Place
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

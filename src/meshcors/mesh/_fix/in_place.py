@@ -12,10 +12,10 @@ import json
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from meshcors._policy.place import Place
 from meshcors.mesh._analysis.comparison import answered_as_before, harmed_calls
 from meshcors.mesh._analysis.lost_calls import lost_calls
 from meshcors.mesh._analysis.mesh_documents import MeshDocuments, read_mesh
-from meshcors.mesh._documents.problems import Place
 from meshcors.mesh._fix.blocked_calls import blocked_calls
 from meshcors.mesh._fix.changes import (
     changed_lists,

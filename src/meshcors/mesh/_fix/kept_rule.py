@@ -10,9 +10,9 @@ from meshcors.mesh._fix.narrowing import Narrowing, url_conditions
 from meshcors.mesh._fix.rule_data import match_data
 
 if TYPE_CHECKING:
+    from meshcors._policy.place import Place
     from meshcors.mesh._analysis.comparison import HarmedCall
     from meshcors.mesh._documents.model import HttpMatch, VirtualService
-    from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._routing.routes import Route
 
 # With a rule that keeps answers, only the narrowest ones are of use.

@@ -18,8 +18,8 @@ from meshcors.mesh._routing.cors_filter import REQUEST_HEADERS, REQUEST_METHOD
 from meshcors.mesh._routing.matching import text_matches
 
 if TYPE_CHECKING:
+    from meshcors._policy.place import Place
     from meshcors.mesh._analysis.lost_calls import LostCalls
-    from meshcors.mesh._documents.problems import Place
 
 # What every call with a JSON body announces.
 JSON: Final = frozenset({"content-type"})

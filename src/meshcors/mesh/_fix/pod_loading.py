@@ -15,8 +15,8 @@ from meshcors.mesh._fix.errors import cannot_fix
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from meshcors._policy.place import Place
     from meshcors.mesh._documents.model import StringMatch
-    from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
 
 

@@ -19,8 +19,8 @@ from meshcors.mesh._fix.rule_data import policy_data
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from meshcors._policy.place import Place
     from meshcors.mesh._documents.model import CorsPolicy
-    from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
     from meshcors.mesh._fix.options import FixOptions
 

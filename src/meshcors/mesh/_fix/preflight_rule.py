@@ -27,10 +27,10 @@ from meshcors.mesh._routing.cors_filter import REQUEST_METHOD
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from meshcors._policy.place import Place
     from meshcors.mesh._analysis.lost_calls import LostCalls
     from meshcors.mesh._analysis.origin_match import OriginMatch
     from meshcors.mesh._documents.model import MatchKind, RuleKey, VirtualService
-    from meshcors.mesh._documents.problems import Place
     from meshcors.mesh._fix.blocked_calls import BlockedCalls
     from meshcors.mesh._fix.narrowing import Narrowing
     from meshcors.mesh._fix.options import FixOptions

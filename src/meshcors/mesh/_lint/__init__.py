@@ -19,8 +19,9 @@ from meshcors.mesh._lint.rules import BAD_REGEX, RULES, WOULD_NOT_LOAD
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from meshcors._policy.place import Place
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
-    from meshcors.mesh._documents.problems import DocumentProblem, Place
+    from meshcors.mesh._documents.problems import DocumentProblem
     from meshcors.mesh._lint.finding import Finding
 
 __all__ = ["RULES", "Diagnostic", "LintRule", "diagnose", "lint"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from meshcors.mesh._documents.problems import Place
+from meshcors._policy.place import Place
 from meshcors.mesh._documents.yaml_nodes import lines_of
 from meshcors.mesh._lint.finding import Finding
 

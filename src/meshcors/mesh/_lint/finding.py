@@ -10,8 +10,8 @@ from meshcors.mesh._lint.links import docs_link
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from meshcors._policy.place import Place
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
-    from meshcors.mesh._documents.problems import Place
 
 # An error blocks browsers or lets strangers in, a warning may, a note marks what has no effect.
 Severity: TypeAlias = Literal["error", "warning", "note"]

@@ -5,13 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS, is_forbidden_request_header
-from meshcors.config._foreign.said import (
-    GATEWAY_API,
-    ISTIO,
-    ForeignOption,
-    ForeignPolicy,
-    SourcePlace,
-)
+from meshcors.config._foreign.said import GATEWAY_API, ISTIO, ForeignOption, ForeignPolicy
 from meshcors.mesh._documents.http_route import ANY_ORIGIN
 from meshcors.mesh._documents.model import HttpMatch
 from meshcors.mesh._documents.problems import DocumentError
@@ -22,7 +16,7 @@ if TYPE_CHECKING:
 
     from meshcors.config._foreign.said import Field, Reading
     from meshcors.mesh._documents.model import CorsPolicy, HttpRule, StringMatch, VirtualService
-    from meshcors.mesh._documents.problems import DocumentProblem, Place
+    from meshcors.mesh._documents.problems import DocumentProblem
 
 _CORS: Final[dict[str, Field]] = {
     "allow_methods": "allowMethods",
@@ -60,11 +54,7 @@ def read_routes(reading: Reading, text: str, name: str) -> None:
 
 def _refuse(reading: Reading, problems: Iterable[DocumentProblem]) -> None:
     for each in problems:
-        reading.refuse(_place(each.place), each.path, each.message, each.hint)
-
-
-def _place(place: Place) -> SourcePlace:
-    return SourcePlace(place.file, place.line, place.column)
+        reading.refuse(each.place, each.path, each.message, each.hint)
 
 
 def _policies(
@@ -83,7 +73,7 @@ def _policies(
                 reading.note(f"{match.place}: left out: authority is not a name")
                 continue
             own = (match.authority.value.partition(":")[0],)
-        yield ForeignPolicy(system, _place(rule.place), options, own, prefix, _key(match))
+        yield ForeignPolicy(system, rule.place, options, own, prefix, _key(match))
 
 
 def _note_what_is_covered(reading: Reading, rule: HttpRule, prefixes: set[str]) -> None:
@@ -134,7 +124,7 @@ def _key(match: HttpMatch) -> str:
 
 def _options(kind: str, cors: CorsPolicy) -> dict[Field, ForeignOption]:
     inside = "corsPolicy" if kind == "VirtualService" else "cors"
-    place = _place(cors.allow_origins[0].place if cors.allow_origins else cors.place)
+    place = cors.allow_origins[0].place if cors.allow_origins else cors.place
     origins = [_origin(each) for each in cors.allow_origins]
     found: dict[Field, ForeignOption] = {
         "allowOrigins": ForeignOption(origins, f"{inside}.allowOrigins", place)
@@ -143,7 +133,7 @@ def _options(kind: str, cors: CorsPolicy) -> dict[Field, ForeignOption]:
         value = getattr(cors, attribute)
         if value not in ((), None):
             given = list(value) if isinstance(value, tuple) else value
-            found[name] = ForeignOption(given, f"{inside}.{name}", _place(cors.place))
+            found[name] = ForeignOption(given, f"{inside}.{name}", cors.place)
     return found
 
 

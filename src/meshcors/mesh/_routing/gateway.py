@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from meshcors._policy.place import Place
 from meshcors._policy.web_ports import WEB_PORTS
-from meshcors.mesh._documents.problems import DocumentError, DocumentProblem, Place
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem
 from meshcors.mesh._documents.reading import read_documents
 from meshcors.mesh._documents.virtual_service import MESH
 from meshcors.mesh._routing import cors_filter, rewriting

@@ -20,7 +20,7 @@ from meshcors.mesh._documents.model import (
 from meshcors.mesh._routing.index import RouteIndex
 
 if TYPE_CHECKING:
-    from meshcors.mesh._documents.problems import Place
+    from meshcors._policy.place import Place
     from meshcors.mesh._routing.doubts import Doubt
 
 # A route's document, and its name in answers.

@@ -16,7 +16,7 @@ from meshcors.mesh._routing.request import GatewayRequest, normalized
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcors.mesh._documents.problems import Place
+    from meshcors._policy.place import Place
     from meshcors.mesh._routing.doubts import Doubt
     from meshcors.mesh._routing.routes import VirtualHost
 
