@@ -6,6 +6,8 @@ import http.client
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -59,6 +61,31 @@ def test_it_ends_at_once_when_told_so(signals: tuple[signal.Signals, ...], worke
             pod.signal(number)
             time.sleep(0.3)  # two equal signals at once count as one
         assert pod.wait() == 0
+
+
+YOUNG_WORKER = """
+import signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+from meshcors.dummy._workers import run_processes
+
+def main(parent):
+    print("started", flush=True)
+    time.sleep(600)
+
+run_processes([main], lambda number: None, 600)
+"""
+
+
+def test_sigint_ends_a_worker_that_does_not_serve_yet() -> None:
+    """Also in a pod that a shell runs in the background, with SIGINT ignored."""
+    with subprocess.Popen([sys.executable, "-c", YOUNG_WORKER], stdout=subprocess.PIPE) as pod:
+        assert pod.stdout is not None
+        try:
+            assert pod.stdout.readline() == b"started\n"
+            pod.send_signal(signal.SIGINT)
+            assert pod.wait(60) == 0
+        finally:
+            pod.kill()
 
 
 def test_connection_that_is_kept_alive_does_not_hold_up_the_end() -> None:

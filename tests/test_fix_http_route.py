@@ -13,11 +13,11 @@ import pytest
 from ruamel.yaml import YAML
 
 from meshcors._cli import run
+from meshcors._policy.place import Place
 from meshcors.mesh import DocumentError, Gateway, GatewayRequest, read_documents
 from meshcors.mesh._analysis.http_route_cors import cors_origin
 from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._documents.model import StringMatch, VirtualService
-from meshcors.mesh._documents.problems import Place
 from meshcors.mesh._fix import FixOptions, Responder, fix, separate
 from tests.http_route_generator import http_routes
 

@@ -80,6 +80,9 @@ def _be_child(main: Callable[[], None], delay: float, mask: Iterable[int]) -> No
         time.sleep(delay)
         # Nothing to reload yet, and the default handler would end the process.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # Ignored where a shell has started the pod in the background: it would be lost until `main`
+        # handles it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         main()
         status = 0
