@@ -1,7 +1,7 @@
 """Log lines on stderr: JSON for machines, text for people; none has a control character.
 
-None is very long: what collects lines splits those of more than 16 KiB. A record's own fields are in
-its attribute ``fields``, a mapping of names to plain values.
+None is very long, as collectors split lines of more than 16 KiB. A record's own fields are in its
+attribute ``fields``, a mapping of names to plain values.
 """
 
 from __future__ import annotations
