@@ -830,8 +830,8 @@ def test_all_files_that_cannot_be_read_are_named(
     Path("large.conf").write_bytes(b"#" * (2**20 + 1))
     assert cli.run(["render", "--to", "policy", "pipe.py", "large.conf"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "meshcors: pipe.py:1:1: a pipe, not a regular file; save its content as a file",
         "meshcors: large.conf:1:1: larger than 1 MiB; split it",
+        "meshcors: pipe.py:1:1: a pipe, not a regular file; save its content as a file",
     ]
     assert cli.run(["render", "--to", "policy", "pipe.py", "missing"]) == 2
     said = "meshcors: FILE 2: No such file or directory; pass a readable file\n"

@@ -31,9 +31,17 @@ STDIN: Final = "<stdin>"
 _MARK: Final = re.compile(
     rb"apiVersion|type\.googleapis\.com|virtual_?hosts|static_resources", re.IGNORECASE
 )
-# Of what is no regular file: - is standard input, whatever that is.
+_LINT_STDIN: Final = "| meshcors lint -"
+# The same for the verbs that read standard input; the lab watches files.
+_PIPED: Final = {
+    "explain": "| meshcors explain -",
+    "fix": "| meshcors fix -",
+    "lab": "> rendered.yaml",
+    "render": "| meshcors render --beside -",
+    "routes": "| meshcors routes -",
+}
 _HINTS: Final = {
-    "a pipe, not a regular file": "write - in its place, for standard input",
+    "a pipe, not a regular file": f"write - for standard input: COMMAND {_LINT_STDIN}",
     "a device, not a regular file": "name a file, or - for standard input",
 }
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
@@ -86,7 +94,14 @@ def mesh_of(
         if each.code != "not_an_object" or each.place.file not in files.searched
     )
     listed = _once((*patches.values(), *problems), files.searched)
-    return replace(mesh, problems=(*files.problems, *listed))
+    return replace(mesh, problems=tuple(map(for_this_verb, (*files.problems, *listed))))
+
+
+def for_this_verb(problem: DocumentProblem) -> DocumentProblem:
+    """Return a problem whose command pipes into the verb that the user has called."""
+    context = click.get_current_context(silent=True)
+    command = _PIPED.get(context.info_name or "", _LINT_STDIN) if context else _LINT_STDIN
+    return replace(problem, hint=problem.hint.replace(_LINT_STDIN, command))
 
 
 def _once(problems: Iterable[DocumentProblem], searched: set[str]) -> Iterator[DocumentProblem]:

@@ -50,7 +50,7 @@ class JsonFormatter(logging.Formatter):
             "time": _time(record),
             "level": record.levelname.lower(),
             "message": _cut(record.getMessage()),
-            **{name: _cut(value) for name, value in getattr(record, "fields", {}).items()},
+            **{name: _plain(value) for name, value in getattr(record, "fields", {}).items()},
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -64,16 +64,20 @@ class TextFormatter(logging.Formatter):
         """Return the record as a line, or several where it has a traceback."""
         parts = [_time(record), record.levelname, printable(_cut(record.getMessage()))]
         fields: Mapping[str, object] = getattr(record, "fields", {})
-        parts += [f"{name}={_quoted(str(_cut(value)))}" for name, value in fields.items()]
+        parts += [f"{name}={_quoted(_cut(str(value)))}" for name, value in fields.items()]
         line = " ".join(parts)
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def _cut(value: object) -> object:
-    """Return a field's value, or a message; a text ends with the number of characters left out."""
-    if not isinstance(value, str) or len(value) <= _LONGEST:
-        return value
-    return f"{value[:_LONGEST]}... and {len(value) - _LONGEST:,} more characters"
+def _cut(text: str) -> str:
+    """Return `text`; if it is cut, it ends with the number of characters left out."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST]}... and {len(text) - _LONGEST:,} more characters"
+
+
+def _plain(value: object) -> object:
+    return _cut(value) if isinstance(value, str) else value
 
 
 def _quoted(text: str) -> str:
