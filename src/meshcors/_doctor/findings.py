@@ -155,8 +155,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     "stream_cut_short": FindingKind("error", "The answer begins and then breaks off: {failure}."),
     "stranger_echoed_with_credentials": FindingKind(
         "error",
-        "Any site may act as the user: a stranger's origin ({value}) is allowed, with"
-        " credentials.",
+        "Any site may act as the user: a stranger's origin ({value}) is allowed, with credentials.",
     ),
     "stranger_allowed": FindingKind(
         "warning", "Any site is allowed: access-control-allow-origin is {value} for a stranger."
