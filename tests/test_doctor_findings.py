@@ -718,7 +718,7 @@ def test_every_fix_is_filled_in_and_can_be_written(code: FindingCode, origin: st
         assert not re.search(r"\{[a-z_]+\}|\{\{", fix), layer
         # A policy with that origin does not start, and no other should have it.
         assert "null" not in re.sub(
-            "explain FILE --origin null|The origin null|Take null out", "", fix
+            "explain FILE --origin null|The origin null|Remove null from", "", fix
         ), layer
 
 
@@ -730,7 +730,7 @@ def test_engines_may_differ() -> None:
     assert {engine for engine, each in diagnosis.engines.items() if each.works} == {"chromium"}
     assert diagnosis.verdict == "blocked"
     lines = [line.text for line in report_lines(diagnosis)]
-    assert "It works in Chromium, and not in Firefox and Safari." in lines
+    assert "It works in Chromium, but not in Firefox or Safari." in lines
     assert {each.code for each in diagnosis.findings if each.severity == E} == {
         "header_not_allowed"
     }

@@ -97,10 +97,10 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
         " carries the token or key that is asked for.",
     ),
     "guard_refuses_origin": FindingKind(
-        "error", "The server has a check of its own, apart from CORS, and it refuses this Origin."
+        "error", "Apart from CORS, the server checks the Origin itself, and refuses this one."
     ),
     "guard_refuses_host": FindingKind(
-        "error", "The server has a check of its own, and it refuses the host {host}."
+        "error", "The server checks the host itself, and refuses {host}."
     ),
     "preflight_unanswered": FindingKind(
         "error",
@@ -161,8 +161,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     "stream_cut_short": FindingKind("error", "The answer begins and then breaks off: {failure}."),
     "stranger_echoed_with_credentials": FindingKind(
         "error",
-        "Any site may act as the user: the origin of a stranger ({value}) is allowed, with"
-        " credentials.",
+        "Any site may act as the user: a stranger's origin ({value}) is allowed, with credentials.",
     ),
     "stranger_allowed": FindingKind(
         "warning", "Any site is allowed: access-control-allow-origin is {value} for a stranger."
@@ -204,7 +203,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
         " the user first (Local Network Access), and refuses where the page is not https.{value}",
     ),
     "key_not_checked": FindingKind(
-        "note", "A wrong {key} gets {status} too: nobody checks its value."
+        "note", "A wrong {key} gets {status} too: nothing checks its value."
     ),
     "call_refused": FindingKind(
         "note", "The service answers {status}. The page can read it: CORS is not at fault."
