@@ -31,6 +31,7 @@ FindingCode: TypeAlias = Literal[
     "key_missing_unreadable",
     "call_redirected",
     "call_redirected_to_login",
+    "redirected_elsewhere",
     "redirects_go_on",
     "slash_redirect",
     "guard_refuses_origin",
@@ -139,6 +140,11 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     ),
     "call_redirected": FindingKind(
         "error", "The call is redirected to {target}, and a page cannot follow that."
+    ),
+    "redirected_elsewhere": FindingKind(
+        "error",
+        "The call is redirected to another server, {target}. A browser takes its headers and its"
+        " body there, and doctor does not.",
     ),
     "redirects_go_on": FindingKind(
         "error", "The call is redirected a third time, to {target}, and doctor follows two."

@@ -196,6 +196,9 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "envoy_direct_response": f"{_FINAL_URL}\nWhich rule redirects: `{{explain}}`",
         "*": f"{_FINAL_URL} Or let the redirect itself carry the CORS fields:\n`{{grant}}`",
     },
+    "redirected_elsewhere": {
+        "*": "Call that URL in the page's script, if the key is meant for it, and from here."
+    },
     "redirects_go_on": {"*": "Call the URL that the redirects lead to, from here too."},
     "grant_missing_on_call": {
         "envoy_direct_response": "A corsPolicy next to directResponse does nothing: route the call"
