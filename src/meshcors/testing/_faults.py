@@ -42,14 +42,19 @@ def fault_before_answer(error: Exception, server: str, seconds: float) -> Networ
         return NetworkFault("timeout", f"no connection to {server} within {seconds:g} s")
     if name.endswith("Timeout"):
         return NetworkFault("timeout", f"no answer from {server} within {seconds:g} s")
+    if name == "LocalProtocolError" and any(
+        type(each).__module__.startswith(("h2.", "hpack", "hyperframe")) for each in _causes(error)
+    ):
+        # httpx takes a server's faulty frames for faults of its own
+        return NetworkFault("protocol", f"{server} breaks the rules of HTTP/2")
     if name == "LocalProtocolError":
         # its text has the value of the field
         return NetworkFault("protocol", "HTTP does not allow a field of this request")
     if name == "RemoteProtocolError":
         if any(text in str(error) for text in _CLOSED):
             return NetworkFault("reset", f"{server} closed the connection without an answer")
-        said = printable(str(error), _LONGEST)
-        return NetworkFault("protocol", f"{server} does not answer in HTTP: {said}")
+        # not cut here: whoever hides a secret in it needs the whole of it
+        return NetworkFault("protocol", f"{server} does not answer in HTTP: {error}")
     return _of_connection(error, server)
 
 
