@@ -24,6 +24,7 @@ from meshcors._doctor.consultation import (
     TriedRequest,
 )
 from meshcors._doctor.probes import WRONG_KEY, other_origins, with_key, without_key
+from meshcors._doctor.proxies import named_proxy
 from meshcors._doctor.surroundings import is_mixed_content
 from meshcors._doctor.today import passes_today
 from meshcors._policy.web_ports import WEB_PORTS
@@ -46,6 +47,7 @@ _MOST_HOPS: Final = 2
 NO_ANSWER: Final = "nothing answered before"
 NOT_SENT: Final = "the browser would not send it, and {method} may change something"
 LATE: Final = f"the requests before it took {MOST_SECONDS:g} seconds"
+MANY: Final = f"{MOST_REQUESTS} requests were sent before"
 MIXED: Final = "the browser would not send it: it is mixed content"
 
 
@@ -70,7 +72,8 @@ def consult(
         for name, origin in other_origins(request.origin):
             sender.probe(name, replace(request, origin=origin))
     addresses = () if sender.is_lost else _addresses(request.url, resolve)
-    return Consultation(request, key, tuple(sender.tried), addresses)
+    proxy = named_proxy(request.url)
+    return Consultation(request, key, tuple(sender.tried), addresses, body or b"", proxy)
 
 
 def _addresses(url: str, resolve: Mapping[tuple[str, int], str]) -> tuple[str, ...]:
@@ -95,6 +98,8 @@ class _Sender:
         self.last = request
         self._method, self._body = request.method, body
         self._left = MOST_REQUESTS
+        # why nothing more is sent has been said
+        self._is_over = False
         self._end = monotonic() + MOST_SECONDS
         self.tried: list[TriedRequest] = []
         self._may_send = True
@@ -183,11 +188,12 @@ class _Sender:
         fields: browser.HeaderLines,
         body: bytes | None,
     ) -> Exchange | None:
-        if not self._left:
+        if self._is_over:
             return None
-        if monotonic() > self._end:
-            self._left = 0
-            self.tried.append(TriedRequest(name, request, None, LATE))
+        late = LATE if monotonic() > self._end else MANY if not self._left else ""
+        if late:
+            self._is_over = True
+            self.tried.append(TriedRequest(name, request, None, late))
             return None
         self._left -= 1
         patience = None if name in ("call", "redirect_call") else _BODY_SECONDS
@@ -195,7 +201,7 @@ class _Sender:
         self.tried.append(TriedRequest(name, request, exchange))
         if exchange.kind == "timeout" and exchange.response is None:
             # whoever waits for a report waits for no second one
-            self._left = 0
+            self._is_over = True
         return exchange
 
 

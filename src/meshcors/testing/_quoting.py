@@ -1,10 +1,11 @@
-"""What of a server's answer may be printed: never a value that the script sent, nor a query.
+"""What of a server's answer may be printed: never a value that the script sent, a body, a query.
 
 A server may echo a key in any field, a redirect's URL or an error line.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote, quote_plus, urlsplit
@@ -13,7 +14,7 @@ from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
 from meshcors._policy.wording import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from meshcors import browser
     from meshcors.testing._fetch import Exchange
@@ -26,9 +27,9 @@ _WORDS: Final = frozenset({"", "*", "true", "null"})
 
 
 class Quoting:
-    """Quotes texts of a server without what is secret in `request`."""
+    """Quotes texts of a server without what is secret in `request` and in its `body`."""
 
-    def __init__(self, request: browser.Request | None = None) -> None:
+    def __init__(self, request: browser.Request | None = None, body: bytes = b"") -> None:
         values: set[str] = set()
         self._origin = ""
         if request is not None:
@@ -40,6 +41,7 @@ class Quoting:
             values.update(part for value in tuple(values) for part in value.split()[1:])
             query = parse_qsl(urlsplit(request.url).query, keep_blank_values=True)
             values.update(value or name for name, value in query)
+        values.update(each for each in _texts(body) if len(each) > _SHORT)
         written = {
             spelled
             for value in values - _WORDS - {self._origin}
@@ -81,6 +83,25 @@ class Quoting:
         if "@" in place:
             place = f"{HIDDEN}@{place.rpartition('@')[2]}"
         return self(f"{scheme}{slashes}{place}{slash}{path}") + (f"?{HIDDEN}" if mark else "")
+
+
+def _texts(body: bytes) -> Iterator[str]:
+    """Yield what a body says: all of it, and each value of JSON or of a form."""
+    text = body.decode("utf-8", "replace")
+    yield text
+    try:
+        left = [json.loads(text)]
+    except (ValueError, RecursionError):
+        yield from (value for _, value in parse_qsl(text))
+        return
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+        else:
+            yield str(value)
 
 
 def _pattern(secrets: Sequence[str]) -> re.Pattern[str]:
