@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -89,6 +90,42 @@ def test_the_page_has_these_files() -> None:
 def test_an_app_without_a_gateway(project: Project) -> None:
     printed = project.pytest("test_model.py")
     assert "2 passed" in printed, printed
+
+
+FLASK_MODEL = """
+import meshcors.flask
+from flask import Flask
+from meshcors import HeaderKey, Policy
+
+app = Flask(__name__)
+key = HeaderKey("model-api-key", ["xyz"])
+meshcors.flask.init_app(app, Policy(allow_origins=["https://ui.example"], key=key))
+
+
+@app.post("/v1/predict")
+def predict():
+    return b'{"model":"xyz"}'
+"""
+
+
+def test_a_flask_app_has_a_conftest_of_its_own(project: Project, tmp_path: Path) -> None:
+    (conftest,) = re.findall(
+        r"The `conftest.py` is then:\n\n```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL
+    )
+    (tmp_path / "model.py").write_text(FLASK_MODEL, encoding="utf-8")
+    (tmp_path / "conftest.py").write_text(conftest, encoding="utf-8")
+    (tmp_path / "test_model.py").write_text(FILES["test_model.py"], encoding="utf-8")
+    printed = Project(tmp_path, project.site).pytest("test_model.py")
+    assert "2 passed" in printed, printed
+
+
+def test_the_page_installs_what_its_files_import() -> None:
+    (install,) = re.findall(r"^    python -m pip install (.*)$", PAGE, re.MULTILINE)
+    sources = "\n".join(text for name, text in FILES.items() if name.endswith(".py"))
+    imported = set(re.findall(r"^(?:from|import) (\w+)", sources, re.MULTILINE))
+    ours = {"meshcors[lab]" if name == "meshcors" else name for name in imported}
+    known = {*sys.stdlib_module_names, "model"}
+    assert ours - known == set(shlex.split(install))
 
 
 def test_the_test_fails_with_the_story_and_passes_with_its_fix(

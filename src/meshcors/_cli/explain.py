@@ -13,7 +13,7 @@ from meshcors._cli import options
 from meshcors._cli.explain_call import CalledUrl, default_host, read_call, read_url
 from meshcors._cli.explain_json import as_data
 from meshcors._cli.files import policy_unreadable
-from meshcors._cli.mesh_files import mesh_of
+from meshcors._cli.mesh_files import for_this_verb, mesh_of
 from meshcors._cli.output import note_problems, print_lines
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.web_ports import WEB_PORTS
@@ -129,7 +129,7 @@ def command(
     cause = cause_of(page_call, gateway, services.is_pod)
     hint = hints(cause, page_call, FixCommands(mesh, files, pod, gateway.name))
     report = CallReport(page_call, cause, tuple(hint), ShownValues(page_call), services.assumed)
-    note_problems([*mesh.problems, *mesh.notes])
+    note_problems([*mesh.problems, *map(for_this_verb, mesh.notes)])
     _print(report, form)
     return int(page_call.outcome == "blocked")
 

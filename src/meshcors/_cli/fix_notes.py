@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from meshcors._cli.mesh_files import for_this_verb
 from meshcors.mesh._fix.pod_commands import deploy_commands, deploy_namespaces, serve_command
 from meshcors.mesh._fix.still_denied import still_denied
 from meshcors.mesh._lint import diagnose
@@ -55,7 +56,7 @@ def notes(
     yield from still_denied(result.blocked, result.after)
     for problem in mesh.problems:
         yield f"not read, so its calls were not looked at: {problem}"
-    yield from map(str, mesh.notes)
+    yield from (str(for_this_verb(note)) for note in mesh.notes)
     severities = Counter(finding.severity for finding in diagnose(result.after))
     left = [(severities[each], each) for each in ("error", "warning") if severities[each]]
     if left:

@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Final, Literal
 
 import click
+from click.core import ParameterSource
 
 from meshcors._cli import options
 from meshcors._cli.block_yaml import block_yaml
@@ -32,6 +33,10 @@ _IMAGE: Final = "meshcors"
 _NO_IMAGE: Final = (
     "build the pod's image and name it with --image, as docs/kubernetes.md shows: a cluster would"
     f" look for {_IMAGE} on Docker Hub"
+)
+_NO_GATEWAY: Final = (
+    'bound to a gateway called "{}", as none is named: name yours, such as --gateway'
+    " istio-system/public"
 )
 
 
@@ -120,10 +125,18 @@ def command(
         routed = names_of(name, namespace, gateway, pod)
         text, found = rendered_routes(rules, form, routed, responder, beside, implementation)
         notes += found
+        if _is_default("gateway"):
+            notes.append(_NO_GATEWAY.format(gateway))
     for note in notes:
         click.echo(f"note: {printable(note)}", err=True)
     print_text(text)
     return 0
+
+
+def _is_default(parameter: str) -> bool:
+    """Tell whether the user has left out an option."""
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source is ParameterSource.DEFAULT
 
 
 def _check_flags(
