@@ -20,7 +20,7 @@ import pytest
 from meshcors import _cli as cli
 from tests import written_pages
 from tests.e2e.processes import free_port, running
-from tests.raw_servers import raw_server
+from tests.raw_servers import raw_server, say
 
 pytest.importorskip("httpx", reason="python -m pip install 'meshcors[cli]'")
 
@@ -260,7 +260,7 @@ class Speaker(BaseHTTPRequestHandler):
         self.send_response(307 if elsewhere and self.command != "OPTIONS" else 200)
         self.send_header("location", elsewhere)
         self.send_header("access-control-allow-origin", self.headers.get("origin", "*"))
-        self.send_header("access-control-allow-headers", "content-type")
+        self.send_header("access-control-allow-headers", "content-type, model-api-key")
         self.send_header("content-length", "0")
         self.end_headers()
 
@@ -376,6 +376,34 @@ def test_nothing_that_is_mixed_content_changes_anything(
     assert (found["verdict"], found["findings"][0]["code"]) == ("blocked", "mixed_content")
     (onward,) = [each for each in found["requests"] if each["name"] == "redirect_call"]
     assert onward["error"] == "not sent: the browser would not send it: it is mixed content"
+
+
+@pytest.mark.parametrize(
+    ("words", "gets"),
+    [
+        (KEY, ["OPTIONS"]),
+        (("--data", "{}"), []),
+        (("--method", "POST"), ["POST"]),
+        ((), ["GET"]),
+    ],
+)
+def test_a_redirect_takes_no_header_and_no_body_to_another_server(
+    words: tuple[str, ...],
+    gets: list[str],
+    speaker: ThreadingHTTPServer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    grant = "access-control-allow-origin: *\naccess-control-allow-headers: *"
+    with raw_server(say(f"HTTP/1.1 200 OK\n{grant}\n\n")) as other:
+        to = f"?to=http://127.0.0.1:{other.port}/v1"
+        url = f"http://127.0.0.1:{speaker.server_port}/v1{to}"
+        found = report(capsys, url, "--origin", "http://ui.example", *words)
+    assert [each.split()[0].decode() for each in other.requests][:1] == gets
+    assert not any(secret in b"".join(other.requests) for secret in (b"xyz", b"{}"))
+    codes = {each["code"] for each in found["findings"]}
+    elsewhere = gets in ([], ["OPTIONS"])
+    assert (found["verdict"] == "unknown") is elsewhere
+    assert ("redirected_elsewhere" in codes) is elsewhere
 
 
 def test_a_body_is_sent_as_fetch_sends_a_text(

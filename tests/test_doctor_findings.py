@@ -480,6 +480,15 @@ CASES = [
         *("unknown", {"redirects_go_on": ("app", E)}),
     ),
     case(
+        "a redirect to another server",
+        lambda method, sent: (
+            (200, {**LISTS, "access-control-allow-origin": "*", "access-control-max-age": "60"}, "")
+            if method == "OPTIONS" or ":8443" in sent[":url"]
+            else (307, {**GRANT, "location": "https://api.example:8443/v1/predict"}, "")
+        ),
+        *("unknown", {"redirected_elsewhere": ("app", E), "stranger_allowed": ("app", N)}),
+    ),
+    case(
         "a redirect that works",
         lambda method, sent: (
             (403, {}, "")
@@ -710,7 +719,7 @@ def test_every_fix_is_filled_in_and_can_be_written(code: FindingCode, origin: st
         assert not re.search(r"\{[a-z_]+\}|\{\{", fix), layer
         # A policy with that origin does not start, and no other should have it.
         assert "null" not in re.sub(
-            "explain FILE --origin null|The origin null|Take null out", "", fix
+            "explain FILE --origin null|The origin null|Remove null from", "", fix
         ), layer
 
 
@@ -722,7 +731,7 @@ def test_engines_may_differ() -> None:
     assert {engine for engine, each in diagnosis.engines.items() if each.works} == {"chromium"}
     assert diagnosis.verdict == "blocked"
     lines = [line.text for line in report_lines(diagnosis)]
-    assert "It works in Chromium, and not in Firefox and Safari." in lines
+    assert "It works in Chromium, but not in Firefox or Safari." in lines
     assert {each.code for each in diagnosis.findings if each.severity == E} == {
         "header_not_allowed"
     }
@@ -1011,6 +1020,57 @@ def test_a_secret_that_a_server_sends_back_is_not_shown(server: Server, method: 
     assert "…" in shown
     for secret in ("k3y", "t0k3n", "s3cret"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    ("secret", "written"),
+    [
+        ("ab/cd+ef==", "ab/cd%2Bef%3D%3D"),
+        ("ab/cd+ef==", "%61b%2fcd+ef=="),
+        ('it\'s \\ "x"', repr(bytearray(b'it\'s \\ "x"'))),
+        ('it\'s \\ "x"', json.dumps('it\'s \\ "x"')),
+        ("it's <x>", "it&#39;s &lt;x&gt;"),
+        ("it's <x>", "it&#x27;s+\\u003Cx>"),
+        ("ma clé", "ma cl\\xc3\\xa9 and ma cl\\xe9 and ma+cl%C3%A9"),
+        ("a%2Fb", "A%252fB"),
+    ],
+)
+def test_a_secret_is_hidden_however_it_is_escaped(secret: str, written: str) -> None:
+    quote = Quoting(browser.Request(UI, URL, headers={"k": secret}))
+    for shown in (quote(f"<{written}>"), quote.line(f"<{written}>")):
+        assert re.fullmatch(r"<(bytearray\(b)?[\"']?…( and …)*[\"']?\)?>", shown)
+
+
+def test_a_key_is_hidden_in_words_that_mark_a_layer() -> None:
+    """Of what is read as a reason or as a list of refusals, anything may be a key."""
+    body = '{"type": "urn:meshcors:problem:our-key"}'
+    problem = (403, {"content-type": "application/problem+json"}, body)
+    starlettes = (400, {"content-type": "text/plain"}, "Disallowed CORS our-key")
+    for answer in (problem, starlettes):
+        diagnosis = ask(lambda *_, answer=answer: answer, headers={"model-api-key": "our-key"})
+        assert "our-key" not in json.dumps(as_report(diagnosis))
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://me:pw@login.example//x", "https://…@login.example//x"),
+        ("https://login.example/a#access_token=t", "https://login.example/a#…"),
+        ("https://login.example/a?b#c?d", "https://login.example/a?…"),
+    ],
+)
+def test_what_a_redirect_carries_is_not_shown(location: str, shown: str) -> None:
+    diagnosis = ask(answering(OK, (302, {**GRANT, "location": location}, "")))
+    messages = [each.message for each in diagnosis.findings]
+    assert f"The call is redirected to a login, {shown}: no script can log in there." in messages
+
+
+@pytest.mark.parametrize("command", ["##[set-output name=a]b", "##vso[task.x]", "##teamcity[x]"])
+def test_no_line_is_a_command_to_ci(command: str) -> None:
+    diagnosis = ask(answering(OK, (200, {**GRANT, "server": f"a {command}"}, "")))
+    text = "\n".join(line.text for line in report_lines(diagnosis))
+    assert f"server: a \\x23{command[1:]}" in text
+    assert command not in json.dumps(as_report(diagnosis))
 
 
 def test_a_short_key_is_hidden_in_a_servers_own_words_alone() -> None:

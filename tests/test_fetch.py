@@ -610,6 +610,25 @@ def odd_status(connection: socket.socket) -> None:
         connection.sendall(http2.data_to_send())
 
 
+def test_faulty_frames_are_the_servers(certificate: Certificate) -> None:
+    """httpx calls them a fault of this side."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    context.set_alpn_protocols(["h2"])
+
+    def act(connection: socket.socket) -> None:
+        window_too_large = b"\x00\x00\x06\x04" + bytes(5) + b"\x00\x04\xff\xff\xff\xff"
+        connection.sendall(window_too_large)
+        while connection.recv(65536):
+            pass
+
+    with raw_server(act, context, reads=False) as server:
+        made = tls_call(server.port, insecure=True)
+    line = f"api.example:{server.port} (at 127.0.0.1) breaks the rules of HTTP/2"
+    assert made.answer is not None
+    assert (made.answer.kind, made.answer.failure) == ("protocol", line)
+
+
 def test_a_status_that_is_no_number(certificate: Certificate) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)

@@ -380,7 +380,6 @@ INPUTS: dict[str, Input] = {
     "explain FILE": verb("explain", "{}", "--origin", UI),
     "explain --origin, user info": verb("explain", "--origin", "https://a:{}@b.example"),
     "fix --allow-origin, user info": verb("fix", "--allow-origin", "https://a:{}@b.example"),
-    "--allow-origin, user info": flag_of("--check", "--allow-origin", "https://a:{}@b.example"),
     "explain --config": verb(*EXPLAIN, "--config", "{}"),
     "explain --config, values": verb(*EXPLAIN, "--config", "policy.json"),
     "explain --header": verb(*EXPLAIN, "--header", "model-api-key:{}"),

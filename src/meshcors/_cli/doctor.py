@@ -113,7 +113,7 @@ def command(
     one, and preflights of other origins. A call that may change something (any but GET, HEAD and
     OPTIONS) is not sent where the browser would not send it.
 
-    Exit code 0 if the call works, 1 if a browser blocks it, 2 if nobody can tell: no answer, or an
+    Exit code 0 if the call works, 1 if a browser blocks it, 2 if it cannot tell: no answer, or an
     error in the arguments. With --console, 0 if a message is known, else 2.
     """
     if console is not None:

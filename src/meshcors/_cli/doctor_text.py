@@ -60,13 +60,13 @@ def _verdict(diagnosis: Diagnosis) -> Iterator[Line]:
     works = [_CONSOLES[engine] for engine, each in diagnosis.engines.items() if each.works]
     blocked = [_CONSOLES[engine] for engine, each in diagnosis.engines.items() if not each.works]
     if diagnosis.verdict == "unknown":
-        yield Line("Nobody can tell whether it works: there is no answer.", "depends")
+        yield Line("Cannot tell whether it works: there was no answer.", "depends")
     elif diagnosis.verdict == "works":
         yield Line(f"It works in {_joined(works)}{_error_read(diagnosis.consultation)}.", "allowed")
     elif works:
-        yield Line(f"It works in {_joined(works)}, and not in {_joined(blocked)}.", "blocked")
+        yield Line(f"It works in {_joined(works)}, but not in {_joined(blocked, 'or')}.", "blocked")
     else:
-        yield Line(f"It does not work in {_joined(blocked)}.", "blocked")
+        yield Line(f"It does not work in {_joined(blocked, 'or')}.", "blocked")
     if diagnosis.consultation.request.is_same_origin:
         yield Line("It is the page's own origin, to which CORS does not apply.")
     why = next((each for each in diagnosis.findings if each.severity == "error"), None)
@@ -123,8 +123,8 @@ def _answer(tried: TriedRequest) -> tuple[int | None, bool]:
     return None if tried.response is None else tried.response.status, tried.grants_origin
 
 
-def _joined(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
+def _joined(names: Sequence[str], word: str = "and") -> str:
+    return f"{', '.join(names[:-1])} {word} {names[-1]}" if len(names) > 1 else "".join(names)
 
 
 def _request(consultation: Consultation, title: str, tried: TriedRequest) -> Iterator[Line]:

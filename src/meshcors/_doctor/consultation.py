@@ -44,6 +44,8 @@ OF_OTHER_ORIGINS: Final[frozenset[RequestName]] = frozenset(
 )
 # Methods that change nothing (RFC 9110 9.2.1), of those that scripts may use.
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+# Why a redirect was not followed that leads to another server.
+ELSEWHERE: Final = "it would take the call's headers or its body to another server"
 ACAO: Final = "access-control-allow-origin"
 ACAC: Final = "access-control-allow-credentials"
 

@@ -5,7 +5,8 @@ a stream may break off; of the others, little more than the head is read.
 
 A request that may change something is never sent where the browser would not send it: after a
 preflight that was refused, and to an http URL from an https page, only GET, HEAD and OPTIONS are.
-No redirect of a preflight is followed, and none from https to http.
+No redirect of a preflight is followed, and none of an https page to http. No redirect takes a
+header's value or a body to another server than the one that was named: the key is for that one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 
 from meshcors import browser
 from meshcors._doctor.consultation import (
+    ELSEWHERE,
     SAFE_METHODS,
     Consultation,
     RequestName,
@@ -27,6 +29,7 @@ from meshcors._doctor.probes import WRONG_KEY, other_origins, with_key, without_
 from meshcors._doctor.proxies import named_proxy
 from meshcors._doctor.surroundings import is_mixed_content
 from meshcors._doctor.today import passes_today
+from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
 from meshcors._policy.web_ports import WEB_PORTS
 from meshcors.testing._sent_fields import preflight_fields, request_fields
 
@@ -95,7 +98,7 @@ class _Sender:
     def __init__(self, wire: Wire, request: browser.Request, body: bytes | None) -> None:
         self._wire = wire
         # the call, or where it was redirected to last
-        self.last = request
+        self.last = self._first = request
         self._method, self._body = request.method, body
         self._left = MOST_REQUESTS
         # why nothing more is sent has been said
@@ -120,6 +123,9 @@ class _Sender:
                 self.tried.append(TriedRequest(name, hop, None, MIXED))
                 return
             passes = self._preflight("redirect_preflight" if number else "preflight", hop)
+            if number and passes and _has_secrets(hop, body) and _leaves(self._first, hop):
+                self.tried.append(TriedRequest(name, hop, None, ELSEWHERE))
+                return
             if number == 0:
                 self._may_send = (passes and not is_mixed) or hop.method in SAFE_METHODS
             if (number and not passes) or not self._may_send or (self.tried and self.is_lost):
@@ -203,6 +209,26 @@ class _Sender:
             # whoever waits for a report waits for no second one
             self._is_over = True
         return exchange
+
+
+def _has_secrets(request: browser.Request, body: bytes | None) -> bool:
+    """Tell whether a request carries what is for the server that was asked for alone."""
+    return body is not None or any(
+        name not in SAFELISTED_REQUEST_HEADERS for name, _ in request.headers
+    )
+
+
+def _leaves(first: browser.Request, onward: browser.Request) -> bool:
+    """Tell whether a redirect leads to another host or port, or from https to http.
+
+    From a port of http to one of https, both without a number, is no other server.
+    """
+    here, there = urlsplit(first.url), urlsplit(onward.url)
+    if here.hostname != there.hostname:
+        return True
+    is_upgrade = (here.scheme, there.scheme) == ("http", "https") and not here.port
+    same = here.port == there.port
+    return not (same and (here.scheme == there.scheme or is_upgrade))
 
 
 def _plain(request: browser.Request) -> Iterator[tuple[str, str]]:

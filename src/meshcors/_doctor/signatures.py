@@ -36,7 +36,7 @@ def _problem(seen: SeenAnswer) -> str:
     if seen.field("content-type") != "application/problem+json":
         return ""
     found = _PROBLEM.search(seen.text)
-    return found[1] if found else ""
+    return seen.quote(found[1]) if found else ""
 
 
 def _is_pod(seen: SeenAnswer) -> Iterable[str] | None:
@@ -68,7 +68,7 @@ def _is_starlette(seen: SeenAnswer) -> Iterable[str] | None:
     if not seen.is_preflight or not seen.field("content-type").startswith("text/plain"):
         return None
     if seen.status == 400 and (found := _DISALLOWED.match(seen.text)):
-        return [f"400, and the body says: Disallowed CORS {found[1]}"]
+        return [f"400, and the body says: Disallowed CORS {seen.quote(found[1])}"]
     if seen.status == 200 and seen.text == "OK" and seen.field("access-control-allow-methods"):
         return ["200, and the body says: OK"]
     return None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from meshcors._doctor.consultation import Consultation, TriedRequest
 
 # Those before https://github.com/WebKit/WebKit/pull/41238.
-_OLD_SAFARI: Final = " Older versions of Safari block http from an https page even so."
+_OLD_SAFARI: Final = " Older versions of Safari block http from an https page even then."
 # Names that nobody reaches from the internet (RFC 6762, RFC 6761, RFC 8375, and common use).
 _LOCAL_NAMES: Final = (".local", ".localhost", ".internal", ".home.arpa", ".lan", ".test")
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 
 _MOST_PROBLEMS: Final = 12
-_MIDDLEWARE: Final = "each model service runs the middleware with the pod's policy and its own key"
+_MIDDLEWARE: Final = (
+    "each stand-in for a service runs the middleware, with the pod's policy and its own key"
+)
 _WITHOUT: Final = "; a service whose rule has a corsPolicy works without it too"
 # What a real gateway runs in front of the rules.
 _GUARDS: Final = ("AuthorizationPolicy", "EnvoyFilter", "RequestAuthentication")

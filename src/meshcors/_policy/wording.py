@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from reprlib import Repr
 from typing import TYPE_CHECKING, Final
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 # Of what a file may have thousands of, so many are printed or logged, and the number of the others.
 MOST_SHOWN: Final = 50
+# What GitHub, Azure Pipelines and TeamCity take for a command wherever it stands in a job's output.
+_CI_COMMAND: Final = re.compile(r"#(?=#(?:\[|vso\[|teamcity\[))", re.IGNORECASE)
 _REPR = Repr()
 _REPR.maxstring = _REPR.maxother = 120
 
@@ -82,10 +85,13 @@ def first_lines(items: Sequence[object], name: str) -> tuple[str, ...]:
 def printable(text: str, longest: int | None = None) -> str:
     """Return `text` with characters escaped that would break the line or control a terminal.
 
+    The first character of a command to a CI system, such as ``##[error]``, is escaped too.
     It is cut to `longest` characters, with an ellipsis, or not at all for None.
     """
     if longest is not None and len(text) > longest:
         text = text[:longest] + "..."
+    if "##" in text:
+        text = _CI_COMMAND.sub(r"\\x23", text)
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

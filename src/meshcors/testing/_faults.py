@@ -52,12 +52,18 @@ def fault_before_answer(error: Exception, server: str, step: RequestStep) -> Net
         # its text has what the server sent
         return NetworkFault("protocol", f"{server} does not answer in HTTP")
     name = type(error).__name__
+    if name == "LocalProtocolError" and any(
+        type(each).__module__.startswith(("h2.", "hpack", "hyperframe")) for each in _causes(error)
+    ):
+        # httpx takes a server's faulty frames for faults of its own
+        return NetworkFault("protocol", f"{server} breaks the rules of HTTP/2")
     if name == "LocalProtocolError":
         # its text has the value of the field
         return NetworkFault("protocol", "HTTP does not allow a field of this request")
     if name == "RemoteProtocolError":
         if any(text in str(error) for text in _CLOSED):
             return NetworkFault("reset", f"{server} closed the connection without an answer")
+        # not cut here: whoever hides a secret in it needs the whole of it
         return NetworkFault("protocol", f"{server} does not answer in HTTP: {_said(str(error))}")
     return _of_connection(error, server, step)
 
@@ -77,7 +83,7 @@ _BYTES: Final = re.compile(r"bytearray\(b(['\"])(.*)\1\)", re.DOTALL)
 def _said(text: str) -> str:
     """Return what an exception says of an answer, in words for people."""
     words = next((known for found, known in _WORDS if found in text), text)
-    return printable(_BYTES.sub(r"\2", words), _LONGEST)
+    return _BYTES.sub(r"\2", words)
 
 
 def fault_within_answer(error: Exception, size: int) -> NetworkFault:
