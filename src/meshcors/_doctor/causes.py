@@ -89,7 +89,7 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
             "app": "`{app}` outside what redirects: it answers the preflight first, and the browser"
             " follows the call's own redirect",
             "pod": "`{pod}`, and a rule for preflights before the one that redirects",
-            "mesh": "`{mesh}` on a rule with a `route`: beside `redirect` it does nothing",
+            "mesh": "`{mesh}` on a rule with a `route`: next to `redirect` it does nothing",
         },
         lint=("MC001", "MC003"),
     ),

@@ -134,7 +134,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         " Host that is on it."
     },
     "preflight_unanswered": {
-        "envoy_direct_response": "A corsPolicy beside directResponse does nothing: route"
+        "envoy_direct_response": "A corsPolicy next to directResponse does nothing: route"
         " preflights to a service or the pod.\n`{fix}`",
         "nginx": _IN_NGINX,
         "cdn": "Let OPTIONS pass to the server, with Origin and Access-Control-Request-*, and let"
@@ -201,7 +201,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
     },
     "redirects_go_on": {"*": "Call the URL that the redirects lead to, from here too."},
     "grant_missing_on_call": {
-        "envoy_direct_response": "A corsPolicy beside directResponse does nothing: route the call"
+        "envoy_direct_response": "A corsPolicy next to directResponse does nothing: route the call"
         " to a service.\nWhich rule it is: `{explain}`",
         "nginx": "Add to the location (with always, for errors too):\n`{grant}`",
         "*": f"{_OUTERMOST}\nIf the mesh is to add it, its corsPolicy must be on the rule that"
@@ -252,7 +252,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "nginx": "`add_header Vary Origin always;`",
         "*": "Add `vary: Origin` to every answer of this URL.",
     },
-    "authorization_under_star": {"*": "List it beside the *: `*, authorization`."},
+    "authorization_under_star": {"*": "List it next to the *: `*, authorization`."},
     "policy_differs": {
         "*": "Run this layer with that policy, or leave the answer to one that has it."
     },
