@@ -82,13 +82,14 @@ def ask(
     origin: str = UI,
     url: str = URL,
     decider: Decider | None = None,
+    body: bytes | None = None,
 ) -> Diagnosis:
     headers = dict([KEY]) if headers is None else headers
     mode: browser.Credentials = "include" if credentials else "omit"
     request = browser.Request(origin, url, method, headers, mode)
     wire = cast("Any", FakeWire(server))
     with patch.object(sending, "_addresses", return_value=()):
-        consultation = consult(wire, request, None, key_header(request), {})
+        consultation = consult(wire, request, body, key_header(request), {})
     return diagnose(consultation, decider)
 
 
@@ -701,8 +702,8 @@ def test_what_is_found(
 
 def test_every_finding_is_in_the_table() -> None:
     codes = {code for each in CASES for code in cast("Found", each.values[2])}
-    # of these, the addresses of a name are needed
-    assert codes == set(get_args(FindingCode)) - {"private_network"}
+    # of these, the addresses of a name are needed, and the environment
+    assert codes == set(get_args(FindingCode)) - {"private_network", "proxy_not_used"}
     assert set(FINDING_KINDS) == set(FIXES) == set(get_args(FindingCode))
 
 
@@ -795,6 +796,14 @@ def test_a_get_after_a_refused_preflight_follows_no_redirect() -> None:
     moved = (307, {**GRANT, "location": "/else"}, "")
     # the call, with a wrong key, and without one
     assert sent_by(answering(NO_ROUTE, moved), "GET") == ["OPTIONS", *["GET"] * 3, *["OPTIONS"] * 5]
+
+
+def test_what_is_left_out_after_twelve_requests_is_said() -> None:
+    moved = (307, {**GRANT, "location": "/v1/predict?again"}, "")
+    diagnosis = ask(answering(OK, moved))
+    (last,) = [each for each in diagnosis.consultation.tried if each.exchange is None]
+    assert last is diagnosis.consultation.tried[-1]
+    assert last.why_not == "12 requests were sent before"
 
 
 def test_never_more_than_twelve_requests_are_sent() -> None:
@@ -936,6 +945,69 @@ def granting_parrot(method: str, sent: Fields) -> Answer:
     status, fields, text = parrot(method, sent)
     granted = {**cast("Fields", fields), **GRANT, **LISTS}
     return (200 if method == "OPTIONS" else status), granted, text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": [{"b": "b0dy-text"}], "c": 48151623}',
+        b"a=b0dy-text&c=48151623",
+        b"b0dy-text",
+        b"\xff b0dy-text",
+        b'["b0dy-text", 48151623',
+    ],
+)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_body_that_a_server_sends_back_is_not_shown(body: bytes, whole: bool) -> None:
+    said = body.decode("utf-8", "replace") if whole else "b0dy-text and 48151623"
+    allowed = {"access-control-allow-origin": said, "server": said}
+    for server in (
+        answering(OK, (200, allowed, "{}")),
+        answering(OK, (302, {**GRANT, "location": f"/login/{said}"}, "")),
+        answering(OK, (401, ENVOY, f"Jwt {said}")),
+    ):
+        diagnosis = ask(server, "POST", body=body)
+        text = "\n".join(line.text for line in report_lines(diagnosis))
+        shown = text + json.dumps(as_report(diagnosis), ensure_ascii=False)
+        if whole or b"{" in body or b"=" in body:
+            assert "b0dy-text" not in shown
+            assert "48151623" not in shown
+
+
+def test_no_console_shows_what_firefox_alone_looks_at() -> None:
+    """It looks at the origin before the status."""
+    said = {"access-control-allow-origin": "s3cret", "server": "x"}
+    diagnosis = ask(answering((400, said, "")), url=f"{URL}?token=s3cret")
+    shown = "\n".join(each.console for each in diagnosis.engines.values())
+    assert "does not match" in shown
+    assert "s3cret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "ages"),
+    [
+        (None, (5, 5, 5)),
+        ("0", (0, 0, 0)),
+        ("600", (600, 600, 600)),
+        ("3600", (3600, 3600, 600)),
+        ("99999999", (7200, 86400, 600)),
+        # docs/browser.md
+        ("-1", (None, None, None)),
+        ("10m", (5, None, 5)),
+    ],
+)
+def test_how_long_each_engine_keeps_the_answer_to_the_preflight(
+    value: str | None, ages: tuple[int | None, ...]
+) -> None:
+    named = {} if value is None else {"access-control-max-age": value}
+    diagnosis = ask(answering((204, {**GRANT, **LISTS, **named}, "")))
+    assert diagnosis.verdict == "works"
+    assert tuple(each.max_age for each in diagnosis.engines.values()) == ages
+
+
+def test_none_is_kept_without_a_preflight_or_of_a_blocked_call() -> None:
+    for diagnosis in (ask(answering(OK), headers={}), ask(answering((403, {}, "")))):
+        assert {each.max_age for each in diagnosis.engines.values()} == {None}
 
 
 @pytest.mark.parametrize("server", [parrot, granting_parrot])

@@ -74,7 +74,7 @@ _SECONDS: Final = click.FloatRange(min=0.1, max=600)
     default=5.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long a connection may take.",
+    help="How long a connection may take, for all addresses of a name together.",
 )
 @click.option(
     "--timeout",
@@ -121,7 +121,7 @@ def command(
     url, origin = required(url, origin)
     body = read_body(data)
     request = read_page_call(url, origin, method, headers, body, credentials=credentials)
-    policy = None if config is None else read_policy(config, url)
+    policy = None if config is None else read_policy(config, request.url)
     try:
         wire = Wire(
             insecure=insecure, resolve=resolve, connect_timeout=connect_timeout, timeout=timeout

@@ -36,7 +36,7 @@ _TITLES: Final[dict[RequestName, str]] = {
 }
 _SEVERITIES: Final = {"error": "Error", "warning": "Warning", "note": "Note"}
 # What a browser decides, whoever answers.
-_NO_LAYERS: Final = frozenset({"mixed_content", "private_network"})
+_NO_LAYERS: Final = frozenset({"mixed_content", "private_network", "proxy_not_used"})
 _COLORS: Final[dict[str, Emphasis]] = {"error": "blocked", "warning": "depends", "note": ""}
 
 
@@ -76,6 +76,20 @@ def _verdict(diagnosis: Diagnosis) -> Iterator[Line]:
         for number, line in enumerate(each.console.splitlines()):
             title = f"{_CONSOLES[engine]}: "
             yield Line(f"  {title if number == 0 else ' ' * len(title)}{line}")
+    yield from _kept(diagnosis)
+
+
+def _kept(diagnosis: Diagnosis) -> Iterator[Line]:
+    """Yield how long each engine keeps the answer to a preflight that passes."""
+    kept = {engine: each.max_age for engine, each in diagnosis.engines.items()}
+    ages = set(kept.values())
+    if ages == {None}:
+        return
+    if len(ages) == 1:
+        yield Line(f"Browsers keep the answer to the preflight for {ages.pop()} s.")
+    else:
+        each = (f"{_CONSOLES[engine]} {age or 0} s" for engine, age in kept.items())
+        yield Line(f"Browsers keep the answer to the preflight: {', '.join(each)}.")
 
 
 def _error_read(consultation: Consultation) -> str:

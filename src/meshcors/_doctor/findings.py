@@ -55,6 +55,7 @@ FindingCode: TypeAlias = Literal[
     "max_age_missing",
     "max_age_capped",
     "private_network",
+    "proxy_not_used",
     "key_not_checked",
     "call_refused",
 ]
@@ -75,12 +76,12 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
         " nothing.",
     ),
     "dns_fault": FindingKind("error", "The name of the host does not resolve: {failure}."),
-    "refused": FindingKind("error", "Nothing listens there: {failure}."),
+    "refused": FindingKind("error", "Nothing answers there: {failure}."),
     "tls_fault": FindingKind(
         "error", "The TLS handshake fails, as it does in a browser: {failure}."
     ),
     "timeout": FindingKind("error", "No answer in time: {failure}."),
-    "broken_answer": FindingKind("error", "The connection ends without an answer: {failure}."),
+    "broken_answer": FindingKind("error", "There is no answer that can be read: {failure}."),
     "preflight_not_routed": FindingKind(
         "error",
         "The gateway has no route for the preflight: {why}.",
@@ -201,6 +202,11 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
         "note",
         "{host} is a private or loopback address: from a page of a public address, Chromium asks"
         " the user first (Local Network Access), and refuses where the page is not https.{value}",
+    ),
+    "proxy_not_used": FindingKind(
+        "note",
+        "{value} names a proxy for this URL. Browsers may use one, and doctor does not: what it"
+        " says is of the server itself.",
     ),
     "key_not_checked": FindingKind(
         "note", "A wrong {key} gets {status} too: nothing checks its value."

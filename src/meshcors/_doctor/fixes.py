@@ -271,6 +271,11 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "*": "Serve the page over https, from the same network if you can; users are asked once per"
         " site."
     },
+    "proxy_not_used": {
+        "*": "If a browser says otherwise, look at the proxy: it must let OPTIONS pass, and the"
+        " access-control fields. If only the proxy reaches {host}, run doctor where it is reached"
+        " without one."
+    },
     "key_not_checked": {"*": "If {key} is meant to be checked, give the service its values."},
     "call_refused": {
         "pod": "No rule of the gateway takes a call with this key, and the pod says so. Send a key"

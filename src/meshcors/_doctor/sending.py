@@ -26,6 +26,7 @@ from meshcors._doctor.consultation import (
     TriedRequest,
 )
 from meshcors._doctor.probes import WRONG_KEY, other_origins, with_key, without_key
+from meshcors._doctor.proxies import named_proxy
 from meshcors._doctor.surroundings import is_mixed_content
 from meshcors._doctor.today import passes_today
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
@@ -49,6 +50,7 @@ _MOST_HOPS: Final = 2
 NO_ANSWER: Final = "nothing answered before"
 NOT_SENT: Final = "the browser would not send it, and {method} may change something"
 LATE: Final = f"the requests before it took {MOST_SECONDS:g} seconds"
+MANY: Final = f"{MOST_REQUESTS} requests were sent before"
 MIXED: Final = "the browser would not send it: it is mixed content"
 
 
@@ -73,7 +75,8 @@ def consult(
         for name, origin in other_origins(request.origin):
             sender.probe(name, replace(request, origin=origin))
     addresses = () if sender.is_lost else _addresses(request.url, resolve)
-    return Consultation(request, key, tuple(sender.tried), addresses)
+    proxy = named_proxy(request.url)
+    return Consultation(request, key, tuple(sender.tried), addresses, body or b"", proxy)
 
 
 def _addresses(url: str, resolve: Mapping[tuple[str, int], str]) -> tuple[str, ...]:
@@ -98,6 +101,8 @@ class _Sender:
         self.last = self._first = request
         self._method, self._body = request.method, body
         self._left = MOST_REQUESTS
+        # why nothing more is sent has been said
+        self._is_over = False
         self._end = monotonic() + MOST_SECONDS
         self.tried: list[TriedRequest] = []
         self._may_send = True
@@ -189,11 +194,12 @@ class _Sender:
         fields: browser.HeaderLines,
         body: bytes | None,
     ) -> Exchange | None:
-        if not self._left:
+        if self._is_over:
             return None
-        if monotonic() > self._end:
-            self._left = 0
-            self.tried.append(TriedRequest(name, request, None, LATE))
+        late = LATE if monotonic() > self._end else MANY if not self._left else ""
+        if late:
+            self._is_over = True
+            self.tried.append(TriedRequest(name, request, None, late))
             return None
         self._left -= 1
         patience = None if name in ("call", "redirect_call") else _BODY_SECONDS
@@ -201,7 +207,7 @@ class _Sender:
         self.tried.append(TriedRequest(name, request, exchange))
         if exchange.kind == "timeout" and exchange.response is None:
             # whoever waits for a report waits for no second one
-            self._left = 0
+            self._is_over = True
         return exchange
 
 

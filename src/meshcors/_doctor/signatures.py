@@ -165,7 +165,7 @@ _LOGIN_PARAMETERS: Final = frozenset(
 
 def _is_login(seen: SeenAnswer) -> Iterable[str] | None:
     target = seen.target
-    if target is None:
+    if target is None or target.scheme not in ("http", "https"):
         return None
     here, there = urlsplit(seen.exchange.url), target.hostname or ""
     where = f"{seen.status} to {seen.quote.url(target.geturl())}"
@@ -175,7 +175,8 @@ def _is_login(seen: SeenAnswer) -> Iterable[str] | None:
         return [where]
     if asks and (there != here.hostname or target.path != here.path):
         return [where, f"its query has {min(asks)}"]
-    if there != here.hostname and seen.status in (302, 303):
+    # a call may be sent on to a download
+    if there != here.hostname and seen.status in (302, 303) and seen.is_preflight:
         return [where, "another host, for the time being"]
     return None
 

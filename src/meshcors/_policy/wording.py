@@ -47,6 +47,22 @@ def file_label(path: str | Path, given_by: str) -> str:
         return given_by
 
 
+def shown_origin(text: str) -> str:
+    """Return what somebody wrote as an origin, without user info, a query and a fragment.
+
+    A whole URL was pasted, and these may hold a secret.
+    """
+    before, at, host = text.rpartition("@")
+    end = min((found for mark in "?#" if (found := text.find(mark)) >= 0), default=len(text))
+    if at:
+        scheme, slashes, _ = before.partition("//")
+        begin = f"{scheme}{slashes}…" if slashes else "…"
+        # of a text with a ? before the @, nobody knows which part is the host
+        text = begin if end < len(before) else f"{begin}@{host}"
+        end = min((found for mark in "?#" if (found := text.find(mark)) >= 0), default=len(text))
+    return text if end == len(text) else f"{text[: end + 1]}…"
+
+
 def shown(value: object) -> str:
     """Return the repr of any `value`, cut to the length of a line."""
     try:

@@ -59,9 +59,9 @@ class PolicyFile(ReplaceablePolicy):
             raise ValueError(f"interval: write seconds, {_SHORTEST:g} or more")
         self.path: Path = Path(path)
         self._file = FollowedFile(self.path)
-        super().__init__(self._source(self._file.content()))
-        self._interval = interval
         self._problems: _Problems = ()
+        super().__init__(self._first())
+        self._interval = interval
         # What the last look found, where a key's values are in a file of their own.
         self._found: Source | _Problems = ()
         self._start()
@@ -115,6 +115,10 @@ class PolicyFile(ReplaceablePolicy):
     def _has_other_file(self) -> bool:
         taken = self._file.taken
         return taken is not None and _OTHER_FILE in taken.text
+
+    def _first(self) -> Source:
+        """Return what apps answer by at the start; raises `PolicyError`."""
+        return self._source(self._file.content())
 
     def _source(self, content: FileContent) -> Source:
         text = content.text if content.readable else text_of(self.path)

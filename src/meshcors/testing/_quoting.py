@@ -1,4 +1,4 @@
-"""What of a server's answer may be printed: never a value that the script sent, nor a query.
+"""What of a server's answer may be printed: never a value that the script sent, a body, a query.
 
 A server may echo a key in any field, a redirect's URL or an error line, and may escape it as URLs,
 HTML, JSON or Python do.
@@ -6,6 +6,7 @@ HTML, JSON or Python do.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from contextlib import suppress
@@ -30,9 +31,9 @@ _WORDS: Final = frozenset({"", "*", "true", "null"})
 
 
 class Quoting:
-    """Quotes texts of a server without what is secret in `request`."""
+    """Quotes texts of a server without what is secret in `request` and in its `body`."""
 
-    def __init__(self, request: browser.Request | None = None) -> None:
+    def __init__(self, request: browser.Request | None = None, body: bytes = b"") -> None:
         values: set[str] = set()
         self._origin = ""
         if request is not None:
@@ -44,6 +45,7 @@ class Quoting:
             values.update(part for value in tuple(values) for part in value.split()[1:])
             query = parse_qsl(urlsplit(request.url).query, keep_blank_values=True)
             values.update(value or name for name, value in query)
+        values.update(each for each in _texts(body) if len(each) > _SHORT)
         longest_first = sorted(values - _WORDS - {self._origin}, key=len, reverse=True)
         self._hide = _Hiding(longest_first)
         self._hide_long = _Hiding([each for each in longest_first if len(each) > _SHORT])
@@ -85,6 +87,25 @@ class Quoting:
             place = f"{HIDDEN}@{place.rpartition('@')[2]}"
         shown = self(f"{scheme}{slashes}{place}{slash}{path}")
         return f"{shown}{mark}{HIDDEN if mark else ''}"
+
+
+def _texts(body: bytes) -> Iterator[str]:
+    """Yield what a body says: all of it, and each value of JSON or of a form."""
+    text = body.decode("utf-8", "replace")
+    yield text
+    try:
+        left = [json.loads(text)]
+    except (ValueError, RecursionError):
+        yield from (value for _, value in parse_qsl(text))
+        return
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+        else:
+            yield str(value)
 
 
 # Escapes, as URLs, HTML, JSON and Python's repr have them, and what they stand for.
