@@ -17,7 +17,10 @@ from typing import Any
 import pytest
 
 from meshcors import _cli as cli
+from meshcors.mesh import Gateway
+from meshcors.mesh.envoy import bootstrap
 from tests import written_pages
+from tests.e2e.envoy import validate
 from tests.e2e.processes import free_port
 from tests.e2e.processes import running as running_process
 from tests.e2e.zoo import envoy, network, nginx, page, python_apps
@@ -144,6 +147,16 @@ def test_the_fix_that_doctor_prints_is_one(set_up: SetUp, doctor: Doctor) -> Non
     assert after["verdict"] == "works"
     assert not set_up.codes & {each["code"] for each in after["findings"]}
     assert not [each for each in after["findings"] if each["severity"] == "error"]
+
+
+def test_a_regex_that_is_none_is_not_loaded() -> None:
+    """So no page's call can show it."""
+    (set_up,) = (each for each in SET_UPS if each.name == 'regex ".*" with credentials')
+    config = json.dumps(bootstrap({"public": Gateway.from_yaml(set_up.config)}, {}))
+    assert validate(json.loads(config)) is None
+    complaint = validate(json.loads(config.replace('".*"', '"*"')))
+    assert complaint is not None
+    assert "no argument for repetition operator" in complaint
 
 
 def squeezed(text: str) -> str:

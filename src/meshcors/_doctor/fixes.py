@@ -131,7 +131,8 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "*": "Add the page to the server's own list of origins; no CORS field changes what this"
         " check says. In MLflow:\n`--cors-allowed-origins {origin}`\nIn MCP's SDK"
         ' (TransportSecuritySettings):\n`allowed_origins=["{origin}"]`\nIn Socket.IO:\n'
-        '`cors_allowed_origins=["{origin}"]`\nIn Django:\n`CSRF_TRUSTED_ORIGINS = ["{origin}"]`'
+        '`cors_allowed_origins=["{origin}"]`\nIn Django, whose token the page must send too:\n'
+        '`CSRF_TRUSTED_ORIGINS = ["{origin}"]`'
     },
     "guard_refuses_host": {
         "*": "Add {host} to the server's own list of allowed hosts, or let the proxy in front set a"
