@@ -270,8 +270,8 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     "MC030": Explanation(
         finds=(
             "A rule for preflights that takes those of a rule with a `corsPolicy`, which they would"
-            " otherwise reach, although it is not known to allow what that policy allows. To find out,"
-            " sample calls go through the models of the gateway and of the browser."
+            " otherwise reach, although it is not known to allow what that policy allows. To find"
+            " out, sample calls go through the models of the gateway and of the browser."
         ),
         why=(
             "A rule for preflights is there for rules that preflights do not match, such as those"
