@@ -397,7 +397,7 @@ def test_files_that_change_are_the_next_generation(lab: Lab, files: Path) -> Non
     assert newest()["calls"][0]["headers"][KEY] == "xyz"
     path.unlink()
     lab.await_(lambda: newest()["error"] is not None)
-    assert newest()["error"] == f"{path}: No such file or directory; pass a readable file"
+    assert newest()["error"] == f"{path}: no such file any more"
     assert lab.send(after, "POST", "/", "{}", origin=lab.page, model_api_key="xyz")[0] == 200
     path.write_text(case_text())
     lab.await_(lambda: newest()["error"] is None)

@@ -393,7 +393,9 @@ def test_the_page_follows_its_files(browser: Browser, lab: str, files: Path) -> 
     page = opened(browser, lab)
     calls = page.run(CALLS)
     (files / "model.yaml").write_text("kind: VirtualService\nspec: [")
-    assert page.run(TROUBLE, True).startswith("✗ model.yaml:2:8: not YAML")
+    trouble = page.run(TROUBLE, True)
+    assert trouble.startswith("✗ model.yaml:2:8: not YAML")
+    assert trouble.endswith(". The gateway still runs the last files that it could use.")
     # What ran before still does.
     assert page.run(DONE, calls + 1) is True
     assert page.run(SHOWN)["summary"] == SUMMARIES["right-key"]

@@ -301,6 +301,9 @@ def _watch(lab: RunningLab, watch: FileWatch, files: tuple[str, ...]) -> str:
             return ended
         looks += 1
         if files and looks % _LOOKS_AT_FILES == 0 and watch.has_changed():
+            if gone := watch.gone():
+                lab.refuse(f"{', '.join(gone)}: no such file any more")
+                continue
             try:
                 lab.use(mesh_of(files))
             except click.ClickException as error:
