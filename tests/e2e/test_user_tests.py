@@ -135,6 +135,14 @@ def test_the_page_installs_what_its_files_import() -> None:
     assert ours - known == set(shlex.split(install))
 
 
+@pytest.mark.parametrize(
+    "flags", [["-p", "xdist", "-n", "2"], ["--import-mode=importlib"], ["--import-mode=prepend"]]
+)
+def test_other_ways_to_run_it(project: Project, flags: list[str]) -> None:
+    printed = project.pytest("test_model.py", *flags)
+    assert "2 passed" in printed, printed
+
+
 def test_the_test_fails_with_the_story_and_passes_with_its_fix(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
