@@ -39,6 +39,7 @@ SLOW = (
     "tests/test_coming_from_starlette.py",
     "tests/test_config.py::test_many_keys_of_json_are_read_in_one_pass",
     "tests/test_config.py::test_unreadable_file[deep]",
+    "tests/test_connecting.py",
     "tests/test_console_messages.py",
     "tests/test_console_page.py",
     "tests/test_docs_cli.py",

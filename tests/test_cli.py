@@ -75,7 +75,11 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
             "--to: name one of virtualservice, httproute, kubernetes, env, policy\n",
             id="a choice is missing",
         ),
-        pytest.param(["lint"], "Missing argument", id="no file"),
+        pytest.param(["lint"], "FILE: name files or directories with", id="no file"),
+        pytest.param(
+            ["explain", ORIGINAL], "--origin: name the page's origin, such", id="no origin"
+        ),
+        pytest.param(["doctor", "http://a.example"], "--origin: name the page's", id="no page"),
         pytest.param(["lint", "missing.yaml"], "FILE: No such file", id="no such file"),
         pytest.param(["fix", "s"], "FILE: No such file", id="no file to fix"),
         pytest.param(["fix", "-", "--write"], "--write cannot change standard", id="write to -"),

@@ -168,20 +168,20 @@ spec:
         pytest.param(
             document(f"{KEY}; {CORS_A}; {TO_A}").replace("{name: model}", OWNER),
             "KServe (InferenceService m) writes default/model and overwrites changes; write the"
-            " rule beside it: meshcors fix model.yaml --separate",
+            " rule in a second document: meshcors fix model.yaml --separate",
             id="owner",
         ),
         pytest.param(
             document(f"{KEY}; {CORS_A}; {TO_A}") + CANARY,
             "Flagger (Canary model) writes default/model and overwrites changes; change"
-            " spec.service of the Canary, or write the rule beside it: meshcors fix model.yaml"
-            " --separate",
+            " spec.service of the Canary, or write the rule in a second document: meshcors fix"
+            " model.yaml --separate",
             id="canary",
         ),
         pytest.param(
             ROUTE,
             "KServe writes default/model and overwrites changes; change the object that it is made"
-            " from, or write the rule beside it: meshcors fix model.yaml --separate",
+            " from, or write the rule in a second document: meshcors fix model.yaml --separate",
             id="HTTPRoute",
         ),
     ],

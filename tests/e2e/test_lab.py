@@ -725,7 +725,7 @@ def test_a_check_says_what_to_run_next_or_that_there_is_nothing_to_check(
         "  hosts: [a.example]\n  gateways: [g]\n  http: [{route: [{destination: {host: m}}]}]\n"
     )
     assert cli.run(["lab", "--check", str(path)]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("nothing is checked: ")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("nothing to check: ")
 
 
 def test_a_check_of_fixed_documents_passes(

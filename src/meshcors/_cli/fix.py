@@ -16,7 +16,7 @@ from meshcors._cli.fix_notes import notes
 from meshcors._cli.mesh_files import STDIN, mesh_of
 from meshcors._cli.output import print_text
 from meshcors._policy.errors import OriginError
-from meshcors._policy.wording import printable
+from meshcors._policy.wording import printable, shown_origin
 from meshcors.mesh import DocumentError
 from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._fix import FixOptions, Responder, fix_mesh, separate_mesh
@@ -35,7 +35,7 @@ def _origins(
         try:
             found.append(origin_match(text))
         except OriginError as error:
-            raise click.BadParameter(f"{text}: {error.hint}") from None
+            raise click.BadParameter(f"{shown_origin(text)}: {error.hint}") from None
     return tuple(found)
 
 

@@ -55,7 +55,7 @@ def notes(
         )
     yield from still_denied(result.blocked, result.after)
     for problem in mesh.problems:
-        yield f"not read, so its calls were not looked at: {problem}"
+        yield f"not read, so its calls were not checked: {problem}"
     yield from (str(for_this_verb(note)) for note in mesh.notes)
     severities = Counter(finding.severity for finding in diagnose(result.after))
     left = [(severities[each], each) for each in ("error", "warning") if severities[each]]

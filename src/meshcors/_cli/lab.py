@@ -81,7 +81,7 @@ def _address(text: str, address: str) -> tuple[str, int]:
     "--check",
     "checking",
     is_flag=True,
-    help="Make the page's calls without a browser, print what becomes of them, and exit.",
+    help="Make the page's calls without a browser, print the results, and exit.",
 )
 @click.option(
     "--service",
@@ -89,7 +89,7 @@ def _address(text: str, address: str) -> tuple[str, int]:
     callback=_services,
     multiple=True,
     metavar="NAME=HOST:PORT",
-    help="A real service in place of a model: NAME as the documents have it, host or host:port."
+    help="A real service in place of a stand-in; NAME is as in the documents, host or host:port."
     " May be repeated.",
 )
 @click.option(
@@ -236,7 +236,7 @@ def _summary(files: tuple[str, ...], pod: Address, count: int, failures: int) ->
     from meshcors._lab.settings import DEFAULT_POD
 
     if not count:
-        yield "nothing is checked: no rule says which calls it serves, by a corsPolicy or a header"
+        yield "nothing to check: no rule says, by a corsPolicy or a header, which calls it serves"
         return
     served = f"{count} call{'' if count == 1 else 's'} that a rule is meant to serve"
     if not failures:

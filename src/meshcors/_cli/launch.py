@@ -9,7 +9,8 @@ from typing import Any, ClassVar, NoReturn
 
 import click
 
-from meshcors._launch.environment import VALUES_FLAG, program_environment
+from meshcors._launch.environment import program_environment
+from meshcors._launch.handed_policy import VALUES_FLAG
 from meshcors._launch.program import ProgramError, find
 from meshcors._policy.errors import PolicyError, problem_lines
 from meshcors._policy.warning import PolicyWarning

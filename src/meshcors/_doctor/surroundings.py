@@ -1,4 +1,4 @@
-"""What browsers decide apart from CORS: mixed content, and private addresses. Pure.
+"""What browsers decide apart from CORS: mixed content, private addresses, a proxy. Pure.
 
 Mixed Content (https://www.w3.org/TR/mixed-content/) and Local Network Access
 (https://wicg.github.io/local-network-access/).
@@ -10,8 +10,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from meshcors._doctor.proxies import is_this_machine
 from meshcors._doctor.rules import FoundFault, fault
-from meshcors._policy.hosts import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from meshcors._doctor.consultation import Consultation, TriedRequest
 
 # Those before https://github.com/WebKit/WebKit/pull/41238.
-_OLD_SAFARI: Final = " Older versions of Safari block http from an https page even so."
+_OLD_SAFARI: Final = " Older versions of Safari block http from an https page even then."
 # Names that nobody reaches from the internet (RFC 6762, RFC 6761, RFC 8375, and common use).
 _LOCAL_NAMES: Final = (".local", ".localhost", ".internal", ".home.arpa", ".lan", ".test")
 
@@ -34,7 +34,7 @@ def is_mixed_content(request: browser.Request) -> bool:
     # a redirect may have turned the origin into null
     page = (request.redirected_from or request).origin
     is_insecure = page.startswith("https:") and request.url.startswith("http:")
-    return is_insecure and not _is_this_machine(host)
+    return is_insecure and not is_this_machine(host)
 
 
 def mixed_request(consultation: Consultation) -> TriedRequest | None:
@@ -57,15 +57,13 @@ def around_the_call(consultation: Consultation) -> Iterator[FoundFault]:
             is_insecure = request.origin.startswith("https:") and request.url.startswith("http:")
             value = _OLD_SAFARI if is_insecure else ""
             yield fault("private_network", consultation, first, host=private, value=value)
-
-
-def _is_this_machine(host: str) -> bool:
-    return host == "::1" or is_loopback(host)
+    if consultation.proxy:
+        yield fault("proxy_not_used", consultation, first, value=consultation.proxy)
 
 
 def _is_private_page(origin: str) -> bool:
     host = urlsplit(origin).hostname or ""
-    return _is_this_machine(host) or _is_private(host) or host.endswith(_LOCAL_NAMES)
+    return is_this_machine(host) or _is_private(host) or host.endswith(_LOCAL_NAMES)
 
 
 def _is_private(host: str) -> bool:

@@ -255,7 +255,7 @@ class RunningLab:
             try:
                 read_policy_text(text)
                 if self._pod is None:
-                    return "no pod runs: nothing in the documents leads to one"
+                    return "no pod runs: nothing in the documents routes to one"
                 self._pod.load(text)
             except PolicyError as error:
                 return str(error.problems[0])

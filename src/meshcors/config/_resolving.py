@@ -36,7 +36,7 @@ def resolve(
             hint = "each rule has its own policy: pass only rules"
             raise PolicyError([Problem("rules_and_options", ", ".join(beside), "", hint)])
         if isinstance(rules, ReplaceablePolicy):
-            hint = "pass it as policy, whatever it holds"
+            hint = "pass it as policy=, even if it holds rules"
             raise PolicyError([Problem("not_a_list", "rules", type(rules).__name__, hint)])
         return rules if isinstance(rules, RuleSet) else RuleSet(rules)
     if policy is None:

@@ -251,7 +251,7 @@ function showWire(view, call, seen, explained) {
       each.upstream || "the gateway itself"} answered${flags}.`, "soft"));
     return item;
   });
-  if (!seen.length) items.push(element("li", "The gateway saw nothing of this call.", "soft"));
+  if (!seen.length) items.push(element("li", "The gateway saw none of this call.", "soft"));
   else if (!seen.some((each) => each.method === call.method)) {
     items.push(element("li", `✗ The ${call.method} was never sent: the browser stopped at the preflight.`, "bad"));
   }

@@ -59,7 +59,8 @@ class FixCommands:
                 yield "or, without a pod:"
             yield _command(self.files, options, apart=apart)
         if any(apart for _, apart in commands):
-            yield f"It is a second document, as fix leaves the first as it is: {tries.in_place}."
+            why = "This adds a second document, because fix cannot change the first"
+            yield f"{why}: {tries.in_place}."
         if not commands and tries.is_by_hand:
             yield "write it by hand: it matches the method OPTIONS and the header"
             yield "access-control-request-method, and its route leads to the pod."

@@ -65,7 +65,7 @@ def _instead(mesh: MeshDocuments, document: VirtualService, controller: str) -> 
         if len(files) <= _MOST_FILES
         else ["FILE..."]
     )
-    beside = f"write the rule beside it: meshcors fix {' '.join(names)} --separate"
+    beside = f"write the rule in a second document: meshcors fix {' '.join(names)} --separate"
     if controller.startswith("Flagger"):
         return f"change spec.service of the Canary, or {beside}"
     if document.kind == "HTTPRoute":
