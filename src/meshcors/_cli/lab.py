@@ -209,10 +209,10 @@ def _read(files: tuple[str, ...]) -> MeshDocuments:
 
 
 def _check(files: tuple[str, ...], mesh: MeshDocuments, settings: LabSettings, form: str) -> int:
-    from meshcors._lab.check import MOST_CHECKED_RULES, check
+    from meshcors._lab.check import check
     from meshcors._lab.scene import scene_of
 
-    scene = scene_of(mesh, settings, most_rules=MOST_CHECKED_RULES, fixing=False)
+    scene = scene_of(mesh, settings, checking=True)
     failures = count = 0
     data: list[dict[str, object]] = []
     for checked in check(scene):
@@ -301,6 +301,9 @@ def _watch(lab: RunningLab, watch: FileWatch, files: tuple[str, ...]) -> str:
             return ended
         looks += 1
         if files and looks % _LOOKS_AT_FILES == 0 and watch.has_changed():
+            if gone := watch.gone():
+                lab.refuse(f"{', '.join(gone)}: no such file any more")
+                continue
             try:
                 lab.use(mesh_of(files))
             except click.ClickException as error:
