@@ -533,6 +533,7 @@ CASES = [
             "refused": "refused",
             "tls": "tls_fault",
             "timeout": "timeout",
+            "closed": "broken_answer",
             "reset": "broken_answer",
             "protocol": "broken_answer",
         }.items()
