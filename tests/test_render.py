@@ -297,7 +297,7 @@ def test_another_namespace_needs_a_grant(config: str, capsys: pytest.CaptureFixt
     assert run(["render", "--config", config, "--to", "httproute", *flags]) == 0
     said = capsys.readouterr()
     assert said.err == (
-        "note: the pod is in another namespace: a ReferenceGrant in web has to allow that\n"
+        "note: the pod is in another namespace: this needs a ReferenceGrant in web\n"
     )
     spec = documents(said.out)[0]["spec"]
     assert spec["parentRefs"] == [{"name": "public", "namespace": "istio-system"}]  # type: ignore[index]
