@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from meshcors._policy.wording import did_you_mean, printable
+from meshcors.config._command_line import PlainCommand
 from meshcors.mesh._documents.problems import DocumentError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ VERBS: Final = {
 }
 
 
-class Toolbox(click.Group):
+class Toolbox(PlainCommand, click.Group):
     """A group that imports a verb only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -116,8 +117,6 @@ def run(args: Sequence[str] | None = None) -> int:
     try:
         code = toolbox.main(prog_name="meshcors", standalone_mode=False, **arguments)
         sys.stdout.flush()
-    except click.MissingParameter as error:
-        return refuse(_missing(error))
     except click.ClickException as error:
         return refuse(error.format_message())
     except DocumentError as error:
@@ -140,14 +139,6 @@ def run(args: Sequence[str] | None = None) -> int:
 def _write_no_more() -> None:
     """Keep Python from flushing into stdout again at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
-def _missing(error: click.MissingParameter) -> str:
-    """Return the message; click's own has several lines for a parameter with choices."""
-    param = error.param
-    if param is None or not isinstance(param.type, click.Choice):
-        return error.format_message()
-    return f"{param.opts[0]}: name one of {', '.join(map(str, param.type.choices))}"
 
 
 def refuse(line: str) -> int:
