@@ -84,9 +84,6 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
             ["fix", ORIGINAL, "--pod", "x"], "--pod: x: write host:port, such as", id="a bad value"
         ),
         pytest.param(
-            ["explain", ORIGINAL], "--origin: missing; write --origin ORIGIN", id="no origin"
-        ),
-        pytest.param(
             ["lint", "--explain"],
             "--explain: its value is missing; write --explain ID",
             id="no value",
@@ -99,12 +96,14 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
         ),
         pytest.param(
             ["render", "--config", "p.json"],
-            "--to: missing; name one of virtualservice, httproute, kubernetes, env, policy\n",
+            "--to: name one of virtualservice, httproute, kubernetes, env, policy\n",
             id="a choice is missing",
         ),
+        pytest.param(["lint"], "FILE: name files or directories with", id="no file"),
         pytest.param(
-            ["lint"], "FILE...: missing; write meshcors lint [OPTIONS] FILE...", id="no file"
+            ["explain", ORIGINAL], "--origin: name the page's origin, such", id="no origin"
         ),
+        pytest.param(["doctor", "http://a.example"], "--origin: name the page's", id="no page"),
         pytest.param(["lint", "missing.yaml"], "FILE: No such file", id="no such file"),
         pytest.param(["fix", "s"], "FILE: No such file", id="no file to fix"),
         pytest.param(["fix", "-", "--write"], "--write cannot change standard", id="write to -"),

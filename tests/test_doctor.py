@@ -203,7 +203,7 @@ def test_where_the_answers_differ_from_a_policy_is_said(
         ([URL, "--format", "yaml"], "--format: write text or json"),
         ([URL, "--config", "s3cret.yaml"], "--config: "),
         ([URL, "s3cret"], "expected only URL and flags: remove the extra argument"),
-        ([], "URL: missing; write meshcors doctor URL --origin ORIGIN"),
+        ([], "URL: write the URL that the page calls, such as https://"),
     ],
 )
 def test_an_error_in_the_arguments_is_one_clear_line(

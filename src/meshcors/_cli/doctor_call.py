@@ -31,11 +31,11 @@ _TEXT: Final = ("content-type", "text/plain;charset=UTF-8")
 
 
 def required(url: str | None, origin: str | None) -> tuple[str, str]:
-    """Return both; ``click.UsageError`` if one is not there."""
+    """Return both; ``click.MissingParameter`` if one is not there."""
     if url is None:
-        raise click.UsageError("URL: missing; write meshcors doctor URL --origin ORIGIN")
+        raise click.MissingParameter(param_hint="'URL'", param_type="argument")
     if origin is None:
-        raise click.UsageError("--origin: missing; write --origin ORIGIN")
+        raise click.MissingParameter(param_hint="'--origin'", param_type="option")
     return url, origin
 
 

@@ -141,7 +141,8 @@ class Merge(Generic[Wire]):
             name = field[0]
             if name.__class__ is not wire_type:
                 name = self._wire.encode(text_of(name))
-            if (name := name.lower()) not in special:
+            # some servers strip names before they send them
+            if (name := name.strip().lower()) not in special:
                 merged.append(field)
             elif name == self._wire.vary:
                 place = place if vary else len(merged)

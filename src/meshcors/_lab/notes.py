@@ -28,9 +28,9 @@ _NAMED_GUARDS: Final = 3
 def about_middleware(*, before: bool, after: bool) -> Iterator[str]:
     """Say on which sides there is a pod, and so the middleware in each model service."""
     if before:
-        yield f"the documents lead to a pod, so {_MIDDLEWARE}{_WITHOUT}"
+        yield f"the documents send preflights to a pod, so {_MIDDLEWARE}{_WITHOUT}"
     elif after:
-        yield f"after, {_MIDDLEWARE}{_WITHOUT}"
+        yield f"after the fix, {_MIDDLEWARE}{_WITHOUT}"
 
 
 def left_out(rules: int, mesh: MeshDocuments) -> Iterator[str]:

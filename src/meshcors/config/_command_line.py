@@ -36,10 +36,9 @@ class PlainCommand(click.Command):
         except click.BadOptionUsage as error:
             hint = self._about_value(error.option_name)
             raise click.UsageError(f"{error.option_name}: {hint}") from None
-        except click.MissingParameter as error:
-            if error.param is None:
-                raise
-            raise click.UsageError(self._missing(ctx, error.param)) from None
+        except click.MissingParameter:
+            # What is missing has a hint of its own, which the caller knows.
+            raise
         except click.BadParameter as error:
             if error.param is None:
                 raise
@@ -67,12 +66,6 @@ class PlainCommand(click.Command):
             if flag in each.opts and isinstance(each, click.Option) and not each.is_flag:
                 return f"its value is missing; {_to_write(each)}"
         return "it takes no value: leave that out"
-
-    def _missing(self, ctx: click.Context, param: click.Parameter) -> str:
-        if isinstance(param, click.Option):
-            return f"{_name(param)}: missing; {_to_write(param)}"
-        usage = " ".join([ctx.command_path, *self.collect_usage_pieces(ctx)])
-        return f"{_name(param)}: missing; write {usage}"
 
 
 class PolicyCommand(PlainCommand):

@@ -39,17 +39,17 @@ _Problems: TypeAlias = tuple[str, ...]
 class PolicyFile(ReplaceablePolicy):
     """The policy or the rules in the YAML, JSON or TOML file at `path`, which is followed.
 
-    It is passed in the place of a `Policy` to any adapter. Every `interval` seconds, less often if
-    it takes long, a thread looks at the file, and at the ``valuesFile`` of a key. What it holds
-    after a change is used once two looks have found the same. While that is no valid policy, the
-    last good one stays: `problems` says why, and so does the logger ``meshcors``, once.
+    Pass it to any adapter in place of a `Policy`. Every `interval` seconds, less often if it takes
+    long, a thread checks the file, and the ``valuesFile`` of a key. A change is used once two
+    checks in a row have found the same content. While that is not a valid policy, the last good one
+    stays: `problems` says why, and so does the logger ``meshcors``, once.
 
     The file is one that `meshcors.config.from_file` or `meshcors.config.rules_from_file` can read.
     Raises `PolicyError` if it holds no valid policy now, and `ValueError` for an interval of less
     than 0.05 seconds.
 
-    It is followed until `close`, the end of a ``with`` block, or until nobody uses it any more; in
-    forked processes too.
+    The file is followed until `close`, the end of a ``with`` block, or until nothing uses it any
+    more; in forked processes too.
     """
 
     __module__ = "meshcors"
@@ -68,7 +68,7 @@ class PolicyFile(ReplaceablePolicy):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why what the file holds now is not used, in lines; empty if it is.
+        """Why the content of the file is not used, line by line; empty if it is.
 
         A line for each problem, up to 50, and then the number of those left out.
         """
