@@ -13,11 +13,14 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import pytest
 
 from meshcors import _cli as cli
+from meshcors._doctor.consultation import RequestName
+from meshcors._doctor.findings import FindingCode
+from meshcors._doctor.layer_names import Layer
 from tests import written_pages
 from tests.e2e.processes import free_port, running
 from tests.raw_servers import raw_server, say
@@ -31,6 +34,7 @@ URL = "https://api.example/v1"
 KEY = ("--header", "model-api-key: xyz")
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TEXT = re.compile(r"^```text\n(\{.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 GOOD = """
 from fastapi import FastAPI
@@ -469,3 +473,61 @@ def test_the_process_says_the_same(servers: dict[str, int]) -> None:
     )
     assert f"{works} 404." in done.stdout
     assert "xyz" not in done.stdout
+
+
+def documented_shapes() -> list[Any]:
+    """The JSON of the page as JSON: names, and null for what is no object and no list."""
+    shapes: list[Any] = []
+    for text in TEXT.findall(PAGE.read_text(encoding="utf-8")):
+        named = re.sub(r': "[^"]*"', ": null", text)
+        named = re.sub(r'"([^"]+)"(?=\s*[,}])', r'"\1": null', named)
+        shapes.append(json.loads(re.sub(r'(?<!")\b(bool|str|int)\b(?!")', "null", named)))
+    return shapes
+
+
+def assert_shape(found: Any, shape: Any, where: str = "report") -> None:
+    """Compare names; those of `shape` may be alternatives."""
+    if isinstance(shape, list):
+        assert isinstance(found, list), where
+        for each in found:
+            assert_shape(each, shape[0], f"{where}[]")
+    elif isinstance(shape, dict):
+        assert isinstance(found, dict), where
+        ((names, inner), *more) = shape.items()
+        if more or "|" not in names:
+            assert list(found) == list(shape), where
+            for name, each in found.items():
+                assert_shape(each, shape[name], f"{where}.{name}")
+        else:
+            assert set(found) <= set(names.split("|")), where
+            for name, each in found.items():
+                assert_shape(each, inner, f"{where}.{name}")
+    else:
+        assert not isinstance(found, dict | list), where
+
+
+def test_the_json_is_as_the_page_says(
+    servers: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call, console = documented_shapes()
+    url = f"http://127.0.0.1:{servers['service']}/v1/models"
+    found = report(capsys, url, "--origin", UI, *KEY)
+    assert_shape(found, call)
+    assert set(found["browsers"]) == {"chromium", "firefox", "safari"}
+    lost = report(capsys, f"http://127.0.0.1:{free_port()}/", "--origin", UI)
+    assert_shape(lost, call)
+    assert [each["status"] for each in lost["requests"]] == [None]
+    message = f"Access to fetch at '{url}' from origin '{UI}' has been blocked by CORS policy: "
+    code, out, _ = doctor(
+        capsys,
+        *("--format", "json", "--console"),
+        f"{message}No 'Access-Control-Allow-Origin' header is present on the requested resource.",
+    )
+    assert code == 0
+    assert_shape(json.loads(out), console)
+
+
+@pytest.mark.parametrize("names", [FindingCode, Layer, RequestName])
+def test_every_name_of_the_json_is_on_the_page(names: Any) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert [each for each in get_args(names) if f"`{each}`" not in text] == []

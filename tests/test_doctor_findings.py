@@ -172,6 +172,15 @@ TWICE = [("access-control-allow-origin", UI), ("access-control-allow-origin", UI
 Found = dict[str, tuple[str, str]]
 
 
+def pod_for_every_options(_: str, sent: Fields) -> Answer:
+    if not is_pages(sent):
+        return 403, {}, ""
+    if "access-control-request-method" in sent:
+        return 204, {**OK[1], "access-control-allow-methods": "OPTIONS"}, ""
+    problem = {**GRANT, "content-type": "application/problem+json"}
+    return 404, problem, '{"type": "urn:meshcors:problem:no-route"}'
+
+
 def case(name: str, server: Server, verdict: str, found: Found, *args: Any, **options: Any) -> Any:
     return pytest.param(server, verdict, found, args, options, id=name)
 
@@ -434,6 +443,12 @@ CASES = [
         "an error that the page can read",
         answering(OK, (422, GRANT, "")),
         *("works", {"call_refused": ("app", N)}),
+    ),
+    case(
+        "the page's own OPTIONS, which the pod gets",
+        pod_for_every_options,
+        *("works", {"options_taken": ("pod", W)}),
+        *("OPTIONS", {"model-api-key": "xyz"}),
     ),
     case(
         "a guard that says so",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,12 +17,15 @@ from typing import Any
 import pytest
 
 from meshcors import _cli as cli
+from meshcors.mesh import Gateway
+from meshcors.mesh.envoy import bootstrap
 from tests import written_pages
+from tests.e2e.envoy import validate
 from tests.e2e.processes import free_port
 from tests.e2e.processes import running as running_process
 from tests.e2e.zoo import envoy, network, nginx, page, python_apps
 from tests.e2e.zoo.asgi_apps import ASGI
-from tests.e2e.zoo.set_up import Option, SetUp, fixed
+from tests.e2e.zoo.set_up import Option, PodFlags, SetUp, fixed
 from tests.e2e.zoo.wsgi_apps import WSGI
 
 GROUPS = {
@@ -40,6 +44,7 @@ EXIT_CODES = {"works": 0, "blocked": 1, "unknown": 2}
 POD_FLAGS = (
     *("--allow-origin", "https://ui.example", "--key-header", "model-api-key"),
     *("--allow-credentials", "--max-age", "600", "--drain", "0"),
+    *("--allow-method", "OPTIONS"),
 )
 
 Doctor = Callable[..., dict[str, Any]]
@@ -50,22 +55,17 @@ def ports() -> Iterator[dict[str, int]]:
     """The port of each set-up, by its name."""
     with ExitStack() as started:
         apps = started.enter_context(python_apps.running())
-        pod = free_port()
-        command = [
-            sys.executable,
-            "-m",
-            "meshcors.dummy",
-            "--drain",
-            "0",
-            *POD_FLAGS,
-            "--port",
-            str(pod),
-        ]
-        started.enter_context(running_process(command, pod))
+        fixes = [each.fix for each in SET_UPS if isinstance(each.fix, PodFlags)]
+        flags = {"meshcors-dummy": POD_FLAGS}
+        flags |= {each.name: (*POD_FLAGS, *shlex.split(each.new)[:2]) for each in fixes}
+        pods = {name: free_port() for name in flags}
+        for name, port in pods.items():
+            command = [sys.executable, "-m", "meshcors.dummy", *flags[name], "--port", str(port)]
+            started.enter_context(running_process(command, port))
         yield (
             apps
             | started.enter_context(nginx.running(apps))
-            | started.enter_context(envoy.running(apps, pod))
+            | started.enter_context(envoy.running(apps, pods))
             | started.enter_context(network.running(apps))
         )
 
@@ -147,6 +147,16 @@ def test_the_fix_that_doctor_prints_is_one(set_up: SetUp, doctor: Doctor) -> Non
     assert after["verdict"] == "works"
     assert not set_up.codes & {each["code"] for each in after["findings"]}
     assert not [each for each in after["findings"] if each["severity"] == "error"]
+
+
+def test_a_regex_that_is_none_is_not_loaded() -> None:
+    """So no page's call can show it."""
+    (set_up,) = (each for each in SET_UPS if each.name == 'regex ".*" with credentials')
+    config = json.dumps(bootstrap({"public": Gateway.from_yaml(set_up.config)}, {}))
+    assert validate(json.loads(config)) is None
+    complaint = validate(json.loads(config.replace('".*"', '"*"')))
+    assert complaint is not None
+    assert "no argument for repetition operator" in complaint
 
 
 def squeezed(text: str) -> str:

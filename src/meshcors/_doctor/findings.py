@@ -51,6 +51,7 @@ FindingCode: TypeAlias = Literal[
     "subdomain_allowed",
     "vary_missing",
     "authorization_under_star",
+    "options_taken",
     "policy_differs",
     "max_age_missing",
     "max_age_capped",
@@ -184,6 +185,11 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
         "warning",
         "access-control-allow-headers is *, which does not cover authorization in the standard;"
         " today's browsers still let it pass.",
+    ),
+    "options_taken": FindingKind(
+        "warning",
+        "The pod answers this OPTIONS call, which is no preflight: the rule for preflights takes"
+        " every OPTIONS.",
     ),
     "policy_differs": FindingKind(
         "warning", "The answer to {what} is not what the policy says: {value}."

@@ -36,6 +36,10 @@ _MESH: Final = (
 _IN_MESH: Final = (
     "In the rule that takes the preflight, write:\n`{grant}`\nWhich one that is: `{explain}`"
 )
+_NOT_BESIDE: Final = (
+    "A corsPolicy next to directResponse does nothing, and neither does a CORS filter in a rule"
+    " without backendRefs: route preflights to a service or the pod.\n`{fix}`"
+)
 _OPEN_AUTH: Final = (
     "Answer preflights before the token is asked for: outside the authentication, or leave OPTIONS"
     " with Access-Control-Request-Method out of it."
@@ -127,15 +131,15 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "*": "Add the page to the server's own list of origins; no CORS field changes what this"
         " check says. In MLflow:\n`--cors-allowed-origins {origin}`\nIn MCP's SDK"
         ' (TransportSecuritySettings):\n`allowed_origins=["{origin}"]`\nIn Socket.IO:\n'
-        '`cors_allowed_origins=["{origin}"]`\nIn Django:\n`CSRF_TRUSTED_ORIGINS = ["{origin}"]`'
+        '`cors_allowed_origins=["{origin}"]`\nIn Django, whose token the page must send too:\n'
+        '`CSRF_TRUSTED_ORIGINS = ["{origin}"]`'
     },
     "guard_refuses_host": {
         "*": "Add {host} to the server's own list of allowed hosts, or let the proxy in front set a"
         " Host that is on it."
     },
     "preflight_unanswered": {
-        "envoy_direct_response": "A corsPolicy next to directResponse does nothing: route"
-        " preflights to a service or the pod.\n`{fix}`",
+        "envoy_direct_response": _NOT_BESIDE,
         "nginx": _IN_NGINX,
         "cdn": "Let OPTIONS pass to the server, with Origin and Access-Control-Request-*, and let"
         " the server answer it. There:\n`{grant}`",
@@ -151,6 +155,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "Which one it is: `{explain}`",
     },
     "preflight_error_status": {
+        "envoy_direct_response": _NOT_BESIDE,
         "nginx": _IN_NGINX,
         "*": _OUTERMOST,
     },
@@ -250,9 +255,14 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
     "subdomain_allowed": {"*": "If they are not meant, name the origins:\n`{grant}`"},
     "vary_missing": {
         "nginx": "`add_header Vary Origin always;`",
-        "*": "Add `vary: Origin` to every answer of this URL.",
+        "*": "Add `vary: Origin` to every answer of this URL. In the rule of a VirtualService:\n"
+        "`headers: {{response: {{add: {{vary: Origin}}}}}}`",
     },
     "authorization_under_star": {"*": "List it next to the *: `*, authorization`."},
+    "options_taken": {
+        "*": "Let that rule take preflights alone. Write in its match:\n"
+        "`headers: {{access-control-request-method: {{}}}}`\nWhich rule it is: `{explain}`"
+    },
     "policy_differs": {
         "*": "Run this layer with that policy, or leave the answer to one that has it."
     },
