@@ -257,8 +257,8 @@ def _say_what_is_unmatched(plan: Plan) -> None:
     if hosts:
         named = "any host" if "*" in hosts else listed(hosts)
         plan.notes.append(
-            f"the last rule takes every request to {named} that no rule in these files takes: pass"
-            " the host's other documents too, or use --no-unmatched"
+            "the last rule takes every request that no other rule in these files takes, to"
+            f" {named}: pass the host's other documents too, or use --no-unmatched"
         )
 
 
