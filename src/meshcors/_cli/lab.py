@@ -75,7 +75,11 @@ def _address(text: str, address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-@click.command("lab", cls=options.VerbCommand)
+@click.command(
+    "lab",
+    cls=options.VerbCommand,
+    epilog="meshcors lab model.yaml --origin https://ui.example",
+)
 @click.argument("files", nargs=-1, metavar="[FILE...]")
 @click.option(
     "--check",
@@ -141,7 +145,7 @@ def command(
 ) -> int:
     """Run the VirtualServices and HTTPRoutes of FILE... in a real Envoy, and call them from a page.
 
-    Everything runs on this machine, before and after `meshcors fix`, with a model in place of each
+    Everything runs on this machine, before and after `meshcors fix`, with a stand-in for each
     service. Without FILE, the lab runs an example. The files are watched. Ctrl-C ends the lab.
 
     With --check, exit code 1 if a browser would block a call that a rule is meant to serve, else 0.
@@ -209,10 +213,10 @@ def _read(files: tuple[str, ...]) -> MeshDocuments:
 
 
 def _check(files: tuple[str, ...], mesh: MeshDocuments, settings: LabSettings, form: str) -> int:
-    from meshcors._lab.check import MOST_CHECKED_RULES, check
+    from meshcors._lab.check import check
     from meshcors._lab.scene import scene_of
 
-    scene = scene_of(mesh, settings, most_rules=MOST_CHECKED_RULES, fixing=False)
+    scene = scene_of(mesh, settings, checking=True)
     failures = count = 0
     data: list[dict[str, object]] = []
     for checked in check(scene):
@@ -301,6 +305,9 @@ def _watch(lab: RunningLab, watch: FileWatch, files: tuple[str, ...]) -> str:
             return ended
         looks += 1
         if files and looks % _LOOKS_AT_FILES == 0 and watch.has_changed():
+            if gone := watch.gone():
+                lab.refuse(f"{', '.join(gone)}: no such file any more")
+                continue
             try:
                 lab.use(mesh_of(files))
             except click.ClickException as error:

@@ -37,15 +37,16 @@ _SECONDS: Final = re.compile("[0-9]{1,18}")
 _NET_ERRORS: Final = {
     "dns": "net::ERR_NAME_NOT_RESOLVED",
     "refused": "net::ERR_CONNECTION_REFUSED",
+    "closed": "net::ERR_EMPTY_RESPONSE",
     "reset": "net::ERR_CONNECTION_RESET",
     "timeout": "net::ERR_TIMED_OUT",
 }
 _MIXED: Final[dict[EngineName, str]] = {
-    "chromium": "Mixed Content: The page at '{origin}' was loaded over HTTPS, but requested an"
+    "chromium": "Mixed Content: The page at '{origin}/' was loaded over HTTPS, but requested an"
     " insecure resource '{url}'. This request has been blocked; the content must be served over"
     " HTTPS.",
     "firefox": "Blocked loading mixed active content “{url}”",
-    "safari": "[blocked] The page at {origin} requested insecure content from {url}. This content"
+    "safari": "[blocked] The page at {origin}/ requested insecure content from {url}. This content"
     " was blocked and must be served over HTTPS.",
 }
 

@@ -20,7 +20,7 @@ _METAVARS: Final = {ORIGINS: "ORIGIN", NAMES: "NAME", TEXT: "NAME", SECONDS: "SE
 
 
 class PlainCommand(click.Command):
-    """A command whose errors name the flag and what to write.
+    """A command whose errors name the flag and what to write; its epilog is an example.
 
     Raises `click.UsageError`, also for a flag that is given twice: the first one would be lost.
     """
@@ -44,6 +44,11 @@ class PlainCommand(click.Command):
                 raise
             hint = what_to_write(error.param.type) or error.message
             raise click.UsageError(f"{_name(error.param)}: {hint}") from None
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example without a line break in it: it is there to be copied."""
+        if self.epilog:
+            formatter.write(f"\nExample:\n  {self.epilog}\n")
 
     def unknown(self, ctx: click.Context, flag: str) -> str:
         """Return what to say of a flag that there is not."""

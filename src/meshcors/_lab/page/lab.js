@@ -365,7 +365,7 @@ async function load() {
   if (!said.sides) return trouble(said.error);
   const edited = state !== null && byId("policy").value !== state.policy;
   state = said;
-  trouble(said.error);
+  troubleWithFiles();
   byId("page-origin").textContent = said.page.origin;
   byId("files").textContent = said.files.length ? `; the gateway runs ${said.files.join(", ")}` : "; the gateway runs an example";
   byId("example").hidden = !said.example;
@@ -416,6 +416,10 @@ function trouble(text) {
   byId("trouble").hidden = !text;
 }
 
+function troubleWithFiles() {
+  if (state) trouble(state.error && `${state.error}. The gateway still runs the last files that it could use.`);
+}
+
 function start() {
   for (const side of SIDES) {
     panels[side] = panel(side);
@@ -427,7 +431,7 @@ function start() {
     if (state && JSON.parse(data).generation !== state.generation) load();
   };
   events.onerror = () => trouble("The lab has stopped, or cannot be reached. This page tries again by itself.");
-  events.onopen = () => state && trouble(state.error);
+  events.onopen = troubleWithFiles;
   load();
 }
 
