@@ -116,6 +116,7 @@ ONE_AFTER_ANOTHER = {
     "browsers": (
         "tests/e2e/test_browser_",
         "tests/e2e/test_console_page.py",
+        "tests/e2e/test_doctor_zoo.py",
         "tests/e2e/test_lab_page.py",
         "tests/e2e/test_pod_page.py",
     ),

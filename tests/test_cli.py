@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -244,6 +246,21 @@ def test_every_verb_is_there(name: str) -> None:
     done = meshcors(name, "--help")
     assert done.returncode == 0
     assert "Usage: " in done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(cli.VERBS))
+def test_the_help_of_a_verb_ends_with_an_example_that_is_read(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.run([name, "--help"]) == 0
+    heading, example = capsys.readouterr().out.splitlines()[-2:]
+    assert heading == "Example:"
+    words = shlex.split(example.replace("python -m meshcors.dummy ", "meshcors dummy "))
+    assert words[:2] == ["meshcors", name]
+    verb = cli.VERBS[name]
+    command = getattr(import_module(verb.module), verb.command)
+    command.make_context(name, words[2:])  # click refuses what it does not know
 
 
 @pytest.mark.parametrize(

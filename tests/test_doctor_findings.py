@@ -533,6 +533,7 @@ CASES = [
             "refused": "refused",
             "tls": "tls_fault",
             "timeout": "timeout",
+            "closed": "broken_answer",
             "reset": "broken_answer",
             "protocol": "broken_answer",
         }.items()
@@ -750,6 +751,12 @@ def test_engines_may_differ() -> None:
     assert {each.code for each in diagnosis.findings if each.severity == E} == {
         "header_not_allowed"
     }
+
+
+def test_a_redirect_that_goes_on_is_not_called_a_missing_answer() -> None:
+    diagnosis = ask(answering(OK, (307, {**GRANT, "location": "/v1/predict/"}, "")))
+    lines = [line.text for line in report_lines(diagnosis)]
+    assert "Cannot tell whether it works: it is redirected too far." in lines
 
 
 def test_a_call_to_the_pages_own_origin_needs_no_cors() -> None:
@@ -1054,6 +1061,21 @@ def test_a_secret_is_hidden_however_it_is_escaped(secret: str, written: str) -> 
     quote = Quoting(browser.Request(UI, URL, headers={"k": secret}))
     for shown in (quote(f"<{written}>"), quote.line(f"<{written}>")):
         assert re.fullmatch(r"<(bytearray\(b)?[\"']?…( and …)*[\"']?\)?>", shown)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("Basic bWU6cGFzc3cwcmQ=", "me:passw0rd"),
+        ("basic bWU6cGFzc3cwcmQ=", "passw0rd"),
+        ('Token token="t0k3n", nonce="n"', "t0k3n"),
+        ("theme=1; sid=s3ss10n", "s3ss10n"),
+        ("Basic é", "é"),
+    ],
+)
+def test_what_a_value_is_made_of_is_hidden(value: str, said: str) -> None:
+    quote = Quoting(browser.Request(UI, URL, headers={"authorization": value}))
+    assert quote(f"<{said}>") == "<…>"
 
 
 def test_a_key_is_hidden_in_words_that_mark_a_layer() -> None:

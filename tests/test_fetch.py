@@ -160,7 +160,7 @@ FAULTS: list[tuple[str, Act, int | None, str, str]] = [
         "reset",
         "127.0.0.1:PORT ended the connection: connection reset by peer",
     ),
-    ("closed", say(""), None, "reset", "127.0.0.1:PORT closed the connection without an answer"),
+    ("closed", say(""), None, "closed", "127.0.0.1:PORT closed the connection without an answer"),
     ("no HTTP", say("220 mail\n\n"), None, "protocol", "127.0.0.1:PORT does not answer in HTTP: "),
     (
         "HTTP/2 without TLS",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from tests import written_pages
 from tests.e2e.envoy import validate
 from tests.e2e.processes import free_port
 from tests.e2e.processes import running as running_process
-from tests.e2e.zoo import envoy, network, nginx, page, python_apps
+from tests.e2e.zoo import envoy, in_chromium, network, nginx, page, python_apps
 from tests.e2e.zoo.asgi_apps import ASGI
 from tests.e2e.zoo.set_up import Option, PodFlags, SetUp, fixed
 from tests.e2e.zoo.wsgi_apps import WSGI
@@ -179,6 +180,36 @@ def test_the_command_line_says_the_same(name: str, ports: dict[str, int], doctor
 
 def without_times(report: dict[str, Any]) -> dict[str, Any]:
     return {name: report[name] for name in ("verdict", "browsers", "findings")}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with in_chromium.calling({each.call.origin for each in SET_UPS}) as call:
+        yield call
+
+
+ONE_HEADER = re.compile(r"(?<=Request header field )\S+")
+# A guard's refusal is an answer to a script, and doctor calls it a call that does not work.
+ANSWERED_ALL_THE_SAME = {"guard_refuses_origin", "guard_refuses_host"}
+
+
+@by_id([each for each in SET_UPS if each.call.host == "127.0.0.1" and not each.call.options])
+def test_chromium_does_as_doctor_says(
+    set_up: SetUp, doctor: Doctor, ports: dict[str, int], chromium: Any
+) -> None:
+    report = doctor(set_up)
+    if set_up.fix == Option("--insecure"):
+        report = doctor(set_up, after_fix=True)
+    said = report["browsers"]["chromium"]
+    # of several headers, Chromium names any one
+    begin, *end = ONE_HEADER.split(said["console"])
+    found = chromium(set_up.call, ports[set_up.name], begin)
+    assert (found.error == "") == (said["works"] or bool(set_up.codes & ANSWERED_ALL_THE_SAME))
+    assert not begin or any(
+        line.startswith(begin) and all(each in line for each in end) for line in found.console
+    )
+    blocked = [line for line in found.console if "blocked by CORS policy" in line]
+    assert bool(blocked) == ("blocked by CORS policy" in said["console"])
 
 
 def test_page_is_what_doctor_says(doctor: Doctor) -> None:

@@ -32,7 +32,14 @@ _EXIT_CODES: Final = {"works": 0, "blocked": 1, "unknown": 2}
 _SECONDS: Final = click.FloatRange(min=0.1, max=600)
 
 
-@click.command("doctor", cls=options.VerbCommand)
+@click.command(
+    "doctor",
+    cls=options.VerbCommand,
+    epilog=(
+        "meshcors doctor https://api.example/v1/predict --origin "
+        "https://ui.example --method POST --header 'model-api-key: xyz'"
+    ),
+)
 @click.argument("url", metavar="URL", required=False)
 @click.option(
     "--origin",

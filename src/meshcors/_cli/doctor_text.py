@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from meshcors._doctor.consultation import OF_OTHER_ORIGINS, OF_THE_PAGE
+from meshcors._doctor.diagnosis import UNFOLLOWED
 from meshcors._doctor.layer_names import LAYER_NAMES
 from meshcors.mesh._explain.text import Line
 
@@ -60,7 +61,9 @@ def _verdict(diagnosis: Diagnosis) -> Iterator[Line]:
     works = [_CONSOLES[engine] for engine, each in diagnosis.engines.items() if each.works]
     blocked = [_CONSOLES[engine] for engine, each in diagnosis.engines.items() if not each.works]
     if diagnosis.verdict == "unknown":
-        yield Line("Cannot tell whether it works: there was no answer.", "depends")
+        codes = {each.code for each in diagnosis.findings}
+        lost = "there was no answer" if codes.isdisjoint(UNFOLLOWED) else "it is redirected too far"
+        yield Line(f"Cannot tell whether it works: {lost}.", "depends")
     elif diagnosis.verdict == "works":
         yield Line(f"It works in {_joined(works)}{_error_read(diagnosis.consultation)}.", "allowed")
     elif works:

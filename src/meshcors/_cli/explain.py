@@ -30,7 +30,14 @@ from meshcors.mesh._fix.known_services import Services, decider_of
 _PARTS: Final = ("host", "path", "scheme")
 
 
-@click.command("explain", cls=options.VerbCommand)
+@click.command(
+    "explain",
+    cls=options.VerbCommand,
+    epilog=(
+        "meshcors explain model.yaml --origin https://ui.example --method POST "
+        "--header 'model-api-key: xyz'"
+    ),
+)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--origin",
@@ -105,7 +112,7 @@ def command(
     """Follow a page's call: which rule takes it, who answers, and what the browser does.
 
     Without --config the answers of the services are unknown, and a verdict that depends on them is
-    "depends". The pod is taken to run with the policy that fix would give it.
+    "depends". The pod is assumed to have the policy that fix would give it.
 
     Exit code 0 if the script may read the answer, or if that depends on something unknown; 1 if a
     browser would block the call; 2 for an error in the arguments or the files.

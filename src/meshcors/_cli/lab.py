@@ -75,7 +75,11 @@ def _address(text: str, address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-@click.command("lab", cls=options.VerbCommand)
+@click.command(
+    "lab",
+    cls=options.VerbCommand,
+    epilog="meshcors lab model.yaml --origin https://ui.example",
+)
 @click.argument("files", nargs=-1, metavar="[FILE...]")
 @click.option(
     "--check",
@@ -141,7 +145,7 @@ def command(
 ) -> int:
     """Run the VirtualServices and HTTPRoutes of FILE... in a real Envoy, and call them from a page.
 
-    Everything runs on this machine, before and after `meshcors fix`, with a model in place of each
+    Everything runs on this machine, before and after `meshcors fix`, with a stand-in for each
     service. Without FILE, the lab runs an example. The files are watched. Ctrl-C ends the lab.
 
     With --check, exit code 1 if a browser would block a call that a rule is meant to serve, else 0.

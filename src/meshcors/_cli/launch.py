@@ -32,6 +32,7 @@ class RunCommand(PolicyCommand):
     cls=RunCommand,
     context_settings={"allow_interspersed_args": False},
     options_metavar="[FLAGS] --",
+    epilog="meshcors run --allow-origin https://ui.example -- uvicorn main:app",
 )
 @add_policy_flags
 @click.option(

@@ -40,7 +40,13 @@ _NO_GATEWAY: Final = (
 )
 
 
-@click.command("render", cls=options.VerbCommand)
+@click.command(
+    "render",
+    cls=options.VerbCommand,
+    epilog=(
+        "meshcors render --config policy.yaml --to virtualservice --gateway istio-system/public"
+    ),
+)
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option("--config", metavar="FILE", help="The file with the policy, or with rules.")
 @click.option(

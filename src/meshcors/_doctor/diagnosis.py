@@ -49,7 +49,7 @@ def diagnose(consultation: Consultation, decider: Decider | None = None) -> Diag
     engines: dict[EngineName, EngineVerdict] = {
         engine: _verdict_of(consultation, engine, fatal) for engine in ENGINES
     }
-    is_lost = _is_lost(consultation) or not fatal.isdisjoint(_UNFOLLOWED)
+    is_lost = _is_lost(consultation) or not fatal.isdisjoint(UNFOLLOWED)
     if is_lost and "mixed_content" not in fatal:
         verdict: DoctorVerdict = "unknown"
     else:
@@ -74,10 +74,11 @@ def _is_lost(consultation: Consultation) -> bool:
     return nothing or (deciding.exchange is not None and deciding.exchange.kind == "timeout")
 
 
-_UNFOLLOWED: Final[frozenset[FindingCode]] = frozenset({"redirects_go_on", "redirected_elsewhere"})
+# Findings after which nobody asks any further.
+UNFOLLOWED: Final[frozenset[FindingCode]] = frozenset({"redirects_go_on", "redirected_elsewhere"})
 # The page gets an answer, or a part of it, and the call has failed all the same.
 _PAST_CORS: Final[frozenset[FindingCode]] = frozenset(
-    {"guard_refuses_origin", "guard_refuses_host", "stream_cut_short", *_UNFOLLOWED}
+    {"guard_refuses_origin", "guard_refuses_host", "stream_cut_short", *UNFOLLOWED}
 )
 
 

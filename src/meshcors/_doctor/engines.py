@@ -37,6 +37,7 @@ _SECONDS: Final = re.compile("[0-9]{1,18}")
 _NET_ERRORS: Final = {
     "dns": "net::ERR_NAME_NOT_RESOLVED",
     "refused": "net::ERR_CONNECTION_REFUSED",
+    "closed": "net::ERR_EMPTY_RESPONSE",
     "reset": "net::ERR_CONNECTION_RESET",
     "timeout": "net::ERR_TIMED_OUT",
 }

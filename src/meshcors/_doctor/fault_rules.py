@@ -29,6 +29,7 @@ _NETWORK: Final[dict[str, FindingCode]] = {
     "refused": "refused",
     "tls": "tls_fault",
     "timeout": "timeout",
+    "closed": "broken_answer",
     "reset": "broken_answer",
     "protocol": "broken_answer",
 }

@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from meshcors._policy.wording import printable
 
 FaultKind: TypeAlias = Literal[
-    "", "dns", "refused", "tls", "timeout", "reset", "protocol", "cut_short"
+    "", "dns", "refused", "tls", "timeout", "closed", "reset", "protocol", "cut_short"
 ]
 
 RequestStep: TypeAlias = Literal["connect", "tls", "answer"]
@@ -25,7 +25,12 @@ _LATE: Final[dict[RequestStep, str]] = {
     "answer": "no answer from {server} within {seconds}",
 }
 _HUNG_UP: Final = "it closed the connection during the handshake"
-_CLOSED: Final = ("disconnected", "StreamReset", "ConnectionTerminated", "closed connection")
+_CLOSED: Final[dict[str, FaultKind]] = {
+    "disconnected": "closed",
+    "closed connection": "closed",
+    "StreamReset": "reset",
+    "ConnectionTerminated": "reset",
+}
 _LONGEST: Final = 120
 
 
@@ -61,8 +66,9 @@ def fault_before_answer(error: Exception, server: str, step: RequestStep) -> Net
         # its text has the value of the field
         return NetworkFault("protocol", "HTTP does not allow a field of this request")
     if name == "RemoteProtocolError":
-        if any(text in str(error) for text in _CLOSED):
-            return NetworkFault("reset", f"{server} closed the connection without an answer")
+        for text, kind in _CLOSED.items():
+            if text in str(error):
+                return NetworkFault(kind, f"{server} closed the connection without an answer")
         # not cut here: whoever hides a secret in it needs the whole of it
         return NetworkFault("protocol", f"{server} does not answer in HTTP: {_said(str(error))}")
     return _of_connection(error, server, step)

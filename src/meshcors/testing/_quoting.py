@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from base64 import b64decode
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -41,8 +42,7 @@ class Quoting:
             values.update(
                 value for name, value in request.headers if name not in SAFELISTED_REQUEST_HEADERS
             )
-            # a scheme such as Bearer is none
-            values.update(part for value in tuple(values) for part in value.split()[1:])
+            values.update(part for value in tuple(values) for part in _parts_of(value))
             query = parse_qsl(urlsplit(request.url).query, keep_blank_values=True)
             values.update(value or name for name, value in query)
         values.update(each for each in _texts(body) if len(each) > _SHORT)
@@ -115,6 +115,23 @@ _ESCAPE: Final = re.compile(
     re.IGNORECASE,
 )
 _NAMED: Final = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
+
+
+# What stands in a value as ``name=value``: a cookie's or a credential's parameter.
+_PARAMETER: Final = re.compile(r"=[ \t]*\"?([^\s\",;=]+)")
+
+
+def _parts_of(value: str) -> Iterator[str]:
+    """Yield what is secret by itself in a header's value, such as the password of ``Basic``."""
+    # a scheme such as Bearer is none
+    scheme, *words = value.split() or [""]
+    yield from words
+    yield from (each for each in _PARAMETER.findall(value) if len(each) > _SHORT)
+    if scheme.lower() == "basic" and words:
+        with suppress(ValueError):
+            user = b64decode(words[0]).decode("utf-8", "replace")
+            yield user
+            yield user.partition(":")[2]
 
 
 class _Hiding:
