@@ -23,8 +23,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="others have no 
 OK = say("HTTP/1.1 200 OK\nAccess-Control-Allow-Origin: https://ui.example\nContent-Length: 0\n\n")
 HOST = "many.example"
 DEAD = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
-# Longer than a test may take: whoever waits for it hangs.
-LONG = "600"
+# Long enough to be noticed: whoever waits for it fails.
+LONG = "40"
 Names = Callable[..., None]
 
 

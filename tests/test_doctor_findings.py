@@ -799,6 +799,38 @@ def test_a_public_address_and_a_private_page_are_not() -> None:
         assert "private_network" not in {each.code for each in diagnosis.findings}
 
 
+@pytest.mark.parametrize(
+    ("host", "asks"),
+    [
+        *((each, True) for each in ("192.168.1.5", "10.1.2.3", "169.254.1.1", "100.64.0.1")),
+        *((each, True) for each in ("172.31.0.1", "[fd00::1]", "[fe80::1]", "nas.local")),
+        *((each, False) for each in ("8.8.8.8", "203.0.113.9", "172.32.0.1", "[2606:4700::1]")),
+        *((each, False) for each in ("nas", "nas.lan", "api.example", "local")),
+    ],
+)
+def test_chromium_asks_for_what_others_block_as_mixed_content(host: str, asks: bool) -> None:
+    wire = FakeWire(of_policy(GOOD))
+    request = browser.Request(UI, f"http://{host}/v1", "POST", dict([KEY]))
+    with patch.object(sending, "_addresses", return_value=()):
+        diagnosis = diagnose(consult(cast("Any", wire), request, b"{}", KEY[0], {}))
+    assert diagnosis.verdict == "blocked"
+    works = {engine: each.works for engine, each in diagnosis.engines.items()}
+    assert works == {"chromium": asks, "firefox": False, "safari": False}
+    assert ("POST" in [sent for sent, *_ in wire.sent]) == asks
+    (found,) = [each for each in diagnosis.findings if each.code == "mixed_content"]
+    assert ("Chromium alone" in found.message) == asks
+
+
+def test_no_redirect_to_a_private_address_is_followed_from_an_https_page() -> None:
+    moved = (307, {**GRANT, "location": "http://192.168.1.5/v1"}, "")
+    wire = FakeWire(answering(OK, moved))
+    request = browser.Request(UI, URL, "POST", {"content-type": "text/plain"})
+    with patch.object(sending, "_addresses", return_value=()):
+        diagnosis = diagnose(consult(cast("Any", wire), request, b"{}", "", {}))
+    assert not any("192.168" in fields[":url"] for _, fields, _ in wire.sent)
+    assert not any(each.works for each in diagnosis.engines.values())
+
+
 # --- what is sent -----------------------------------------------------------------------------
 
 

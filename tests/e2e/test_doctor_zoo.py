@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from tests.e2e.processes import free_port
 from tests.e2e.processes import running as running_process
 from tests.e2e.zoo import envoy, in_chromium, network, nginx, page, python_apps
 from tests.e2e.zoo.asgi_apps import ASGI
-from tests.e2e.zoo.set_up import Option, PodFlags, SetUp, fixed
+from tests.e2e.zoo.set_up import UI, Option, PodFlags, SetUp, fixed
 from tests.e2e.zoo.wsgi_apps import WSGI
 
 GROUPS = {
@@ -184,7 +185,8 @@ def without_times(report: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    with in_chromium.calling({each.call.origin for each in SET_UPS}) as call:
+    origins = {each.call.origin for each in SET_UPS}
+    with in_chromium.calling(origins, in_chromium.NO_LOCAL_NETWORK) as call:
         yield call
 
 
@@ -210,6 +212,32 @@ def test_chromium_does_as_doctor_says(
     )
     blocked = [line for line in found.console if "blocked by CORS policy" in line]
     assert bool(blocked) == ("blocked by CORS policy" in said["console"])
+
+
+LOCAL = ("10.1.2.3", "192.168.1.5", "100.64.0.1", "nas.local")
+
+
+@pytest.mark.parametrize("host", [*LOCAL, "nas.example", "203.0.113.9"])
+def test_chromium_lets_secure_pages_call_private_addresses(
+    host: str, ports: dict[str, int], local_network: Any
+) -> None:
+    """The page of this test is on this machine too, so that no user is asked."""
+    (set_up,) = (each for each in SET_UPS if each.name == "MeshCORS in FastAPI, a GET")
+    port = ports[set_up.name]
+    made = replace(set_up.call, host=host, options=("--resolve", f"{host}:{port}:127.0.0.1"))
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        cli.run(["doctor", *made.arguments(port), "--format", "json"])
+    said = json.loads(printed.getvalue())["browsers"]["chromium"]
+    found = local_network(made, port, said["console"])
+    assert (found.error == "") == said["works"] == (host in LOCAL)
+    assert any(said["console"] in line for line in found.console)
+
+
+@pytest.fixture(scope="module")
+def local_network() -> Iterator[Any]:
+    with in_chromium.calling({UI}, here=(*LOCAL, "nas.example", "203.0.113.9")) as call:
+        yield call
 
 
 def test_page_is_what_doctor_says(doctor: Doctor) -> None:

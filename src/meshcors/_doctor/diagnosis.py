@@ -11,7 +11,7 @@ from meshcors._doctor.fault_rules import blocking_faults, leaves_the_server
 from meshcors._doctor.findings import FINDING_KINDS
 from meshcors._doctor.policy_rules import against_the_policy
 from meshcors._doctor.rules import as_finding
-from meshcors._doctor.surroundings import around_the_call, mixed_request
+from meshcors._doctor.surroundings import around_the_call, is_asked_for, mixed_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
@@ -85,7 +85,8 @@ _PAST_CORS: Final[frozenset[FindingCode]] = frozenset(
 def _verdict_of(
     consultation: Consultation, engine: EngineName, fatal: Set[FindingCode]
 ) -> EngineVerdict:
-    if mixed := mixed_request(consultation):
+    mixed = mixed_request(consultation)
+    if mixed and not (engine == "chromium" and is_asked_for(mixed.request)):
         return mixed_content(mixed.request, engine, consultation.quote)
     if leaves_the_server(consultation):
         return EngineVerdict(False, "")

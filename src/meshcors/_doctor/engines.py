@@ -42,11 +42,11 @@ _NET_ERRORS: Final = {
     "timeout": "net::ERR_TIMED_OUT",
 }
 _MIXED: Final[dict[EngineName, str]] = {
-    "chromium": "Mixed Content: The page at '{origin}' was loaded over HTTPS, but requested an"
+    "chromium": "Mixed Content: The page at '{origin}/' was loaded over HTTPS, but requested an"
     " insecure resource '{url}'. This request has been blocked; the content must be served over"
     " HTTPS.",
     "firefox": "Blocked loading mixed active content “{url}”",
-    "safari": "[blocked] The page at {origin} requested insecure content from {url}. This content"
+    "safari": "[blocked] The page at {origin}/ requested insecure content from {url}. This content"
     " was blocked and must be served over HTTPS.",
 }
 

@@ -74,7 +74,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     "mixed_content": FindingKind(
         "error",
         "An https page may not call an http URL: browsers block mixed content before CORS, and send"
-        " nothing.",
+        " nothing.{value}",
     ),
     "dns_fault": FindingKind("error", "The name of the host does not resolve: {failure}."),
     "refused": FindingKind("error", "Nothing answers there: {failure}."),

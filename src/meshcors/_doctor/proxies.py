@@ -10,15 +10,10 @@ from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 
-from meshcors._policy.hosts import is_loopback
+from meshcors._doctor.local_network import is_this_machine
 
 # For every scheme, after those of the scheme.
 _ALL: Final = "all_proxy"
-
-
-def is_this_machine(host: str) -> bool:
-    """Tell whether a host of a URL is a loopback address or name."""
-    return host == "::1" or is_loopback(host)
 
 
 def named_proxy(url: str) -> str:

@@ -3,9 +3,9 @@
 12 requests are sent at most, and none after a minute. The call's answer is read to its end, because
 a stream may break off; of the others, little more than the head is read.
 
-A request that may change something is never sent where the browser would not send it: after a
-preflight that was refused, and to an http URL from an https page, only GET, HEAD and OPTIONS are.
-No redirect of a preflight is followed, and none of an https page to http. No redirect takes a
+A request that may change something is never sent where no browser would send it: after a
+preflight that was refused, and to a public http URL from an https page, only GET, HEAD and OPTIONS
+are. No redirect of a preflight is followed, and none of an https page to http. No redirect takes a
 header's value or a body to another server than the one that was named: the key is for that one.
 """
 
@@ -27,7 +27,7 @@ from meshcors._doctor.consultation import (
 )
 from meshcors._doctor.probes import WRONG_KEY, other_origins, with_key, without_key
 from meshcors._doctor.proxies import named_proxy
-from meshcors._doctor.surroundings import is_mixed_content
+from meshcors._doctor.surroundings import is_asked_for, is_mixed_content
 from meshcors._doctor.today import passes_today
 from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
 from meshcors._policy.web_ports import WEB_PORTS
@@ -127,7 +127,8 @@ class _Sender:
                 self.tried.append(TriedRequest(name, hop, None, ELSEWHERE))
                 return
             if number == 0:
-                self._may_send = (passes and not is_mixed) or hop.method in SAFE_METHODS
+                is_blocked = is_mixed and not is_asked_for(hop)
+                self._may_send = (passes and not is_blocked) or hop.method in SAFE_METHODS
             if (number and not passes) or not self._may_send or (self.tried and self.is_lost):
                 is_lost = self.tried and self.is_lost
                 why = NO_ANSWER if is_lost else NOT_SENT.format(method=hop.method)

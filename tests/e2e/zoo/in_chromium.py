@@ -16,7 +16,7 @@ from tests.e2e.browsers import await_console, chromium
 from tests.e2e.parts import need_program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.e2e.zoo.set_up import Call
 
@@ -29,12 +29,10 @@ _FETCH = """async (url, init) => {
         return String(error);
     }
 }"""
-# What browsers decide apart from CORS is not looked at: who may call private addresses, and which
-# certificates are good.
-_FLAGS = (
-    "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests",
-    "--ignore-certificate-errors",
-)
+# Which certificates are good is not looked at.
+_FLAGS = ("--ignore-certificate-errors",)
+# Nor which addresses a page may call, where no user can be asked.
+NO_LOCAL_NETWORK = "--disable-features=LocalNetworkAccessChecks"
 
 
 class Outcome(NamedTuple):
@@ -56,14 +54,25 @@ class _Blank(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def calling(origins: set[str]) -> Iterator[Callable[[Call, int, str], Outcome]]:
-    """Start Chromium; yield what makes a call to a port, and waits for a line of the console."""
+def calling(
+    origins: set[str], *flags: str, here: Sequence[str] = ()
+) -> Iterator[Callable[[Call, int, str], Outcome]]:
+    """Start Chromium; yield what makes a call to a port, and waits for a line of the console.
+
+    ``here`` are hosts that are this machine.
+    """
     need_program("chromium", "chromium")
     hosts = sorted(urlsplit(each).hostname or "" for each in origins)
     with ExitStack() as started:
         port = started.enter_context(_pages(hosts))
-        rules = ",".join(f"MAP {host} 127.0.0.1:{port}" for host in hosts)
-        browser = started.enter_context(chromium.start(f"--host-resolver-rules={rules}", *_FLAGS))
+        rules = ",".join(
+            [
+                *(f"MAP {host} 127.0.0.1:{port}" for host in hosts),
+                *(f"MAP {host} 127.0.0.1" for host in here),
+            ]
+        )
+        resolver = f"--host-resolver-rules={rules}"
+        browser = started.enter_context(chromium.start(resolver, *_FLAGS, *flags))
 
         def call(made: Call, to: int, line: str) -> Outcome:
             page = browser.open(made.origin)
