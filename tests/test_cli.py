@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from meshcors import _cli as cli
+from meshcors._cli.lab import _summary
+from meshcors._lab.settings import DEFAULT_POD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +68,31 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
     [
         pytest.param([], "name a verb: ", id="no verb"),
         pytest.param(["lnit"], "lnit: unknown; did you mean lint?", id="misspelled verb"),
-        pytest.param(["--frobnicate"], "No such option", id="unknown option"),
+        pytest.param(["--vrsion"], "--vrsion: unknown; did you mean --version?", id="option"),
+        pytest.param(["--version=1"], "--version: it takes no value", id="a value too many"),
+        pytest.param(
+            ["lint", ORIGINAL, "--formt", "json"],
+            "--formt: unknown; did you mean --format?",
+            id="misspelled option",
+        ),
+        pytest.param(
+            ["explain", ORIGINAL, "--origin", "https://a.example", "--origin=https://b.example"],
+            "--origin: given twice: leave one out",
+            id="twice",
+        ),
+        pytest.param(
+            ["fix", ORIGINAL, "--with", "pod", "--with", "mesh"],
+            "--with: given twice: leave one out",
+            id="a choice twice",
+        ),
+        pytest.param(
+            ["fix", ORIGINAL, "--pod", "x"], "--pod: x: write host:port, such as", id="a bad value"
+        ),
+        pytest.param(
+            ["lint", "--explain"],
+            "--explain: its value is missing; write --explain ID",
+            id="no value",
+        ),
         pytest.param(["fix", ORIGINAL, "s"], "FILE 2: No such file", id="no second file"),
         pytest.param(
             ["render", "--config", "p.json", "--to", "env", "s"],
@@ -361,3 +388,43 @@ def test_a_file_name_steers_no_terminal(tmp_path: Path, capsys: pytest.CaptureFi
     path.write_bytes(Path(ORIGINAL).read_bytes())
     assert cli.run(["lint", str(path)]) == 1
     assert "\x1b" not in capsys.readouterr().out
+
+
+ONE_RULE = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: m%s}
+spec:
+  hosts: [api.example]
+  gateways: [public]
+  http:
+  - match: [{headers: {model-api-key: {exact: a}}}]
+    corsPolicy: {allowOrigins: [{regex: "https://ui.example"}], allowHeaders: [model-api-key]}
+    route: [{destination: {host: m, port: {number: 8000}}}]
+"""
+FLAGGERS = ", ownerReferences: [{apiVersion: flagger.app/v1, kind: Canary, name: m}]"
+
+
+@pytest.mark.parametrize(
+    ("words", "owner"),
+    [
+        (["lint"], ""),
+        (["lint"], FLAGGERS),
+        (["fix", "--with", "pod"], ""),
+        (["fix", "--with", "pod"], FLAGGERS),
+        (["explain", "--origin", "https://ui.example", "--header", "model-api-key: a"], ""),
+    ],
+)
+def test_a_file_whose_name_begins_with_a_hyphen_is_no_flag_of_a_command_that_is_offered(
+    words: list[str], owner: str, tmp_path: Path
+) -> None:
+    (tmp_path / "-f.yaml").write_text(ONE_RULE % owner, encoding="utf-8")
+    run = meshcors(*words, "--", "-f.yaml", cwd=tmp_path)
+    offered = re.findall(r"meshcors (?:fix|lint|explain) [^\n]*-f\.yaml", run.stdout + run.stderr)
+    assert offered
+    assert all(each.endswith(" ./-f.yaml") for each in offered)
+
+
+def test_the_labs_next_command_takes_a_name_for_no_flag_either() -> None:
+    (*_, line) = _summary(("-f.yaml",), DEFAULT_POD, 1, 1)
+    assert line.endswith(" meshcors fix ./-f.yaml --with pod")

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors._cli.mesh_files import for_this_verb
+from meshcors._policy.wording import file_argument
 from meshcors.mesh._fix.pod_commands import deploy_commands, deploy_namespaces, serve_command
 from meshcors.mesh._fix.still_denied import still_denied
 from meshcors.mesh._lint import diagnose
@@ -62,7 +63,7 @@ def notes(
     if left:
         counted = " and ".join(f"{count} {name}{'s' * (count > 1)}" for count, name in left)
         verb = "is" if sum(count for count, _ in left) == 1 else "are"
-        lint = shlex.join(["meshcors", "lint", *files])
+        lint = shlex.join(["meshcors", "lint", *map(file_argument, files)])
         yield f"{counted} {verb} left for you to fix: {lint}"
 
 

@@ -19,7 +19,7 @@ from meshcors._cli.files import policy_unreadable
 from meshcors._cli.mesh_files import mesh_of
 from meshcors._policy.errors import OriginError, PolicyError
 from meshcors._policy.origins import Origin
-from meshcors._policy.wording import printable
+from meshcors._policy.wording import file_argument, printable
 from meshcors.mesh._documents.checks import host_error, is_ip
 from meshcors.testing import MissingExtraError
 
@@ -250,7 +250,8 @@ def _summary(files: tuple[str, ...], pod: Address, count: int, failures: int) ->
     if files and "-" not in files:
         known = [] if pod == DEFAULT_POD else ["--pod", f"{pod[0]}:{pod[1]}"]
         yield "to see why: the same command without --check"
-        yield f"to fix it:  {shlex.join(['meshcors', 'fix', *files, '--with', 'pod', *known])}"
+        named = map(file_argument, files)
+        yield f"to fix it:  {shlex.join(['meshcors', 'fix', *named, '--with', 'pod', *known])}"
 
 
 def _serve(

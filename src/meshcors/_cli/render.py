@@ -19,7 +19,7 @@ from meshcors._cli.render_names import deployment_names, names_of, names_options
 from meshcors._cli.render_routes import rendered_routes
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.warning import PolicyWarning
-from meshcors._policy.wording import first_lines, printable
+from meshcors._policy.wording import file_argument, first_lines, printable
 from meshcors.config import rules_from_file, to_document, to_environment
 from meshcors.mesh._render.kubernetes import POLICY_FILE, kubernetes
 from meshcors.mesh._render.kustomization import kustomization
@@ -212,5 +212,5 @@ def _kubernetes(
     objects = kustomization(name=name, namespace=namespace, port=port, image=image)
     files = {file: block_yaml([document]) for file, document in objects.items()}
     write_directory(directory, {POLICY_FILE: policy, **files}, like=config)
-    argument = f"./{directory}" if directory.startswith("-") else directory
-    return f"{directory}: written; deploy it with: kubectl apply -k {shlex.quote(argument)}\n"
+    argument = shlex.quote(file_argument(directory))
+    return f"{directory}: written; deploy it with: kubectl apply -k {argument}\n"

@@ -63,6 +63,14 @@ def shown_origin(text: str) -> str:
     return text if end == len(text) else f"{text[: end + 1]}…"
 
 
+def file_argument(name: str) -> str:
+    """Return a file's name as an argument of a command that is offered: never a flag.
+
+    A lone ``-`` stays standard input. Quoting for a shell is left to the caller.
+    """
+    return f"./{name}" if name.startswith("-") and name != "-" else name
+
+
 def shown(value: object) -> str:
     """Return the repr of any `value`, cut to the length of a line."""
     try:
