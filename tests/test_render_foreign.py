@@ -66,7 +66,11 @@ def render(
 
 
 def policy(*origins: object, **fields: object) -> dict[str, object]:
-    exact = [{"exact": each} if isinstance(each, str) else each for each in origins]
+    # Patterns are written bare.
+    exact = [
+        {"exact": each} if isinstance(each, str) and "*" not in each[1:] else each
+        for each in origins
+    ]
     return {"allowOrigins": exact, **fields}
 
 

@@ -139,10 +139,14 @@ def _origin_from_data(item: object) -> object:
 
 
 def _origins_to_data(values: object) -> object:
-    return [
-        {"regex": value.pattern} if isinstance(value, Regex) else {"exact": value}
-        for value in cast("tuple[AllowedOrigin, ...]", values)
-    ]
+    return [_origin_to_data(each) for each in cast("tuple[AllowedOrigin, ...]", values)]
+
+
+def _origin_to_data(origin: AllowedOrigin) -> object:
+    if isinstance(origin, Regex):
+        return {"regex": origin.pattern}
+    # To Istio an exact origin with a star is no pattern.
+    return origin if "*" in origin and origin != "*" else {"exact": origin}
 
 
 def _boolean_from_text(text: str) -> object:
