@@ -15,13 +15,15 @@ def problems(tag: str, pyproject: str, changelog: str) -> list[str]:
     `tag` is its name, `pyproject` and `changelog` are the texts of the two files.
     """
     project = tomllib.loads(pyproject)["project"]
-    version, address = project["version"], project["urls"]["Source"]
+    version, address = project["version"], project.get("urls", {}).get("Source", "")
     found = []
     if tag != f"v{version}":
         found.append(f"tag {tag}: pyproject.toml has version {version}")
     # RFC 2606 reserves .invalid: no such address exists.
-    if (urlsplit(address).hostname or "").endswith(".invalid"):
-        found.append(f"Source in [project.urls]: {address} is a placeholder: name the repository")
+    if not address.startswith("https://") or (urlsplit(address).hostname or "").endswith(
+        ".invalid"
+    ):
+        found.append("pyproject.toml: no address of the repository: add Source to [project.urls]")
     if not re.search(
         rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$", changelog, re.MULTILINE
     ):

@@ -1,4 +1,7 @@
-"""The README as a package index shows it: relative links lead to the repository at this version."""
+"""The README as a package index shows it: relative links lead to the repository at this version.
+
+Without an address of the repository they lead nowhere, and only their texts are left.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,9 @@ from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-# The target of a Markdown link, of a link's definition, or of an HTML attribute; no absolute one.
-RELATIVE = re.compile(
-    r'(\]\(|^\[[^\]]+\]:\s+|\b(?:href|src|srcset)=")(?![a-z]+:)([^)\s"]+)', re.MULTILINE
-)
+# A link or an image with a relative target: its text, which may have one pair of brackets, and the
+# target.
+RELATIVE = re.compile(r"!?\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\((?![a-z]+:)([^)\s]+)\)")
 IMAGES = (".gif", ".png", ".svg")
 
 
@@ -21,14 +23,17 @@ class Readme(MetadataHookInterface):
     def update(self, metadata: dict[str, Any]) -> None:
         """Set `readme`, which pyproject.toml declares dynamic."""
         text = Path(self.root, "README.md").read_text(encoding="utf-8")
-        address, version = metadata["urls"]["Source"], metadata["version"]
+        address, version = metadata.get("urls", {}).get("Source"), metadata["version"]
 
         def absolute(link: re.Match[str]) -> str:
-            before, target = link.groups()
+            words, target = link.groups()
+            if address is None:
+                return words
             # A bare fragment is a heading of the README itself.
             path = f"README.md{target}" if target.startswith("#") else target
             view = "raw" if path.endswith(IMAGES) else "blob"
-            return f"{before}{address}/{view}/v{version}/{path}"
+            before = link[0].removesuffix(f"{target})")
+            return f"{before}{address}/{view}/v{version}/{path})"
 
         metadata["readme"] = {
             "content-type": "text/markdown",

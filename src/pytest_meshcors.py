@@ -42,10 +42,10 @@ def mesh_gateway_factory() -> Generator[GatewayFactory]:
 @pytest.fixture
 def browser_fetch() -> Generator[BrowserFetch]:
     """Make calls as one browser does, which remembers preflights until the test ends."""
-    from meshcors.testing._fixtures import a_browser
+    from meshcors.testing._fixtures import BrowserFetch, a_wire
 
-    with a_browser() as browser:
-        yield browser
+    with a_wire() as wire:
+        yield BrowserFetch(wire)
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ SLOW = (
     "tests/test_coming_from_starlette.py",
     "tests/test_config.py::test_many_keys_of_json_are_read_in_one_pass",
     "tests/test_config.py::test_unreadable_file[deep]",
+    "tests/test_connecting.py",
     "tests/test_console_messages.py",
     "tests/test_console_page.py",
     "tests/test_docs_cli.py",
@@ -115,6 +116,7 @@ ONE_AFTER_ANOTHER = {
     "browsers": (
         "tests/e2e/test_browser_",
         "tests/e2e/test_console_page.py",
+        "tests/e2e/test_doctor_zoo.py",
         "tests/e2e/test_lab_page.py",
         "tests/e2e/test_pod_page.py",
     ),

@@ -199,7 +199,9 @@ def _first_paragraph(member: Any) -> str:
 
 
 def _text(found: Any) -> str:
-    return _as_markdown(inspect.getdoc(found) or "")
+    # a word for pytest, which is for nobody else
+    text = (inspect.getdoc(found) or "").partition("\n\nPYTEST_DONT_REWRITE")[0]
+    return _as_markdown(text)
 
 
 def _as_markdown(text: str) -> str:

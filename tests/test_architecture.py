@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "meshcors"
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-# What Python asks for, and what only keeps an old import path.
-NOT_LISTED = {"__init__.py", "__main__.py", "__pycache__", "py.typed", "origins.py"}
+# What Python asks for.
+NOT_LISTED = {"__init__.py", "__main__.py", "__pycache__", "py.typed"}
 AT_MOST = 20
 
 PICTURE, ARROWS = re.findall(r"^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -51,7 +51,7 @@ def test_the_arrows_are_the_contract() -> None:
     config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contract = config["tool"]["importlinter"]["contracts"][0]
     layers = [re.sub(r"[() ]", "", layer).split("|") for layer in contract["layers"]]
-    expected = [names for names in layers if names not in (["__main__"], ["origins"])]
+    expected = [names for names in layers if names != ["__main__"]]
     assert [re.sub(" ", "", line).split("|") for line in ARROWS.splitlines()] == expected
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from meshcors import _cli as cli
+from meshcors._cli.lab import _summary
+from meshcors._lab.settings import DEFAULT_POD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +80,11 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
             "--to: name one of virtualservice, httproute, kubernetes, env, policy\n",
             id="a choice is missing",
         ),
-        pytest.param(["lint"], "Missing argument", id="no file"),
+        pytest.param(["lint"], "FILE: name files or directories with", id="no file"),
+        pytest.param(
+            ["explain", ORIGINAL], "--origin: name the page's origin, such", id="no origin"
+        ),
+        pytest.param(["doctor", "http://a.example"], "--origin: name the page's", id="no page"),
         pytest.param(["lint", "missing.yaml"], "FILE: No such file", id="no such file"),
         pytest.param(["fix", "s"], "FILE: No such file", id="no file to fix"),
         pytest.param(["fix", "-", "--write"], "--write cannot change standard", id="write to -"),
@@ -242,6 +251,21 @@ def test_every_verb_is_there(name: str) -> None:
     assert "Usage: " in done.stdout
 
 
+@pytest.mark.parametrize("name", sorted(cli.VERBS))
+def test_the_help_of_a_verb_ends_with_an_example_that_is_read(
+    name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.run([name, "--help"]) == 0
+    heading, example = capsys.readouterr().out.splitlines()[-2:]
+    assert heading == "Example:"
+    words = shlex.split(example.replace("python -m meshcors.dummy ", "meshcors dummy "))
+    assert words[:2] == ["meshcors", name]
+    verb = cli.VERBS[name]
+    command = getattr(import_module(verb.module), verb.command)
+    command.make_context(name, words[2:])  # click refuses what it does not know
+
+
 @pytest.mark.parametrize(
     ("missing", "args", "extra"),
     [
@@ -340,3 +364,43 @@ def test_a_file_name_steers_no_terminal(tmp_path: Path, capsys: pytest.CaptureFi
     path.write_bytes(Path(ORIGINAL).read_bytes())
     assert cli.run(["lint", str(path)]) == 1
     assert "\x1b" not in capsys.readouterr().out
+
+
+ONE_RULE = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: m%s}
+spec:
+  hosts: [api.example]
+  gateways: [public]
+  http:
+  - match: [{headers: {model-api-key: {exact: a}}}]
+    corsPolicy: {allowOrigins: [{regex: "https://ui.example"}], allowHeaders: [model-api-key]}
+    route: [{destination: {host: m, port: {number: 8000}}}]
+"""
+FLAGGERS = ", ownerReferences: [{apiVersion: flagger.app/v1, kind: Canary, name: m}]"
+
+
+@pytest.mark.parametrize(
+    ("words", "owner"),
+    [
+        (["lint"], ""),
+        (["lint"], FLAGGERS),
+        (["fix", "--with", "pod"], ""),
+        (["fix", "--with", "pod"], FLAGGERS),
+        (["explain", "--origin", "https://ui.example", "--header", "model-api-key: a"], ""),
+    ],
+)
+def test_a_file_whose_name_begins_with_a_hyphen_is_no_flag_of_a_command_that_is_offered(
+    words: list[str], owner: str, tmp_path: Path
+) -> None:
+    (tmp_path / "-f.yaml").write_text(ONE_RULE % owner, encoding="utf-8")
+    run = meshcors(*words, "--", "-f.yaml", cwd=tmp_path)
+    offered = re.findall(r"meshcors (?:fix|lint|explain) [^\n]*-f\.yaml", run.stdout + run.stderr)
+    assert offered
+    assert all(each.endswith(" ./-f.yaml") for each in offered)
+
+
+def test_the_labs_next_command_takes_a_name_for_no_flag_either() -> None:
+    (*_, line) = _summary(("-f.yaml",), DEFAULT_POD, 1, 1)
+    assert line.endswith(" meshcors fix ./-f.yaml --with pod")

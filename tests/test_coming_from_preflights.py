@@ -164,7 +164,7 @@ def grid_table() -> str:
         "",
         fill(
             f"Each of the {remembered} that pass in both is kept for 600 seconds with "
-            "CORSMiddleware, and for 5 with meshcors: the policies say nothing of `max_age`.",
+            "CORSMiddleware, and for 5 with meshcors: the policies do not set `max_age`.",
             WIDTH,
         ),
     ]

@@ -65,7 +65,7 @@ REASONS: dict[str, tuple[str, Reason]] = {
     ),
     "named": (
         "a preflight that asks for too much is answered 204 with what is allowed, not 400: the "
-        "browser refuses it all the same, and its console names the header",
+        "browser still refuses it, and its console names the header",
         lambda asked, name, old, new: (
             (name, old, new) == ("status", 400, 204)
             and "access-control-request-headers" in asked.fields
@@ -73,7 +73,7 @@ REASONS: dict[str, tuple[str, Reason]] = {
     ),
     "private": (
         "a preflight for a private network that is not allowed is answered 204 without the field, "
-        "not 400: a browser that asks for it refuses it all the same",
+        "not 400: a browser that asks for it still refuses it",
         lambda asked, name, old, new: (
             (name, old, new) == ("status", 400, 204)
             and "access-control-request-private-network" in asked.fields

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from meshcors import HeaderKey, Policy, PolicyError
+from meshcors import HeaderKey, Policy, PolicyError, create_wsgi_app
 from meshcors._policy.key_values import KeyValues
 from meshcors._policy.regex import Regex
 from meshcors.config import from_environment, from_file, to_document, to_environment
@@ -1054,3 +1054,15 @@ def test_warnings_speak_the_language_of_their_source(tmp_path: Path) -> None:
     ]
     assert str(caught[0].message).startswith(f"{path}: allowMethods: OPTIONS")
     assert {each.filename for each in caught} == {__file__}
+
+
+def test_middleware_that_is_given_nothing_says_what_to_write_in_code_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [name for name in os.environ if name.startswith("MESHCORS_")]:
+        monkeypatch.delenv(name)
+    with pytest.raises(PolicyError) as caught:
+        create_wsgi_app()
+    (problem,) = caught.value.problems
+    assert (problem.field, problem.code) == ("MESHCORS_ALLOW_ORIGINS", "no_origins")
+    assert problem.hint.endswith(", or pass a meshcors.Policy")

@@ -419,6 +419,8 @@ PIECES = [
     "Failed to load resource:",
     "Cross-origin redirection to ",
     "Fetch API cannot load https://",
+    "Cannot load https://",
+    "Cannot load https:// due to access control checks",
     "Mixed Content: The page at '",
     "Refused to connect to 'https://",
     "GET https://",
@@ -584,3 +586,19 @@ def test_a_paste_adds_nothing_to_commands_and_fixes(
     assert shlex.split(first) == ["meshcors", "doctor", words[0], "--origin", words[1]]
     assert "regex" not in str(message["fixes"])
     assert "--insecure" not in str(message["fixes"])
+
+
+@pytest.mark.parametrize("name", ["*", "&a", "!x", "|", "'a", "x$HOME", "--insecure", "`id`"])
+def test_a_header_that_no_program_sends_is_not_repeated(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`*` is a name too, by the standard: nobody is to allow every header for it."""
+    text = "Access to fetch at 'https://api.example/' from origin 'https://ui.example' has been"
+    text += f" blocked by CORS policy: Request header field {name} is not allowed by"
+    text += " Access-Control-Allow-Headers in preflight response."
+    code, out, _ = console(capsys, text, "--format", "json")
+    assert code == 0
+    (message,) = json.loads(out)["messages"]
+    assert (message["code"], message["field"]) == ("header_not_allowed", None)
+    assert not any(f"{name}{end}" in out for end in (": VALUE", "]", '"'))
+    assert "  Header:" not in console(capsys, text)[1]

@@ -40,7 +40,7 @@ def rows(code: str) -> dict[str, str]:
 
 
 def written(code: str, where: str) -> str | None:
-    """What a row says to write, its first text in code; None where it says nothing of the kind."""
+    """What a row says to write, its first text in code; None where it names none."""
     begins = {"app": "MeshCORS(app", "pod": "--", "mesh": "corsPolicy: "}[where]
     found = re.match(r"`([^`]*)`", rows(code)[where])
     return found[1] if found and found[1].startswith(begins) else None

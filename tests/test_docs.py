@@ -50,3 +50,11 @@ def test_the_policy_pages_code_runs() -> None:
     assert blocks
     for block in blocks:
         exec(compile(block, "docs/policy.md", "exec"), {})
+
+
+def test_no_file_holds_the_markers_of_a_merge() -> None:
+    folders = (".ci", ".github", "docs", "examples", "src", "tests")
+    files = [*ROOT.glob("*"), *(each for name in folders for each in (ROOT / name).rglob("*"))]
+    marker = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
+    texts = [each for each in files if each.is_file() and each.suffix not in {".pyc", ".png"}]
+    assert [str(each) for each in texts if marker.search(each.read_bytes())] == []

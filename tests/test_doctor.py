@@ -13,14 +13,17 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import pytest
 
 from meshcors import _cli as cli
+from meshcors._doctor.consultation import RequestName
+from meshcors._doctor.findings import FindingCode
+from meshcors._doctor.layer_names import Layer
 from tests import written_pages
 from tests.e2e.processes import free_port, running
-from tests.raw_servers import raw_server
+from tests.raw_servers import raw_server, say
 
 pytest.importorskip("httpx", reason="python -m pip install 'meshcors[cli]'")
 
@@ -31,6 +34,7 @@ URL = "https://api.example/v1"
 KEY = ("--header", "model-api-key: xyz")
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TEXT = re.compile(r"^```text\n(\{.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 GOOD = """
 from fastapi import FastAPI
@@ -117,8 +121,10 @@ def test_a_healthy_service_has_no_errors_and_no_warnings(
     layers = [each["layer"] for each in found["requests"]]
     assert layers == ["meshcors", "app", *["meshcors"] * 7]
     assert [each["status"] for each in found["requests"]] == [204, 200, 403, 401, *[403] * 5]
-    works = {"works": True, "console": ""}
+    works = {"works": True, "console": "", "max_age": 600}
     assert found["browsers"] == {"chromium": works, "firefox": works, "safari": works}
+    _, text, _ = doctor(capsys, url, "--origin", UI, *KEY, "--data", "{}")
+    assert "\nBrowsers keep the answer to the preflight for 600 s.\n" in text
 
 
 def test_the_pod_is_known_by_its_own_answers(
@@ -155,18 +161,45 @@ def test_where_the_answers_differ_from_a_policy_is_said(
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["api.example"], "URL: write https://HOST/PATH, as the script calls it"),
+        (["api.example"], "URL: begin with https:// or http://, as the script calls it"),
+        (["localhost:8000/v1"], "URL: begin with https:// or http://"),
+        (["//api.example/v1"], "URL: begin with https:// or http://"),
+        (["me:s3cret@api.example/"], "URL: begin with https:// or http://"),
+        ([""], "URL: write https://HOST/PATH, as the script calls it"),
         (["ftp://api.example/"], "URL: write https://HOST/PATH, as the script calls it"),
-        (["https://me:s3cret@api.example/"], "URL: write https://HOST/PATH"),
+        (["https://api.example:99999/"], "URL: write https://HOST/PATH"),
+        (["https://[::1"], "URL: write https://HOST/PATH"),
+        (["wss://api.example/v1"], "URL: this is a WebSocket's, to which CORS does not apply"),
+        (["file:///home/s3cret"], "URL: a page cannot fetch a file"),
+        (["https://me:s3cret@api.example/"], "URL: leave out the user and the password"),
+        (["https://me:s3?cret@api.example/"], "URL: write https://HOST/PATH"),
+        (["http://127.1/"], "URL: browsers call the address 127.0.0.1: write that"),
+        (["http://2130706433/"], "URL: browsers call the address 127.0.0.1: write that"),
+        (["http://0x7f.1/"], "URL: browsers call the address 127.0.0.1: write that"),
+        (["http://1.2.3.999/"], "URL: write an IPv4 address as four numbers"),
+        (["http://i❤.example/"], "URL: write the host as browsers send it, in Punycode"),
         ([URL, "--origin", "ui.example"], "--origin ui.example: "),
-        ([URL, "--origin", f"{UI}/"], f"--origin {UI}/: "),
+        ([URL, "--origin", f"{UI}/"], f"--origin {UI}/: an origin has no path: leave out the last"),
+        ([URL, "--origin", f"{UI}/chat"], "an origin has no path: leave out / and what follows"),
+        ([URL, "--origin", f"{UI}/?t=s3cret"], f"--origin {UI}/?…: an origin has no query"),
+        ([URL, "--origin", f"{UI}#s3cret"], f"--origin {UI}#…: an origin has no fragment"),
+        ([URL, "--origin", "https://me:s3cret@ui.example"], "--origin https://…@ui.example: an or"),
+        ([URL, "--origin", "me:s3cret@ui.example"], "--origin …@ui.example: write a scheme"),
+        ([URL, "--origin", "https://Me:s3cret@UI.example"], "lower case: https://…@ui.example"),
+        ([URL, "--origin", "*"], "--origin: write the page's origin, such as https://ui.example"),
+        ([URL, "--origin", ""], "--origin: write the page's origin, such as https://ui.example"),
         ([URL, "--method", "TRACE"], "fetch() refuses the method 'TRACE'"),
         ([URL, "--header", "s3cret"], "--header: write NAME:VALUE"),
+        ([URL, "--header", "model-api-key s3cret"], "--header: write NAME:VALUE"),
+        ([URL, "--header", ":s3cret"], "fetch() refuses the header '', or its value"),
+        ([URL, "--header", "content-length: 9"], "--header content-length: browsers do not let"),
+        ([URL, "--header", "Sec-Fetch-Site: x"], "--header Sec-Fetch-Site: browsers do not let"),
         ([URL, "--header", "a b: s3cret"], "fetch() refuses the header 'a b', or its value"),
         ([URL, "--header", "Cookie: s3cret"], "--header Cookie: browsers do not let a script set"),
         ([URL, "--header", "origin: x"], "--header origin: browsers do not let a script set it"),
         ([URL, "--method", "get", "--data", "s3cret"], "--data: a script cannot send a body with"),
         ([URL, "--resolve", "api.example:443"], "write HOST:PORT:ADDR, such as"),
+        ([URL, "--resolve", "127.1:80:10.0.0.7"], "browsers call the address 127.0.0.1: write"),
         ([URL, "--resolve", "api.example:0:10.0.0.7"], "write HOST:PORT:ADDR, such as"),
         ([URL, "--resolve", "api.example:443:other.example"], "write HOST:PORT:ADDR, such as"),
         ([URL, "--timeout", "0"], "--timeout: write a number from 0.1 to 600"),
@@ -174,7 +207,7 @@ def test_where_the_answers_differ_from_a_policy_is_said(
         ([URL, "--format", "yaml"], "--format: write text or json"),
         ([URL, "--config", "s3cret.yaml"], "--config: "),
         ([URL, "s3cret"], "expected only URL and flags: remove the extra argument"),
-        ([], "Missing argument 'URL'"),
+        ([], "URL: write the URL that the page calls, such as https://"),
     ],
 )
 def test_an_error_in_the_arguments_is_one_clear_line(
@@ -185,6 +218,37 @@ def test_an_error_in_the_arguments_is_one_clear_line(
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert line in err
     assert "s3cret" not in err
+
+
+@pytest.mark.parametrize(
+    "around",
+    ['"{}"', "'{}'", "<{}>", "`{}`", "  {}\t", '" {} "', "\u201c{}\u201d"],
+)
+def test_what_stands_around_a_pasted_text_goes(
+    around: str, speaker: ThreadingHTTPServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"http://127.0.0.1:{speaker.server_port}/v1#above"
+    words = [url, "--origin", UI, "--header", "content-type: application/json"]
+    pasted = [each if each.startswith("--") else around.format(each) for each in words]
+    assert report(capsys, *pasted) == report(capsys, *words)
+    assert report(capsys, *words)["url"] == f"http://127.0.0.1:{speaker.server_port}/v1"
+
+
+@pytest.mark.parametrize("host", ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example"])
+@pytest.mark.parametrize("resolved", ["bücher.example", "xn--bcher-kva.example"])
+def test_a_host_is_called_as_browsers_send_it(
+    host: str,
+    resolved: str,
+    speaker: ThreadingHTTPServer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    port = speaker.server_port
+    call = (f"http://{host}:{port}/v1", "--origin", "http://ui.example")
+    found = report(capsys, *call, "--resolve", f"{resolved}:{port}:127.0.0.1")
+    assert found["verdict"] == "works"
+    place = f"xn--bcher-kva.example:{port}"
+    assert found["url"] == f"http://{place}/v1"
+    assert {each[1] for each in cast("Any", speaker).heard} == {place}
 
 
 class Speaker(BaseHTTPRequestHandler):
@@ -200,7 +264,7 @@ class Speaker(BaseHTTPRequestHandler):
         self.send_response(307 if elsewhere and self.command != "OPTIONS" else 200)
         self.send_header("location", elsewhere)
         self.send_header("access-control-allow-origin", self.headers.get("origin", "*"))
-        self.send_header("access-control-allow-headers", "content-type")
+        self.send_header("access-control-allow-headers", "content-type, model-api-key")
         self.send_header("content-length", "0")
         self.end_headers()
 
@@ -234,6 +298,70 @@ def test_a_name_is_resolved_as_it_is_told(
     assert "private_network" not in {each["code"] for each in found["findings"]}
 
 
+def test_an_ipv6_address_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        place = f"[::1]:{listener.getsockname()[1]}"
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        thread = threading.Thread(target=answer_each, args=(listener, answer), daemon=True)
+        thread.start()
+        found = report(capsys, f"http://{place}/v1", "--origin", UI)
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert (found["url"], found["requests"][0]["status"]) == (f"http://{place}/v1", 200)
+    found = report(capsys, f"http://{place}/v1", "--origin", UI)
+    assert found["requests"][0]["error"] == f"cannot connect to {place}: connection refused"
+
+
+def answer_each(listener: socket.socket, answer: bytes) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"HTTP_PROXY": "http://me:s3cret@proxy.example:3128"}, "HTTP_PROXY"),
+        ({"http_proxy": "http://me:s3cret@proxy.example:3128"}, "http_proxy"),
+        ({"ALL_PROXY": "socks5://me:s3cret@proxy.example"}, "ALL_PROXY"),
+        ({"HTTP_PROXY": "http://s3cret", "ALL_PROXY": "http://s3cret"}, "HTTP_PROXY"),
+        ({"HTTPS_PROXY": "http://me:s3cret@proxy.example:3128"}, ""),
+        ({"HTTP_PROXY": "http://me:s3cret@proxy.example:3128", "NO_PROXY": ".example"}, ""),
+        ({"HTTP_PROXY": ""}, ""),
+    ],
+)
+def test_a_proxy_of_the_environment_is_named_and_not_used(
+    variables: dict[str, str],
+    named: str,
+    speaker: ThreadingHTTPServer,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        for spelled in (name, name.lower()):
+            monkeypatch.delenv(spelled, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    place = f"models.example:{speaker.server_port}"
+    call = (f"http://{place}/v1", "--origin", "http://ui.example")
+    words = (*call, "--resolve", f"{place}:127.0.0.1")
+    found = report(capsys, *words)
+    assert found["verdict"] == "works"
+    said = [each for each in found["findings"] if each["code"] == "proxy_not_used"]
+    assert [each["message"].split()[0] for each in said] == ([named] if named else [])
+    assert "s3cret" not in json.dumps(found) + doctor(capsys, *words)[1]
+    # no browser uses one for this machine
+    here = report(capsys, f"http://127.0.0.1:{speaker.server_port}/v1", "--origin", UI)
+    assert "proxy_not_used" not in {each["code"] for each in here["findings"]}
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/json"])
 def test_nothing_that_is_mixed_content_changes_anything(
     kind: str, speaker: ThreadingHTTPServer, capsys: pytest.CaptureFixture[str]
@@ -252,6 +380,34 @@ def test_nothing_that_is_mixed_content_changes_anything(
     assert (found["verdict"], found["findings"][0]["code"]) == ("blocked", "mixed_content")
     (onward,) = [each for each in found["requests"] if each["name"] == "redirect_call"]
     assert onward["error"] == "not sent: the browser would not send it: it is mixed content"
+
+
+@pytest.mark.parametrize(
+    ("words", "gets"),
+    [
+        (KEY, ["OPTIONS"]),
+        (("--data", "{}"), []),
+        (("--method", "POST"), ["POST"]),
+        ((), ["GET"]),
+    ],
+)
+def test_a_redirect_takes_no_header_and_no_body_to_another_server(
+    words: tuple[str, ...],
+    gets: list[str],
+    speaker: ThreadingHTTPServer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    grant = "access-control-allow-origin: *\naccess-control-allow-headers: *"
+    with raw_server(say(f"HTTP/1.1 200 OK\n{grant}\n\n")) as other:
+        to = f"?to=http://127.0.0.1:{other.port}/v1"
+        url = f"http://127.0.0.1:{speaker.server_port}/v1{to}"
+        found = report(capsys, url, "--origin", "http://ui.example", *words)
+    assert [each.split()[0].decode() for each in other.requests][:1] == gets
+    assert not any(secret in b"".join(other.requests) for secret in (b"xyz", b"{}"))
+    codes = {each["code"] for each in found["findings"]}
+    elsewhere = gets in ([], ["OPTIONS"])
+    assert (found["verdict"] == "unknown") is elsewhere
+    assert ("redirected_elsewhere" in codes) is elsewhere
 
 
 def test_a_body_is_sent_as_fetch_sends_a_text(
@@ -317,3 +473,61 @@ def test_the_process_says_the_same(servers: dict[str, int]) -> None:
     )
     assert f"{works} 404." in done.stdout
     assert "xyz" not in done.stdout
+
+
+def documented_shapes() -> list[Any]:
+    """The JSON of the page as JSON: names, and null for what is no object and no list."""
+    shapes: list[Any] = []
+    for text in TEXT.findall(PAGE.read_text(encoding="utf-8")):
+        named = re.sub(r': "[^"]*"', ": null", text)
+        named = re.sub(r'"([^"]+)"(?=\s*[,}])', r'"\1": null', named)
+        shapes.append(json.loads(re.sub(r'(?<!")\b(bool|str|int)\b(?!")', "null", named)))
+    return shapes
+
+
+def assert_shape(found: Any, shape: Any, where: str = "report") -> None:
+    """Compare names; those of `shape` may be alternatives."""
+    if isinstance(shape, list):
+        assert isinstance(found, list), where
+        for each in found:
+            assert_shape(each, shape[0], f"{where}[]")
+    elif isinstance(shape, dict):
+        assert isinstance(found, dict), where
+        ((names, inner), *more) = shape.items()
+        if more or "|" not in names:
+            assert list(found) == list(shape), where
+            for name, each in found.items():
+                assert_shape(each, shape[name], f"{where}.{name}")
+        else:
+            assert set(found) <= set(names.split("|")), where
+            for name, each in found.items():
+                assert_shape(each, inner, f"{where}.{name}")
+    else:
+        assert not isinstance(found, dict | list), where
+
+
+def test_the_json_is_as_the_page_says(
+    servers: dict[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    call, console = documented_shapes()
+    url = f"http://127.0.0.1:{servers['service']}/v1/models"
+    found = report(capsys, url, "--origin", UI, *KEY)
+    assert_shape(found, call)
+    assert set(found["browsers"]) == {"chromium", "firefox", "safari"}
+    lost = report(capsys, f"http://127.0.0.1:{free_port()}/", "--origin", UI)
+    assert_shape(lost, call)
+    assert [each["status"] for each in lost["requests"]] == [None]
+    message = f"Access to fetch at '{url}' from origin '{UI}' has been blocked by CORS policy: "
+    code, out, _ = doctor(
+        capsys,
+        *("--format", "json", "--console"),
+        f"{message}No 'Access-Control-Allow-Origin' header is present on the requested resource.",
+    )
+    assert code == 0
+    assert_shape(json.loads(out), console)
+
+
+@pytest.mark.parametrize("names", [FindingCode, Layer, RequestName])
+def test_every_name_of_the_json_is_on_the_page(names: Any) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert [each for each in get_args(names) if f"`{each}`" not in text] == []

@@ -82,13 +82,14 @@ def ask(
     origin: str = UI,
     url: str = URL,
     decider: Decider | None = None,
+    body: bytes | None = None,
 ) -> Diagnosis:
     headers = dict([KEY]) if headers is None else headers
     mode: browser.Credentials = "include" if credentials else "omit"
     request = browser.Request(origin, url, method, headers, mode)
     wire = cast("Any", FakeWire(server))
     with patch.object(sending, "_addresses", return_value=()):
-        consultation = consult(wire, request, None, key_header(request), {})
+        consultation = consult(wire, request, body, key_header(request), {})
     return diagnose(consultation, decider)
 
 
@@ -169,6 +170,15 @@ GOOD = Policy(allow_origins=[UI], max_age=600, key=HeaderKey("model-api-key", ["
 TWICE = [("access-control-allow-origin", UI), ("access-control-allow-origin", UI), *LISTS.items()]
 
 Found = dict[str, tuple[str, str]]
+
+
+def pod_for_every_options(_: str, sent: Fields) -> Answer:
+    if not is_pages(sent):
+        return 403, {}, ""
+    if "access-control-request-method" in sent:
+        return 204, {**OK[1], "access-control-allow-methods": "OPTIONS"}, ""
+    problem = {**GRANT, "content-type": "application/problem+json"}
+    return 404, problem, '{"type": "urn:meshcors:problem:no-route"}'
 
 
 def case(name: str, server: Server, verdict: str, found: Found, *args: Any, **options: Any) -> Any:
@@ -435,6 +445,12 @@ CASES = [
         *("works", {"call_refused": ("app", N)}),
     ),
     case(
+        "the page's own OPTIONS, which the pod gets",
+        pod_for_every_options,
+        *("works", {"options_taken": ("pod", W)}),
+        *("OPTIONS", {"model-api-key": "xyz"}),
+    ),
+    case(
         "a guard that says so",
         answering(OK, (403, {**UTF8, **GRANT}, "Invalid Origin header")),
         *("blocked", {"guard_refuses_origin": ("guard", E)}),
@@ -479,6 +495,15 @@ CASES = [
         *("unknown", {"redirects_go_on": ("app", E)}),
     ),
     case(
+        "a redirect to another server",
+        lambda method, sent: (
+            (200, {**LISTS, "access-control-allow-origin": "*", "access-control-max-age": "60"}, "")
+            if method == "OPTIONS" or ":8443" in sent[":url"]
+            else (307, {**GRANT, "location": "https://api.example:8443/v1/predict"}, "")
+        ),
+        *("unknown", {"redirected_elsewhere": ("app", E), "stranger_allowed": ("app", N)}),
+    ),
+    case(
         "a redirect that works",
         lambda method, sent: (
             (403, {}, "")
@@ -508,6 +533,7 @@ CASES = [
             "refused": "refused",
             "tls": "tls_fault",
             "timeout": "timeout",
+            "closed": "broken_answer",
             "reset": "broken_answer",
             "protocol": "broken_answer",
         }.items()
@@ -692,8 +718,8 @@ def test_what_is_found(
 
 def test_every_finding_is_in_the_table() -> None:
     codes = {code for each in CASES for code in cast("Found", each.values[2])}
-    # of these, the addresses of a name are needed
-    assert codes == set(get_args(FindingCode)) - {"private_network"}
+    # of these, the addresses of a name are needed, and the environment
+    assert codes == set(get_args(FindingCode)) - {"private_network", "proxy_not_used"}
     assert set(FINDING_KINDS) == set(FIXES) == set(get_args(FindingCode))
 
 
@@ -709,7 +735,7 @@ def test_every_fix_is_filled_in_and_can_be_written(code: FindingCode, origin: st
         assert not re.search(r"\{[a-z_]+\}|\{\{", fix), layer
         # A policy with that origin does not start, and no other should have it.
         assert "null" not in re.sub(
-            "explain FILE --origin null|The origin null|Take null out", "", fix
+            "explain FILE --origin null|The origin null|Remove null from", "", fix
         ), layer
 
 
@@ -721,10 +747,16 @@ def test_engines_may_differ() -> None:
     assert {engine for engine, each in diagnosis.engines.items() if each.works} == {"chromium"}
     assert diagnosis.verdict == "blocked"
     lines = [line.text for line in report_lines(diagnosis)]
-    assert "It works in Chromium, and not in Firefox and Safari." in lines
+    assert "It works in Chromium, but not in Firefox or Safari." in lines
     assert {each.code for each in diagnosis.findings if each.severity == E} == {
         "header_not_allowed"
     }
+
+
+def test_a_redirect_that_goes_on_is_not_called_a_missing_answer() -> None:
+    diagnosis = ask(answering(OK, (307, {**GRANT, "location": "/v1/predict/"}, "")))
+    lines = [line.text for line in report_lines(diagnosis)]
+    assert "Cannot tell whether it works: it is redirected too far." in lines
 
 
 def test_a_call_to_the_pages_own_origin_needs_no_cors() -> None:
@@ -767,6 +799,38 @@ def test_a_public_address_and_a_private_page_are_not() -> None:
         assert "private_network" not in {each.code for each in diagnosis.findings}
 
 
+@pytest.mark.parametrize(
+    ("host", "asks"),
+    [
+        *((each, True) for each in ("192.168.1.5", "10.1.2.3", "169.254.1.1", "100.64.0.1")),
+        *((each, True) for each in ("172.31.0.1", "[fd00::1]", "[fe80::1]", "nas.local")),
+        *((each, False) for each in ("8.8.8.8", "203.0.113.9", "172.32.0.1", "[2606:4700::1]")),
+        *((each, False) for each in ("nas", "nas.lan", "api.example", "local")),
+    ],
+)
+def test_chromium_asks_for_what_others_block_as_mixed_content(host: str, asks: bool) -> None:
+    wire = FakeWire(of_policy(GOOD))
+    request = browser.Request(UI, f"http://{host}/v1", "POST", dict([KEY]))
+    with patch.object(sending, "_addresses", return_value=()):
+        diagnosis = diagnose(consult(cast("Any", wire), request, b"{}", KEY[0], {}))
+    assert diagnosis.verdict == "blocked"
+    works = {engine: each.works for engine, each in diagnosis.engines.items()}
+    assert works == {"chromium": asks, "firefox": False, "safari": False}
+    assert ("POST" in [sent for sent, *_ in wire.sent]) == asks
+    (found,) = [each for each in diagnosis.findings if each.code == "mixed_content"]
+    assert ("Chromium alone" in found.message) == asks
+
+
+def test_no_redirect_to_a_private_address_is_followed_from_an_https_page() -> None:
+    moved = (307, {**GRANT, "location": "http://192.168.1.5/v1"}, "")
+    wire = FakeWire(answering(OK, moved))
+    request = browser.Request(UI, URL, "POST", {"content-type": "text/plain"})
+    with patch.object(sending, "_addresses", return_value=()):
+        diagnosis = diagnose(consult(cast("Any", wire), request, b"{}", "", {}))
+    assert not any("192.168" in fields[":url"] for _, fields, _ in wire.sent)
+    assert not any(each.works for each in diagnosis.engines.values())
+
+
 # --- what is sent -----------------------------------------------------------------------------
 
 
@@ -786,6 +850,14 @@ def test_a_get_after_a_refused_preflight_follows_no_redirect() -> None:
     moved = (307, {**GRANT, "location": "/else"}, "")
     # the call, with a wrong key, and without one
     assert sent_by(answering(NO_ROUTE, moved), "GET") == ["OPTIONS", *["GET"] * 3, *["OPTIONS"] * 5]
+
+
+def test_what_is_left_out_after_twelve_requests_is_said() -> None:
+    moved = (307, {**GRANT, "location": "/v1/predict?again"}, "")
+    diagnosis = ask(answering(OK, moved))
+    (last,) = [each for each in diagnosis.consultation.tried if each.exchange is None]
+    assert last is diagnosis.consultation.tried[-1]
+    assert last.why_not == "12 requests were sent before"
 
 
 def test_never_more_than_twelve_requests_are_sent() -> None:
@@ -929,6 +1001,69 @@ def granting_parrot(method: str, sent: Fields) -> Answer:
     return (200 if method == "OPTIONS" else status), granted, text
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": [{"b": "b0dy-text"}], "c": 48151623}',
+        b"a=b0dy-text&c=48151623",
+        b"b0dy-text",
+        b"\xff b0dy-text",
+        b'["b0dy-text", 48151623',
+    ],
+)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_body_that_a_server_sends_back_is_not_shown(body: bytes, whole: bool) -> None:
+    said = body.decode("utf-8", "replace") if whole else "b0dy-text and 48151623"
+    allowed = {"access-control-allow-origin": said, "server": said}
+    for server in (
+        answering(OK, (200, allowed, "{}")),
+        answering(OK, (302, {**GRANT, "location": f"/login/{said}"}, "")),
+        answering(OK, (401, ENVOY, f"Jwt {said}")),
+    ):
+        diagnosis = ask(server, "POST", body=body)
+        text = "\n".join(line.text for line in report_lines(diagnosis))
+        shown = text + json.dumps(as_report(diagnosis), ensure_ascii=False)
+        if whole or b"{" in body or b"=" in body:
+            assert "b0dy-text" not in shown
+            assert "48151623" not in shown
+
+
+def test_no_console_shows_what_firefox_alone_looks_at() -> None:
+    """It looks at the origin before the status."""
+    said = {"access-control-allow-origin": "s3cret", "server": "x"}
+    diagnosis = ask(answering((400, said, "")), url=f"{URL}?token=s3cret")
+    shown = "\n".join(each.console for each in diagnosis.engines.values())
+    assert "does not match" in shown
+    assert "s3cret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "ages"),
+    [
+        (None, (5, 5, 5)),
+        ("0", (0, 0, 0)),
+        ("600", (600, 600, 600)),
+        ("3600", (3600, 3600, 600)),
+        ("99999999", (7200, 86400, 600)),
+        # docs/browser.md
+        ("-1", (None, None, None)),
+        ("10m", (5, None, 5)),
+    ],
+)
+def test_how_long_each_engine_keeps_the_answer_to_the_preflight(
+    value: str | None, ages: tuple[int | None, ...]
+) -> None:
+    named = {} if value is None else {"access-control-max-age": value}
+    diagnosis = ask(answering((204, {**GRANT, **LISTS, **named}, "")))
+    assert diagnosis.verdict == "works"
+    assert tuple(each.max_age for each in diagnosis.engines.values()) == ages
+
+
+def test_none_is_kept_without_a_preflight_or_of_a_blocked_call() -> None:
+    for diagnosis in (ask(answering(OK), headers={}), ask(answering((403, {}, "")))):
+        assert {each.max_age for each in diagnosis.engines.values()} == {None}
+
+
 @pytest.mark.parametrize("server", [parrot, granting_parrot])
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_a_secret_that_a_server_sends_back_is_not_shown(server: Server, method: str) -> None:
@@ -939,6 +1074,72 @@ def test_a_secret_that_a_server_sends_back_is_not_shown(server: Server, method: 
     assert "…" in shown
     for secret in ("k3y", "t0k3n", "s3cret"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    ("secret", "written"),
+    [
+        ("ab/cd+ef==", "ab/cd%2Bef%3D%3D"),
+        ("ab/cd+ef==", "%61b%2fcd+ef=="),
+        ('it\'s \\ "x"', repr(bytearray(b'it\'s \\ "x"'))),
+        ('it\'s \\ "x"', json.dumps('it\'s \\ "x"')),
+        ("it's <x>", "it&#39;s &lt;x&gt;"),
+        ("it's <x>", "it&#x27;s+\\u003Cx>"),
+        ("ma clé", "ma cl\\xc3\\xa9 and ma cl\\xe9 and ma+cl%C3%A9"),
+        ("a%2Fb", "A%252fB"),
+    ],
+)
+def test_a_secret_is_hidden_however_it_is_escaped(secret: str, written: str) -> None:
+    quote = Quoting(browser.Request(UI, URL, headers={"k": secret}))
+    for shown in (quote(f"<{written}>"), quote.line(f"<{written}>")):
+        assert re.fullmatch(r"<(bytearray\(b)?[\"']?…( and …)*[\"']?\)?>", shown)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("Basic bWU6cGFzc3cwcmQ=", "me:passw0rd"),
+        ("basic bWU6cGFzc3cwcmQ=", "passw0rd"),
+        ('Token token="t0k3n", nonce="n"', "t0k3n"),
+        ("theme=1; sid=s3ss10n", "s3ss10n"),
+        ("Basic é", "é"),
+    ],
+)
+def test_what_a_value_is_made_of_is_hidden(value: str, said: str) -> None:
+    quote = Quoting(browser.Request(UI, URL, headers={"authorization": value}))
+    assert quote(f"<{said}>") == "<…>"
+
+
+def test_a_key_is_hidden_in_words_that_mark_a_layer() -> None:
+    """Of what is read as a reason or as a list of refusals, anything may be a key."""
+    body = '{"type": "urn:meshcors:problem:our-key"}'
+    problem = (403, {"content-type": "application/problem+json"}, body)
+    starlettes = (400, {"content-type": "text/plain"}, "Disallowed CORS our-key")
+    for answer in (problem, starlettes):
+        diagnosis = ask(lambda *_, answer=answer: answer, headers={"model-api-key": "our-key"})
+        assert "our-key" not in json.dumps(as_report(diagnosis))
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://me:pw@login.example//x", "https://…@login.example//x"),
+        ("https://login.example/a#access_token=t", "https://login.example/a#…"),
+        ("https://login.example/a?b#c?d", "https://login.example/a?…"),
+    ],
+)
+def test_what_a_redirect_carries_is_not_shown(location: str, shown: str) -> None:
+    diagnosis = ask(answering(OK, (302, {**GRANT, "location": location}, "")))
+    messages = [each.message for each in diagnosis.findings]
+    assert f"The call is redirected to a login, {shown}: no script can log in there." in messages
+
+
+@pytest.mark.parametrize("command", ["##[set-output name=a]b", "##vso[task.x]", "##teamcity[x]"])
+def test_no_line_is_a_command_to_ci(command: str) -> None:
+    diagnosis = ask(answering(OK, (200, {**GRANT, "server": f"a {command}"}, "")))
+    text = "\n".join(line.text for line in report_lines(diagnosis))
+    assert f"server: a \\x23{command[1:]}" in text
+    assert command not in json.dumps(as_report(diagnosis))
 
 
 def test_a_short_key_is_hidden_in_a_servers_own_words_alone() -> None:

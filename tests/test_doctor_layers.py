@@ -131,6 +131,9 @@ CASES: list[tuple[Layer, str, int, dict[str, str], str, str]] = [
     ("login_redirect", "GET", 307, {"location": "https://sso.example/start"}, "", "sso.example"),
     # Envoy's oauth2 filter
     ("login_redirect", "GET", 302, {**ENVOY, "location": "https://accounts.example/auth"}, "", ""),
+    # a download, and what is no place to log in
+    ("app", "GET", 302, {"location": "https://files.example/7?X-Amz-Signature=a"}, "", "no mark"),
+    ("app", "GET", 302, {"location": "javascript:login()"}, "", "no mark"),
     ("app", "GET", 308, {"location": "https://www.api.example/v1/predict"}, "", "no mark"),
     ("app", "GET", 307, {"location": f"{URL}/"}, "", "no mark"),
     ("app", "GET", 307, {"location": "/v1/author/7"}, "", "no mark"),

@@ -91,6 +91,32 @@ def test_file_written_in_place_or_renamed_is_a_change(watched: tuple[PodProcess,
     pod.await_(lambda: allows(pod, UI))
 
 
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_large_policy_makes_no_long_line_in_the_log(tmp_path: Path, form: str) -> None:
+    """Neither at the start nor at a reload: many names are counted, and a long one is cut."""
+    long = "x" * 200_000
+
+    def policy(names: int, key: str) -> str:
+        origins = [f"https://{number}.ui.example" for number in range(names)]
+        # The key is listed too, of which there is a warning.
+        document = {"allowOrigins": origins, "allowHeaders": [key], "key": {"header": key}}
+        rule = {"hosts": [f"h{number}.example" for number in range(names)], "pathPrefix": "/v1"}
+        key_of_rule = document.pop("key")
+        return json.dumps({"rules": [rule | {"corsPolicy": document, "key": key_of_rule}]})
+
+    path = tmp_path / "policy.json"
+    path.write_text(policy(4000, long))
+    with running("--log-format", form, policy=("--config", str(path))) as pod:
+        path.write_text(policy(4, f"{long}y"))
+        pod.await_(lambda: "configuration reloaded" in pod.stderr())
+        lines = pod.stderr().splitlines()
+        assert "https://19.ui.example and 3,980 more; methods GET" in pod.stderr()
+        assert "h19.example and 3,980 more/v1: allows" in pod.stderr()
+        # The warnings of the start and of the reload, what is allowed, and the line to try.
+        assert len([line for line in lines if "more characters" in line]) == 4
+        assert max(map(len, lines)) < 5000
+
+
 def remove(path: Path) -> None:
     path.unlink()
 

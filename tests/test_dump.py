@@ -210,7 +210,7 @@ def test_variants_of_one_document_are_noted() -> None:
     (note,) = lint({"base.yaml": GOOD, "overlay.yaml": GOOD})
     assert str(note) == (
         "overlay.yaml:1:1: note MC000 there-twice: ns/a is at base.yaml:1:1 too, and a cluster has"
-        " only one of them: findings on either may be wrong; check each variant in a run of its own"
+        " only one of them: findings on either may be wrong; check each variant in a separate run"
     )
     assert lint({"a.yaml": GOOD, "b.yaml": GOOD.replace("namespace: ns", "namespace: other")}) == []
 

@@ -94,7 +94,7 @@ CASES = [
     ),
     pytest.param(
         *("with_pod", (*POST, *KEY), 0, "depends", "acao_missing", "preflight"),
-        "--allow-origin https://ui.example --allow-header model-api-key or pass the policy",
+        "--allow-origin https://ui.example --allow-header model-api-key or pass its policy",
         id="it-depends-on-the-pod",
     ),
     pytest.param(

@@ -339,7 +339,7 @@ CASES = [
     ),
     pytest.param(
         *(service(ELSEWHERE), ("--path", "/v1"), 0, "origin_refused"),
-        f"{REFUSED}what model:80 answers goes to the page as it is.",
+        f"{REFUSED}what model:80 answers reaches the page unchanged.",
         id="origin-refused-without-a-preflight",
     ),
     pytest.param(
@@ -661,15 +661,15 @@ CASES = [
     ),
     pytest.param(
         *(service(f"{PREFLIGHT}|{POD}", POD), KEY, 0, "pod_unknown"),
-        "leads to meshcors-dummy:8080, the pod, and these files do not say by which policy it"
-        " answers.\nFix: Start the pod with a policy that allows the call:\n"
+        "leads to meshcors-dummy:8080, the pod, and these files do not say which policy it"
+        " has.\nFix: Start the pod with a policy that allows the call:\n"
         "     python -m meshcors.dummy --allow-origin https://ui.example --allow-header x-model\n"
-        "     or pass the policy that it has with --config.\n",
+        "     or pass its policy with --config.\n",
         id="the-pod-alone",
     ),
     pytest.param(
         *(service(f"{PREFLIGHT}|{POD}", POD), (*KEY, "--origin", "null"), 0, "pod_unknown"),
-        "\nFix: Pass the policy that the pod has with --config.\n",
+        "\nFix: Pass the pod's policy with --config.\n",
         id="the-pod-alone-and-no-origin",
     ),
     pytest.param(
@@ -816,7 +816,9 @@ def test_a_document_that_fix_does_not_change_gets_a_second_one(
         ["--separate", "--with", "pod"],
         ["--separate", "--with", "mesh"],
     ]
-    assert hint[-1].startswith("It is a second document, as fix leaves the first as it is: mesh.y")
+    assert hint[-1].startswith(
+        "This adds a second document, because fix cannot change the first: mesh.y"
+    )
     assert ("KServe (InferenceService model) writes team/model" in hint[-1]) == owned
     for command in commands:
         Path("mesh-preflight.yaml").unlink(missing_ok=True)

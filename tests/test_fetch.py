@@ -152,7 +152,7 @@ def stream(connection: socket.socket) -> None:
 # What a server does: the status that is read, the kind of fault, and what its line says.
 FAULTS: list[tuple[str, Act, int | None, str, str]] = [
     ("silent", wait, None, "timeout", "no answer from 127.0.0.1:PORT within 0.5 s"),
-    ("dripping head", drip, None, "timeout", "no answer from 127.0.0.1:PORT within 1 s"),
+    ("dripping head", drip, None, "timeout", "no answer from 127.0.0.1:PORT within 0.5 s"),
     (
         "reset",
         reset,
@@ -160,8 +160,43 @@ FAULTS: list[tuple[str, Act, int | None, str, str]] = [
         "reset",
         "127.0.0.1:PORT ended the connection: connection reset by peer",
     ),
-    ("closed", say(""), None, "reset", "127.0.0.1:PORT closed the connection without an answer"),
+    ("closed", say(""), None, "closed", "127.0.0.1:PORT closed the connection without an answer"),
     ("no HTTP", say("220 mail\n\n"), None, "protocol", "127.0.0.1:PORT does not answer in HTTP: "),
+    (
+        "HTTP/2 without TLS",
+        lambda connection: connection.sendall(b"\0\0\0\x04\0\0\0\0\0"),
+        None,
+        "protocol",
+        "127.0.0.1:PORT does not answer in HTTP: it may speak TLS, or HTTP/2 without TLS",
+    ),
+    (
+        "no field",
+        lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\na: b\0c\r\n\r\n"),
+        None,
+        "protocol",
+        r"127.0.0.1:PORT does not answer in HTTP: illegal header line: a: b\x00c",
+    ),
+    (
+        "another protocol",
+        say("HTTP/1.1 101 Switching Protocols\nUpgrade: x\n\n"),
+        None,
+        "protocol",
+        "127.0.0.1:PORT does not answer in HTTP: it switches to another protocol",
+    ),
+    (
+        "a status that is none",
+        say("HTTP/1.1 099 Odd\n\n"),
+        None,
+        "protocol",
+        "127.0.0.1:PORT does not answer in HTTP: its status is none of HTTP's",
+    ),
+    (
+        "a long head",
+        say("HTTP/1.1 200 OK\n" + f"a: {'b' * 1000}\n" * 200),
+        None,
+        "protocol",
+        "127.0.0.1:PORT does not answer in HTTP: the head of the answer is too long",
+    ),
     (
         "half a body",
         say("HTTP/1.1 200 OK\nContent-Length: 9\n\nhalf"),
@@ -436,6 +471,41 @@ def test_a_server_without_tls() -> None:
     assert answer.failure.startswith(f"no TLS with api.example:{server.port} (at 127.0.0.1): ")
 
 
+def test_a_server_that_waits_in_the_handshake() -> None:
+    def wait_for_the_end(connection: socket.socket) -> None:
+        while connection.recv(65536):
+            pass
+
+    with raw_server(wait_for_the_end, reads=False) as server:
+        resolve = {("api.example", server.port): "127.0.0.1"}
+        with Wire(resolve=resolve, connect_timeout=0.3, timeout=60) as wire:
+            answer = wire.fetch(https("api.example", server.port)).answer
+    place = f"api.example:{server.port} (at 127.0.0.1)"
+    line = f"{place} does not answer the TLS handshake within 0.3 s: it may speak plain HTTP"
+    assert answer is not None
+    assert (answer.kind, answer.failure) == ("timeout", line)
+
+
+@pytest.mark.parametrize("act", [say(""), wait], ids=["closed", "closed late"])
+def test_a_server_that_hangs_up_in_the_handshake(act: Act) -> None:
+    with raw_server(act, reads=False) as server:
+        answer = tls_call(server.port).answer
+    assert answer is not None
+    line = "it closed the connection during the handshake"
+    assert answer.kind == "tls"
+    assert answer.failure == f"no TLS with api.example:{server.port} (at 127.0.0.1): {line}"
+
+
+# Python forgets a socket that is reset before its handshake begins
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_reset_is_not_taken_for_a_port_where_nothing_listens() -> None:
+    with raw_server(reset, reads=False) as server:
+        answer = tls_call(server.port).answer
+    assert answer is not None
+    assert answer.kind in ("reset", "tls")
+    assert "cannot connect" not in answer.failure
+
+
 HTTP2_APP = """
 async def app(scope, receive, send):
     if scope["type"] != "http":
@@ -538,6 +608,25 @@ def odd_status(connection: socket.socket) -> None:
             if isinstance(event, h2.events.RequestReceived):
                 http2.send_headers(event.stream_id, [(":status", "\x1b[31m")], end_stream=True)
         connection.sendall(http2.data_to_send())
+
+
+def test_faulty_frames_are_the_servers(certificate: Certificate) -> None:
+    """httpx calls them a fault of this side."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    context.set_alpn_protocols(["h2"])
+
+    def act(connection: socket.socket) -> None:
+        window_too_large = b"\x00\x00\x06\x04" + bytes(5) + b"\x00\x04\xff\xff\xff\xff"
+        connection.sendall(window_too_large)
+        while connection.recv(65536):
+            pass
+
+    with raw_server(act, context, reads=False) as server:
+        made = tls_call(server.port, insecure=True)
+    line = f"api.example:{server.port} (at 127.0.0.1) breaks the rules of HTTP/2"
+    assert made.answer is not None
+    assert (made.answer.kind, made.answer.failure) == ("protocol", line)
 
 
 def test_a_status_that_is_no_number(certificate: Certificate) -> None:

@@ -123,7 +123,7 @@ def lines_of(text: str) -> list[str]:
 def test_the_new_rules_are_all_that_changes() -> None:
     fixed = fix(MODEL, "a.yaml", FixOptions()).text
     first = """\
-  # A browser's preflight names model-api-key and never carries it.
+  # A browser's preflight names model-api-key but never carries it.
   - matches:
     - path: {type: PathPrefix, value: /v1}
       method: OPTIONS
@@ -132,7 +132,7 @@ def test_the_new_rules_are_all_that_changes() -> None:
     backendRefs: [{name: meshcors-dummy, port: 8080}]
 """
     last = """\
-  # What no other rule takes: its answer is readable for a page.
+  # Requests that no other rule takes go to the pod, whose answers pages can read.
   - matches: [{path: {type: PathPrefix, value: /}}]
     backendRefs: [{name: meshcors-dummy, port: 8080}]
 """
@@ -258,7 +258,7 @@ def test_any_site_with_credentials_is_closed(origins: list[str], written: str) -
         pytest.param(
             MODEL,
             FixOptions(pod=("pod.cors.example.com", 80)),
-            "pod.cors.example.com is not a Service, and an HTTPRoute routes to nothing else",
+            "pod.cors.example.com is not a Service, and an HTTPRoute routes only to Services",
             id="a host outside",
         ),
         pytest.param(

@@ -264,7 +264,7 @@ def test_what_cannot_be_read_is_named_and_does_not_stop_the_others(
     assert cli.run(["fix", "a.yaml", "b.yaml"]) == 0
     printed = capsys.readouterr()
     assert "+++ a.yaml" in printed.out
-    assert "note: not read, so its calls were not looked at: b.yaml:8:12: " in printed.err
+    assert "note: not read, so its calls were not checked: b.yaml:8:12: " in printed.err
     (directory / "b.yaml").write_text(document("match: 1", name="broken", hosts="*.example"))
     assert cli.run(["fix", "a.yaml", "b.yaml", "--write"]) == 2
     assert "b.yaml:1:1 could not be read, and has the host *.example too" in capsys.readouterr().err

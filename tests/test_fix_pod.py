@@ -136,10 +136,10 @@ def test_a_header_that_a_rule_of_the_same_url_does_without_is_no_key() -> None:
 
 def test_a_note_says_whose_requests_the_last_rule_takes() -> None:
     notes = pod(two(CORS_A, CORS_A))[1]
-    assert notes.count("the last rule takes every request to api.example that no rule") == 1
+    assert notes.count("that no other rule in these files takes, to api.example: pass") == 1
     assert "the last rule" not in pod(two(CORS_A, CORS_A), unmatched=False)[1]
     every = document(f"{KEY}; {CORS_A}; {TO_A}", hosts="*")
-    assert "the last rule takes every request to any host that" in pod(every)[1]
+    assert "that no other rule in these files takes, to any host: pass" in pod(every)[1]
 
 
 CANARY = """\
@@ -168,20 +168,20 @@ spec:
         pytest.param(
             document(f"{KEY}; {CORS_A}; {TO_A}").replace("{name: model}", OWNER),
             "KServe (InferenceService m) writes default/model and overwrites changes; write the"
-            " rule beside it: meshcors fix model.yaml --separate",
+            " rule in a second document: meshcors fix model.yaml --separate",
             id="owner",
         ),
         pytest.param(
             document(f"{KEY}; {CORS_A}; {TO_A}") + CANARY,
             "Flagger (Canary model) writes default/model and overwrites changes; change"
-            " spec.service of the Canary, or write the rule beside it: meshcors fix model.yaml"
-            " --separate",
+            " spec.service of the Canary, or write the rule in a second document: meshcors fix"
+            " model.yaml --separate",
             id="canary",
         ),
         pytest.param(
             ROUTE,
             "KServe writes default/model and overwrites changes; change the object that it is made"
-            " from, or write the rule beside it: meshcors fix model.yaml --separate",
+            " from, or write the rule in a second document: meshcors fix model.yaml --separate",
             id="HTTPRoute",
         ),
     ],

@@ -170,6 +170,12 @@ OWN = [("access-control-allow-origin", "https://a.example")]
             for name in CORS_RESPONSE_HEADERS
         ],
         pytest.param(
+            ["Origin"],
+            [(" access-control-allow-origin", "*"), ("access-control-allow-credentials\t", "true")],
+            [("vary", "Origin"), *OWN],
+            id="spaces around a name are none of it: hypercorn strips them",
+        ),
+        pytest.param(
             [],
             [("access-control-allow-origin", "content-type")],
             OWN,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -379,12 +380,26 @@ def test_a_service_that_nothing_leads_to_is_refused() -> None:
 
 
 def test_destinations_have_a_bound() -> None:
-    rules = [
-        f"{{match: [{{uri: {{prefix: /{it}}}}}], route: [{{destination: {{host: m{it}}}}}]}}"
-        for it in range(65)
-    ]
-    with pytest.raises(LabError, match="more than 64 destinations"):
-        scene(virtual_service(*rules)).check()
+    made = scene(virtual_service(f"{{{ROUTE}}}"))
+    replace(made, services=tuple(f"m{it}:80" for it in range(1000))).check()
+    with pytest.raises(LabError, match="more than 1000 destinations"):
+        replace(made, services=tuple(f"m{it}:80" for it in range(1001))).check()
+
+
+def test_a_check_leaves_no_rule_out() -> None:
+    rules = [f"{{match: [{{headers: {{key: {{exact: k{it}}}}}}}], {ROUTE}}}" for it in range(1001)]
+    mesh = read_mesh({"many.yaml": virtual_service(*rules)})
+    made = scene_of(mesh, LabSettings(), checking=True)
+    assert len({call.rule for call in made.calls}) == 1001
+    assert not [note for note in made.notes if "more rules" in note]
+
+
+def test_no_service_is_said_to_run_the_policy_of_a_pod_that_does_not_run() -> None:
+    pod = "route: [{destination: {host: meshcors-dummy, port: {number: 8080}}}]"
+    made = scene(virtual_service(f"{{{pod}}}"))
+    assert made.policy == ""
+    assert [note for note in made.notes if "no pod runs" in note]
+    assert not [note for note in made.notes if "middleware" in note]
 
 
 def test_rules_of_another_port_alone_run_there() -> None:

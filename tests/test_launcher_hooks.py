@@ -263,7 +263,7 @@ def test_nothing_listens_before_an_app_has_the_policy(
 def test_a_part_that_is_gone_ends_the_process(capsys: pytest.CaptureFixture[str]) -> None:
     for name, line in [
         ("werkzeug.serving", "cannot put the policy around the app of werkzeug "),
-        ("subprocess", "subprocess is not as it is known"),
+        ("subprocess", "subprocess is not what was expected"),
     ]:
         with pytest.raises(SystemExit):
             servers.hook(SimpleNamespace(__name__=name))

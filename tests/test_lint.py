@@ -188,6 +188,7 @@ def findings() -> list[Any]:
     return lint({"a,b:c%.yaml": ORIGINAL.read_text()})
 
 
+@pytest.mark.usefixtures("installed")
 def test_json_has_every_part() -> None:
     first = json.loads(FORMATS["json"](findings()))["findings"][0]
     assert (first["id"], first["severity"], first["line"], first["column"]) == (

@@ -684,9 +684,3 @@ LINES = st.sampled_from(
 def test_no_text_makes_it_raise_anything_else(lines: list[str], rest: str) -> None:
     with contextlib.suppress(DocumentError):
         read_documents("\n".join([*lines, rest]))
-
-
-def test_the_old_name_of_a_hint_still_works_with_a_warning() -> None:
-    problem = DocumentProblem(Place("a.yaml", 1, 1), "yaml", "", "broken", "fix the YAML")
-    with pytest.warns(DeprecationWarning, match="^mend is now hint$"):
-        assert problem.mend == problem.hint

@@ -375,3 +375,31 @@ def test_a_directory_that_cannot_be_listed_is_a_finding(
     assert f"{tmp_path / 'closed'}:1:1: error MC000" in capsys.readouterr().out
     assert cli.run(["lint", str(tmp_path / "closed")]) in {1, 2}
     assert "Permission denied" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["lint"], "| meshcors lint -"),
+        (["explain", "--origin", "https://ui.example"], "| meshcors explain -"),
+        (["routes"], "| meshcors routes -"),
+        (["fix"], "| meshcors fix -"),
+        (["lab"], "> rendered.yaml"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_source_is_rendered_for_the_verb_that_was_called(
+    arguments: list[str], command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chart = tmp_path / "chart.yaml"
+    chart.write_text("apiVersion: networking.istio.io/v1\nmetadata: {name: {{ .Values.name }}}\n")
+    cli.run([*arguments, str(chart)])
+    printed = "".join(capsys.readouterr())
+    assert f"render it first: helm template CHART {command}" in printed
+    # a delegate that nothing names may be a patch
+    delegate = tmp_path / "delegate.yaml"
+    delegate.write_text(f"{GOOD}---\n{PARTIAL}")
+    if arguments[0] in ("lint", "explain"):
+        cli.run([*arguments, str(delegate)])
+        printed = "".join(capsys.readouterr())
+        assert f"render a patch first: kubectl kustomize DIR {command}" in printed

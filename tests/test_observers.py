@@ -1,4 +1,4 @@
-"""What observers and the logger are told of each decision, by every adapter."""
+"""What observers and the logger get of each decision, by every adapter."""
 
 from __future__ import annotations
 

@@ -7,10 +7,12 @@ import sys
 
 import pytest
 
-from meshcors._policy.errors import OriginError
+from meshcors import Policy
+from meshcors._policy.errors import OriginError, PolicyError
 from meshcors._policy.origin_set import OriginSet
 from meshcors._policy.origins import Origin, OriginPattern
 from meshcors._policy.regex import CompiledRegex, Regex
+from meshcors._policy.wording import shown_origin
 
 IPV6 = "[2001:db8::1]"
 # A host of 253 bytes.
@@ -373,3 +375,25 @@ def test_regex_without_its_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OriginError, match=r"pip install 'meshcors\[regex\]'") as caught:
         CompiledRegex(Regex("a"))
     assert caught.value.code == "origin_regex_engine_missing"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("https://ui.example/chat", "https://ui.example/chat"),
+        ("https://me:s3cret@ui.example", "https://…@ui.example"),
+        ("https://me:s3/c@ret@ui.example:1", "https://…@ui.example:1"),
+        ("https://me:s3?cret@ui.example", "https://…"),
+        ("https://ui.example/?a=@s3cret", "https://…"),
+        ("me:s3cret@ui.example", "…@ui.example"),
+        ("https://ui.example/?t=s3cret#s3cret", "https://ui.example/?…"),
+        ("https://me:x@ui.example/#s3cret", "https://…@ui.example/#…"),
+    ],
+)
+def test_of_a_url_in_place_of_an_origin_no_secret_is_shown(written: str, shown: str) -> None:
+    assert shown_origin(written) == shown
+    if written.startswith("https://me"):
+        with pytest.raises(PolicyError) as raised:
+            Policy(allow_origins=[written])
+        assert shown in str(raised.value)
+        assert "s3cret" not in str(raised.value)

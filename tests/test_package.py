@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 INSTALLED = distribution("meshcors")
-ADDRESS = PROJECT["urls"]["Source"]
+ADDRESS = PROJECT.get("urls", {}).get("Source")
 EDITABLE = (
     json.loads(INSTALLED.read_text("direct_url.json") or "{}").get("dir_info", {}).get("editable")
 )
@@ -28,7 +28,9 @@ def test_the_page_on_the_index_has_absolute_links_that_lead_somewhere() -> None:
     page = INSTALLED.metadata.get_payload()
     links = LINK.findall(page)
     readme = LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert len(links) == len(readme) > 0
+    if ADDRESS is None:
+        readme = [link for link in readme if link.startswith("https://")]
+    assert len(links) == len(readme)
     assert [link for link in links if not link.startswith("https://")] == []
     for link, written in zip(links, readme, strict=True):
         if link == written:
@@ -52,7 +54,8 @@ def test_the_metadata_is_what_the_project_says() -> None:
 
 
 def test_links_that_tools_print_begin_with_the_one_address() -> None:
-    assert INSTALLED.metadata.get_all("Project-URL") == [f"Source, {ADDRESS}"]
+    listed = [] if ADDRESS is None else [f"Source, {ADDRESS}"]
+    assert INSTALLED.metadata.get_all("Project-URL", []) == listed
 
 
 def test_the_command_is_there() -> None:

@@ -70,7 +70,7 @@ class Transport(asyncio.Transport):
         self.written = bytearray()
         self.ended = False
         self.paused = False
-        # Bytes that may wait for the client until the connection is told to pause; None for any.
+        # Bytes that may wait for the client until the connection is paused; None for any.
         self.most: int | None = None
         self._waiting = 0
 

@@ -78,7 +78,7 @@ ERRORS: list[tuple[str, dict[str, Any], list[str]]] = [
     ("origins in one text", with_origin("https://a.example,https://b.example"), ["comma_in_item"]),
     ("no scheme", with_origin("ui.example"), ["origin_scheme_missing"]),
     ("over-long", with_origin("https://" + "a." * 10**5), ["origin_too_long"]),
-    ("* beside others", with_origin("*", UI), ["origin_wildcard_beside_others"]),
+    ("* with others", with_origin("*", UI), ["origin_wildcard_beside_others"]),
     ("* with credentials", with_origin("*", **CREDENTIALS), ["origin_wildcard_with_credentials"]),
     ("null", with_origin("null"), ["origin_null"]),
     ("http with credentials", with_origin("http://a.example", **CREDENTIALS), ["origin_insecure"]),
@@ -251,7 +251,7 @@ def test_all_problems_at_once() -> None:
         pytest.param(
             {"allow_origins": [UI], "allow_origin_regex": re.compile("https://a", re.IGNORECASE)},
             'write allow_origins=["https://ui.example", Regex("(?i)https://a")], with',
-            id="allow_origin_regex compiled, beside others",
+            id="allow_origin_regex compiled, with others",
         ),
         pytest.param(
             {"cors_allowed_origin_regexes": ["https://a", "https://b"]},

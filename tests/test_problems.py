@@ -36,7 +36,7 @@ CREDENTIALS = {"allow_credentials": True}
         pytest.param(
             {"allow_origins": ["*", UI]},
             ("origin_wildcard_beside_others", "allow_origins", "*"),
-            id="* beside others",
+            id="* with others",
         ),
         pytest.param(
             {"allow_origins": ["*"], **CREDENTIALS},

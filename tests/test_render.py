@@ -67,6 +67,8 @@ def config(tmp_path: Path, request: pytest.FixtureRequest) -> str:
 def rendered(config: str, form: str, capsys: pytest.CaptureFixture[str], *flags: str) -> str:
     if form == "kubernetes" and "--image" not in flags:
         flags = (*flags, "--image", "meshcors")
+    if form in ("virtualservice", "httproute") and "--gateway" not in flags:
+        flags = (*flags, "--gateway", "gateway")
     assert run(["render", "--config", config, "--to", form, *flags]) == 0
     said = capsys.readouterr()
     assert said.err == ""
@@ -166,7 +168,17 @@ def test_key_values_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[s
     key = {"header": "model-api-key", "valuesFile": "keys"}
     path.write_text(json.dumps({**ONE, "key": key}))
     for form in (*FORMS, "env"):
-        args = ["render", "--config", str(path), "--to", form, "--image", "meshcors"]
+        args = [
+            "render",
+            "--config",
+            str(path),
+            "--to",
+            form,
+            "--image",
+            "meshcors",
+            "--gateway",
+            "g",
+        ]
         assert run(args) == 0
         said = capsys.readouterr()
         assert said.err == "note: the key's values are left out\n"
@@ -672,3 +684,17 @@ def test_a_symbolic_link_to_nothing_is_not_written_through(
     assert not Path("outside.yaml").exists()
     assert run([*command, "-x"]) == 0
     assert "kubectl apply -k ./-x\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["virtualservice", "httproute"])
+def test_a_gateway_that_nobody_has_named_is_a_note(
+    form: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["render", "--config", str(config), "--to", form]
+    assert run(flags) == 0
+    assert capsys.readouterr().err == (
+        'note: bound to a gateway called "gateway", as none is named: name yours, such as'
+        " --gateway istio-system/public\n"
+    )
+    assert run([*flags, "--gateway", "gateway"]) == 0
+    assert capsys.readouterr().err == ""

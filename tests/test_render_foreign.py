@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tempfile
 from pathlib import Path
@@ -640,7 +641,7 @@ REFUSED = {
         'if ($http_x_key = "SECRET") { add_header Access-Control-Allow-Origin $http_origin; }',
         "site.conf:1:1: if: $http_x_key is set in another file; name that file, too",
     ),
-    "a huge file": ("app_dot_py", "#" * (1 << 20) + "#", "app.py: write at most 1 MiB"),
+    "a huge file": ("app_dot_py", "#" * (1 << 20) + "#", "app.py:1:1: larger than 1 MiB; split it"),
 }
 
 
@@ -796,14 +797,45 @@ def test_all_problems_are_named(render: Any) -> None:
         (["--to", "policy"], "--config: name the file with the policy; with --to policy, name"),
         (["--to", "policy", "--config", "p", "app.py"], "expected only flags: remove the extra"),
         (["--to", "policy", "-"], "-: standard input has no name; save it as a file and name that"),
-        (["--to", "policy", "no-such-secret"], "FILE: No such file or directory"),
-        (["--to", "policy", "."], ".: a directory, not a regular file: name a file"),
+        (["--to", "policy", "."], ".:1:1: a directory, not a regular file; name a file"),
+        (["--to", "policy", "/dev/zero"], "/dev/zero:1:1: a device, not a regular file; name a f"),
         (["--to", "policy", "--directory", "d", "app.py"], "--directory is for --to kubernetes"),
     ],
 )
 def test_usage(args: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["render", *args]) == 2
     assert capsys.readouterr().err.startswith(f"meshcors: {line}")
+
+
+@pytest.mark.parametrize("name", ["no-such-secret", "x" * 5000, "binary.py", "loop.yaml", "\0"])
+def test_a_file_that_cannot_be_read_is_the_same_line_as_for_other_verbs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("binary.py").write_bytes(b"\n\xff")
+    Path("loop.yaml").symlink_to("loop.yaml")
+    said = []
+    for verb in (["render", "--to", "policy"], ["routes"]):
+        assert cli.run([*verb, name]) == 2
+        said.append(capsys.readouterr().err)
+    assert said[0] == said[1] != ""
+    assert said[0].count("\n") == 1
+
+
+def test_all_files_that_cannot_be_read_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe.py")
+    Path("large.conf").write_bytes(b"#" * (2**20 + 1))
+    assert cli.run(["render", "--to", "policy", "pipe.py", "large.conf"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "meshcors: large.conf:1:1: larger than 1 MiB; split it",
+        "meshcors: pipe.py:1:1: a pipe, not a regular file; save its content as a file",
+    ]
+    assert cli.run(["render", "--to", "policy", "pipe.py", "missing"]) == 2
+    said = "meshcors: FILE 2: No such file or directory; pass a readable file\n"
+    assert capsys.readouterr().err == said
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:

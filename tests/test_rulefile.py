@@ -630,3 +630,15 @@ def test_the_page_explains_every_code() -> None:
     explained = re.findall(r"^\| `(\w+)`", PAGE, re.MULTILINE)
     assert len(codes & set(explained)) > len(explained) // 2, "the pattern finds few of them"
     assert [each for each in sorted(codes) if f"`{each}`" not in PAGE] == []
+
+
+def test_a_prefix_of_many_segments_is_refused_in_a_short_line(file: Any) -> None:
+    path = file({"rules": [{"pathPrefix": "/a" * 100_000, "corsPolicy": {"allowOrigins": [UI]}}]})
+    with pytest.raises(PolicyError) as error:
+        config.rules_from_file(path)
+    assert problems(error) == [("path_too_long", "rules[0].pathPrefix")]
+    (line,) = map(str, error.value.problems)
+    assert ": write at most 1,024 characters, as many as an HTTPRoute may have" in line
+    assert len(line) < 600
+    path = file({"rules": [{"pathPrefix": "/a" * 512, "corsPolicy": {"allowOrigins": [UI]}}]})
+    assert config.rules_from_file(path).rules[0].path_prefix == "/a" * 512

@@ -77,6 +77,8 @@ def find(rules: Iterable[Rule], host: str, path: str) -> int | str:
         pytest.param({"path_prefix": "/a#b"}, "path_encoded", "path_prefix", id="fragment"),
         pytest.param({"path_prefix": "//a"}, "path_never_matches", "path_prefix", id="slashes"),
         pytest.param({"path_prefix": "/a/../b"}, "path_never_matches", "path_prefix", id="dots"),
+        pytest.param({"path_prefix": "/a" * 513}, "path_too_long", "path_prefix", id="long"),
+        pytest.param({"path_prefix": "x" * 1025}, "path_too_long", "path_prefix", id="long-text"),
         pytest.param({"policy": None}, "not_a_policy", "policy", id="no-policy"),
     ],
 )

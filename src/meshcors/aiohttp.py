@@ -49,7 +49,7 @@ def setup(
     Raises `PolicyError`, and `RuntimeError` when the app has started or has a policy already.
     """
     if app.frozen:
-        raise RuntimeError("setup comes before the app starts: its middlewares are fixed now")
+        raise RuntimeError("call setup before the app starts: its middlewares are fixed by now")
     if any(isinstance(each, _Middleware) for each in app.middlewares):
         raise RuntimeError("setup: this app has a policy already")
     engine = PolicyEngine(policy, rules=rules, uncovered=uncovered, observer=observer, **options)

@@ -96,15 +96,15 @@ def check_settings(app_configs: object = None, **more: object) -> list[checks.Ch
     try:
         _engine()
     except ImproperlyConfigured as error:
-        hint = "The application does not start with it."
+        hint = "The application will not start."
         found.append(checks.Error(str(error), hint=hint, id="meshcors.E001"))
     if _PATH not in middleware:
-        text = f"{_PATH} is not in MIDDLEWARE: nothing answers by the policy."
+        text = f"{_PATH} is not in MIDDLEWARE: nothing applies the policy."
         hint = "Put it first in MIDDLEWARE, or remove meshcors.django from INSTALLED_APPS."
         found.append(checks.Warning(text, hint=hint, id="meshcors.W002"))
     elif middleware[0] != _PATH:
         text = f"{_PATH} is not first in MIDDLEWARE: {middleware[0]} may answer a preflight."
-        hint = "Put it first: what other middleware answers has no CORS headers otherwise."
+        hint = "Put it first: otherwise the answers of other middleware have no CORS headers."
         found.append(checks.Warning(text, hint=hint, id="meshcors.W001"))
     other = next((each for each in middleware if str(each).startswith("corsheaders.")), None)
     if other is not None:

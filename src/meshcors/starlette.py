@@ -39,7 +39,7 @@ def init_app(
     `PolicyError`, and `RuntimeError` when the app has served already.
     """
     if app.middleware_stack is not None:
-        raise RuntimeError("init_app comes before the first request: the app has started")
+        raise RuntimeError("call init_app before the first request: the app has already started")
     # The router stands in for the app's layers, which are made with the first request.
     outermost = MeshCORS(
         app.router, policy, rules=rules, uncovered=uncovered, observer=observer, **options

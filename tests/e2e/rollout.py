@@ -5,7 +5,7 @@ translates them: a rule's timeout and retries into its route (pilot/pkg/networki
 DestinationRule into its cluster (pilot/pkg/networking/core/cluster_traffic_policy.go); or as Envoy
 Gateway does (internal/xds/translator: route.go and cluster.go). Envoy learns
 the pods from a file, as it does from Istio: a pod is added when it is ready, and removed a while
-after it is told to end.
+after the signal to end.
 """
 
 from __future__ import annotations

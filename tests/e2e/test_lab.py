@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -394,6 +395,12 @@ def test_files_that_change_are_the_next_generation(lab: Lab, files: Path) -> Non
     path.write_text(case_text())
     lab.await_(lambda: newest()["error"] is None)
     assert newest()["calls"][0]["headers"][KEY] == "xyz"
+    path.unlink()
+    lab.await_(lambda: newest()["error"] is not None)
+    assert newest()["error"] == f"{path}: no such file any more"
+    assert lab.send(after, "POST", "/", "{}", origin=lab.page, model_api_key="xyz")[0] == 200
+    path.write_text(case_text())
+    lab.await_(lambda: newest()["error"] is None)
 
 
 def test_a_page_that_listens_is_told(lab: Lab, files: Path) -> None:
@@ -481,7 +488,7 @@ def translated() -> Iterator[int]:
     """The port of an Envoy whose rules answer by themselves, behind the translator."""
     require_envoy()
     mesh = read_mesh({"names.yaml": f"{NAMES}{RULES}---{NAMED}"})
-    made = scene_of(mesh, LabSettings(), fixing=False)
+    made = scene_of(mesh, LabSettings(), checking=True)
     origins = LocalOrigins.of([UI, "https://stranger.example"], 4000)
     with running_envoy(lab_bootstrap(made, Upstreams({}, {}), origins, "traffic.log")) as envoy:
         yield envoy.ports["before"]
@@ -525,6 +532,21 @@ def test_names_are_translated_in_an_answer(
         assert answer.headers.get_all(field) == [value]
     finally:
         connection.close()
+
+
+def test_each_of_many_destinations_has_a_model(tmp_path: Path) -> None:
+    path = tmp_path / "many.yaml"
+    rules = "\n".join(
+        f"  - match: [{{uri: {{exact: /{it}}}}}]\n    route: [{{destination: {{host: m{it}}}}}]"
+        for it in range(200)
+    )
+    head = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: many}\n"
+    path.write_text(f"{head}spec:\n  hosts: [a.example]\n  gateways: [g]\n  http:\n{rules}\n")
+    with running_lab(tmp_path / "temporary", str(path)) as lab:
+        for number in (0, 64, 199):
+            for side in ("before", "after"):
+                status, _, text = lab.send(lab.address(side), "GET", f"/{number}")
+                assert (status, json.loads(text)["service"]) == (200, f"m{number}:443")
 
 
 # ---- Its end
@@ -610,6 +632,44 @@ def test_a_missing_extra_is_one_line(
     assert (said.out, said.err) == ("", line)
 
 
+@pytest.mark.parametrize("arguments", [[], ["--check"]])
+@pytest.mark.parametrize(
+    ("is_full", "said"),
+    [(True, "no space is left in "), (False, "no temporary file can be made")],
+)
+def test_no_space_for_temporary_files_is_one_line(
+    is_full: bool, said: str, arguments: list[str], tmp_path: Path
+) -> None:
+    """On a file system that is read-only but for a full directory, or all of it."""
+    require_envoy()
+    require_bubblewrap()
+    path, full = tmp_path / "model.yaml", tmp_path / "full"
+    path.write_text((DATA / "virtualservice_with_pod.yaml").read_text())
+    full.mkdir()
+    sandbox = ["bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    sandbox += ["--size", "4096", "--tmpfs", str(full)] if is_full else []
+    sandbox += ["--unshare-user", "--die-with-parent", "--setenv", "TMPDIR", str(full), "--"]
+    done = subprocess.run(
+        [*sandbox, sys.executable, "-m", "meshcors", "lab", *arguments, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = (each for each in done.stderr.splitlines() if each.startswith("meshcors: "))
+    assert said in line
+    assert "Traceback" not in done.stderr
+
+
+def require_bubblewrap() -> None:
+    if shutil.which("bwrap") is None:
+        message = "bwrap missing: apt-get install bubblewrap"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+
+
 @pytest.mark.parametrize("flag", ["--port", "--page-port"])
 def test_a_taken_port_is_one_line(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     require_envoy()
@@ -665,7 +725,7 @@ def test_a_check_says_what_to_run_next_or_that_there_is_nothing_to_check(
         "  hosts: [a.example]\n  gateways: [g]\n  http: [{route: [{destination: {host: m}}]}]\n"
     )
     assert cli.run(["lab", "--check", str(path)]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("nothing is checked: ")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("nothing to check: ")
 
 
 def test_a_check_of_fixed_documents_passes(
@@ -692,7 +752,7 @@ def test_a_check_calls_real_services(tmp_path: Path, capsys: pytest.CaptureFixtu
     require_envoy()
     from werkzeug.wrappers import Response
 
-    from meshcors._lab.services import LoopbackServer
+    from meshcors._lab.serving import LoopbackServers
     from meshcors.wsgi import MeshCORS
 
     bare = Response("hello")
@@ -700,11 +760,9 @@ def test_a_check_calls_real_services(tmp_path: Path, capsys: pytest.CaptureFixtu
     path = tmp_path / "model.yaml"
     path.write_text((DATA / "virtualservice_with_pod.yaml").read_text())
     for app, code in ((wrapped, 0), (bare, 1)):
-        server = LoopbackServer(app)
-        try:
-            services = [f"{MODEL}=127.0.0.1:{server.port}", "--service"]
-            services += [f"model-deploy-01k7q2m9c4h8w5t3e6r1y0zxva:8000=localhost:{server.port}"]
+        with LoopbackServers() as servers:
+            port = servers.add(app)
+            services = [f"{MODEL}=127.0.0.1:{port}", "--service"]
+            services += [f"model-deploy-01k7q2m9c4h8w5t3e6r1y0zxva:8000=localhost:{port}"]
             assert cli.run(["lab", "--check", str(path), "--service", *services]) == code
-        finally:
-            server.close()
     assert "right key" in capsys.readouterr().out

@@ -75,6 +75,11 @@ TROUBLE = """async (wanted) => {
   }
   return shown.textContent;
 }"""
+IN_SIGHT_AT_THE_END = """() => {
+  scrollTo(0, document.documentElement.scrollHeight);
+  const { top, bottom } = document.getElementById("trouble").getBoundingClientRect();
+  return scrollY > 0 && top >= 0 && bottom <= innerHeight;
+}"""
 UNFOLDED = "() => [...document.querySelectorAll('#calls details')].map((each) => each.open)"
 TYPE = """(text) => {
   const field = document.getElementById("policy");
@@ -393,9 +398,12 @@ def test_the_page_follows_its_files(browser: Browser, lab: str, files: Path) -> 
     page = opened(browser, lab)
     calls = page.run(CALLS)
     (files / "model.yaml").write_text("kind: VirtualService\nspec: [")
-    assert page.run(TROUBLE, True).startswith("✗ model.yaml:2:8: not YAML")
+    trouble = page.run(TROUBLE, True)
+    assert trouble.startswith("✗ model.yaml:2:8: not YAML")
+    assert trouble.endswith(". The gateway still runs the last files that it could use.")
     # What ran before still does.
     assert page.run(DONE, calls + 1) is True
+    assert page.run(IN_SIGHT_AT_THE_END) is True
     assert page.run(SHOWN)["summary"] == SUMMARIES["right-key"]
     (files / "model.yaml").write_text(case_text())
     assert page.run(TROUBLE, False) == ""

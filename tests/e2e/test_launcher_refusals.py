@@ -261,7 +261,7 @@ def test_a_server_that_inherits_no_policy_is_not_started() -> None:
     words += [sys.executable, "-m", *f"uvicorn asgi_app:app --port {port}".split()]
     code, output = refused([*RUN, *POLICY, "--", "python", "-c", *words], port, {})
     assert code == 2
-    assert "meshcors run: MESHCORS_ALLOW_ORIGINS: " in output
+    assert "meshcors run: --allow-origin or MESHCORS_ALLOW_ORIGINS: " in output
 
 
 def test_a_port_that_serves_no_app_may_be_let_through() -> None:
@@ -290,7 +290,7 @@ def test_a_policy_that_has_become_invalid_is_one_line_in_the_worker(folder: Path
     start = "gunicorn removes_keys:app --bind 127.0.0.1:PORT"
     code, output = refused(command(start, port, *words), port, {})
     assert code == 4
-    assert re.search(r"^meshcors run: MESHCORS_KEY_VALUES_FILE: .*$", output, re.MULTILINE)
+    assert re.search(r"^meshcors run: --key-values-file: .*$", output, re.MULTILINE)
     assert "right" not in output
 
 

@@ -29,6 +29,12 @@ class Verb(NamedTuple):
     summary: str
 
 
+# What is missing, and what to write.
+_MISSING: Final = {
+    "--origin": "--origin: name the page's origin, such as https://ui.example",
+    "FILE...": "FILE: name files or directories with VirtualServices or HTTPRoutes, or - for stdin",
+    "URL": "URL: write the URL that the page calls, such as https://api.example/v1/predict",
+}
 # A new verb needs only a row here.
 VERBS: Final = {
     "doctor": Verb("meshcors._cli.doctor", "command", "Make a page's call, and say what is wrong."),
@@ -143,11 +149,15 @@ def _write_no_more() -> None:
 
 
 def _missing(error: click.MissingParameter) -> str:
-    """Return the message; click's own has several lines for a parameter with choices."""
+    """Return the message; click's own says nothing of what to write."""
     param = error.param
-    if param is None or not isinstance(param.type, click.Choice):
-        return error.format_message()
-    return f"{param.opts[0]}: name one of {', '.join(map(str, param.type.choices))}"
+    if param is not None and isinstance(param.type, click.Choice):
+        return f"{param.opts[0]}: name one of {', '.join(map(str, param.type.choices))}"
+    if isinstance(param, click.Argument):
+        name = param.human_readable_name
+    else:
+        name = param.opts[0] if param else str(error.param_hint).strip("'")
+    return _MISSING.get(name, error.format_message())
 
 
 def refuse(line: str) -> int:

@@ -32,7 +32,14 @@ _EXIT_CODES: Final = {"works": 0, "blocked": 1, "unknown": 2}
 _SECONDS: Final = click.FloatRange(min=0.1, max=600)
 
 
-@click.command("doctor", cls=options.VerbCommand)
+@click.command(
+    "doctor",
+    cls=options.VerbCommand,
+    epilog=(
+        "meshcors doctor https://api.example/v1/predict --origin "
+        "https://ui.example --method POST --header 'model-api-key: xyz'"
+    ),
+)
 @click.argument("url", metavar="URL", required=False)
 @click.option(
     "--origin",
@@ -74,7 +81,7 @@ _SECONDS: Final = click.FloatRange(min=0.1, max=600)
     default=5.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long a connection may take.",
+    help="How long a connection may take, for all addresses of a name together.",
 )
 @click.option(
     "--timeout",
@@ -113,7 +120,7 @@ def command(
     one, and preflights of other origins. A call that may change something (any but GET, HEAD and
     OPTIONS) is not sent where the browser would not send it.
 
-    Exit code 0 if the call works, 1 if a browser blocks it, 2 if nobody can tell: no answer, or an
+    Exit code 0 if the call works, 1 if a browser blocks it, 2 if it cannot tell: no answer, or an
     error in the arguments. With --console, 0 if a message is known, else 2.
     """
     if console is not None:
@@ -121,7 +128,7 @@ def command(
     url, origin = required(url, origin)
     body = read_body(data)
     request = read_page_call(url, origin, method, headers, body, credentials=credentials)
-    policy = None if config is None else read_policy(config, url)
+    policy = None if config is None else read_policy(config, request.url)
     try:
         wire = Wire(
             insecure=insecure, resolve=resolve, connect_timeout=connect_timeout, timeout=timeout

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import click
 
 from meshcors import browser
-from meshcors._cli.explain_call import read_header, read_url
+from meshcors._cli.explain_call import read_header
 from meshcors._cli.files import policy_unreadable
+from meshcors._cli.pasted_call import ascii_host, read_pasted_url, unquoted
 from meshcors._policy.errors import OriginError, PolicyError
 from meshcors._policy.headers import is_forbidden_request_header
+from meshcors._policy.wording import shown_origin
 from meshcors.mesh._fix.known_services import decider_of_source
 
 if TYPE_CHECKING:
@@ -57,11 +59,13 @@ def read_page_call(
     credentials: bool,
 ) -> browser.Request:
     """Return the call; ``click.UsageError`` if no script makes it."""
-    called = read_url(url, "URL")
+    called, origin = read_pasted_url(url), unquoted(origin)
+    if origin in ("", "*"):
+        raise click.UsageError("--origin: write the page's origin, such as https://ui.example")
     method = method or ("GET" if body is None else "POST")
     if body is not None and method.upper() in _BODILESS:
         raise click.UsageError(f"--data: a script cannot send a body with {method.upper()}")
-    pairs = [read_header(text) for text in headers]
+    pairs = [read_header(unquoted(text)) for text in headers]
     for name, _ in pairs:
         if is_forbidden_request_header(name.lower()):
             raise click.UsageError(f"--header {name}: browsers do not let a script set it")
@@ -72,7 +76,7 @@ def read_page_call(
     try:
         return browser.Request(origin, address, method, pairs, mode)
     except OriginError as error:
-        raise click.UsageError(f"--origin {origin}: {error.hint}") from None
+        raise click.UsageError(f"--origin {shown_origin(origin)}: {error.hint}") from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
@@ -115,4 +119,7 @@ def _resolved(text: str) -> tuple[tuple[str, int], str]:
         address = ""
     if not (host and address and port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise click.BadParameter(f"{text}: write HOST:PORT:ADDR, such as api.example:443:10.0.0.7")
-    return (host.lower(), int(port)), address
+    try:
+        return (ascii_host(host.lower()), int(port)), address
+    except ValueError as error:
+        raise click.BadParameter(f"{text}: {error}") from None

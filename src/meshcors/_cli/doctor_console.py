@@ -130,7 +130,7 @@ def _named(message: ConsoleMessage) -> Iterator[str]:
         yield f"  redirected from {_shown_url(message.redirected_from)}"
     if message.status:
         yield f"  Status: {message.status}"
-    if message.code == "header_not_allowed":
+    if message.code == "header_not_allowed" and message.field:
         yield f"  Header: {message.field}"
     if message.origin == "null":
         yield (

@@ -18,7 +18,11 @@ def as_report(diagnosis: Diagnosis) -> dict[str, Any]:
         "origin": request.origin,
         "verdict": diagnosis.verdict,
         "browsers": {
-            engine: {"works": verdict.works, "console": verdict.console}
+            engine: {
+                "works": verdict.works,
+                "console": verdict.console,
+                "max_age": verdict.max_age,
+            }
             for engine, verdict in diagnosis.engines.items()
         },
         "requests": [_request(consultation, tried) for tried in consultation.tried],

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from meshcors._doctor.consultation import OF_OTHER_ORIGINS, OF_THE_PAGE
+from meshcors._doctor.diagnosis import UNFOLLOWED
 from meshcors._doctor.layer_names import LAYER_NAMES
 from meshcors.mesh._explain.text import Line
 
@@ -36,7 +37,7 @@ _TITLES: Final[dict[RequestName, str]] = {
 }
 _SEVERITIES: Final = {"error": "Error", "warning": "Warning", "note": "Note"}
 # What a browser decides, whoever answers.
-_NO_LAYERS: Final = frozenset({"mixed_content", "private_network"})
+_NO_LAYERS: Final = frozenset({"mixed_content", "private_network", "proxy_not_used"})
 _COLORS: Final[dict[str, Emphasis]] = {"error": "blocked", "warning": "depends", "note": ""}
 
 
@@ -60,13 +61,15 @@ def _verdict(diagnosis: Diagnosis) -> Iterator[Line]:
     works = [_CONSOLES[engine] for engine, each in diagnosis.engines.items() if each.works]
     blocked = [_CONSOLES[engine] for engine, each in diagnosis.engines.items() if not each.works]
     if diagnosis.verdict == "unknown":
-        yield Line("Nobody can tell whether it works: there is no answer.", "depends")
+        codes = {each.code for each in diagnosis.findings}
+        lost = "there was no answer" if codes.isdisjoint(UNFOLLOWED) else "it is redirected too far"
+        yield Line(f"Cannot tell whether it works: {lost}.", "depends")
     elif diagnosis.verdict == "works":
         yield Line(f"It works in {_joined(works)}{_error_read(diagnosis.consultation)}.", "allowed")
     elif works:
-        yield Line(f"It works in {_joined(works)}, and not in {_joined(blocked)}.", "blocked")
+        yield Line(f"It works in {_joined(works)}, but not in {_joined(blocked, 'or')}.", "blocked")
     else:
-        yield Line(f"It does not work in {_joined(blocked)}.", "blocked")
+        yield Line(f"It does not work in {_joined(blocked, 'or')}.", "blocked")
     if diagnosis.consultation.request.is_same_origin:
         yield Line("It is the page's own origin, to which CORS does not apply.")
     why = next((each for each in diagnosis.findings if each.severity == "error"), None)
@@ -76,6 +79,20 @@ def _verdict(diagnosis: Diagnosis) -> Iterator[Line]:
         for number, line in enumerate(each.console.splitlines()):
             title = f"{_CONSOLES[engine]}: "
             yield Line(f"  {title if number == 0 else ' ' * len(title)}{line}")
+    yield from _kept(diagnosis)
+
+
+def _kept(diagnosis: Diagnosis) -> Iterator[Line]:
+    """Yield how long each engine keeps the answer to a preflight that passes."""
+    kept = {engine: each.max_age for engine, each in diagnosis.engines.items()}
+    ages = set(kept.values())
+    if ages == {None}:
+        return
+    if len(ages) == 1:
+        yield Line(f"Browsers keep the answer to the preflight for {ages.pop()} s.")
+    else:
+        each = (f"{_CONSOLES[engine]} {age or 0} s" for engine, age in kept.items())
+        yield Line(f"Browsers keep the answer to the preflight: {', '.join(each)}.")
 
 
 def _error_read(consultation: Consultation) -> str:
@@ -109,8 +126,8 @@ def _answer(tried: TriedRequest) -> tuple[int | None, bool]:
     return None if tried.response is None else tried.response.status, tried.grants_origin
 
 
-def _joined(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else "".join(names)
+def _joined(names: Sequence[str], word: str = "and") -> str:
+    return f"{', '.join(names[:-1])} {word} {names[-1]}" if len(names) > 1 else "".join(names)
 
 
 def _request(consultation: Consultation, title: str, tried: TriedRequest) -> Iterator[Line]:

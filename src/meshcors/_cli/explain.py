@@ -13,7 +13,7 @@ from meshcors._cli import options
 from meshcors._cli.explain_call import CalledUrl, default_host, read_call, read_url
 from meshcors._cli.explain_json import as_data
 from meshcors._cli.files import policy_unreadable
-from meshcors._cli.mesh_files import mesh_of
+from meshcors._cli.mesh_files import for_this_verb, mesh_of
 from meshcors._cli.output import note_problems, print_lines
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.web_ports import WEB_PORTS
@@ -30,7 +30,14 @@ from meshcors.mesh._fix.known_services import Services, decider_of
 _PARTS: Final = ("host", "path", "scheme")
 
 
-@click.command("explain", cls=options.VerbCommand)
+@click.command(
+    "explain",
+    cls=options.VerbCommand,
+    epilog=(
+        "meshcors explain model.yaml --origin https://ui.example --method POST "
+        "--header 'model-api-key: xyz'"
+    ),
+)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--origin",
@@ -105,7 +112,7 @@ def command(
     """Follow a page's call: which rule takes it, who answers, and what the browser does.
 
     Without --config the answers of the services are unknown, and a verdict that depends on them is
-    "depends". The pod is taken to run with the policy that fix would give it.
+    "depends". The pod is assumed to have the policy that fix would give it.
 
     Exit code 0 if the script may read the answer, or if that depends on something unknown; 1 if a
     browser would block the call; 2 for an error in the arguments or the files.
@@ -129,7 +136,7 @@ def command(
     cause = cause_of(page_call, gateway, services.is_pod)
     hint = hints(cause, page_call, FixCommands(mesh, files, pod, gateway.name))
     report = CallReport(page_call, cause, tuple(hint), ShownValues(page_call), services.assumed)
-    note_problems([*mesh.problems, *mesh.notes])
+    note_problems([*mesh.problems, *map(for_this_verb, mesh.notes)])
     _print(report, form)
     return int(page_call.outcome == "blocked")
 

@@ -14,6 +14,7 @@ import click
 from meshcors import browser
 from meshcors._policy.errors import OriginError
 from meshcors._policy.web_ports import WEB_PORTS
+from meshcors._policy.wording import shown_origin
 from meshcors.mesh import Gateway, GatewayRequest
 from meshcors.mesh._explain.values import shown_target
 
@@ -77,7 +78,7 @@ def read_call(
     try:
         return browser.Request(origin, f"{url.scheme}://{url.host}{shown}", method, pairs, mode)
     except OriginError as error:
-        raise click.UsageError(f"--origin {origin}: {error.hint}") from None
+        raise click.UsageError(f"--origin {shown_origin(origin)}: {error.hint}") from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 

@@ -16,7 +16,7 @@ from meshcors._cli.fix_notes import notes
 from meshcors._cli.mesh_files import STDIN, mesh_of
 from meshcors._cli.output import print_text
 from meshcors._policy.errors import OriginError
-from meshcors._policy.wording import printable
+from meshcors._policy.wording import printable, shown_origin
 from meshcors.mesh import DocumentError
 from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._fix import FixOptions, Responder, fix_mesh, separate_mesh
@@ -35,7 +35,7 @@ def _origins(
         try:
             found.append(origin_match(text))
         except OriginError as error:
-            raise click.BadParameter(f"{text}: {error.hint}") from None
+            raise click.BadParameter(f"{shown_origin(text)}: {error.hint}") from None
     return tuple(found)
 
 
@@ -57,7 +57,11 @@ class _Change:
         return unified_diff(self.before, self.after, self.name) if self.is_any else ""
 
 
-@click.command("fix", cls=options.VerbCommand)
+@click.command(
+    "fix",
+    cls=options.VerbCommand,
+    epilog="meshcors fix model.yaml --with pod --allow-origin https://ui.example",
+)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--with",
@@ -81,8 +85,8 @@ class _Change:
     "apart",
     is_flag=True,
     help=(
-        "Leave FILE unchanged, because a controller overwrites it, and write a second"
-        " document beside it."
+        "Leave FILE unchanged, because a controller overwrites it, and write a second document"
+        " to another file."
     ),
 )
 @click.option(
@@ -112,6 +116,8 @@ def command(
     All files together are one mesh: fix writes no rule that would break other calls. Prints a
     diff, or changes the files with --write. Nothing else in a file changes: comments, order and
     style stay. A file without problems stays as it is.
+
+    Exit code 0 if it is fixed, or if there is nothing to fix; 2 if it cannot be.
     """
     if writing and "-" in files:
         raise click.UsageError("--write cannot change standard input: name the files instead")

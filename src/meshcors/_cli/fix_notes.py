@@ -6,6 +6,8 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from meshcors._cli.mesh_files import for_this_verb
+from meshcors._policy.wording import file_argument
 from meshcors.mesh._fix.pod_commands import deploy_commands, deploy_namespaces, serve_command
 from meshcors.mesh._fix.still_denied import still_denied
 from meshcors.mesh._lint import diagnose
@@ -54,14 +56,14 @@ def notes(
         )
     yield from still_denied(result.blocked, result.after)
     for problem in mesh.problems:
-        yield f"not read, so its calls were not looked at: {problem}"
-    yield from map(str, mesh.notes)
+        yield f"not read, so its calls were not checked: {problem}"
+    yield from (str(for_this_verb(note)) for note in mesh.notes)
     severities = Counter(finding.severity for finding in diagnose(result.after))
     left = [(severities[each], each) for each in ("error", "warning") if severities[each]]
     if left:
         counted = " and ".join(f"{count} {name}{'s' * (count > 1)}" for count, name in left)
         verb = "is" if sum(count for count, _ in left) == 1 else "are"
-        lint = shlex.join(["meshcors", "lint", *files])
+        lint = shlex.join(["meshcors", "lint", *map(file_argument, files)])
         yield f"{counted} {verb} left for you to fix: {lint}"
 
 

@@ -19,7 +19,7 @@ from meshcors._cli.files import policy_unreadable
 from meshcors._cli.mesh_files import mesh_of
 from meshcors._policy.errors import OriginError, PolicyError
 from meshcors._policy.origins import Origin
-from meshcors._policy.wording import printable
+from meshcors._policy.wording import file_argument, printable
 from meshcors.mesh._documents.checks import host_error, is_ip
 from meshcors.testing import MissingExtraError
 
@@ -75,13 +75,17 @@ def _address(text: str, address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-@click.command("lab", cls=options.VerbCommand)
+@click.command(
+    "lab",
+    cls=options.VerbCommand,
+    epilog="meshcors lab model.yaml --origin https://ui.example",
+)
 @click.argument("files", nargs=-1, metavar="[FILE...]")
 @click.option(
     "--check",
     "checking",
     is_flag=True,
-    help="Make the page's calls without a browser, print what becomes of them, and exit.",
+    help="Make the page's calls without a browser, print the results, and exit.",
 )
 @click.option(
     "--service",
@@ -89,7 +93,7 @@ def _address(text: str, address: str) -> tuple[str, int]:
     callback=_services,
     multiple=True,
     metavar="NAME=HOST:PORT",
-    help="A real service in place of a model: NAME as the documents have it, host or host:port."
+    help="A real service in place of a stand-in; NAME is as in the documents, host or host:port."
     " May be repeated.",
 )
 @click.option(
@@ -141,7 +145,7 @@ def command(
 ) -> int:
     """Run the VirtualServices and HTTPRoutes of FILE... in a real Envoy, and call them from a page.
 
-    Everything runs on this machine, before and after `meshcors fix`, with a model in place of each
+    Everything runs on this machine, before and after `meshcors fix`, with a stand-in for each
     service. Without FILE, the lab runs an example. The files are watched. Ctrl-C ends the lab.
 
     With --check, exit code 1 if a browser would block a call that a rule is meant to serve, else 0.
@@ -209,10 +213,10 @@ def _read(files: tuple[str, ...]) -> MeshDocuments:
 
 
 def _check(files: tuple[str, ...], mesh: MeshDocuments, settings: LabSettings, form: str) -> int:
-    from meshcors._lab.check import MOST_CHECKED_RULES, check
+    from meshcors._lab.check import check
     from meshcors._lab.scene import scene_of
 
-    scene = scene_of(mesh, settings, most_rules=MOST_CHECKED_RULES, fixing=False)
+    scene = scene_of(mesh, settings, checking=True)
     failures = count = 0
     data: list[dict[str, object]] = []
     for checked in check(scene):
@@ -236,7 +240,7 @@ def _summary(files: tuple[str, ...], pod: Address, count: int, failures: int) ->
     from meshcors._lab.settings import DEFAULT_POD
 
     if not count:
-        yield "nothing is checked: no rule says which calls it serves, by a corsPolicy or a header"
+        yield "nothing to check: no rule says, by a corsPolicy or a header, which calls it serves"
         return
     served = f"{count} call{'' if count == 1 else 's'} that a rule is meant to serve"
     if not failures:
@@ -246,7 +250,8 @@ def _summary(files: tuple[str, ...], pod: Address, count: int, failures: int) ->
     if files and "-" not in files:
         known = [] if pod == DEFAULT_POD else ["--pod", f"{pod[0]}:{pod[1]}"]
         yield "to see why: the same command without --check"
-        yield f"to fix it:  {shlex.join(['meshcors', 'fix', *files, '--with', 'pod', *known])}"
+        named = map(file_argument, files)
+        yield f"to fix it:  {shlex.join(['meshcors', 'fix', *named, '--with', 'pod', *known])}"
 
 
 def _serve(
@@ -301,6 +306,9 @@ def _watch(lab: RunningLab, watch: FileWatch, files: tuple[str, ...]) -> str:
             return ended
         looks += 1
         if files and looks % _LOOKS_AT_FILES == 0 and watch.has_changed():
+            if gone := watch.gone():
+                lab.refuse(f"{', '.join(gone)}: no such file any more")
+                continue
             try:
                 lab.use(mesh_of(files))
             except click.ClickException as error:

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, NoReturn
 
 import click
 
-from meshcors._launch.environment import VALUES_FLAG, program_environment
+from meshcors._launch.environment import program_environment
+from meshcors._launch.handed_policy import VALUES_FLAG
 from meshcors._launch.program import ProgramError, find
 from meshcors._policy.errors import PolicyError, problem_lines
 from meshcors._policy.warning import PolicyWarning
@@ -31,6 +32,7 @@ class RunCommand(PolicyCommand):
     cls=RunCommand,
     context_settings={"allow_interspersed_args": False},
     options_metavar="[FLAGS] --",
+    epilog="meshcors run --allow-origin https://ui.example -- uvicorn main:app",
 )
 @add_policy_flags
 @click.option(

@@ -34,7 +34,11 @@ def _explain(ctx: click.Context, _: click.Parameter, given: str | None) -> None:
     ctx.exit()
 
 
-@click.command("lint", cls=options.VerbCommand)
+@click.command(
+    "lint",
+    cls=options.VerbCommand,
+    epilog="meshcors lint model.yaml",
+)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--format",

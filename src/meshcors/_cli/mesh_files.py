@@ -19,7 +19,7 @@ from meshcors._policy.place import Place
 from meshcors._policy.regular_file import FileError, read_content
 from meshcors._policy.wording import file_label
 from meshcors.mesh._analysis.mesh_documents import read_mesh
-from meshcors.mesh._documents.problems import DocumentProblem
+from meshcors.mesh._documents.problems import DocumentError, DocumentProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,8 +31,17 @@ STDIN: Final = "<stdin>"
 _MARK: Final = re.compile(
     rb"apiVersion|type\.googleapis\.com|virtual_?hosts|static_resources", re.IGNORECASE
 )
+_LINT_STDIN: Final = "| meshcors lint -"
+# The same for the verbs that read standard input; the lab watches files.
+_PIPED: Final = {
+    "explain": "| meshcors explain -",
+    "fix": "| meshcors fix -",
+    "lab": "> rendered.yaml",
+    "render": "| meshcors render --beside -",
+    "routes": "| meshcors routes -",
+}
 _HINTS: Final = {
-    "a pipe, not a regular file": "write - for standard input: COMMAND | meshcors lint -",
+    "a pipe, not a regular file": f"write - for standard input: COMMAND {_LINT_STDIN}",
     "a device, not a regular file": "name a file, or - for standard input",
 }
 _SUFFIXES: Final = (".yaml", ".yml", ".json")
@@ -85,7 +94,14 @@ def mesh_of(
         if each.code != "not_an_object" or each.place.file not in files.searched
     )
     listed = _once((*patches.values(), *problems), files.searched)
-    return replace(mesh, problems=(*files.problems, *listed))
+    return replace(mesh, problems=tuple(map(for_this_verb, (*files.problems, *listed))))
+
+
+def for_this_verb(problem: DocumentProblem) -> DocumentProblem:
+    """Return a problem whose command pipes into the verb that the user has called."""
+    context = click.get_current_context(silent=True)
+    command = _PIPED.get(context.info_name or "", _LINT_STDIN) if context else _LINT_STDIN
+    return replace(problem, hint=problem.hint.replace(_LINT_STDIN, command))
 
 
 def _once(problems: Iterable[DocumentProblem], searched: set[str]) -> Iterator[DocumentProblem]:
@@ -109,13 +125,11 @@ def read_mesh_files(
     Of a directory these are its ``*.yaml``, ``*.yml`` and ``*.json`` files and those of the
     directories in it, sorted, without hidden ones. A file that is reached twice is read once.
     """
-    numbers = [""] if len(names) == 1 else [f" {at + 1}" for at in range(len(names))]
-    labels = [f"{given_by}{number}" for number in numbers]
     files = MeshFiles()
     seen: set[str] = set()
     if names.count("-") > 1:
         raise click.ClickException("-: standard input can be read once; write one -")
-    for name, label in zip(names, labels, strict=True):
+    for name, label in zip(names, _labels(names, given_by), strict=True):
         if name != "-":
             _refuse_missing(name, label)
     for name in names:
@@ -136,7 +150,7 @@ def read_mesh_files(
             real = os.path.realpath(path)
             if real not in seen:
                 seen.add(real)
-                _read_file(files, path, searched=path in files.searched)
+                _read_file(files, path)
     return files
 
 
@@ -184,18 +198,41 @@ def _read_stdin(files: MeshFiles) -> None:
         files.add(STDIN, content)
 
 
-def _read_file(files: MeshFiles, name: str, *, searched: bool) -> None:
+def read_named_files(names: Sequence[str], most: int) -> dict[str, str]:
+    """Return the texts of the arguments FILE... of a verb that takes files of at most `most` bytes.
+
+    ``click.ClickException`` is raised for a name that does not exist, and `DocumentError` for all
+    files that cannot be read.
+    """
+    files = MeshFiles()
+    for name, label in zip(names, _labels(names, "FILE"), strict=True):
+        _refuse_missing(name, label)
+    for name in names:
+        _read_file(files, name, most)
+    if files.problems:
+        raise DocumentError(files.problems)
+    return files.texts
+
+
+def _labels(names: Sequence[str], given_by: str) -> list[str]:
+    """Return what messages call each of the arguments."""
+    return [given_by if len(names) == 1 else f"{given_by} {at + 1}" for at in range(len(names))]
+
+
+def _read_file(files: MeshFiles, name: str, most: int = MAX_BYTES) -> None:
     try:
-        content = read_content(name, MAX_BYTES)
+        content = read_content(name, most)
     except FileError as error:
         place = Place(name, 1, 1)
         if error.kind == "too_large":
-            files.refuse(place, f"larger than {MAX_BYTES // 2**20} MiB", "split it")
+            files.refuse(place, f"larger than {most // 2**20} MiB", "split it")
         else:
-            message, _, _ = error.hint.partition(": ")
-            files.refuse(place, message, _HINTS.get(message, "make it readable, or leave it out"))
+            message, _, hint = error.hint.partition(": ")
+            if most == MAX_BYTES:
+                hint = _HINTS.get(message, hint)
+            files.refuse(place, message, hint or "make it readable, or leave it out")
     else:
-        if not searched or _MARK.search(content):
+        if name not in files.searched or _MARK.search(content):
             files.add(name, content)
 
 

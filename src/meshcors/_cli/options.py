@@ -7,11 +7,11 @@ from typing import Final
 
 import click
 
-from meshcors.config._command_line import what_to_write
+from meshcors.config._command_line import ExampleCommand, what_to_write
 from meshcors.mesh._documents.checks import host_error
 
 
-class VerbCommand(click.Command):
+class VerbCommand(ExampleCommand):
     """A verb that does not print an extra argument, as click would: it may be a secret."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from meshcors._policy.place import Place
 from meshcors._policy.regular_file import FileError, read_content
+from meshcors._policy.wording import file_argument
 from meshcors.mesh._analysis.untyped_objects import items_of, text_of, value_at
 from meshcors.mesh._documents.cursor import Cursor, Report
 from meshcors.mesh._documents.problems import DocumentError
@@ -87,5 +88,4 @@ def _resolved(path: Path) -> Path:
 
 
 def _quoted(directory: PurePath) -> str:
-    name = str(directory)
-    return shlex.quote(f"./{name}" if name.startswith("-") else name)
+    return shlex.quote(file_argument(str(directory)))

@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Final, Literal
 
 import click
+from click.core import ParameterSource
 
 from meshcors._cli import options
 from meshcors._cli.block_yaml import block_yaml
@@ -18,7 +19,7 @@ from meshcors._cli.render_names import deployment_names, names_of, names_options
 from meshcors._cli.render_routes import rendered_routes
 from meshcors._policy.errors import PolicyError
 from meshcors._policy.warning import PolicyWarning
-from meshcors._policy.wording import first_lines, printable
+from meshcors._policy.wording import file_argument, first_lines, printable
 from meshcors.config import rules_from_file, to_document, to_environment
 from meshcors.mesh._render.kubernetes import POLICY_FILE, kubernetes
 from meshcors.mesh._render.kustomization import kustomization
@@ -33,9 +34,19 @@ _NO_IMAGE: Final = (
     "build the pod's image and name it with --image, as docs/kubernetes.md shows: a cluster would"
     f" look for {_IMAGE} on Docker Hub"
 )
+_NO_GATEWAY: Final = (
+    'bound to a gateway called "{}", as none is named: name yours, such as --gateway'
+    " istio-system/public"
+)
 
 
-@click.command("render", cls=options.VerbCommand)
+@click.command(
+    "render",
+    cls=options.VerbCommand,
+    epilog=(
+        "meshcors render --config policy.yaml --to virtualservice --gateway istio-system/public"
+    ),
+)
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option("--config", metavar="FILE", help="The file with the policy, or with rules.")
 @click.option(
@@ -120,10 +131,18 @@ def command(
         routed = names_of(name, namespace, gateway, pod)
         text, found = rendered_routes(rules, form, routed, responder, beside, implementation)
         notes += found
+        if _is_default("gateway"):
+            notes.append(_NO_GATEWAY.format(gateway))
     for note in notes:
         click.echo(f"note: {printable(note)}", err=True)
     print_text(text)
     return 0
+
+
+def _is_default(parameter: str) -> bool:
+    """Tell whether the user has left out an option."""
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source is ParameterSource.DEFAULT
 
 
 def _check_flags(
@@ -193,5 +212,5 @@ def _kubernetes(
     objects = kustomization(name=name, namespace=namespace, port=port, image=image)
     files = {file: block_yaml([document]) for file, document in objects.items()}
     write_directory(directory, {POLICY_FILE: policy, **files}, like=config)
-    argument = f"./{directory}" if directory.startswith("-") else directory
-    return f"{directory}: written; deploy it with: kubectl apply -k {shlex.quote(argument)}\n"
+    argument = shlex.quote(file_argument(directory))
+    return f"{directory}: written; deploy it with: kubectl apply -k {argument}\n"

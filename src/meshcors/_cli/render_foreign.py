@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from meshcors._cli.block_yaml import block_yaml
+from meshcors._cli.mesh_files import read_named_files
 from meshcors._cli.output import print_text
 from meshcors._policy.place import Place
-from meshcors._policy.regular_file import FileError, read_text
-from meshcors._policy.wording import file_label, printable
+from meshcors._policy.regular_file import MAX_BYTES
+from meshcors._policy.wording import printable
 from meshcors.config._foreign.nginx import read_nginx
 from meshcors.config._foreign.python_calls import read_python
 from meshcors.config._foreign.said import ForeignError, Reading
 from meshcors.config._foreign.translation import translate
-from meshcors.mesh._documents.problems import SHOWN_PROBLEMS
+from meshcors.mesh._documents.problems import SHOWN_PROBLEMS, DocumentError
 from meshcors.mesh._render.foreign_routes import read_routes
 
 if TYPE_CHECKING:
@@ -41,10 +42,11 @@ def print_foreign(names: Sequence[str]) -> int:
 
     Every problem has a line on stderr; if there is any, nothing is printed on stdout.
     """
-    texts = {name: _text(name, _label(names, at)) for at, name in enumerate(names)}
+    if "-" in names:
+        raise click.ClickException("-: standard input has no name; save it as a file and name that")
     try:
-        made = translate(_read(texts))
-    except ForeignError as error:
+        made = translate(_read(read_named_files(names, MAX_BYTES)))
+    except (DocumentError, ForeignError) as error:
         for problem in error.problems[:SHOWN_PROBLEMS]:
             click.echo(f"meshcors: {printable(str(problem), _LONGEST_LINE)}", err=True)
         if (more := len(error.problems) - SHOWN_PROBLEMS) > 0:
@@ -75,16 +77,3 @@ def _read(texts: Mapping[str, str]) -> Reading:
     if others:
         read_nginx(reading, others)
     return reading
-
-
-def _label(names: Sequence[str], at: int) -> str:
-    return "FILE" if len(names) == 1 else f"FILE {at + 1}"
-
-
-def _text(name: str, label: str) -> str:
-    if name == "-":
-        raise click.ClickException("-: standard input has no name; save it as a file and name that")
-    try:
-        return read_text(name)
-    except FileError as error:
-        raise click.ClickException(f"{file_label(name, label)}: {error.hint}") from None

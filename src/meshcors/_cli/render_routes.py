@@ -66,7 +66,7 @@ def rendered_routes(
     notes: list[str] = []
     if form == "httproute" and service and service[1] not in (None, names.namespace):
         notes.append(
-            f"the pod is in another namespace: a ReferenceGrant in {service[1]} has to allow that"
+            f"the pod is in another namespace: this needs a ReferenceGrant in {service[1]}"
         )
     if beside:
         text, more = _beside(made, documents[0], beside)

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     pass
 
 
-@click.command("routes", cls=options.VerbCommand)
+@click.command(
+    "routes",
+    cls=options.VerbCommand,
+    epilog="meshcors routes config_dump.json --host api.example",
+)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--host", metavar="HOST", help="Show only the rules that serve this host.")
 @options.FORM

@@ -51,7 +51,7 @@ def _gateway_lines(gateway: ListedGateway) -> Iterator[str]:
     if connection is None:
         return
     if not connection.name and not connection.filters:
-        yield "  its listener is in none of the files: a cors filter is assumed, no other in front"
+        yield "  no file has its listener: a cors filter is assumed, and no filter before it"
         return
     address = f" on {connection.address}" if connection.address else ""
     filters = ", ".join(name.rpartition(".")[2] for name in connection.filters) or "none"

@@ -123,9 +123,10 @@ class Merge(Generic[Wire]):
 
     def __call__(self, headers: Iterable[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
         """Return the fields to send instead of the app's `headers`, pairs of name and value."""
+        plain, wire_type = self._plain, self._type
         fields = [*headers]
         for name, _ in fields:
-            if type(name) is not self._type or name not in self._plain:
+            if type(name) is not wire_type or name not in plain:
                 return self._merge_each(fields)
         fields += self._tail
         return fields
@@ -140,7 +141,8 @@ class Merge(Generic[Wire]):
             name = field[0]
             if name.__class__ is not wire_type:
                 name = self._wire.encode(text_of(name))
-            if (name := name.lower()) not in special:
+            # some servers strip names before they send them
+            if (name := name.strip().lower()) not in special:
                 merged.append(field)
             elif name == self._wire.vary:
                 place = place if vary else len(merged)

@@ -110,6 +110,8 @@ def _readable_refusal(consultation: Consultation) -> Iterator[FoundFault]:
     layer = consultation.layer(call).layer
     if is_no_upstream(layer, call.response.status):
         yield fault("no_upstream", consultation, call, "warning")
+    elif layer == "pod" and call.request.method == "OPTIONS":
+        yield fault("options_taken", consultation, call)
     elif layer != "guard":
         yield fault("call_refused", consultation, call)
 

@@ -51,9 +51,9 @@ class ConsoleCause:
 
 CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
     "acao_missing": ConsoleCause(
-        "The answer has no `access-control-allow-origin`. Look at whose answer it is.",
+        "The answer has no `access-control-allow-origin`. Find out who sent that answer.",
         at_preflight="nothing answered the preflight as CORS requires. Behind a gateway that routes"
-        " by a header, no rule took it, because a preflight names the header and never carries it."
+        " by a header, no rule took it, because a preflight names the header but never carries it."
         " Without a gateway the app answered `OPTIONS` with 404, 405 or 401, or does not allow this"
         " origin.",
         at_response="the preflight was fine, or none was needed, and the answer to the call itself"
@@ -62,8 +62,8 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
         fixes={
             "app": "`{app}`: answers preflights before anything else, and puts the headers on every"
             " answer, errors included",
-            "pod": "`{pod}`, a first rule that sends it the preflights, and a last one for what no"
-            " rule matched",
+            "pod": "`{pod}`, a first rule that sends it preflights, and a last one for what no"
+            " other rule takes",
             "mesh": "`{mesh}`",
         },
         lint=("MC001", "MC002", "MC003", "MC005", "MC008", "MC016", "MC019", "MC025"),
@@ -89,7 +89,7 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
             "app": "`{app}` outside what redirects: it answers the preflight first, and the browser"
             " follows the call's own redirect",
             "pod": "`{pod}`, and a rule for preflights before the one that redirects",
-            "mesh": "`{mesh}` on a rule with a `route`: beside `redirect` it does nothing",
+            "mesh": "`{mesh}` on a rule with a `route`: next to `redirect` it does nothing",
         },
         lint=("MC001", "MC003"),
     ),
@@ -139,8 +139,9 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
     ),
     "acao_wildcard_with_credentials": ConsoleCause(
         'The call has `credentials: "include"` (in XMLHttpRequest `withCredentials`), and the'
-        " answer allows every origin. If the call needs no cookies, take the option out of the"
-        " script: a token in a header is not credentials in this sense. Else name the origins.",
+        " answer allows every origin. If the call needs no cookies, remove the option from the"
+        " script: a token in a header is not credentials in this sense. Otherwise, name the"
+        " origins.",
         fixes={"app": "`{app}`", "pod": "`{pod}`", "mesh": "`{mesh}`"},
         lint=("MC011", "MC018"),
         wants="credentials",
@@ -153,7 +154,7 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
         wants="credentials",
     ),
     "methods_malformed": ConsoleCause(
-        "The list of methods has something in it that is not a method name: blanks instead of"
+        "The list of methods has something in it that is not a method name: spaces instead of"
         " commas, quotes, brackets. One bad element spoils the whole list.",
         fixes={
             "app": "`{app}`: a list of names; one that is not a method name is refused at start",
@@ -165,7 +166,7 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
         wants="method",
     ),
     "headers_malformed": ConsoleCause(
-        "The list of headers has something in it that is not a header name: blanks instead of"
+        "The list of headers has something in it that is not a header name: spaces instead of"
         " commas, quotes, brackets. One bad element spoils the whole list.",
         fixes={
             "app": "`{app}`: one in `allow_headers` that is not a header name is refused at start",
@@ -179,7 +180,7 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
         "No answer came at all, or a redirect led to a URL that is not http or https. This is not"
         " CORS, whatever Firefox calls it: look at the name, the port, the certificate and the"
         " firewall. Chromium names the failure after `ERR_`, such as `ERR_CONNECTION_REFUSED`."
-        " After any failed preflight Firefox prints this line too; the line before it tells the"
+        " After any failed preflight Firefox prints this line too; the line before it gives the"
         " cause.",
     ),
     "private_network": ConsoleCause(
@@ -209,14 +210,14 @@ CAUSES: Final[Mapping[ConsoleCode, ConsoleCause]] = {
         fixes="Try it without extensions. Users may have one too: another host or path may help.",
     ),
     "error_status": ConsoleCause(
-        "An answer came, with this status. Whether the page may read it is another matter: it is"
-        " blocked only if a line beside it says so.",
+        "An answer came, with this status. That alone does not block the page: it is blocked"
+        " only if another line says so.",
         fixes="Read the answer's body in the network tab. If the status is that of a preflight,"
         " look for the line about CORS.",
     ),
     "only_failed": ConsoleCause(
-        "This only says that the call failed: a script may not know why. The reason is on a line of"
-        " its own, which the browser prints.",
+        "This only says that the call failed: scripts are not told why. The browser prints the"
+        " reason on a line of its own.",
         fixes="Paste that line: it names CORS, access control or the network.",
     ),
 }

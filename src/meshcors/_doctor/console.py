@@ -74,12 +74,16 @@ def read_console(text: str) -> tuple[ConsoleMessage, ...]:
 # What a fix or a command may quote. A paste may come from anybody.
 _AN_ORIGIN: Final = re.compile(r"null|[a-z][a-z0-9+.-]*://[A-Za-z0-9._:\[\]-]+")
 _A_METHOD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+# Of all that a name may be, what programs call their headers; no `*`, and no mark of YAML
+_A_HEADER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 def _plausible(message: ConsoleMessage) -> ConsoleMessage:
-    """Return the message without an origin and a method that are none."""
+    """Return the message without an origin, a method and a header that are none."""
+    is_header = message.code != "header_not_allowed" or _A_HEADER.fullmatch(message.field)
     return replace(
         message,
+        field=message.field if is_header else "",
         origin=message.origin if _AN_ORIGIN.fullmatch(message.origin) else "",
         method=message.method if _A_METHOD.fullmatch(message.method) else "",
     )
@@ -234,7 +238,7 @@ def _safari(text: str, found: list[ConsoleMessage]) -> str:
     pending: ConsoleMessage | None = None
     for code, match in _safari_lines(text):
         if match.re is _CANNOT_LOAD:
-            kind = match["what"] or match["kind"].replace("FetchAPI", "fetch")
+            kind = match["what"] or (match["kind"] or "").replace("FetchAPI", "fetch")
             named = pending or _message("safari", "only_failed", match)
             found.append(replace(named, url=match["url"], kind=kind))
             pending = None

@@ -44,6 +44,8 @@ OF_OTHER_ORIGINS: Final[frozenset[RequestName]] = frozenset(
 )
 # Methods that change nothing (RFC 9110 9.2.1), of those that scripts may use.
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+# Why a redirect was not followed that leads to another server.
+ELSEWHERE: Final = "it would take the call's headers or its body to another server"
 ACAO: Final = "access-control-allow-origin"
 ACAC: Final = "access-control-allow-credentials"
 
@@ -91,13 +93,16 @@ class Hop(NamedTuple):
 class Consultation:
     """A page's call and every request that was made for it, in order.
 
-    `key` is the header that picks a service, or empty. `addresses` are those of the host.
+    `key` is the header that picks a service, or empty. `addresses` are those of the host. `body` is
+    the call's, and `proxy` the variable that names a proxy for its URL, or empty.
     """
 
     request: browser.Request
     key: str
     tried: tuple[TriedRequest, ...]
     addresses: tuple[str, ...] = ()
+    body: bytes = b""
+    proxy: str = ""
 
     def find(self, name: RequestName) -> TriedRequest | None:
         """Return the last request of that name that was sent."""
@@ -107,7 +112,7 @@ class Consultation:
     @cached_property
     def quote(self) -> Quoting:
         """What may be printed of answers."""
-        return Quoting(self.request)
+        return Quoting(self.request, self.body)
 
     @cached_property
     def layers(self) -> tuple[AnsweredBy | None, ...]:

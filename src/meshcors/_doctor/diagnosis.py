@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from meshcors._doctor.beyond_rules import beyond_the_verdict
 from meshcors._doctor.engines import ENGINES, EngineVerdict, engine_verdict, mixed_content
-from meshcors._doctor.fault_rules import blocking_faults
+from meshcors._doctor.fault_rules import blocking_faults, leaves_the_server
 from meshcors._doctor.findings import FINDING_KINDS
 from meshcors._doctor.policy_rules import against_the_policy
 from meshcors._doctor.rules import as_finding
-from meshcors._doctor.surroundings import around_the_call, mixed_request
+from meshcors._doctor.surroundings import around_the_call, is_asked_for, mixed_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
@@ -49,7 +49,7 @@ def diagnose(consultation: Consultation, decider: Decider | None = None) -> Diag
     engines: dict[EngineName, EngineVerdict] = {
         engine: _verdict_of(consultation, engine, fatal) for engine in ENGINES
     }
-    is_lost = _is_lost(consultation) or "redirects_go_on" in fatal
+    is_lost = _is_lost(consultation) or not fatal.isdisjoint(UNFOLLOWED)
     if is_lost and "mixed_content" not in fatal:
         verdict: DoctorVerdict = "unknown"
     else:
@@ -74,17 +74,22 @@ def _is_lost(consultation: Consultation) -> bool:
     return nothing or (deciding.exchange is not None and deciding.exchange.kind == "timeout")
 
 
+# Findings after which nobody asks any further.
+UNFOLLOWED: Final[frozenset[FindingCode]] = frozenset({"redirects_go_on", "redirected_elsewhere"})
 # The page gets an answer, or a part of it, and the call has failed all the same.
 _PAST_CORS: Final[frozenset[FindingCode]] = frozenset(
-    {"guard_refuses_origin", "guard_refuses_host", "stream_cut_short", "redirects_go_on"}
+    {"guard_refuses_origin", "guard_refuses_host", "stream_cut_short", *UNFOLLOWED}
 )
 
 
 def _verdict_of(
     consultation: Consultation, engine: EngineName, fatal: Set[FindingCode]
 ) -> EngineVerdict:
-    if mixed := mixed_request(consultation):
+    mixed = mixed_request(consultation)
+    if mixed and not (engine == "chromium" and is_asked_for(mixed.request)):
         return mixed_content(mixed.request, engine, consultation.quote)
+    if leaves_the_server(consultation):
+        return EngineVerdict(False, "")
     verdict = engine_verdict(consultation, engine)
     if verdict.works and fatal & _PAST_CORS:
         return EngineVerdict(False, "")

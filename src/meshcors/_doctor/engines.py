@@ -6,11 +6,14 @@ Departures (docs/browser.md): for all of them `access-control-allow-headers: *` 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from meshcors import browser
+from meshcors._doctor.consultation import ACAO
 from meshcors._doctor.today import as_today
+from meshcors._policy.max_age import MAX_AGE_CAPS
 
 if TYPE_CHECKING:
     from collections.abc import Set
@@ -26,29 +29,38 @@ _SAFELISTED_THERE: Final[dict[EngineName, Set[str]]] = {
     "firefox": set(),
     "safari": set(),
 }
+# Fetch, "CORS-preflight fetch": without a max-age that is a number, but for what engines do with
+# others (docs/browser.md).
+_DEFAULT_MAX_AGE: Final = 5
+_SECONDS: Final = re.compile("[0-9]{1,18}")
 # What Chromium names a failure.
 _NET_ERRORS: Final = {
     "dns": "net::ERR_NAME_NOT_RESOLVED",
     "refused": "net::ERR_CONNECTION_REFUSED",
+    "closed": "net::ERR_EMPTY_RESPONSE",
     "reset": "net::ERR_CONNECTION_RESET",
     "timeout": "net::ERR_TIMED_OUT",
 }
 _MIXED: Final[dict[EngineName, str]] = {
-    "chromium": "Mixed Content: The page at '{origin}' was loaded over HTTPS, but requested an"
+    "chromium": "Mixed Content: The page at '{origin}/' was loaded over HTTPS, but requested an"
     " insecure resource '{url}'. This request has been blocked; the content must be served over"
     " HTTPS.",
     "firefox": "Blocked loading mixed active content “{url}”",
-    "safari": "[blocked] The page at {origin} requested insecure content from {url}. This content"
+    "safari": "[blocked] The page at {origin}/ requested insecure content from {url}. This content"
     " was blocked and must be served over HTTPS.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class EngineVerdict:
-    """Whether the call works in an engine, and the line in its console; empty if there is none."""
+    """Whether the call works in an engine, and the line in its console; empty if there is none.
+
+    `max_age` are the seconds for which it keeps the answer to the preflight; None if it keeps none.
+    """
 
     works: bool
     console: str
+    max_age: int | None = None
 
 
 def engine_verdict(consultation: Consultation, engine: EngineName) -> EngineVerdict:
@@ -63,7 +75,19 @@ def engine_verdict(consultation: Consultation, engine: EngineName) -> EngineVerd
             kind = decisive.exchange.kind if decisive and decisive.exchange else ""
             console = console.replace("net::ERR_…", _NET_ERRORS.get(kind, "net::ERR_…"))
             return EngineVerdict(False, console)
-    return EngineVerdict(True, "")
+    return EngineVerdict(True, "", _max_age(consultation, engine))
+
+
+def _max_age(consultation: Consultation, engine: EngineName) -> int | None:
+    """Return how long an engine keeps the answer to the preflight, whatever that promises."""
+    preflight = consultation.hops[0].preflight
+    if preflight is None or preflight.response is None:
+        return None
+    value = preflight.response.get("access-control-max-age")
+    if value is not None and _SECONDS.fullmatch(value):
+        return min(int(value), MAX_AGE_CAPS["webkit" if engine == "safari" else engine])
+    is_kept = value is None or not (engine == "firefox" or value.startswith("-"))
+    return _DEFAULT_MAX_AGE if is_kept else None
 
 
 def mixed_content(request: browser.Request, engine: EngineName, quote: Quoting) -> EngineVerdict:
@@ -104,11 +128,15 @@ def _console(
 def _shown_response(
     response: browser.Response | None, verdict: browser.Verdict, quote: Quoting
 ) -> browser.Response | None:
-    """Return an answer with the field that the console quotes as it may be printed."""
-    if response is None or not verdict.field.startswith("access-control-"):
-        return response
+    """Return an answer with the fields that a console quotes as they may be printed.
+
+    That is the one that decides; Firefox looks at the origin first.
+    """
+    if response is None:
+        return None
     fields = [
-        (name, quote(value) if name == verdict.field else value) for name, value in response.headers
+        (name, quote(value) if name in (ACAO, verdict.field) else value)
+        for name, value in response.headers
     ]
     return browser.Response(response.status, fields)
 

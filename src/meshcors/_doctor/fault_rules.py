@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from meshcors import browser
-from meshcors._doctor.consultation import ACAC, ACAO
+from meshcors._doctor.consultation import ACAC, ACAO, ELSEWHERE
 from meshcors._doctor.rules import FoundFault, fault
 from meshcors._doctor.seen_answer import redirect_target
 from meshcors._doctor.signatures import CORS_REFUSAL, HOST_GUARD, starlettes_refusals
@@ -29,6 +29,7 @@ _NETWORK: Final[dict[str, FindingCode]] = {
     "refused": "refused",
     "tls": "tls_fault",
     "timeout": "timeout",
+    "closed": "broken_answer",
     "reset": "broken_answer",
     "protocol": "broken_answer",
 }
@@ -59,6 +60,9 @@ def blocking_faults(consultation: Consultation) -> Iterator[FoundFault]:
     login = next((each for each in _calls(consultation) if _is_login(consultation, each)), None)
     if login is not None and not verdict.allowed:
         yield fault("call_redirected_to_login", consultation, login)
+    elif leaves_the_server(consultation):
+        redirecting = consultation.hops[-2].call
+        yield fault("redirected_elsewhere", consultation, redirecting)
     elif not verdict.allowed:
         yield from _faults(consultation, tried, verdict)
     elif consultation.layer(tried).layer == "guard":
@@ -67,6 +71,11 @@ def blocking_faults(consultation: Consultation) -> Iterator[FoundFault]:
         yield fault("stream_cut_short", consultation, tried)
     elif tried.response is not None and browser.follow(tried.request, tried.response) is not None:
         yield fault("redirects_go_on", consultation, tried)
+
+
+def leaves_the_server(consultation: Consultation) -> bool:
+    """Tell whether the call ends at a redirect to another server, which was not followed."""
+    return consultation.hops[-1].call.why_not == ELSEWHERE
 
 
 def _calls(consultation: Consultation) -> Iterator[TriedRequest]:

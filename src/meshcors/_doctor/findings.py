@@ -31,6 +31,7 @@ FindingCode: TypeAlias = Literal[
     "key_missing_unreadable",
     "call_redirected",
     "call_redirected_to_login",
+    "redirected_elsewhere",
     "redirects_go_on",
     "slash_redirect",
     "guard_refuses_origin",
@@ -50,10 +51,12 @@ FindingCode: TypeAlias = Literal[
     "subdomain_allowed",
     "vary_missing",
     "authorization_under_star",
+    "options_taken",
     "policy_differs",
     "max_age_missing",
     "max_age_capped",
     "private_network",
+    "proxy_not_used",
     "key_not_checked",
     "call_refused",
 ]
@@ -71,15 +74,15 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     "mixed_content": FindingKind(
         "error",
         "An https page may not call an http URL: browsers block mixed content before CORS, and send"
-        " nothing.",
+        " nothing.{value}",
     ),
     "dns_fault": FindingKind("error", "The name of the host does not resolve: {failure}."),
-    "refused": FindingKind("error", "Nothing listens there: {failure}."),
+    "refused": FindingKind("error", "Nothing answers there: {failure}."),
     "tls_fault": FindingKind(
         "error", "The TLS handshake fails, as it does in a browser: {failure}."
     ),
     "timeout": FindingKind("error", "No answer in time: {failure}."),
-    "broken_answer": FindingKind("error", "The connection ends without an answer: {failure}."),
+    "broken_answer": FindingKind("error", "There is no answer that can be read: {failure}."),
     "preflight_not_routed": FindingKind(
         "error",
         "The gateway has no route for the preflight: {why}.",
@@ -96,10 +99,10 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
         " carries the token or key that is asked for.",
     ),
     "guard_refuses_origin": FindingKind(
-        "error", "The server has a check of its own, apart from CORS, and it refuses this Origin."
+        "error", "Apart from CORS, the server checks the Origin itself, and refuses this one."
     ),
     "guard_refuses_host": FindingKind(
-        "error", "The server has a check of its own, and it refuses the host {host}."
+        "error", "The server checks the host itself, and refuses {host}."
     ),
     "preflight_unanswered": FindingKind(
         "error",
@@ -140,6 +143,11 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     "call_redirected": FindingKind(
         "error", "The call is redirected to {target}, and a page cannot follow that."
     ),
+    "redirected_elsewhere": FindingKind(
+        "error",
+        "The call is redirected to another server, {target}. A browser takes its headers and its"
+        " body there, and doctor does not.",
+    ),
     "redirects_go_on": FindingKind(
         "error", "The call is redirected a third time, to {target}, and doctor follows two."
     ),
@@ -155,8 +163,7 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
     "stream_cut_short": FindingKind("error", "The answer begins and then breaks off: {failure}."),
     "stranger_echoed_with_credentials": FindingKind(
         "error",
-        "Any site may act as the user: the origin of a stranger ({value}) is allowed, with"
-        " credentials.",
+        "Any site may act as the user: a stranger's origin ({value}) is allowed, with credentials.",
     ),
     "stranger_allowed": FindingKind(
         "warning", "Any site is allowed: access-control-allow-origin is {value} for a stranger."
@@ -179,6 +186,11 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
         "access-control-allow-headers is *, which does not cover authorization in the standard;"
         " today's browsers still let it pass.",
     ),
+    "options_taken": FindingKind(
+        "warning",
+        "The pod answers this OPTIONS call, which is no preflight: the rule for preflights takes"
+        " every OPTIONS.",
+    ),
     "policy_differs": FindingKind(
         "warning", "The answer to {what} is not what the policy says: {value}."
     ),
@@ -197,8 +209,13 @@ FINDING_KINDS: Final[dict[FindingCode, FindingKind]] = {
         "{host} is a private or loopback address: from a page of a public address, Chromium asks"
         " the user first (Local Network Access), and refuses where the page is not https.{value}",
     ),
+    "proxy_not_used": FindingKind(
+        "note",
+        "{value} names a proxy for this URL. Browsers may use one, and doctor does not: what it"
+        " says is of the server itself.",
+    ),
     "key_not_checked": FindingKind(
-        "note", "A wrong {key} gets {status} too: nobody checks its value."
+        "note", "A wrong {key} gets {status} too: nothing checks its value."
     ),
     "call_refused": FindingKind(
         "note", "The service answers {status}. The page can read it: CORS is not at fault."

@@ -28,13 +28,17 @@ _Row: TypeAlias = Mapping["Layer | Literal['*']", str]
 
 _ALLOW: Final = "Let it allow this call too:\n`{grant}`"
 _IN_NGINX: Final = (
-    "Write in the location, so that preflights are answered before anything else:\n`{block}`"
+    "Add to the location, so that preflights are answered before anything else:\n`{block}`"
 )
 _MESH: Final = (
     "See which rule is meant, then let fix write one for preflights:\n`{explain}`\n`{fix}`"
 )
 _IN_MESH: Final = (
-    "Write in the rule that takes the preflight:\n`{grant}`\nWhich one that is: `{explain}`"
+    "In the rule that takes the preflight, write:\n`{grant}`\nWhich one that is: `{explain}`"
+)
+_NOT_BESIDE: Final = (
+    "A corsPolicy next to directResponse does nothing, and neither does a CORS filter in a rule"
+    " without backendRefs: route preflights to a service or the pod.\n`{fix}`"
 )
 _OPEN_AUTH: Final = (
     "Answer preflights before the token is asked for: outside the authentication, or leave OPTIONS"
@@ -70,7 +74,7 @@ _IN_ANY_LANGUAGE: Final = (
     " WSGI apps.\nIn another language, these fields of the answers allow it:"
 )
 _NULL_PAGE: Final = (
-    "The origin null is that of files, data: URLs and sandboxed frames, of whatever site. Serve"
+    "The origin null is that of files, data: URLs and sandboxed frames, on any site. Serve"
     " the page over http or https, and allow its own origin,"
     f" which is {UNNAMED_ORIGIN} below:\n"
 )
@@ -88,7 +92,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
     "refused": {"*": f"{_NO_CORS}check the port, and whether the server or its Service runs."},
     "tls_fault": {
         "*": f"{_NO_CORS}give {{host}} a certificate that browsers trust; if it speaks plain HTTP,"
-        " call it over http. To look past the certificate, add --insecure."
+        " call it over http. To ignore the certificate, add --insecure."
     },
     "timeout": {"*": f"{_NO_CORS}check firewalls and routes, or give it more time with --timeout."},
     "broken_answer": {"*": f"{_NO_CORS}look for this request in the server's log."},
@@ -127,15 +131,15 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "*": "Add the page to the server's own list of origins; no CORS field changes what this"
         " check says. In MLflow:\n`--cors-allowed-origins {origin}`\nIn MCP's SDK"
         ' (TransportSecuritySettings):\n`allowed_origins=["{origin}"]`\nIn Socket.IO:\n'
-        '`cors_allowed_origins=["{origin}"]`\nIn Django:\n`CSRF_TRUSTED_ORIGINS = ["{origin}"]`'
+        '`cors_allowed_origins=["{origin}"]`\nIn Django, whose token the page must send too:\n'
+        '`CSRF_TRUSTED_ORIGINS = ["{origin}"]`'
     },
     "guard_refuses_host": {
         "*": "Add {host} to the server's own list of allowed hosts, or let the proxy in front set a"
         " Host that is on it."
     },
     "preflight_unanswered": {
-        "envoy_direct_response": "A corsPolicy beside directResponse does nothing: route"
-        " preflights to a service or the pod.\n`{fix}`",
+        "envoy_direct_response": _NOT_BESIDE,
         "nginx": _IN_NGINX,
         "cdn": "Let OPTIONS pass to the server, with Origin and Access-Control-Request-*, and let"
         " the server answer it. There:\n`{grant}`",
@@ -151,6 +155,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "Which one it is: `{explain}`",
     },
     "preflight_error_status": {
+        "envoy_direct_response": _NOT_BESIDE,
         "nginx": _IN_NGINX,
         "*": _OUTERMOST,
     },
@@ -196,11 +201,14 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "envoy_direct_response": f"{_FINAL_URL}\nWhich rule redirects: `{{explain}}`",
         "*": f"{_FINAL_URL} Or let the redirect itself carry the CORS fields:\n`{{grant}}`",
     },
-    "redirects_go_on": {"*": "Call the URL that the redirects lead to, also from here."},
+    "redirected_elsewhere": {
+        "*": "Call that URL in the page's script, if the key is meant for it, and from here."
+    },
+    "redirects_go_on": {"*": "Call the URL that the redirects lead to, from here too."},
     "grant_missing_on_call": {
-        "envoy_direct_response": "A corsPolicy beside directResponse does nothing: route the call"
+        "envoy_direct_response": "A corsPolicy next to directResponse does nothing: route the call"
         " to a service.\nWhich rule it is: `{explain}`",
-        "nginx": "Write in the location (with always, for errors too):\n`{grant}`",
+        "nginx": "Add to the location (with always, for errors too):\n`{grant}`",
         "*": f"{_OUTERMOST}\nIf the mesh is to add it, its corsPolicy must be on the rule that"
         " takes the call: `{explain}`",
     },
@@ -237,7 +245,7 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "*": "If not every site is meant, name the origins, in each layer that adds the field:"
         "\n`{grant}`",
     },
-    "null_allowed": {"*": "Take null out of the list of origins."},
+    "null_allowed": {"*": "Remove null from the list of origins."},
     "look_alike_allowed": {
         "envoy_cors": "Use exact, or a regex with escaped dots that ends where the host does, and"
         " no prefix:\n`{grant}`",
@@ -247,10 +255,17 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
     "subdomain_allowed": {"*": "If they are not meant, name the origins:\n`{grant}`"},
     "vary_missing": {
         "nginx": "`add_header Vary Origin always;`",
-        "*": "Add `vary: Origin` to every answer of this URL.",
+        "*": "Add `vary: Origin` to every answer of this URL. In the rule of a VirtualService:\n"
+        "`headers: {{response: {{add: {{vary: Origin}}}}}}`",
     },
-    "authorization_under_star": {"*": "List it beside the *: `*, authorization`."},
-    "policy_differs": {"*": "Let this layer run with that policy, or leave the answer to it."},
+    "authorization_under_star": {"*": "List it next to the *: `*, authorization`."},
+    "options_taken": {
+        "*": "Let that rule take preflights alone. Write in its match:\n"
+        "`headers: {{access-control-request-method: {{}}}}`\nWhich rule it is: `{explain}`"
+    },
+    "policy_differs": {
+        "*": "Run this layer with that policy, or leave the answer to one that has it."
+    },
     "max_age_missing": {
         "meshcors": "Set `max_age=600`.",
         "pod": "Add `--max-age 600`.",
@@ -266,11 +281,16 @@ FIXES: Final[Mapping[FindingCode, _Row]] = {
         "*": "Serve the page over https, from the same network if you can; users are asked once per"
         " site."
     },
+    "proxy_not_used": {
+        "*": "If a browser says otherwise, look at the proxy: it must let OPTIONS pass, and the"
+        " access-control fields. If only the proxy reaches {host}, run doctor where it is reached"
+        " without one."
+    },
     "key_not_checked": {"*": "If {key} is meant to be checked, give the service its values."},
     "call_refused": {
         "pod": "No rule of the gateway takes a call with this key, and the pod says so. Send a key"
         " that a rule asks for, or add a rule: `{explain}`",
-        "*": "Read the body of that answer: it is the service's own.",
+        "*": "Read the body of that answer: it comes from the service itself.",
     },
 }
 

@@ -3,9 +3,10 @@
 12 requests are sent at most, and none after a minute. The call's answer is read to its end, because
 a stream may break off; of the others, little more than the head is read.
 
-A request that may change something is never sent where the browser would not send it: after a
-preflight that was refused, and to an http URL from an https page, only GET, HEAD and OPTIONS are.
-No redirect of a preflight is followed, and none from https to http.
+A request that may change something is never sent where no browser would send it: after a
+preflight that was refused, and to a public http URL from an https page, only GET, HEAD and OPTIONS
+are. No redirect of a preflight is followed, and none of an https page to http. No redirect takes a
+header's value or a body to another server than the one that was named: the key is for that one.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from urllib.parse import urlsplit
 
 from meshcors import browser
 from meshcors._doctor.consultation import (
+    ELSEWHERE,
     SAFE_METHODS,
     Consultation,
     RequestName,
     TriedRequest,
 )
 from meshcors._doctor.probes import WRONG_KEY, other_origins, with_key, without_key
-from meshcors._doctor.surroundings import is_mixed_content
+from meshcors._doctor.proxies import named_proxy
+from meshcors._doctor.surroundings import is_asked_for, is_mixed_content
 from meshcors._doctor.today import passes_today
+from meshcors._policy.headers import SAFELISTED_REQUEST_HEADERS
 from meshcors._policy.web_ports import WEB_PORTS
 from meshcors.testing._sent_fields import preflight_fields, request_fields
 
@@ -46,6 +50,7 @@ _MOST_HOPS: Final = 2
 NO_ANSWER: Final = "nothing answered before"
 NOT_SENT: Final = "the browser would not send it, and {method} may change something"
 LATE: Final = f"the requests before it took {MOST_SECONDS:g} seconds"
+MANY: Final = f"{MOST_REQUESTS} requests were sent before"
 MIXED: Final = "the browser would not send it: it is mixed content"
 
 
@@ -70,7 +75,8 @@ def consult(
         for name, origin in other_origins(request.origin):
             sender.probe(name, replace(request, origin=origin))
     addresses = () if sender.is_lost else _addresses(request.url, resolve)
-    return Consultation(request, key, tuple(sender.tried), addresses)
+    proxy = named_proxy(request.url)
+    return Consultation(request, key, tuple(sender.tried), addresses, body or b"", proxy)
 
 
 def _addresses(url: str, resolve: Mapping[tuple[str, int], str]) -> tuple[str, ...]:
@@ -92,9 +98,11 @@ class _Sender:
     def __init__(self, wire: Wire, request: browser.Request, body: bytes | None) -> None:
         self._wire = wire
         # the call, or where it was redirected to last
-        self.last = request
+        self.last = self._first = request
         self._method, self._body = request.method, body
         self._left = MOST_REQUESTS
+        # why nothing more is sent has been said
+        self._is_over = False
         self._end = monotonic() + MOST_SECONDS
         self.tried: list[TriedRequest] = []
         self._may_send = True
@@ -115,8 +123,12 @@ class _Sender:
                 self.tried.append(TriedRequest(name, hop, None, MIXED))
                 return
             passes = self._preflight("redirect_preflight" if number else "preflight", hop)
+            if number and passes and _has_secrets(hop, body) and _leaves(self._first, hop):
+                self.tried.append(TriedRequest(name, hop, None, ELSEWHERE))
+                return
             if number == 0:
-                self._may_send = (passes and not is_mixed) or hop.method in SAFE_METHODS
+                is_blocked = is_mixed and not is_asked_for(hop)
+                self._may_send = (passes and not is_blocked) or hop.method in SAFE_METHODS
             if (number and not passes) or not self._may_send or (self.tried and self.is_lost):
                 is_lost = self.tried and self.is_lost
                 why = NO_ANSWER if is_lost else NOT_SENT.format(method=hop.method)
@@ -183,11 +195,12 @@ class _Sender:
         fields: browser.HeaderLines,
         body: bytes | None,
     ) -> Exchange | None:
-        if not self._left:
+        if self._is_over:
             return None
-        if monotonic() > self._end:
-            self._left = 0
-            self.tried.append(TriedRequest(name, request, None, LATE))
+        late = LATE if monotonic() > self._end else MANY if not self._left else ""
+        if late:
+            self._is_over = True
+            self.tried.append(TriedRequest(name, request, None, late))
             return None
         self._left -= 1
         patience = None if name in ("call", "redirect_call") else _BODY_SECONDS
@@ -195,8 +208,28 @@ class _Sender:
         self.tried.append(TriedRequest(name, request, exchange))
         if exchange.kind == "timeout" and exchange.response is None:
             # whoever waits for a report waits for no second one
-            self._left = 0
+            self._is_over = True
         return exchange
+
+
+def _has_secrets(request: browser.Request, body: bytes | None) -> bool:
+    """Tell whether a request carries what is for the server that was asked for alone."""
+    return body is not None or any(
+        name not in SAFELISTED_REQUEST_HEADERS for name, _ in request.headers
+    )
+
+
+def _leaves(first: browser.Request, onward: browser.Request) -> bool:
+    """Tell whether a redirect leads to another host or port, or from https to http.
+
+    From a port of http to one of https, both without a number, is no other server.
+    """
+    here, there = urlsplit(first.url), urlsplit(onward.url)
+    if here.hostname != there.hostname:
+        return True
+    is_upgrade = (here.scheme, there.scheme) == ("http", "https") and not here.port
+    same = here.port == there.port
+    return not (same and (here.scheme == there.scheme or is_upgrade))
 
 
 def _plain(request: browser.Request) -> Iterator[tuple[str, str]]:

@@ -36,7 +36,7 @@ def _problem(seen: SeenAnswer) -> str:
     if seen.field("content-type") != "application/problem+json":
         return ""
     found = _PROBLEM.search(seen.text)
-    return found[1] if found else ""
+    return seen.quote(found[1]) if found else ""
 
 
 def _is_pod(seen: SeenAnswer) -> Iterable[str] | None:
@@ -68,7 +68,7 @@ def _is_starlette(seen: SeenAnswer) -> Iterable[str] | None:
     if not seen.is_preflight or not seen.field("content-type").startswith("text/plain"):
         return None
     if seen.status == 400 and (found := _DISALLOWED.match(seen.text)):
-        return [f"400, and the body says: Disallowed CORS {found[1]}"]
+        return [f"400, and the body says: Disallowed CORS {seen.quote(found[1])}"]
     if seen.status == 200 and seen.text == "OK" and seen.field("access-control-allow-methods"):
         return ["200, and the body says: OK"]
     return None
@@ -165,7 +165,7 @@ _LOGIN_PARAMETERS: Final = frozenset(
 
 def _is_login(seen: SeenAnswer) -> Iterable[str] | None:
     target = seen.target
-    if target is None:
+    if target is None or target.scheme not in ("http", "https"):
         return None
     here, there = urlsplit(seen.exchange.url), target.hostname or ""
     where = f"{seen.status} to {seen.quote.url(target.geturl())}"
@@ -175,7 +175,8 @@ def _is_login(seen: SeenAnswer) -> Iterable[str] | None:
         return [where]
     if asks and (there != here.hostname or target.path != here.path):
         return [where, f"its query has {min(asks)}"]
-    if there != here.hostname and seen.status in (302, 303):
+    # a call may be sent on to a download
+    if there != here.hostname and seen.status in (302, 303) and seen.is_preflight:
         return [where, "another host, for the time being"]
     return None
 

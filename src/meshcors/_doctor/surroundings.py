@@ -1,4 +1,4 @@
-"""What browsers decide apart from CORS: mixed content, and private addresses. Pure.
+"""What browsers decide apart from CORS: mixed content, private addresses, a proxy. Pure.
 
 Mixed Content (https://www.w3.org/TR/mixed-content/) and Local Network Access
 (https://wicg.github.io/local-network-access/).
@@ -6,12 +6,15 @@ Mixed Content (https://www.w3.org/TR/mixed-content/) and Local Network Access
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from meshcors._doctor.local_network import (
+    is_local_address,
+    is_local_by_name,
+    is_this_machine,
+)
 from meshcors._doctor.rules import FoundFault, fault
-from meshcors._policy.hosts import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +23,11 @@ if TYPE_CHECKING:
     from meshcors._doctor.consultation import Consultation, TriedRequest
 
 # Those before https://github.com/WebKit/WebKit/pull/41238.
-_OLD_SAFARI: Final = " Older versions of Safari block http from an https page even so."
+_OLD_SAFARI: Final = " Older versions of Safari block http from an https page even then."
+_CHROMIUM_ASKS: Final = (
+    " Chromium alone does not where the URL has a private address or a name below .local: it asks"
+    " the user first (Local Network Access)."
+)
 # Names that nobody reaches from the internet (RFC 6762, RFC 6761, RFC 8375, and common use).
 _LOCAL_NAMES: Final = (".local", ".localhost", ".internal", ".home.arpa", ".lan", ".test")
 
@@ -34,7 +41,13 @@ def is_mixed_content(request: browser.Request) -> bool:
     # a redirect may have turned the origin into null
     page = (request.redirected_from or request).origin
     is_insecure = page.startswith("https:") and request.url.startswith("http:")
-    return is_insecure and not _is_this_machine(host)
+    return is_insecure and not is_this_machine(host)
+
+
+def is_asked_for(request: browser.Request) -> bool:
+    """Tell whether Chromium asks the user, and so may send, where others see mixed content."""
+    host = urlsplit(request.url).hostname or ""
+    return request.redirected_from is None and is_local_by_name(host)
 
 
 def mixed_request(consultation: Consultation) -> TriedRequest | None:
@@ -49,27 +62,20 @@ def around_the_call(consultation: Consultation) -> Iterator[FoundFault]:
     if mixed := mixed_request(consultation):
         is_first = mixed is consultation.hops[0].call
         host = consultation.quote(urlsplit(mixed.request.url).netloc)
-        yield fault("mixed_content", consultation, first if is_first else mixed, host=host)
+        asked = _CHROMIUM_ASKS if is_asked_for(mixed.request) else ""
+        tried = first if is_first else mixed
+        yield fault("mixed_content", consultation, tried, host=host, value=asked)
     if not _is_private_page(consultation.request.origin):
-        private = next((each for each in consultation.addresses if _is_private(each)), "")
+        private = next((each for each in consultation.addresses if is_local_address(each)), "")
         if private:
             request = consultation.request
             is_insecure = request.origin.startswith("https:") and request.url.startswith("http:")
             value = _OLD_SAFARI if is_insecure else ""
             yield fault("private_network", consultation, first, host=private, value=value)
-
-
-def _is_this_machine(host: str) -> bool:
-    return host == "::1" or is_loopback(host)
+    if consultation.proxy:
+        yield fault("proxy_not_used", consultation, first, value=consultation.proxy)
 
 
 def _is_private_page(origin: str) -> bool:
     host = urlsplit(origin).hostname or ""
-    return _is_this_machine(host) or _is_private(host) or host.endswith(_LOCAL_NAMES)
-
-
-def _is_private(host: str) -> bool:
-    try:
-        return not ip_address(host).is_global
-    except ValueError:
-        return False
+    return is_this_machine(host) or is_local_address(host) or host.endswith(_LOCAL_NAMES)

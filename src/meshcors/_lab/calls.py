@@ -75,15 +75,16 @@ class LabCall:
 
 @dataclass(frozen=True, slots=True)
 class CallWishes:
-    """What is wanted: the page's origin, whether a destination is real, and how many rules at most.
+    """What is wanted: the page's origin, which destinations are real, and how many rules at most.
 
     ``is_pod`` and ``is_real`` tell of a ``host:port``: a real service cannot be asked to fail.
+    ``most_rules`` is None for all of them.
     """
 
     origin: str
     is_pod: Callable[[str], bool]
     is_real: Callable[[str], bool]
-    most_rules: int
+    most_rules: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from meshcors import browser
-from meshcors._lab.envoy_config import Upstreams, lab_bootstrap
-from meshcors._lab.names import LocalOrigins
+from meshcors._lab.envoy_config import check_bootstrap
 from meshcors._lab.pod import LabPod
 from meshcors._lab.policy import of_service, read_policy_text
-from meshcors._lab.services import LoopbackServer, ModelService, close_all
+from meshcors._lab.services import ModelService
+from meshcors._lab.serving import LoopbackServers, ServingError
 from meshcors._lab.settings import LOOPBACK, Address, LabError
 from meshcors.testing._envoy_process import EnvoyError, EnvoyProcess
 from meshcors.testing._fetch import Wire
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from meshcors._lab.calls import LabCall
     from meshcors._lab.scene import Scene
     from meshcors.testing._fetch import PageCall
-
-# How many rules are checked.
-MOST_CHECKED_RULES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +92,8 @@ def check(scene: Scene) -> Iterator[CheckedCall]:
     scene.check()
     with ExitStack() as started:
         try:
-            config = lab_bootstrap(
-                scene, _upstreams(scene, started), LocalOrigins({}), "traffic.log"
-            )
-            # the translator and the other side have nothing to do here
-            envoy = EnvoyProcess(config)
-        except (EnvoyError, PodError) as error:
+            envoy = EnvoyProcess(check_bootstrap(scene, _upstreams(scene, started)))
+        except (EnvoyError, PodError, ServingError) as error:
             raise LabError(str(error)) from None
         started.callback(envoy.stop)
         port = envoy.ports["before"]
@@ -118,23 +111,21 @@ def _through(call: LabCall, port: int) -> browser.Request:
     return replace(call.request, url=f"http://{call.host}:{port}{call.target}")
 
 
-def _upstreams(scene: Scene, started: ExitStack) -> Upstreams:
+def _upstreams(scene: Scene, started: ExitStack) -> dict[str, Address]:
     """Start what is behind the gateway, and return where it is."""
     found: dict[str, Address] = {}
     source = read_policy_text(scene.policy) if scene.policy else None
-    servers: list[LoopbackServer] = []
-    started.callback(close_all, servers)
+    servers = started.enter_context(LoopbackServers())
     for label in scene.services:
         real = scene.settings.real_service(label)
         if real is None:
             service = ModelService(label, pause=0)
             if source is not None and scene.has_middleware("before"):
                 service.use(of_service(source, scene.before, scene.port, label))
-            servers.append(LoopbackServer(service))
-            real = (LOOPBACK, servers[-1].port)
+            real = (LOOPBACK, servers.add(service))
         found[label] = real
     if scene.policy and scene.pods:
         pod = LabPod(scene.policy)
         started.callback(pod.stop)
         found |= dict.fromkeys(scene.pods, (LOOPBACK, pod.port))
-    return Upstreams(found, found)
+    return found

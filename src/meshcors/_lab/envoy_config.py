@@ -70,6 +70,14 @@ def lab_bootstrap(
     return {"static_resources": {"listeners": listeners, "clusters": clusters}}
 
 
+def check_bootstrap(scene: Scene, upstreams: Mapping[str, Address]) -> dict[str, Any]:
+    """Return the bootstrap for ``--check``: the side ``before`` alone, by the documents' names."""
+    made: dict[str, Any] = bootstrap(
+        {"before": scene.before}, _addresses(upstreams), port=scene.port
+    )
+    return made
+
+
 def destination_of(cluster: str) -> str:
     """Return the destination (``host:port``) of a cluster in the access log, empty for none."""
     parts = cluster.split("|")
@@ -91,11 +99,10 @@ def _side(
     scene: Scene, side: SideName, upstreams: Mapping[str, Address], translator: dict[str, Any]
 ) -> dict[str, Any]:
     """Return a side's listener and clusters, whose names begin with the side's."""
-    addresses = {label: _address(host, port) for label, (host, port) in upstreams.items()}
     name: str = side
     config = bootstrap(
         {name: scene.gateway(side)},
-        addresses,
+        _addresses(upstreams),
         port=scene.port,
         http_filters={name: [translator]},
     )
@@ -108,6 +115,10 @@ def _side(
         for each in action.get("weighted_clusters", {}).get("clusters", ()):
             each["name"] = f"{side} {each['name']}"
     return made
+
+
+def _addresses(upstreams: Mapping[str, Address]) -> dict[str, int | str]:
+    return {label: _address(host, port) for label, (host, port) in upstreams.items()}
 
 
 def _address(host: str, port: int) -> int | str:

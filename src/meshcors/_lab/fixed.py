@@ -68,8 +68,8 @@ def _closed(
             raise
         named = (origin_match(origin),)
         result = fix(mesh, FixOptions("pod", settings.pod, named, settings.unmatched))
-        said = f"{problem.place}: {problem.message}: the lab allows {origin}, as with --origin"
-        notes = (said,)
+        said = f"{problem.message}: the lab allows {origin} instead; --origin names another"
+        notes = (f"{problem.place}: {said}",)
     if all(mesh.texts.get(name) == text for name, text in result.texts.items()):
         change = "The same documents: meshcors fix finds nothing to change."
         return FixedDocuments(result, mesh, change, (*notes, *result.notes))

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from meshcors.mesh._analysis.mesh_documents import MeshDocuments
 
 _MOST_PROBLEMS: Final = 12
-_MIDDLEWARE: Final = "each model service runs the middleware with the pod's policy and its own key"
+_MIDDLEWARE: Final = (
+    "each stand-in for a service runs the middleware, with the pod's policy and its own key"
+)
 _WITHOUT: Final = "; a service whose rule has a corsPolicy works without it too"
 # What a real gateway runs in front of the rules.
 _GUARDS: Final = ("AuthorizationPolicy", "EnvoyFilter", "RequestAuthentication")
@@ -26,9 +28,9 @@ _NAMED_GUARDS: Final = 3
 def about_middleware(*, before: bool, after: bool) -> Iterator[str]:
     """Say on which sides there is a pod, and so the middleware in each model service."""
     if before:
-        yield f"the documents lead to a pod, so {_MIDDLEWARE}{_WITHOUT}"
+        yield f"the documents send preflights to a pod, so {_MIDDLEWARE}{_WITHOUT}"
     elif after:
-        yield f"after, {_MIDDLEWARE}{_WITHOUT}"
+        yield f"after the fix, {_MIDDLEWARE}{_WITHOUT}"
 
 
 def left_out(rules: int, mesh: MeshDocuments) -> Iterator[str]:

@@ -44,7 +44,7 @@ class LabPod(PreflightPod):
     def last_words(self) -> str:
         """The last line that it logged."""
         lines = self.log.strip().splitlines()
-        return printable(lines[-1], _LONGEST) if lines else "it said nothing"
+        return printable(lines[-1], _LONGEST) if lines else self._process.silence
 
     def load(self, policy: str) -> None:
         """Have the pod use another policy; returns when it does.
@@ -52,11 +52,15 @@ class LabPod(PreflightPod):
         Raises `PolicyError` for the text, and `PodError` if the pod does not load it.
         """
         made = self._process.home / "config.new"
-        made.write_text(json.dumps(_data(policy)), encoding="utf-8")
-        for _ in self._logged():
-            pass
-        # in one step: the pod reads the old policy or the new one
-        made.replace(self._process.home / "config.json")
+        text = json.dumps(_data(policy))
+        try:
+            made.write_text(text, encoding="utf-8")
+            for _ in self._logged():
+                pass
+            # in one step: the pod reads the old policy or the new one
+            made.replace(self._process.home / "config.json")
+        except OSError as error:
+            raise PodError(f"the pod's policy cannot be written: {error.strerror}") from None
         with suppress(OSError):
             os.kill(self._process.pid, signal.SIGHUP)
         deadline = time.monotonic() + _RELOAD

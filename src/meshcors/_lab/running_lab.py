@@ -19,7 +19,8 @@ from meshcors._lab.page_server import LabPages
 from meshcors._lab.pod import LabPod
 from meshcors._lab.policy import of_service, read_policy_text
 from meshcors._lab.scene import Scene, scene_of
-from meshcors._lab.services import LoopbackServer, ModelService, close_all
+from meshcors._lab.services import ModelService
+from meshcors._lab.serving import LoopbackServers, ServingError
 from meshcors._lab.settings import LOOPBACK, SIDES, Address, LabError, SideName
 from meshcors._lab.story import SideStory
 from meshcors._lab.traffic import Traffic
@@ -84,7 +85,8 @@ class RunningLab:
         self._changed = threading.Condition()
         # What starts and replaces processes; only one thread at a time.
         self._work = threading.RLock()
-        self._services: dict[tuple[SideName, str], tuple[ModelService, LoopbackServer]] = {}
+        # each with its port
+        self._services: dict[tuple[SideName, str], tuple[ModelService, int]] = {}
         self._pod: LabPod | None = None
         self._envoy: EnvoyProcess | None = None
         self._traffic: Traffic | None = None
@@ -102,24 +104,22 @@ class RunningLab:
         scene.check()
         # The page stays where it is, whatever the documents say later.
         self._settings = replace(settings, origin=scene.origin)
+        self._servers = self._started.enter_context(LoopbackServers())
         try:
-            server = LoopbackServer(LabPages(self, self._token), page_port)
-        except OSError as error:
-            raise LabError(f"--page-port: {page_port}: {error.strerror}; name another") from None
-        self._started.callback(server.close)
-        self._page_port = server.port
-        self._started.callback(self._close_services)
+            self._page_port = self._servers.add(LabPages(self, self._token), page_port)
+        except ServingError as error:
+            raise LabError(f"--page-port: {error}; name another") from None
         origins = LocalOrigins.of(scene.origins, self._page_port)
         self._page_address = origins.by_real[scene.origin]
         self._now = Generation(1, scene, origins, scene.policy)
         self._start_pod(scene.policy)
         count = len(scene.services)
         self._say(f"{count} service{'' if count == 1 else 's'}")
-        config = self._config(scene, origins)
-        self._say("Envoy")
         try:
+            config = self._config(scene, origins)
+            self._say("Envoy")
             self._envoy = EnvoyProcess(config, ports=ports)
-        except EnvoyError as error:
+        except (EnvoyError, ServingError) as error:
             raise LabError(str(error)) from None
         self._started.callback(self._envoy.stop)
         self._traffic = Traffic(self._envoy.home / _ACCESS_LOG)
@@ -152,7 +152,7 @@ class RunningLab:
                 self._replace(mesh)
             except (DocumentError, PolicyError) as error:
                 self._note(str(error.problems[0]))
-            except (EnvoyError, LabError, PodError, OSError) as error:
+            except (EnvoyError, LabError, PodError, ServingError, OSError) as error:
                 self._note(str(error))
 
     def refuse(self, reason: str) -> None:
@@ -255,7 +255,7 @@ class RunningLab:
             try:
                 read_policy_text(text)
                 if self._pod is None:
-                    return "no pod runs: nothing in the documents leads to one"
+                    return "no pod runs: nothing in the documents routes to one"
                 self._pod.load(text)
             except PolicyError as error:
                 return str(error.problems[0])
@@ -299,7 +299,7 @@ class RunningLab:
             self._traffic = Traffic(self._envoy.home / _ACCESS_LOG)
         self._become(new)
         self._give_policy(scene)
-        self._close_services(keep=frozenset(scene.services))
+        self._close_services(frozenset(scene.services))
 
     def _config(self, scene: Scene, origins: LocalOrigins) -> dict[str, Any]:
         """Return Envoy's configuration, with a service running for each destination."""
@@ -319,8 +319,8 @@ class RunningLab:
         """Return the port of a model service, which is started if it is not there."""
         if (side, label) not in self._services:
             service = ModelService(label)
-            self._services[side, label] = service, LoopbackServer(service)
-        return self._services[side, label][1].port
+            self._services[side, label] = service, self._servers.add(service)
+        return self._services[side, label][1]
 
     def _give_policy(self, scene: Scene) -> None:
         """Give each model service the policy that it runs with."""
@@ -341,6 +341,6 @@ class RunningLab:
             raise LabError(str(error)) from None
         self._started.callback(self._pod.stop)
 
-    def _close_services(self, keep: frozenset[str] = frozenset()) -> None:
+    def _close_services(self, keep: frozenset[str]) -> None:
         left = [each for each in self._services if each[1] not in keep]
-        close_all([self._services.pop(each)[1] for each in left])
+        self._servers.remove([self._services.pop(each)[1] for each in left])

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 # How many rules have calls on the page, and how many destinations get a service.
 MOST_RULES: Final = 12
-MOST_SERVICES: Final = 64
+MOST_SERVICES: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +103,11 @@ def scene_of(
     mesh: MeshDocuments,
     settings: LabSettings,
     *,
-    most_rules: int = MOST_RULES,
-    fixing: bool = True,
+    checking: bool = False,
 ) -> Scene:
-    """Return what the documents become; without `fixing`, ``after`` is the same as ``before``.
+    """Return what the documents become.
+
+    For ``--check``, every rule has calls, and ``after`` is the same as ``before``.
 
     Raises `DocumentError` if there is no gateway in them, and `LabError` for what an Envoy runs.
     """
@@ -120,9 +121,9 @@ def scene_of(
     before = Gateway.of(mesh.documents, file=file, name=settings.gateway)
     port = _port_of(before)
     origin = settings.origin or _page_origin(before, port, settings)
-    made = _made_calls(before, port, origin, settings, most_rules)
+    made = _made_calls(before, port, origin, settings, None if checking else MOST_RULES)
     fixed = (
-        fixed_documents(mesh, settings, origin) if fixing else FixedDocuments(None, mesh, "", ())
+        FixedDocuments(None, mesh, "", ()) if checking else fixed_documents(mesh, settings, origin)
     )
     after = Gateway.of(fixed.after.documents, file=file, name=before.name)
     policy, about_policy = _policy_text(fixed, settings, (before, after), port, origin)
@@ -141,8 +142,8 @@ def scene_of(
             *fixed.notes,
             *about_policy,
             *about_middleware(
-                before=any(pods_of(before, port, settings)),
-                after=any(pods_of(after, port, settings)),
+                before=bool(policy) and any(pods_of(before, port, settings)),
+                after=bool(policy) and any(pods_of(after, port, settings)),
             ),
             *left_out(made.rules_left_out, mesh),
             *unguarded(mesh),
@@ -167,7 +168,7 @@ def _page_origin(gateway: Gateway, port: int, settings: LabSettings) -> str:
 
 
 def _made_calls(
-    gateway: Gateway, port: int, origin: str, settings: LabSettings, most_rules: int
+    gateway: Gateway, port: int, origin: str, settings: LabSettings, most_rules: int | None
 ) -> MadeCalls:
     wishes = CallWishes(
         origin,

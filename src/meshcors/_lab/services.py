@@ -1,22 +1,17 @@
 """The lab's model services: each says who it is, streams, sets a cookie, and fails on request.
 
 ``?answer=stream`` and ``?answer=500`` ask for that. A service has no CORS of its own, or, once it
-has a policy, runs the middleware with it. They listen on 127.0.0.1 in threads of the lab.
+has a policy, runs the middleware with it.
 """
 
 from __future__ import annotations
 
 import json
-import socket
-import threading
 import time
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
-
-from meshcors._lab.settings import LOOPBACK
 from meshcors._policy.rules import RuleSet
 from meshcors._policy.warning import PolicyWarning
 from meshcors.wsgi import MeshCORS
@@ -33,60 +28,6 @@ _COOKIE: Final = "lab-session"
 _SET_COOKIE: Final = f"{_COOKIE}=1; Path=/; HttpOnly; SameSite=None; Secure"
 _EVENTS: Final = 5
 _LONGEST_QUERY: Final = 4096
-# Seconds until a server notices that it is to end.
-_POLL: Final = 0.25
-
-
-class QuietHandler(WSGIRequestHandler):
-    """Serves a connection without a line on the terminal for each request."""
-
-    # Seconds after which a silent connection is closed.
-    timeout = 60
-
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - Werkzeug's name
-        """Log nothing."""
-
-
-class LoopbackServer:
-    """A threaded server for one app on 127.0.0.1; it serves until `close`.
-
-    Raises `OSError` if the port is taken.
-    """
-
-    def __init__(self, app: WSGIApplication, port: int = 0) -> None:
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((LOOPBACK, port))
-            listener.listen(128)
-            self.port: int = listener.getsockname()[1]
-            # Werkzeug itself would end the process if the port were taken.
-            self._server: BaseWSGIServer = make_server(
-                LOOPBACK,
-                self.port,
-                app,
-                threaded=True,
-                request_handler=QuietHandler,
-                fd=listener.fileno(),
-            )
-        serve = self._server.serve_forever
-        self._thread = threading.Thread(target=serve, args=(_POLL,), name=f"port {self.port}")
-        self._thread.daemon = True
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
-
-
-def close_all(servers: Iterable[LoopbackServer]) -> None:
-    """Close servers, all at once: each takes a moment."""
-    threads = [threading.Thread(target=server.close) for server in servers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 class ModelService:

@@ -39,6 +39,10 @@ class FileWatch:
         self._used = now
         return True
 
+    def gone(self) -> tuple[str, ...]:
+        """Return those of the names that there is no file or directory of any more."""
+        return tuple(name for name in self._names if not Path(name).exists())
+
     def _signature(self) -> _Signature:
         return tuple(sorted(self._looked_at()))
 

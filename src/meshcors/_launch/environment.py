@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from meshcors._launch.following import FOLLOW_VARIABLE, VALUES_FILE_VARIABLE
+from meshcors._launch.following import FOLLOW_VARIABLE
+from meshcors._launch.handed_policy import FLAGS_VARIABLE, VALUES_FILE_VARIABLE, by_flags
 from meshcors._launch.handing_on import VARIABLE, led_by
 from meshcors._launch.listening import OTHERS_VARIABLE
 from meshcors._policy.errors import PolicyError, Problem
@@ -19,7 +19,6 @@ from meshcors.config._options import CONFIG_VARIABLE, OPTION_BY_NAME
 from meshcors.config._policy_in_file import INTERVAL
 
 FOLDER: Final = str(Path(__file__).with_name("site"))
-VALUES_FLAG: Final = "--key-values-file"
 _VALUES: Final = "MESHCORS_KEY_VALUES"
 
 
@@ -37,21 +36,24 @@ def program_environment(
     `flags` are values by option name. A flag beats the environment, which beats the file. With
     `follow`, the program follows the file. Raises `PolicyError` for an invalid policy.
     """
-    made = {name: value for name, value in environ.items() if name != FOLLOW_VARIABLE}
+    own = (FOLLOW_VARIABLE, FLAGS_VARIABLE)
+    made = {name: value for name, value in environ.items() if name not in own}
+    written: list[str] = []
     if follow:
         made[FOLLOW_VARIABLE] = f"{INTERVAL:g}"
     if key_values_file is not None:
         made.pop(_VALUES, None)
         made[VALUES_FILE_VARIABLE] = key_values_file
+        written.append(VALUES_FILE_VARIABLE)
     try:
         load(flags, made, config=config)
     except PolicyError as error:
-        if key_values_file is None:
-            raise
-        raise PolicyError([_with_flag(each) for each in error.problems]) from None
+        raise PolicyError(by_flags(error.problems, written)) from None
     if config:  # an empty flag is no flag
         made[CONFIG_VARIABLE] = config
-    made |= _variables(flags)
+        written.append(CONFIG_VARIABLE)
+    of_flags = _variables(flags)
+    made |= of_flags | {FLAGS_VARIABLE: " ".join([*written, *of_flags])}
     for name in (CONFIG_VARIABLE, VALUES_FILE_VARIABLE):
         if made.get(name, "").strip():
             # Programs change their folder. A link stays one: what it leads to may change.
@@ -76,7 +78,3 @@ def _variables(flags: Mapping[str, object]) -> dict[str, str]:
     if problems:
         raise PolicyError(problems)
     return variables
-
-
-def _with_flag(problem: Problem) -> Problem:
-    return replace(problem, field=VALUES_FLAG) if problem.field == VALUES_FILE_VARIABLE else problem

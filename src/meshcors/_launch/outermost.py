@@ -8,20 +8,28 @@ from typing import Any
 
 import meshcors.wsgi
 from meshcors import asgi
-from meshcors._launch.following import FOLLOW_VARIABLE, FollowedPolicy
+from meshcors._decision.observation import AppEngine
+from meshcors._launch.following import FOLLOW_VARIABLE, FollowedPolicy, answering_by
+from meshcors._launch.handed_policy import handed_policy
 from meshcors._launch.refusing import refuse
 from meshcors._launch.servers import apps, missed
 from meshcors._policy.errors import PolicyError, problem_lines
-from meshcors.config._loading import load
+from meshcors.config._replaceable import Source
 from meshcors.config._resolving import argument
 
 
 class OutermostASGI(asgi.MeshCORS):
     """What the launcher put around an ASGI app: a server serves nothing else."""
 
+    def _switch(self, answering: tuple[Source, AppEngine]) -> None:
+        super()._switch(answering_by(*answering))
+
 
 class OutermostWSGI(meshcors.wsgi.MeshCORS):
     """What the launcher put around a WSGI app: a server serves nothing else."""
+
+    def _switch(self, answering: tuple[Source, AppEngine]) -> None:
+        super()._switch(answering_by(*answering))
 
 
 def around_asgi(app: Any) -> OutermostASGI:
@@ -52,6 +60,8 @@ def require(app: Any, server: str) -> None:
 def _policy() -> dict[str, Any]:
     try:
         follows = FOLLOW_VARIABLE in os.environ
-        return argument(FollowedPolicy(os.environ) if follows else load(None))
+        return argument(FollowedPolicy(os.environ) if follows else handed_policy(os.environ))
     except PolicyError as error:
         refuse(*problem_lines(error.problems))
+    except ValueError:
+        refuse(f"{FOLLOW_VARIABLE}: leave it out: meshcors run --follow sets it")

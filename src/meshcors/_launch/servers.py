@@ -82,7 +82,7 @@ def hook(module: Any) -> None:
     try:
         getattr(import_module(f"meshcors._launch.{home}"), function)(module)
     except Exception as error:
-        what = missed(package) if package in SERVERS else f"{name} is not as it is known"
+        what = missed(package) if package in SERVERS else f"{name} is not what was expected"
         refuse(f"{what} ({name}: {error})")
     hooked.add(name)
 

@@ -17,17 +17,19 @@ class CoveredUrls:
     """
 
     def __init__(self) -> None:
-        self._added: dict[tuple[str, str], int] = {}
+        self._added: dict[str, dict[str, int]] = {}
 
     def add(self, hosts: Iterable[str], prefix: str, index: int) -> None:
         """Add the rule number `index`: its `hosts`, none for every host, and its `prefix`."""
         for host in tuple(hosts) or (EVERY_HOST,):
-            self._added.setdefault((host, prefix), index)
+            self._added.setdefault(host, {}).setdefault(prefix, index)
 
     def earliest(self, host: str, prefix: str) -> int | None:
         """Return the first of the added rules that covers `prefix` on `host`."""
-        urls = ((name, path) for name in covering(host) for path in _self_and_parents(prefix))
-        return min((self._added[url] for url in urls if url in self._added), default=None)
+        # Made once, so that each is hashed once.
+        paths = tuple(_self_and_parents(prefix))
+        added = (self._added[name] for name in covering(host) if name in self._added)
+        return min((each[path] for each in added for path in paths if path in each), default=None)
 
 
 def covering(host: str) -> Iterator[str]:

@@ -1,25 +1,32 @@
-"""Policies in a few words, for people who look at a log or a page."""
+"""Policies in a few words, for people who look at a log or a page.
+
+A long list is cut: its first items, and how many more there are.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
 from urllib.parse import quote
 
 from meshcors._policy.policy import Policy
 from meshcors._policy.rules import Rule
 
+_MOST_NAMED: Final = 20
+
 
 def covered(rule: Rule) -> str:
     """Return a rule's hosts and path prefix; empty where it covers everything."""
-    return f"{', '.join(rule.hosts)}{rule.path_prefix if rule.path_prefix != '/' else ''}"
+    return f"{_listed(rule.hosts)}{rule.path_prefix if rule.path_prefix != '/' else ''}"
 
 
 def allowed(policy: Policy) -> str:
     """Return what a policy allows."""
-    parts = [f"origins {', '.join(map(str, policy.allow_origins))}"]
+    parts = [f"origins {_listed(policy.allow_origins)}"]
     methods = dict.fromkeys(["GET", "HEAD", "POST", *policy.allow_methods])
-    parts.append(f"methods {', '.join(methods)}")
+    parts.append(f"methods {_listed(tuple(methods))}")
     if policy.allow_headers:
-        parts.append(f"headers {', '.join(policy.allow_headers)}")
+        parts.append(f"headers {_listed(policy.allow_headers)}")
     if policy.key:
         parts.append(f"key header {policy.key.name}")
     if policy.allow_credentials:
@@ -51,3 +58,9 @@ def curl(rule: Rule, address: str) -> str:
     if rule.policy.key:
         line += f" -H 'Access-Control-Request-Headers: {rule.policy.key.name}'"
     return line
+
+
+def _listed(names: Sequence[object]) -> str:
+    left_out = len(names) - _MOST_NAMED
+    shown = ", ".join(map(str, names[:_MOST_NAMED]))
+    return f"{shown} and {left_out:,} more" if left_out > 0 else shown

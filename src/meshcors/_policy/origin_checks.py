@@ -12,7 +12,7 @@ from meshcors._policy.origins import OriginPattern
 from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.problem_collector import ProblemCollector
 from meshcors._policy.regex import CompiledRegex, Regex, written_regex
-from meshcors._policy.wording import shown
+from meshcors._policy.wording import shown, shown_origin
 
 _FIELD: Final = "allow_origins"
 SEVERAL_ORIGINS: Final = "several origins with spaces between: write a list"
@@ -88,13 +88,15 @@ class OriginChecks(NamedTuple):
                 self._check_public_suffix(item, shared.removeprefix("*."))
 
     def _add_malformed(self, item: str, error: OriginError) -> None:
-        if (hint := _typo_hint(item)) is not None:
+        if "@" in item:  # what stands before it may be a password
+            self.problems.found.append(error.problem(_FIELD, shown_origin(item)))
+        elif (hint := _typo_hint(item)) is not None:
             self._add(error.code, shown(item), hint)
         elif _LOOKS_LIKE_REGEX.search(item):
             hint = f"{error.hint}; if it is a regular expression, write {written_regex(item)}"
             self._add(error.code, item, hint)
         elif not self.problems.several(_FIELD, item):
-            self.problems.found.append(error.problem(_FIELD, item))
+            self.problems.found.append(error.problem(_FIELD, shown_origin(item)))
 
     def _check_regex(self, regex: Regex) -> None:
         # Late, because few policies have a regex.

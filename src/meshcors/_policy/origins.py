@@ -13,6 +13,7 @@ from meshcors._policy.errors import OriginError
 from meshcors._policy.hosts import check_host, is_loopback
 from meshcors._policy.problem_codes import ProblemCode
 from meshcors._policy.web_ports import WEB_PORTS
+from meshcors._policy.wording import shown_origin
 
 # A scheme of any registered length, "://", a host of 253 bytes, ":65535" and room to spare.
 MAX_ORIGIN_BYTES: Final = 320
@@ -83,9 +84,13 @@ class OriginPattern(NamedTuple):
             )
         scheme, separator, rest = text.partition("://")
         if not separator:
-            raise OriginError("origin_scheme_missing", f"write a scheme: https://{text}")
+            raise OriginError(
+                "origin_scheme_missing", f"write a scheme: https://{shown_origin(text)}"
+            )
         if text != text.lower():
-            raise OriginError("origin_upper_case", f"browsers send lower case: {text.lower()}")
+            raise OriginError(
+                "origin_upper_case", f"browsers send lower case: {shown_origin(text).lower()}"
+            )
         if scheme == "file":
             raise OriginError(
                 "origin_file",

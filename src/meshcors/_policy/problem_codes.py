@@ -80,6 +80,7 @@ ProblemCode: TypeAlias = Literal[
     "path_encoded",
     "path_never_matches",
     "path_not_absolute",
+    "path_too_long",
     "path_wildcard",
     # rules
     "host_malformed",

@@ -23,6 +23,9 @@ from meshcors._policy.wording import shown
 # Who answers a URL that no rule covers: the app, or the middleware with a 404.
 Uncovered: TypeAlias = Literal["app", "refuse"]
 
+# The most characters of a path prefix; the Gateway API has the same limit.
+LONGEST_PREFIX: Final = 1024
+
 # The hint where one URL would need two policies.
 ONE_URL_ONE_POLICY: Final = (
     "browsers cache preflights by URL and header name, never by value: give one URL one policy"
@@ -194,6 +197,11 @@ def _prefix(problems: ProblemCollector, path: object) -> str:
     field = "path_prefix"
     if not isinstance(path, str):
         problems.add("wrong_type", field, shown(path), "write a string")
+        return EVERY_PATH
+    if len(path) > LONGEST_PREFIX:
+        # Each of its parents is looked up, so work would grow with the square of its length.
+        hint = f"write at most {LONGEST_PREFIX:,} characters, as many as an HTTPRoute may have"
+        problems.add("path_too_long", field, shown(path), hint)
         return EVERY_PATH
     if not path.startswith("/"):
         problems.add("path_not_absolute", field, shown(path), f"begin the path with /: /{path}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from reprlib import Repr
 from typing import TYPE_CHECKING, Final
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 # Of what a file may have thousands of, so many are printed or logged, and the number of the others.
 MOST_SHOWN: Final = 50
+# What GitHub, Azure Pipelines and TeamCity take for a command wherever it stands in a job's output.
+_CI_COMMAND: Final = re.compile(r"#(?=#(?:\[|vso\[|teamcity\[))", re.IGNORECASE)
 _REPR = Repr()
 _REPR.maxstring = _REPR.maxother = 120
 
@@ -44,6 +47,30 @@ def file_label(path: str | Path, given_by: str) -> str:
         return given_by
 
 
+def shown_origin(text: str) -> str:
+    """Return what somebody wrote as an origin, without user info, a query and a fragment.
+
+    A whole URL was pasted, and these may hold a secret.
+    """
+    before, at, host = text.rpartition("@")
+    end = min((found for mark in "?#" if (found := text.find(mark)) >= 0), default=len(text))
+    if at:
+        scheme, slashes, _ = before.partition("//")
+        begin = f"{scheme}{slashes}…" if slashes else "…"
+        # of a text with a ? before the @, nobody knows which part is the host
+        text = begin if end < len(before) else f"{begin}@{host}"
+        end = min((found for mark in "?#" if (found := text.find(mark)) >= 0), default=len(text))
+    return text if end == len(text) else f"{text[: end + 1]}…"
+
+
+def file_argument(name: str) -> str:
+    """Return a file's name as an argument of a command that is offered: never a flag.
+
+    A lone ``-`` stays standard input. Quoting for a shell is left to the caller.
+    """
+    return f"./{name}" if name.startswith("-") and name != "-" else name
+
+
 def shown(value: object) -> str:
     """Return the repr of any `value`, cut to the length of a line."""
     try:
@@ -66,10 +93,13 @@ def first_lines(items: Sequence[object], name: str) -> tuple[str, ...]:
 def printable(text: str, longest: int | None = None) -> str:
     """Return `text` with characters escaped that would break the line or control a terminal.
 
+    The first character of a command to a CI system, such as ``##[error]``, is escaped too.
     It is cut to `longest` characters, with an ellipsis, or not at all for None.
     """
     if longest is not None and len(text) > longest:
         text = text[:longest] + "..."
+    if "##" in text:
+        text = _CI_COMMAND.sub(r"\\x23", text)
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

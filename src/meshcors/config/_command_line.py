@@ -19,7 +19,16 @@ Command: TypeAlias = Callable[..., Any]
 _METAVARS: Final = {ORIGINS: "ORIGIN", NAMES: "NAME", TEXT: "NAME", SECONDS: "SECONDS"}
 
 
-class PolicyCommand(click.Command):
+class ExampleCommand(click.Command):
+    """A command whose epilog is an example, which ``--help`` shows as it is."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example without a line break in it: it is there to be copied."""
+        if self.epilog:
+            formatter.write(f"\nExample:\n  {self.epilog}\n")
+
+
+class PolicyCommand(ExampleCommand):
     """A command whose errors name the flag and what to write, and never repeat what was given.
 
     Raises `click.UsageError`.

@@ -39,17 +39,17 @@ _Problems: TypeAlias = tuple[str, ...]
 class PolicyFile(ReplaceablePolicy):
     """The policy or the rules in the YAML, JSON or TOML file at `path`, which is followed.
 
-    It is passed in the place of a `Policy` to any adapter. Every `interval` seconds, less often if
-    it takes long, a thread looks at the file, and at the ``valuesFile`` of a key. What it holds
-    after a change is used once two looks have found the same. While that is no valid policy, the
-    last good one stays: `problems` says why, and so does the logger ``meshcors``, once.
+    Pass it to any adapter in place of a `Policy`. Every `interval` seconds, less often if it takes
+    long, a thread checks the file, and the ``valuesFile`` of a key. A change is used once two
+    checks in a row have found the same content. While that is not a valid policy, the last good one
+    stays: `problems` says why, and so does the logger ``meshcors``, once.
 
     The file is one that `meshcors.config.from_file` or `meshcors.config.rules_from_file` can read.
     Raises `PolicyError` if it holds no valid policy now, and `ValueError` for an interval of less
     than 0.05 seconds.
 
-    It is followed until `close`, the end of a ``with`` block, or until nobody uses it any more; in
-    forked processes too.
+    The file is followed until `close`, the end of a ``with`` block, or until nothing uses it any
+    more; in forked processes too.
     """
 
     __module__ = "meshcors"
@@ -59,16 +59,16 @@ class PolicyFile(ReplaceablePolicy):
             raise ValueError(f"interval: write seconds, {_SHORTEST:g} or more")
         self.path: Path = Path(path)
         self._file = FollowedFile(self.path)
-        super().__init__(self._source(self._file.content()))
-        self._interval = interval
         self._problems: _Problems = ()
+        super().__init__(self._first())
+        self._interval = interval
         # What the last look found, where a key's values are in a file of their own.
         self._found: Source | _Problems = ()
         self._start()
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why what the file holds now is not used, in lines; empty if it is.
+        """Why the content of the file is not used, line by line; empty if it is.
 
         A line for each problem, up to 50, and then the number of those left out.
         """
@@ -115,6 +115,10 @@ class PolicyFile(ReplaceablePolicy):
     def _has_other_file(self) -> bool:
         taken = self._file.taken
         return taken is not None and _OTHER_FILE in taken.text
+
+    def _first(self) -> Source:
+        """Return what apps answer by at the start; raises `PolicyError`."""
+        return self._source(self._file.content())
 
     def _source(self, content: FileContent) -> Source:
         text = content.text if content.readable else text_of(self.path)

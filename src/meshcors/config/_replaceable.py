@@ -1,7 +1,7 @@
-"""A policy, or rules, that can be replaced while apps answer by them.
+"""A policy, or rules, that can be replaced while apps use them.
 
-Who answers by it is in two steps, so that a replacement happens as a whole or not at all: all of
-them prepare the new one, which may fail, and then all switch to it, which cannot.
+A replacement takes two steps, so that it happens as a whole or not at all: all adapters prepare the
+new policy, which may fail, and then all switch to it, which cannot.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ T = TypeVar("T")
 
 
 class ReplaceablePolicy:
-    """A policy, or rules, that can be replaced while apps answer by them.
+    """A policy, or rules, that can be replaced while apps use them.
 
-    It is passed in the place of a `Policy` to any adapter, also to several of them. `source` is a
+    Pass it to any adapter in place of a `Policy`, or to several at once. `source` is a
     `Policy`, a `RuleSet`, or an iterable of `Rule`. Threads and event loops may share it.
 
     Raises `PolicyError` for anything else.
@@ -44,16 +44,16 @@ class ReplaceablePolicy:
 
     @property
     def current(self) -> Policy | RuleSet:
-        """The policy or the rules that apps answer by now."""
+        """The policy, or the rules, in force."""
         return self._current
 
     def replace(self, source: Policy | RuleSet | Iterable[Rule]) -> None:
-        """Have every app answer by `source` from now on, a policy or rules.
+        """Make every app use `source`, a policy or rules, from now on.
 
         A request that has begun is answered to its end by the policy with which it began. The key
         may change too, with its name and values. An equal policy changes nothing.
 
-        Raises `PolicyError` for what an app cannot answer by, such as a single policy where an
+        Raises `PolicyError` for what an app cannot use, such as a single policy where an
         adapter was given `uncovered`. Then nothing has changed for any app.
 
         It may be called in any thread. Preparing thousands of rules takes a while, during which

@@ -6,6 +6,7 @@ Also those that take their place later, see `meshcors.config._replaceable`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from meshcors._policy.errors import PolicyError, Problem
@@ -36,7 +37,7 @@ def resolve(
             hint = "each rule has its own policy: pass only rules"
             raise PolicyError([Problem("rules_and_options", ", ".join(beside), "", hint)])
         if isinstance(rules, ReplaceablePolicy):
-            hint = "pass it as policy, whatever it holds"
+            hint = "pass it as policy=, even if it holds rules"
             raise PolicyError([Problem("not_a_list", "rules", type(rules).__name__, hint)])
         return rules if isinstance(rules, RuleSet) else RuleSet(rules)
     if policy is None:
@@ -82,7 +83,17 @@ def _load() -> Policy | RuleSet:
     # Late, because most apps pass a policy: a third of the import's time would go into this.
     from meshcors.config._loading import load
 
-    return load(None)
+    try:
+        return load(None)
+    except PolicyError as error:
+        raise PolicyError(map(_in_code_too, error.problems)) from None
+
+
+def _in_code_too(problem: Problem) -> Problem:
+    """Return a problem with what to write in code, where nothing names an origin."""
+    if problem.code != "no_origins" or problem.value:
+        return problem
+    return replace(problem, hint=f"{problem.hint}, or pass a meshcors.Policy")
 
 
 def _warn_of_open_keys(source: Policy | RuleSet) -> None:

@@ -38,6 +38,7 @@ from meshcors.dummy._reload import ConfigurationFile, beside
 
 @click.command(
     cls=PolicyCommand,
+    epilog="python -m meshcors.dummy --allow-origin https://ui.example --key-header model-api-key",
     context_settings={"help_option_names": ["-h", "--help"], "allow_extra_args": True},
 )
 @add_flags

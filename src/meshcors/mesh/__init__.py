@@ -14,9 +14,6 @@ those of a real Envoy.
 `meshcors.mesh.envoy` turns a gateway into a configuration for a real Envoy.
 """
 
-import typing as _typing
-import warnings as _warnings
-
 from meshcors._policy.place import Place
 from meshcors.mesh._documents.problems import DocumentError, DocumentProblem
 from meshcors.mesh._documents.reading import read_documents
@@ -35,26 +32,3 @@ __all__ = [
     "TriedRule",
     "read_documents",
 ]
-
-# Deprecated names, which meant something else in `meshcors` and `meshcors.browser`.
-if _typing.TYPE_CHECKING:
-    # Type checkers would take a module's `__getattr__` to have any name.
-    Answer: _typing.TypeAlias = GatewayAnswer
-    Problem: _typing.TypeAlias = DocumentProblem
-    Request: _typing.TypeAlias = GatewayRequest
-    Step: _typing.TypeAlias = TriedRule
-else:
-    _RENAMED = {
-        "Answer": GatewayAnswer,
-        "Problem": DocumentProblem,
-        "Request": GatewayRequest,
-        "Step": TriedRule,
-    }
-
-    def __getattr__(name: str) -> type:
-        if name not in _RENAMED:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        new = _RENAMED[name]
-        message = f"meshcors.mesh.{name} is now meshcors.mesh.{new.__name__}"
-        _warnings.warn(message, DeprecationWarning, stacklevel=2)
-        return new

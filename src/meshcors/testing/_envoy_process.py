@@ -147,7 +147,7 @@ class EnvoyProcess:
         deadline = time.monotonic() + self._timeout
         while time.monotonic() < deadline:
             if self.has_ended:
-                text = f"Envoy did not start{_reason(self.log)}"
+                text = f"Envoy did not start{_reason(self.log) or f': {self._process.silence}'}"
                 raise EnvoyError(text, self.log)
             # not written yet, not listening yet, or 503: not ready
             with contextlib.suppress(OSError, http.client.HTTPException):
@@ -188,9 +188,9 @@ def validate(bootstrap: Mapping[str, Any]) -> str | None:
     process = _envoy(["-l", "warning", "--mode", "validate"], _on_loopback(bootstrap, {}))
     try:
         deadline = time.monotonic() + _VALIDATION_SECONDS
-        while process.exit_code is None and time.monotonic() < deadline:
+        while not process.has_ended and time.monotonic() < deadline:
             time.sleep(0.02)
-        return None if process.exit_code == 0 else _complaint(process.log)
+        return None if process.exit_code == 0 else _complaint(process.log) or process.silence
     finally:
         process.stop()
 
@@ -199,7 +199,10 @@ def _envoy(flags: list[str], config: Json) -> KeptProcess:
     command = [str(envoy_binary()), "-c", "config.json", "--disable-hot-restart", *flags]
     # a document could put %ENVIRONMENT(NAME)% into an answer
     environ = {name: it for name, it in os.environ.items() if name in _ENVIRONMENT}
-    return KeptProcess(command, json.dumps(config).encode(), env=environ)
+    try:
+        return KeptProcess(command, json.dumps(config).encode(), env=environ)
+    except OSError as error:
+        raise EnvoyError(f"Envoy did not start: {error}") from None
 
 
 def _on_loopback(bootstrap: Mapping[str, Any], ports: Mapping[str, int]) -> Json:

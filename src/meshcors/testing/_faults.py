@@ -5,6 +5,7 @@ A line names the server and never what was sent: neither a header's value nor a 
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -13,10 +14,23 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from meshcors._policy.wording import printable
 
 FaultKind: TypeAlias = Literal[
-    "", "dns", "refused", "tls", "timeout", "reset", "protocol", "cut_short"
+    "", "dns", "refused", "tls", "timeout", "closed", "reset", "protocol", "cut_short"
 ]
 
-_CLOSED: Final = ("disconnected", "StreamReset", "ConnectionTerminated", "closed connection")
+RequestStep: TypeAlias = Literal["connect", "tls", "answer"]
+
+_LATE: Final[dict[RequestStep, str]] = {
+    "connect": "no connection to {server} within {seconds}",
+    "tls": "{server} does not answer the TLS handshake within {seconds}: it may speak plain HTTP",
+    "answer": "no answer from {server} within {seconds}",
+}
+_HUNG_UP: Final = "it closed the connection during the handshake"
+_CLOSED: Final[dict[str, FaultKind]] = {
+    "disconnected": "closed",
+    "closed connection": "closed",
+    "StreamReset": "reset",
+    "ConnectionTerminated": "reset",
+}
 _LONGEST: Final = 120
 
 
@@ -27,10 +41,15 @@ class NetworkFault(NamedTuple):
     line: str
 
 
-def fault_before_answer(error: Exception, server: str, seconds: float) -> NetworkFault:
-    """Return the fault for an exception of httpx before an answer arrived.
+def fault_of_time(step: RequestStep, server: str, seconds: float) -> NetworkFault:
+    """Return the fault of a request that was at `step` when its seconds were over."""
+    return NetworkFault("timeout", _LATE[step].format(server=server, seconds=f"{seconds:g} s"))
 
-    `server` is what the line calls the server, and `seconds` is the limit that a timeout reached.
+
+def fault_before_answer(error: Exception, server: str, step: RequestStep) -> NetworkFault:
+    """Return the fault for an exception of httpx before an answer arrived, but for a timeout.
+
+    `server` is what the line calls the server; the request was at `step`.
     """
     if isinstance(error, UnicodeError):
         return NetworkFault("dns", f"{server} is no name that can be looked up")
@@ -38,19 +57,39 @@ def fault_before_answer(error: Exception, server: str, seconds: float) -> Networ
         # its text has what the server sent
         return NetworkFault("protocol", f"{server} does not answer in HTTP")
     name = type(error).__name__
-    if name == "ConnectTimeout":
-        return NetworkFault("timeout", f"no connection to {server} within {seconds:g} s")
-    if name.endswith("Timeout"):
-        return NetworkFault("timeout", f"no answer from {server} within {seconds:g} s")
+    if name == "LocalProtocolError" and any(
+        type(each).__module__.startswith(("h2.", "hpack", "hyperframe")) for each in _causes(error)
+    ):
+        # httpx takes a server's faulty frames for faults of its own
+        return NetworkFault("protocol", f"{server} breaks the rules of HTTP/2")
     if name == "LocalProtocolError":
         # its text has the value of the field
         return NetworkFault("protocol", "HTTP does not allow a field of this request")
     if name == "RemoteProtocolError":
-        if any(text in str(error) for text in _CLOSED):
-            return NetworkFault("reset", f"{server} closed the connection without an answer")
-        said = printable(str(error), _LONGEST)
-        return NetworkFault("protocol", f"{server} does not answer in HTTP: {said}")
-    return _of_connection(error, server)
+        for text, kind in _CLOSED.items():
+            if text in str(error):
+                return NetworkFault(kind, f"{server} closed the connection without an answer")
+        # not cut here: whoever hides a secret in it needs the whole of it
+        return NetworkFault("protocol", f"{server} does not answer in HTTP: {_said(str(error))}")
+    return _of_connection(error, server, step)
+
+
+# What h11 says of an answer, and what people read.
+_WORDS: Final = (
+    ("Receive buffer too long", "the head of the answer is too long"),
+    # it does not begin with a letter
+    ("illegal request line", "it may speak TLS, or HTTP/2 without TLS, which no browser does"),
+    ("_SWITCH_UPGRADE", "it switches to another protocol, which nobody asked for"),
+    ("InformationalResponse status_code", "its status is none of HTTP's"),
+)
+# Python's spelling of what the server sent
+_BYTES: Final = re.compile(r"bytearray\(b(['\"])(.*)\1\)", re.DOTALL)
+
+
+def _said(text: str) -> str:
+    """Return what an exception says of an answer, in words for people."""
+    words = next((known for found, known in _WORDS if found in text), text)
+    return _BYTES.sub(r"\2", words)
 
 
 def fault_within_answer(error: Exception, size: int) -> NetworkFault:
@@ -65,7 +104,7 @@ def ended_late(size: int) -> NetworkFault:
     return NetworkFault("timeout", f"the answer had not ended in time, after {size} bytes")
 
 
-def _of_connection(error: Exception, server: str) -> NetworkFault:
+def _of_connection(error: Exception, server: str, step: RequestStep) -> NetworkFault:
     causes = list(_causes(error))
     for cause in causes:
         if isinstance(cause, socket.gaierror):
@@ -79,7 +118,10 @@ def _of_connection(error: Exception, server: str) -> NetworkFault:
     # the innermost is the system's
     system = next((each for each in reversed(causes) if isinstance(each, OSError)), None)
     reason = _sentence(system.strerror or "") if system is not None else ""
-    if type(error).__name__ == "ConnectError":
+    is_connecting = type(error).__name__ == "ConnectError"
+    if is_connecting and step == "tls":
+        return NetworkFault("tls", f"no TLS with {server}: {_HUNG_UP}")
+    if is_connecting and not isinstance(system, ConnectionResetError):
         return NetworkFault("refused", f"cannot connect to {server}: {reason or error}")
     return NetworkFault("reset", f"{server} ended the connection: {reason or 'no reason known'}")
 
@@ -95,7 +137,7 @@ def _tls_reason(error: ssl.SSLError) -> str:
     if "wrong version" in reason or "record layer" in reason or "http request" in reason:
         return "it may speak plain HTTP there"
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return "it closed the connection during the handshake"
+        return _HUNG_UP
     return reason or "the handshake failed"
 
 

@@ -20,6 +20,7 @@ from meshcors.testing._faults import (
     NetworkFault,
     ended_late,
     fault_before_answer,
+    fault_of_time,
     fault_within_answer,
 )
 from meshcors.testing._sent_fields import preflight_fields, request_fields
@@ -113,7 +114,9 @@ class Wire:
     - `resolve`: the address to connect to for a host and port, as curl's ``--resolve``. The name
       stays in ``Host`` and in the TLS handshake. Names below ``localhost`` are on this machine, as
       for browsers.
-    - `connect_timeout`, `timeout`: the seconds for a connection, and from then on for an answer.
+    - `connect_timeout`: the seconds until there is a connection, for all addresses of a name
+      together, and as many for the TLS handshake.
+    - `timeout`: the seconds from then on for an answer.
     - `http2`: offer HTTP/2 in the TLS handshake. Without TLS, the protocol is HTTP/1.1.
 
     No proxy of the environment is used, and no cookie is kept. Certificates are checked against
@@ -137,13 +140,9 @@ class Wire:
             (host.lower(), port): address for (host, port), address in (resolve or {}).items()
         }
         self._connect_timeout, self._timeout = connect_timeout, timeout
-        self._transport: httpx.HTTPTransport = self._httpx.HTTPTransport(
-            verify=tls_context(insecure=insecure),
-            http2=http2,
-            trust_env=False,
-            # a connection's name in the handshake is that of its first request
-            limits=self._httpx.Limits(max_keepalive_connections=0),
-        )
+        from meshcors.testing._connecting import RacingTransport
+
+        self._transport = RacingTransport(tls_context(insecure=insecure), http2=http2)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -171,7 +170,7 @@ class Wire:
         No redirect is followed. Whatever the network does is in the result. `body_timeout` is for
         those who need little of the answer's body: it is read for so many seconds at most.
         """
-        limit = TimeLimit(self._connect_timeout + self._timeout)
+        limit = TimeLimit(self._connect_timeout, self._timeout)
         try:
             request, server = self._request(method, url, headers, body, limit)
         except (ValueError, self._httpx.InvalidURL):
@@ -254,12 +253,13 @@ class Wire:
     ) -> tuple[httpx.Request, str]:
         """Return the request, its URL with the address to connect to, and the server's label."""
         target = self._httpx.URL(url)
-        if target.scheme not in ("http", "https") or not target.host:
+        if target.scheme not in ("http", "https") or not target.raw_host:
             raise ValueError(url)
-        host = target.host.lower()
+        host = target.raw_host.decode("ascii").lower()
         port = target.port or WEB_PORTS[target.scheme]
         address = self._address(target.scheme, host, port)
-        label = f"{host}:{port}" + (f" (at {address})" if address else "")
+        name = f"[{host}]" if ":" in host else host
+        label = f"{name}:{port}" + (f" (at {address})" if address else "")
         sent_to = target if address is None else self._httpx.URL(_at(target, address))
         timeout = self._httpx.Timeout(self._timeout, connect=self._connect_timeout)
         request: httpx.Request = self._httpx.Request(
@@ -292,11 +292,12 @@ class Wire:
         """Note the connection of the request that has just been sent."""
 
     def _fault(self, error: Exception, server: str, limit: TimeLimit) -> NetworkFault:
-        if limit.is_over:
-            return NetworkFault("timeout", f"no answer from {server} within {limit.seconds:g} s")
-        is_connecting = isinstance(error, self._httpx.ConnectTimeout)
-        seconds = self._connect_timeout if is_connecting else self._timeout
-        return fault_before_answer(error, server, seconds)
+        is_late = limit.is_over or isinstance(error, self._httpx.TimeoutException)
+        # a name may not be found just when the time for it is over
+        is_told = limit.step == "connect" and isinstance(error, self._httpx.ConnectError)
+        if is_late and not is_told:
+            return fault_of_time(limit.step, server, limit.seconds)
+        return fault_before_answer(error, server, limit.step)
 
     def _body(self, response: httpx.Response, limit: TimeLimit) -> tuple[bytes, NetworkFault]:
         content = bytearray()

@@ -1,15 +1,22 @@
-"""What the fixtures of pytest hand out. pytest itself is not imported: it imports this."""
+"""What the fixtures of pytest hand out. pytest itself is not imported: it imports this.
+
+An error that a test can cause is told without the way through this package: the reader of a report
+needs the line of the test, and the message.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from meshcors import browser
+from meshcors.mesh import DocumentError
+from meshcors.testing._envoy_process import EnvoyError
+from meshcors.testing._extras import MissingExtraError
 from meshcors.testing._fetch import Wire
 from meshcors.testing._gateway import MeshGateway
-from meshcors.testing._pod import PreflightPod
+from meshcors.testing._pod import PodError, PreflightPod
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -17,6 +24,9 @@ if TYPE_CHECKING:
 
     from meshcors.testing._documents import Documents
     from meshcors.testing._fetch import PageCall
+
+
+_TOLD: Final = (DocumentError, EnvoyError, MissingExtraError, PodError)
 
 
 class GatewayFactory:
@@ -33,7 +43,11 @@ class GatewayFactory:
         name: str | None = None,
     ) -> MeshGateway:
         """Start a gateway; the parameters and errors are those of `MeshGateway`."""
-        return self._running.enter_context(MeshGateway(documents, services, name=name))
+        __tracebackhide__ = True
+        try:
+            return self._running.enter_context(MeshGateway(documents, services, name=name))
+        except _TOLD as error:
+            raise error.with_traceback(None) from None
 
 
 class PodFactory:
@@ -44,7 +58,11 @@ class PodFactory:
 
     def __call__(self, policy: str | Path | Mapping[str, Any]) -> PreflightPod:
         """Start a pod; the parameter and errors are those of `PreflightPod`."""
-        return self._running.enter_context(PreflightPod(policy))
+        __tracebackhide__ = True
+        try:
+            return self._running.enter_context(PreflightPod(policy))
+        except _TOLD as error:
+            raise error.with_traceback(None) from None
 
 
 class BrowserFetch:
@@ -71,14 +89,21 @@ class BrowserFetch:
         ``text/plain``, unless `headers` has its type. Raises `ValueError` where ``fetch`` raises a
         TypeError; a call that is blocked, or gets no answer, raises nothing.
         """
+        __tracebackhide__ = True
         content = body.encode() if isinstance(body, str) else body
         lines = list(headers.items() if isinstance(headers, Mapping) else headers)
         if isinstance(body, str) and not any(name.lower() == "content-type" for name, _ in lines):
             # Fetch, "extract a body", for a string
             lines.append(("content-type", "text/plain;charset=UTF-8"))
-        request = browser.Request(origin, url, method, lines, credentials)
+        try:
+            request = browser.Request(origin, url, method, lines, credentials)
+        except ValueError as error:
+            raise error.with_traceback(None) from None
         sender = self._wire if gateway is None else gateway
-        return sender.fetch(request, content, cache=self.cache)
+        try:
+            return sender.fetch(request, content, cache=self.cache)
+        except _TOLD as error:
+            raise error.with_traceback(None) from None
 
 
 @contextmanager
@@ -95,8 +120,10 @@ def pods() -> Generator[PodFactory]:
         yield PodFactory(running)
 
 
-@contextmanager
-def a_browser() -> Generator[BrowserFetch]:
-    """Yield a browser."""
-    with Wire() as wire:
-        yield BrowserFetch(wire)
+def a_wire() -> Wire:
+    """Return what sends a browser's requests, to be closed."""
+    __tracebackhide__ = True
+    try:
+        return Wire()
+    except MissingExtraError as error:
+        raise error.with_traceback(None) from None

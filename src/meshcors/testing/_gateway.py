@@ -1,7 +1,7 @@
 """A gateway for tests: a real Envoy on loopback that routes as the documents say.
 
 Its services are the ports that the test gives; everything else is what the documents hold. It has
-two listeners without TLS: one routes what comes to the gateway's port 443, the other to port 80.
+two listeners without TLS: one stands for the gateway's port 443, the other for port 80.
 """
 
 from __future__ import annotations

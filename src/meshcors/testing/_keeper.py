@@ -4,7 +4,9 @@
 ``config.json`` there, and starts the command in it; what that prints is in ``log``. It prints the
 process id and the directory, and waits for the end of its input. That comes with the end of the
 parent, be it by a signal that nobody can catch. Then it stops the command and removes the
-directory. If the command ends by itself, its exit code is in ``ended`` until then.
+directory. If the command ends by itself, the file ``running`` goes, which needs no space on a
+full disk, and the exit code is in ``ended``. Where no directory can be made, it prints ``!`` and
+the reason.
 
 Only the standard library: the interpreter starts without site-packages.
 """
@@ -12,6 +14,7 @@ Only the standard library: the interpreter starts without site-packages.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -25,13 +28,19 @@ SECONDS = 5.0
 def main() -> None:
     """Keep the process that the arguments name."""
     config = sys.stdin.buffer.readline()
-    home = Path(tempfile.mkdtemp(prefix="meshcors-"))
-    try:
-        (home / "config.json").write_bytes(config)
-        with (home / "log").open("wb") as log:
-            _keep(home, log.fileno())
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+    with contextlib.ExitStack() as made:
+        try:
+            home = Path(tempfile.mkdtemp(prefix="meshcors-"))
+            made.callback(shutil.rmtree, home, ignore_errors=True)
+            (home / "config.json").write_bytes(config)
+            (home / "running").touch()
+            log = made.enter_context((home / "log").open("wb"))
+        except OSError as error:
+            # without any usable directory, the reason names those that were tried
+            where = f" in {tempfile.gettempdir()}" if tempfile.tempdir else ""
+            _say(f"! no temporary file can be made{where}: {error.strerror}")
+            return
+        _keep(home, log.fileno())
 
 
 def _keep(home: Path, log: int) -> None:
@@ -44,8 +53,9 @@ def _keep(home: Path, log: int) -> None:
             cwd=home,
         )
     except OSError as error:
-        (home / "log").write_text(f"{sys.argv[1]}: {error.strerror}\n", encoding="utf-8")
-        (home / "ended").write_text("127", encoding="ascii")
+        with contextlib.suppress(OSError):
+            os.write(log, f"{sys.argv[1]}: {error.strerror}\n".encode())
+        _note_end(home, 127)
         _say(f"0 {home}")
         sys.stdin.buffer.read()
         return
@@ -65,9 +75,14 @@ def _keep(home: Path, log: int) -> None:
 
 
 def _watch(process: subprocess.Popen[bytes], home: Path) -> None:
-    code = process.wait()
+    _note_end(home, process.wait())
+
+
+def _note_end(home: Path, code: int) -> None:
     with contextlib.suppress(OSError):
         (home / "ended").write_text(str(code), encoding="ascii")
+    with contextlib.suppress(OSError):
+        (home / "running").unlink()
 
 
 def _say(line: str) -> None:

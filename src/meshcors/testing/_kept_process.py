@@ -23,7 +23,7 @@ class KeptProcess:
 
     ``config`` is one line, ``env`` the environment, by default this process's. What the command
     prints is ``log``. `stop` ends it and removes the directory; so does the end of this process, by
-    whatever signal. Raises `OSError` if nothing can be started.
+    whatever signal. Raises `OSError` with the reason, in words, if nothing can be started.
     """
 
     def __init__(
@@ -57,6 +57,8 @@ class KeptProcess:
         line = self._keeper.stdout.readline().decode().rstrip("\n")
         if not line:
             raise OSError("the process that keeps others has ended")
+        if line.startswith("! "):
+            raise OSError(line[2:])
         return line
 
     @property
@@ -69,7 +71,14 @@ class KeptProcess:
     @property
     def has_ended(self) -> bool:
         """Whether it no longer runs."""
-        return (self.home / "ended").exists() or self._keeper.poll() is not None
+        return not (self.home / "running").exists() or self._keeper.poll() is not None
+
+    @property
+    def silence(self) -> str:
+        """What to say of it if its log is empty: where a disk is full, no log can be written."""
+        where = self.home.parent
+        is_full = where.exists() and not shutil.disk_usage(where).free
+        return f"no space is left in {where}" if is_full else "it said nothing"
 
     @property
     def exit_code(self) -> int | None:
@@ -87,7 +96,7 @@ class KeptProcess:
 
     def _end_without_keeper(self) -> None:
         """End what the keeper no longer ends: a signal has killed it."""
-        if self.pid and self.home.exists() and not (self.home / "ended").exists():
+        if self.pid and (self.home / "running").exists():
             with contextlib.suppress(OSError):
                 os.kill(self.pid, signal.SIGKILL)
         shutil.rmtree(self.home, ignore_errors=True)

@@ -21,7 +21,7 @@ _LONGEST: Final = 400
 
 
 class PodError(RuntimeError):
-    """The pod did not start; the message has its own reason."""
+    """The pod did not start, or not with a policy; the message is one line with the reason."""
 
 
 class PreflightPod:
@@ -44,7 +44,10 @@ class PreflightPod:
         command += ["--config", config]
         # variables of a policy would beat the file
         environ = {name: it for name, it in os.environ.items() if not name.startswith("MESHCORS_")}
-        self._process = KeptProcess(command, content, env=environ)
+        try:
+            self._process = KeptProcess(command, content, env=environ)
+        except OSError as error:
+            raise PodError(f"the pod did not start: {error}") from None
         try:
             self.port: int = self._await_port()
         except BaseException:
@@ -72,7 +75,7 @@ class PreflightPod:
         deadline = time.monotonic() + _SECONDS
         while time.monotonic() < deadline:
             if self._process.has_ended:
-                said = printable(" ".join(self.log.split()), _LONGEST)
+                said = printable(" ".join(self.log.split()), _LONGEST) or self._process.silence
                 raise PodError(f"the pod has ended: {said}")
             if found := _PORT.search(self.log):
                 return int(found[1])

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 _POD: Final = ("meshcors-dummy", 8080)
 _SHOWN: Final = ("location", "server", "vary")
-_LONGEST: Final = 200
 # Envoy's response flags: no healthy upstream, and no connection to it
 _UNREACHED: Final = frozenset({"UH", "UF"})
 
@@ -41,10 +40,10 @@ _UNREACHED: Final = frozenset({"UH", "UF"})
 def story(call: PageCall) -> str:
     """Return the story of a call, line by line."""
     quote = Quoting(call.request)
-    return "\n".join(map(quote.line, "\n".join(_lines(call)).split("\n")))
+    return "\n".join(map(quote.line, "\n".join(_lines(call, quote)).split("\n")))
 
 
-def _lines(call: PageCall) -> Iterator[str]:
+def _lines(call: PageCall, quote: Quoting) -> Iterator[str]:
     verdict, request = call.verdict, call.request
     gateway = call.gateway if isinstance(call, GatewayCall) else None
     # explain tells the way of a call, not of what it is redirected to
@@ -63,7 +62,7 @@ def _lines(call: PageCall) -> Iterator[str]:
     target = shown_target(request.url)
     yield f"A page of {request.origin} called {request.method} {target}{cookies}:"
     for exchange in _sent(call):
-        yield from _exchange(exchange)
+        yield from _exchange(exchange, quote)
     if isinstance(call, GatewayCall):
         yield from map(_routed, call.requests)
     if gateway is not None and explained:
@@ -92,18 +91,18 @@ def _sent(call: PageCall) -> Iterator[Exchange]:
     yield from (*call.answers, *call.hop_preflights)
 
 
-def _exchange(exchange: Exchange) -> Iterator[str]:
+def _exchange(exchange: Exchange, quote: Quoting) -> Iterator[str]:
     target = shown_target(exchange.url)
     response = exchange.response
+    failure = quote.failure(exchange)
     if response is None:
-        yield f"  {exchange.method} {target}: {exchange.failure}."
+        yield f"  {exchange.method} {target}: {failure}."
         return
-    failure = f"; {exchange.failure}" if exchange.failure else ""
+    failure = f"; {failure}" if failure else ""
     yield f"  {exchange.method} {target}: {response.status}, {exchange.http_version}{failure}"
     for name, value in response.headers:
         if name.startswith("access-control-") or name in _SHOWN:
-            shown = shown_target(value) if name == "location" else value
-            yield f"    {name}: {printable(shown, _LONGEST)}"
+            yield f"    {name}: {quote.url(value) if name == 'location' else quote(value)}"
 
 
 def _explained(call: PageCall, gateway: MeshGateway, missing: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A FastAPI app, bare and in each middleware; uvicorn calls the factory it is told."""
+"""A FastAPI app, bare and in each middleware; uvicorn calls the factory that it is given."""
 
 from __future__ import annotations
 

@@ -108,11 +108,17 @@ class Chromium:
 
 
 @contextlib.contextmanager
-def start() -> Iterator[Chromium]:
-    """Start Chromium; see ``tests.e2e.browsers.launch``."""
+def start(*flags: str) -> Iterator[Chromium]:
+    """Start Chromium, with more flags; see ``tests.e2e.browsers.launch``."""
     with home() as profile:
         log = profile / "log"
-        command = ["chromium", *FLAGS, f"--user-data-dir={profile / 'profile'}", "about:blank"]
+        command = [
+            "chromium",
+            *FLAGS,
+            *flags,
+            f"--user-data-dir={profile / 'profile'}",
+            "about:blank",
+        ]
         with started(command, log) as process:
             url = await_line(process, log, r"DevTools listening on (\S+)")
             with connected(url) as wire:

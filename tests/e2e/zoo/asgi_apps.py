@@ -29,17 +29,18 @@ app.add_middleware(
 UPSTREAMS = {
     "bare": "app = fastapi_app()",
     "starred": "app = AnyOrigin(fastapi_app())",
+    "twice": "app = AnyOrigin(AnyOrigin(fastapi_app()))",
     "slashed": 'app = fastapi_app("/v1/predict/")',
     "good": _MESHCORS,
     "denies": "app = BearerAuth(fastapi_app())",
 }
 
 # Where a line goes that puts something around all of the app.
-_SERVE = "# served as it is\n"
-_OUTERMOST = Insert(
+SERVE = "# served as it is\n"
+OUTERMOST = Insert(
     'MeshCORS(app, allow_origins=["https://ui.example"], allow_headers=["model-api-key"],'
     " max_age=600)",
-    before=_SERVE.rstrip(),
+    before=SERVE.rstrip(),
     begin="app = ",
 )
 
@@ -57,16 +58,16 @@ def _inside(middleware: str) -> str:
 
 def _outside(middleware: str) -> str:
     """The app with a middleware that answers by itself in front of good CORS."""
-    return f"{_STARLETTE}app.add_middleware({middleware})\n{_SERVE}"
+    return f"{_STARLETTE}app.add_middleware({middleware})\n{SERVE}"
 
 
 ASGI = (
     SetUp(
         name="FastAPI without CORS",
-        config=f"app = fastapi_app()\n{_SERVE}",
+        config=f"app = fastapi_app()\n{SERVE}",
         layer="app",
         codes=codes("preflight_unanswered"),
-        fix=_OUTERMOST,
+        fix=OUTERMOST,
     ),
     SetUp(
         name="CORSMiddleware: an origin with a trailing slash",
@@ -121,14 +122,14 @@ ASGI = (
         config=_outside("BearerAuth, preflights=False"),
         layer="app",
         codes=codes("grant_missing_on_error"),
-        fix=_OUTERMOST,
+        fix=OUTERMOST,
     ),
     SetUp(
         name="a middleware that fails on preflights",
         config=_outside("ReadsBody"),
         layer="app",
         codes=codes("preflight_error_status"),
-        fix=_OUTERMOST,
+        fix=OUTERMOST,
     ),
     SetUp(
         name="CORSMiddleware inside a middleware that wants a token",
@@ -137,25 +138,25 @@ ASGI = (
         layer="app",
         codes=codes("preflight_denied_by_auth"),
         fix=replace(
-            _OUTERMOST,
+            OUTERMOST,
             new='MeshCORS(app, allow_origins=["https://ui.example"],'
             ' allow_headers=["authorization", "model-api-key"], max_age=600)',
         ),
     ),
     SetUp(
         name="CORSMiddleware: a 500 without its headers",
-        config=f"{_STARLETTE}{_SERVE}",
+        config=f"{_STARLETTE}{SERVE}",
         call=Call(path="/v1/fail"),
         layer="app",
         codes=codes("grant_missing_on_error"),
-        fix=_OUTERMOST,
+        fix=OUTERMOST,
     ),
     SetUp(
         name="FastAPI redirects to a path with a slash",
-        config=f'app = AnyOrigin(fastapi_app("/v1/predict/"))\n{_SERVE}',
+        config=f'app = AnyOrigin(fastapi_app("/v1/predict/"))\n{SERVE}',
         layer="app",
         codes=codes("slash_redirect"),
-        fix=_OUTERMOST,
+        fix=OUTERMOST,
     ),
     SetUp(
         name="a guard like MLflow's behind a green preflight",

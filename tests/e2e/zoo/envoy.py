@@ -8,6 +8,7 @@ import io
 import json
 import tempfile
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ from tests.e2e.zoo.set_up import (
     Change,
     Command,
     Insert,
+    InService,
+    PodFlags,
     SetUp,
     by_name,
     codes,
@@ -35,8 +38,7 @@ if TYPE_CHECKING:
 
 # The services that the documents name, by the upstreams of the Python apps; `gone` is not there,
 # and `meshcors-dummy` is the pod.
-_SERVICES = ("bare", "starred", "good", "denies")
-_POD = "meshcors-dummy:8080"
+_SERVICES = ("bare", "starred", "twice", "good", "denies")
 _SECRET = b"no secret"
 _KEYS = '{"keys": [{"kty": "oct", "alg": "HS256", "k": "bm8gc2VjcmV0"}]}'
 
@@ -100,6 +102,13 @@ def _with(change: tuple[str, str], then: tuple[str, str]) -> str:
     return Change(*then).apply(_policy(*change))
 
 
+# What Kubernetes notes of an object that a controller makes.
+_OF_KSERVE = (
+    "ownerReferences: [{apiVersion: serving.kserve.io/v1beta1, kind: InferenceService, name: model,"
+    ' uid: "7", controller: true}]'
+)
+_FOR_CACHES = "headers: {response: {set: {cache-control: max-age=60}}}"
+_PREFLIGHTS = "match: [{method: {exact: OPTIONS}, headers: {access-control-request-method: {}}}]"
 _ALLOW_UI = 'allowOrigins: [{exact: "https://ui.example"}]'
 _ORIGIN = "{exact: https://ui.example}"
 _CREDENTIALS = ("maxAge: 600s", "maxAge: 600s\n      allowCredentials: true")
@@ -158,7 +167,26 @@ _WITH_POD = f"""
 {_to("good")}
   - route: [{{destination: {{host: meshcors-dummy, port: {{number: 8080}}}}}}]
 """
+_AUTHORIZATION_OF_OTHERS = """---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: only-to-read, namespace: ingress}
+spec:
+  action: DENY
+  rules:
+  - to:
+    - operation:
+        methods: [OPTIONS, DELETE]
+"""
 _FIX = Command("meshcors fix FILE --with pod --allow-origin https://ui.example")
+
+_COVERED = InService(
+    'MeshCORS(app, allow_origins=["https://ui.example"], allow_headers=["model-api-key"],'
+    " max_age=600)",
+    service="bare",
+    name="bare-covered",
+)
+_NULL = '[{exact: https://ui.example}, {exact: "null"}]'
 
 ENVOY = (
     SetUp(
@@ -221,6 +249,22 @@ spec:
         fix=Change('allowOrigins: [{exact: "*"}]', _ALLOW_UI),
     ),
     SetUp(
+        name='regex ".*" with credentials',
+        config=_with((_ORIGIN, '{regex: ".*"}'), _CREDENTIALS),
+        call=LOGGED_IN,
+        verdict="works",
+        layer="envoy_cors",
+        codes=codes("stranger_echoed_with_credentials"),
+        fix=Change('allowOrigins: [{regex: ".*"}]', _ALLOW_UI),
+    ),
+    SetUp(
+        name="null among the origins",
+        config=_policy(f"[{_ORIGIN}]", _NULL),
+        verdict="works",
+        layer="envoy_cors",
+        codes=codes("null_allowed"),
+    ),
+    SetUp(
         name="exact without a scheme",
         config=_policy(_ORIGIN, "{exact: ui.example}"),
         layer="envoy_cors",
@@ -232,6 +276,7 @@ spec:
         config=_with((_ORIGIN, "{exact: ui.example}"), ("      unmatchedPreflights: IGNORE\n", "")),
         layer="app",
         codes=codes("preflight_unanswered"),
+        fix=_COVERED,
     ),
     SetUp(
         name="a regex for a part of the origin, and Envoy matches all of it",
@@ -264,6 +309,11 @@ spec:
         verdict="works",
         layer="app",
         codes=codes("stranger_allowed"),
+        fix=InService(
+            'MeshCORS(app, allow_origins=["https://ui.example"], max_age=600)',
+            service="starred",
+            name="starred-covered",
+        ),
     ),
     SetUp(
         name="allowHeaders without the key",
@@ -287,6 +337,22 @@ spec:
         layer="envoy_cors",
         codes=codes("method_not_allowed"),
         fix=Change('allowMethods: [GET, "*"]', "allowMethods: [PUT]"),
+    ),
+    SetUp(
+        name="a maxAge that no browser keeps to",
+        config=_policy("maxAge: 600s", "maxAge: 48h"),
+        verdict="works",
+        layer="envoy_cors",
+        codes=codes("max_age_capped"),
+    ),
+    SetUp(
+        name="an answer that caches keep, and no Vary of the corsPolicy",
+        config=_policy("number: 80}}", f"number: 80}}}}, {_FOR_CACHES}"),
+        call=Call(method="GET", path="/v1/models", headers=()),
+        verdict="works",
+        layer="app",
+        codes=codes("vary_missing"),
+        fix=Insert("headers: {response: {add: {vary: Origin}}}", before="route:"),
     ),
     SetUp(
         name="no allowCredentials",
@@ -319,6 +385,7 @@ spec:
         ),
         layer="app",
         codes=codes("preflight_unanswered"),
+        fix=_COVERED,
     ),
     SetUp(
         name="the rule and the app both add the field",
@@ -328,6 +395,67 @@ spec:
         ),
         layer="meshcors",
         codes=codes("two_owners"),
+    ),
+    SetUp(
+        name="the app sends the field twice, in lines that Envoy joins",
+        config=_service(f"  - name: all\n{_to('twice')}"),
+        call=Call(method="GET", path="/v1/models", headers=()),
+        layer="app",
+        codes=codes("two_owners"),
+    ),
+    SetUp(
+        name="an OPTIONS rule that takes the page's own OPTIONS calls too",
+        config=_service(
+            Change("headers: {access-control-request-method: {}}", "# and no more").apply(_WITH_POD)
+        ),
+        call=Call(method="OPTIONS", headers=(KEY,), data=""),
+        verdict="works",
+        layer="pod",
+        codes=codes("options_taken"),
+        fix=Insert("headers: {access-control-request-method: {}}", before="# and no more"),
+    ),
+    SetUp(
+        name="routed by the key, in a VirtualService that KServe writes",
+        config=_service(
+            f"  - match: [{{headers: {{model-api-key: {{exact: xyz}}}}}}]\n{_to('good')}"
+        ).replace("namespace: models}", f"namespace: models, {_OF_KSERVE}}}"),
+        layer="envoy_no_route",
+        codes=codes("preflight_not_routed"),
+        fix=replace(_FIX, more=("--separate",)),
+    ),
+    SetUp(
+        name="an HTTPRoute's rule with a CORS filter and without a backend",
+        config="""apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: model, namespace: models}
+spec:
+  parentRefs: [{name: public}]
+  rules:
+  - matches: [{method: OPTIONS}]
+    filters: [{type: CORS, cors: {allowOrigins: ["https://ui.example"], allowHeaders: ["*"]}}]
+  - matches: [{headers: [{name: model-api-key, value: xyz}]}]
+    backendRefs: [{name: good, port: 80}]
+""",
+        layer="envoy_direct_response",
+        codes=codes("preflight_error_status"),
+        fix=_FIX,
+    ),
+    SetUp(
+        name="RBAC denies the method of preflights",
+        config=_service(_WITH_POLICY, _AUTHORIZATION_OF_OTHERS),
+        layer="envoy_rbac",
+        codes=codes("preflight_denied_by_auth"),
+        fix=Insert("notMethods: [OPTIONS]", before="methods: [OPTIONS, DELETE]"),
+    ),
+    SetUp(
+        name="RBAC refuses the call",
+        config=_service(
+            _WITH_POLICY,
+            Change("values: [xyz]", "values: [abc]").apply(_AUTHORIZATION)
+            + "  - to: [{operation: {methods: [OPTIONS]}}]\n",
+        ),
+        layer="envoy_rbac",
+        codes=codes("grant_missing_on_error"),
     ),
     SetUp(
         name="RBAC in front of preflights",
@@ -374,10 +502,13 @@ spec:
     ),
     SetUp(
         name="the pod lacks the origin",
-        config=_service(_WITH_POD),
+        config=_service(Change("host: good", "host: starred").apply(_WITH_POD)),
         call=Call(method="GET", path="/v1/models", headers=(KEY,), origin="https://other.example"),
         layer="pod",
         codes=codes("origin_not_allowed"),
+        fix=PodFlags(
+            "--allow-origin https://other.example --key-header model-api-key", name="other-pod"
+        ),
     ),
     SetUp(
         name="the pod and MeshCORS behind the gateway",
@@ -399,6 +530,32 @@ spec:
         layer="envoy_cors",
     ),
     SetUp(
+        name="corsPolicy alone, with names that have no effect",
+        config=_policy(
+            "[content-type, model-api-key]",
+            "[content-type, model-api-key, origin, user-agent, host, cookie]",
+        ).replace("[POST, PUT]", "[POST, PUT, OPTIONS]"),
+        verdict="works",
+        layer="envoy_cors",
+    ),
+    SetUp(
+        name="corsPolicy on the pod's rule, and no pod",
+        config=_service(
+            _WITH_POLICY.replace("  - cors", f"  - {_PREFLIGHTS}\n    cors").replace("bare", "gone")
+            + "  - name: all\n"
+            + _to("good")
+        ),
+        verdict="works",
+        layer="envoy_cors",
+    ),
+    SetUp(
+        name="a token that is accepted, which no preflight has",
+        config=_service(_FOR_TOKENS, _TOKENS),
+        call=Call(headers=(JSON, f"authorization: Bearer {_token()}")),
+        verdict="works",
+        layer="envoy_cors",
+    ),
+    SetUp(
         name="corsPolicy alone, well set",
         config=_service(_WITH_POLICY),
         verdict="works",
@@ -408,7 +565,7 @@ spec:
 
 
 @contextmanager
-def running(upstreams: Mapping[str, int], pod: int) -> Iterator[dict[str, int]]:
+def running(upstreams: Mapping[str, int], pods: Mapping[str, int]) -> Iterator[dict[str, int]]:
     """Start Envoy; yield the port of each set-up."""
     texts = by_name(ENVOY) | {
         fixed(each.name): after_command(each.config, each.fix)
@@ -417,7 +574,9 @@ def running(upstreams: Mapping[str, int], pod: int) -> Iterator[dict[str, int]]:
     }
     names = {f"listener-{at}": name for at, name in enumerate(texts)}
     gateways = {each: Gateway.from_yaml(texts[name]) for each, name in names.items()}
-    services = {f"{name}:80": upstreams[name] for name in _SERVICES} | {_POD: pod}
+    covered = [each.fix.name for each in ENVOY if isinstance(each.fix, InService)]
+    services = {f"{name}:80": upstreams[name] for name in (*_SERVICES, *covered)}
+    services |= {f"{name}:8080": port for name, port in pods.items()}
     config = bootstrap(gateways, services)
     for listener in config["static_resources"]["listeners"]:
         (http,) = listener["filter_chains"][0]["filters"]
@@ -433,7 +592,7 @@ def after_command(config: str, command: Command) -> str:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "model.yaml")
         path.write_text(config, encoding="utf-8")
-        words = [*command.words(str(path)), "--write"]
+        words = [*command.words(str(path)), *command.more, "--write"]
         output = io.StringIO()
         with redirect_stderr(output), redirect_stdout(output):
             code = cli.run(words)

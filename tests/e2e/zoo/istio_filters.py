@@ -26,7 +26,7 @@ def filters(config: str) -> list[Any]:
         if kind == "AuthorizationPolicy" and spec["action"] == "CUSTOM":
             found += _ext_authz(spec)
         elif kind == "AuthorizationPolicy":
-            found.append(_filter("rbac", "RBAC", {"rules": _rules(spec["rules"])}))
+            found.append(_filter("rbac", "RBAC", {"rules": _rules(spec["rules"], spec["action"])}))
         elif kind == "RequestAuthentication":
             found.append(_jwt(spec["jwtRules"]))
         elif kind == "EnvoyFilter":

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from tests.e2e.parts import need
 from tests.e2e.zoo.asgi_apps import ASGI, UPSTREAMS
-from tests.e2e.zoo.set_up import by_name
+from tests.e2e.zoo.envoy import ENVOY
+from tests.e2e.zoo.set_up import InService, by_name
 from tests.e2e.zoo.wsgi_apps import FLASK_CORS, WSGI
 
 if TYPE_CHECKING:
@@ -33,8 +34,14 @@ def running() -> Iterator[dict[str, int]]:
     """Start the process; yield the port of each set-up and of each upstream."""
     for module, package in _PARTS:
         need(module, package)
+    fixes = (each.fix for each in ENVOY)
+    covered = {
+        fix.name: f"{UPSTREAMS[fix.service]}\napp = {fix.new}"
+        for fix in fixes
+        if isinstance(fix, InService)
+    }
     texts_by_kind = {
-        "asgi": UPSTREAMS | by_name(ASGI),
+        "asgi": UPSTREAMS | covered | by_name(ASGI),
         "wsgi": {"flask_cors": FLASK_CORS} | by_name(WSGI),
     }
     apps = {

@@ -91,13 +91,45 @@ class Insert:
 
 @dataclass(frozen=True)
 class Command:
-    """A command that doctor prints, for the documents in ``FILE``; it writes them anew."""
+    """A command that doctor prints, for the documents in ``FILE``; it writes them anew.
+
+    ``more`` is what the command itself asks for.
+    """
 
     new: str
+    more: tuple[str, ...] = ()
 
     def words(self, file: str) -> list[str]:
         """Its arguments for documents in ``file``."""
         return [file if word == "FILE" else word for word in shlex.split(self.new)[1:]]
+
+
+@dataclass(frozen=True)
+class InService:
+    """A line for the app of a service: ``new`` is what doctor prints, around the ``service``.
+
+    ``name`` is that of the service with the line.
+    """
+
+    new: str
+    service: str
+    name: str
+
+    def apply(self, config: str) -> str:
+        """Return documents that route to the service with the line."""
+        return Change(f"host: {self.service},", f"host: {self.name},").apply(config)
+
+
+@dataclass(frozen=True)
+class PodFlags:
+    """Flags for the pod: ``new`` is what doctor prints, and ``name`` the pod that has them too."""
+
+    new: str
+    name: str
+
+    def apply(self, config: str) -> str:
+        """Return documents that route to the pod with the flags."""
+        return Change("host: meshcors-dummy,", f"host: {self.name},").apply(config)
 
 
 @dataclass(frozen=True)
@@ -122,7 +154,7 @@ class SetUp:
     codes: frozenset[str] = field(default_factory=frozenset)
     verdict: Verdict = "blocked"
     call: Call = field(default_factory=Call)
-    fix: Change | Insert | Command | Option | None = None
+    fix: Change | Insert | Command | InService | PodFlags | Option | None = None
 
     @property
     def is_healthy(self) -> bool:
@@ -155,6 +187,6 @@ def by_name(set_ups: Sequence[SetUp]) -> dict[str, str]:
     for each in set_ups:
         assert each.name not in texts, each.name
         texts[each.name] = each.config
-        if isinstance(each.fix, Change | Insert):
+        if isinstance(each.fix, Change | Insert | InService | PodFlags):
             texts[fixed(each.name)] = each.fix.apply(each.config)
     return texts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.e2e.zoo.asgi_apps import OUTERMOST, SERVE
 from tests.e2e.zoo.set_up import LOGGED_IN, Call, Change, Insert, SetUp, codes
 
 FLASK_CORS = """
@@ -22,12 +23,20 @@ CORS_ALLOWED_ORIGINS = ["https://ui.example"]
 CORS_ALLOW_HEADERS = (*default_headers, "model-api-key")
 app = django_app(globals())
 """
+
+
+def _served(lines: str) -> str:
+    """The app with a place for a line around all of it; for WSGI, MeshCORS is another one."""
+    return f"MeshCORS = meshcors.wsgi.MeshCORS\n{lines}{SERVE}"
+
+
 WSGI = (
     SetUp(
         name="flask-cors: resources that miss the path",
-        config=Change("/v1/*", "/api/*").apply(FLASK_CORS),
+        config=_served(Change("/v1/*", "/api/*").apply(FLASK_CORS)),
         layer="app",
         codes=codes("preflight_unanswered"),
+        fix=OUTERMOST,
     ),
     SetUp(
         name="flask-cors: every origin, as it is without options",
@@ -117,17 +126,20 @@ WSGI = (
     ),
     SetUp(
         name="django-cors-headers after CommonMiddleware, which adds a slash",
-        config=_DJANGO.replace(
-            """    "corsheaders.middleware.CorsMiddleware",
+        config=_served(
+            Change(
+                """    "corsheaders.middleware.CorsMiddleware",
     "django.middleware.common.CommonMiddleware",
 """,
-            """    "django.middleware.common.CommonMiddleware",
+                """    "django.middleware.common.CommonMiddleware",
     "corsheaders.middleware.CorsMiddleware",
 """,
+            ).apply(_DJANGO)
         ),
         call=Call(path="/v1/slashed"),
         layer="app",
         codes=codes("slash_redirect"),
+        fix=OUTERMOST,
     ),
     SetUp(
         name="MeshCORS in Flask",

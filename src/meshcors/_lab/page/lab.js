@@ -251,7 +251,7 @@ function showWire(view, call, seen, explained) {
       each.upstream || "the gateway itself"} answered${flags}.`, "soft"));
     return item;
   });
-  if (!seen.length) items.push(element("li", "The gateway saw nothing of this call.", "soft"));
+  if (!seen.length) items.push(element("li", "The gateway saw none of this call.", "soft"));
   else if (!seen.some((each) => each.method === call.method)) {
     items.push(element("li", `✗ The ${call.method} was never sent: the browser stopped at the preflight.`, "bad"));
   }
@@ -365,7 +365,7 @@ async function load() {
   if (!said.sides) return trouble(said.error);
   const edited = state !== null && byId("policy").value !== state.policy;
   state = said;
-  trouble(said.error);
+  troubleWithFiles();
   byId("page-origin").textContent = said.page.origin;
   byId("files").textContent = said.files.length ? `; the gateway runs ${said.files.join(", ")}` : "; the gateway runs an example";
   byId("example").hidden = !said.example;
@@ -416,6 +416,10 @@ function trouble(text) {
   byId("trouble").hidden = !text;
 }
 
+function troubleWithFiles() {
+  if (state) trouble(state.error && `${state.error}. The gateway still runs the last files that it could use.`);
+}
+
 function start() {
   for (const side of SIDES) {
     panels[side] = panel(side);
@@ -427,7 +431,7 @@ function start() {
     if (state && JSON.parse(data).generation !== state.generation) load();
   };
   events.onerror = () => trouble("The lab has stopped, or cannot be reached. This page tries again by itself.");
-  events.onopen = () => state && trouble(state.error);
+  events.onopen = troubleWithFiles;
   load();
 }
 

@@ -79,8 +79,8 @@ def _refuse_some_credentials(
     with_them = [each for each in lines if _header(each) == _CREDENTIALS and _value(each)]
     for group in groups:
         if with_them and not any(each in with_them for each in group):
-            reason = "not every line that allows an origin has it beside it"
-            hint = "write it beside each of them, or leave it out"
+            reason = "not every line that allows an origin has it next to it"
+            hint = "write it next to each of them, or leave it out"
             raise UnreadableOriginsError(with_them[0], reason, hint)
 
 

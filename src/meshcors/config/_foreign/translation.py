@@ -18,6 +18,7 @@ from meshcors._policy.headers import (
     SAFELISTED_REQUEST_HEADERS,
     is_forbidden_request_header,
 )
+from meshcors._policy.rules import LONGEST_PREFIX
 from meshcors._policy.warning import PolicyWarning
 from meshcors.config._foreign.remarks import has_credentials, remarks
 from meshcors.config._foreign.said import MOST_POLICIES, ForeignError, ForeignProblem
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from meshcors._policy.place import Place
     from meshcors.config._foreign.said import Field, ForeignOption, ForeignPolicy, Reading
 
-_LONGEST_PREFIX: Final = 1024
 _FILE: Final = "policy.json"
 _NEVER_LISTED: Final = frozenset({*SAFELISTED_METHODS, "OPTIONS", "CONNECT", "TRACE"})
 _RULE: Final = re.compile(r"rules\[(\d+)\]")
@@ -52,8 +52,8 @@ def translate(reading: Reading) -> Translated:
     """Return the policy file for what was read; `ForeignError` says why there is none."""
     for policy in reading.policies[:MOST_POLICIES]:
         _refuse_wildcards(reading, policy)
-        if len(policy.path_prefix) > _LONGEST_PREFIX:
-            message = f"a path of more than {_LONGEST_PREFIX} characters"
+        if len(policy.path_prefix) > LONGEST_PREFIX:
+            message = f"a path of more than {LONGEST_PREFIX} characters"
             reading.refuse(policy.place, policy.system.name, message, "write a shorter one")
     for policy in reading.policies[MOST_POLICIES : MOST_POLICIES + 1]:
         message = f"more than {MOST_POLICIES} policies"

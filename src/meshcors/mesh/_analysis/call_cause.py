@@ -64,7 +64,7 @@ def cause_of(
     if exchange.outcome == "depends" and is_pod(answer):
         text = (
             f"{answer.rule} ({answer.place}) leads to {answer.destination}, the pod, and these"
-            " files do not say by which policy it answers"
+            " files do not say which policy it has"
         )
         return Cause("pod_unknown", text, answer.place)
     return _service_answers(page_call, exchange)
@@ -122,7 +122,7 @@ def _origin_refused(page_call: TracedCall, exchange: TracedExchange, policy: Cor
     then = {
         ("preflight", "cors"): "Envoy answers the preflight without access-control-allow-origin",
         ("preflight", "forward"): f"the preflight goes on to {answer.destination}",
-        ("response", "forward"): f"what {answer.destination} answers goes to the page as it is",
+        ("response", "forward"): f"what {answer.destination} answers reaches the page unchanged",
     }[exchange.step, answer.kind]
     text = (
         f"the corsPolicy of {answer.rule} ({policy.place}) does not allow {origin}"

@@ -41,7 +41,7 @@ def notes_on(documents: Sequence[VirtualService]) -> Iterator[DocumentProblem]:
                     "delegate_missing",
                     f"spec.http[{rule.path[-1]}].delegate",
                     f"its delegate {missing} is not in the given files or could not be read, so"
-                    " what it does is not known",
+                    " its effect is not known",
                     "pass the file that has it too",
                 )
     for name, document in delegates.items():
@@ -60,7 +60,7 @@ def _unmodelled_filters(documents: Iterable[VirtualService]) -> Iterator[Documen
         rule = next((rule for rule in document.http if rule.unmodelled), None)
         if rule is not None:
             path = (*rule.path, "filters")
-            message = f"what the filter {rule.unmodelled[0]} does is not known"
+            message = f"the effect of the filter {rule.unmodelled[0]} is not known"
             hint = "check by hand what it does to preflights"
             where = f"spec.rules[{rule.path[-1]}].filters"
             yield DocumentProblem(
@@ -77,5 +77,5 @@ def _there_twice(documents: Iterable[VirtualService]) -> Iterator[DocumentProble
                 f"{document.label} is at {other.place} too, and a cluster has only one of them:"
                 " findings on either may be wrong"
             )
-            hint = "check each variant in a run of its own"
+            hint = "check each variant in a separate run"
             yield DocumentProblem(document.place, "there_twice", "", message, hint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -31,12 +30,6 @@ class DocumentProblem:
     path: str
     message: str
     hint: str
-
-    @property
-    def mend(self) -> str:
-        """The old name of `hint`; deprecated."""
-        warnings.warn("mend is now hint", DeprecationWarning, stacklevel=2)
-        return self.hint
 
     def __str__(self) -> str:
         where = f"{self.path}: " if self.path else ""

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from meshcors._policy.place import Place
+from meshcors._policy.wording import file_argument
 from meshcors.mesh._documents.node_fields import entry
 from meshcors.mesh._documents.problems import DocumentProblem
 from meshcors.mesh._documents.yaml_nodes import lines_of, place_of
@@ -121,6 +122,6 @@ def _marked(root: Any) -> Iterator[tuple[Any, tuple[str, str]]]:
 def _problem(place: Place, what: tuple[str, str]) -> DocumentProblem:
     command = what[1]
     if not place.file.startswith("<"):
-        command = command.replace("FILE", shlex.quote(place.file))
+        command = command.replace("FILE", shlex.quote(file_argument(place.file)))
     message, hint = f"this is {what[0]}", f"render it first: {command}"
     return DocumentProblem(place, "unrendered", "", message, hint)

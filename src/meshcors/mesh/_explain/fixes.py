@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from meshcors._policy.errors import OriginError
+from meshcors._policy.wording import file_argument
 from meshcors.mesh import DocumentError, DocumentProblem, Gateway
 from meshcors.mesh._analysis.origin_match import origin_match
 from meshcors.mesh._analysis.preflight_rules import is_preflight_rule
@@ -59,7 +60,8 @@ class FixCommands:
                 yield "or, without a pod:"
             yield _command(self.files, options, apart=apart)
         if any(apart for _, apart in commands):
-            yield f"It is a second document, as fix leaves the first as it is: {tries.in_place}."
+            why = "This adds a second document, because fix cannot change the first"
+            yield f"{why}: {tries.in_place}."
         if not commands and tries.is_by_hand:
             yield "write it by hand: it matches the method OPTIONS and the header"
             yield "access-control-request-method, and its route leads to the pod."
@@ -141,8 +143,7 @@ class _Tries:
 
 
 def _command(files: Sequence[str], options: FixOptions, *, apart: bool) -> str:
-    named = [f"./{file}" if file.startswith("-") else file for file in files]
-    words = ["meshcors", "fix", *named, *(["--separate"] if apart else [])]
+    words = ["meshcors", "fix", *map(file_argument, files), *(["--separate"] if apart else [])]
     words += ["--with", options.responder]
     if options.responder == "pod" and options.pod != _DEFAULT_POD:
         words += ["--pod", ":".join(map(str, options.pod))]

@@ -29,11 +29,11 @@ def hints(cause: Cause | None, page_call: TracedCall, commands: FixCommands) -> 
     if cause.code == "service_unknown":
         lines.append("To assume that they answer by a policy, pass its file with --config.")
     if cause.code == "pod_unknown" and page_call.call.origin == "null":
-        lines.append("Pass the policy that the pod has with --config.")  # none should allow null
+        lines.append("Pass the pod's policy with --config.")  # none should allow null
     elif cause.code == "pod_unknown":
         lines.append("Start the pod with a policy that allows the call:")
         lines.append(_pod_command(page_call.call))
-        lines.append("or pass the policy that it has with --config.")
+        lines.append("or pass its policy with --config.")
     return lines
 
 

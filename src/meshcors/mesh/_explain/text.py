@@ -210,7 +210,7 @@ def _who_answers(answer: GatewayAnswer) -> str:
         return f"It goes to {answer.destination}, which answers it."
     if answer.kind == "unknown":
         if answer.doubts:
-            return "Nobody can tell from this file who answers it."
+            return "This file does not say who answers it."
         return "The rule's delegate takes it, which is not in the given files."
     who = {
         "cors": "The gateway answers it by the rule's corsPolicy",

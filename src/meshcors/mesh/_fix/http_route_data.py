@@ -101,7 +101,7 @@ def origin_data(match: StringMatch, route: VirtualService) -> str:
 def _backend_data(to: Destination, route: VirtualService) -> dict[str, Any]:
     service = service_of_host(to.host)
     if service is None:
-        message = f"{to.host} is not a Service, and an HTTPRoute routes to nothing else"
+        message = f"{to.host} is not a Service, and an HTTPRoute routes only to Services"
         raise cannot_fix(route.place_at("spec", "rules"), message, "name the pod's Service")
     name, namespace = service
     made: dict[str, Any] = {"name": name}

@@ -118,13 +118,13 @@ def comment(blocked: BlockedCalls, rule: HttpRule) -> str:
     if not blocked.names:
         return "Browsers' preflights, which the rules below do not take."
     them = "them" if len(blocked.names) > 1 else "it"
-    return f"A browser's preflight names {', '.join(blocked.names)} and never carries {them}."
+    return f"A browser's preflight names {', '.join(blocked.names)} but never carries {them}."
 
 
 def _last_comment(service: VirtualService) -> str:
     # The order of an HTTPRoute's rules means nothing.
     others = "rule above" if service.kind == "VirtualService" else "other rule"
-    return f"What no {others} takes: its answer is readable for a page."
+    return f"Requests that no {others} takes go to the pod, whose answers pages can read."
 
 
 def _new_rules(mesh: MeshDocuments, plan: Plan) -> dict[str, list[Change]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from meshcors._policy.wording import file_argument
 from meshcors.mesh._analysis.controllers import managed_documents, named_controller
 from meshcors.mesh._analysis.open_origins import is_open
 from meshcors.mesh._fix.errors import cannot_fix
@@ -61,11 +62,11 @@ def _reason(mesh: MeshDocuments, document: VirtualService, controller: str) -> t
 def _instead(mesh: MeshDocuments, document: VirtualService, controller: str) -> str:
     files = list(mesh.texts)
     names = (
-        ["-" if file == _STDIN else shlex.quote(file) for file in files]
+        ["-" if file == _STDIN else shlex.quote(file_argument(file)) for file in files]
         if len(files) <= _MOST_FILES
         else ["FILE..."]
     )
-    beside = f"write the rule beside it: meshcors fix {' '.join(names)} --separate"
+    beside = f"write the rule in a second document: meshcors fix {' '.join(names)} --separate"
     if controller.startswith("Flagger"):
         return f"change spec.service of the Canary, or {beside}"
     if document.kind == "HTTPRoute":

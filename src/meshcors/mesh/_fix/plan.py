@@ -217,7 +217,7 @@ def _refused(
             if not plan.unmatched:
                 raise would_harm(harmed)
             for each in list(plan.unmatched):
-                plan.leave_out(each, f"{harmed} would be answered by somebody else")
+                plan.leave_out(each, f"{harmed} would be answered by something else")
             return refused
         refused.setdefault(key, _Refusal(would_harm(harmed), harmed))
     if refused:
@@ -257,8 +257,8 @@ def _say_what_is_unmatched(plan: Plan) -> None:
     if hosts:
         named = "any host" if "*" in hosts else listed(hosts)
         plan.notes.append(
-            f"the last rule takes every request to {named} that no rule in these files takes; pass"
-            " the other documents of the host too, or use --no-unmatched"
+            "the last rule takes every request that no other rule in these files takes, to"
+            f" {named}: pass the host's other documents too, or use --no-unmatched"
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from meshcors._policy.wording import file_argument
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,6 +22,6 @@ def fix_command(files: Sequence[str], *, needs_origins: bool) -> str:
         named = "FILE"
         begin = "save the documents in a file, then "
     else:
-        named = shlex.join(f"./{file}" if file.startswith("-") else file for file in files)
+        named = shlex.join(map(file_argument, files))
         begin = ""
     return " ".join([f"{begin}meshcors fix {named}", *([_ORIGIN] if needs_origins else [])])

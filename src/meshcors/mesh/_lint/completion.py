@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _ADD: Final = re.compile(rf"add a rule for preflights.*: {re.escape(FIX)}")
 # What a controller writes is left as it is.
-_BESIDE: Final = f"add a document for preflights beside this one: {SEPARATE}"
+_BESIDE: Final = f"add a second document, for preflights: {SEPARATE}"
 _APART: Final = (
     (f"add a rule for preflights before this one: {FIX}", _BESIDE),
     (f"add a rule for preflights: {FIX}", _BESIDE),

@@ -116,7 +116,7 @@ ORIGIN_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         not_reported="a SecurityPolicy with a `mergeType`, which may get its origins from another.",
     ),
     "MC028": Explanation(
-        finds="An `allowOrigin` beside `allowOrigins`.",
+        finds="An `allowOrigin` next to `allowOrigins`.",
         why=(
             "Istio reads the older `allowOrigin` only if `allowOrigins` is not set. Its origins"
             " look allowed and are not."

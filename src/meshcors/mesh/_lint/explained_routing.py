@@ -70,7 +70,7 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         ),
     ),
     "MC003": Explanation(
-        finds="A `corsPolicy` beside `redirect` or `directResponse`.",
+        finds="A `corsPolicy` next to `redirect` or `directResponse`.",
         why=(
             "Envoy's cors filter does nothing on a route without a service"
             " (envoyproxy/envoy#8262). The answer has no CORS headers, and pages cannot read it."
@@ -134,7 +134,7 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         why=(
             f"Chromium keeps the answer to a preflight for at most {MAX_AGE_CAPS['chromium']}"
             f" seconds, WebKit for {MAX_AGE_CAPS['webkit']}, Firefox for"
-            f" {MAX_AGE_CAPS['firefox']}. A larger value promises what only Firefox does."
+            f" {MAX_AGE_CAPS['firefox']}. Only Firefox honors a larger value."
         ),
         fix="Write `2h` or less.",
         not_reported=_UNUSED_POLICIES,
@@ -148,8 +148,8 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     "MC017": Explanation(
         finds="A rule for preflights that matches every OPTIONS request.",
         why=(
-            "Not every OPTIONS request is a preflight: WebDAV uses the method, and clients ask with"
-            " it what a service can do. Those requests no longer reach the service. Only a"
+            "Not every OPTIONS request is a preflight: WebDAV uses the method, and clients use it"
+            " to ask what a service supports. Those requests no longer reach the service. Only a"
             " preflight has `access-control-request-method`."
         ),
         fix=(
@@ -161,7 +161,7 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     "MC018": Explanation(
         finds="CORS headers that `headers.response` sets or adds.",
         why=(
-            "They are the same for every origin, and come on top of those of the service or the"
+            "They are the same for every origin, and are added to those of the service or the"
             " `corsPolicy`. With `add`, one header has two values, which every browser refuses."
         ),
         fix="Let one place write CORS headers: a `corsPolicy`, or the service.",
@@ -169,10 +169,10 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     ),
     "MC019": Explanation(
         finds=(
-            "Authorization that stops preflights: an ALLOW policy that no preflight can meet, if no"
-            " other ALLOW policy for the same workloads or the whole mesh lets preflights pass; a"
-            " DENY policy that every preflight meets; an external provider that is asked about all"
-            " of them."
+            "Authorization that stops preflights: an ALLOW policy that no preflight can"
+            " satisfy, unless another ALLOW policy for the same workloads or the whole mesh lets"
+            " preflights pass; a DENY policy that matches every preflight; an external provider"
+            " that is asked about all of them."
         ),
         why=(
             "In Istio's proxies ext_authz, JWT and RBAC run before the cors filter, and their"
@@ -185,8 +185,8 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
             " exempt them with `notMethods: [OPTIONS]`."
         ),
         not_reported=(
-            "conditions that may hold or not, such as the caller's namespace; policies that Istio"
-            " only tries (`istio.io/dry-run`);"
+            "conditions that depend on the caller, such as its namespace; policies in a dry run"
+            " (`istio.io/dry-run`);"
             " RequestAuthentication, which lets preflights pass; policies that apply neither to the"
             " gateway nor to the namespace of a pod that preflights are sent to:"
             " preflights that Envoy answers at the gateway never reach a service's own proxy."
@@ -260,7 +260,7 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
             " another VirtualService owns the host in sidecars. To find out, a call that meets the"
             " rule's conditions is sent through the model of the gateway."
         ),
-        why="The policy looks as if it applied. What answers is the rule before it.",
+        why="The policy looks as if it applied, but the rule before it answers.",
         fix="Move the rule before the one that takes its requests, or remove it.",
         not_reported=(
             "rules for preflights, see MC016, and rules for which no example call is found, because"
@@ -269,20 +269,19 @@ ROUTING_EXPLANATIONS: Final[Mapping[str, Explanation]] = {
     ),
     "MC030": Explanation(
         finds=(
-            "A rule for preflights that takes the preflights of a rule with a `corsPolicy`,"
-            " although they would reach that rule, and is not known to allow what that policy"
-            " allows. To find out, sample calls go through the models of the gateway and of the"
-            " browser."
+            "A rule for preflights that takes those of a rule with a `corsPolicy`, which they would"
+            " otherwise reach, although it is not known to allow what that policy allows. To find"
+            " out, sample calls go through the models of the gateway and of the browser."
         ),
         why=(
             "A rule for preflights is there for rules that preflights do not match, such as those"
             " for a header. In front of any other rule it takes that rule's place: if its own"
-            " policy refuses the page, or its service does not know it, calls are blocked that"
-            " worked before."
+            " policy refuses the page, or its service does not know it, calls that"
+            " worked before are blocked."
         ),
         fix=(
             "Narrow the rule, by path or by the name of the routing header in"
-            " `access-control-request-headers`, or let it or its service have that policy too."
+            " `access-control-request-headers`, or give that policy to it or its service too."
         ),
         not_reported=(
             "rules that preflights would not reach anyway, such as those for a header: their"

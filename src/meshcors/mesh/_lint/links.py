@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib import metadata
-from typing import Final
-
-# RFC 2606: no such host will ever exist.
-_PLACEHOLDER: Final = re.compile(r"https?://[^/]+\.invalid(/|$)")
 
 
 def docs_link(page: str) -> str:
     """Return the link to a page of ``docs/``, such as ``lint/mc001.md``.
 
-    It begins with the address of the source in the package's metadata. Without metadata, or with a
-    placeholder for the address, the path in the repository is left.
+    It begins with the address of the source in the package's metadata. Without one, the path in the
+    repository is left.
     """
     return f"{_docs()}/{page}"
 
@@ -28,6 +23,6 @@ def _docs() -> str:
         return "docs"
     for url in found.get_all("Project-URL") or ():
         label, _, address = url.partition(", ")
-        if label == "Source" and not _PLACEHOLDER.match(address):
+        if label == "Source":
             return f"{address}/blob/v{found['Version']}/docs"
     return "docs"

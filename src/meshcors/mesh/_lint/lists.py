@@ -61,7 +61,7 @@ def literal_stars(mesh: MeshDocuments) -> Iterator[Finding]:
             if "*" in names and len(names) > 1:
                 meaning = "literally" if policy.allow_credentials else "as all names"
                 reason = (
-                    f"{field}: * beside other names is sent as it is, and browsers read it"
+                    f"{field}: * among other names is sent literally, and browsers read it"
                     f" {meaning}"
                 )
                 hint = "write * alone, and Envoy echoes what is asked for, or write the names"

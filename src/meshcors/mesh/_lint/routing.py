@@ -104,7 +104,7 @@ def dead_preflight_rules(mesh: MeshDocuments) -> Iterator[Finding]:
     for gateway, port, host in mesh.hosts:
         for dropped in host.dropped:
             if dropped.reason == "behind_catch_all" and dropped.rule in entries:
-                reason = f"{dropped.detail} takes every request, so no preflight gets here"
+                reason = f"{dropped.detail} takes every request, so no preflight reaches this rule"
                 dead[dropped.rule] = Finding(dropped.place, reason, _MOVE_UP)
         for route in host.routes:
             preflight = _example_preflight(route, host.domain, port)

@@ -35,7 +35,7 @@ RULES: Final = (
     ),
     LintRule(
         "MC003", "error", "policy-without-service",
-        "a corsPolicy beside redirect or directResponse", routing.policy_without_service,
+        "a corsPolicy next to redirect or directResponse", routing.policy_without_service,
     ),
     LintRule(
         "MC004", "error", "star-with-credentials",
@@ -112,7 +112,7 @@ RULES: Final = (
         "MC023", "warning", "insecure-origin",
         "an http origin, with credentials", origins.insecure_origins,
     ),
-    LintRule("MC024", "warning", "literal-star", "a * beside other names", lists.literal_stars),
+    LintRule("MC024", "warning", "literal-star", "a * among other names", lists.literal_stars),
     LintRule(
         "MC025", "error", "no-origins", "a corsPolicy without origins", origin_lists.no_origins
     ),
@@ -126,7 +126,7 @@ RULES: Final = (
     ),
     LintRule(
         "MC028", "warning", "replaced-origins",
-        "an allowOrigin beside allowOrigins", origin_lists.replaced_origins,
+        "an allowOrigin next to allowOrigins", origin_lists.replaced_origins,
     ),
     LintRule(
         "MC029", "warning", "own-origin",

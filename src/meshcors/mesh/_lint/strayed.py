@@ -83,11 +83,11 @@ def _left_to_a_service(listed: list[AnsweredElsewhere]) -> Finding | None:
     rules = list(dict.fromkeys(each.calls.route.rule for each in others))
     to = taker.source.route[0].host
     if len(rules) == 1:
-        own, hint = "own corsPolicy would answer them and differs", f"let {to} have that policy too"
+        own, hint = "own corsPolicy would answer them and differs", f"give {to} that policy too"
     else:
-        own, hint = "own policies would answer them and differ", f"let {to} have all of them"
+        own, hint = "own policies would answer them and differ", f"give {to} all of them"
     more = f" and {len(rules) - 1} more" if len(rules) > 1 else ""
-    than = "from that of the rules which need it" if known else "from one another"
+    than = "from that of the rules that need this one" if known else "from one another"
     reason = f"this rule takes the preflights of {rules[0]}{more}, whose {own} {than}"
     return Finding(taker.place, reason, f"{_NARROW}, or {hint}")
 

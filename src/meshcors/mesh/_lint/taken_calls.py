@@ -140,7 +140,7 @@ def _never_called(mesh: MeshDocuments) -> Iterator[Finding]:
             has_own = rule.cors_policy is not None or _is_for_a_pod(document, rule)
             if has_own or not (_has_cors(mesh, document) or _has_cors(mesh, other)):
                 continue
-            reason = f"no call gets here: {in_the_way.label} takes all of them"
+            reason = f"no call reaches this rule: {in_the_way.label} takes them all"
             yield Finding(rule.place, reason, "give one of them a narrower match")
 
 

@@ -1,5 +1,0 @@
-"""The old import path of `meshcors.Regex`; new code writes ``from meshcors import Regex``."""
-
-from meshcors._policy.regex import Regex
-
-__all__ = ["Regex"]

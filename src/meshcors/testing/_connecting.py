@@ -1,0 +1,158 @@
+"""Connects to a name as browsers do: its addresses race, and one limit covers them all.
+
+An address has a quarter of a second before the next one is tried beside it (RFC 8305, "Happy
+Eyeballs"), and the first that answers is used. The limit covers the look-up of the name too.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import chain, zip_longest
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import Any, Final, TypeAlias, TypeVar
+
+import httpcore
+import httpx
+
+# Seconds between the starts of two attempts (RFC 8305, section 5).
+_HEAD_START: Final = 0.25
+_Found = TypeVar("_Found")
+_Results: TypeAlias = "SimpleQueue[_Found | Exception]"
+
+
+class RacingTransport(httpx.HTTPTransport):
+    """httpx's transport without a proxy and without connections that are kept."""
+
+    def __init__(self, tls: ssl.SSLContext, *, http2: bool) -> None:
+        super().__init__(verify=tls, http2=http2, trust_env=False)
+        # httpx has no option for the backend, and httpcore has one
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=tls,
+            # a connection's name in the handshake is that of its first request
+            max_keepalive_connections=0,
+            http2=http2,
+            network_backend=RacingBackend(),
+        )
+
+
+class RacingBackend(httpcore.NetworkBackend):
+    """Opens connections for httpcore."""
+
+    def __init__(self) -> None:
+        self._one = httpcore.SyncBackend()
+        # the address of each host that has answered is tried first
+        self._answered: dict[str, str] = {}
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """Return a connection to the first of the host's addresses that answers.
+
+        Raises `httpcore.ConnectTimeout`, `httpcore.ConnectError` (from a `socket.gaierror` if no
+        address was found in time), or `UnicodeError` where the host is no name.
+        """
+        del local_address, socket_options  # this transport sets neither
+        end = monotonic() + (timeout or 0.0)
+
+        def connect(address: str) -> httpcore.NetworkStream:
+            return self._one.connect_tcp(address, port, max(end - monotonic(), 0.01), None, ())
+
+        addresses = _addresses(host, port, end)
+        if len(addresses) == 1:
+            return connect(addresses[0])
+        addresses.sort(key=lambda each: each != self._answered.get(host))
+        found = _first_of([partial(connect, each) for each in addresses], end)
+        with suppress(OSError):  # closed already
+            self._answered[host] = str(found.get_extra_info("server_addr")[0])
+        return found
+
+
+def _addresses(host: str, port: int, end: float) -> list[str]:
+    """Return the addresses of a host, those of the two families in turn (RFC 8305, section 4)."""
+    results: _Results[list[Any]] = SimpleQueue()
+    # nothing else ends a look-up that takes long
+    _start(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), results)
+    try:
+        found = results.get(timeout=max(end - monotonic(), 0.0))
+    except Empty:
+        found = socket.gaierror(socket.EAI_AGAIN, "the look-up took too long")
+    if isinstance(found, Exception):
+        try:
+            raise found
+        except OSError as error:
+            # httpcore drops the cause of what it passes on, and keeps the context
+            raise httpcore.ConnectError(error) from error
+    families: dict[int, list[str]] = {}
+    for family, *_, address in found:
+        families.setdefault(family, []).append(str(address[0]))
+    in_turn = chain.from_iterable(zip_longest(*families.values()))
+    return list(dict.fromkeys(each for each in in_turn if each is not None))
+
+
+def _first_of(
+    attempts: Sequence[Callable[[], httpcore.NetworkStream]], end: float
+) -> httpcore.NetworkStream:
+    """Return the first connection; raise what the first attempt to fail says if all of them fail.
+
+    An attempt that fails does not keep the next one waiting.
+    """
+    results: _Results[httpcore.NetworkStream] = SimpleQueue()
+    left = list(attempts)
+    failed: list[Exception] = []
+    while len(failed) < len(attempts):
+        if left:
+            _start(left.pop(0), results)
+        wait = min(_HEAD_START, end - monotonic()) if left else end - monotonic()
+        try:
+            found = results.get(timeout=max(wait, 0.0))
+        except Empty:
+            if monotonic() < end:
+                continue
+            break
+        if not isinstance(found, Exception):
+            running = len(attempts) - len(left) - len(failed) - 1
+            _close_later(results, running)
+            return found
+        failed.append(found)
+    running = len(attempts) - len(left) - len(failed)
+    _close_later(results, running)
+    if running or left or not failed:
+        raise httpcore.ConnectTimeout
+    raise failed[0]
+
+
+def _start(work: Callable[[], _Found], results: _Results[_Found]) -> None:
+    """Do `work` beside; what it returns or raises is put into `results`."""
+
+    def run() -> None:
+        try:
+            results.put(work())
+        except Exception as error:  # raised by whoever waits
+            results.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+def _close_later(results: _Results[httpcore.NetworkStream], running: int) -> None:
+    """Close what attempts that are still `running` connect to."""
+
+    def close() -> None:
+        for _ in range(running):
+            found = results.get()
+            if not isinstance(found, Exception):
+                with suppress(OSError):
+                    found.close()
+
+    if running:
+        threading.Thread(target=close, daemon=True).start()
