@@ -545,6 +545,20 @@ def test_several_documents_are_read_one_after_the_other(file: Any) -> None:
             id="all-at-once",
         ),
         pytest.param(
+            virtual_service(
+                {
+                    "corsPolicy": {
+                        "allowOrigins": [{"exact": "https://*.ui.example"}, {"exact": "*"}]
+                    }
+                }
+            ),
+            [
+                ("origin_wildcard", "spec.http[0].corsPolicy.allowOrigins"),
+                ("origin_wildcard_beside_others", "spec.http[0].corsPolicy.allowOrigins"),
+            ],
+            id="a-star-that-istio-compares-as-it-is",
+        ),
+        pytest.param(
             virtual_service({"match": [{"uri": {"prefix": "v1"}}], **cors()}),
             [("path_not_absolute", "spec.http[0].match[0].uri.prefix")],
             id="prefix",

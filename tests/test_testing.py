@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -136,6 +137,32 @@ def test_a_fault_of_the_network_is_in_the_story(browser_of_test: BrowserFetch) -
     url = f"http://127.0.0.1:{server.port}/v1?…"
     assert f"called GET {url}, with credentials:\n" in text
     assert f"  OPTIONS {url}: 127.0.0.1:{server.port} ended the connection: " in text
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_a_server_in_the_event_loop_of_the_test(in_thread: bool) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(GRANT.replace("\n", "\r\n").encode())
+        writer.close()
+
+    async def call() -> PageCall:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        # what waits for the loop never gets an answer, and the other one waits as long as it takes
+        with Wire(timeout=20 if in_thread else 1) as wire:
+            fetch = BrowserFetch(wire)
+            if in_thread:
+                made = await asyncio.to_thread(fetch, url, origin=ORIGIN)
+            else:
+                made = fetch(url, origin=ORIGIN)
+                assert "await asyncio.to_thread(browser_fetch, ...)" in story(made)
+        server.close()
+        return made
+
+    made = asyncio.run(call())
+    assert made.verdict.allowed is in_thread
+    assert "to_thread" not in story(made)
 
 
 # What is asserted of an allowed and of a blocked call, and the first line of the failure.

@@ -18,6 +18,7 @@ import pytest
 
 from meshcors._lab.case import case_text
 from tests.e2e.browsers import Browser, Page, await_console, launch
+from tests.e2e.browsers import firefox as firefox_engine
 from tests.e2e.test_lab import running_lab
 from tests.e2e.test_pod_page import FAINT, press
 from tests.written_pages import WRITE
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.e2e.browsers.chromium import Chromium, ChromiumPage
+    from tests.e2e.browsers.webkit import WebKit
 
 DOCS = Path(__file__).parents[2] / "docs" / "lab.md"
 PICTURES = DOCS.with_suffix("")
@@ -52,6 +54,13 @@ DONE = """async (calls) => {
     await new Promise((done) => setTimeout(done, 50));
   }
   return document.body.textContent;
+}"""
+SUMMARY = """async (wanted) => {
+  const shown = document.getElementById("summary");
+  for (let turn = 0; turn < 400 && shown.textContent !== wanted; turn += 1) {
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  return shown.textContent === wanted || shown.textContent;
 }"""
 CALLS = "() => Number(document.documentElement.dataset.done)"
 PRESS = """(call) => document.querySelector(`#calls [data-call="${call}"]`).click()"""
@@ -411,6 +420,28 @@ def test_the_page_follows_its_files(browser: Browser, lab: str, files: Path) -> 
     page.close()
 
 
+ROUTELESS = """apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: old, namespace: here}
+spec: {hosts: [a.example], gateways: [public], http: [{redirect: {authority: b.example}}]}
+"""
+VISIBLE = """() => [...document.querySelectorAll("button, article, textarea")]
+  .filter((each) => each.getClientRects().length).length"""
+
+
+def test_files_without_a_call_are_no_empty_frame(chromium: Chromium, lab: str, files: Path) -> None:
+    page = opened(chromium, lab)
+    try:
+        (files / "model.yaml").write_text(ROUTELESS)
+        assert page.run(SUMMARY, "These files have no rule that a page could call.") is True
+        assert page.run(VISIBLE) == 0
+    finally:
+        (files / "model.yaml").write_text(case_text())
+    assert page.run(SUMMARY, SUMMARIES["right-key"]) is True
+    assert page.run(VISIBLE) == len(SUMMARIES) + 3
+    page.close()
+
+
 def test_each_rule_has_its_calls(chromium: Chromium, lab: str, files: Path) -> None:
     page = opened(chromium, lab)
     calls = page.run(CALLS)
@@ -452,18 +483,49 @@ def test_page_fits_its_reader(story: ChromiumPage, width: int, scheme: str) -> N
             write_picture(story, f"390-before-{scheme}.png", bottom=1040)
             story.run("() => document.getElementById('after').scrollIntoView()")
             write_picture(story, f"390-after-{scheme}.png", bottom=1040)
-    story.run("() => document.querySelectorAll('details').forEach((each) => (each.open = true))")
-    assert story.run("() => innerWidth") == width
-    assert story.run("() => document.documentElement.scrollWidth") <= width
-    assert story.run(FAINT) == []
-    assert story.run(FAINT_IN_PICTURES) == []
-    ground = story.run("() => getComputedStyle(document.body).backgroundColor")
+    check_layout(story, width, scheme)
+
+
+@pytest.fixture(scope="module")
+def dark_firefox() -> Iterator[Browser]:
+    with pytest.MonkeyPatch.context() as patch:
+        dark = {"layout.css.prefers-color-scheme.content-override": 0}
+        patch.setattr(firefox_engine, "PREFERENCES", firefox_engine.PREFERENCES | dark)
+        with launch("firefox") as started:
+            yield started
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("engine", ["firefox", "webkit"])
+def test_page_fits_its_reader_in_other_browsers(
+    request: pytest.FixtureRequest, lab: str, engine: str, scheme: str, width: int
+) -> None:
+    if engine == "webkit":
+        browser: WebKit = request.getfixturevalue("webkit")
+        page: Any = browser.open(lab, f"width={width},height=900")
+        page.command("Page.overrideUserPreference", name="PrefersColorScheme", value=scheme.title())
+    else:
+        page = request.getfixturevalue("dark_firefox" if scheme == "dark" else "firefox").open(lab)
+        page.resize(width, 900)
+    assert page.run(DONE, 1) is True
+    check_layout(page, width, scheme)
+    page.close()
+
+
+def check_layout(page: Page, width: int, scheme: str) -> None:
+    page.run("() => document.querySelectorAll('details').forEach((each) => (each.open = true))")
+    assert page.run("() => innerWidth") == width
+    assert page.run("() => document.documentElement.scrollWidth") <= width
+    assert page.run(FAINT) == []
+    assert page.run(FAINT_IN_PICTURES) == []
+    ground = page.run("() => getComputedStyle(document.body).backgroundColor")
     assert ground == {"light": "rgb(243, 244, 246)", "dark": "rgb(14, 17, 22)"}[scheme]
     # Fingers are thicker than arrows (WCAG 2.2, 2.5.8), and no letter of a picture is tiny.
-    assert min(story.run(HEIGHTS)) >= 24
-    assert min(story.run(LETTERS)) >= 11
-    assert story.run(OUTSIDE) == []
-    story.run("() => document.querySelectorAll('details').forEach((each) => (each.open = false))")
+    assert min(page.run(HEIGHTS)) >= 24
+    assert min(page.run(LETTERS)) >= 11
+    assert page.run(OUTSIDE) == []
+    page.run("() => document.querySelectorAll('details').forEach((each) => (each.open = false))")
 
 
 def write_picture(page: ChromiumPage, name: str, bottom: int) -> None:

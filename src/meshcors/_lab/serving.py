@@ -100,7 +100,8 @@ class LoopbackServers:
         """Have the thread do what is asked for, and wait until it has."""
         self._changed.clear()
         self._wake.send(b"!")
-        self._changed.wait()
+        while self._thread.is_alive() and not self._changed.wait(1):
+            pass
 
     def _serve(self) -> None:
         while True:

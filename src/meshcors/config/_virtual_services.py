@@ -91,6 +91,7 @@ class VirtualServices:
         self, rule: dict[str, object], hosts: object, where: FieldPath, hosts_path: FieldPath
     ) -> Iterator[FieldPath]:
         data = rule.pop("corsPolicy")
+        self._refuse_stars(data, where.at("corsPolicy").at("allowOrigins"))
         policy = policy_of_rule(self._problems, data, where.at("corsPolicy"))
         matches = read_list(self._problems, rule.pop("match", None), where.at("match")) or [{}]
         yield from map(where.at, rule)
@@ -109,6 +110,18 @@ class VirtualServices:
             made = make_rule(self._problems, policy or ANY_POLICY, hosts, uri.get("prefix"), paths)
             if policy is not None and made is not None:
                 self._add(made, where)
+
+    def _refuse_stars(self, data: object, where: FieldPath) -> None:
+        """Refuse exact origins with a star: Istio compares them as they are, and none matches."""
+        fields = cast("Mapping[str, object]", data) if isinstance(data, Mapping) else {}
+        listed = fields.get("allowOrigins")
+        for item in cast("list[object]", listed) if isinstance(listed, list) else []:
+            match item:
+                case {"exact": str(origin)} if "*" in origin and origin != "*":
+                    hint = "never matches in Istio: list the origins, or write a regex"
+                    self._problems.append(Problem("origin_wildcard", str(where), origin, hint))
+                case _:
+                    pass
 
     def _add(self, rule: Rule, where: FieldPath) -> None:
         left: list[str] = []

@@ -20,6 +20,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 import httpcore
 import httpx
 
+from meshcors.mesh._documents.checks import is_ip
+
 # Seconds between the starts of two attempts (RFC 8305, section 5).
 _HEAD_START: Final = 0.25
 _Found = TypeVar("_Found")
@@ -80,6 +82,8 @@ class RacingBackend(httpcore.NetworkBackend):
 
 def _addresses(host: str, port: int, end: float) -> list[str]:
     """Return the addresses of a host, those of the two families in turn (RFC 8305, section 4)."""
+    if is_ip(host):
+        return [host]
     results: _Results[list[Any]] = SimpleQueue()
     # nothing else ends a look-up that takes long
     _start(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM), results)

@@ -7,6 +7,7 @@ nor is what could steer a terminal. Through a `MeshGateway`, the way through its
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 _POD: Final = ("meshcors-dummy", 8080)
 _SHOWN: Final = ("location", "server", "vary")
+_IN_EVENT_LOOP: Final = (
+    "  The test's event loop waited for this call too. If the server runs in that loop, make the"
+    " call in a thread: await asyncio.to_thread(browser_fetch, ...)"
+)
 # Envoy's response flags: no healthy upstream, and no connection to it
 _UNREACHED: Final = frozenset({"UH", "UF"})
 
@@ -65,11 +70,21 @@ def _lines(call: PageCall, quote: Quoting) -> Iterator[str]:
         yield from _exchange(exchange, quote)
     if isinstance(call, GatewayCall):
         yield from map(_routed, call.requests)
+    if call.decisive.kind == "timeout" and _is_in_event_loop():
+        yield _IN_EVENT_LOOP
     if gateway is not None and explained:
         yield ""
         yield "As `meshcors explain` tells it, with these answers:"
         missing = _missing_service(call)
         yield from (printable(line) for line in _explained(call, gateway, missing))
+
+
+def _is_in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _without_queries(text: str, call: PageCall) -> str:

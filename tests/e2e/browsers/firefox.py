@@ -54,6 +54,11 @@ class FirefoxPage:
         self._wire.drain()
         return list(self.lines)
 
+    def resize(self, width: int, height: int) -> None:
+        """Give the tab this size."""
+        size = {"width": width, "height": height}
+        self._wire.call("browsingContext.setViewport", context=self._context, viewport=size)
+
     def close(self) -> None:
         self._wire.call("browsingContext.close", context=self._context)
 

@@ -131,8 +131,10 @@ class WebKit:
         self._first = self._attach()
         self.version = version
 
-    def open(self, url: str) -> WebKitPage:
-        self._first.command("Runtime.evaluate", expression="void open('about:blank')")
+    def open(self, url: str, features: str = "") -> WebKitPage:
+        """Open ``url``; with features of ``open`` (``width=390``), in a window of its own."""
+        expression = f"void open('about:blank', '', '{features}')"
+        self._first.command("Runtime.evaluate", expression=expression)
         page = self._attach()
         page.navigate(url)
         return page
@@ -193,6 +195,6 @@ def _mini_browser() -> Path:
 def _display(directory: Path) -> Iterator[str]:
     """An invisible display; the server picks a free number and prints it."""
     log = directory / "display"
-    command = ["Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"]
+    command = ["Xvfb", "-displayfd", "1", "-screen", "0", "1400x1000x24", "-nolisten", "tcp"]
     with started(command, log) as process:
         yield ":" + await_line(process, log, r"(?m)^(\d+)$")

@@ -381,9 +381,11 @@ async function load() {
   }
   byId("notes").replaceChildren(...said.notes.map((note) => element("li", note)));
   byId("notes-section").hidden = !said.notes.length;
+  byId("calls-section").hidden = byId("sides").hidden = !said.calls.length;
   showCalls(said.calls);
   const wanted = current?.id ?? decodeURIComponent(location.hash.slice(1));
   const call = said.calls.find((each) => each.id === wanted) ?? said.calls[0];
+  current = call ?? null;
   if (call) await run(call);
   else byId("summary").textContent = "These files have no rule that a page could call.";
 }
