@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -163,17 +163,16 @@ def running(
 ) -> Iterator[PodProcess]:
     """Start a pod on free ports, and end it; `before` is put in front of its command.
 
-    Without a `host` the pod gets no --host; without `admin` it gets no --admin-port.
+    Of the flags of `policy`, those written with = give way to the others. Without a `host` the pod
+    gets no --host; without `admin` it gets no --admin-port.
     """
     places = ("--host", host) if host else ()
     if admin:
         places += ("--admin-port", "0")
+    own = ("--port", "0", "--drain", drain, *places, *flags)
     with tempfile.NamedTemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            [
-                *(*before, sys.executable, *start, *policy),
-                *("--port", "0", "--drain", drain, *places, *flags),
-            ],
+            [*before, sys.executable, *start, *beside(policy, own), *own],
             env=environment(env),
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -199,6 +198,11 @@ def running(
                 process.wait(10)
             assert process.stdout is not None
             process.stdout.close()
+
+
+def beside(policy: Iterable[str], own: Collection[str]) -> list[str]:
+    """The flags of `policy` without those that `own` has too."""
+    return [each for each in policy if each.partition("=")[0] not in own]
 
 
 def _printed(line: str, name: str) -> int:

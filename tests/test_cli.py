@@ -68,7 +68,31 @@ def test_exit_codes(args: Sequence[str], code: int, capsys: pytest.CaptureFixtur
     [
         pytest.param([], "name a verb: ", id="no verb"),
         pytest.param(["lnit"], "lnit: unknown; did you mean lint?", id="misspelled verb"),
-        pytest.param(["--frobnicate"], "No such option", id="unknown option"),
+        pytest.param(["--vrsion"], "--vrsion: unknown; did you mean --version?", id="option"),
+        pytest.param(["--version=1"], "--version: it takes no value", id="a value too many"),
+        pytest.param(
+            ["lint", ORIGINAL, "--formt", "json"],
+            "--formt: unknown; did you mean --format?",
+            id="misspelled option",
+        ),
+        pytest.param(
+            ["explain", ORIGINAL, "--origin", "https://a.example", "--origin=https://b.example"],
+            "--origin: given twice: leave one out",
+            id="twice",
+        ),
+        pytest.param(
+            ["fix", ORIGINAL, "--with", "pod", "--with", "mesh"],
+            "--with: given twice: leave one out",
+            id="a choice twice",
+        ),
+        pytest.param(
+            ["fix", ORIGINAL, "--pod", "x"], "--pod: x: write host:port, such as", id="a bad value"
+        ),
+        pytest.param(
+            ["lint", "--explain"],
+            "--explain: its value is missing; write --explain ID",
+            id="no value",
+        ),
         pytest.param(["fix", ORIGINAL, "s"], "FILE 2: No such file", id="no second file"),
         pytest.param(
             ["render", "--config", "p.json", "--to", "env", "s"],

@@ -131,7 +131,9 @@ def test_of_many_warnings_and_rules_the_first_are_told(tmp_path: Path) -> None:
 def test_port_that_was_asked_for_and_is_taken_ends_it_with_2(flag: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        ended = run(*POLICY_FLAGS, "--host", "127.0.0.1", "--port", "0", flag, port)
+        flags = {"--port": "0", "--admin-port": "0", flag: port}
+        words = [word for pair in flags.items() for word in pair]
+        ended = run(*POLICY_FLAGS, "--host", "127.0.0.1", *words)
     assert ended.returncode == 2
     last = ended.stderr.splitlines()[-1]
     assert last == f"meshcors.dummy: {flag}: port {port} is taken: free it, or choose another"
@@ -214,7 +216,10 @@ def test_fewer_connections_than_by_default_are_warned_of_unless_asked_for(
         (("--drain", "s3cret"), "--drain: write a number from 0 to 86400"),
         (("--keep-alive", "nan"), "--keep-alive: write a number from 0 to 86400"),
         (("--log-format", "s3cret"), "--log-format: write auto, json or text"),
-        (("--drain",), "Option '--drain' requires an argument."),
+        (("--drain",), "--drain: its value is missing; write --drain SECONDS"),
+        (("--check=1",), "--check: it takes no value: leave that out"),
+        (("--max-age", "1", "--max-age", "s3cret"), "--max-age: given twice: leave one out"),
+        (("--allow-credentials", "--no-allow-credentials"), "--allow-credentials: given twice"),
         (("stray",), "expected only flags: remove the extra argument"),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
@@ -425,3 +430,12 @@ def test_no_key_value_is_ever_shown(tmp_path: Path) -> None:
         shown = [pod.admin(path).text for path in ("/", "/policy", "/metrics")]
         pod.await_(lambda: pod.stderr().count('"answered"') == 3)
         assert secret not in pod.stderr() + "".join(shown)
+
+
+def test_a_file_without_origins_is_named_as_the_place_for_them(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text("")
+    ended = run("--config", str(path))
+    assert ended.returncode == 2
+    said = f"meshcors.dummy: {path}: allowOrigins: name the pages' origins, such as"
+    assert ended.stderr.startswith(said)

@@ -735,7 +735,8 @@ def explain(text: str, flags: tuple[str, ...]) -> list[str]:
     Path("mesh.yaml").write_text(text, encoding="utf-8")
     files = {"POLICY": "policy.json", "RULES": "rules.json"}
     flags = tuple(files.get(flag, flag) for flag in flags)
-    return ["explain", "mesh.yaml", "--origin", UI, *flags]
+    origin = () if "--origin" in flags else ("--origin", UI)
+    return ["explain", "mesh.yaml", *origin, *flags]
 
 
 @pytest.mark.parametrize(("text", "flags", "exit_code", "code", "sentence"), CASES)

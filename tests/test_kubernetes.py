@@ -465,7 +465,7 @@ def arguments(policy_file: Path) -> tuple[str, ...]:
 
 @pytest.fixture
 def pod(arguments: tuple[str, ...]) -> Iterator[PodProcess]:
-    # The ports and the drain that `running` adds come last, so they take effect.
+    # The ports and the drain that `running` adds take the place of these.
     with running(policy=arguments) as started:
         yield started
 

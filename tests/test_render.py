@@ -296,9 +296,7 @@ def test_another_namespace_needs_a_grant(config: str, capsys: pytest.CaptureFixt
     flags = ["--pod", "cors.web.svc.cluster.local:8080", "--gateway", "istio-system/public"]
     assert run(["render", "--config", config, "--to", "httproute", *flags]) == 0
     said = capsys.readouterr()
-    assert said.err == (
-        "note: the pod is in another namespace: a ReferenceGrant in web has to allow that\n"
-    )
+    assert said.err == "note: the pod is in another namespace: this needs a ReferenceGrant in web\n"
     spec = documents(said.out)[0]["spec"]
     assert spec["parentRefs"] == [{"name": "public", "namespace": "istio-system"}]  # type: ignore[index]
     backend = {"name": "cors", "namespace": "web", "port": 8080}

@@ -107,7 +107,8 @@ def beside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
         for at, each in enumerate(documents):
             names += ["--beside", str(tmp_path / f"{at}.json")]
             Path(names[-1]).write_text(json.dumps(each))
-        args = ["--config", str(tmp_path / "policy.json"), "--to", form, "--gateway", "public"]
+        args = ["--config", str(tmp_path / "policy.json"), "--to", form]
+        args += [] if "--gateway" in flags else ["--gateway", "public"]
         code = run(["render", *args, *names, *flags])
         said = capsys.readouterr()
         return Rendered(code, said.out, said.err, documents)

@@ -207,6 +207,8 @@ def test_a_file_is_followed_where_this_is_asked_for() -> None:
             "--follow: name the file, with --config or MESHCORS_CONFIG",
         ),
         (f"--allow-origin {UI} -- nothing-of-the-kind", "nothing-of-the-kind: there is no such"),
+        (f"--allow-origin {UI} -- {__file__}", f"{__file__}: it is not executable: make it so, or"),
+        (f"--config {__file__} --config {__file__} -- python", "--config: given twice: leave one"),
         (f"--allow-origin {UI} -- sh -c true", "sh: this is not a Python program: put meshcors"),
         (f"--allow-origin {UI} -- python -I x.py", "python: the flag -I isolates Python from"),
         ("--allow-orgin x -- python", "--allow-orgin: unknown; did you mean --allow-origin?"),

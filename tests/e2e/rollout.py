@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from meshcors.mesh.envoy import bootstrap
-from tests.dummy_process import environment, request
+from tests.dummy_process import beside, environment, request
 from tests.e2e.processes import free_port
 from tests.test_kubernetes import BASE, EXAMPLES, UI, gateway, rendered, with_paths
 
@@ -240,11 +240,11 @@ class Pod:
         return self
 
     def _launch(self) -> None:
-        # The last of two flags takes effect.
         flags = ["--host", "127.0.0.1", "--drain", self.drain]
         flags += ["--port", str(self.port), "--admin-port", str(self.admin)]
+        words = beside(with_paths(self.policy), flags)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "meshcors.dummy", *with_paths(self.policy), *flags],
+            [sys.executable, "-m", "meshcors.dummy", *words, *flags],
             env=environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -130,7 +130,7 @@ def test_flags_are_named_as_they_were_written(folder: Path) -> None:
         said = "policy not replaced: --max-age: "
         eventually("it says so", lambda: said in server.output, server)
         (folder / "followed.yaml").write_text("maxAge: 60\n", encoding="utf-8")
-        said = "policy not replaced: --allow-origin or MESHCORS_ALLOW_ORIGINS: "
+        said = f"policy not replaced: {folder / 'followed.yaml'}: allowOrigins: name the pages'"
         eventually("it says so", lambda: said in server.output, server)
 
 

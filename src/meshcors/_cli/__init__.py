@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from meshcors._policy.wording import did_you_mean, printable
+from meshcors.config._command_line import PlainCommand
 from meshcors.mesh._documents.problems import DocumentError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ VERBS: Final = {
 }
 
 
-class Toolbox(click.Group):
+class Toolbox(PlainCommand, click.Group):
     """A group that imports a verb only when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

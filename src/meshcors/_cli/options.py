@@ -7,23 +7,17 @@ from typing import Final
 
 import click
 
-from meshcors.config._command_line import ExampleCommand, what_to_write
+from meshcors.config._command_line import PlainCommand
 from meshcors.mesh._documents.checks import host_error
 
 
-class VerbCommand(ExampleCommand):
+class VerbCommand(PlainCommand):
     """A verb that does not print an extra argument, as click would: it may be a secret."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments; raises `click.UsageError` if any are left, or for a wrong value."""
+        """Read the arguments; raises `click.UsageError` if any are left."""
         ctx.allow_extra_args = True
-        try:
-            left = super().parse_args(ctx, args)
-        except click.BadParameter as error:
-            hint = error.param and what_to_write(error.param.type)
-            if error.param is None or not hint or isinstance(error, click.MissingParameter):
-                raise
-            raise click.UsageError(f"{error.param.opts[0]}: {hint}") from None
+        left = super().parse_args(ctx, args)
         if left:
             arguments = [each for each in self.params if isinstance(each, click.Argument)]
             names = [each.human_readable_name for each in arguments]

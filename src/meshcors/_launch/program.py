@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -38,6 +39,9 @@ def find(command: Sequence[str], *, unchecked: bool = False) -> str:
     """
     path = shutil.which(command[0])
     if path is None:
+        if os.path.isfile(command[0]):  # noqa: PTH113 - Path.is_file raises for some names
+            hint = "it is not executable: make it so, or put python in front"
+            raise ProgramError(f"{command[0]}: {hint}")
         raise ProgramError(f"{command[0]}: there is no such program")
     if not unchecked:
         interpreter = _interpreter(path, command)

@@ -128,6 +128,8 @@ def _read_yaml(path: Path, text: str) -> list[object]:
         reason = re.split(' "| handle ', error.problem or error.context or "malformed")[0]
         if error.context == "while scanning an alias":
             reason = f'{reason}; quote the asterisk: "*"'
+        elif "\\t" in reason:
+            reason = "a tab where YAML expects spaces: indent with spaces"
         raise _wrong(path, "file_malformed", f"{place}{reason}") from None
     except (YAMLError, ValueError) as error:
         raise _wrong(path, "file_malformed", str(error).partition("\n")[0]) from None

@@ -116,6 +116,9 @@ def load(
         labels |= {
             option.name: f"{option.flag} or {option.variable}" for option in OPTIONS if option.flag
         }
+    if path:
+        # Where what is missing belongs: the user has a file.
+        labels |= {option.name: f"{path}: {option.file_label}" for option in OPTIONS if option.file}
     return with_uncovered(
         make_policy(problems, settings, labels, "variable"),
         _uncovered(environ),

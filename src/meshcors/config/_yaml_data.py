@@ -92,7 +92,9 @@ class _Builder:
         try:
             hash(found)
         except TypeError:
-            _refuse("found unhashable key", event)
+            _refuse(
+                "a mapping or a list as the name of a field: quote what begins with { or [", event
+            )
         return found
 
 
