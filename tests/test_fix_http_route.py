@@ -345,9 +345,7 @@ def test_a_pod_in_another_namespace_needs_a_grant(
     file.write_text(MODEL)
     assert run(["fix", str(file), "--write", *flags]) == 0
     said = capsys.readouterr().err
-    wanted = (
-        "note: web/model routes to another namespace: a ReferenceGrant in cors has to allow that"
-    )
+    wanted = "note: web/model routes to another namespace: this needs a ReferenceGrant in cors"
     assert (wanted in said) == note
     assert ("namespace: cors" in file.read_text()) == note
 

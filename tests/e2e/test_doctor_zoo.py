@@ -136,6 +136,8 @@ def test_nothing_is_found_where_all_is_well(set_up: SetUp, doctor: Doctor) -> No
     assert grave(report) == {}
     assert report["verdict"] == "works"
     assert report["requests"][0]["layer"] == set_up.layer
+    version = "HTTP/2" if set_up.call.scheme == "https" else "HTTP/1.1"
+    assert {each["http"] for each in report["requests"]} == {version}
     assert all(each["works"] for each in report["browsers"].values())
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 MOST_SHOWN: Final = 50
 # What GitHub, Azure Pipelines and TeamCity take for a command wherever it stands in a job's output.
 _CI_COMMAND: Final = re.compile(r"#(?=#(?:\[|vso\[|teamcity\[))", re.IGNORECASE)
+# The most characters of a message, or of a value in one; a collector splits lines of 16 KiB.
+_LONGEST_TEXT: Final = 4000
 _REPR = Repr()
 _REPR.maxstring = _REPR.maxother = 120
 
@@ -88,6 +90,13 @@ def first_lines(items: Sequence[object], name: str) -> tuple[str, ...]:
     lines = tuple(map(str, items[:MOST_SHOWN]))
     more = len(items) - len(lines)
     return (*lines, f"and {more:,} more {name}{'' if more == 1 else 's'}") if more else lines
+
+
+def cut(text: str) -> str:
+    """Return `text`; where it is too long for a log line, its beginning and how much follows."""
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    return f"{text[:_LONGEST_TEXT]}... and {len(text) - _LONGEST_TEXT:,} more characters"
 
 
 def printable(text: str, longest: int | None = None) -> str:

@@ -13,12 +13,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from meshcors._policy.wording import printable
+from meshcors._policy.wording import cut, printable
 
 LOGGER: Final = logging.getLogger("meshcors.dummy")
-
-# The most characters of a message, and of a field.
-_LONGEST: Final = 4000
 
 Format = Literal["auto", "json", "text"]
 
@@ -49,9 +46,10 @@ class JsonFormatter(logging.Formatter):
         line: dict[str, object] = {
             "time": _time(record),
             "level": record.levelname.lower(),
-            "message": _cut(record.getMessage()),
-            **{name: _plain(value) for name, value in getattr(record, "fields", {}).items()},
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
         }
+        line = {name: cut(text) if isinstance(text, str) else text for name, text in line.items()}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line)
@@ -62,22 +60,11 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as a line, or several where it has a traceback."""
-        parts = [_time(record), record.levelname, printable(_cut(record.getMessage()))]
+        parts = [_time(record), record.levelname, printable(cut(record.getMessage()))]
         fields: Mapping[str, object] = getattr(record, "fields", {})
-        parts += [f"{name}={_quoted(_cut(str(value)))}" for name, value in fields.items()]
+        parts += [f"{name}={_quoted(cut(str(value)))}" for name, value in fields.items()]
         line = " ".join(parts)
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
-
-
-def _cut(text: str) -> str:
-    """Return `text`; if it is cut, it ends with the number of characters left out."""
-    if len(text) <= _LONGEST:
-        return text
-    return f"{text[:_LONGEST]}... and {len(text) - _LONGEST:,} more characters"
-
-
-def _plain(value: object) -> object:
-    return _cut(value) if isinstance(value, str) else value
 
 
 def _quoted(text: str) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _FETCH = """async (url, init) => {
     try {
-        const answer = await fetch(url, {...init, signal: AbortSignal.timeout(20000)});
+        const answer = await fetch(url, {...init, signal: AbortSignal.timeout(60000)});
         await answer.text();
         return "";
     } catch (error) {
@@ -85,7 +85,7 @@ def calling(
                 if made.data and made.method != "GET":
                     init["body"] = made.data
                 error = page.run(_FETCH, f"{made.scheme}://{made.host}:{to}{made.path}", init)
-                wait = 5.0 if line else 0.0
+                wait = 60.0 if line else 0.0
                 found = await_console(page, lambda lines: any(line in each for each in lines), wait)
                 return Outcome(error, found)
             finally:

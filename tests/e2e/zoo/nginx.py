@@ -291,6 +291,13 @@ location / {
     ),
     SetUp(name="nginx well set", config=_PREFLIGHT, verdict="works", layer="nginx"),
     SetUp(
+        name="nginx well set, over HTTP/2",
+        config=f"ssl_certificate @certificate@;\nssl_certificate_key @key@;{_PREFLIGHT}",
+        call=Call(scheme="https", options=("--insecure",)),
+        verdict="works",
+        layer="nginx",
+    ),
+    SetUp(
         name="nginx well set, a GET without a preflight",
         config=_PREFLIGHT,
         call=Call(method="GET", path="/v1/models", headers=()),
@@ -332,7 +339,7 @@ def running(upstreams: Mapping[str, int]) -> Iterator[dict[str, int]]:
             "key": tls.key,
         }
         servers = [
-            f"server {{ listen 127.0.0.1:{ports[name]}{' ssl' if 'ssl_' in text else ''};"
+            f"server {{ listen 127.0.0.1:{ports[name]}{' ssl http2' if 'ssl_' in text else ''};"
             f"\n{filled(text, values)}}}"
             for name, text in texts.items()
         ]

@@ -58,8 +58,7 @@ def grants_needed(documents: Iterable[VirtualService], options: FixOptions) -> l
     if options.responder == "mesh" or service is None or service[1] is None:
         return []
     return [
-        f"{each.label} routes to another namespace: a ReferenceGrant in {service[1]} has to allow"
-        " that"
+        f"{each.label} routes to another namespace: this needs a ReferenceGrant in {service[1]}"
         for each in documents
         if each.kind == "HTTPRoute" and each.namespace != service[1]
     ]
