@@ -52,6 +52,7 @@ def running() -> Iterator[dict[str, subprocess.Popen[str]]]:
 PEERS = {
     "bench_middleware": ("Starlette", "asgi-cors", "Litestar", "flask-cors", "django-cors-headers"),
     "bench_pod": ("Envoy's cors filter", "granian", "uvicorn", "Starlette's CORSMiddleware"),
+    "bench_server": ("Starlette", "asgi-cors", "the same three fields, no decision"),
 }
 
 

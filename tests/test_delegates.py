@@ -42,7 +42,7 @@ def test_what_is_not_given_is_a_note_and_not_an_error() -> None:
     assert str(finding.place) == "root.yaml:8:6"
     assert finding.reason == (
         "spec.http[0].delegate: its delegate other/d is not in the given files or could not be"
-        " read, so what it does is not known"
+        " read, so its effect is not known"
     )
 
 

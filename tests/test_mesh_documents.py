@@ -221,6 +221,20 @@ RULES = [
         "",
     ),
     ("redirect_nothing", "{redirect: {redirectCode: 302}}", "redirect", ".redirect"),
+    *(
+        (f"line_{action}_{name}", rule, action, f".{action}.{name}")
+        for action, name, rule in (
+            ("redirect", "uri", '{redirect: {uri: "/a\\nb"}}'),
+            ("redirect", "authority", '{redirect: {authority: "a\\rb"}}'),
+            ("redirect", "prefixRewrite", '{redirect: {prefixRewrite: "/\\0"}}'),
+            ("rewrite", "uri", f'{{{ONE}, rewrite: {{uri: "/a\\nb"}}}}'),
+            ("rewrite", "authority", f'{{{ONE}, rewrite: {{authority: "a\\nb"}}}}'),
+            (
+                *("rewrite", "uriRegexRewrite.rewrite"),
+                f'{{{ONE}, rewrite: {{uriRegexRewrite: {{match: /a, rewrite: "/\\n"}}}}}}',
+            ),
+        )
+    ),
     (
         "redirect_code",
         "{redirect: {uri: /, redirectCode: 304}}",

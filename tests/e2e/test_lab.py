@@ -584,6 +584,19 @@ def test_nothing_stays(how: str, tmp_path: Path) -> None:
         assert code == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a signal of Linux")
+def test_no_process_stays_when_all_that_is_python_is_killed(tmp_path: Path) -> None:
+    with running_lab(tmp_path / "temporary") as lab:
+        lab.await_(lambda: len(lab.descendants()) == 4)
+        below = lab.descendants()
+        keepers = [pid for pid, command in below.items() if "_keeper.py" in command]
+        assert len(keepers) == 2
+        for pid in (lab.process.pid, *keepers):
+            os.kill(pid, signal.SIGKILL)
+        lab.process.wait(60)
+        lab.await_(lambda: not any(map(is_there, below)))
+
+
 def is_there(pid: int) -> bool:
     try:
         os.kill(pid, 0)

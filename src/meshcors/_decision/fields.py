@@ -124,7 +124,8 @@ class Merge(Generic[Wire]):
     def __call__(self, headers: Iterable[tuple[Wire, Wire]]) -> list[tuple[Wire, Wire]]:
         """Return the fields to send instead of the app's `headers`, pairs of name and value."""
         plain, wire_type = self._plain, self._type
-        fields = list(headers)
+        fields: list[tuple[Wire, Wire]] = []
+        fields += headers
         for name, _ in fields:
             if type(name) is not wire_type or name not in plain:
                 return self._merge_each(fields)

@@ -52,16 +52,24 @@ def with_header_list(scope: Scope) -> Scope:
     return {**scope, "headers": list(scope.get("headers", ()))}
 
 
-def send_with_fields(
-    send: Send, merge: RawMerge, started: list[bool], message: Message
-) -> Awaitable[None]:
-    """Send a `message` of the app, and `merge` the CORS fields into ``http.response.start``.
+def merging(send: Send, merge: RawMerge, started: list[bool]) -> Send:
+    """Return a `send` for the app: it merges the CORS fields into ``http.response.start``.
 
-    The message is copied, never changed; `started` gets an item. Not a coroutine, because most
-    messages only pass through.
+    That message is copied, never changed, and `started` gets an item.
     """
-    if message["type"] == "http.response.start":
-        message = {**message}
-        message["headers"] = merge(message.get("headers", ()))
-        started.append(True)
-    return send(message)
+
+    # Not a coroutine, because most messages only pass through. Defaults, because they take less
+    # time than variables of the function around it.
+    def send_merged(
+        message: Message,
+        send: Send = send,
+        merge: RawMerge = merge,
+        started: list[bool] = started,
+    ) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            message = {**message}
+            message["headers"] = merge(message.get("headers", ()))
+            started.append(True)
+        return send(message)
+
+    return send_merged

@@ -33,9 +33,9 @@ from meshcors.asgi._messages import (
     Receive,
     Scope,
     Send,
+    merging,
     refuse_websocket,
     send_answer,
-    send_with_fields,
     with_header_list,
 )
 from meshcors.asgi._root_path import RootPathsBelow, root_path_of
@@ -125,7 +125,7 @@ class MeshCORS:
 
     def _take(self, engine: AppEngine) -> None:
         # A request reads this once, so that all that it needs is of the same policy.
-        self._answering = (engine, engine.decide, engine.reads, engine.reads_path)
+        self._answering = engine
 
     def __repr__(self) -> str:
         return f"<meshcors.MeshCORS: {self.policy or self.rules or 'invalid policy'}>"
@@ -143,11 +143,11 @@ class MeshCORS:
         if type(headers) is not list:
             scope = with_header_list(scope)
             headers = scope["headers"]
-        engine, decide, reads, reads_path = self._answering
-        fields = collect(headers, reads, MAX_LIST_BYTES)
+        engine = self._answering
+        fields = collect(headers, engine.reads, MAX_LIST_BYTES)
         # Read now: an app below may change the scope, and one that is mounted below does.
         method = scope["method"]
-        decision = decide(method, self._path(scope) if reads_path else "", fields)
+        decision = engine.decide(method, self._path(scope) if engine.reads_path else "", fields)
         if type(decision) is Answer:  # isinstance is slow where it is false
             if decision.reason != "allowed" and logs_refusals():
                 log_refusal(observed(engine, decision, method, self._path(scope), fields))
@@ -167,7 +167,7 @@ class MeshCORS:
         outer = (scope["app"], scope.get(HANDLER_TABLES)) if "app" in scope else None
         app = self.app
         started: list[bool] = []
-        send_merged = partial(send_with_fields, send, decision.merge_raw, started)
+        send_merged = merging(send, decision.merge_raw, started)
         try:
             await app(scope, receive, send_merged)
         except Exception as error:
@@ -183,7 +183,7 @@ class MeshCORS:
         if scope["type"] == "websocket":
             if not isinstance(scope.get("headers"), list):
                 scope = with_header_list(scope)
-            engine = self._answering[0]
+            engine = self._answering
             fields = collect(scope["headers"], engine.reads_websocket, MAX_LIST_BYTES)
             path = self._path(scope) if engine.reads_path else ""
             refusal = engine.decide_websocket(path, fields)

@@ -19,7 +19,7 @@ from types import FunctionType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from meshcors._decision.answers import Proceed
-from meshcors.asgi._messages import Receive, Scope, Send, send_with_fields
+from meshcors.asgi._messages import Receive, Scope, Send, merging
 
 _Handler: TypeAlias = Callable[[Any, Exception], Any]
 # Who would answer an exception: the scope's "app" and its `HANDLER_TABLES`.
@@ -111,7 +111,7 @@ def _merging(response: Any, connection: Any, error: Exception) -> Any:
     proceed = passed.proceed
 
     async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-        await response(scope, receive, partial(send_with_fields, send, proceed.merge_raw, []))
+        await response(scope, receive, merging(send, proceed.merge_raw, []))
         # The exception's traceback refers to the scope: this breaks the cycle, so that both are
         # freed without the garbage collector.
         connection.scope.pop(_PASSED, None)

@@ -8,6 +8,8 @@ directory. If the command ends by itself, the file ``running`` goes, which needs
 full disk, and the exit code is in ``ended``. Where no directory can be made, it prints ``!`` and
 the reason.
 
+Should a signal kill this process too, Linux ends the command; then the directory stays.
+
 Only the standard library: the interpreter starts without site-packages.
 """
 
@@ -16,13 +18,20 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SECONDS = 5.0
+# linux/prctl.h
+_PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
@@ -51,6 +60,7 @@ def _keep(home: Path, log: int) -> None:
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=home,
+            preexec_fn=_die_with_parent() if sys.platform == "linux" else None,
         )
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -72,6 +82,17 @@ def _keep(home: Path, log: int) -> None:
             process.kill()
             process.wait()
         watch.join(SECONDS)
+
+
+def _die_with_parent() -> Callable[[], object] | None:
+    """Return what has Linux end the process that calls it if a signal kills this keeper."""
+    try:
+        import ctypes
+
+        prctl = ctypes.CDLL(None).prctl
+    except (ImportError, OSError, AttributeError):
+        return None
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _watch(process: subprocess.Popen[bytes], home: Path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from asgi_cors import asgi_cors
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from meshcors import HeaderKey, MeshCORS, Policy
+from meshcors._decision.answers import Proceed
+from meshcors._decision.engine import Engine
 from meshcors.starlette import init_app
 from tests.bench.requests import KEY, ORIGIN, VALUE
 
@@ -60,3 +64,28 @@ def of_asgi_cors() -> FastAPI:
     app = bare()
     app.add_middleware(asgi_cors, hosts=[ORIGIN], methods=METHODS, headers=["authorization", KEY])
     return app
+
+
+def three_fields() -> FastAPI:
+    app = bare()
+    app.add_middleware(adds_three_fields)
+    return app
+
+
+def adds_three_fields(app: Any) -> Any:
+    """Return the least that a middleware can be which sends the fields that meshcors sends."""
+    request = {b"origin": ORIGIN.encode(), KEY.encode(): VALUE.encode()}
+    decision = Engine(POLICY).decide("GET", "/v1/hello", request)
+    assert isinstance(decision, Proceed)
+    vary, allow_origin, expose_headers = decision.merge_raw([])
+    fields = [vary, allow_origin, expose_headers]
+
+    async def middleware(scope: Any, receive: Any, send: Any) -> None:
+        def sending(message: Any) -> Any:
+            if message["type"] == "http.response.start":
+                message["headers"].extend(fields)
+            return send(message)
+
+        await app(scope, receive, sending)
+
+    return middleware

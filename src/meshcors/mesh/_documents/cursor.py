@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH: Final = 64
 
+_NO_LINE: Final = re.compile(r"[\x00\r\n]")
 _TAGS: Final = "tag:yaml.org,2002:"
 _NULL: Final = re.compile(r"~|null|Null|NULL|")
 # YAML 1.1's booleans, as Kubernetes reads them.
@@ -129,6 +130,16 @@ class Cursor:
             hint = "write a string" if kind == "null" else "put it in quotes"
             self.problem("type", f"must be a string, not {kind}", hint)
         return str(self.node.value)
+
+    def line(self, code: str) -> str:
+        """Read a string that Envoy puts into a field or a path; `code` is that of the problem.
+
+        Envoy refuses a configuration in which one has a line break or NUL (``HTTP_HEADER_VALUE``).
+        """
+        text = self.string()
+        if _NO_LINE.search(text):
+            self.problem(code, "the value has a line break or NUL in it", "write it on one line")
+        return text
 
     def strings(self) -> list[tuple[str, Cursor]]:
         """Read a list of strings, each with its cursor."""

@@ -233,7 +233,7 @@ def _redirect(cursor: Cursor) -> Redirect:
         place=cursor.place,
         uri=path if kind == "ReplaceFullPath" else "",
         prefix_rewrite=path if kind == "ReplacePrefixMatch" else "",
-        authority=fields["hostname"].string() if "hostname" in fields else "",
+        authority=fields["hostname"].line("redirect") if "hostname" in fields else "",
         scheme=scheme,
         port=fields["port"].integer(1, 65535) if "port" in fields else 0,
         derive_port="FROM_PROTOCOL_DEFAULT" if scheme else "FROM_REQUEST_PORT",
@@ -243,7 +243,7 @@ def _redirect(cursor: Cursor) -> Redirect:
 
 def _rewrite(cursor: Cursor) -> Rewrite | None:
     fields = cursor.fields(("hostname", "path"))
-    authority = fields["hostname"].string() if "hostname" in fields else ""
+    authority = fields["hostname"].line("rewrite") if "hostname" in fields else ""
     kind, path = _path_modifier(fields.get("path"))
     if kind == "ReplaceFullPath":
         return Rewrite(cursor.place, "", authority, "/.*", path)
@@ -262,7 +262,7 @@ def _path_modifier(cursor: Cursor | None) -> tuple[str, str]:
     if value is None:
         cursor.problem("required", "a path modifier needs its type and value", "add it")
         return "", ""
-    return kind, value.string()
+    return kind, value.line("path")
 
 
 def _backends(cursor: Cursor | None, namespace: str) -> tuple[Destination, ...]:

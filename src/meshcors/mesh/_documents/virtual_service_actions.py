@@ -28,7 +28,7 @@ def read_redirect(cursor: Cursor) -> Redirect:
     """Read ``redirect``."""
     fields = cursor.fields(_REDIRECT_FIELDS)
     texts = {
-        name: fields[name].string() if name in fields else ""
+        name: fields[name].line("redirect") if name in fields else ""
         for name in ("uri", "prefixRewrite", "authority", "scheme")
     }
     if texts["uri"] and texts["prefixRewrite"]:
@@ -91,13 +91,13 @@ def read_direct_response(cursor: Cursor) -> DirectResponse:
 def read_rewrite(cursor: Cursor) -> Rewrite:
     """Read ``rewrite``."""
     fields = cursor.fields(("uri", "authority", "uriRegexRewrite"))
-    uri = fields["uri"].string() if "uri" in fields else ""
-    authority = fields["authority"].string() if "authority" in fields else ""
+    uri = fields["uri"].line("rewrite") if "uri" in fields else ""
+    authority = fields["authority"].line("rewrite") if "authority" in fields else ""
     regex = substitution = ""
     if "uriRegexRewrite" in fields:
         parts = fields["uriRegexRewrite"].fields(("match", "rewrite"))
         regex = parts["match"].string() if "match" in parts else ""
-        substitution = parts["rewrite"].string() if "rewrite" in parts else ""
+        substitution = parts["rewrite"].line("rewrite") if "rewrite" in parts else ""
         if not (regex and substitution):
             message = "a uriRegexRewrite needs match and rewrite"
             fields["uriRegexRewrite"].problem("required", message, "add what is missing")
