@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from meshcors import _cli as cli
-from meshcors._cli.lab import _summary
+from meshcors._cli.lab_check import _summary
 from meshcors._lab.settings import DEFAULT_POD
 
 if TYPE_CHECKING:

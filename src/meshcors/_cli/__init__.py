@@ -150,7 +150,7 @@ def _write_no_more() -> None:
 
 
 def _missing(error: click.MissingParameter) -> str:
-    """Return the message; click's own says nothing of what to write."""
+    """Return the message; click's own does not say what to write."""
     param = error.param
     if param is not None and isinstance(param.type, click.Choice):
         return f"{param.opts[0]}: name one of {', '.join(map(str, param.type.choices))}"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
 import signal
 import socket
 import threading
@@ -16,15 +14,16 @@ import click
 
 from meshcors._cli import options
 from meshcors._cli.files import policy_unreadable
+from meshcors._cli.lab_check import print_check
 from meshcors._cli.mesh_files import mesh_of
 from meshcors._policy.errors import OriginError, PolicyError
 from meshcors._policy.origins import Origin
-from meshcors._policy.wording import file_argument, printable
+from meshcors._policy.wording import printable
 from meshcors.mesh._documents.checks import host_error, is_ip
 from meshcors.testing import MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
 
     from meshcors._lab.running_lab import RunningLab
     from meshcors._lab.settings import Address, LabSettings
@@ -168,7 +167,7 @@ def command(
             )
             mesh = _read(files)
             if checking:
-                return _check(files, mesh, settings, form)
+                return print_check(files, mesh, settings, form)
             ports = {} if port is None else {"before": port, "after": port + 1}
             return _serve(files, mesh, settings, ports, page_port or 0)
     except KeyboardInterrupt:
@@ -210,48 +209,6 @@ def _read(files: tuple[str, ...]) -> MeshDocuments:
     from meshcors.mesh._analysis.mesh_documents import read_mesh
 
     return read_mesh({CASE_FILE: case_text()})
-
-
-def _check(files: tuple[str, ...], mesh: MeshDocuments, settings: LabSettings, form: str) -> int:
-    from meshcors._lab.check import check
-    from meshcors._lab.scene import scene_of
-
-    scene = scene_of(mesh, settings, checking=True)
-    failures = count = 0
-    data: list[dict[str, object]] = []
-    for checked in check(scene):
-        count += checked.call.is_meant
-        failures += checked.is_failure
-        if form == "json":
-            data.append(checked.as_data())
-        else:
-            click.echo(printable(checked.line))
-    if form == "json":
-        click.echo(json.dumps({"calls": data, "notes": list(scene.notes)}, indent=2))
-        return int(failures > 0)
-    for note in scene.notes:
-        click.echo(f"note: {printable(note)}", err=True)
-    for line in _summary(files, settings.pod, count, failures):
-        click.echo(printable(line))
-    return int(failures > 0)
-
-
-def _summary(files: tuple[str, ...], pod: Address, count: int, failures: int) -> Iterator[str]:
-    from meshcors._lab.settings import DEFAULT_POD
-
-    if not count:
-        yield "nothing to check: no rule says, by a corsPolicy or a header, which calls it serves"
-        return
-    served = f"{count} call{'' if count == 1 else 's'} that a rule is meant to serve"
-    if not failures:
-        yield f"{served}: all work"
-        return
-    yield f"{failures} of {served} would be blocked"
-    if files and "-" not in files:
-        known = [] if pod == DEFAULT_POD else ["--pod", f"{pod[0]}:{pod[1]}"]
-        yield "to see why: the same command without --check"
-        named = map(file_argument, files)
-        yield f"to fix it:  {shlex.join(['meshcors', 'fix', *named, '--with', 'pod', *known])}"
 
 
 def _serve(

@@ -1,7 +1,7 @@
 """What the fixtures of pytest hand out. pytest itself is not imported: it imports this.
 
-An error that a test can cause is told without the way through this package: the reader of a report
-needs the line of the test, and the message.
+An error that a test can cause is reported without the frames of this package: the reader of a
+report needs the line of the test, and the message.
 """
 
 from __future__ import annotations
