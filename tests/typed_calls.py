@@ -78,8 +78,8 @@ def codes(error: PolicyError) -> None:
             print(problem.hint)
 
 
-def handle(request: meshcors.mesh.Request) -> meshcors.mesh.Answer:
-    """The old names are still types."""
+def handle(request: meshcors.mesh.GatewayRequest) -> meshcors.mesh.GatewayAnswer:
+    """The names of the mesh are types."""
     return meshcors.mesh.Gateway.from_yaml("").handle(request)
 
 
