@@ -9,8 +9,8 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain, zip_longest
 from queue import Empty, SimpleQueue
@@ -28,19 +28,69 @@ _Found = TypeVar("_Found")
 _Results: TypeAlias = "SimpleQueue[_Found | Exception]"
 
 
-class RacingTransport(httpx.HTTPTransport):
-    """httpx's transport without a proxy and without connections that are kept."""
+class RacingTransport(httpx.BaseTransport):
+    """Sends the requests of httpx with httpcore, without a proxy; no connection is kept.
+
+    httpx's own transport, which does the same, has no option for httpcore's backend.
+    """
 
     def __init__(self, tls: ssl.SSLContext, *, http2: bool) -> None:
-        super().__init__(verify=tls, http2=http2, trust_env=False)
-        # httpx has no option for the backend, and httpcore has one
-        self._pool = httpcore.ConnectionPool(
+        self._connections = httpcore.ConnectionPool(
             ssl_context=tls,
             # a connection's name in the handshake is that of its first request
             max_keepalive_connections=0,
             http2=http2,
             network_backend=RacingBackend(),
         )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request, and return its answer; raises `httpx.TransportError`."""
+        url = request.url
+        sent = httpcore.Request(
+            request.method,
+            httpcore.URL(
+                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+            ),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        with _errors_of_httpx():
+            answer = self._connections.handle_request(sent)
+        return httpx.Response(
+            answer.status,
+            headers=answer.headers,
+            stream=_Body(answer),
+            extensions=answer.extensions,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._connections.close()
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, answer: httpcore.Response) -> None:
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[bytes]:
+        with _errors_of_httpx():
+            yield from self._answer.iter_stream()
+
+    def close(self) -> None:
+        self._answer.close()
+
+
+@contextmanager
+def _errors_of_httpx() -> Generator[None]:
+    """Raise httpcore's errors as those of httpx, which have the same names."""
+    try:
+        yield
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "httpcore":
+            raise
+        kind = getattr(httpx, type(error).__name__, httpx.TransportError)
+        raise kind(str(error)) from error
 
 
 class RacingBackend(httpcore.NetworkBackend):
