@@ -44,8 +44,8 @@ def running() -> Iterator[dict[str, subprocess.Popen[str]]]:
     }
     yield scripts
     for process in scripts.values():
-        process.kill()
-        process.communicate()
+        # Killed, they would leave their servers behind.
+        process.communicate(timeout=120)
 
 
 # Everybody whom a script compares meshcors with; nginx is a program of the system.
