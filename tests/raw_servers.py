@@ -80,6 +80,8 @@ def _serve(
         with contextlib.suppress(OSError), connection:
             connection.settimeout(20)
             if tls is not None:
+                # Of a client that has gone, ssl would leave a socket open.
+                connection.getpeername()
                 connection = tls.wrap_socket(connection, server_side=True)
             with connection:
                 if reads:

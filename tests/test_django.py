@@ -242,7 +242,8 @@ PAGE = Path(__file__).parent.parent / "docs" / "frameworks.md"
 def manage(folder: Path, settings: str, *command: str) -> subprocess.CompletedProcess[str]:
     (folder / "settings.py").write_text(f"SECRET_KEY = 'test'\n{settings}", encoding="utf-8")
     return subprocess.run(
-        [sys.executable, *command],
+        # Without bytecode: of two settings of one second and one length, it would be the first's.
+        [sys.executable, "-B", *command],
         cwd=folder,
         env=clean_environment({"DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": str(folder)}),
         capture_output=True,

@@ -19,6 +19,7 @@ FRAMEWORKS = {
     "django",
     "fastapi",
     "flask",
+    "httpcore",
     "httpx",
     "litestar",
     "starlette",
@@ -39,7 +40,11 @@ EXTRAS = {
 
 # Imported where its extra has been found to be there, or by an app of its framework.
 OF_AN_EXTRA = {
-    *("meshcors.dummy._metrics", "meshcors.observers.opentelemetry"),
+    *(
+        "meshcors.dummy._metrics",
+        "meshcors.observers.opentelemetry",
+        "meshcors.testing._connecting",
+    ),
     *("meshcors.aiohttp", "meshcors.django"),
 }
 

@@ -27,9 +27,8 @@ REFERENCES = [
     re.compile(rf"- name: {HOST}\n\s+(?:namespace: .*\s+)?port: (\d+)"),
     re.compile(rf"(?<![\w/.]){HOST}:(\d{{2,5}})\b"),
 ]
-PAGES = sorted(
-    [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.*")]
-)
+EXAMPLES = (each for each in (ROOT / "examples").rglob("*.*") if each.suffix != ".pyc")
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *EXAMPLES])
 
 
 def references(text: str) -> list[tuple[str, str]]:
