@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
+import ssl
+import struct
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +21,7 @@ from meshcors.testing import Wire
 from tests.e2e.processes import free_port
 from tests.raw_servers import raw_server, say
 
-pytest.importorskip("httpx", reason="python -m pip install 'meshcors[cli]'")
+httpcore = pytest.importorskip("httpcore", reason="python -m pip install 'meshcors[cli]'")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="others have no 127.0.0.2")
 
 OK = say("HTTP/1.1 200 OK\nAccess-Control-Allow-Origin: https://ui.example\nContent-Length: 0\n\n")
@@ -154,3 +158,21 @@ def test_a_connection_that_comes_late_is_closed(names: Names) -> None:
         with late:
             late.settimeout(60)
             assert late.recv(1) == b""
+
+
+def test_a_reset_before_the_handshake_leaves_nothing_open() -> None:
+    from meshcors.testing._connecting import RacingBackend
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        before = set(Path("/proc/self/fd").iterdir())
+        stream = RacingBackend().connect_tcp("127.0.0.1", listener.getsockname()[1], 20)
+        accepted, _ = listener.accept()
+        # closed with a reset
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        accepted.close()
+        assert select.select([stream.get_extra_info("socket")], [], [], 20)[0]
+        with pytest.raises(httpcore.ConnectError) as caught:
+            stream.start_tls(ssl.create_default_context(), "api.example")
+        # while the error, which refers to what was open, is still there
+        assert caught.value is not None
+        assert set(Path("/proc/self/fd").iterdir()) == before

@@ -118,7 +118,8 @@ class RacingBackend(httpcore.NetworkBackend):
         end = monotonic() + (timeout or 0.0)
 
         def connect(address: str) -> httpcore.NetworkStream:
-            return self._one.connect_tcp(address, port, max(end - monotonic(), 0.01), None, ())
+            left = max(end - monotonic(), 0.01)
+            return _Stream(self._one.connect_tcp(address, port, left, None, ()))
 
         addresses = _addresses(host, port, end)
         if len(addresses) == 1:
@@ -128,6 +129,40 @@ class RacingBackend(httpcore.NetworkBackend):
         with suppress(OSError):  # closed already
             self._answered[host] = str(found.get_extra_info("server_addr")[0])
         return found
+
+
+class _Stream(httpcore.NetworkStream):
+    """A connection whose handshake leaves no socket open, however the other side ends it."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, timeout)
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, timeout)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        """Return the connection over TLS; raises `httpcore.ConnectError`."""
+        try:
+            # of a connection that is reset by now, Python's ssl would leave the socket open
+            self.get_extra_info("socket").getpeername()
+        except OSError as error:
+            self.close()
+            raise httpcore.ConnectError(error) from error
+        return self._stream.start_tls(ssl_context, server_hostname, timeout)
 
 
 def _addresses(host: str, port: int, end: float) -> list[str]:
