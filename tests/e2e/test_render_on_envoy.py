@@ -75,11 +75,12 @@ def test_a_model_keeps_its_calls(
 ) -> None:
     config = tmp_path / "policy.json"
     config.write_text(json.dumps(POLICY))
-    assert run(["render", "--config", str(config), "--to", form]) == 0
+    command = ["render", "--config", str(config), "--to", form, "--gateway", "gateway"]
+    assert run(command) == 0
     rendered = capsys.readouterr().out
     other = tmp_path / "model.json"
     other.write_text(json.dumps({**MODELS[form], "metadata": {"name": "model"}}))
-    assert run(["render", "--config", str(config), "--to", form, "--beside", str(other)]) == 0
+    assert run([*command, "--beside", str(other)]) == 0
     assert capsys.readouterr() == (rendered, "")
     # Whichever is older, and whichever comes first by name.
     gateways = {}
